@@ -1,0 +1,101 @@
+//! A cgroup: one directory in each hierarchy that it needs.
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::dir::Dir;
+use crate::{Controller, Error, Hierarchy, Version};
+
+/// A cgroup that was made by [`Cgroup::create`].
+///
+/// It keeps one descriptor a hierarchy. Dropping it closes them and **removes nothing**: call
+/// [`Cgroup::remove`].
+#[derive(Debug)]
+pub struct Cgroup {
+    pub(crate) path: PathBuf,
+    /// v2 first.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Its directory in one hierarchy.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) hierarchy: Hierarchy,
+    pub(crate) dir: Dir,
+}
+
+impl Place {
+    pub(crate) fn version(&self) -> Version {
+        self.hierarchy.version()
+    }
+}
+
+impl Cgroup {
+    /// Its path in each of its hierarchies: the parent, and `PID-START-N` for the creating
+    /// process, its start time (field 22 of `proc_pid_stat(5)`) and a count.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its directories, as they were found by this process, with the version of each.
+    pub fn directories(&self) -> impl Iterator<Item = (Version, &Path)> {
+        self.places.iter().map(|place| (place.version(), place.dir.path()))
+    }
+
+    /// Its v2 directory, for `clone3(CLONE_INTO_CGROUP)` (Linux 5.7). `None` if it is on v1 only.
+    ///
+    /// Where there are v1 hierarchies too ([`Cgroup::has_v1`]), the child still has to
+    /// [`join_v1`](Cgroup::join_v1).
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.v2().map(|place| place.dir.fd())
+    }
+
+    /// Whether it is in a v1 hierarchy, which a process can only join.
+    pub fn has_v1(&self) -> bool {
+        self.places.iter().any(|place| place.version() == Version::V1)
+    }
+
+    /// Moves a process with all its threads in, in all hierarchies, by `cgroup.procs`.
+    ///
+    /// A move takes up to some 10 ms (it waits for an RCU grace period); being born inside takes
+    /// none. The caller must know that the process is alive or a zombie of its own, or the pid may
+    /// be another's by now.
+    ///
+    /// # Errors
+    /// [`Error::NotDelegated`] if the caller may not write to the common ancestor's
+    /// `cgroup.procs`; `ESRCH` if there is no such process. It may be in some hierarchies then.
+    pub fn join(&self, pid: u32) -> Result<(), Error> {
+        self.places.iter().try_for_each(|place| join(place, pid))
+    }
+
+    /// The same in the v1 hierarchies only, for a process that was born in [`Cgroup::fd`].
+    ///
+    /// # Errors
+    /// As [`Cgroup::join`].
+    pub fn join_v1(&self, pid: u32) -> Result<(), Error> {
+        self.v1().try_for_each(|place| join(place, pid))
+    }
+
+    pub(crate) fn v2(&self) -> Option<&Place> {
+        self.places.iter().find(|place| place.version() == Version::V2)
+    }
+
+    pub(crate) fn v1(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|place| place.version() == Version::V1)
+    }
+
+    /// The v1 place that has this controller.
+    pub(crate) fn v1_of(&self, controller: Controller) -> Option<&Place> {
+        self.v1().find(|place| place.hierarchy.serves(controller))
+    }
+}
+
+fn join(place: &Place, pid: u32) -> Result<(), Error> {
+    if pid == 0 {
+        // To the kernel 0 is the writer itself.
+        return Err(Error::from_call("write", &place.dir.path().join("cgroup.procs"), Errno::SRCH));
+    }
+    place.dir.write("cgroup.procs", &pid.to_string())
+}

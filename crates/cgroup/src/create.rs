@@ -1,0 +1,115 @@
+//! Making a cgroup: first what goes where, as data, then the directories, then the limits.
+
+use std::path::Path;
+
+use crate::cgroup::Place;
+use crate::setting::{self, Setting};
+use crate::{Cgroup, Controller, Error, Hierarchies, Hierarchy, Limit, Limits, Version};
+use crate::{machine, name, parent, v1, v2};
+
+/// What one hierarchy has to do with it.
+struct Share<'a> {
+    hierarchy: &'a Hierarchy,
+    /// The controllers, with the limit to name if one is missing.
+    needed: Vec<(Controller, Option<Limit>)>,
+    settings: Vec<Setting>,
+}
+
+impl Cgroup {
+    /// Makes a new cgroup in `parent` and sets the limits.
+    ///
+    /// `parent` is absolute in the hierarchy, such as `/seclude`, and the same in all of them. It
+    /// is made if it is missing, and goes with the last of the cgroups that this process has in it.
+    ///
+    /// The cgroup is made in each hierarchy that the limits and `extra` need (`extra`: for
+    /// counters or [`Controller::Freezer`] without a limit), and in v2 wherever it is mounted,
+    /// for what it can do without controllers: `CLONE_INTO_CGROUP`, kill, freeze, events,
+    /// pressure. If v2 is not accessible and no controller needs it, it is left out, and
+    /// [`Cgroup::fd`] is `None`.
+    ///
+    /// On v2 the controllers are handed down from the top to `parent` where they are not yet, and
+    /// remain so.
+    ///
+    /// # Errors
+    /// Nothing is left behind by any. A limit that cannot be set is one, and so is a limit that
+    /// the kernel takes and then does not have: each is read back.
+    pub fn create(
+        hierarchies: &Hierarchies,
+        parent: &Path,
+        limits: &Limits,
+        extra: &[Controller],
+    ) -> Result<Cgroup, Error> {
+        limits.validate()?;
+        machine::check(limits)?;
+        parent::check(parent)?;
+        let shares = shares(hierarchies, limits, extra)?;
+        let name = name::next()?;
+        let mut cgroup = Cgroup { path: parent.join(&name), places: Vec::with_capacity(shares.len()) };
+        match cgroup.make(parent, &name, shares) {
+            Ok(()) => Ok(cgroup),
+            Err(error) => Err(match cgroup.remove() {
+                Ok(()) => error,
+                Err(undo) => Error::NotUndone { error: Box::new(error), undo: Box::new(undo) },
+            }),
+        }
+    }
+
+    fn make(&mut self, parent: &Path, name: &Path, shares: Vec<Share<'_>>) -> Result<(), Error> {
+        let alone = shares.len() == 1;
+        let mut settings = Vec::with_capacity(shares.len());
+        for share in shares {
+            let dir = match parent::make(share.hierarchy, parent, name, &share.needed) {
+                Err(error) if share.needed.is_empty() && !alone && error.is_no_access() => continue,
+                other => other?,
+            };
+            self.places.push(Place { hierarchy: share.hierarchy.clone(), dir });
+            settings.push(share.settings);
+        }
+        self.places.iter().zip(&settings).try_for_each(|(place, settings)| setting::apply(&place.dir, settings))
+    }
+}
+
+fn shares<'a>(hierarchies: &'a Hierarchies, limits: &Limits, extra: &[Controller]) -> Result<Vec<Share<'a>>, Error> {
+    let mut needed: Vec<(Controller, Option<Limit>)> = Vec::new();
+    let limited = limits.set().map(|(limit, controller)| (controller, Some(limit)));
+    for (controller, limit) in limited.chain(extra.iter().map(|&controller| (controller, None))) {
+        if needed.iter().all(|(known, _)| *known != controller) {
+            needed.push((controller, limit));
+        }
+    }
+    if needed.is_empty() && hierarchies.v2().is_none() {
+        needed.push((Controller::Freezer, None));
+    }
+    let mut shares: Vec<Share<'a>> = Vec::new();
+    shares.extend(hierarchies.v2().map(|hierarchy| Share { hierarchy, needed: Vec::new(), settings: Vec::new() }));
+    for (controller, limit) in needed {
+        let hierarchy = serving(hierarchies, controller, limit)?;
+        let settings = match hierarchy.version() {
+            Version::V2 => v2::settings(controller, limits),
+            Version::V1 => v1::settings(controller, limits)?,
+        };
+        match shares.iter_mut().find(|share| share.hierarchy == hierarchy) {
+            Some(share) => {
+                share.needed.push((controller, limit));
+                share.settings.extend(settings);
+            }
+            None => shares.push(Share { hierarchy, needed: vec![(controller, limit)], settings }),
+        }
+    }
+    Ok(shares)
+}
+
+fn serving(hierarchies: &Hierarchies, controller: Controller, limit: Option<Limit>) -> Result<&Hierarchy, Error> {
+    if let Some(hierarchy) = hierarchies.controller(controller) {
+        return Ok(hierarchy);
+    }
+    if hierarchies.v2().is_none() && hierarchies.v1().is_empty() {
+        return Err(Error::NoHierarchy);
+    }
+    if controller == Controller::Devices {
+        let reason = "cgroup v2 has device rules only as eBPF programs, which this crate does not write, and the v1 \
+                      devices controller is not mounted";
+        return Err(Error::unsupported(Limit::Devices.name(), reason));
+    }
+    Err(Error::NoController { controller, limit, path: None })
+}

@@ -1,0 +1,143 @@
+//! A cgroup directory by descriptor. Every file and directory is reached from here, by a name
+//! without a slash, and no symlink is followed.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::{Error, Hierarchy, Version};
+
+/// `CGROUP_SUPER_MAGIC`, v1.
+const CGROUP: u64 = 0x0027_e0eb;
+/// `CGROUP2_SUPER_MAGIC`.
+const CGROUP2: u64 = 0x6367_7270;
+
+#[derive(Debug)]
+pub(crate) struct Dir {
+    fd: OwnedFd,
+    /// Where it was found; only for messages.
+    path: PathBuf,
+    /// The filesystem type that it and everything below is checked to have.
+    magic: u64,
+}
+
+impl Dir {
+    pub(crate) fn open_mount(hierarchy: &Hierarchy) -> Result<Dir, Error> {
+        let magic = match hierarchy.version() {
+            Version::V1 => CGROUP,
+            Version::V2 => CGROUP2,
+        };
+        open_dir(CWD, hierarchy.mount_point(), hierarchy.mount_point().to_path_buf(), magic)
+    }
+
+    /// Any directory, so that a test needs no cgroup.
+    #[cfg(test)]
+    pub(crate) fn open_plain(path: &Path) -> Dir {
+        let stat = rustix::fs::statfs(path).unwrap();
+        open_dir(CWD, path, path.to_path_buf(), stat.f_type as u64).unwrap()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(crate) fn open_child(&self, name: &Path) -> Result<Dir, Error> {
+        open_dir(self.fd(), name, self.path.join(name), self.magic)
+    }
+
+    /// The directory it is in, also when it was removed or lies outside of what the caller can
+    /// name by now.
+    pub(crate) fn open_parent(&self) -> Result<Dir, Error> {
+        let path = self.path.parent().unwrap_or(&self.path).to_path_buf();
+        open_dir(self.fd(), Path::new(".."), path, self.magic)
+    }
+
+    /// mkdir; false if it is there already.
+    pub(crate) fn make_child(&self, name: &Path) -> Result<bool, Error> {
+        match rustix::fs::mkdirat(self.fd(), name, Mode::from_raw_mode(0o755)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(Error::from_call("mkdir", &self.path.join(name), errno)),
+        }
+    }
+
+    pub(crate) fn remove_child(&self, name: &Path) -> Result<(), Errno> {
+        rustix::fs::unlinkat(self.fd(), name, AtFlags::REMOVEDIR)
+    }
+
+    /// The names of the cgroups directly below.
+    pub(crate) fn children(&self) -> Result<Vec<PathBuf>, Error> {
+        let fail = |errno: Errno| Error::from_call("readdir", &self.path, errno);
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(self.fd()).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name().to_bytes();
+            if entry.file_type() == FileType::Directory && !matches!(name, b"." | b"..") {
+                names.push(PathBuf::from(OsString::from_vec(name.to_vec())));
+            }
+        }
+        Ok(names)
+    }
+
+    pub(crate) fn open_file(&self, file: &str, flags: OFlags) -> Result<OwnedFd, Error> {
+        rustix::fs::openat(self.fd(), file, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
+            .map_err(|errno| Error::from_call("openat", &self.path.join(file), errno))
+    }
+
+    pub(crate) fn read(&self, file: &str) -> Result<String, Error> {
+        let fd = self.open_file(file, OFlags::RDONLY)?;
+        read_all(fd.as_fd()).map_err(|errno| Error::from_call("read", &self.path.join(file), errno))
+    }
+
+    /// `None` if there is no such file, or nothing behind it (`EOPNOTSUPP`: PSI switched off).
+    pub(crate) fn read_if_any(&self, file: &str) -> Result<Option<String>, Error> {
+        match self.read(file) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.is_not_found() || error.is(Errno::OPNOTSUPP) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One write(2): a cgroup file takes a whole value or none.
+    pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), Error> {
+        let fail = |errno: Errno| Error::from_call("write", &self.path.join(file), errno);
+        let fd = self.open_file(file, OFlags::WRONLY | OFlags::TRUNC)?;
+        match rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())).map_err(fail)? {
+            written if written == value.len() => Ok(()),
+            _ => Err(fail(Errno::IO)),
+        }
+    }
+}
+
+fn open_dir(at: BorrowedFd<'_>, name: &Path, path: PathBuf, magic: u64) -> Result<Dir, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let fd =
+        rustix::fs::openat(at, name, flags, Mode::empty()).map_err(|errno| Error::from_call("openat", &path, errno))?;
+    let stat = rustix::fs::fstatfs(&fd).map_err(|errno| Error::from_call("fstatfs", &path, errno))?;
+    match stat.f_type as u64 == magic {
+        true => Ok(Dir { fd, path, magic }),
+        false => Err(Error::NotCgroup { path }),
+    }
+}
+
+/// The whole file from its beginning, whatever was read from this descriptor before.
+pub(crate) fn read_all(fd: BorrowedFd<'_>) -> Result<String, Errno> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let offset = bytes.len() as u64;
+        let count = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut buffer, offset))?;
+        match buffer.get(..count) {
+            Some(read) if count > 0 => bytes.extend_from_slice(read),
+            _ => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `/proc/PID/mountinfo`, see `proc_pid_mountinfo(5)`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// One line.
+#[derive(Debug, Clone)]
+pub(crate) struct Mount {
+    id: u64,
+    parent: u64,
+    /// What of the filesystem is mounted; `/` unless it is a bind mount or seen from a cgroup
+    /// namespace.
+    pub(crate) root: PathBuf,
+    pub(crate) point: PathBuf,
+    pub(crate) read_only: bool,
+    pub(crate) fs_type: String,
+    /// The filesystem's own options; for cgroup v1 they name its controllers.
+    pub(crate) options: Vec<String>,
+}
+
+/// Every line that is one; the others are passed over.
+pub(crate) fn parse(text: &str) -> Vec<Mount> {
+    text.lines().filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Option<Mount> {
+    // 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+    let (first, second) = line.split_once(" - ")?;
+    let mut first = first.split(' ');
+    let id = first.next()?.parse().ok()?;
+    let parent = first.next()?.parse().ok()?;
+    let _device = first.next()?;
+    let root = unescape(first.next()?);
+    let point = unescape(first.next()?);
+    let mount_options = first.next()?;
+    let mut second = second.split(' ');
+    let fs_type = second.next()?.to_owned();
+    let _source = second.next()?;
+    let options: Vec<String> = second.next().unwrap_or_default().split(',').map(str::to_owned).collect();
+    let read_only = mount_options.split(',').any(|o| o == "ro") || options.iter().any(|o| o == "ro");
+    Some(Mount { id, parent, root, point, read_only, fs_type, options })
+}
+
+/// Undoes `\040` for a blank, `\011`, `\012` and `\134`.
+fn unescape(text: &str) -> PathBuf {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match bytes.get(at + 1..at + 4).and_then(octal) {
+            Some(escaped) if byte == b'\\' => {
+                out.push(escaped);
+                at += 4;
+            }
+            _ => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(out))
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    let value = digits.iter().try_fold(0u32, |value, &digit| match digit {
+        b'0'..=b'7' => Some(value * 8 + u32::from(digit - b'0')),
+        _ => None,
+    })?;
+    u8::try_from(value).ok()
+}
+
+/// Whether a path lookup reaches this mount: no other one lies over it or over a directory that
+/// leads to it.
+pub(crate) fn is_visible(mount: &Mount, all: &[Mount]) -> bool {
+    let chain = chain_of(mount, all);
+    !all.iter().any(|other| {
+        !chain.contains(&other.id) && chain.contains(&other.parent) && mount.point.starts_with(&other.point)
+    })
+}
+
+/// The ids of the mount and of what it is mounted on, up to the root.
+fn chain_of(mount: &Mount, all: &[Mount]) -> Vec<u64> {
+    let mut chain = vec![mount.id];
+    let mut next = mount.parent;
+    while let Some(mount) = all.iter().find(|m| m.id == next) {
+        if chain.contains(&mount.id) {
+            break;
+        }
+        chain.push(mount.id);
+        next = mount.parent;
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone_and_other_backslashes_kept() {
+        assert_eq!(unescape(r"/a\040b\134c\011"), PathBuf::from("/a b\\c\t"));
+        assert_eq!(unescape(r"/a\09\777\1"), PathBuf::from(r"/a\09\777\1"));
+    }
+
+    #[test]
+    fn a_mount_under_another_is_not_visible() {
+        let mounts = parse(
+            "1 0 8:1 / / rw - ext4 /dev/sda rw\n\
+             2 1 0:5 / /sys rw - sysfs sysfs rw\n\
+             3 2 0:6 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n\
+             5 3 0:8 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+             6 5 0:6 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+        );
+        let visible: Vec<u64> = mounts.iter().filter(|m| is_visible(m, &mounts)).map(|m| m.id).collect();
+        assert_eq!(visible, [1, 2, 5, 6]);
+    }
+
+    #[test]
+    fn a_mount_below_a_covered_directory_is_not_visible() {
+        let mounts = parse(
+            "1 0 8:1 / / rw - ext4 /dev/sda rw\n\
+             2 1 0:6 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+             3 1 0:7 / /sys/fs rw - tmpfs tmpfs rw\n",
+        );
+        assert!(!is_visible(&mounts[1], &mounts));
+    }
+}

@@ -1,0 +1,42 @@
+//! A name that no other cgroup below the same parent has.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::io::Errno;
+
+use crate::Error;
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// `PID-START-N`: this process, when it started (clock ticks since boot) because a pid comes
+/// again, and a count. Read anew each time, as a fork without exec keeps the memory but not the pid.
+pub(crate) fn next() -> Result<PathBuf, Error> {
+    let path = Path::new("/proc/self/stat");
+    let stat = std::fs::read_to_string(path).map_err(|source| Error::from_call("read", path, source))?;
+    let start = start_time(&stat).ok_or_else(|| Error::from_call("read", path, Errno::INVAL))?;
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    Ok(PathBuf::from(format!("{}-{start}-{count}", std::process::id())))
+}
+
+/// Field 22 of `proc_pid_stat(5)`. The name in field 2 may have blanks and parentheses.
+fn start_time(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_time_is_found_behind_any_name() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1000 200";
+        assert_eq!(start_time(stat), Some(98_765));
+        assert_eq!(start_time("7 (x) S 1"), None);
+    }
+
+    #[test]
+    fn names_differ() {
+        assert_ne!(next().unwrap(), next().unwrap());
+    }
+}

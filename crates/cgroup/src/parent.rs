@@ -1,0 +1,167 @@
+//! The parent cgroup: opened or made, level by level, and taken away again if it was made here.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+
+use crate::dir::Dir;
+use crate::v1::inherit_cpuset;
+use crate::v2::hand_down;
+use crate::{Controller, Error, Hierarchy, Limit, Version};
+
+/// The parents that this process made: whichever of its cgroups goes last takes them along. Held
+/// while one is made or removed, so that what is in here and what is there agree.
+static MADE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn made() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Somebody else's last cgroup may take the parent along at any moment; then it is made again.
+const ATTEMPTS: usize = 100;
+
+/// Whether a path can be a parent.
+pub(crate) fn check(parent: &Path) -> Result<(), Error> {
+    let bad = |reason| Err(Error::BadParent { path: parent.to_path_buf(), reason });
+    if !parent.is_absolute() {
+        return bad("it is not absolute");
+    }
+    if parent.components().skip(1).any(|c| !matches!(c, Component::Normal(_))) {
+        return bad("it has a `..`");
+    }
+    Ok(())
+}
+
+/// Does it again as long as something on the way went away meanwhile.
+pub(crate) fn retrying<T>(once: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    let mut attempt = 1;
+    loop {
+        match once() {
+            Err(error) if error.is_gone() && attempt < ATTEMPTS => attempt += 1,
+            other => return other,
+        }
+    }
+}
+
+/// Makes the cgroup `name` in the parent, and everything above that is missing.
+pub(crate) fn make(
+    hierarchy: &Hierarchy,
+    parent: &Path,
+    name: &Path,
+    needed: &[(Controller, Option<Limit>)],
+) -> Result<Dir, Error> {
+    retrying(|| {
+        let made = open(hierarchy, parent, needed).and_then(|dir| make_leaf(hierarchy, &dir, name));
+        if made.is_err() {
+            release(hierarchy, parent);
+        }
+        made
+    })
+}
+
+/// Opens the parent from the mount downwards, and makes it ready to have children.
+fn open(hierarchy: &Hierarchy, parent: &Path, needed: &[(Controller, Option<Limit>)]) -> Result<Dir, Error> {
+    let mut dir = Dir::open_mount(hierarchy)?;
+    for component in below(hierarchy, parent)?.components() {
+        if hierarchy.version() == Version::V2 {
+            hand_down(&dir, needed)?;
+        }
+        let above = dir;
+        dir = open_or_make(&above, component.as_ref())?;
+        if hierarchy.serves_v1_cpuset() {
+            inherit_cpuset(&above, &dir)?;
+        }
+    }
+    if hierarchy.version() == Version::V2 {
+        hand_down(&dir, needed)?;
+    }
+    Ok(dir)
+}
+
+/// The path below the mount.
+pub(crate) fn below<'a>(hierarchy: &Hierarchy, path: &'a Path) -> Result<&'a Path, Error> {
+    hierarchy.below_root(path).ok_or_else(|| Error::NotVisible {
+        path: path.to_path_buf(),
+        mount_point: hierarchy.mount_point().to_path_buf(),
+        root: hierarchy.root().to_path_buf(),
+    })
+}
+
+fn open_or_make(above: &Dir, name: &Path) -> Result<Dir, Error> {
+    match above.open_child(name) {
+        Err(error) if error.is_not_found() => {
+            let mut made = made();
+            if above.make_child(name)? {
+                made.insert(above.path().join(name));
+            }
+            drop(made);
+            above.open_child(name)
+        }
+        other => other,
+    }
+}
+
+fn make_leaf(hierarchy: &Hierarchy, parent: &Dir, name: &Path) -> Result<Dir, Error> {
+    if !parent.make_child(name)? {
+        return Err(Error::Exists { path: parent.path().join(name) });
+    }
+    let ready = parent.open_child(name).and_then(|dir| {
+        if hierarchy.serves_v1_cpuset() {
+            inherit_cpuset(parent, &dir)?;
+        }
+        Ok(dir)
+    });
+    ready.map_err(|error| match parent.remove_child(name) {
+        Ok(()) => error,
+        Err(errno) => {
+            let left = vec![parent.path().join(name)];
+            Error::NotUndone {
+                error: Box::new(error),
+                undo: Box::new(Error::NotRemoved { left, source: errno.into() }),
+            }
+        }
+    })
+}
+
+/// Removes the parent, and those above it, as long as this process made them and nothing is in
+/// them any more. Failure is no error: others may use it, also from outside of this process.
+pub(crate) fn release(hierarchy: &Hierarchy, parent: &Path) {
+    let mut made = made();
+    let mut chain: Vec<Dir> = Dir::open_mount(hierarchy).into_iter().collect();
+    for name in hierarchy.below_root(parent).unwrap_or(Path::new("")).components() {
+        match chain.last().map(|dir| (dir.open_child(name.as_ref()), dir.path().join(name))) {
+            Some((Ok(dir), _)) => chain.push(dir),
+            // It and all below are gone.
+            Some((Err(error), path)) if error.is_gone() => {
+                made.retain(|known| !known.starts_with(&path));
+                break;
+            }
+            _ => return,
+        }
+    }
+    while let (Some(dir), Some(above)) = (chain.pop(), chain.last()) {
+        let Some(name) = dir.path().file_name() else { return };
+        // EBUSY: a sibling is in it.
+        if !made.contains(dir.path()) || above.remove_child(Path::new(name)).is_err_and(|errno| errno != Errno::NOENT) {
+            return;
+        }
+        made.remove(dir.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_is_absolute_and_without_dots() {
+        for good in ["/", "/seclude", "/a.b/c d/", "/a/./b"] {
+            assert!(check(Path::new(good)).is_ok(), "{good}");
+        }
+        for bad in ["", "seclude", "./x", "/a/../b", "/.."] {
+            assert!(matches!(check(Path::new(bad)), Err(Error::BadParent { .. })), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Removing a cgroup with everything below it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::dir::Dir;
+use crate::wait::Deadline;
+use crate::{Cgroup, Error, parent, wait};
+
+/// How long an exiting process that is listed no more may take to leave; it takes microseconds.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+
+impl Cgroup {
+    /// Removes it from all hierarchies, deepest first: also what processes inside have made
+    /// below. Then the parent, if this process made it and nothing else is in it.
+    ///
+    /// It must be empty: [`Cgroup::kill`] and [`Cgroup::wait_empty`] first. What is gone already
+    /// is no error, so it can be called again.
+    ///
+    /// # Errors
+    /// [`Error::NotRemoved`] with all that is left; as much as possible is removed first.
+    pub fn remove(&self) -> Result<(), Error> {
+        let mut left = Left { paths: Vec::new(), first: None, deadline: wait::deadline(Some(LAST_MOMENTS)) };
+        for place in &self.places {
+            match (place.dir.open_parent(), self.path.file_name()) {
+                (Ok(above), Some(name)) => {
+                    left.remove(&above, Path::new(name));
+                    parent::release(&place.hierarchy, self.path.parent().unwrap_or(Path::new("/")));
+                }
+                (Err(error), _) if error.is_gone() => {}
+                (Err(error), _) => left.note(place.dir.path(), error.errno()),
+                (Ok(_), None) => {}
+            }
+        }
+        match left.first {
+            Some(errno) => Err(Error::NotRemoved { left: left.paths, source: errno.into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What could not be removed so far.
+struct Left {
+    paths: Vec<PathBuf>,
+    first: Option<Errno>,
+    deadline: Deadline,
+}
+
+impl Left {
+    fn note(&mut self, path: &Path, errno: Option<i32>) {
+        self.paths.push(path.to_path_buf());
+        self.first.get_or_insert(errno.map_or(Errno::IO, Errno::from_raw_os_error));
+    }
+
+    fn remove(&mut self, above: &Dir, name: &Path) {
+        match above.remove_child(name) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::BUSY | Errno::NOTEMPTY) => match above.open_child(name) {
+                Ok(dir) => self.remove_tree(above, name, &dir),
+                Err(error) if error.is_gone() => {}
+                Err(error) => self.note(&above.path().join(name), error.errno()),
+            },
+            Err(errno) => self.note(&above.path().join(name), Some(errno.raw_os_error())),
+        }
+    }
+
+    fn remove_tree(&mut self, above: &Dir, name: &Path, dir: &Dir) {
+        for child in dir.children().unwrap_or_default() {
+            self.remove(dir, &child);
+        }
+        loop {
+            match above.remove_child(name) {
+                Ok(()) | Err(Errno::NOENT) => return,
+                Err(Errno::BUSY) if nobody_is_listed(dir) && look_again(dir, self.deadline) => {}
+                Err(errno) => return self.note(dir.path(), Some(errno.raw_os_error())),
+            }
+        }
+    }
+}
+
+fn nobody_is_listed(dir: &Dir) -> bool {
+    let no_process = dir.read("cgroup.procs").is_ok_and(|procs| procs.trim().is_empty());
+    no_process && dir.children().is_ok_and(|children| children.is_empty())
+}
+
+/// Nobody is listed and yet it is busy: a process is in the last moments of its exit.
+fn look_again(dir: &Dir, deadline: Deadline) -> bool {
+    match dir.read_if_any("cgroup.events") {
+        Ok(Some(events)) if events.contains("populated 1") => {
+            wait::event(dir, "populated", 0, deadline).is_ok_and(|empty| empty)
+        }
+        _ => wait::look_again(deadline),
+    }
+}

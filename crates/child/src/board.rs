@@ -1,0 +1,79 @@
+//! A page both sides see, also when the child has a copy of the memory: what eight bytes have no room for.
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use seclude_sys::{Errno, Fd, Result, file};
+
+/// Bytes of [`Board::detail`].
+pub const DETAIL: usize = 2048;
+/// How many steps can be timed.
+pub const CLOCKS: usize = 64;
+
+#[repr(C)]
+struct Page {
+    length: AtomicU32,
+    clocks: [AtomicU64; CLOCKS],
+    detail: [u8; DETAIL],
+}
+
+/// The parent's handle of the page.
+#[cfg(feature = "std")]
+pub struct Board(seclude_sys::memory::Mapping);
+
+/// The child's: a plain pointer, valid as long as the parent's guard holds the [`Board`].
+#[derive(Clone, Copy)]
+pub struct BoardPointer(NonNull<Page>);
+
+#[cfg(feature = "std")]
+#[allow(unsafe_code, reason = "shared memory between two processes, part of the child's entry")]
+impl Board {
+    /// Maps the page, zeroed.
+    pub fn new() -> Result<Board> {
+        seclude_sys::memory::Mapping::shared(size_of::<Page>()).map(Board)
+    }
+
+    /// For [`crate::run::Setup`].
+    pub fn pointer(&self) -> BoardPointer {
+        BoardPointer(self.0.start().cast())
+    }
+
+    /// What the child left to explain its failure. Only to be read once the child has ended or exec'd.
+    pub fn detail(&self) -> &[u8] {
+        // SAFETY: the page is mapped as long as self; the child, its only writer, is gone.
+        let page = unsafe { self.0.start().cast::<Page>().as_ref() };
+        let length = page.length.load(Ordering::Acquire) as usize;
+        page.detail.get(..length).unwrap_or(&[])
+    }
+
+    /// Nanoseconds that the child spent in step number `step`.
+    pub fn nanoseconds(&self, step: usize) -> u64 {
+        // SAFETY: the page is mapped as long as self, and the clocks are atomic.
+        let page = unsafe { self.0.start().cast::<Page>().as_ref() };
+        page.clocks.get(step).map_or(0, |clock| clock.load(Ordering::Relaxed))
+    }
+}
+
+#[allow(unsafe_code, reason = "shared memory between two processes, part of the child's entry")]
+impl BoardPointer {
+    #[inline(always)]
+    pub(crate) fn add_time(self, step: u8, nanoseconds: u64) {
+        // SAFETY: the parent keeps the page mapped until the child has exec'd or ended; clocks are atomic.
+        let page = unsafe { self.0.as_ref() };
+        if let Some(clock) = page.clocks.get(step as usize) {
+            clock.fetch_add(nanoseconds, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the kernel write what `fd` holds next behind what is there already.
+    #[inline(always)]
+    pub(crate) fn append_from(mut self, fd: Fd) -> Result<usize> {
+        // SAFETY: as above; the child is the only one that touches `detail` before its end.
+        let page = unsafe { self.0.as_mut() };
+        let used = page.length.load(Ordering::Relaxed) as usize;
+        let Some(room) = page.detail.get_mut(used..) else { return Err(Errno::ENOSPC) };
+        let read = file::read(fd, room)?;
+        page.length.store((used + read) as u32, Ordering::Release);
+        Ok(read)
+    }
+}

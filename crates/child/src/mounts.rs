@@ -1,0 +1,219 @@
+//! The ops that build the container's tree: everything by descriptor, nothing by a path walked twice.
+
+use core::ffi::CStr;
+
+use seclude_sys::{Errno, Fd, file, mount};
+
+use crate::op::{Op, Place, Slot, Want};
+use crate::run::{Done, Failure, Machine, Named};
+use crate::wire::Call;
+
+pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
+    match *op {
+        Op::MakePrivate => mount::make_all_private().named(Call::Mount),
+        Op::OpenHostRoot => {
+            let host = open_directory(Fd::CWD, c"/")?;
+            machine.set(Slot::HOST, host);
+            Ok(())
+        }
+        Op::CloneTree { source, recursive, into } => {
+            let tree = mount::clone_tree(Fd::CWD, source, recursive).named(Call::OpenTree)?;
+            machine.set(into, tree);
+            Ok(())
+        }
+        Op::CloneFrom { from, name, recursive, into } => {
+            let tree = mount::clone_tree(machine.get(from), name, recursive).named(Call::OpenTree)?;
+            machine.set(into, tree);
+            Ok(())
+        }
+        Op::FsOpen { kind, into } => {
+            let fs = mount::fsopen(kind).named(Call::Fsopen)?;
+            machine.set(into, fs);
+            Ok(())
+        }
+        Op::FsString { fs, key, value } => {
+            let set = mount::fsconfig_string(machine.get(fs), key, value).named(Call::Fsconfig);
+            explained(machine, fs, set)
+        }
+        Op::FsFlag { fs, key } => {
+            let set = mount::fsconfig_flag(machine.get(fs), key).named(Call::Fsconfig);
+            explained(machine, fs, set)
+        }
+        Op::FsMount { fs, attributes } => {
+            let created = mount::fsconfig_create(machine.get(fs)).named(Call::FsCreate);
+            explained(machine, fs, created)?;
+            let mounted = mount::fsmount(machine.get(fs), attributes).named(Call::Fsmount);
+            let mounted = explained(machine, fs, mounted)?;
+            machine.set(fs, mounted);
+            Ok(())
+        }
+        Op::SetAttributes { mount, set, clear, recursive } => {
+            mount::set_attributes(machine.get(mount), set, clear, recursive).named(Call::MountSetattr)
+        }
+        Op::CheckReadOnly { mount } => match mount::is_read_only(machine.get(mount)).named(Call::Statfs)? {
+            true => Ok(()),
+            false => Err(Failure(Call::CheckReadOnly, Errno::EROFS)),
+        },
+        Op::CheckDevice { node, major, minor } => check_device(machine.get(node), major, minor),
+        Op::Resolve { base, place, want, create, symlinks, into } => {
+            let found = resolve(machine, machine.get(base), &place, want, create, symlinks)?;
+            machine.set(into, found);
+            Ok(())
+        }
+        Op::ResolveIfPresent { base, place, into } => {
+            match resolve(machine, machine.get(base), &place, Want::Existing, None, true) {
+                Ok(found) => machine.set(into, found),
+                Err(Failure(_, Errno::ENOENT)) => machine.skipping = true,
+                Err(failure) => return Err(failure),
+            }
+            Ok(())
+        }
+        Op::Attach { mount, onto } => mount::attach(machine.get(mount), machine.get(onto)).named(Call::MoveMount),
+        Op::Mask { place } => mask(machine, machine.get(place)),
+        Op::DetachScratch => {
+            file::fchdir(machine.get(Slot::SCRATCH)).named(Call::Chdir)?;
+            mount::detach_here().named(Call::Umount)
+        }
+        Op::Pivot => pivot(machine.get(Slot::ROOT), machine.get(Slot::HOST)),
+        Op::MakeDirectory { base, name, mode } => file::mkdir(machine.get(base), name, mode).named(Call::Mkdir),
+        Op::MakeSymlink { base, name, target } => file::symlink(target, machine.get(base), name).named(Call::Symlink),
+        Op::WriteFile { base, name, bytes, mode } => write_file(machine.get(base), name, bytes, mode),
+        Op::ChangeMode { file, mode } => file::chmod(machine.get(file), mode).named(Call::Chmod),
+        Op::GoTo { directory } => file::fchdir(machine.get(directory)).named(Call::Chdir),
+        // Every other op is performed by `run`, which sends only these here.
+        _ => Ok(()),
+    }
+}
+
+/// Copies what the file system has to say about its refusal (fsopen(2), "message retrieval") onto the board.
+fn explained<T>(machine: &Machine<'_>, fs: Slot, done: Done<T>) -> Done<T> {
+    if done.is_err() {
+        // One message a read; ENODATA after the last.
+        while matches!(machine.setup.board.append_from(machine.get(fs)), Ok(1..)) {}
+    }
+    done
+}
+
+fn open_directory(base: Fd, path: &CStr) -> Done<Fd> {
+    file::open(base, path, file::O_PATH | file::O_DIRECTORY, 0, 0).named(Call::Openat2)
+}
+
+/// Opens a place inside the base, never outside of it: a `..` or a symlink that leaves it is EXDEV.
+fn resolve(
+    machine: &Machine<'_>,
+    base: Fd,
+    place: &Place<'_>,
+    want: Want,
+    create: Option<u32>,
+    symlinks: bool,
+) -> Done<Fd> {
+    let leash =
+        file::RESOLVE_BENEATH | file::RESOLVE_NO_MAGICLINKS | if symlinks { 0 } else { file::RESOLVE_NO_SYMLINKS };
+    let directory = match want {
+        Want::Directory => true,
+        Want::File | Want::Existing => false,
+        Want::Like(slot) => file::status(machine.get(slot), c"").named(Call::Stat)?.is_directory(),
+    };
+    let flags = file::O_PATH | if directory { file::O_DIRECTORY } else { 0 };
+    let found = file::open(base, place.path, flags, 0, leash);
+    let Some(mode) = create else { return found.named(Call::Openat2) };
+    match found {
+        Err(Errno::ENOENT) => {}
+        found => return found.named(Call::Openat2),
+    }
+
+    let mut parent = base;
+    for component in place.parents {
+        let flags = file::O_PATH | file::O_DIRECTORY;
+        let next = match file::open(base, component.path, flags, 0, leash) {
+            Err(Errno::ENOENT) => {
+                file::mkdir(parent, component.name, 0o755).named(Call::Mkdir)?;
+                file::open(parent, component.name, flags, 0, leash | file::RESOLVE_NO_SYMLINKS)
+            }
+            opened => opened,
+        };
+        let next = next.named(Call::Openat2)?;
+        if parent != base {
+            let _ = file::close(parent);
+        }
+        parent = next;
+    }
+    if directory {
+        file::mkdir(parent, place.name, mode).named(Call::Mkdir)?;
+    } else {
+        let flags = file::O_WRONLY | file::O_CREAT | file::O_EXCL | file::O_NOFOLLOW;
+        let made = file::open(parent, place.name, flags, mode, leash).named(Call::Openat2)?;
+        let _ = file::close(made);
+    }
+    let opened = file::open(parent, place.name, flags, 0, leash | file::RESOLVE_NO_SYMLINKS).named(Call::Openat2);
+    if parent != base {
+        let _ = file::close(parent);
+    }
+    opened
+}
+
+/// Swaps the roots and lets go of the old one; that it is gone is looked at, not hoped for.
+fn pivot(root: Fd, host: Fd) -> Done {
+    file::fchdir(root).named(Call::Chdir)?;
+    mount::pivot_here().named(Call::PivotRoot)?;
+    // The old root now lies over the new one, and only its descriptor leads to it for certain.
+    file::fchdir(host).named(Call::Chdir)?;
+    mount::detach_here().named(Call::Umount)?;
+    file::fchdir(root).named(Call::Chdir)?;
+    // A mount left over the root would be found through "/..", which goes to the topmost one.
+    let wanted = mount::mount_id(root, c"").named(Call::Stat)?;
+    for path in [c"/", c"/.."] {
+        if mount::mount_id(Fd::CWD, path).named(Call::Stat)? != wanted {
+            return Err(Failure(Call::CheckRoot, Errno::EXDEV));
+        }
+    }
+    Ok(())
+}
+
+/// A fake /dev/null used for masking gave images the host's files (CVE-2025-31133): the number decides.
+fn check_device(node: Fd, major: u32, minor: u32) -> Done {
+    let status = file::status(node, c"").named(Call::Stat)?;
+    match status.is_character_device(major, minor) {
+        true => Ok(()),
+        false => Err(Failure(Call::CheckDevice, Errno::ENODEV)),
+    }
+}
+
+fn mask(machine: &mut Machine<'_>, place: Fd) -> Done {
+    if file::status(place, c"").named(Call::Stat)?.is_directory() {
+        let fs = mount::fsopen(c"tmpfs").named(Call::Fsopen)?;
+        machine.set(Slot::TREE, fs);
+        mount::fsconfig_create(fs).named(Call::FsCreate)?;
+        let attributes = mount::MOUNT_ATTR_RDONLY | mount::MOUNT_ATTR_NOSUID | mount::MOUNT_ATTR_NODEV;
+        let empty = mount::fsmount(fs, attributes).named(Call::Fsmount)?;
+        machine.set(Slot::TREE, empty);
+    } else {
+        let null = mount::clone_tree(Fd::CWD, c"/dev/null", false).named(Call::OpenTree)?;
+        machine.set(Slot::TREE, null);
+        check_device(null, 1, 3)?;
+    }
+    mount::attach(machine.get(Slot::TREE), place).named(Call::MoveMount)
+}
+
+fn write_file(base: Fd, name: &CStr, mut bytes: &[u8], mode: u32) -> Done {
+    let flags = file::O_WRONLY | file::O_CREAT | file::O_EXCL | file::O_NOFOLLOW;
+    let made = file::open(base, name, flags, mode, file::RESOLVE_BENEATH).named(Call::Openat2)?;
+    while !bytes.is_empty() {
+        let written = file::write(made, bytes).named(Call::Write)?;
+        match bytes.get(written..) {
+            Some(rest) if written > 0 => bytes = rest,
+            _ => return Err(Failure(Call::Write, Errno::EIO)),
+        }
+    }
+    file::chmod(made, mode).named(Call::Chmod)?;
+    let _ = file::close(made);
+    Ok(())
+}
+
+/// Opens the working directory; a path through /proc/self/fd would be a way out (CVE-2024-21626).
+pub(crate) fn open_working_directory(machine: &mut Machine<'_>, path: &CStr) -> Done {
+    let flags = file::O_PATH | file::O_DIRECTORY;
+    let directory = file::open(Fd::CWD, path, flags, 0, file::RESOLVE_NO_MAGICLINKS).named(Call::Openat2)?;
+    machine.set(Slot::PLACE, directory);
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! The operations of the child, as plain data.
+
+use core::ffi::CStr;
+
+use seclude_sys::Fd;
+use seclude_sys::credentials::CapabilitySets;
+use seclude_sys::process::StringList;
+use seclude_sys::signal::SignalSet;
+use seclude_sys::terminal::WindowSize;
+
+/// One op and the number of the step that it belongs to.
+#[derive(Clone, Copy)]
+pub struct Instruction<'a> {
+    /// The step's number: what an error names.
+    pub step: u8,
+    /// What to do.
+    pub op: Op<'a>,
+}
+
+/// A register for a descriptor that an op opened; storing a new one closes the old.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot(pub(crate) u8);
+
+/// How many [`Slot`]s there are: a power of two, so that a number can be masked instead of checked.
+pub(crate) const SLOTS: usize = 8;
+
+impl Slot {
+    /// The root of the caller's tree as it was at the clone.
+    pub const HOST: Slot = Slot(0);
+    /// The root that the container will have.
+    pub const ROOT: Slot = Slot(1);
+    /// A tmpfs that only set-up sees, as long as it is attached: parts of overlays, files made from bytes.
+    pub const SCRATCH: Slot = Slot(2);
+    /// The mount that is being made.
+    pub const TREE: Slot = Slot(3);
+    /// The place that was resolved last.
+    pub const PLACE: Slot = Slot(4);
+    /// The file system of /dev.
+    pub const DEV: Slot = Slot(5);
+    /// The container's own devpts.
+    pub const DEVPTS: Slot = Slot(6);
+    /// The container's end of the terminal.
+    pub const TERMINAL: Slot = Slot(7);
+}
+
+/// A path below a base, with what is needed to create it component by component.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The whole path, without a leading slash; "." is the base itself.
+    pub path: &'a CStr,
+    /// Each leading directory of `path`, shortest first.
+    pub parents: &'a [Component<'a>],
+    /// The last component.
+    pub name: &'a CStr,
+}
+
+/// One leading directory of a [`Place`].
+#[derive(Clone, Copy, Debug)]
+pub struct Component<'a> {
+    /// The path up to here.
+    pub path: &'a CStr,
+    /// Its last component.
+    pub name: &'a CStr,
+}
+
+/// What a place has to be, and what is created where it is missing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// A directory.
+    Directory,
+    /// Anything but a directory; an empty file is created.
+    File,
+    /// The same as what the slot holds.
+    Like(Slot),
+    /// Whatever is there; nothing is created.
+    Existing,
+}
+
+/// What the child does, in the order given. Every variant is a system call or two; see [`crate::run`].
+#[derive(Clone, Copy)]
+#[allow(missing_docs, reason = "the fields are the arguments of the call in the variant's first line")]
+pub enum Op<'a> {
+    // --- the handshake and the process's ties
+    /// prctl(PR_SET_PDEATHSIG, SIGKILL), then: is the parent still there?
+    DieWithParent,
+    /// prctl(PR_SET_PDEATHSIG, 0): go on without the parent.
+    OutliveParent,
+    /// Wait for the parent's GO; end if it is gone.
+    Barrier,
+    /// Tell the parent that the next op changes ids, wait for its second GO.
+    IdBarrier,
+    /// setns(2)
+    Join { namespace: Fd, kind: u32 },
+    /// Go on as a new process inside the pid namespace that was joined (it holds only for children).
+    EnterPidNamespace,
+    /// Write /proc/self/timens_offsets; `separate`: unshare before and enter after, as exec would not.
+    TimeOffsets { text: &'a [u8], separate: bool },
+
+    // --- mounts
+    /// mount(MS_REC | MS_PRIVATE) on /
+    MakePrivate,
+    /// open("/", O_PATH) into [`Slot::HOST`]
+    OpenHostRoot,
+    /// open_tree(OPEN_TREE_CLONE)
+    CloneTree { source: &'a CStr, recursive: bool, into: Slot },
+    /// open_tree(OPEN_TREE_CLONE) of `name` in the directory `from`, or of `from` itself if the name is empty
+    CloneFrom { from: Slot, name: &'a CStr, recursive: bool, into: Slot },
+    /// fsopen(2)
+    FsOpen { kind: &'a CStr, into: Slot },
+    /// fsconfig(FSCONFIG_SET_STRING)
+    FsString { fs: Slot, key: &'a CStr, value: &'a CStr },
+    /// fsconfig(FSCONFIG_SET_FLAG)
+    FsFlag { fs: Slot, key: &'a CStr },
+    /// fsconfig(FSCONFIG_CMD_CREATE), fsmount(2); the slot holds the mount afterwards
+    FsMount { fs: Slot, attributes: u32 },
+    /// mount_setattr(2)
+    SetAttributes { mount: Slot, set: u32, clear: u32, recursive: bool },
+    /// fstatfs(2): fail unless ST_RDONLY
+    CheckReadOnly { mount: Slot },
+    /// fstat(2): fail unless it is the character device
+    CheckDevice { node: Slot, major: u32, minor: u32 },
+    /// openat2(RESOLVE_BENEATH), creating what is missing if `create` gives a mode
+    Resolve { base: Slot, place: Place<'a>, want: Want, create: Option<u32>, symlinks: bool, into: Slot },
+    /// The same, but if the place is missing the ops up to the next [`Op::Attach`] or [`Op::Mask`] are skipped.
+    ResolveIfPresent { base: Slot, place: Place<'a>, into: Slot },
+    /// move_mount(2)
+    Attach { mount: Slot, onto: Slot },
+    /// An empty read-only tmpfs over a directory, /dev/null (looked at) over anything else
+    Mask { place: Slot },
+    /// fchdir, umount2(MNT_DETACH) of the scratch tmpfs: pivot_root wants nothing above the new root
+    DetachScratch,
+    /// fchdir, pivot_root(".", "."), umount2(MNT_DETACH), and a look that / is the new root and nothing lies over it
+    Pivot,
+    /// mkdirat(2) in a directory of our own
+    MakeDirectory { base: Slot, name: &'a CStr, mode: u32 },
+    /// symlinkat(2)
+    MakeSymlink { base: Slot, name: &'a CStr, target: &'a CStr },
+    /// openat2(O_CREAT | O_EXCL), write(2), fchmod(2)
+    WriteFile { base: Slot, name: &'a CStr, bytes: &'a [u8], mode: u32 },
+    /// fchmod(2)
+    ChangeMode { file: Slot, mode: u32 },
+    /// fchdir(2)
+    GoTo { directory: Slot },
+
+    // --- what the container sees of itself
+    /// One rtnetlink request with its acknowledgement
+    Route { request: &'a [u8] },
+    /// sethostname(2)
+    Hostname { name: &'a [u8] },
+    /// setdomainname(2)
+    Domainname { name: &'a [u8] },
+
+    // --- the process
+    /// prlimit64(2)
+    Rlimit { resource: u32, soft: u64, hard: u64 },
+    /// umask(2); `None`: the one that the process was born with
+    Umask { mask: Option<u32> },
+    /// Write /proc/self/oom_score_adj
+    OomScoreAdj { text: &'a [u8] },
+    /// openat2(RESOLVE_NO_MAGICLINKS) into [`Slot::PLACE`]
+    WorkingDirectory { path: &'a CStr },
+    /// setsid(2)
+    NewSession,
+    /// A new pty, its master sent to the parent; `own`: of the container's devpts, else of the host's
+    OpenTerminal { own: bool, size: WindowSize },
+    /// TIOCSCTTY on the terminal, and it as descriptors 0, 1 and 2 where the bit is set
+    UseTerminal { stdio: u8 },
+    /// dup3(2); clears close-on-exec
+    PlaceFd { from: Fd, to: Fd },
+    /// close_range(2)
+    CloseRange { first: u32, last: u32 },
+
+    // --- rights, last: nothing that needs them follows
+    /// prctl(PR_SET_KEEPCAPS)
+    KeepCapabilities,
+    /// prctl(PR_CAPBSET_DROP) for each that is not in the mask
+    BoundingSet { keep: u64 },
+    /// setgroups(2)
+    Groups { groups: &'a [u32] },
+    /// setresgid(2)
+    Gid { gid: u32 },
+    /// setresuid(2)
+    Uid { uid: u32 },
+    /// capset(2)
+    Capabilities { sets: CapabilitySets },
+    /// prctl(PR_CAP_AMBIENT)
+    Ambient { raise: u64 },
+    /// prctl(PR_SET_NO_NEW_PRIVS)
+    NoNewPrivileges,
+    /// rt_sigaction(2) to SIG_DFL for every signal
+    DefaultSignals,
+    /// rt_sigprocmask(2)
+    SignalMask { mask: SignalSet },
+    /// execve(2) of the first candidate that exists
+    Exec { candidates: &'a [&'a CStr], argv: StringList<'a>, envp: StringList<'a> },
+    /// execveat(2) of the init, which keeps the socket
+    ExecInit { init: Fd, argv: StringList<'a>, envp: StringList<'a> },
+}

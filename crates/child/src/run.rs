@@ -1,0 +1,287 @@
+//! The interpreter: one loop, one match.
+
+use core::ffi::CStr;
+
+use seclude_sys::{Errno, Fd, clone, credentials, file, process, signal, socket, terminal};
+
+use crate::board::BoardPointer;
+use crate::op::{Instruction, Op, SLOTS, Slot};
+use crate::wire::{Call, Message};
+use crate::{entry, exec, mounts};
+
+/// Everything that the child is given.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    /// What to do, in this order; ends with an exec.
+    pub program: &'a [Instruction<'a>],
+    /// The child's end of the handshake.
+    pub socket: Fd,
+    /// For what eight bytes have no room for.
+    pub board: BoardPointer,
+    /// Whether to measure the time of each step.
+    pub timed: bool,
+}
+
+/// Why an op failed: the call and its answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Failure(pub Call, pub Errno);
+
+pub(crate) type Done<T = ()> = Result<T, Failure>;
+
+/// Names the call in its error.
+pub(crate) trait Named<T> {
+    fn named(self, call: Call) -> Done<T>;
+}
+
+impl<T> Named<T> for seclude_sys::Result<T> {
+    #[inline(always)]
+    fn named(self, call: Call) -> Done<T> {
+        match self {
+            Ok(value) => Ok(value),
+            Err(errno) => Err(Failure(call, errno)),
+        }
+    }
+}
+
+/// What the child knows while it runs.
+pub(crate) struct Machine<'a> {
+    slots: [Fd; SLOTS],
+    /// A place that may be missing is missing: skip to the op after the next attach.
+    pub(crate) skipping: bool,
+    first_umask: Option<u32>,
+    pub(crate) setup: &'a Setup<'a>,
+}
+
+impl Machine<'_> {
+    #[inline(always)]
+    pub(crate) fn get(&self, slot: Slot) -> Fd {
+        self.slots[slot.0 as usize & (SLOTS - 1)]
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&mut self, slot: Slot, fd: Fd) {
+        let old = core::mem::replace(&mut self.slots[slot.0 as usize & (SLOTS - 1)], fd);
+        if old != Fd::NONE {
+            let _ = file::close(old);
+        }
+    }
+}
+
+/// What a child exits with when it failed before its exec; the message, not this, says why.
+const FAILED: i32 = 125;
+
+/// Runs the program to its exec, or reports the op that failed and ends.
+pub fn run(setup: &Setup<'_>) -> ! {
+    let mut machine = Machine { slots: [Fd::NONE; SLOTS], skipping: false, first_umask: None, setup };
+    let mut before = if setup.timed { process::monotonic_ns() } else { 0 };
+    for (number, instruction) in setup.program.iter().enumerate() {
+        if let Err(Failure(call, errno)) = perform(&mut machine, &instruction.op) {
+            let op = number as u16;
+            Message::Failed { step: instruction.step, op, call, errno }.send(setup.socket);
+            break;
+        }
+        if setup.timed {
+            let now = process::monotonic_ns();
+            setup.board.add_time(instruction.step, now.wrapping_sub(before));
+            before = now;
+        }
+    }
+    process::exit(FAILED)
+}
+
+fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
+    let socket = machine.setup.socket;
+    if machine.skipping {
+        machine.skipping = !matches!(op, Op::Attach { .. } | Op::Mask { .. });
+        return Ok(());
+    }
+    match *op {
+        Op::DieWithParent => {
+            process::set_parent_death_signal(SIGKILL).named(Call::Prctl)?;
+            // The parent may have died before the line above: then nobody will send the signal.
+            if socket::hung_up(socket) {
+                process::exit(FAILED);
+            }
+            Ok(())
+        }
+        Op::OutliveParent => process::set_parent_death_signal(0).named(Call::Prctl),
+        Op::Barrier => wait_for_go(socket),
+        Op::IdBarrier => {
+            Message::AtIds.send(socket);
+            wait_for_go(socket)
+        }
+        Op::Join { namespace, kind } => clone::setns(namespace, kind).named(Call::Setns),
+        Op::EnterPidNamespace => entry::go_on_as_sibling(socket),
+        Op::TimeOffsets { text, separate } => set_time_offsets(text, separate),
+
+        Op::MakePrivate
+        | Op::OpenHostRoot
+        | Op::CloneTree { .. }
+        | Op::CloneFrom { .. }
+        | Op::FsOpen { .. }
+        | Op::FsString { .. }
+        | Op::FsFlag { .. }
+        | Op::FsMount { .. }
+        | Op::SetAttributes { .. }
+        | Op::CheckReadOnly { .. }
+        | Op::CheckDevice { .. }
+        | Op::Resolve { .. }
+        | Op::ResolveIfPresent { .. }
+        | Op::Attach { .. }
+        | Op::Mask { .. }
+        | Op::DetachScratch
+        | Op::Pivot
+        | Op::MakeDirectory { .. }
+        | Op::MakeSymlink { .. }
+        | Op::WriteFile { .. }
+        | Op::ChangeMode { .. }
+        | Op::GoTo { .. } => mounts::perform(machine, op),
+
+        Op::Route { request } => socket::route_request(request).named(Call::Netlink),
+        Op::Hostname { name } => process::set_hostname(name).named(Call::Sethostname),
+        Op::Domainname { name } => process::set_domainname(name).named(Call::Setdomainname),
+
+        Op::Rlimit { resource, soft, hard } => process::set_rlimit(resource, soft, hard).named(Call::Setrlimit),
+        Op::Umask { mask } => {
+            let before = process::umask(mask.or(machine.first_umask).unwrap_or(0o022));
+            machine.first_umask.get_or_insert(before);
+            Ok(())
+        }
+        Op::OomScoreAdj { text } => write_proc(c"/proc/self/oom_score_adj", text),
+        Op::WorkingDirectory { path } => mounts::open_working_directory(machine, path),
+        Op::NewSession => process::setsid().named(Call::Setsid),
+        Op::OpenTerminal { own, size } => open_terminal(machine, own, size),
+        Op::UseTerminal { stdio } => use_terminal(machine.get(Slot::TERMINAL), stdio),
+        Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
+        Op::PlaceFd { from, to } => file::duplicate_onto(from, to, false).named(Call::Dup),
+        Op::CloseRange { first, last } => file::close_range(first, last).named(Call::CloseRange),
+
+        Op::KeepCapabilities => credentials::keep_capabilities(true).named(Call::Prctl),
+        Op::BoundingSet { keep } => limit_bounding_set(keep),
+        Op::Groups { groups } => credentials::set_groups(groups).named(Call::Setgroups),
+        Op::Gid { gid } => credentials::set_gid(gid).named(Call::Setresgid),
+        Op::Uid { uid } => credentials::set_uid(uid).named(Call::Setresuid),
+        Op::Capabilities { sets } => credentials::set_capabilities(sets).named(Call::Capset),
+        Op::Ambient { raise } => set_ambient(raise),
+        Op::NoNewPrivileges => process::set_no_new_privs().named(Call::Prctl),
+        Op::DefaultSignals => default_signals(),
+        Op::SignalMask { mask } => signal::set_mask(mask).map(drop).named(Call::Sigprocmask),
+        Op::Exec { candidates, argv, envp } => Err(exec::search(machine.setup.board, candidates, argv, envp)),
+        Op::ExecInit { init, argv, envp } => {
+            file::set_close_on_exec(socket, false).named(Call::Dup)?;
+            Err(Failure(Call::ExecInit, process::execve_fd(init, argv, envp)))
+        }
+    }
+}
+
+const SIGKILL: u32 = 9;
+
+fn wait_for_go(socket: Fd) -> Done {
+    let mut go = [0u8; 1];
+    match socket::receive(socket, &mut go).named(Call::Receive)? {
+        0 => process::exit(FAILED),
+        _ => Ok(()),
+    }
+}
+
+/// Writes to a file of /proc after making sure that it is one: a mount over /proc must not swallow the write.
+fn write_proc(path: &CStr, text: &[u8]) -> Done {
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    let fd = file::open(Fd::CWD, path, file::O_WRONLY, 0, 0).named(Call::Openat2)?;
+    let written = match seclude_sys::mount::filesystem_magic(fd).named(Call::Statfs) {
+        Ok(PROC_SUPER_MAGIC) => file::write(fd, text).map(drop).named(Call::Write),
+        Ok(_) => Err(Failure(Call::Statfs, Errno::ENODEV)),
+        Err(failure) => Err(failure),
+    };
+    let _ = file::close(fd);
+    written
+}
+
+/// The offsets of a time namespace can be set until the first process is in it, time_namespaces(7). With shared
+/// memory that is our exec; a copied child would be in it from birth, so it makes the namespace here.
+fn set_time_offsets(text: &[u8], separate: bool) -> Done {
+    if separate {
+        clone::unshare(clone::CLONE_NEWTIME).named(Call::Unshare)?;
+    }
+    if !text.is_empty() {
+        write_proc(c"/proc/self/timens_offsets", text)?;
+    }
+    if separate {
+        let path = c"/proc/self/ns/time_for_children";
+        let namespace = file::open(Fd::CWD, path, file::O_RDONLY, 0, 0).named(Call::Openat2)?;
+        let entered = clone::setns(namespace, clone::CLONE_NEWTIME).named(Call::Setns);
+        let _ = file::close(namespace);
+        entered?;
+    }
+    Ok(())
+}
+
+fn open_terminal(machine: &mut Machine<'_>, own: bool, size: terminal::WindowSize) -> Done {
+    let flags = file::O_RDWR | file::O_NOCTTY;
+    let master = if own {
+        file::open(machine.get(Slot::DEVPTS), c"ptmx", flags, 0, file::RESOLVE_NO_SYMLINKS)
+    } else {
+        file::open(Fd::CWD, c"/dev/ptmx", flags, 0, 0)
+    };
+    let master = master.named(Call::OpenTerminal)?;
+    terminal::unlock(master).named(Call::Ioctl)?;
+    let slave = terminal::open_slave(master).named(Call::Ioctl)?;
+    machine.set(Slot::TERMINAL, slave);
+    terminal::set_size(slave, size).named(Call::Ioctl)?;
+    let message = Message::Terminal.encode();
+    socket::send_with_fd(machine.setup.socket, &message, master).named(Call::Send)?;
+    let _ = file::close(master);
+    Ok(())
+}
+
+fn use_terminal(slave: Fd, stdio: u8) -> Done {
+    terminal::make_controlling(slave).named(Call::Ioctl)?;
+    for number in 0..3 {
+        let to = Fd(number);
+        if stdio & (1 << number) == 0 {
+            continue;
+        }
+        if slave == to {
+            file::set_close_on_exec(to, false).named(Call::Dup)?;
+        } else {
+            file::duplicate_onto(slave, to, false).named(Call::Dup)?;
+        }
+    }
+    Ok(())
+}
+
+fn limit_bounding_set(keep: u64) -> Done {
+    for capability in 0..64 {
+        if keep & (1 << capability) != 0 {
+            continue;
+        }
+        match credentials::drop_bounding(capability) {
+            Ok(()) => {}
+            // Past the last capability that this kernel has.
+            Err(Errno::EINVAL) => break,
+            Err(errno) => return Err(Failure(Call::Prctl, errno)),
+        }
+    }
+    Ok(())
+}
+
+fn set_ambient(raise: u64) -> Done {
+    credentials::clear_ambient().named(Call::Prctl)?;
+    for capability in 0..64 {
+        if raise & (1 << capability) != 0 {
+            credentials::raise_ambient(capability).named(Call::Prctl)?;
+        }
+    }
+    Ok(())
+}
+
+fn default_signals() -> Done {
+    for number in 1..=64 {
+        match signal::set_default(number) {
+            // SIGKILL and SIGSTOP have no other disposition.
+            Ok(()) | Err(Errno::EINVAL) => {}
+            Err(errno) => return Err(Failure(Call::Sigaction, errno)),
+        }
+    }
+    Ok(())
+}

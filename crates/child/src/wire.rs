@@ -1,0 +1,121 @@
+//! Eight bytes: what the child tells its parent.
+
+use seclude_sys::{Errno, Fd};
+
+/// Bytes of one message; the socket is SOCK_SEQPACKET, so one message is one record.
+pub const LENGTH: usize = 8;
+
+/// A message of the child. Its end of file means: exec succeeded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// Op number `op`, of step `step`, failed: `call` answered `errno`.
+    Failed {
+        /// The step that the op belongs to.
+        step: u8,
+        /// The op's place in the program.
+        op: u16,
+        /// Which call of the op it was.
+        call: Call,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The process went on as another one with this pid, in a pid namespace that it joined.
+    Moved(i32),
+    /// The next op changes the ids: the parent decides when, see the parent's id barrier.
+    AtIds,
+    /// The message carries the master of the new terminal.
+    Terminal,
+    /// The init runs and has started the command.
+    Running,
+    /// The init's command ended with this wait status.
+    Ended(i32),
+}
+
+const MOVED: u8 = 250;
+const AT_IDS: u8 = 251;
+const TERMINAL: u8 = 252;
+/// The tag of [`Message::Running`], which the init sends too.
+pub const RUNNING: u8 = 253;
+/// The tag of [`Message::Ended`], which the init sends too.
+pub const ENDED: u8 = 254;
+
+impl Message {
+    /// As it goes over the socket: tag, step, op (two bytes), value (four bytes), native order.
+    #[inline(always)]
+    pub fn encode(self) -> [u8; LENGTH] {
+        let (tag, step, op, value) = match self {
+            Message::Failed { step, op, call, errno } => (call as u8, step, op, errno.0 as i32),
+            Message::Moved(pid) => (MOVED, 0, 0, pid),
+            Message::AtIds => (AT_IDS, 0, 0, 0),
+            Message::Terminal => (TERMINAL, 0, 0, 0),
+            Message::Running => (RUNNING, 0, 0, 0),
+            Message::Ended(status) => (ENDED, 0, 0, status),
+        };
+        let packed = tag as u64 | (step as u64) << 8 | (op as u64) << 16 | (value as u32 as u64) << 32;
+        packed.to_le_bytes()
+    }
+
+    /// Reads what [`Self::encode`] wrote; `None` for anything else.
+    pub fn decode(bytes: [u8; LENGTH]) -> Option<Message> {
+        let [tag, step, op0, op1, value @ ..] = bytes;
+        let value = i32::from_le_bytes(value);
+        Some(match tag {
+            MOVED => Message::Moved(value),
+            AT_IDS => Message::AtIds,
+            TERMINAL => Message::Terminal,
+            RUNNING => Message::Running,
+            ENDED => Message::Ended(value),
+            tag => Message::Failed {
+                step,
+                op: u16::from_le_bytes([op0, op1]),
+                call: Call::from_number(tag)?,
+                errno: Errno(value as u16),
+            },
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn send(self, socket: Fd) {
+        // If nobody is left to tell, the child is about to end in any case.
+        let _ = seclude_sys::socket::send(socket, &self.encode());
+    }
+}
+
+macro_rules! calls {
+    ($($variant:ident $name:literal),* $(,)?) => {
+        /// The call that failed, as an error names it.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum Call {
+            $(#[doc = concat!("`", $name, "`")] $variant),*
+        }
+
+        impl Call {
+            /// Every call, in the order of their numbers.
+            pub const ALL: &[Call] = &[$(Call::$variant),*];
+
+            /// The name of the system call or of the check.
+            pub fn name(self) -> &'static str {
+                match self { $(Call::$variant => $name),* }
+            }
+
+            fn from_number(number: u8) -> Option<Call> {
+                Self::ALL.get(usize::from(number)).copied()
+            }
+        }
+    };
+}
+
+calls! {
+    Setns "setns", Fork "clone", Unshare "unshare", Prctl "prctl", Poll "poll", Receive "recv", Send "sendmsg",
+    Mount "mount", OpenTree "open_tree", Fsopen "fsopen", Fsconfig "fsconfig", FsCreate "fsconfig(CMD_CREATE)",
+    Fsmount "fsmount", MountSetattr "mount_setattr", MoveMount "move_mount", PivotRoot "pivot_root",
+    Umount "umount2", Statfs "fstatfs", Openat2 "openat2", Mkdir "mkdirat", Symlink "symlinkat", Write "write",
+    Chmod "fchmod", Chdir "fchdir", Stat "newfstatat", CheckDevice "device number check",
+    CheckReadOnly "read-only check", CheckRoot "new root check", Netlink "rtnetlink", Sethostname "sethostname",
+    Setdomainname "setdomainname", Setrlimit "prlimit64", Setsid "setsid", OpenTerminal "open ptmx",
+    Ioctl "ioctl", Dup "dup3", CloseRange "close_range", Setgroups "setgroups", Setresgid "setresgid",
+    Setresuid "setresuid", Capset "capset", Sigaction "rt_sigaction", Sigprocmask "rt_sigprocmask",
+    Execve "execve", ExecInterpreter "execve (interpreter)", ExecDirectory "execve (directory)",
+    ExecInit "execveat", Init "the init",
+}

@@ -1,0 +1,194 @@
+//! From flags to a request of the library.
+
+use std::path::Path;
+
+use clap::ArgMatches;
+use seclude::{Capabilities, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Root, UserMap};
+
+use crate::Failure;
+use crate::args::ContainerFlags;
+use crate::values::{CapabilityName, NamespaceList, UserSpec};
+
+/// The request that the flags stand for; `order` tells in which order they were given.
+pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches) -> Result<Command, Failure> {
+    let (program, arguments) = flags.command.split_first().ok_or_else(|| Failure::new("no command was given"))?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if !flags.bare {
+        command.sandbox();
+    }
+    namespaces(&mut command, flags)?;
+    users(&mut command, flags)?;
+    root(&mut command, flags);
+    for mount in in_order(flags, order) {
+        command.mount(mount);
+    }
+    process(&mut command, flags)?;
+    Ok(command)
+}
+
+fn namespaces(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
+    let named = |lists: &[NamespaceList], kind| lists.iter().any(|list| list.0.contains(&kind));
+    for kind in Namespace::ALL {
+        let clock = kind == Namespace::Time && (flags.monotonic.is_some() || flags.boottime.is_some());
+        let joined = flags.join.iter().filter(|join| join.0 == kind).count();
+        let ways = [named(&flags.share, kind), named(&flags.unshare, kind) || clock, joined > 0];
+        if joined > 1 || ways.into_iter().filter(|way| *way).count() > 1 {
+            let message = format!("{kind} namespace: asked for in two ways, of --share, --unshare and --join");
+            return Err(Failure::new(message));
+        }
+    }
+    for list in &flags.share {
+        for kind in &list.0 {
+            command.share(*kind);
+        }
+    }
+    for list in &flags.unshare {
+        for kind in &list.0 {
+            command.unshare(*kind);
+        }
+    }
+    for join in &flags.join {
+        command.join(join.0, &join.1);
+    }
+    if flags.monotonic.is_some() || flags.boottime.is_some() {
+        command.unshare(Namespace::Time);
+        command.monotonic_offset(flags.monotonic.unwrap_or(0)).boottime_offset(flags.boottime.unwrap_or(0));
+    }
+    Ok(())
+}
+
+fn users(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
+    let host = Host::current();
+    if let Some(UserSpec { uid, gid }) = flags.user {
+        command.uid(uid).gid(gid.unwrap_or(uid));
+    }
+    if flags.map_subids {
+        command.user_map(UserMap::SubIds);
+    } else if !flags.uid_map.is_empty() || !flags.gid_map.is_empty() {
+        let map = |flag: &str, extents: &[Extent], own: u32| {
+            let map = match extents {
+                // The other kind was given: the caller is root of this one.
+                [] => IdMap::single(0, own),
+                extents => IdMap::new(extents.to_vec()),
+            };
+            map.map_err(|error| Failure::new(format!("{flag}: {error}")))
+        };
+        let uids = map("--uid-map", &flags.uid_map, host.uid)?;
+        let gids = map("--gid-map", &flags.gid_map, host.gid)?;
+        command.user_map(UserMap::Extents { uids, gids });
+    } else if let Some(UserSpec { uid, gid }) = flags.user
+        && makes(flags, Namespace::User)
+    {
+        // An ordinary user has one id to give away; root's command shall have the rights of that user, not root's.
+        let gid = gid.unwrap_or(uid);
+        command.user_map(if host.uid == 0 { UserMap::Identity } else { UserMap::CallerAs { uid, gid } });
+    }
+    Ok(())
+}
+
+/// Whether the flags come to a new namespace of this kind.
+fn makes(flags: &ContainerFlags, kind: Namespace) -> bool {
+    let named = |lists: &[NamespaceList]| lists.iter().any(|list| list.0.contains(&kind));
+    let joined = flags.join.iter().any(|join| join.0 == kind);
+    !joined && (named(&flags.unshare) || !(flags.bare || named(&flags.share)))
+}
+
+fn root(command: &mut Command, flags: &ContainerFlags) {
+    let directory = flags.root.as_deref();
+    let below = || [directory.unwrap_or(Path::new("/"))];
+    let (root, layered) = match (&flags.upper, &flags.work, flags.overlay) {
+        (Some(upper), Some(work), _) => {
+            (Root::overlay(Overlay::new(below()).upper(absolute(upper), absolute(work))), true)
+        }
+        (_, _, true) => (Root::overlay(Overlay::new(below()).ephemeral()), true),
+        _ => (directory.map_or_else(Root::host, Root::directory), false),
+    };
+    let writable = flags.writable || (layered && !flags.read_only);
+    if !layered && directory.is_none() && !flags.writable && !flags.read_only {
+        // As the preset has it.
+        return;
+    }
+    command.root(if writable { root } else { root.read_only() });
+}
+
+fn absolute(path: &Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The mounts of all flags in the order of the command line.
+fn in_order(flags: &ContainerFlags, order: &ArgMatches) -> Vec<Mount> {
+    let mut found: Vec<(usize, Mount)> = Vec::new();
+    let mut add = |id: &str, mounts: Vec<Mount>| {
+        found.extend(order.indices_of(id).into_iter().flatten().zip(mounts));
+    };
+    add("bind", flags.bind.iter().map(|spec| Mount::bind(&spec.source, &spec.target)).collect());
+    add("ro_bind", flags.ro_bind.iter().map(|spec| Mount::bind(&spec.source, &spec.target).read_only()).collect());
+    add("tmpfs", flags.tmpfs.iter().map(|spec| spec.0.clone()).collect());
+    add("overlay_mount", flags.overlay_mount.iter().map(|spec| spec.0.clone()).collect());
+    add("mount", flags.mount.iter().map(|spec| spec.0.clone()).collect());
+    add("file", flags.file.iter().map(|spec| spec.0.clone()).collect());
+    add("dir", flags.dir.iter().map(Mount::directory).collect());
+    add("symlink", flags.symlink.iter().map(|spec| spec.0.clone()).collect());
+    add("mask", flags.mask.iter().map(Mount::mask).collect());
+    add("ro_path", flags.ro_path.iter().map(Mount::read_only_path).collect());
+    found.sort_by_key(|(index, _)| *index);
+    found.into_iter().map(|(_, mount)| mount).collect()
+}
+
+fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
+    if flags.clear_env {
+        command.env_clear();
+    }
+    for spec in &flags.env {
+        command.env(&spec.0, &spec.1);
+    }
+    if let Some(directory) = &flags.workdir {
+        command.current_dir(directory);
+    }
+    if let Some(name) = &flags.hostname {
+        command.hostname(name);
+    }
+    if let Some(name) = &flags.domainname {
+        command.domainname(name);
+    }
+    let apply = |set: Capabilities, names: &[CapabilityName], add: bool| {
+        names.iter().fold(set, |set, name| match (name, add) {
+            (CapabilityName::All, true) => Capabilities::ALL,
+            (CapabilityName::All, false) => Capabilities::NONE,
+            (CapabilityName::One(one), true) => set.with(*one),
+            (CapabilityName::One(one), false) => set.without(*one),
+        })
+    };
+    let capabilities = apply(apply(Capabilities::NONE, &flags.cap_add, true), &flags.cap_drop, false);
+    if !flags.bare || !flags.cap_add.is_empty() || !flags.cap_drop.is_empty() {
+        command.capabilities(capabilities);
+    }
+    if flags.user.is_some_and(|user| user.uid != 0) {
+        // Only ambient ones stay over the exec of somebody who is not root.
+        command.ambient(capabilities);
+    }
+    for spec in &flags.rlimit {
+        command.rlimit(spec.0, spec.1, spec.2);
+    }
+    if let Some(mask) = flags.umask {
+        command.umask(mask);
+    }
+    if let Some(value) = flags.oom_score_adj {
+        command.oom_score_adj(value);
+    }
+    if flags.tty {
+        let size = flags.tty_size.map(|size| (size.rows, size.columns));
+        let (rows, columns) = size.or_else(crate::terminal::size).unwrap_or((24, 80));
+        command.terminal(rows, columns);
+    }
+    if let Some(after) = flags.timeout {
+        command.deadline(after);
+    }
+    // The kernel drops the keyboard's signals for a first process that has no handler for them: Ctrl-C would do nothing.
+    command.init(flags.init || (flags.tty && makes(flags, Namespace::Pid)));
+    command.no_new_privileges(flags.no_new_privs);
+    command.die_with_parent(!flags.no_die_with_parent);
+    command.clone_way(flags.clone);
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `seclude`: the library from the command line. It uses nothing but the library's public API.
+#![forbid(unsafe_code)]
+
+mod args;
+mod compose;
+mod doctor;
+mod explain;
+mod report;
+mod run;
+mod signals;
+mod terminal;
+mod values;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use args::{Cli, Task};
+
+fn main() -> ExitCode {
+    if gains_privileges() {
+        eprintln!("seclude: it must not be setuid, setgid or have file capabilities: its caller decides what it does");
+        return ExitCode::from(125);
+    }
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => {
+            eprintln!("seclude: {}", one_line(&error.render().to_string()));
+            return ExitCode::from(125);
+        }
+        // Help and version are answers.
+        Err(answer) => {
+            let _ = answer.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let order = matches.subcommand().map(|(_, matches)| matches);
+    let done = match (cli.task, order) {
+        (Task::Run(flags), Some(order)) => run::run(&flags, order),
+        (Task::Explain(flags), Some(order)) => explain::explain(&flags, order),
+        (Task::Doctor(flags), _) => doctor::doctor(&flags),
+        (Task::Completions { shell }, _) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "seclude", &mut script);
+            print(&script)
+        }
+        (Task::Man, _) => man(),
+        (Task::Run(_) | Task::Explain(_), None) => Ok(ExitCode::from(125)),
+    };
+    done.unwrap_or_else(|failure| {
+        eprintln!("seclude: {}", failure.message);
+        ExitCode::from(failure.code)
+    })
+}
+
+/// Whether the program runs with more rights than its caller has: AT_SECURE of getauxval(3). A namespace tool with
+/// such rights has been a way to root again and again (CVE-2020-5291).
+fn gains_privileges() -> bool {
+    const AT_SECURE: u64 = 23;
+    let auxv = std::fs::read("/proc/self/auxv").unwrap_or_default();
+    let words: Vec<u64> =
+        auxv.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok().map(u64::from_ne_bytes)).collect();
+    let secure = words.chunks_exact(2).any(|pair| pair[0] == AT_SECURE && pair[1] != 0);
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    secure || getuid() != geteuid() || getgid() != getegid()
+}
+
+/// The parser's complaint without its usage text: what is wrong, and its tip.
+fn one_line(rendered: &str) -> String {
+    let paragraphs: Vec<String> = rendered
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with("Usage:"))
+        .map(|paragraph| paragraph.trim_start_matches("error: ").to_owned())
+        .collect();
+    let whole = paragraphs.join("; ");
+    whole.replace("For more information, try '--help'.", "see --help")
+}
+
+/// What ends the program: one line, and the exit status.
+struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), code: 125 }
+    }
+}
+
+impl From<seclude::Error> for Failure {
+    fn from(error: seclude::Error) -> Failure {
+        Failure { code: error.exit_code(), message: error.to_string() }
+    }
+}
+
+/// The man page, from the same definitions as the parser: the program and each of its tasks.
+fn man() -> Result<ExitCode, Failure> {
+    let mut page = Vec::new();
+    let failed = |error: std::io::Error| Failure::new(format!("man page: {error}"));
+    let mut command = Cli::command();
+    command.build();
+    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(failed)?;
+    for task in command.get_subcommands().filter(|task| task.get_name() != "help") {
+        clap_mangen::Man::new(task.clone()).render(&mut page).map_err(failed)?;
+    }
+    print(&page)
+}
+
+/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
+fn print(text: &[u8]) -> Result<ExitCode, Failure> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(format!("stdout: {error}"))),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,51 @@
+//! `--report FILE`: how it ended, as JSON.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use seclude::{Error, Exit, Report};
+use serde_json::{Value, json};
+
+use crate::run::Stop;
+
+/// What there is to report.
+pub(crate) enum Ending<'a> {
+    /// The command ran.
+    Exit { exit: &'a Exit, made: &'a Report, wall: Duration },
+    /// It did not.
+    NotStarted(&'a Stop),
+}
+
+pub(crate) fn write(mut file: File, ending: &Ending<'_>) -> io::Result<()> {
+    let value = match ending {
+        Ending::Exit { exit, made, wall } => json!({
+            "cause": exit.cause(),
+            "code": exit.code(),
+            "signal": exit.signal(),
+            "wall_us": wall.as_nanos() as f64 / 1e3,
+            "spawn": made,
+        }),
+        Ending::NotStarted(Stop::Library(error)) => json!({ "cause": "not-started", "error": describe(error) }),
+        Ending::NotStarted(Stop::Flags(failure)) => json!({
+            "cause": if failure.code > 128 { "signaled" } else { "not-started" },
+            "signal": failure.code.checked_sub(128),
+            "error": { "message": failure.message },
+        }),
+    };
+    writeln!(file, "{value:#}")
+}
+
+fn describe(error: &Error) -> Value {
+    json!({
+        "code": error.code().name(),
+        "step": error.step(),
+        "side": error.side().name(),
+        "action": error.action(),
+        "call": error.system_call(),
+        "errno": error.errno_name(),
+        "hint": error.advice(),
+        "left_behind": error.left_behind(),
+        "message": error.to_string(),
+    })
+}

@@ -1,0 +1,124 @@
+//! `seclude run`.
+
+use std::fs::File;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::ArgMatches;
+use seclude::{Child, Exit, Stdio};
+
+use crate::Failure;
+use crate::args::RunFlags;
+use crate::compose::compose;
+use crate::report::{self, Ending};
+use crate::signals::Forwarder;
+use crate::terminal;
+
+pub(crate) fn run(flags: &RunFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
+    // Opened first: a report that could not be written is an error before anything runs.
+    let report = match &flags.report {
+        Some(path) => {
+            let failed = |error| Failure::new(format!("--report {}: {error}", path.display()));
+            Some((File::create(path).map_err(failed)?, path))
+        }
+        None => None,
+    };
+    let started = Instant::now();
+    let ended = start_and_wait(flags, order, report.is_some());
+    if let Some((file, path)) = report {
+        let ending = match &ended {
+            Ok(Ended::Exit(exit, made)) => Ending::Exit { exit, made, wall: started.elapsed() },
+            Ok(Ended::Detached) => return Ok(ExitCode::SUCCESS),
+            Err(error) => Ending::NotStarted(error),
+        };
+        report::write(file, &ending).map_err(|error| Failure::new(format!("--report {}: {error}", path.display())))?;
+    }
+    match ended.map_err(Stop::into_failure)? {
+        Ended::Detached => Ok(ExitCode::SUCCESS),
+        Ended::Exit(exit, _) => {
+            if exit.cause() == seclude::Cause::Deadline {
+                eprintln!("seclude: killed: --timeout has passed");
+            } else if flags.verbose {
+                eprintln!("seclude: {exit}");
+            }
+            Ok(ExitCode::from(exit.shell_code()))
+        }
+    }
+}
+
+enum Ended {
+    Detached,
+    Exit(Exit, Box<seclude::Report>),
+}
+
+/// Why there is no exit.
+pub(crate) enum Stop {
+    Flags(Failure),
+    Library(seclude::Error),
+}
+
+impl Stop {
+    fn into_failure(self) -> Failure {
+        match self {
+            Stop::Flags(failure) => failure,
+            Stop::Library(error) => error.into(),
+        }
+    }
+}
+
+impl From<seclude::Error> for Stop {
+    fn from(error: seclude::Error) -> Stop {
+        Stop::Library(error)
+    }
+}
+
+fn start_and_wait(flags: &RunFlags, order: &ArgMatches, timed: bool) -> Result<Ended, Stop> {
+    let mut command = compose(&flags.container, order).map_err(Stop::Flags)?;
+    command.timed(timed);
+    if flags.detach {
+        command.die_with_parent(false).kill_on_drop(false).stdin(Stdio::null());
+        let mut child = command.spawn()?;
+        return match writeln!(std::io::stdout(), "{}", child.id()) {
+            Ok(()) => Ok(Ended::Detached),
+            Err(error) => {
+                // Nobody could ever end what nobody knows.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(Stop::Flags(Failure::new(format!("--detach: the pid could not be told: {error}"))))
+            }
+        };
+    }
+    let failed = |what: &str, error: std::io::Error| Stop::Flags(Failure::new(format!("{what}: {error}")));
+    // Before the command can be there: a signal that comes meanwhile is handed on, too.
+    let mut signals = Forwarder::new().map_err(|error| failed("signals", error))?;
+    let mut child = command.spawn()?;
+    if flags.verbose {
+        say_how(&child);
+    }
+    let made = Box::new(child.report().clone());
+    if let Some(master) = child.take_terminal() {
+        terminal::relay(&mut child, master, &mut signals).map_err(|error| failed("terminal", error))?;
+    }
+    let exit = signals.wait(&mut child);
+    match (exit, signals.ended_by()) {
+        (Ok(exit), Some(signal)) if exit.signal() == Some(9) => {
+            Err(Stop::Flags(Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 }))
+        }
+        (exit, _) => Ok(Ended::Exit(exit?, made)),
+    }
+}
+
+fn say_how(child: &Child) {
+    let report = child.report();
+    eprintln!(
+        "seclude: pid {}, clone {} ({}); prepare {} us, clone {} us, attend {} us, set-up {} us",
+        child.id(),
+        report.clone,
+        report.clone_reason,
+        report.prepared.as_micros(),
+        report.cloned.as_micros(),
+        report.attended.as_micros(),
+        report.set_up.as_micros(),
+    );
+}

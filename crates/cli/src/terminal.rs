@@ -1,0 +1,138 @@
+//! `--tty`: this terminal, connected to the container's.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::stdio::{stdin, stdout};
+use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use seclude::Child;
+use signal_hook::consts::SIGWINCH;
+use signal_hook::low_level::pipe;
+
+use crate::signals::Forwarder;
+
+/// Rows and columns of the terminal that seclude runs in.
+pub(crate) fn size() -> Option<(u16, u16)> {
+    let size: Winsize = tcgetwinsize(stdout()).or_else(|_| tcgetwinsize(stdin())).ok()?;
+    Some((size.ws_row, size.ws_col))
+}
+
+/// Raw mode of this terminal, as long as it lives.
+struct Raw(Option<Termios>);
+
+impl Raw {
+    fn enter() -> io::Result<Raw> {
+        if !isatty(stdin()) {
+            return Ok(Raw(None));
+        }
+        let before = tcgetattr(stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(stdin(), OptionalActions::Now, &raw)?;
+        Ok(Raw(Some(before)))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = tcsetattr(stdin(), OptionalActions::Now, before);
+        }
+    }
+}
+
+/// Copies between this terminal and the container's `master` until the command has ended and all it wrote is shown.
+pub(crate) fn relay(child: &mut Child, mut master: File, signals: &mut Forwarder) -> io::Result<()> {
+    let (resized, on_resize) = UnixStream::pair()?;
+    pipe::register(SIGWINCH, on_resize)?;
+    let _raw = Raw::enter()?;
+    // A full terminal takes no more until what it has to say is read: waiting in a write would be for ever.
+    fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
+    let (mut typing, mut within_line) = (true, false);
+    let mut typed: Vec<u8> = Vec::new();
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let ended = child.try_wait().map_err(io::Error::from)?.is_some();
+        let [keys, shown, resize] = wait(child, &master, signals, &resized, (typing, !typed.is_empty()), ended)?;
+        signals.deliver(child);
+        if resize {
+            // The socket only wakes: how often is no matter.
+            let _ = (&resized).read(&mut buffer);
+            if let Some((ws_row, ws_col)) = size() {
+                tcsetwinsize(&master, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 })?;
+            }
+        }
+        if keys {
+            match rustix::io::read(stdin(), &mut buffer) {
+                Ok(read) if read > 0 => {
+                    typed.extend_from_slice(&buffer[..read]);
+                    within_line = buffer[read - 1] != b'\n';
+                }
+                Err(Errno::INTR) => {}
+                // End of input is a control character to a terminal; within a line the first only ends that.
+                _ => {
+                    typing = false;
+                    typed.extend(if within_line { &[4, 4][..] } else { &[4] });
+                }
+            }
+        }
+        if !typed.is_empty() {
+            match master.write(&typed) {
+                Ok(written) => drop(typed.drain(..written)),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                // Nobody has the other end open any more; what it wrote before is still to be read.
+                Err(_) => typed.clear(),
+            }
+        }
+        if shown {
+            match master.read(&mut buffer) {
+                Ok(read) if read > 0 => {
+                    io::stdout().write_all(&buffer[..read])?;
+                    io::stdout().flush()?;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                // EIO: as above, and all has been read.
+                _ => return Ok(()),
+            }
+        } else if ended {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until there is something to do: whether a key was typed, something is to be shown, the window has a new size.
+fn wait(
+    child: &Child,
+    master: &File,
+    signals: &Forwarder,
+    resized: &UnixStream,
+    (typing, pending): (bool, bool),
+    ended: bool,
+) -> io::Result<[bool; 3]> {
+    let when = |on: bool, flags| if on { flags } else { PollFlags::empty() };
+    let mut polled = [
+        // What was typed goes first, so that it cannot pile up.
+        PollFd::from_borrowed_fd(stdin(), when(typing && !pending, PollFlags::IN)),
+        PollFd::new(master, PollFlags::IN | when(pending, PollFlags::OUT)),
+        PollFd::new(resized, PollFlags::IN),
+        PollFd::from_borrowed_fd(signals.wake(), PollFlags::IN),
+        PollFd::from_borrowed_fd(child.pidfd(), when(!ended, PollFlags::IN)),
+    ];
+    let left = if ended { Some(Duration::ZERO) } else { child.time_left() };
+    let left = left.map(|left| Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(left.subsec_nanos()),
+    });
+    match poll(&mut polled, left.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let came = |fd: &PollFd<'_>, flags: PollFlags| fd.revents().intersects(flags);
+    let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+    Ok([typing && !pending && came(&polled[0], readable), came(&polled[1], readable), came(&polled[2], readable)])
+}

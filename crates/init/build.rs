@@ -1,0 +1,79 @@
+//! Compiles `src/init` into `OUT_DIR/seclude-init`: cargo cannot make a dependency that is another program, built
+//! without std and with flags of its own, so rustc is called as cargo would call it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, exit};
+
+const SOURCE: &str = "src/init/main.rs";
+
+/// Size before speed: the image is part of every program that uses the library.
+const CODE: &[&str] = &[
+    "panic=abort",
+    "opt-level=s",
+    "codegen-units=1",
+    "debuginfo=0",
+    "debug-assertions=off",
+    "overflow-checks=off",
+    "relocation-model=static",
+    "force-unwind-tables=no",
+    "strip=symbols",
+];
+
+/// No libc, no start files, nothing to resolve or to protect at run time.
+const LINK: &[&str] =
+    &["-nostartfiles", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-z,norelro", "-Wl,-z,noexecstack"];
+
+fn main() {
+    let arch = PathBuf::from(variable("DEP_SECLUDE_SYS_ARCH"));
+    let out = PathBuf::from(variable("OUT_DIR"));
+    let target = variable("TARGET");
+
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/init");
+    println!("cargo::rerun-if-changed={}", arch.display());
+    println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
+
+    let architecture = variable("CARGO_CFG_TARGET_ARCH");
+    if variable("CARGO_CFG_TARGET_OS") != "linux" || architecture != "x86_64" {
+        fail(&format!("the init knows x86_64 Linux so far, not {}", target.display()));
+    }
+
+    // `include!` takes no file that begins with docs of its own, and `#[path]` takes no `env!`: a file between them.
+    let bridge = format!("#[path = {:?}]\nmod x86_64;\npub use x86_64::syscall;\n", arch.join("x86_64.rs"));
+    if let Err(error) = fs::write(out.join("arch.rs"), bridge) {
+        fail(&format!("{} could not be written: {error}", out.join("arch.rs").display()));
+    }
+
+    let mut rustc = Command::new(variable("RUSTC"));
+    rustc.args([SOURCE, "--crate-name", "seclude_init", "--crate-type", "bin", "--edition", "2024"]);
+    rustc.arg("--target").arg(&target).arg("-o").arg(out.join("seclude-init"));
+    for option in CODE {
+        rustc.args(["-C", option]);
+    }
+    for option in LINK {
+        rustc.args(["-C", &format!("link-arg={option}")]);
+    }
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        let mut option = OsString::from("linker=");
+        option.push(linker);
+        rustc.arg("-C").arg(option);
+    }
+
+    match rustc.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => fail(&format!("rustc could not build {SOURCE} ({status}), its message is above: {rustc:?}")),
+        Err(error) => fail(&format!("rustc could not be started ({error}): {rustc:?}")),
+    }
+}
+
+fn variable(name: &str) -> OsString {
+    env::var_os(name).unwrap_or_else(|| fail(&format!("{name} is not set: this is to be run by cargo")))
+}
+
+fn fail(why: &str) -> ! {
+    println!("cargo::error=seclude-init: {why}");
+    exit(1);
+}

@@ -1,0 +1,90 @@
+//! The child's half: it becomes the command, or says why it cannot.
+
+use crate::kernel::{self, Action, Errno, Fd, Result, Text};
+use crate::order::Order;
+use crate::report::{Buffer, RECORD};
+
+pub(crate) fn run(order: &Order, on_child: &Action, pipe: Fd, buffer: &mut Buffer) -> ! {
+    let length = execute(order, settle(order, on_child), buffer);
+    // All of it fits into the pipe, so it goes at once.
+    let _ = kernel::write(pipe, buffer.get(..length).unwrap_or(&[]));
+    kernel::exit(crate::FAILED)
+}
+
+/// This process becomes the command; answers how much of `buffer` says why it did not.
+pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
+    let settled = kernel::set_close_on_exec(order.socket).and_then(|()| kernel::set_signal_mask(order.mask));
+    execute(order, settled, buffer)
+}
+
+fn execute(order: &Order, settled: Result<()>, buffer: &mut Buffer) -> usize {
+    let (call, errno, missing_for) = match settled {
+        Ok(()) => search(order),
+        Err(errno) => (order.calls.init, errno, None),
+    };
+    let mut length = 0;
+    if let Some((record, beginning)) = buffer.split_first_chunk_mut::<RECORD>() {
+        *record = order.failure(call, errno).record();
+        length = RECORD + missing_for.map_or(0, |file| kernel::read(file, beginning).unwrap_or(0));
+    }
+    length
+}
+
+/// What the command finds as its own: group, terminal, signals.
+fn settle(order: &Order, on_child: &Action) -> Result<()> {
+    kernel::close(order.socket);
+    kernel::lead_group()?;
+    if order.terminal {
+        // A background process would be stopped for this, but SIGTTOU is still blocked.
+        take_foreground()?;
+    }
+    kernel::set_action(kernel::SIGCHLD, on_child)?;
+    // Without the socket there is nothing left to hide.
+    kernel::set_dumpable(true)?;
+    kernel::set_signal_mask(order.mask)
+}
+
+fn take_foreground() -> Result<()> {
+    for fd in 0..3 {
+        match kernel::take_foreground(Fd(fd)) {
+            // Closed, or not the session's terminal: the next may be.
+            Err(Errno::EBADF | Errno::ENOTTY) => {}
+            answer => return answer,
+        }
+    }
+    Err(Errno::ENOTTY)
+}
+
+/// The failed call, what the kernel said, and the open file that lacks its interpreter.
+type Failure = (u8, Errno, Option<Fd>);
+
+/// Tries each candidate as execvp(3) does: a missing one is passed over, a forbidden one remembered.
+///
+/// The same rules as in crates/child/src/exec.rs.
+fn search(order: &Order) -> Failure {
+    let calls = &order.calls;
+    let mut worst = (calls.execve, Errno::ENOENT, None);
+    let alone = order.candidates().count() == 1;
+    for candidate in order.candidates() {
+        match kernel::execve(candidate, order.argv, order.envp) {
+            // The kernel says ENOENT also for an interpreter or loader that is missing: then the file exists.
+            Errno::ENOENT if kernel::is_there(candidate) => return without_interpreter(order, candidate),
+            Errno::ENOTDIR if alone => worst = (calls.execve, Errno::ENOTDIR, None),
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::EACCES if kernel::leads_to_directory(candidate) => worst = (calls.directory, Errno::EACCES, None),
+            Errno::EACCES if alone || kernel::is_there(candidate) => worst = (calls.execve, Errno::EACCES, None),
+            // A directory of PATH that may not be searched hides nothing that could be run.
+            Errno::EACCES => {}
+            errno => return (calls.execve, errno, None),
+        }
+    }
+    worst
+}
+
+fn without_interpreter(order: &Order, path: Text) -> Failure {
+    match kernel::open(path) {
+        Ok(file) => (order.calls.interpreter, Errno::ENOENT, Some(file)),
+        // A symlink that leads nowhere is there for lstat and missing for exec.
+        Err(_) => (order.calls.execve, Errno::ENOENT, None),
+    }
+}

@@ -1,0 +1,359 @@
+//! The system calls that the init makes, and the strings that it got: all there is to be careful about in memory.
+
+use core::ffi::c_char;
+use core::mem::MaybeUninit;
+
+use crate::arch::syscall;
+use crate::order::Strings;
+
+/// The numbers of the calls, from the kernel's table for the architecture.
+#[cfg(target_arch = "x86_64")]
+mod number {
+    pub(super) const READ: u32 = 0;
+    pub(super) const WRITE: u32 = 1;
+    pub(super) const CLOSE: u32 = 3;
+    pub(super) const RT_SIGACTION: u32 = 13;
+    pub(super) const RT_SIGPROCMASK: u32 = 14;
+    pub(super) const IOCTL: u32 = 16;
+    pub(super) const GETPID: u32 = 39;
+    pub(super) const SENDTO: u32 = 44;
+    pub(super) const CLONE: u32 = 56;
+    pub(super) const EXECVE: u32 = 59;
+    pub(super) const WAIT4: u32 = 61;
+    pub(super) const KILL: u32 = 62;
+    pub(super) const FCNTL: u32 = 72;
+    pub(super) const SETPGID: u32 = 109;
+    pub(super) const PRCTL: u32 = 157;
+    pub(super) const EXIT_GROUP: u32 = 231;
+    pub(super) const OPENAT: u32 = 257;
+    pub(super) const NEWFSTATAT: u32 = 262;
+    pub(super) const PPOLL: u32 = 271;
+    pub(super) const SIGNALFD4: u32 = 289;
+    pub(super) const PIPE2: u32 = 293;
+    pub(super) const CLOSE_RANGE: u32 = 436;
+}
+
+const AT_FDCWD: i32 = -100;
+const AT_SYMLINK_NOFOLLOW: usize = 0x100;
+const F_SETFD: usize = 2;
+const FD_CLOEXEC: usize = 1;
+const MSG_NOSIGNAL: usize = 0x4000;
+const O_CLOEXEC: usize = 0o2_000_000;
+const O_NONBLOCK: usize = 0o4_000;
+const PR_SET_DUMPABLE: usize = 4;
+const PR_SET_PDEATHSIG: usize = 1;
+const SIG_SETMASK: usize = 2;
+const S_IFMT: u32 = 0o170_000;
+const S_IFDIR: u32 = 0o040_000;
+const TIOCSPGRP: usize = 0x5410;
+const WNOHANG: usize = 1;
+/// Bytes of the kernel's sigset.
+const SIGSET: usize = 8;
+
+pub(crate) const ALL_SIGNALS: u64 = u64::MAX;
+pub(crate) const SIGCHLD: u32 = 17;
+pub(crate) const POLLIN: i16 = 1;
+
+/// What the kernel said, positive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) i32);
+
+impl Errno {
+    pub(crate) const ENOENT: Errno = Errno(2);
+    pub(crate) const EINTR: Errno = Errno(4);
+    pub(crate) const EBADF: Errno = Errno(9);
+    pub(crate) const EACCES: Errno = Errno(13);
+    pub(crate) const ENOTDIR: Errno = Errno(20);
+    pub(crate) const ENOTTY: Errno = Errno(25);
+}
+
+pub(crate) type Result<T> = core::result::Result<T, Errno>;
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Fd(pub(crate) i32);
+
+impl Fd {
+    pub(crate) const NONE: Fd = Fd(-1);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pid(i32);
+
+/// A C string that stays as long as the process.
+#[derive(Clone, Copy)]
+pub(crate) struct Text(*const c_char);
+
+impl Text {
+    /// # Safety
+    /// `start` must be a C string that stays as long as the process.
+    pub(crate) unsafe fn new(start: *const c_char) -> Text {
+        Text(start)
+    }
+
+    pub(crate) fn bytes(self) -> Bytes {
+        Bytes(self.0)
+    }
+}
+
+/// The bytes of a [`Text`], without the zero.
+pub(crate) struct Bytes(*const c_char);
+
+impl Iterator for Bytes {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        // SAFETY: the pointer is inside a C string, as it does not go past the zero.
+        unsafe {
+            let byte = *self.0 as u8;
+            (byte != 0).then(|| {
+                self.0 = self.0.add(1);
+                byte
+            })
+        }
+    }
+}
+
+impl Bytes {
+    /// The digits up to a colon or the end, as a number; the colon is taken too.
+    pub(crate) fn number<T: TryFrom<u64>>(&mut self, radix: u32) -> Option<T> {
+        let mut number = None;
+        for byte in self.take_while(|byte| *byte != b':') {
+            let digit = (byte as char).to_digit(radix)?;
+            number = Some(number.unwrap_or(0u64).checked_mul(radix as u64)?.checked_add(digit as u64)?);
+        }
+        T::try_from(number?).ok()
+    }
+}
+
+fn check(answer: isize) -> Result<usize> {
+    if answer < 0 { Err(Errno(-answer as i32)) } else { Ok(answer as usize) }
+}
+
+/// `exit_group(2)`
+pub(crate) fn exit(code: i32) -> ! {
+    loop {
+        // SAFETY: ends the process; nothing is passed.
+        unsafe { syscall(number::EXIT_GROUP, [code as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// `read(2)`
+pub(crate) fn read(fd: Fd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: pointer and length are one slice.
+    check(unsafe { syscall(number::READ, [fd.0 as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0]) })
+}
+
+/// `write(2)`
+pub(crate) fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: pointer and length are one slice.
+    check(unsafe { syscall(number::WRITE, [fd.0 as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) })
+}
+
+/// `send(2)`: one record. If nobody is left to tell, the watch finds that out.
+pub(crate) fn send(socket: Fd, record: &[u8]) {
+    let arguments = [socket.0 as usize, record.as_ptr() as usize, record.len(), MSG_NOSIGNAL, 0, 0];
+    // SAFETY: pointer and length are one slice; no address is given.
+    unsafe { syscall(number::SENDTO, arguments) };
+}
+
+/// `close(2)`
+pub(crate) fn close(fd: Fd) {
+    // SAFETY: the init's descriptors are plain numbers, nothing relies on this one from here on.
+    unsafe { syscall(number::CLOSE, [fd.0 as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// `close_range(2)`, both ends included
+pub(crate) fn close_range(first: u32, last: u32) -> Result<()> {
+    // SAFETY: as in `close`.
+    check(unsafe { syscall(number::CLOSE_RANGE, [first as usize, last as usize, 0, 0, 0, 0]) }).map(drop)
+}
+
+/// `fcntl(2)` F_SETFD
+pub(crate) fn set_close_on_exec(fd: Fd) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::FCNTL, [fd.0 as usize, F_SETFD, FD_CLOEXEC, 0, 0, 0]) }).map(drop)
+}
+
+/// `pipe2(2)`: the end to read from and the end to write to, close-on-exec.
+pub(crate) fn pipe() -> Result<[Fd; 2]> {
+    let mut ends = [Fd::NONE; 2];
+    // SAFETY: the kernel writes two ints, and Fd is one.
+    check(unsafe { syscall(number::PIPE2, [&raw mut ends as usize, O_CLOEXEC, 0, 0, 0, 0]) })?;
+    Ok(ends)
+}
+
+/// `open(2)` to read; does not wait for the other end of what turns out to be a fifo.
+pub(crate) fn open(path: Text) -> Result<Fd> {
+    let arguments = [AT_FDCWD as usize, path.0 as usize, O_CLOEXEC | O_NONBLOCK, 0, 0, 0];
+    // SAFETY: the path is a C string.
+    check(unsafe { syscall(number::OPENAT, arguments) }).map(|fd| Fd(fd as i32))
+}
+
+/// The beginning of the kernel's `struct stat`, and room for the rest.
+#[cfg(target_arch = "x86_64")]
+#[repr(C)]
+struct Stat {
+    device: u64,
+    inode: u64,
+    links: u64,
+    mode: u32,
+    rest: [u32; 29],
+}
+const _: () = assert!(size_of::<Stat>() == 144);
+
+/// `lstat(2)`: whether there is something.
+pub(crate) fn is_there(path: Text) -> bool {
+    is_directory(path, AT_SYMLINK_NOFOLLOW).is_ok()
+}
+
+/// `stat(2)`: whether it is, or leads to, a directory.
+pub(crate) fn leads_to_directory(path: Text) -> bool {
+    is_directory(path, 0) == Ok(true)
+}
+
+fn is_directory(path: Text, flags: usize) -> Result<bool> {
+    let mut stat = MaybeUninit::<Stat>::uninit();
+    let arguments = [AT_FDCWD as usize, path.0 as usize, stat.as_mut_ptr() as usize, flags, 0, 0];
+    // SAFETY: the path is a C string, and the kernel fills a structure of this size.
+    check(unsafe { syscall(number::NEWFSTATAT, arguments) })?;
+    // SAFETY: the call succeeded, so the kernel has filled it.
+    let mode = unsafe { (*stat.as_ptr()).mode };
+    Ok(mode & S_IFMT == S_IFDIR)
+}
+
+/// `execve(2)`: returns only if it failed.
+pub(crate) fn execve(path: Text, argv: Strings, envp: Strings) -> Errno {
+    // SAFETY: the path is a C string, the lists end with a null pointer; all of it stays.
+    let answer = unsafe { syscall(number::EXECVE, [path.0 as usize, argv.0 as usize, envp.0 as usize, 0, 0, 0]) };
+    Errno(-answer as i32)
+}
+
+/// Which side of the fork this is.
+pub(crate) enum Fork {
+    Child,
+    Parent(Pid),
+}
+
+/// `fork(2)`
+pub(crate) fn fork() -> Result<Fork> {
+    // SAFETY: without CLONE_VM the child has a copy of everything, the stack included, and goes on from here.
+    let answer = check(unsafe { syscall(number::CLONE, [SIGCHLD as usize, 0, 0, 0, 0, 0]) })?;
+    Ok(if answer == 0 { Fork::Child } else { Fork::Parent(Pid(answer as i32)) })
+}
+
+/// `setpgid(2)`: this process leads a group of its own.
+pub(crate) fn lead_group() -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::SETPGID, [0; 6]) }).map(drop)
+}
+
+/// `tcsetpgrp(3)`: this process's group, which it leads, gets the foreground of the session's terminal.
+pub(crate) fn take_foreground(terminal: Fd) -> Result<()> {
+    // SAFETY: takes nothing and cannot fail.
+    let group = unsafe { syscall(number::GETPID, [0; 6]) } as i32;
+    // SAFETY: the request reads one int.
+    check(unsafe { syscall(number::IOCTL, [terminal.0 as usize, TIOCSPGRP, &raw const group as usize, 0, 0, 0]) })
+        .map(drop)
+}
+
+/// `prctl(2)` PR_SET_DUMPABLE
+pub(crate) fn set_dumpable(on: bool) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::PRCTL, [PR_SET_DUMPABLE, on as usize, 0, 0, 0, 0]) }).map(drop)
+}
+
+/// `prctl(2)` PR_SET_PDEATHSIG, 0
+pub(crate) fn forget_parent_death() -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::PRCTL, [PR_SET_PDEATHSIG, 0, 0, 0, 0, 0]) }).map(drop)
+}
+
+/// `sigprocmask(2)`: exactly these signals are blocked from here on.
+pub(crate) fn set_signal_mask(mask: u64) -> Result<()> {
+    // SAFETY: the kernel reads a sigset of the given size and is not asked for the old one.
+    check(unsafe { syscall(number::RT_SIGPROCMASK, [SIG_SETMASK, &raw const mask as usize, 0, SIGSET, 0, 0]) })
+        .map(drop)
+}
+
+/// The kernel's `struct sigaction`: handler, flags, restorer, mask. All zero is the default action.
+#[repr(C)]
+pub(crate) struct Action([usize; 4]);
+
+/// `sigaction(2)`; answers what was there. Only for default and ignore, handlers end with an exec anyway.
+pub(crate) fn set_action(signal: u32, action: &Action) -> Result<Action> {
+    let mut old = Action::DEFAULT;
+    let arguments = [signal as usize, &raw const *action as usize, &raw mut old as usize, SIGSET, 0, 0];
+    // SAFETY: the kernel reads one structure and fills the other; no handler of ours is named.
+    check(unsafe { syscall(number::RT_SIGACTION, arguments) })?;
+    Ok(old)
+}
+
+impl Action {
+    pub(crate) const DEFAULT: Action = Action([0; 4]);
+}
+
+/// `signalfd(2)`, close-on-exec, to be read only when poll says so.
+pub(crate) fn signalfd(mask: u64) -> Result<Fd> {
+    let arguments = [-1isize as usize, &raw const mask as usize, SIGSET, O_CLOEXEC | O_NONBLOCK, 0, 0];
+    // SAFETY: the kernel reads a sigset of the given size.
+    check(unsafe { syscall(number::SIGNALFD4, arguments) }).map(|fd| Fd(fd as i32))
+}
+
+/// `struct signalfd_siginfo`, of which the first member counts here.
+#[repr(C)]
+struct SignalInfo {
+    signal: u32,
+    rest: [u32; 31],
+}
+const _: () = assert!(size_of::<SignalInfo>() == 128);
+
+/// The next signal that came to a signalfd.
+pub(crate) fn next_signal(signals: Fd) -> Result<u32> {
+    let mut info = MaybeUninit::<SignalInfo>::uninit();
+    let arguments = [signals.0 as usize, info.as_mut_ptr() as usize, size_of::<SignalInfo>(), 0, 0, 0];
+    // SAFETY: the kernel fills at most one structure.
+    check(unsafe { syscall(number::READ, arguments) })?;
+    // SAFETY: a signalfd answers whole structures, and an error has returned above.
+    Ok(unsafe { (*info.as_ptr()).signal })
+}
+
+/// `kill(2)`
+pub(crate) fn kill(process: Pid, signal: u32) {
+    // SAFETY: no pointers are passed.
+    unsafe { syscall(number::KILL, [process.0 as usize, signal as usize, 0, 0, 0, 0]) };
+}
+
+/// `wait4(2)`: some child that has ended, with its wait status; `None` if all of them run.
+pub(crate) fn reap() -> Result<Option<(Pid, i32)>> {
+    let mut status = 0i32;
+    let arguments = [-1isize as usize, &raw mut status as usize, WNOHANG, 0, 0, 0];
+    // SAFETY: the kernel writes one int and is not asked for the resources used.
+    let pid = check(unsafe { syscall(number::WAIT4, arguments) })? as i32;
+    Ok((pid != 0).then_some((Pid(pid), status)))
+}
+
+/// `struct pollfd`
+#[repr(C)]
+pub(crate) struct Watched {
+    fd: Fd,
+    events: i16,
+    revents: i16,
+}
+
+impl Watched {
+    /// Events that are not asked for come too: hang-up and error.
+    pub(crate) fn new(fd: Fd, events: i16) -> Watched {
+        Watched { fd, events, revents: 0 }
+    }
+
+    pub(crate) fn has_news(&self) -> bool {
+        self.revents != 0
+    }
+}
+
+/// `ppoll(2)`, as long as it takes
+pub(crate) fn poll(watched: &mut [Watched; 2]) -> Result<()> {
+    // SAFETY: the kernel writes into the given number of structures; there is neither a timeout nor a mask.
+    check(unsafe { syscall(number::PPOLL, [watched.as_mut_ptr() as usize, watched.len(), 0, 0, 0, 0]) }).map(drop)
+}

@@ -1,0 +1,128 @@
+//! The init's own argv: what it is to do.
+
+use core::ffi::c_char;
+
+use crate::kernel::{Errno, Fd, Text};
+use crate::report::Report;
+
+/// Where the candidates begin.
+const FIRST_CANDIDATE: usize = 7;
+
+/// The strings that the kernel put on the stack: argv, a null pointer, envp, a null pointer.
+#[derive(Clone, Copy)]
+pub(crate) struct Arguments {
+    count: usize,
+    list: *const *const c_char,
+}
+
+impl Arguments {
+    /// # Safety
+    /// `list` must hold `count` C strings, a null pointer, and the environment in the same way; all of it must stay
+    /// as long as the process.
+    pub(crate) unsafe fn new(count: usize, list: *const *const c_char) -> Arguments {
+        Arguments { count, list }
+    }
+
+    fn get(self, index: usize) -> Option<Text> {
+        // SAFETY: below `count` there is a C string, by the contract of `new`.
+        (index < self.count).then(|| unsafe { Text::new(*self.list.add(index)) })
+    }
+
+    /// The list from `index` on, as execve(2) takes it; up to `count` that is argv, one further it is envp.
+    fn from(self, index: usize) -> Option<Strings> {
+        // SAFETY: `count` itself is the null pointer, and behind it the environment begins.
+        (index <= self.count + 1).then(|| Strings(unsafe { self.list.add(index) }))
+    }
+}
+
+/// C strings that end with a null pointer.
+#[derive(Clone, Copy)]
+pub(crate) struct Strings(pub(crate) *const *const c_char);
+
+/// The numbers that name a call in a failure.
+pub(crate) struct Calls {
+    pub(crate) execve: u8,
+    pub(crate) interpreter: u8,
+    pub(crate) directory: u8,
+    /// Any call of the init's own.
+    pub(crate) init: u8,
+}
+
+pub(crate) struct Order {
+    pub(crate) socket: Fd,
+    /// The command is to lead the terminal's foreground.
+    pub(crate) terminal: bool,
+    /// This process becomes the command: no init, only the exec from a file that the command may well find.
+    pub(crate) becomes: bool,
+    /// The command goes on without the spawner.
+    pub(crate) detached: bool,
+    pub(crate) mask: u64,
+    step: u8,
+    op: u16,
+    pub(crate) calls: Calls,
+    arguments: Arguments,
+    candidates: usize,
+    pub(crate) argv: Strings,
+    pub(crate) envp: Strings,
+}
+
+impl Order {
+    /// `None` if it is not as the docs of `seclude_init` say.
+    pub(crate) fn read(arguments: Arguments) -> Option<Order> {
+        let socket: u32 = arguments.get(1)?.bytes().number(10)?;
+        let (terminal, detached, becomes) = flags(arguments.get(2)?)?;
+        let mask = arguments.get(3)?.bytes().number(16)?;
+
+        let mut place = arguments.get(4)?.bytes();
+        let step = place.number(10)?;
+        let op = place.number(10)?;
+
+        let mut calls = arguments.get(5)?.bytes();
+        let execve = calls.number(10)?;
+        let interpreter = calls.number(10)?;
+        let directory = calls.number(10)?;
+        let init = calls.number(10).unwrap_or(execve);
+
+        let candidates: u16 = arguments.get(6)?.bytes().number(10)?;
+        let candidates = usize::from(candidates);
+        let command = FIRST_CANDIDATE + candidates;
+        arguments.get(command)?;
+        Some(Order {
+            socket: Fd(socket as i32),
+            terminal,
+            detached,
+            becomes,
+            mask,
+            step,
+            op,
+            calls: Calls { execve, interpreter, directory, init },
+            arguments,
+            candidates,
+            argv: arguments.from(command)?,
+            envp: arguments.from(arguments.count + 1)?,
+        })
+    }
+
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = Text> {
+        (FIRST_CANDIDATE..FIRST_CANDIDATE + self.candidates).filter_map(|index| self.arguments.get(index))
+    }
+
+    pub(crate) fn failure(&self, call: u8, errno: Errno) -> Report {
+        Report::failed(self.step, self.op, call, errno)
+    }
+}
+
+fn flags(text: Text) -> Option<(bool, bool, bool)> {
+    let (mut terminal, mut detached, mut becomes) = (false, false, false);
+    for letter in text.bytes() {
+        match letter {
+            b't' => terminal = true,
+            b'd' => detached = true,
+            b'x' => becomes = true,
+            b'-' => {}
+            // A wish that this init does not know is none that it can pass over.
+            _ => return None,
+        }
+    }
+    Some((terminal, detached, becomes))
+}

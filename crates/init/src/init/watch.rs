@@ -1,0 +1,81 @@
+//! The rest of the init's life: signals go to the command, the dead are reaped, the spawner is watched.
+
+use crate::kernel::{self, Errno, Fd, Pid, Watched};
+use crate::order::Order;
+use crate::report::Report;
+
+/// As if killed, which is what becomes of the command.
+const SPAWNER_GONE: i32 = 128 + 9;
+
+/// An eye on the spawner while the init waits for something else.
+pub(crate) struct Watch<'a> {
+    order: &'a Order,
+    socket: Fd,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(order: &'a Order) -> Watch<'a> {
+        Watch { order, socket: order.socket }
+    }
+
+    /// Waits until there is something to be read; ends the init if the spawner is gone first.
+    pub(crate) fn wait_for(&mut self, fd: Fd) {
+        loop {
+            let mut watched = [Watched::new(fd, kernel::POLLIN), Watched::new(self.socket, 0)];
+            match kernel::poll(&mut watched) {
+                // A stop and continue of the init can do that.
+                Err(Errno::EINTR) => continue,
+                // Whoever cannot watch may not go on: a container without its init ends.
+                Err(_) => kernel::exit(crate::FAILED),
+                Ok(()) => {}
+            }
+            let [readable, socket] = watched;
+            if socket.has_news() {
+                if !self.order.detached {
+                    kernel::exit(SPAWNER_GONE);
+                }
+                // poll(2) passes over it from here on.
+                self.socket = Fd::NONE;
+            }
+            if readable.has_news() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn run(mut self, signals: Fd, command: Pid) -> ! {
+        loop {
+            self.wait_for(signals);
+            // One signal a turn, so that a flood of them keeps nobody waiting.
+            forward(signals, command);
+            reap(self.order, command);
+        }
+    }
+}
+
+fn forward(signals: Fd, command: Pid) {
+    match kernel::next_signal(signals) {
+        // That one was for the init; SIGKILL and SIGSTOP never come this way.
+        Ok(kernel::SIGCHLD) | Err(_) => {}
+        // Nobody else reaps the command, so the pid is still its own.
+        Ok(signal) => kernel::kill(command, signal),
+    }
+}
+
+fn reap(order: &Order, command: Pid) {
+    loop {
+        match kernel::reap() {
+            Ok(Some((pid, status))) if pid == command => end(order, status),
+            Ok(Some(_)) | Err(Errno::EINTR) => {}
+            Ok(None) => return,
+            // The command is a child that was not waited for, so there is always something to wait for.
+            Err(_) => kernel::exit(crate::FAILED),
+        }
+    }
+}
+
+fn end(order: &Order, status: i32) -> ! {
+    kernel::send(order.socket, &Report::ended(status).record());
+    let signal = status & 0x7f;
+    kernel::exit(if signal == 0 { status >> 8 & 0xff } else { 128 + signal })
+}

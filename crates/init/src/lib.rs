@@ -1,0 +1,75 @@
+//! A tiny static init, PID 1 of a container, as bytes.
+//!
+//! It starts one command and stays beside it: reaps whatever is orphaned, forwards signals, tells the spawner over a
+//! socket how the command fares, and ends when the spawner does, which makes the kernel end the PID namespace. It is
+//! one static file without libc that makes system calls and nothing else, so it runs inside any root and from
+//! a sealed memfd, whatever the container's own files are.
+//!
+//! # How to start it
+//!
+//! | argv | what | example |
+//! | --- | --- | --- |
+//! | 0 | `seclude-init` | |
+//! | 1 | descriptor number of a `SOCK_SEQPACKET` socket to the spawner, inherited without close-on-exec | `3` |
+//! | 2 | flags: `t` the command leads the foreground of the session's terminal, which is the first of the descriptors 0, 1, 2 that is that terminal; `x` become the command, without an init; `d` outlive the spawner; `-` nothing | `t` |
+//! | 3 | the command's signal mask, the kernel's 64 bits in hexadecimal | `0` |
+//! | 4 | `STEP:OP`, to be put into a failure | `21:74` |
+//! | 5 | `A:B:C` or `A:B:C:D`, the call numbers to be put into a failure: execve, execve (interpreter), execve (directory), any call of the init's own; without D that is A | `42:43:44:45` |
+//! | 6 | N, the number of candidates, at most 65535 | `2` |
+//! | then | N paths, tried in turn | `/bin/sh` `/usr/bin/sh` |
+//! | then | the command's argv, at least one | `sh` `-c` `true` |
+//!
+//! Numbers are decimal where nothing else is said. The environment is the command's. An argv that is not like this
+//! ends the init with code 125, without a word, as does a first argument that is no descriptor.
+//!
+//! The init should start with all signals blocked; it blocks them itself as well, but what comes before that has the
+//! effect it would have on any process. The other descriptors, the working directory, the ids, the limits and
+//! whatever else exec keeps go to the command as they are: only its signal mask, its process group (it leads one of
+//! its own) and, with `t`, the terminal's foreground group are set. SIGCHLD is set to the default for the init, and
+//! back to what it was for the command.
+//!
+//! # What it says
+//!
+//! Records of 8 bytes in the layout of `seclude_child::wire::Message`: tag, step, op (two bytes, little endian),
+//! value (four bytes, little endian). In this order:
+//!
+//! 1. *Failed*: tag is the number of the call, step and op are those of argv 4, the value is the errno. Nothing was
+//!    started, or nothing that had become the command. If the tag is B, a second record holds the first 1 to 2040
+//!    bytes of the file whose interpreter or loader is missing (it is not sent if they cannot be read). The init
+//!    ends with code 125.
+//! 2. *Running*, tag 253: the command's execve has succeeded. A child that was killed before its execve is told as
+//!    *Running* too, and its end as *Ended*.
+//! 3. *Ended*, tag 254: the value is the command's wait status, as wait(2) has it. The init ends with the command's
+//!    exit code, or with 128 + N after signal N; so does the namespace.
+//!
+//! An end of file without *Failed* or *Ended* means that the init itself was killed, or did not understand its argv,
+//! or (code 125) that the kernel refused it poll or wait.
+//!
+//! The candidates are tried as execvp(3) does: ENOENT and ENOTDIR go on to the next, EACCES as well but is what is
+//! told in the end, any other error is told at once. ENOENT of a file that is there is an interpreter that is missing
+//! (tag B); EACCES of a directory has tag C.
+//!
+//! # What it does while the command runs
+//!
+//! - It holds the socket and a signalfd, and no other descriptor: nobody waits for the end of a pipe because of it.
+//! - Every signal but SIGCHLD goes to the command, and to the command only, not to its process group; also one
+//!   that comes from inside the namespace, and one that PID 1 would not get without a handler. (SIGKILL and SIGSTOP,
+//!   which only the outside can send to PID 1, are the init's own.) A signal is sent on with kill(2): its number
+//!   goes along, its sender and value do not, and a command that has become another user does not get it if the
+//!   init's user may not signal it.
+//! - It reaps every child that ends. A command that is stopped is not told.
+//! - When the spawner's end of the socket is closed, it ends with code 137, and in a PID namespace of which it is the
+//!   first process the kernel kills the rest. With the flag `d` it goes on.
+//! - It is not dumpable, so other processes can neither trace it nor reach the socket through `/proc/1`, unless they
+//!   have `CAP_SYS_PTRACE` in the user namespace in which the init was started.
+//!
+//! # What it needs
+//!
+//! Linux 5.9 (`close_range`), and a seccomp filter that allows, for itself: `clone`, `close`, `close_range`,
+//! `execve`, `exit_group`, `fcntl`, `getpid`, `ioctl`, `kill`, `newfstatat`, `openat`, `pipe2`, `ppoll`, `prctl`,
+//! `read`, `rt_sigaction`, `rt_sigprocmask`, `sendto`, `setpgid`, `signalfd4`, `wait4`, `write`. One process and three
+//! descriptors besides the command's own have to be within the limits. What fails of this is told as *Failed* with tag D.
+#![forbid(unsafe_code)]
+
+/// The init: a static ELF executable for the target's architecture.
+pub static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/seclude-init"));

@@ -1,0 +1,352 @@
+//! The handle of a running process.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use seclude_sys::{Errno, Fd, process, signal};
+
+use crate::error::{Error, Result};
+use crate::exit::{Cause, Exit, Output};
+use crate::ledger::Ledger;
+use crate::plan::Handled;
+use crate::report::Report;
+use crate::spawn::{Channel, Running};
+
+/// A process that runs in its container.
+///
+/// Dropped while the process runs, it kills and reaps it, unless [`crate::Command::kill_on_drop`] says otherwise.
+/// After the end nothing of it is left: no thread, no zombie, no open descriptor but the caller's pipes.
+#[derive(Debug)]
+pub struct Child {
+    pid: i32,
+    pidfd: Arc<OwnedFd>,
+    /// The command's stdin, if it is a pipe.
+    pub stdin: Option<ChildStdin>,
+    /// The command's stdout, if it is a pipe.
+    pub stdout: Option<ChildStdout>,
+    /// The command's stderr, if it is a pipe.
+    pub stderr: Option<ChildStderr>,
+    ties: Ties,
+    ledger: LedgerOf,
+    report: Report,
+    deadline: Option<Instant>,
+    kill_on_drop: bool,
+    stopped_by: Option<Cause>,
+    exit: Option<Exit>,
+}
+
+/// What binds the handle to the running process.
+#[derive(Debug)]
+pub(crate) struct Ties {
+    /// The master of its terminal.
+    pub(crate) terminal: Option<OwnedFd>,
+    /// The socket of its init.
+    pub(crate) channel: Option<Channel>,
+    /// The thread that cloned it.
+    pub(crate) keeper: Option<JoinHandle<()>>,
+}
+
+struct LedgerOf(Ledger);
+
+impl std::fmt::Debug for LedgerOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ledger")
+    }
+}
+
+/// Sends signals to a process, also from another thread, and never to one that has its pid later.
+#[derive(Clone, Debug)]
+pub struct Signaller(Arc<OwnedFd>);
+
+impl Signaller {
+    /// Sends `signal` (its number).
+    ///
+    /// # Errors
+    /// ESRCH once the process was reaped, EINVAL for a number that is no signal.
+    pub fn send(&self, signal: i32) -> io::Result<()> {
+        signal::send_to(Fd(self.0.as_raw_fd()), signal as u32)
+            .map_err(|errno| io::Error::from_raw_os_error(i32::from(errno.0)))
+    }
+}
+
+/// Whether a pidfd tells the exit status after somebody else has reaped the process: PIDFD_INFO_EXIT, Linux 6.15.
+///
+/// By the version: the request that would tell is answered, and ignored, by 6.13 and 6.14.
+pub(crate) fn exit_survives_reaping() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse::<u32>().ok());
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (6, 15)
+}
+
+impl Child {
+    pub(crate) fn new(running: Running, ledger: Ledger, command: &Handled) -> Child {
+        let Running { newborn, ends, ties, report, started } = running;
+        Child {
+            pid: newborn.pid,
+            pidfd: Arc::new(newborn.pidfd),
+            stdin: ends.stdin.map(ChildStdin::from),
+            stdout: ends.stdout.map(ChildStdout::from),
+            stderr: ends.stderr.map(ChildStderr::from),
+            ties,
+            ledger: LedgerOf(ledger),
+            report,
+            deadline: command.deadline.map(|after| started + after),
+            kill_on_drop: command.kill_on_drop,
+            stopped_by: None,
+            exit: None,
+        }
+    }
+
+    pub(crate) fn kept_by(&mut self, keeper: JoinHandle<()>) {
+        self.ties.keeper = Some(keeper);
+    }
+
+    /// The pid, in the caller's pid namespace.
+    pub fn id(&self) -> u32 {
+        self.pid as u32
+    }
+
+    /// The pidfd, pidfd_open(2): readable once the process has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// How it was made and what that cost.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Takes the other end of its terminal, if it has one: what is written there is its keyboard.
+    pub fn take_terminal(&mut self) -> Option<File> {
+        self.ties.terminal.take().map(File::from)
+    }
+
+    /// For signals from other threads.
+    pub fn signaller(&self) -> Signaller {
+        Signaller(self.pidfd.clone())
+    }
+
+    /// Sends `signal` (its number). The first process of a pid namespace gets only those that it has a handler for,
+    /// and SIGKILL and SIGSTOP; an init hands the others on to its command.
+    ///
+    /// # Errors
+    /// ESRCH once the process was reaped.
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        Signaller(self.pidfd.clone()).send(signal)
+    }
+
+    /// Kills it with SIGKILL, and with it everything in its pid namespace, if that is new. One that has ended
+    /// already is no error.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.kill_because(Cause::Killed)
+    }
+
+    fn kill_because(&mut self, cause: Cause) -> io::Result<()> {
+        if self.exit.is_some() {
+            return Ok(());
+        }
+        match self.signal(signal::SIGKILL as i32) {
+            Err(error) if error.raw_os_error() == Some(i32::from(Errno::ESRCH.0)) => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.stopped_by.get_or_insert(cause);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for the end, or for the deadline, which kills it. Closes stdin first, as std does.
+    ///
+    /// # Errors
+    /// If its status is lost: another part of the program reaped it, on a kernel before 6.15.
+    pub fn wait(&mut self) -> Result<Exit> {
+        drop(self.stdin.take());
+        loop {
+            if let Some(exit) = self.wait_until(None)? {
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// Waits for at most this long; `None` if it still runs then.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>> {
+        self.wait_until(Some(Instant::now() + timeout))
+    }
+
+    /// `None` if it still runs; kills it if its deadline has passed.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn try_wait(&mut self) -> Result<Option<Exit>> {
+        self.wait_until(Some(Instant::now()))
+    }
+
+    fn wait_until(&mut self, limit: Option<Instant>) -> Result<Option<Exit>> {
+        loop {
+            if let Some(exit) = self.exit {
+                return Ok(Some(exit));
+            }
+            let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| deadline <= now) {
+                self.deadline = None;
+                self.kill_because(Cause::Deadline).map_err(|error| Error::lost("kill at the deadline", error))?;
+            }
+            let until = match (self.deadline, limit) {
+                (Some(deadline), Some(limit)) => Some(deadline.min(limit)),
+                (deadline, limit) => deadline.or(limit),
+            };
+            if self.ended_before(until)? {
+                return self.reap().map(Some);
+            }
+            if limit.is_some_and(|limit| limit <= Instant::now()) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// How long until its deadline, if it has one: when a program that waits for more than this process has to look
+    /// at it again with [`Child::try_wait`].
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn ended_before(&self, until: Option<Instant>) -> Result<bool> {
+        loop {
+            let timeout = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
+            match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], timeout.as_ref()) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(Error::lost("poll of the pidfd", errno)),
+            }
+        }
+    }
+
+    /// The process has ended: takes its status, and everything that was there for it.
+    fn reap(&mut self) -> Result<Exit> {
+        let reaped = loop {
+            match waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other,
+            }
+        };
+        let own = match reaped {
+            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Ok(code << 8),
+                (None, Some(signal)) => Ok(signal | if status.dumped() { 0x80 } else { 0 }),
+                (None, None) => Err(Errno::ECHILD),
+            },
+            // Ignored SIGCHLD, or somebody's wait for any child.
+            _ => match process::pidfd_exit_status(Fd(self.pidfd.as_raw_fd())) {
+                Ok(Some(status)) => Ok(status),
+                _ => Err(Errno::ECHILD),
+            },
+        };
+        let sent = self.ties.channel.take().and_then(|channel| channel.ended());
+        if let Some(keeper) = self.ties.keeper.take() {
+            let _ = keeper.join();
+        }
+        let left = self.ledger.0.settle();
+        let lost = |errno| {
+            let mut error = Error::lost("the exit status", errno)
+                .call("waitid")
+                .hint("another part of the program waits for any child, or ignores SIGCHLD");
+            left.iter().for_each(|left| error.attach_undo(left.clone()));
+            error
+        };
+        let raw = match (sent, own) {
+            (Some(status), _) | (None, Ok(status)) => status,
+            (None, Err(errno)) => return Err(lost(errno)),
+        };
+        let exit = Exit::new(raw, self.stopped_by);
+        self.exit = Some(exit);
+        if !left.is_empty() {
+            let mut error = Error::lost("clean-up", Errno::EBUSY);
+            left.into_iter().for_each(|left| error.attach_undo(left));
+            return Err(error);
+        }
+        Ok(exit)
+    }
+
+    /// Reads stdout and stderr to their ends, and waits.
+    ///
+    /// # Errors
+    /// As [`Child::wait`], and what reading answers.
+    pub fn wait_with_output(mut self) -> Result<Output> {
+        drop(self.stdin.take());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let (out, err) = (self.stdout.take().map(OwnedFd::from), self.stderr.take().map(OwnedFd::from));
+        self.collect([out.map(File::from), err.map(File::from)], [&mut stdout, &mut stderr])?;
+        let exit = self.wait()?;
+        Ok(Output { exit, stdout, stderr })
+    }
+
+    /// Reads both pipes as they fill, so that neither can block the command, and keeps the deadline meanwhile.
+    fn collect(&mut self, mut pipes: [Option<File>; 2], into: [&mut Vec<u8>; 2]) -> Result<()> {
+        let failed = |errno: rustix::io::Errno| Error::lost("output", errno);
+        while pipes.iter().any(Option::is_some) {
+            let timeout = self.time_left().map(timespec);
+            let open: Vec<(usize, &File)> =
+                pipes.iter().enumerate().filter_map(|(index, pipe)| pipe.as_ref().map(|pipe| (index, pipe))).collect();
+            let mut polled: Vec<PollFd<'_>> = open.iter().map(|(_, pipe)| PollFd::new(*pipe, PollFlags::IN)).collect();
+            match poll(&mut polled, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+            let ready: Vec<usize> = open
+                .iter()
+                .zip(&polled)
+                .filter(|(_, polled)| !polled.revents().is_empty())
+                .map(|((index, _), _)| *index)
+                .collect();
+            for index in ready {
+                let Some(pipe) = pipes[index].as_mut() else { continue };
+                let mut chunk = [0; 16 * 1024];
+                match pipe.read(&mut chunk) {
+                    Ok(0) => pipes[index] = None,
+                    Ok(read) => into[index].extend_from_slice(&chunk[..read]),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(Error::lost("output", error)),
+                }
+            }
+            // A grandchild that escaped the kill (no pid namespace) may hold the pipes: the deadline ends it here.
+            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(time.subsec_nanos()) }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.exit.is_some() {
+            return;
+        }
+        if !self.kill_on_drop {
+            // The container still uses what was made for it.
+            self.ledger.0.abandon();
+            return;
+        }
+        if self.kill().is_ok() {
+            let _ = self.wait();
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! What to start, and in what: the builder.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use seclude_sys::terminal::WindowSize;
+
+use crate::child::Child;
+use crate::config::capability::Capabilities;
+use crate::config::clone::CloneWay;
+use crate::config::ids::{Identity, UserMap};
+use crate::config::mount::Mount;
+use crate::config::namespace::{Joined, Namespace, Namespaces, Origin};
+use crate::config::rlimit::Resource;
+use crate::config::root::Root;
+use crate::config::stdio::Stdio;
+use crate::error::Result;
+use crate::exit::Output;
+use crate::host::Host;
+use crate::plan::Plan;
+
+/// A command and the container that its process is born in; `std::process::Command` with more to say.
+///
+/// Nothing is isolated unless asked for. [`Command::sandbox`] asks for what the command line has by default.
+///
+/// ```no_run
+/// let output = seclude::Command::new("id").sandbox().output()?;
+/// assert!(String::from_utf8_lossy(&output.stdout).starts_with("uid=0(root)"));
+/// # Ok::<(), seclude::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub(crate) program: OsString,
+    pub(crate) arg0: Option<OsString>,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) clear_env: bool,
+    /// In the order given; `None` removes.
+    pub(crate) env: Vec<(OsString, Option<OsString>)>,
+    pub(crate) workdir: Option<PathBuf>,
+    pub(crate) stdin: Option<Stdio>,
+    pub(crate) stdout: Option<Stdio>,
+    pub(crate) stderr: Option<Stdio>,
+    pub(crate) fds: Vec<(Arc<OwnedFd>, i32)>,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) user_map: Option<UserMap>,
+    pub(crate) root: Option<Root>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) hostname: Option<OsString>,
+    pub(crate) domainname: Option<OsString>,
+    pub(crate) time_offsets: TimeOffsets,
+    pub(crate) identity: Identity,
+    pub(crate) umask: Option<u32>,
+    pub(crate) rlimits: Vec<(Resource, u64, u64)>,
+    pub(crate) capabilities: Option<Capabilities>,
+    pub(crate) ambient: Capabilities,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) oom_score_adj: Option<i16>,
+    pub(crate) die_with_parent: bool,
+    pub(crate) new_session: bool,
+    pub(crate) terminal: Option<WindowSize>,
+    pub(crate) init: bool,
+    pub(crate) signal_mask: u64,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) kill_on_drop: bool,
+    pub(crate) clone: CloneWay,
+    pub(crate) timed: bool,
+}
+
+/// Offsets of a new time namespace, in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct TimeOffsets {
+    pub(crate) monotonic: i128,
+    pub(crate) boottime: i128,
+}
+
+impl Command {
+    /// A command by its path, or by its name in a directory of `PATH` — the one inside, in the container's root.
+    pub fn new(program: impl AsRef<OsStr>) -> Command {
+        Command {
+            program: program.as_ref().to_owned(),
+            arg0: None,
+            args: Vec::new(),
+            clear_env: false,
+            env: Vec::new(),
+            workdir: None,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            fds: Vec::new(),
+            namespaces: Namespaces::default(),
+            user_map: None,
+            root: None,
+            mounts: Vec::new(),
+            hostname: None,
+            domainname: None,
+            time_offsets: TimeOffsets::default(),
+            identity: Identity::default(),
+            umask: None,
+            rlimits: Vec::new(),
+            capabilities: None,
+            ambient: Capabilities::NONE,
+            no_new_privileges: true,
+            oom_score_adj: None,
+            die_with_parent: true,
+            new_session: false,
+            terminal: None,
+            init: false,
+            signal_mask: 0,
+            deadline: None,
+            kill_on_drop: true,
+            clone: CloneWay::Auto,
+            timed: false,
+        }
+    }
+
+    /// Adds an argument.
+    pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// What the command sees as its own name, instead of the program.
+    pub fn arg0(&mut self, arg0: impl AsRef<OsStr>) -> &mut Self {
+        self.arg0 = Some(arg0.as_ref().to_owned());
+        self
+    }
+
+    /// Sets an environment variable; the others are the caller's.
+    pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        self.env.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Removes an environment variable.
+    pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
+        self.env.push((key.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Starts from an empty environment; forgets what [`Command::env`] set so far.
+    pub fn env_clear(&mut self) -> &mut Self {
+        self.clear_env = true;
+        self.env.clear();
+        self
+    }
+
+    /// The working directory inside. Without it: the caller's, if the container has the host's tree, else `/`.
+    pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
+        self.workdir = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Where stdin comes from; inherited unless said ([`Command::output`]: /dev/null).
+    pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
+        self.stdin = Some(stdin.into());
+        self
+    }
+
+    /// Where stdout goes; inherited unless said ([`Command::output`]: a pipe).
+    pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// Where stderr goes; inherited unless said ([`Command::output`]: a pipe).
+    pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
+        self.stderr = Some(stderr.into());
+        self
+    }
+
+    /// Gives the command `fd` as descriptor `number` (3 or more). All others are closed.
+    pub fn fd(&mut self, fd: impl Into<OwnedFd>, number: i32) -> &mut Self {
+        self.fds.push((Arc::new(fd.into()), number));
+        self
+    }
+
+    /// Makes a new namespace of this kind.
+    pub fn unshare(&mut self, kind: Namespace) -> &mut Self {
+        self.namespaces.set(kind, Origin::New);
+        self
+    }
+
+    /// Keeps the caller's namespace of this kind.
+    pub fn share(&mut self, kind: Namespace) -> &mut Self {
+        self.namespaces.set(kind, Origin::Inherited);
+        self
+    }
+
+    /// Enters the namespace that `path` (such as /proc/PID/ns/net) stands for. The process is then made by a copying
+    /// clone: it must not share memory with what runs there.
+    pub fn join(&mut self, kind: Namespace, path: impl AsRef<Path>) -> &mut Self {
+        self.namespaces.set(kind, Origin::Joined(Joined::path(path.as_ref())));
+        self
+    }
+
+    /// Enters the namespace that is open as `fd`.
+    pub fn join_fd(&mut self, kind: Namespace, fd: impl Into<OwnedFd>) -> &mut Self {
+        self.namespaces.set(kind, Origin::Joined(Joined::Fd(Arc::new(fd.into()))));
+        self
+    }
+
+    /// The ids of the new user namespace; [`UserMap::CallerAsRoot`] unless said.
+    pub fn user_map(&mut self, map: UserMap) -> &mut Self {
+        self.user_map = Some(map);
+        self
+    }
+
+    /// What the process sees as `/`; needs a new mount namespace.
+    pub fn root(&mut self, root: Root) -> &mut Self {
+        self.root = Some(root);
+        self
+    }
+
+    /// Adds a mount, a file, a directory, a symlink or a mask; needs a new mount namespace.
+    pub fn mount(&mut self, mount: Mount) -> &mut Self {
+        self.mounts.push(mount);
+        self
+    }
+
+    /// The host name; needs a new UTS namespace. At most 64 bytes, sethostname(2).
+    pub fn hostname(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.hostname = Some(name.as_ref().to_owned());
+        self
+    }
+
+    /// The NIS domain name; needs a new UTS namespace. At most 64 bytes, setdomainname(2).
+    pub fn domainname(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.domainname = Some(name.as_ref().to_owned());
+        self
+    }
+
+    /// What CLOCK_MONOTONIC is ahead of the host's (negative: behind), in nanoseconds; needs a new time namespace.
+    pub fn monotonic_offset(&mut self, nanoseconds: i128) -> &mut Self {
+        self.time_offsets.monotonic = nanoseconds;
+        self
+    }
+
+    /// What CLOCK_BOOTTIME is ahead of the host's (negative: behind), in nanoseconds; needs a new time namespace.
+    pub fn boottime_offset(&mut self, nanoseconds: i128) -> &mut Self {
+        self.time_offsets.boottime = nanoseconds;
+        self
+    }
+
+    /// The command's user id inside, real, effective and saved. Must be mapped in a new user namespace.
+    pub fn uid(&mut self, uid: u32) -> &mut Self {
+        self.identity.uid = Some(uid);
+        self
+    }
+
+    /// The command's group id inside.
+    pub fn gid(&mut self, gid: u32) -> &mut Self {
+        self.identity.gid = Some(gid);
+        self
+    }
+
+    /// The command's supplementary groups inside. Without it, a change of uid or gid empties them where the kernel
+    /// lets it (an unprivileged caller without subordinate ids cannot change them: `setgroups` is denied there).
+    pub fn groups(&mut self, groups: impl Into<Vec<u32>>) -> &mut Self {
+        self.identity.groups = Some(groups.into());
+        self
+    }
+
+    /// The file mode creation mask, umask(2); the caller's unless said.
+    pub fn umask(&mut self, mask: u32) -> &mut Self {
+        self.umask = Some(mask);
+        self
+    }
+
+    /// A resource limit, setrlimit(2), in the resource's own unit; [`crate::UNLIMITED`] is none.
+    pub fn rlimit(&mut self, resource: Resource, soft: u64, hard: u64) -> &mut Self {
+        self.rlimits.push((resource, soft, hard));
+        self
+    }
+
+    /// The capabilities that the command may have: its bounding, permitted and effective set. Its inheritable set
+    /// is emptied. A command that does not run as uid 0 keeps them over exec only as [`Command::ambient`] ones.
+    pub fn capabilities(&mut self, capabilities: Capabilities) -> &mut Self {
+        self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// Capabilities that stay over exec for a command that is not uid 0, and are inheritable for that.
+    pub fn ambient(&mut self, capabilities: Capabilities) -> &mut Self {
+        self.ambient = capabilities;
+        self
+    }
+
+    /// Whether an exec may not gain privileges (setuid bits, file capabilities): on, unless switched off.
+    pub fn no_new_privileges(&mut self, on: bool) -> &mut Self {
+        self.no_new_privileges = on;
+        self
+    }
+
+    /// How eager the kernel is to kill the process when memory runs out, -1000 to 1000, proc(5). The process is
+    /// then made by a copying clone: with shared memory the kernel would change the caller's value too.
+    pub fn oom_score_adj(&mut self, value: i16) -> &mut Self {
+        self.oom_score_adj = Some(value);
+        self
+    }
+
+    /// Whether the command is killed when the spawning process ends: on, unless switched off.
+    pub fn die_with_parent(&mut self, on: bool) -> &mut Self {
+        self.die_with_parent = on;
+        self
+    }
+
+    /// A session of its own without a terminal: no keyboard signals, and no way to push input into the caller's
+    /// terminal (TIOCSTI, CVE-2017-5226).
+    pub fn new_session(&mut self, on: bool) -> &mut Self {
+        self.new_session = on;
+        self
+    }
+
+    /// A pseudoterminal of this size as stdin, stdout and stderr where they are not given otherwise, and a session
+    /// that it controls. [`Child::take_terminal`] has the other end.
+    pub fn terminal(&mut self, rows: u16, columns: u16) -> &mut Self {
+        self.terminal = Some(WindowSize { rows, columns, width: 0, height: 0 });
+        self
+    }
+
+    /// Runs the command below a tiny init as PID 1, which reaps orphans, forwards signals, and ends with the
+    /// command; needs a new pid namespace.
+    pub fn init(&mut self, on: bool) -> &mut Self {
+        self.init = on;
+        self
+    }
+
+    /// Starts the command with these signals blocked (signal N is bit N-1); none unless said.
+    pub fn signal_mask(&mut self, mask: u64) -> &mut Self {
+        self.signal_mask = mask;
+        self
+    }
+
+    /// Kills the process this long after its start. Enforced by whoever waits: [`Child::wait`] and its relatives.
+    pub fn deadline(&mut self, after: Duration) -> &mut Self {
+        self.deadline = Some(after);
+        self
+    }
+
+    /// Whether dropping the handle of a running process kills and reaps it: on, unless switched off. Off, what the host
+    /// has for the container (the kernel's leftovers in the work directory of an overlay) stays after its end.
+    pub fn kill_on_drop(&mut self, on: bool) -> &mut Self {
+        self.kill_on_drop = on;
+        self
+    }
+
+    /// How to clone; [`CloneWay::Auto`] unless said.
+    pub fn clone_way(&mut self, way: CloneWay) -> &mut Self {
+        self.clone = way;
+        self
+    }
+
+    /// Measures the time of each step for the report: about a tenth of a microsecond an op.
+    pub fn timed(&mut self, on: bool) -> &mut Self {
+        self.timed = on;
+        self
+    }
+
+    /// Compiles the request for this host, to look at or to spawn. Makes no process, opens nothing.
+    ///
+    /// # Errors
+    /// What contradicts itself or is out of range.
+    pub fn plan(&self) -> Result<Plan> {
+        Plan::compile(self, &Host::current())
+    }
+
+    /// Starts the process; when this returns, the command runs (its exec has succeeded).
+    ///
+    /// # Errors
+    /// The step that failed; nothing is left of it.
+    pub fn spawn(&mut self) -> Result<Child> {
+        crate::spawn::spawn(self.plan()?)
+    }
+
+    /// Runs the command to its end; stdin is /dev/null, stdout and stderr are collected, unless said otherwise.
+    ///
+    /// # Errors
+    /// As [`Command::spawn`] and [`Child::wait`].
+    pub fn output(&mut self) -> Result<Output> {
+        let mut command = self.clone();
+        command.stdin.get_or_insert_with(Stdio::null);
+        command.stdout.get_or_insert_with(Stdio::piped);
+        command.stderr.get_or_insert_with(Stdio::piped);
+        command.spawn()?.wait_with_output()
+    }
+
+    /// Runs the command to its end.
+    ///
+    /// # Errors
+    /// As [`Command::spawn`] and [`Child::wait`].
+    pub fn status(&mut self) -> Result<crate::exit::Exit> {
+        self.spawn()?.wait()
+    }
+}

@@ -1,0 +1,10 @@
+//! The nouns of a request: what a caller says, before it is compiled into a plan.
+
+pub(crate) mod capability;
+pub(crate) mod clone;
+pub(crate) mod ids;
+pub(crate) mod mount;
+pub(crate) mod namespace;
+pub(crate) mod rlimit;
+pub(crate) mod root;
+pub(crate) mod stdio;

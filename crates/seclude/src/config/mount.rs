@@ -1,0 +1,221 @@
+//! What is mounted or put into the root, one by one in the caller's order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::root::Overlay;
+
+/// One thing in the container's tree. Targets are absolute paths inside the root; missing ones are created where
+/// the root can be written, and never outside of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mount {
+    pub(crate) target: PathBuf,
+    pub(crate) kind: MountKind,
+    /// Part of the sandbox preset: left out where its namespace is not new.
+    pub(crate) preset: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum MountKind {
+    Bind { source: PathBuf, recursive: bool, flags: Flags },
+    Tmpfs { size: Option<u64>, mode: u32, flags: Flags },
+    Overlay { overlay: Overlay, read_only: bool },
+    Proc { read_only: bool },
+    Sysfs { read_only: bool },
+    Mqueue,
+    Devpts,
+    Dev,
+    File { content: Arc<[u8]>, mode: u32, read_only: bool },
+    Directory { mode: u32 },
+    Symlink { to: PathBuf },
+    Mask { if_present: bool },
+    ReadOnlyPath { if_present: bool },
+}
+
+/// Per-mount flags, mount(8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Flags {
+    pub(crate) read_only: bool,
+    pub(crate) nosuid: bool,
+    pub(crate) nodev: bool,
+    pub(crate) noexec: bool,
+}
+
+impl Mount {
+    fn new(target: impl AsRef<Path>, kind: MountKind) -> Mount {
+        Mount { target: target.as_ref().to_owned(), kind, preset: false }
+    }
+
+    /// A file or directory of the host, with what is mounted below it. Its locked flags stay.
+    pub fn bind(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Mount {
+        let source = source.as_ref().to_owned();
+        Mount::new(target, MountKind::Bind { source, recursive: true, flags: Flags::default() })
+    }
+
+    /// An empty file system in memory; nosuid and nodev. Mode 1777 and half of the machine's memory unless said.
+    pub fn tmpfs(target: impl AsRef<Path>) -> Mount {
+        let flags = Flags { nosuid: true, nodev: true, ..Flags::default() };
+        Mount::new(target, MountKind::Tmpfs { size: None, mode: 0o1777, flags })
+    }
+
+    /// Several directories as one.
+    pub fn overlay(overlay: Overlay, target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Overlay { overlay, read_only: false })
+    }
+
+    /// The processes of the new pid namespace, proc(5); nosuid, nodev, noexec. The target may not be a symlink.
+    pub fn proc(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Proc { read_only: false })
+    }
+
+    /// sysfs(5) of the new network namespace, which it needs; nosuid, nodev, noexec.
+    pub fn sysfs(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Sysfs { read_only: false })
+    }
+
+    /// POSIX message queues of the new IPC namespace, mq_overview(7).
+    pub fn mqueue(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Mqueue)
+    }
+
+    /// Pseudoterminals of its own, pts(4).
+    pub fn devpts(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Devpts)
+    }
+
+    /// A minimal /dev: null, zero, full, random, urandom and tty of the host (their device numbers are checked),
+    /// ptmx and pts of its own, shm, and the links fd, stdin, stdout, stderr.
+    pub fn dev(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Dev)
+    }
+
+    /// A file with this content, kept in memory; mode 644.
+    pub fn file(target: impl AsRef<Path>, content: impl Into<Vec<u8>>) -> Mount {
+        let content = Arc::from(content.into());
+        Mount::new(target, MountKind::File { content, mode: 0o644, read_only: false })
+    }
+
+    /// A file with all that `source` gives until its end: an open descriptor, a pipe.
+    ///
+    /// # Errors
+    /// What reading it answers.
+    pub fn file_from(target: impl AsRef<Path>, mut source: impl std::io::Read) -> std::io::Result<Mount> {
+        let mut content = Vec::new();
+        source.read_to_end(&mut content)?;
+        Ok(Mount::file(target, content))
+    }
+
+    /// A directory, with its parents; mode 755. One that exists stays as it is.
+    pub fn directory(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Directory { mode: 0o755 })
+    }
+
+    /// A symlink at `link` that leads to `to`; what is there already is an error.
+    pub fn symlink(to: impl AsRef<Path>, link: impl AsRef<Path>) -> Mount {
+        Mount::new(link, MountKind::Symlink { to: to.as_ref().to_owned() })
+    }
+
+    /// Hides what is there: an empty read-only directory over a directory, /dev/null over a file.
+    pub fn mask(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Mask { if_present: false })
+    }
+
+    /// Makes what is there read-only, with what is mounted below it. Linux 5.12.
+    pub fn read_only_path(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::ReadOnlyPath { if_present: false })
+    }
+
+    /// For [`Mount::mask`] and [`Mount::read_only_path`]: nothing happens if the path is missing.
+    #[must_use]
+    pub fn if_present(mut self) -> Mount {
+        match &mut self.kind {
+            MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present } => *if_present = true,
+            _ => {}
+        }
+        self
+    }
+
+    /// Writes fail with EROFS; for a bind also in what is mounted below it, and verified. Linux 5.12 for a bind.
+    #[must_use]
+    pub fn read_only(mut self) -> Mount {
+        match &mut self.kind {
+            MountKind::Bind { flags, .. } | MountKind::Tmpfs { flags, .. } => flags.read_only = true,
+            MountKind::Overlay { read_only, .. }
+            | MountKind::Proc { read_only }
+            | MountKind::Sysfs { read_only }
+            | MountKind::File { read_only, .. } => *read_only = true,
+            _ => {}
+        }
+        self
+    }
+
+    /// For a bind: without what is mounted below the source. In a user namespace the kernel refuses that (EINVAL)
+    /// if something is: it would uncover what the mount hides.
+    #[must_use]
+    pub fn not_recursive(mut self) -> Mount {
+        if let MountKind::Bind { recursive, .. } = &mut self.kind {
+            *recursive = false;
+        }
+        self
+    }
+
+    fn flags(&mut self) -> Option<&mut Flags> {
+        match &mut self.kind {
+            MountKind::Bind { flags, .. } | MountKind::Tmpfs { flags, .. } => Some(flags),
+            _ => None,
+        }
+    }
+
+    /// For a bind or tmpfs: setuid bits and file capabilities do nothing.
+    #[must_use]
+    pub fn nosuid(mut self) -> Mount {
+        if let Some(flags) = self.flags() {
+            flags.nosuid = true;
+        }
+        self
+    }
+
+    /// For a bind or tmpfs: device nodes do nothing.
+    #[must_use]
+    pub fn nodev(mut self) -> Mount {
+        if let Some(flags) = self.flags() {
+            flags.nodev = true;
+        }
+        self
+    }
+
+    /// For a bind or tmpfs: nothing can be executed.
+    #[must_use]
+    pub fn noexec(mut self) -> Mount {
+        if let Some(flags) = self.flags() {
+            flags.noexec = true;
+        }
+        self
+    }
+
+    /// For a tmpfs: its size in bytes; writing more is ENOSPC.
+    #[must_use]
+    pub fn size(mut self, bytes: u64) -> Mount {
+        if let MountKind::Tmpfs { size, .. } = &mut self.kind {
+            *size = Some(bytes);
+        }
+        self
+    }
+
+    /// For a tmpfs, a file or a directory: permissions, such as `0o755`.
+    #[must_use]
+    pub fn mode(mut self, permissions: u32) -> Mount {
+        match &mut self.kind {
+            MountKind::Tmpfs { mode, .. } | MountKind::File { mode, .. } | MountKind::Directory { mode } => {
+                *mode = permissions;
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// Where it will be.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+}

@@ -1,0 +1,107 @@
+//! What the process sees as `/`.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the container.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Root {
+    pub(crate) kind: RootKind,
+    pub(crate) read_only: bool,
+    /// Part of the sandbox preset: left out where the mount namespace is not new.
+    pub(crate) preset: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum RootKind {
+    Host,
+    Directory(PathBuf),
+    Overlay(Overlay),
+}
+
+impl Root {
+    /// The host's own tree.
+    pub fn host() -> Root {
+        Root { kind: RootKind::Host, read_only: false, preset: false }
+    }
+
+    /// A directory of the host, with what is mounted below it; pivot_root(2) makes it `/`.
+    pub fn directory(path: impl Into<PathBuf>) -> Root {
+        Root { kind: RootKind::Directory(path.into()), read_only: false, preset: false }
+    }
+
+    /// Several directories as one.
+    pub fn overlay(overlay: Overlay) -> Root {
+        Root { kind: RootKind::Overlay(overlay), read_only: false, preset: false }
+    }
+
+    /// Nothing can be written to it (EROFS), also not by set-up: targets of mounts must exist in it, unless it is an
+    /// overlay. Linux 5.12.
+    #[must_use]
+    pub fn read_only(mut self) -> Root {
+        self.read_only = true;
+        self
+    }
+
+    /// Whether the host's paths are found in it.
+    pub(crate) fn shows_the_host(&self) -> bool {
+        match &self.kind {
+            RootKind::Host => true,
+            RootKind::Directory(path) => path == Path::new("/"),
+            RootKind::Overlay(overlay) => overlay.lowers == [Path::new("/")],
+        }
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let what = match &self.kind {
+            RootKind::Host => "the host's tree".to_owned(),
+            RootKind::Directory(path) => path.display().to_string(),
+            RootKind::Overlay(overlay) => overlay.describe(),
+        };
+        format!("{what}, {}", if self.read_only { "read-only" } else { "writable" })
+    }
+}
+
+/// Several directories as one, overlayfs: the first lower directory wins over the next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Overlay {
+    pub(crate) lowers: Vec<PathBuf>,
+    pub(crate) upper: Upper,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Upper {
+    None,
+    Ephemeral,
+    Directory { upper: PathBuf, work: PathBuf },
+}
+
+impl Overlay {
+    /// The lower directories, the topmost first; without an upper the overlay is read-only (and needs two of them).
+    pub fn new<P: Into<PathBuf>>(lowers: impl IntoIterator<Item = P>) -> Overlay {
+        Overlay { lowers: lowers.into_iter().map(Into::into).collect(), upper: Upper::None }
+    }
+
+    /// Writes go to a tmpfs and are gone at the end.
+    #[must_use]
+    pub fn ephemeral(mut self) -> Overlay {
+        self.upper = Upper::Ephemeral;
+        self
+    }
+
+    /// Writes go to `upper` and stay; `work` is an empty directory of the same file system for the kernel's use.
+    #[must_use]
+    pub fn upper(mut self, upper: impl AsRef<Path>, work: impl AsRef<Path>) -> Overlay {
+        self.upper = Upper::Directory { upper: upper.as_ref().to_owned(), work: work.as_ref().to_owned() };
+        self
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let lowers: Vec<_> = self.lowers.iter().map(|lower| lower.display().to_string()).collect();
+        let upper = match &self.upper {
+            Upper::None => String::new(),
+            Upper::Ephemeral => ", writes on a tmpfs".to_owned(),
+            Upper::Directory { upper, .. } => format!(", writes in {}", upper.display()),
+        };
+        format!("overlay of {}{upper}", lowers.join(" over "))
+    }
+}

@@ -1,0 +1,164 @@
+//! What this host can do, found by doing it.
+//!
+//! Each feature is tried in a throwaway process with everything that a real one goes through but the last step: it
+//! asks for a command that does not exist, and succeeds if that is the first thing the kernel objects to.
+
+use serde::Serialize;
+
+use crate::command::Command;
+use crate::config::clone::CloneWay;
+use crate::config::ids::UserMap;
+use crate::config::mount::Mount;
+use crate::config::namespace::Namespace;
+use crate::config::root::{Overlay, Root};
+use crate::error::{Code, Error};
+use crate::host::Host;
+
+/// Whether a feature works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It does.
+    Works,
+    /// It does not, for the reason in the evidence.
+    DoesNot,
+}
+
+/// One line of the examination.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The feature, such as `"net namespace"`.
+    pub feature: String,
+    /// Whether it works.
+    pub verdict: Verdict,
+    /// What was tried and what the kernel answered.
+    pub evidence: String,
+    /// What would make it work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// All findings.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Examination {
+    /// In the order of a start: namespaces, ways of cloning, ids, mounts, the whole sandbox last.
+    pub findings: Vec<Finding>,
+    /// Whether the caller is privileged, for the summary.
+    pub root: bool,
+}
+
+/// The feature that stands for the preset as a whole.
+const SANDBOX: &str = "sandbox";
+
+impl Examination {
+    /// Whether [`Command::sandbox`] works here.
+    pub fn sandbox_works(&self) -> bool {
+        self.findings.iter().any(|finding| finding.feature == SANDBOX && finding.verdict == Verdict::Works)
+    }
+
+    /// One line for the caller's privilege level.
+    pub fn summary(&self) -> String {
+        let who = if self.root { "as root" } else { "as an ordinary user" };
+        let missing: Vec<&str> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.verdict == Verdict::DoesNot)
+            .map(|finding| finding.feature.as_str())
+            .collect();
+        match (self.sandbox_works(), missing.is_empty()) {
+            (true, true) => format!("{who}: everything works"),
+            (true, false) => format!("{who}: the sandbox works; without: {}", missing.join(", ")),
+            (false, _) => format!("{who}: the sandbox does not work; without: {}", missing.join(", ")),
+        }
+    }
+}
+
+/// No command of this name exists in any root.
+const NOBODY: &str = "/.seclude-doctor/no-such-command";
+
+/// Tries everything.
+pub fn examine() -> Examination {
+    let root = Host::current().uid == 0;
+    let mut findings = Vec::new();
+    let mut attempt = |feature: String, build: &dyn Fn(&mut Command)| {
+        let mut command = Command::new(NOBODY);
+        command.current_dir("/");
+        build(&mut command);
+        findings.push(finding(feature, command.spawn().err()));
+    };
+
+    attempt("user namespace".into(), &|command| {
+        command.unshare(Namespace::User);
+    });
+    for kind in Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::User) {
+        attempt(format!("{kind} namespace"), &move |command| {
+            command.unshare(Namespace::User).unshare(kind);
+            if kind == Namespace::Pid {
+                command.unshare(Namespace::Mount);
+            }
+        });
+    }
+    for way in [CloneWay::Vm, CloneWay::Copy, CloneWay::Legacy] {
+        attempt(format!("clone way {way}"), &move |command| {
+            command.unshare(Namespace::User).clone_way(way);
+        });
+    }
+    attempt("subordinate ids".into(), &|command| {
+        command.unshare(Namespace::User).user_map(UserMap::SubIds);
+    });
+    let in_tree = |command: &mut Command| {
+        command.unshare(Namespace::User).unshare(Namespace::Mount);
+    };
+    attempt("read-only root".into(), &|command| {
+        in_tree(command);
+        command.root(Root::host().read_only());
+    });
+    attempt("fresh /proc".into(), &|command| {
+        in_tree(command);
+        command.unshare(Namespace::Pid).mount(Mount::proc("/proc"));
+    });
+    attempt("minimal /dev".into(), &|command| {
+        in_tree(command);
+        command.mount(Mount::dev("/dev"));
+    });
+    attempt("tmpfs".into(), &|command| {
+        in_tree(command);
+        command.mount(Mount::tmpfs("/tmp"));
+    });
+    attempt("overlay, writes in memory".into(), &|command| {
+        in_tree(command);
+        command.mount(Mount::overlay(Overlay::new(["/usr"]).ephemeral(), "/usr"));
+    });
+    attempt("terminal".into(), &|command| {
+        in_tree(command);
+        command.mount(Mount::dev("/dev")).terminal(24, 80);
+    });
+    attempt(SANDBOX.into(), &|command| {
+        command.sandbox();
+    });
+    Examination { findings, root }
+}
+
+fn finding(feature: String, answer: Option<Error>) -> Finding {
+    match answer {
+        Some(error) if error.code() == Code::NotFound => {
+            Finding { feature, verdict: Verdict::Works, evidence: "tried".into(), remedy: None }
+        }
+        Some(error) => {
+            let remedy = error.advice().map(str::to_owned);
+            let place = match (error.errno_name(), error.system_call()) {
+                (Some(errno), Some(call)) => format!("{} {}: {errno} in {call}", error.step(), error.action()),
+                (Some(errno), None) => format!("{} {}: {errno}", error.step(), error.action()),
+                _ => format!("{}: {}", error.step(), error.action()),
+            };
+            Finding { feature, verdict: Verdict::DoesNot, evidence: place, remedy }
+        }
+        None => {
+            let evidence = format!("{NOBODY} exists");
+            Finding { feature, verdict: Verdict::DoesNot, evidence, remedy: None }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! One kind of error: which step failed, on which side, at what, and what to do about it.
+
+use std::fmt;
+use std::io;
+
+use seclude_sys::Errno;
+
+/// The answer of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a container was not started, or why its end is not known.
+///
+/// `Display` is one line: `step action: ERRNO in call (side): hint`. `source()` is the operating system's error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    code: Code,
+    step: &'static str,
+    side: Side,
+    action: String,
+    call: Option<&'static str>,
+    errno: Option<Errno>,
+    hint: Option<String>,
+    undo: Vec<String>,
+    source: Option<io::Error>,
+}
+
+/// Which half of the spawn failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Side {
+    /// Compiling the request: nothing had been made yet.
+    Plan,
+    /// The spawning process.
+    Parent,
+    /// The new process, before its exec.
+    Child,
+}
+
+/// What kind of failure it was. The names are stable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Code {
+    /// The request contradicts itself or has a value out of range.
+    Invalid,
+    /// The command, its interpreter or its loader is missing inside the root.
+    NotFound,
+    /// The command is there but cannot be executed.
+    NotExecutable,
+    /// The host refused a step.
+    Refused,
+    /// The process ran, but its end or its state could not be read.
+    Lost,
+}
+
+impl Code {
+    /// The stable name, such as `"not-found"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Code::Invalid => "invalid",
+            Code::NotFound => "not-found",
+            Code::NotExecutable => "not-executable",
+            Code::Refused => "refused",
+            Code::Lost => "lost",
+        }
+    }
+}
+
+impl Side {
+    /// The name that `Display` shows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Plan => "plan",
+            Side::Parent => "parent",
+            Side::Child => "child",
+        }
+    }
+}
+
+impl Error {
+    /// A request that cannot be meant: `action` says what is wrong with it.
+    pub(crate) fn invalid(step: &'static str, action: impl Into<String>) -> Error {
+        Error::new(Code::Invalid, step, Side::Plan, action.into())
+    }
+
+    /// A parent's action that the system refused.
+    pub(crate) fn parent(step: &'static str, action: impl Into<String>, errno: impl Into<Failure>) -> Error {
+        let failure = errno.into();
+        let mut error = Error::new(Code::Refused, step, Side::Parent, action.into());
+        error.inner.errno = failure.0;
+        error.inner.source = failure.1;
+        error
+    }
+
+    /// An op that failed in the child.
+    pub(crate) fn child(code: Code, step: &'static str, action: String, call: &'static str, errno: Errno) -> Error {
+        let mut error = Error::new(code, step, Side::Child, action);
+        error.inner.call = Some(call);
+        error.inner.errno = Some(errno);
+        error.inner.source = Some(io::Error::from_raw_os_error(i32::from(errno.0)));
+        error
+    }
+
+    pub(crate) fn lost(action: impl Into<String>, errno: impl Into<Failure>) -> Error {
+        let mut error = Error::parent("wait", action, errno);
+        error.inner.code = Code::Lost;
+        error
+    }
+
+    fn new(code: Code, step: &'static str, side: Side, action: String) -> Error {
+        let inner =
+            Inner { code, step, side, action, call: None, errno: None, hint: None, undo: Vec::new(), source: None };
+        Error { inner: Box::new(inner) }
+    }
+
+    pub(crate) fn call(mut self, call: &'static str) -> Error {
+        self.inner.call = Some(call);
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.inner.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn hint_if(mut self, hint: Option<String>) -> Error {
+        self.inner.hint = hint.or(self.inner.hint.take());
+        self
+    }
+
+    pub(crate) fn attach_undo(&mut self, failed: String) {
+        self.inner.undo.push(failed);
+    }
+
+    /// What kind of failure this is.
+    pub fn code(&self) -> Code {
+        self.inner.code
+    }
+
+    /// The step that failed, such as `"mount"` or `"user map"`.
+    pub fn step(&self) -> &'static str {
+        self.inner.step
+    }
+
+    /// The half of the spawn that failed.
+    pub fn side(&self) -> Side {
+        self.inner.side
+    }
+
+    /// What the step was about to do, such as `"tmpfs on /tmp"`.
+    pub fn action(&self) -> &str {
+        &self.inner.action
+    }
+
+    /// The system call that was refused.
+    pub fn system_call(&self) -> Option<&'static str> {
+        self.inner.call
+    }
+
+    /// The symbol of the error number, such as `"EPERM"`.
+    pub fn errno_name(&self) -> Option<&'static str> {
+        self.inner.errno.and_then(Errno::name)
+    }
+
+    /// The error number, errno(3).
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.inner.errno.map(|errno| i32::from(errno.0))
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> Option<&str> {
+        self.inner.hint.as_deref()
+    }
+
+    /// What could not be undone after the failure; empty when the host is as it was.
+    pub fn left_behind(&self) -> &[String] {
+        &self.inner.undo
+    }
+
+    /// The exit status of a command line that reports this: 127 not found, 126 not executable, 125 the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self.inner.code {
+            Code::NotFound => 127,
+            Code::NotExecutable => 126,
+            Code::Invalid | Code::Refused | Code::Lost => 125,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.inner;
+        write!(f, "{}", inner.step)?;
+        if !inner.action.is_empty() {
+            let colon = if inner.side == Side::Plan { ":" } else { "" };
+            write!(f, "{colon} {}", inner.action)?;
+        }
+        if let Some(errno) = inner.errno {
+            write!(f, ": {errno}")?;
+            if let Some(call) = inner.call {
+                write!(f, " in {call}")?;
+            }
+            write!(f, " ({})", inner.side.name())?;
+        } else if let Some(source) = &inner.source {
+            write!(f, ": {source} ({})", inner.side.name())?;
+        }
+        if let Some(hint) = &inner.hint {
+            write!(f, ": {hint}")?;
+        }
+        for left in &inner.undo {
+            write!(f, "; left behind: {left}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner.source.as_ref().map(|source| source as _)
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = error
+            .raw_os_error()
+            .map_or(io::ErrorKind::InvalidInput, |errno| io::Error::from_raw_os_error(errno).kind());
+        io::Error::new(kind, error)
+    }
+}
+
+/// A failure of the system as its callers hand it over.
+pub(crate) struct Failure(Option<Errno>, Option<io::Error>);
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Failure {
+        Failure(Some(errno), Some(io::Error::from_raw_os_error(i32::from(errno.0))))
+    }
+}
+
+impl From<rustix::io::Errno> for Failure {
+    fn from(errno: rustix::io::Errno) -> Failure {
+        Errno(errno.raw_os_error() as u16).into()
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        match error.raw_os_error() {
+            Some(number) => Failure(Some(Errno(number as u16)), Some(error)),
+            None => Failure(None, Some(error)),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What to do about a refusal: one place where the kernel's short answers get their meaning.
+
+use rustix::io::Errno as ParentErrno;
+use seclude_child::wire::Call;
+use seclude_child::{Op, Slot};
+use seclude_sys::Errno;
+
+use crate::host::Host;
+
+/// Why the clone itself was refused.
+pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String> {
+    use seclude_sys::clone::CLONE_NEWUSER;
+    let new_user = namespaces & u64::from(CLONE_NEWUSER) != 0;
+    let limit = |file: &str| {
+        let value = std::fs::read_to_string(file).ok()?;
+        Some(value.trim().to_owned())
+    };
+    Some(match errno {
+        Errno::EPERM if !new_user && host.uid != 0 => {
+            "namespaces need CAP_SYS_ADMIN; ask for a new user namespace too".into()
+        }
+        Errno::EPERM | Errno::EACCES if new_user => match limit("/proc/sys/kernel/unprivileged_userns_clone") {
+            Some(value) if value == "0" => {
+                "user namespaces are off for ordinary users: sysctl kernel.unprivileged_userns_clone=1".into()
+            }
+            _ => match limit("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") {
+                Some(value) if value == "1" => {
+                    "AppArmor restricts user namespaces here: install a profile that allows userns for this \
+                     program, or sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+                        .into()
+                }
+                _ => "a seccomp filter or a security module refuses it, or the caller is in a chroot".into(),
+            },
+        },
+        Errno::ENOSPC => match limit("/proc/sys/user/max_user_namespaces") {
+            Some(value) if value == "0" => {
+                "user namespaces are off: user.max_user_namespaces is 0 (no disk is full)".into()
+            }
+            _ => "a limit of /proc/sys/user/max_*_namespaces or the nesting of 32 is reached (no disk is full)".into(),
+        },
+        Errno::EINVAL => "this kernel was built without one of the namespaces asked for".into(),
+        Errno::EAGAIN => "a process limit is reached: RLIMIT_NPROC (ulimit -u) or pids.max of the cgroup".into(),
+        Errno::ENOMEM => "no memory for a process: vm.overcommit_memory, or memory.max of the cgroup".into(),
+        _ => return None,
+    })
+}
+
+/// Why a map could not be written.
+pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<String> {
+    Some(match (file, errno) {
+        (_, ParentErrno::ACCESS) => {
+            "the process belongs to root in /proc: this program is not dumpable, or AppArmor restricts user \
+             namespaces (kernel.apparmor_restrict_unprivileged_userns)"
+                .into()
+        }
+        ("setgroups", ParentErrno::PERM) => "setgroups can no longer be denied once a gid map is there".into(),
+        (_, ParentErrno::PERM) => {
+            "the map names ids that the caller may not map: compare it with /proc/self/uid_map and gid_map; uid 0 of \
+             the outer namespace needs CAP_SETFCAP (Linux 5.12), which a sandbox's root lacks; or a security module \
+             restricts user namespaces"
+                .into()
+        }
+        (_, ParentErrno::INVAL) => "the kernel takes at most 340 extents that do not overlap, in 4095 bytes".into(),
+        _ => return None,
+    })
+}
+
+/// Why the process's own directory in /proc could not be opened.
+pub(crate) fn no_proc(errno: ParentErrno) -> Option<String> {
+    (errno == ParentErrno::NOENT).then(|| "/proc has to be mounted where the caller runs".to_owned())
+}
+
+/// Why an op failed in the child; `about` is what it was about, `detail` what the child left on the board.
+pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, detail: &[u8]) -> Option<String> {
+    match call {
+        Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::ExecInit => exec(call, errno, detail),
+        Call::Fsopen | Call::Fsconfig | Call::FsCreate | Call::Fsmount => {
+            filesystem(about, call, errno, &messages(detail))
+        }
+        Call::Openat2 | Call::Mkdir | Call::Symlink | Call::MoveMount => place(op, errno),
+        _ => other(op, call, errno),
+    }
+}
+
+fn exec(call: Call, errno: Errno, detail: &[u8]) -> Option<String> {
+    Some(match (call, errno) {
+        (Call::ExecInterpreter, _) => match interpreter(detail) {
+            Some(Interpreter::Script(line)) => {
+                format!("the script is there, its interpreter {line:?} is not in the root")
+            }
+            Some(Interpreter::Loader(path)) => {
+                format!("the program is there, its ELF loader {path} is not in the root")
+            }
+            None => "the file is there, but what it needs to run is not in the root".into(),
+        },
+        (Call::ExecDirectory, _) => "it is a directory".into(),
+        (_, Errno::ENOENT) => "there is no such command inside the root".into(),
+        (_, Errno::ENOTDIR) => "a part of its path is not a directory inside the root".into(),
+        (_, Errno::EACCES) => "it may not be executed: its mode, or a noexec mount".into(),
+        (_, Errno::ENOEXEC) => "neither a program for this machine nor a script with a #! line".into(),
+        (_, Errno::E2BIG) => {
+            "arguments and environment are too large: together a quarter of the stack limit, each string 128 KiB".into()
+        }
+        (_, Errno::ETXTBSY) => "the file is open for writing".into(),
+        (_, Errno::EPERM) => "the kernel refuses setuid programs here".into(),
+        _ => return None,
+    })
+}
+
+enum Interpreter {
+    Script(String),
+    Loader(String),
+}
+
+/// What the beginning of a file says that it needs.
+fn interpreter(beginning: &[u8]) -> Option<Interpreter> {
+    if let Some(rest) = beginning.strip_prefix(b"#!") {
+        let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        return Some(Interpreter::Script(line.split_whitespace().next().unwrap_or_default().to_owned()));
+    }
+    // ELF64, little-endian: the program headers, and among them PT_INTERP, elf(5).
+    if !beginning.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let number = |offset: usize, length: usize| -> Option<usize> {
+        let bytes = beginning.get(offset..offset.checked_add(length)?)?;
+        Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte)))
+    };
+    let (table, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
+    for index in 0..count.min(64) {
+        let header = table.checked_add(index.checked_mul(size)?)?;
+        if number(header, 4)? == 3 {
+            let start = number(header.checked_add(8)?, 8)?;
+            let path = beginning.get(start..)?.split(|byte| *byte == 0).next()?;
+            return Some(Interpreter::Loader(String::from_utf8_lossy(path).into_owned()));
+        }
+    }
+    None
+}
+
+/// The file system's own words, fsopen(2): one message a line, each begins with its kind and a space.
+fn messages(detail: &[u8]) -> String {
+    let text = String::from_utf8_lossy(detail);
+    let words: Vec<_> = text
+        .split('\n')
+        .map(|line| line.trim().trim_start_matches("e ").trim_start_matches("w ").trim_start_matches("i "))
+        .filter(|line| !line.is_empty())
+        .collect();
+    words.join("; ")
+}
+
+fn filesystem(about: &str, call: Call, errno: Errno, said: &str) -> Option<String> {
+    let overlay = about.starts_with("overlay");
+    let advice = match (call, errno) {
+        _ if said.contains("not supported as upperdir") => Some(
+            "the upper directory is itself on overlayfs, or on NFS; use a tmpfs (--overlay) or a directory of a disk",
+        ),
+        _ if said.contains("workdir and upperdir must reside under the same mount") => {
+            Some("upper and work directory have to be on the same file system")
+        }
+        (Call::FsCreate | Call::Fsmount, Errno::EPERM) if overlay => {
+            Some("users may mount overlays from Linux 5.11 on")
+        }
+        (Call::FsCreate | Call::Fsmount, Errno::EPERM) => Some(
+            "where /proc has submounts (masked by an outer container) the kernel refuses a fresh proc in a user \
+             namespace: have the outer container unmask it, or bind its /proc",
+        ),
+        (Call::Fsopen, Errno::EPERM) => Some("mounts need CAP_SYS_ADMIN; ask for a new user namespace too"),
+        (Call::Fsopen, Errno::ENODEV) => Some("this kernel has no such file system"),
+        (Call::FsCreate, Errno::EINVAL) if overlay => Some(
+            "a lower directory with mounts below it, or an upper directory that is on an overlay itself, cannot \
+             be used; take another directory, or a tmpfs as upper",
+        ),
+        (_, Errno::ENOSPC) => Some("a limit of /proc/sys/user or the memory of the tmpfs is used up"),
+        _ => None,
+    };
+    match (said.is_empty(), advice) {
+        (true, advice) => advice.map(str::to_owned),
+        (false, None) => Some(format!("the kernel says: {said}")),
+        (false, Some(advice)) => Some(format!("{advice} (the kernel says: {said})")),
+    }
+}
+
+fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
+    let working = matches!(op, Some(Op::WorkingDirectory { .. }));
+    Some(match errno {
+        Errno::EXDEV => "the target leaves the root: a symlink in it is absolute or climbs above /; give the path \
+                         that it leads to"
+            .into(),
+        Errno::ELOOP if working => "a path through /proc/PID/fd, cwd or root would lead out of the container".into(),
+        Errno::ELOOP => "a part of the target is a symlink, which is not followed here".into(),
+        Errno::ENOENT if working => "there is no such directory inside the container".into(),
+        Errno::ENOENT => "there is no such path inside the root".into(),
+        Errno::EROFS => "the target is missing and the root is read-only: create it there, make the root writable, \
+                         or put an overlay over it"
+            .into(),
+        Errno::EACCES | Errno::EPERM => "the user that set-up runs as may not create or enter it".into(),
+        Errno::EEXIST => "something is there already".into(),
+        Errno::ENOTDIR => "the target, or a part of its path, is there but is not a directory".into(),
+        Errno::EAGAIN => "the tree is being renamed while it is looked at; giving up after 64 tries".into(),
+        Errno::EINVAL if !working => "a directory cannot lie over a file, nor a file over a directory".into(),
+        Errno::EOVERFLOW => "the owner of the directory has no id in the user namespace".into(),
+        _ => return None,
+    })
+}
+
+fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
+    Some(match (call, errno) {
+        (Call::MountSetattr, Errno::ENOSYS) => "read-only mounts need Linux 5.12".into(),
+        (Call::MountSetattr, Errno::EINVAL) => "it is not the root of a mount (the caller is in a chroot?)".into(),
+        (Call::CheckReadOnly, _) => "the kernel took the flag, but the mount can be written".into(),
+        (Call::CheckDevice, _) => "a device node of the host's /dev is not what its name says".into(),
+        (Call::CheckRoot, _) => "after pivot_root / is not the new root, or a mount still lies over it".into(),
+        (Call::PivotRoot, Errno::EINVAL) => {
+            "the caller's root is a ramfs or initramfs, which cannot be pivoted: switch_root first".into()
+        }
+        (Call::OpenTree, Errno::ENOENT) if matches!(op, Some(Op::CloneTree { .. })) => "it does not exist".into(),
+        (Call::OpenTree, Errno::EINVAL) => {
+            "in a user namespace it cannot be bound without the mounts below it, or it is unbindable".into()
+        }
+        (Call::OpenTree | Call::Mount, Errno::EPERM) => {
+            "mounts need CAP_SYS_ADMIN in the user namespace that owns the mount namespace: ask for a new one, or share the \
+             mount namespace when joining"
+                .into()
+        }
+        (Call::Setresuid | Call::Setresgid | Call::Setgroups, Errno::EINVAL) => {
+            "the id is not mapped in the user namespace".into()
+        }
+        (Call::Setgroups, Errno::EPERM) => {
+            "setgroups is denied in a user namespace whose gid map an ordinary user wrote; map subordinate ids".into()
+        }
+        (Call::Setresuid | Call::Setresgid, Errno::EPERM) => "the caller may not change to that id".into(),
+        (Call::Setrlimit, Errno::EPERM) => "a hard limit can only be raised with CAP_SYS_RESOURCE".into(),
+        (Call::Capset, Errno::EPERM) => "the caller does not have all of these capabilities itself".into(),
+        (Call::Prctl, Errno::EPERM) if matches!(op, Some(Op::BoundingSet { .. })) => {
+            "dropping capabilities needs CAP_SETPCAP; ask for a new user namespace too".into()
+        }
+        (Call::Setns, Errno::EPERM) => "entering needs CAP_SYS_ADMIN in the namespace's owner; join its user \
+                                        namespace too"
+            .into(),
+        (Call::Setns, Errno::EINVAL) => "it is a namespace of another kind, or the caller's own user namespace".into(),
+        (Call::OpenTerminal, _) => "no pseudoterminal could be opened: /dev/pts of the host, or kernel.pty.max".into(),
+        (Call::CloseRange, Errno::ENOSYS) => "this needs Linux 5.9 (close_range)".into(),
+        (Call::Write, Errno::EACCES | Errno::EPERM) if matches!(op, Some(Op::OomScoreAdj { .. })) => {
+            "lowering the value needs CAP_SYS_RESOURCE".into()
+        }
+        (Call::Write, Errno::EPERM) if matches!(op, Some(Op::TimeOffsets { .. })) => {
+            "clock offsets need CAP_SYS_TIME in the user namespace".into()
+        }
+        (Call::Write, Errno::ERANGE) => "the clock would be below zero or beyond its range".into(),
+        (Call::Write, Errno::ENOSPC) if matches!(op, Some(Op::WriteFile { base: Slot::SCRATCH, .. })) => {
+            "the file does not fit into half of the machine's memory".into()
+        }
+        _ => return None,
+    })
+}

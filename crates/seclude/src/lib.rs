@@ -1,0 +1,59 @@
+//! `std::process::Command`, but the process is born inside a container, and every promise either holds or comes
+//! back as an error that names the step that broke it.
+//!
+//! ```no_run
+//! use seclude::{Command, Mount, Root};
+//!
+//! let output = Command::new("python3")
+//!     .args(["-c", "print(open('/etc/hostname').read())"])
+//!     .sandbox()
+//!     .root(Root::directory("/srv/debian").read_only())
+//!     .mount(Mount::bind("/home/me/src", "/mnt").read_only())
+//!     .output()?;
+//! # Ok::<(), seclude::Error>(())
+//! ```
+//!
+//! [`Command`] is compiled into a [`Plan`] without a system call; [`Command::spawn`] runs the plan: one `clone3()`
+//! makes the namespaces, the parent writes the id maps while the child waits at a barrier, the child mounts,
+//! configures, drops rights and execs. A failure on either side is an [`Error`] with its step, call and errno, and
+//! whatever was made is undone.
+//!
+//! Linux 5.10 or later on x86-64. Read-only mounts need 5.12, overlays without privileges 5.11.
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod child;
+mod command;
+mod config;
+pub mod doctor;
+mod error;
+mod exit;
+mod hint;
+mod host;
+mod ledger;
+mod ops;
+mod plan;
+mod program;
+mod report;
+mod sandbox;
+mod spawn;
+mod step;
+
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncChild;
+pub use child::{Child, Signaller};
+pub use command::Command;
+pub use config::capability::{Capabilities, Capability, UnknownCapability};
+pub use config::clone::{CloneWay, UnknownCloneWay};
+pub use config::ids::{Extent, IdMap, UserMap};
+pub use config::mount::Mount;
+pub use config::namespace::{Namespace, UnknownNamespace};
+pub use config::rlimit::{Resource, UNLIMITED, UnknownResource};
+pub use config::root::{Overlay, Root};
+pub use config::stdio::Stdio;
+pub use error::{Code, Error, Result, Side};
+pub use exit::{Cause, Exit, Output};
+pub use host::Host;
+pub use plan::{Action, Moment, Plan};
+pub use report::{Report, StepTime, StepTimes};

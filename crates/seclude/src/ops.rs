@@ -1,0 +1,129 @@
+//! How an op reads when a plan is printed.
+
+use std::ffi::CStr;
+
+use seclude_child::op::Want;
+use seclude_child::{Op, Slot};
+use seclude_sys::mount as sys;
+
+fn text(c: &CStr) -> String {
+    c.to_string_lossy().into_owned()
+}
+
+fn slot(slot: Slot) -> &'static str {
+    match slot {
+        Slot::HOST => "host",
+        Slot::ROOT => "root",
+        Slot::SCRATCH => "scratch",
+        Slot::TREE => "tree",
+        Slot::PLACE => "place",
+        Slot::DEV => "dev",
+        Slot::DEVPTS => "devpts",
+        Slot::TERMINAL => "terminal",
+        _ => "?",
+    }
+}
+
+fn attributes(set: u32) -> String {
+    let words: Vec<_> = [
+        (sys::MOUNT_ATTR_RDONLY, "ro"),
+        (sys::MOUNT_ATTR_NOSUID, "nosuid"),
+        (sys::MOUNT_ATTR_NODEV, "nodev"),
+        (sys::MOUNT_ATTR_NOEXEC, "noexec"),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| set & bit != 0)
+    .map(|(_, word)| word)
+    .collect();
+    words.join(",")
+}
+
+fn recursively(recursive: bool) -> &'static str {
+    if recursive { ", recursive" } else { "" }
+}
+
+/// One line for one op.
+pub(crate) fn describe(op: &Op<'_>) -> String {
+    match op {
+        Op::DieWithParent => "prctl(PR_SET_PDEATHSIG, SIGKILL)".into(),
+        Op::OutliveParent => "prctl(PR_SET_PDEATHSIG, 0)".into(),
+        Op::Barrier => "wait for GO".into(),
+        Op::IdBarrier => "tell the parent, wait for its second GO".into(),
+        Op::Join { .. } => "setns".into(),
+        Op::EnterPidNamespace => "clone(CLONE_PARENT), go on in the new process".into(),
+        Op::TimeOffsets { separate: false, .. } => "write timens_offsets".into(),
+        Op::TimeOffsets { separate: true, .. } => "unshare(CLONE_NEWTIME), write timens_offsets, setns".into(),
+        Op::MakePrivate => "mount(/, MS_REC | MS_PRIVATE)".into(),
+        Op::OpenHostRoot => "open / as host".into(),
+        Op::CloneTree { source, recursive, into } => {
+            format!("open_tree({}{}) as {}", text(source), recursively(*recursive), slot(*into))
+        }
+        Op::CloneFrom { from, name, recursive, into } => {
+            format!("open_tree({}/{}{}) as {}", slot(*from), text(name), recursively(*recursive), slot(*into))
+        }
+        Op::FsOpen { kind, into } => format!("fsopen({}) as {}", text(kind), slot(*into)),
+        Op::FsString { fs, key, value } => format!("fsconfig({}, {}={})", slot(*fs), text(key), text(value)),
+        Op::FsFlag { fs, key } => format!("fsconfig({}, {})", slot(*fs), text(key)),
+        Op::FsMount { fs, attributes: set } => format!("fsmount({}, {})", slot(*fs), attributes(*set)),
+        Op::SetAttributes { mount, set, recursive, .. } => {
+            format!("mount_setattr({}, {}{})", slot(*mount), attributes(*set), recursively(*recursive))
+        }
+        Op::CheckReadOnly { mount } => format!("check that {} is read-only", slot(*mount)),
+        Op::CheckDevice { node, major, minor } => format!("check that {} is device {major}:{minor}", slot(*node)),
+        Op::Resolve { base, place, want, create, into, .. } => {
+            let want = match want {
+                Want::Directory => " (directory",
+                Want::File => " (file",
+                Want::Like(_) => " (same type",
+                Want::Existing => " (any",
+            };
+            let create = if create.is_some() { ", created if missing)" } else { ")" };
+            format!("openat2({}/{}){want}{create} as {}", slot(*base), text(place.path), slot(*into))
+        }
+        Op::ResolveIfPresent { base, place, into } => {
+            format!("openat2({}/{}), or skip, as {}", slot(*base), text(place.path), slot(*into))
+        }
+        Op::Attach { mount, onto } => format!("move_mount({}, {})", slot(*mount), slot(*onto)),
+        Op::Mask { place } => format!("cover {} with an empty tmpfs or /dev/null", slot(*place)),
+        Op::DetachScratch => "umount2(scratch, MNT_DETACH)".into(),
+        Op::Pivot => "pivot_root(root), umount2(host, MNT_DETACH), check /".into(),
+        Op::MakeDirectory { base, name, .. } => format!("mkdirat({}, {})", slot(*base), text(name)),
+        Op::MakeSymlink { base, name, target } => {
+            format!("symlinkat({}, {}/{})", text(target), slot(*base), text(name))
+        }
+        Op::WriteFile { base, name, bytes, .. } => {
+            format!("write {} bytes to {}/{}", bytes.len(), slot(*base), text(name))
+        }
+        Op::ChangeMode { file, mode } => format!("fchmod({}, {mode:o})", slot(*file)),
+        Op::GoTo { directory } => format!("fchdir({})", slot(*directory)),
+        Op::Route { .. } => "rtnetlink request".into(),
+        Op::Hostname { .. } => "sethostname".into(),
+        Op::Domainname { .. } => "setdomainname".into(),
+        Op::Rlimit { .. } => "prlimit64".into(),
+        Op::Umask { mask: Some(mask) } => format!("umask({mask:03o})"),
+        Op::Umask { mask: None } => "umask(the caller's)".into(),
+        Op::OomScoreAdj { .. } => "write oom_score_adj".into(),
+        Op::WorkingDirectory { path } => format!("openat2({}) as place", text(path)),
+        Op::NewSession => "setsid".into(),
+        Op::OpenTerminal { .. } => "open ptmx, send the master to the parent".into(),
+        Op::UseTerminal { .. } => "ioctl(TIOCSCTTY), as stdin, stdout, stderr".into(),
+        Op::PlaceFd { to, .. } => format!("dup3 to {}", to.0),
+        Op::CloseRange { first, last } if *last == u32::MAX => format!("close_range({first}, all)"),
+        Op::CloseRange { first, last } => format!("close_range({first}, {last})"),
+        Op::KeepCapabilities => "prctl(PR_SET_KEEPCAPS)".into(),
+        Op::BoundingSet { .. } => "prctl(PR_CAPBSET_DROP) for all others".into(),
+        Op::Groups { .. } => "setgroups".into(),
+        Op::Gid { .. } => "setresgid".into(),
+        Op::Uid { .. } => "setresuid".into(),
+        Op::Capabilities { .. } => "capset".into(),
+        Op::Ambient { .. } => "prctl(PR_CAP_AMBIENT)".into(),
+        Op::NoNewPrivileges => "prctl(PR_SET_NO_NEW_PRIVS)".into(),
+        Op::DefaultSignals => "rt_sigaction(SIG_DFL) for every signal".into(),
+        Op::SignalMask { mask } => format!("rt_sigprocmask({mask:#x})"),
+        Op::Exec { candidates, .. } => {
+            let names: Vec<_> = candidates.iter().map(|candidate| text(candidate)).collect();
+            format!("execve({})", names.join(" or "))
+        }
+        Op::ExecInit { .. } => "execveat(the init), which starts the command".into(),
+    }
+}

@@ -1,0 +1,128 @@
+//! The parent's end of the handshake.
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recv,
+    recvmsg, send, socketpair,
+};
+use seclude_child::wire::{Call, LENGTH, Message};
+use seclude_sys::Errno;
+
+use crate::error::{Error, Result};
+
+const NAME: &str = "handshake";
+
+/// A SOCK_SEQPACKET socket: a message is a record, and both directions are one descriptor a side.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+/// What came.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Message(Message),
+    /// The master of the new terminal.
+    Terminal(OwnedFd),
+    /// The child has closed its end: by its exec, or by its death.
+    End,
+}
+
+/// Both ends; the child's lies above every number that its command will have.
+pub(crate) fn pair(above: i32) -> Result<(Channel, OwnedFd)> {
+    let failed = |call| move |errno: rustix::io::Errno| Error::parent(NAME, "", errno).call(call);
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(failed("socketpair"))?;
+    let theirs = if theirs.as_raw_fd() > above {
+        theirs
+    } else {
+        fcntl_dupfd_cloexec(&theirs, above + 1).map_err(failed("fcntl"))?
+    };
+    Ok((Channel(ours), theirs))
+}
+
+impl Channel {
+    /// Lets the child pass its barrier. If it is gone, the next [`Self::receive`] tells why.
+    pub(crate) fn go(&self) {
+        let _ = send(&self.0, b"G", SendFlags::NOSIGNAL);
+    }
+
+    /// Waits for what the child says next.
+    pub(crate) fn receive(&self) -> Result<Event> {
+        let mut bytes = [0; LENGTH];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            match recvmsg(&self.0, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                // CONNRESET, once: it ended with a GO of ours unread. What it said before is still to be read.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+                Err(errno) => return Err(Error::parent(NAME, "", errno).call("recvmsg")),
+                Ok(received) => break received.bytes,
+            }
+        };
+        if received == 0 {
+            return Ok(Event::End);
+        }
+        let message = Message::decode(bytes)
+            .ok_or_else(|| Error::invalid(NAME, format!("{bytes:?} is not a message of the child")))?;
+        if message == Message::Terminal {
+            for part in ancillary.drain() {
+                if let RecvAncillaryMessage::ScmRights(mut fds) = part
+                    && let Some(master) = fds.next()
+                {
+                    return Ok(Event::Terminal(master));
+                }
+            }
+            return Err(
+                Error::invalid(NAME, "the terminal's master did not arrive").hint("RLIMIT_NOFILE may be used up")
+            );
+        }
+        Ok(Event::Message(message))
+    }
+
+    /// The failure that the child has reported, if it has, without waiting.
+    pub(crate) fn said_already(&self) -> Option<(u16, Call, Errno)> {
+        let mut bytes = [0; LENGTH];
+        // Twice: the first may answer ECONNRESET, see `receive`.
+        for _ in 0..2 {
+            if let Ok((_, LENGTH)) = recv(&self.0, &mut bytes, RecvFlags::DONTWAIT)
+                && let Some(Message::Failed { op, call, errno, .. }) = Message::decode(bytes)
+            {
+                return Some((op, call, errno));
+            }
+        }
+        None
+    }
+
+    /// A record of any length behind a message; nothing if the other side ended without one.
+    pub(crate) fn rest(&self) -> Vec<u8> {
+        let mut bytes = vec![0; seclude_child::board::DETAIL];
+        let length = loop {
+            match recv(&self.0, bytes.as_mut_slice(), RecvFlags::empty()) {
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+                received => break received.map_or(0, |(_, length)| length),
+            }
+        };
+        bytes.truncate(length);
+        bytes
+    }
+
+    /// The wait status that an init sent before its own end.
+    pub(crate) fn ended(&self) -> Option<i32> {
+        loop {
+            let mut bytes = [0; LENGTH];
+            match recv(&self.0, &mut bytes, RecvFlags::DONTWAIT) {
+                Ok((_, LENGTH)) => {
+                    if let Some(Message::Ended(status)) = Message::decode(bytes) {
+                        return Some(status);
+                    }
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                _ => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The parent's half: prepare, clone, attend, GO, and either a running child or an error and a clean host.
+
+mod channel;
+mod ids;
+mod keeper;
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use bumpalo::Bump;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use seclude_child::board::Board;
+use seclude_child::entry::{Memory, Newborn, birth};
+use seclude_child::run::Setup;
+use seclude_child::wire::{Call, Message};
+use seclude_sys::{Errno, Fd, signal};
+
+use crate::child::{Child, Ties};
+use crate::config::clone::CloneWay;
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+use crate::report::{Report, StepTime};
+use crate::step::{Born, ParentEnds, Preparation};
+
+pub(crate) use channel::Channel;
+use channel::Event;
+
+/// Runs a plan.
+pub(crate) fn spawn(plan: Plan) -> Result<Child> {
+    // The kernel sends the death signal when the *thread* ends that cloned. An init watches its socket instead.
+    if plan.command.die_with_parent && !plan.command.init && !keeper::on_main_thread() {
+        keeper::spawn(plan)
+    } else {
+        spawn_here(plan)
+    }
+}
+
+fn spawn_here(mut plan: Plan) -> Result<Child> {
+    let mut ledger = Ledger::default();
+    match start(&mut plan, &mut ledger) {
+        Ok(running) => Ok(Child::new(running, ledger, &plan.command)),
+        Err(mut error) => {
+            ledger.unwind(&mut error);
+            Err(error)
+        }
+    }
+}
+
+/// What a successful start hands to the handle.
+pub(crate) struct Running {
+    pub(crate) newborn: Newborn,
+    pub(crate) ends: ParentEnds,
+    pub(crate) ties: Ties,
+    pub(crate) report: Report,
+    pub(crate) started: Instant,
+}
+
+/// Why the attendance ended without a running command.
+enum Stopped {
+    /// The child said so; its detail is on the board or came with the message.
+    Failed { op: u16, call: Call, errno: Errno, detail: Vec<u8> },
+    /// The parent's half failed.
+    Parent(Error),
+}
+
+impl Stopped {
+    fn from_child((op, call, errno): (u16, Call, Errno)) -> Stopped {
+        Stopped::Failed { op, call, errno, detail: Vec::new() }
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Stopped {
+        Stopped::Parent(error)
+    }
+}
+
+/// What came over the socket on the way to the exec.
+#[derive(Default)]
+struct Arrived {
+    /// Held from before the clone where the memory is copied: a copy that was made while another spawn changes ids
+    /// would stay non-dumpable, and its map files would belong to root.
+    reading: Option<ids::Reading>,
+    terminal: Option<OwnedFd>,
+    /// Held from the second GO until the child runs in memory of its own.
+    id_change: Option<ids::IdChange>,
+    attended: Option<Instant>,
+}
+
+fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
+    let started = Instant::now();
+    if signal::children_are_forgotten() && !plan.command.init && !crate::child::exit_survives_reaping() {
+        return Err(Error::invalid("clone", "the caller ignores SIGCHLD: the kernel would throw the exit code away")
+            .hint("give SIGCHLD its default action, or ask for an init, or use Linux 6.15"));
+    }
+    let mut report = Report::new(&plan.clone);
+    let mut ends = ParentEnds::default();
+    let host = plan.host.clone();
+    for step in &mut plan.steps {
+        let before = Instant::now();
+        step.prepare(&mut Preparation { host: &host, ledger, ends: &mut ends })?;
+        report.prepare.add(step.name(), before.elapsed());
+    }
+    let (ours, theirs) = channel::pair(ends.socket_above)?;
+    let board = Board::new().map_err(|errno| Error::parent("clone", "shared page", errno).call("mmap"))?;
+    let arena = Bump::new();
+    let program = plan.program(&arena, Fd(theirs.as_raw_fd()))?;
+    let setup = Setup {
+        program: &program.instructions,
+        socket: Fd(theirs.as_raw_fd()),
+        board: board.pointer(),
+        timed: plan.command.timed,
+    };
+    report.prepared = started.elapsed();
+
+    let mut arrived = Arrived::default();
+    if plan.command.has_barrier && plan.clone.memory == Memory::Copied {
+        arrived.reading = Some(ids::maps_may_be_written());
+    }
+    let mut cloned = None;
+    let born = birth(&plan.request(), &setup, |newborn| {
+        cloned = Some(Instant::now());
+        drop(theirs);
+        attend(plan, newborn, &ours, ledger, &mut report, &mut arrived)
+    });
+    let running = Instant::now();
+    drop(arrived.id_change.take());
+    if let Some(cloned) = cloned {
+        report.cloned = cloned.duration_since(started).saturating_sub(report.prepared);
+        let attended = arrived.attended.unwrap_or(running);
+        report.attended = attended.duration_since(cloned);
+        report.set_up = running.duration_since(attended);
+    }
+    let born = born.map_err(|errno| {
+        let action = format!("{} of {}", plan.clone.way, plan.command.program);
+        let call = if plan.clone.way == CloneWay::Legacy { "clone" } else { "clone3" };
+        Error::parent("clone", action, errno).call(call).hint_if(crate::hint::clone(
+            errno,
+            plan.clone.namespaces,
+            &host,
+        ))
+    })?;
+    match born {
+        Ok(((), newborn)) => {
+            if plan.command.timed {
+                let times = plan.step_times(|number| board.nanoseconds(number));
+                report.child =
+                    times.into_iter().map(|(step, ns)| StepTime { step, microseconds: ns as f64 / 1e3 }).collect();
+            }
+            let channel = plan.command.init.then_some(ours);
+            let ties = Ties { terminal: arrived.terminal, channel, keeper: None };
+            Ok(Running { newborn, ends, ties, report, started })
+        }
+        Err(Stopped::Parent(error)) => Err(error),
+        Err(Stopped::Failed { op, call, errno, detail }) => {
+            let detail = if detail.is_empty() { board.detail() } else { &detail };
+            Err(plan.failure(&program, op, call, errno, detail))
+        }
+    }
+}
+
+/// From the clone to the exec, on the parent's side.
+fn attend(
+    plan: &Plan,
+    newborn: &mut Newborn,
+    channel: &Channel,
+    ledger: &mut Ledger,
+    report: &mut Report,
+    arrived: &mut Arrived,
+) -> Result<(), Stopped> {
+    if plan.command.joins_pid {
+        match channel.receive()? {
+            Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
+            other => return Err(unexpected(other, newborn, channel)),
+        }
+    }
+    let born = Born { pid: newborn.pid };
+    {
+        // While another spawn changes ids our files in /proc belong to root, and no map could be written. Not for a
+        // plan that has nothing to attend to: newuidmap is started by one, from within the attendance of another.
+        let held = arrived.reading.take();
+        let _reading = held.or_else(|| plan.command.has_barrier.then(ids::maps_may_be_written));
+        for step in &plan.steps {
+            let before = Instant::now();
+            // What cannot be done to a child that has failed is not the reason: that is what the child said.
+            step.attend(&born, ledger)
+                .map_err(|error| channel.said_already().map_or(Stopped::Parent(error), Stopped::from_child))?;
+            report.attend.add(step.name(), before.elapsed());
+        }
+    }
+    arrived.attended = Some(Instant::now());
+    if plan.command.has_barrier {
+        channel.go();
+    }
+    loop {
+        match channel.receive()? {
+            Event::Message(Message::AtIds) => {
+                arrived.id_change = Some(ids::IdChange::begin());
+                channel.go();
+            }
+            Event::Terminal(master) => arrived.terminal = Some(master),
+            Event::Message(Message::Running) if plan.command.init => return Ok(()),
+            Event::End if !plan.command.init && has_executed(newborn) => return Ok(()),
+            other => return Err(unexpected(other, newborn, channel)),
+        }
+    }
+}
+
+/// The process went on as `pid`, a sibling inside the pid namespace; the one before it has ended.
+fn follow(newborn: &mut Newborn, pid: i32) -> Result<()> {
+    let failed = |errno| Error::parent("join", format!("pidfd of {pid}"), errno).call("pidfd_open");
+    let raw = Pid::from_raw(pid).ok_or_else(|| failed(rustix::io::Errno::SRCH))?;
+    let pidfd = pidfd_open(raw, PidfdFlags::empty()).map_err(failed)?;
+    let before = std::mem::replace(newborn, Newborn { pid, pidfd });
+    signal::reap(Fd(before.pidfd.as_raw_fd()));
+    Ok(())
+}
+
+fn unexpected(event: Event, newborn: &Newborn, channel: &Channel) -> Stopped {
+    match event {
+        Event::Message(Message::Failed { op, call, errno, .. }) => {
+            // An init has no board: what it read of the command's file comes as a second record.
+            let detail = if call == Call::ExecInterpreter { channel.rest() } else { Vec::new() };
+            Stopped::Failed { op, call, errno, detail }
+        }
+        Event::End => {
+            let how = match waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(true)) {
+                Ok(Some(status)) if status.terminating_signal().is_some() => {
+                    format!("signal {}", status.terminating_signal().unwrap_or(0))
+                }
+                _ => "something that it could not report".to_owned(),
+            };
+            let error = Error::invalid("child", format!("it was ended before its exec by {how}"));
+            Stopped::Parent(error.hint("out of memory, a limit of its cgroup, or somebody's kill"))
+        }
+        other => Stopped::Parent(Error::invalid("child", format!("it said {other:?} out of turn"))),
+    }
+}
+
+fn quietly(any: bool) -> WaitIdOptions {
+    let all = if any { WaitIdOptions::from_bits_retain(signal::WALL) } else { WaitIdOptions::empty() };
+    WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT | all
+}
+
+/// Whether the end of file means exec: a child that was killed before closes its socket too.
+///
+/// Only an exec gives a child its exit signal (SIGCHLD) back, and without one only `__WALL` finds it.
+fn has_executed(newborn: &Newborn) -> bool {
+    let find = |any| waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(any));
+    find(false).is_ok() || find(true).is_err()
+}

@@ -1,0 +1,80 @@
+//! Entering existing namespaces, setns(2).
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::fcntl_dupfd_cloexec;
+use seclude_child::Op;
+use seclude_sys::Fd;
+
+use super::{Preparation, Step};
+use crate::command::Command;
+use crate::config::namespace::{Joined, Namespace};
+use crate::error::{Error, Result};
+use crate::plan::Describe;
+use crate::program::Program;
+
+const NAME: &str = "join";
+
+struct Join {
+    namespaces: Vec<(Namespace, Joined)>,
+    open: Vec<OwnedFd>,
+}
+
+pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
+    let namespaces: Vec<_> = command.namespaces.joined().map(|(kind, joined)| (kind, joined.clone())).collect();
+    if namespaces.is_empty() {
+        return Ok(None);
+    }
+    if command.namespaces.is_joined(Namespace::User) && command.user_map.is_some() {
+        return Err(Error::invalid(NAME, "a user namespace that is joined has its id map already"));
+    }
+    if command.namespaces.is_joined(Namespace::Time) && command.time_offsets != Default::default() {
+        return Err(Error::invalid(NAME, "a time namespace that is joined has its offsets already"));
+    }
+    Ok(Some(Box::new(Join { namespaces, open: Vec::new() })))
+}
+
+impl Step for Join {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
+        for (kind, joined) in &self.namespaces {
+            let failed = |call| {
+                move |errno| Error::parent(NAME, format!("{kind} namespace of {}", joined.describe()), errno).call(call)
+            };
+            let fd = match joined {
+                // A copy that is close-on-exec, whatever the caller's is.
+                Joined::Fd(fd) => fcntl_dupfd_cloexec(fd, 3).map_err(failed("fcntl"))?,
+                Joined::Path(path) => {
+                    open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed("open"))?
+                }
+            };
+            self.open.push(fd);
+        }
+        Ok(())
+    }
+
+    fn keeps(&self) -> Vec<Fd> {
+        self.open.iter().map(|fd| Fd(fd.as_raw_fd())).collect()
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        for (index, (kind, joined)) in self.namespaces.iter().enumerate() {
+            program.about_owned(format!("{kind} namespace of {}", joined.describe()));
+            let namespace = self.open.get(index).map_or(Fd::NONE, |fd| Fd(fd.as_raw_fd()));
+            program.push(Op::Join { namespace, kind: kind.flag() });
+            if *kind == Namespace::Pid {
+                program.push(Op::EnterPidNamespace);
+            }
+        }
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        for (kind, joined) in &self.namespaces {
+            to.prepare(NAME, format!("open {kind} namespace {}", joined.describe()));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a container can have, one file a thing.
+//!
+//! "Who runs this, and when?" is answered by the method's name: [`Step::prepare`] in the parent before the clone,
+//! [`Step::attend`] in the parent while the child waits at its barrier, [`Step::ops`] in the child, as data.
+//! A new step is a file here and a line in [`compile`].
+
+mod barrier;
+mod clock;
+mod descriptors;
+mod exec;
+mod hostname;
+mod join;
+mod layered_host;
+mod loopback;
+mod mount;
+mod oom;
+mod rights;
+mod rlimits;
+mod root;
+mod session;
+mod ties;
+mod user;
+mod workdir;
+
+use crate::command::Command;
+use crate::error::Result;
+use crate::host::Host;
+use crate::ledger::Ledger;
+use crate::plan::Describe;
+use crate::program::Program;
+
+pub(crate) use barrier::is_needed as has_barrier;
+pub(crate) use descriptors::ParentEnds;
+pub(crate) use user::leaves_caller_out;
+
+/// The new process as the parent sees it while it waits.
+pub(crate) struct Born {
+    pub(crate) pid: i32,
+}
+
+/// What the parent knows while it prepares.
+pub(crate) struct Preparation<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) ledger: &'a mut Ledger,
+    /// The ends of pipes and the like that stay with the parent.
+    pub(crate) ends: &'a mut ParentEnds,
+}
+
+/// One thing that a container can have.
+pub(crate) trait Step: Send + Sync {
+    /// The name that errors and the printed plan give it.
+    fn name(&self) -> &'static str;
+
+    /// Parent, before the clone: open, check, resolve.
+    fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Child, as data.
+    fn ops<'a>(&'a self, _: &mut Program<'a>) {}
+
+    /// Parent, while the child waits at its barrier.
+    fn attend(&self, _: &Born, _: &mut Ledger) -> Result<()> {
+        Ok(())
+    }
+
+    /// Descriptors of the parent that the child still needs when it closes all others.
+    fn keeps(&self) -> Vec<seclude_sys::Fd> {
+        Vec::new()
+    }
+
+    /// What the parent does, for the printed plan; the child's part prints itself from the ops.
+    fn describe(&self, _: &mut Describe) {}
+}
+
+/// The steps of a request in the only order that there is.
+pub(crate) fn compile(command: &Command, host: &Host, copying: bool) -> Result<Vec<Box<dyn Step>>> {
+    let mut steps: Vec<Box<dyn Step>> = Vec::new();
+    let mut add = |step: Option<Box<dyn Step>>| steps.extend(step);
+    // First of all: a parent that dies from here on takes the child along.
+    add(ties::arm());
+    // Before it waits for anything: others wait for it meanwhile.
+    add(descriptors::close_others());
+    // Before the barrier, because joining a pid namespace makes another process, and that is the one to attend to.
+    add(join::compile(command)?);
+    // The parent writes the maps and whatever else it owes; the child has no rights before that.
+    add(user::map(command)?);
+    add(barrier::compile(command));
+    // Both write to files of /proc that the new root may not have, and that are not ours after a change of ids.
+    add(clock::compile(command, copying)?);
+    add(oom::compile(command)?);
+    // Root of the user namespace, if it was not born so: what set-up creates has to have an owner.
+    add(user::become_root(command, host));
+    // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
+    let tree = root::compile(command)?;
+    let replaced = tree.as_ref().is_some_and(|root| root.is_replaced());
+    let scratch = tree.as_ref().is_some_and(|root| root.has_scratch());
+    let late_read_only = tree.as_ref().is_some_and(|root| root.is_read_only_at_the_end());
+    add(tree.map(|root| Box::new(root) as Box<dyn Step>));
+    for step in mount::compile(command)? {
+        add(Some(step));
+    }
+    add(session::compile(command)?);
+    add(root::leave(command, replaced, scratch, late_read_only));
+    // Needs the network and UTS namespaces and root in them.
+    add(loopback::compile(command));
+    add(hostname::compile(command)?);
+    // Overwrites numbers that set-up was using, so after everything that opens a descriptor but the next.
+    add(descriptors::compile(command)?);
+    // Opened here, where there is still a number to open it with, and entered below.
+    let directory = workdir::open(command)?;
+    let opened = directory.is_some();
+    add(directory);
+    // A limit on file size or open files is for the command, not for set-up; raising one takes rights.
+    add(rlimits::compile(command)?);
+    // Rights go last: each step above may need them.
+    add(rights::compile(command, host)?);
+    add(workdir::enter(opened));
+    // A change of ids has cleared the death signal.
+    add(ties::settle(command));
+    add(exec::compile(command)?);
+    Ok(steps)
+}

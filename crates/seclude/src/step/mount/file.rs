@@ -1,0 +1,107 @@
+//! Things that are made, not mounted: a file from bytes, a directory, a symlink.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use seclude_child::op::Want;
+use seclude_child::{Op, Slot};
+use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+
+use super::{NAME, attach, not_the_root};
+use crate::error::{Error, Result};
+use crate::program::Program;
+use crate::step::Step;
+
+/// Written to the scratch tmpfs and bound from there: it needs no write to the root but for a missing target.
+struct File {
+    target: PathBuf,
+    content: Arc<[u8]>,
+    mode: u32,
+    read_only: bool,
+    about: String,
+}
+
+pub(super) fn file(target: &Path, content: &Arc<[u8]>, mode: u32, read_only: bool) -> Result<Box<dyn Step>> {
+    not_the_root(target)?;
+    if mode > 0o7777 {
+        return Err(Error::invalid(NAME, format!("file {}: mode {mode:o} is above 7777", target.display())));
+    }
+    let about = format!("file {} of {} bytes, mode {mode:o}", target.display(), content.len());
+    Ok(Box::new(File { target: target.to_owned(), content: content.clone(), mode, read_only, about }))
+}
+
+impl Step for File {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about(&self.about);
+        let name = program.text(format!("file{}", program.next_op()));
+        program.push(Op::WriteFile { base: Slot::SCRATCH, name, bytes: &self.content, mode: self.mode });
+        program.push(Op::CloneFrom { from: Slot::SCRATCH, name, recursive: false, into: Slot::TREE });
+        let set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | if self.read_only { MOUNT_ATTR_RDONLY } else { 0 };
+        program.push(Op::SetAttributes { mount: Slot::TREE, set, clear: 0, recursive: false });
+        attach(program, &self.target, Want::File, 0o644, true);
+    }
+}
+
+struct Directory {
+    target: PathBuf,
+    mode: u32,
+    about: String,
+}
+
+pub(super) fn directory(target: &Path, mode: u32) -> Box<dyn Step> {
+    let about = format!("directory {}, mode {mode:o}", target.display());
+    Box::new(Directory { target: target.to_owned(), mode, about })
+}
+
+impl Step for Directory {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about(&self.about);
+        let place = program.place(&self.target);
+        let (base, want, into) = (Slot::ROOT, Want::Directory, Slot::PLACE);
+        program.push(Op::Resolve { base, place, want, create: Some(self.mode), symlinks: true, into });
+    }
+}
+
+struct Symlink {
+    parent: PathBuf,
+    name: std::ffi::OsString,
+    to: PathBuf,
+    about: String,
+}
+
+pub(super) fn symlink(link: &Path, to: &Path) -> Result<Box<dyn Step>> {
+    not_the_root(link)?;
+    let about = format!("symlink {} to {}", link.display(), to.display());
+    let (Some(parent), Some(name)) = (link.parent(), link.file_name()) else {
+        return Err(Error::invalid(NAME, format!("{about}: the link has no name")));
+    };
+    if to.as_os_str().is_empty() {
+        return Err(Error::invalid(NAME, format!("{about}: it leads to nothing")));
+    }
+    Ok(Box::new(Symlink { parent: parent.to_owned(), name: name.to_owned(), to: to.to_owned(), about }))
+}
+
+impl Step for Symlink {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about(&self.about);
+        let place = program.place(&self.parent);
+        let (base, want, into) = (Slot::ROOT, Want::Directory, Slot::PLACE);
+        program.push(Op::Resolve { base, place, want, create: Some(0o755), symlinks: true, into });
+        let name = program.text(&self.name);
+        let target = program.text(&self.to);
+        // By descriptor: a path with a symlink in it cannot lead the creation elsewhere.
+        program.push(Op::MakeSymlink { base: Slot::PLACE, name, target });
+    }
+}

@@ -1,0 +1,89 @@
+//! File systems that are views of the kernel: proc, sysfs, mqueue, devpts.
+
+use std::ffi::CStr;
+use std::path::{Path, PathBuf};
+
+use seclude_child::op::Want;
+use seclude_child::{Op, Slot};
+use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+
+use super::{NAME, attach_slot};
+use crate::program::Program;
+use crate::step::Step;
+
+struct View {
+    kind: &'static CStr,
+    options: &'static [(&'static CStr, Option<&'static CStr>)],
+    attributes: u32,
+    slot: Slot,
+    target: PathBuf,
+    about: String,
+}
+
+fn view(kind: &'static CStr, target: &Path, attributes: u32) -> View {
+    let about = format!("{} on {}", kind.to_string_lossy(), target.display());
+    View { kind, options: &[], attributes, slot: Slot::TREE, target: target.to_owned(), about }
+}
+
+const STRICT: u32 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+fn maybe_read_only(read_only: bool) -> u32 {
+    if read_only { STRICT | MOUNT_ATTR_RDONLY } else { STRICT }
+}
+
+pub(super) fn proc(target: &Path, read_only: bool, about: &str) -> Box<dyn Step> {
+    let mut proc = view(c"proc", target, maybe_read_only(read_only));
+    if !about.is_empty() {
+        proc.about = about.to_owned();
+    }
+    Box::new(proc)
+}
+
+pub(super) fn sysfs(target: &Path, read_only: bool) -> Box<dyn Step> {
+    Box::new(view(c"sysfs", target, maybe_read_only(read_only)))
+}
+
+pub(super) fn mqueue(target: &Path) -> Box<dyn Step> {
+    Box::new(view(c"mqueue", target, STRICT))
+}
+
+/// What every devpts of a container is mounted with: a ptmx that anybody inside may open.
+pub(super) const DEVPTS: &[(&CStr, Option<&CStr>)] =
+    &[(c"newinstance", None), (c"ptmxmode", Some(c"0666")), (c"mode", Some(c"0620"))];
+
+pub(super) fn devpts(target: &Path) -> Box<dyn Step> {
+    let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+    Box::new(View { options: DEVPTS, slot: Slot::DEVPTS, ..view(c"devpts", target, attributes) })
+}
+
+/// The ops that make such a mount, detached, in `slot`.
+pub(super) fn make<'a>(
+    program: &mut Program<'a>,
+    kind: &'static CStr,
+    options: &'static [(&'static CStr, Option<&'static CStr>)],
+    attributes: u32,
+    slot: Slot,
+) {
+    program.push(Op::FsOpen { kind, into: slot });
+    for (key, value) in options {
+        program.push(match value {
+            Some(value) => Op::FsString { fs: slot, key, value },
+            None => Op::FsFlag { fs: slot, key },
+        });
+    }
+    program.push(Op::FsMount { fs: slot, attributes });
+}
+
+impl Step for View {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about(&self.about);
+        make(program, self.kind, self.options, self.attributes, self.slot);
+        // Not through a symlink: an image whose /proc leads elsewhere would have checks look at the wrong file
+        // (CVE-2019-19921, CVE-2023-27561).
+        attach_slot(program, self.slot, &self.target, Want::Directory, 0o755, false);
+    }
+}

@@ -1,0 +1,154 @@
+//! The container's tree beyond its root, in the caller's order, one file a kind.
+
+mod bind;
+mod dev;
+mod file;
+mod hide;
+mod kernel;
+pub(super) mod overlay;
+mod tmpfs;
+
+use std::path::{Component, Path};
+
+use seclude_child::op::Want;
+use seclude_child::{Op, Slot};
+use seclude_sys::mount as sys;
+
+use super::Step;
+use crate::command::Command;
+use crate::config::mount::{Flags, Mount, MountKind};
+use crate::config::namespace::Namespace;
+use crate::error::{Error, Result};
+use crate::program::Program;
+
+const NAME: &str = "mount";
+/// The kernel's own limit for a namespace is 100,000 (fs.mount-max); a handshake message can name 65,535 ops, and a
+/// mount takes up to a dozen.
+const MOST: usize = 4096;
+
+pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
+    let spaces = &command.namespaces;
+    if command.mounts.len() > MOST {
+        return Err(Error::invalid(NAME, format!("{} mounts; at most {MOST} can be had", command.mounts.len())));
+    }
+    let mut steps: Vec<Box<dyn Step>> = Vec::new();
+    if spaces.is_new(Namespace::Pid) {
+        if !spaces.is_new(Namespace::Mount) {
+            let action = "a new pid namespace needs a new mount namespace: /proc would show the host's processes";
+            return Err(Error::invalid(NAME, action));
+        }
+        if !command.mounts.iter().any(shows_processes) {
+            steps.push(kernel::proc(Path::new("/proc"), false, "proc on /proc, added for the new pid namespace"));
+        }
+    }
+    for mount in &command.mounts {
+        steps.push(compile_one(mount, command)?);
+    }
+    Ok(steps)
+}
+
+/// Whether the caller has decided what /proc is.
+fn shows_processes(mount: &Mount) -> bool {
+    mount.target == Path::new("/proc") && !matches!(mount.kind, MountKind::Directory { .. })
+}
+
+fn compile_one(mount: &Mount, command: &Command) -> Result<Box<dyn Step>> {
+    let target = mount.target.as_path();
+    check_target(target)?;
+    let spaces = &command.namespaces;
+    let new_user = spaces.is_new(Namespace::User);
+    // The kernel mounts these for the owner of the namespace they show, and answers EPERM to others.
+    let needs = |kind: Namespace| {
+        if new_user && !spaces.is_new(kind) {
+            let action = format!("{}: in a new user namespace it needs a new {kind} namespace", target.display());
+            return Err(Error::invalid(NAME, action));
+        }
+        Ok(())
+    };
+    Ok(match &mount.kind {
+        MountKind::Bind { source, recursive, flags } => bind::compile(source, target, *recursive, *flags)?,
+        MountKind::Tmpfs { size, mode, flags } => tmpfs::compile(target, *size, *mode, *flags)?,
+        MountKind::Overlay { overlay, read_only } => overlay::compile(target, overlay, *read_only, new_user)?,
+        MountKind::Proc { read_only } => {
+            needs(Namespace::Pid)?;
+            kernel::proc(target, *read_only, "")
+        }
+        MountKind::Sysfs { read_only } => {
+            needs(Namespace::Net)?;
+            kernel::sysfs(target, *read_only)
+        }
+        MountKind::Mqueue => {
+            needs(Namespace::Ipc)?;
+            kernel::mqueue(target)
+        }
+        MountKind::Devpts => kernel::devpts(target),
+        MountKind::Dev => dev::compile(target),
+        MountKind::File { content, mode, read_only } => file::file(target, content, *mode, *read_only)?,
+        MountKind::Directory { mode } => file::directory(target, *mode),
+        MountKind::Symlink { to } => file::symlink(target, to)?,
+        MountKind::Mask { if_present } => hide::mask(target, *if_present)?,
+        MountKind::ReadOnlyPath { if_present } => hide::read_only(target, *if_present),
+    })
+}
+
+fn check_target(target: &Path) -> Result<()> {
+    let shown = target.display();
+    if !target.is_absolute() {
+        return Err(Error::invalid(NAME, format!("target {shown} is not an absolute path inside the container")));
+    }
+    if target.components().any(|part| part == Component::ParentDir) {
+        return Err(Error::invalid(NAME, format!("target {shown} has a `..` in it: it could leave the root")));
+    }
+    Ok(())
+}
+
+/// Refuses a target that is the root itself: what is mounted on it would not be seen, or be all that is seen.
+fn not_the_root(target: &Path) -> Result<()> {
+    if target.components().any(|part| matches!(part, Component::Normal(_))) {
+        return Ok(());
+    }
+    Err(Error::invalid(NAME, "target / is the root itself: say what the root is instead"))
+}
+
+/// Attaches the mount in [`Slot::TREE`] at `target`, made where it is missing.
+fn attach<'a>(program: &mut Program<'a>, target: &'a Path, want: Want, mode: u32, symlinks: bool) {
+    attach_slot(program, Slot::TREE, target, want, mode, symlinks);
+}
+
+fn attach_slot<'a>(program: &mut Program<'a>, mount: Slot, target: &'a Path, want: Want, mode: u32, symlinks: bool) {
+    let place = program.place(target);
+    program.push(Op::Resolve { base: Slot::ROOT, place, want, create: Some(mode), symlinks, into: Slot::PLACE });
+    program.push(Op::Attach { mount, onto: Slot::PLACE });
+}
+
+impl Flags {
+    fn attributes(self) -> u32 {
+        let mut set = 0;
+        for (on, bit) in [
+            (self.read_only, sys::MOUNT_ATTR_RDONLY),
+            (self.nosuid, sys::MOUNT_ATTR_NOSUID),
+            (self.nodev, sys::MOUNT_ATTR_NODEV),
+            (self.noexec, sys::MOUNT_ATTR_NOEXEC),
+        ] {
+            if on {
+                set |= bit;
+            }
+        }
+        set
+    }
+
+    fn describe(self) -> String {
+        let mut words = String::new();
+        for (on, word) in [
+            (self.read_only, ", read-only"),
+            (self.nosuid, ", nosuid"),
+            (self.nodev, ", nodev"),
+            (self.noexec, ", noexec"),
+        ] {
+            if on {
+                words += word;
+            }
+        }
+        words
+    }
+}

@@ -1,0 +1,105 @@
+//! Ids, groups, capabilities, no_new_privs: what the command is allowed, credentials(7).
+
+use seclude_child::Op;
+use seclude_sys::credentials::CapabilitySets;
+
+use super::Step;
+use crate::command::Command;
+use crate::config::capability::Capabilities;
+use crate::config::ids::{Identity, UserMap};
+use crate::config::namespace::Namespace;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::program::Program;
+
+const NAME: &str = "rights";
+
+struct Rights {
+    identity: Identity,
+    /// Whether the ids that the kernel sees change, which the parent must know of: see the id barrier.
+    ids_change: bool,
+    /// Groups to set: given, or none at all after a change of ids.
+    groups: Option<Vec<u32>>,
+    capabilities: Option<Capabilities>,
+    ambient: Capabilities,
+    no_new_privileges: bool,
+}
+
+pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn Step>>> {
+    let identity = command.identity.clone();
+    let allowed = command.capabilities.unwrap_or(Capabilities::ALL).bits();
+    if command.ambient.bits() & !allowed != 0 {
+        return Err(Error::invalid(NAME, "an ambient capability must be among the capabilities"));
+    }
+    let new_user = command.namespaces.is_new(Namespace::User);
+    let (own_uid, own_gid) = match (&command.user_map, new_user) {
+        (None | Some(UserMap::CallerAsRoot), true) => (Some(0), Some(0)),
+        (Some(UserMap::CallerAs { uid, gid }), true) => (Some(*uid), Some(*gid)),
+        (Some(UserMap::Identity), true) => (Some(host.uid), Some(host.gid)),
+        (Some(UserMap::Extents { uids, gids }), true) => (uids.inside_of(host.uid), gids.inside_of(host.gid)),
+        (Some(UserMap::SubIds), true) => (Some(0), Some(0)),
+        (_, false) => (Some(host.uid), Some(host.gid)),
+    };
+    let differs = |wanted: Option<u32>, own| wanted.is_some() && wanted != own;
+    let ids_change = differs(identity.uid, own_uid) || differs(identity.gid, own_gid);
+    let groups = match &identity.groups {
+        Some(groups) => Some(groups.clone()),
+        // The caller's groups would stay with the new ids and open the caller's files to them.
+        None if ids_change => Some(Vec::new()),
+        None => None,
+    };
+    Ok(Some(Box::new(Rights {
+        identity,
+        ids_change,
+        groups,
+        capabilities: command.capabilities,
+        ambient: command.ambient,
+        no_new_privileges: command.no_new_privileges,
+    })))
+}
+
+impl Step for Rights {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        if self.ids_change {
+            program.about("ids: the parent lets one process at a time");
+            program.push(Op::IdBarrier);
+        }
+        if let Some(capabilities) = self.capabilities {
+            program.about_owned(format!("capabilities {capabilities}"));
+            program.push(Op::BoundingSet { keep: capabilities.bits() });
+        }
+        if self.ids_change && (!self.ambient.is_empty() || self.capabilities.is_some_and(|set| !set.is_empty())) {
+            program.push(Op::KeepCapabilities);
+        }
+        if let Some(groups) = &self.groups {
+            program.about_owned(format!("groups {groups:?}"));
+            program.push(Op::Groups { groups });
+        }
+        if let Some(gid) = self.identity.gid {
+            program.about_owned(format!("gid {gid}"));
+            program.push(Op::Gid { gid });
+        }
+        if let Some(uid) = self.identity.uid {
+            program.about_owned(format!("uid {uid}"));
+            program.push(Op::Uid { uid });
+        }
+        if let Some(capabilities) = self.capabilities {
+            program.about_owned(format!("capabilities {capabilities}"));
+            let set = capabilities.bits();
+            let sets = CapabilitySets { effective: set, permitted: set, inheritable: self.ambient.bits() };
+            program.push(Op::Capabilities { sets });
+        }
+        if self.capabilities.is_some() || !self.ambient.is_empty() {
+            program.about_owned(format!("ambient capabilities {}", self.ambient));
+            program.push(Op::Ambient { raise: self.ambient.bits() });
+        }
+        if self.no_new_privileges {
+            program.about("no new privileges");
+            program.push(Op::NoNewPrivileges);
+        }
+    }
+}

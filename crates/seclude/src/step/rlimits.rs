@@ -1,0 +1,37 @@
+//! Resource limits, setrlimit(2).
+
+use seclude_child::Op;
+
+use super::Step;
+use crate::command::Command;
+use crate::config::rlimit::{Resource, UNLIMITED};
+use crate::error::{Error, Result};
+use crate::program::Program;
+
+const NAME: &str = "rlimit";
+
+struct Rlimits(Vec<(Resource, u64, u64)>);
+
+pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
+    if command.rlimits.is_empty() {
+        return Ok(None);
+    }
+    if let Some((resource, soft, hard)) = command.rlimits.iter().find(|(_, soft, hard)| soft > hard) {
+        return Err(Error::invalid(NAME, format!("{resource}: soft {soft} is above hard {hard}")));
+    }
+    Ok(Some(Box::new(Rlimits(command.rlimits.clone()))))
+}
+
+impl Step for Rlimits {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        let show = |value| if value == UNLIMITED { "unlimited".to_owned() } else { format!("{value}") };
+        for (resource, soft, hard) in &self.0 {
+            program.about_owned(format!("{resource} {}:{}", show(*soft), show(*hard)));
+            program.push(Op::Rlimit { resource: resource.number(), soft: *soft, hard: *hard });
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What the process sees as `/`, and leaving the host's tree behind.
+
+use std::path::PathBuf;
+
+use rustix::fs::statx;
+use rustix::fs::{AtFlags, CWD, StatxFlags};
+use seclude_child::op::Place;
+use seclude_child::{Op, Slot};
+use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+
+use super::layered_host::LayeredHost;
+use super::mount::overlay::OverlayMount;
+use super::{Preparation, Step};
+use crate::command::Command;
+use crate::config::mount::MountKind;
+use crate::config::namespace::Namespace;
+use crate::config::root::{RootKind, Upper};
+use crate::error::{Error, Result};
+use crate::plan::Describe;
+use crate::program::Program;
+
+pub(super) const NAME: &str = "root";
+
+/// The tree in which the mounts are made.
+pub(super) struct Tree {
+    root: Kind,
+    read_only: bool,
+    scratch: bool,
+    about: String,
+}
+
+enum Kind {
+    /// The namespace's own copy of the caller's tree, as it is: nothing is mounted in it.
+    Kept,
+    /// A tree of the host, `/` among them: a copy of its own, so that sources are looked up in the tree as it was,
+    /// not below what was mounted meanwhile.
+    Directory(PathBuf),
+    Overlay(OverlayMount),
+    /// An ephemeral overlay over the host's whole tree, which takes more than one.
+    LayeredHost(LayeredHost),
+}
+
+pub(super) fn compile(command: &Command) -> Result<Option<Tree>> {
+    if !command.namespaces.is_new(Namespace::Mount) {
+        let why = "it needs a new mount namespace: the mounts would be the host's own";
+        if command.root.is_some() {
+            return Err(Error::invalid(NAME, why));
+        }
+        if let Some(mount) = command.mounts.first() {
+            return Err(Error::invalid("mount", format!("{}: {why}", mount.target.display())));
+        }
+        return Ok(None);
+    }
+    let scratch =
+        command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::File { .. } | MountKind::Overlay { .. }));
+    let new_user = command.namespaces.is_new(Namespace::User);
+    let proc_is_added = command.namespaces.is_new(Namespace::Pid);
+    let mut tree = Tree { root: Kind::Kept, read_only: false, scratch, about: "the host's tree, writable".into() };
+    if !command.mounts.is_empty() || proc_is_added {
+        tree.root = Kind::Directory("/".into());
+    }
+    if let Some(root) = &command.root {
+        tree.read_only = root.read_only;
+        tree.about = root.describe();
+        match &root.kind {
+            RootKind::Host => tree.root = Kind::Directory("/".into()),
+            RootKind::Directory(path) => {
+                absolute(NAME, path)?;
+                tree.root = Kind::Directory(path.clone());
+            }
+            RootKind::Overlay(overlay) => {
+                if root.shows_the_host() && overlay.upper == Upper::Ephemeral {
+                    if root.read_only {
+                        return Err(Error::invalid(
+                            NAME,
+                            "writes over the host's tree that are kept in memory, and read-only",
+                        )
+                        .hint("ask for one of them"));
+                    }
+                    tree.scratch = true;
+                    tree.root = Kind::LayeredHost(LayeredHost::new(new_user));
+                } else {
+                    tree.root = Kind::Overlay(OverlayMount::compile(NAME, overlay, new_user, "root")?);
+                }
+            }
+        }
+    }
+    Ok(Some(tree))
+}
+
+pub(super) fn absolute(step: &'static str, path: &std::path::Path) -> Result<()> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    Err(Error::invalid(step, format!("{} is not an absolute path", path.display())))
+}
+
+impl Tree {
+    pub(super) fn is_replaced(&self) -> bool {
+        !matches!(self.root, Kind::Kept)
+    }
+
+    pub(super) fn has_scratch(&self) -> bool {
+        self.scratch
+    }
+
+    /// An overlay with an upper takes the targets of mounts as well as the command's writes, so it is closed after
+    /// them; any other read-only root is never written, not even for a target.
+    pub(super) fn is_read_only_at_the_end(&self) -> bool {
+        let takes_writes = match &self.root {
+            Kind::Overlay(overlay) => !matches!(overlay.upper(), Upper::None),
+            Kind::Kept | Kind::Directory(_) | Kind::LayeredHost(_) => false,
+        };
+        self.read_only && takes_writes
+    }
+}
+
+impl Step for Tree {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        match &mut self.root {
+            Kind::Kept => Ok(()),
+            Kind::Directory(path) => {
+                let failed = |errno| Error::parent(NAME, path.display().to_string(), errno).call("statx");
+                let found = statx(CWD, &*path, AtFlags::empty(), StatxFlags::TYPE).map_err(failed)?;
+                if rustix::fs::FileType::from_raw_mode(found.stx_mode.into()) != rustix::fs::FileType::Directory {
+                    return Err(failed(rustix::io::Errno::NOTDIR).hint("the root has to be a directory"));
+                }
+                Ok(())
+            }
+            Kind::Overlay(overlay) => overlay.prepare(NAME, preparation.ledger),
+            Kind::LayeredHost(layers) => layers.prepare(preparation.ledger),
+        }
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        // Creation modes below are meant as they are written.
+        program.about("umask of set-up");
+        program.push(Op::Umask { mask: Some(0) });
+        program.about("make every mount private");
+        program.push(Op::MakePrivate);
+        program.about(&self.about);
+        if !self.is_replaced() {
+            return;
+        }
+        program.push(Op::OpenHostRoot);
+        program.about(&self.about);
+        match &self.root {
+            Kind::Kept => {}
+            Kind::Directory(path) => {
+                let source = program.text(path);
+                program.push(Op::CloneTree { source, recursive: true, into: Slot::ROOT });
+            }
+            Kind::Overlay(overlay) => {
+                // One of its own: between the host's root and ours nothing may stay attached.
+                attach_scratch(program);
+                overlay.make(program, Slot::ROOT, 0);
+                detach_scratch(program);
+                program.about(&self.about);
+            }
+            Kind::LayeredHost(layers) => layers.make_root(program),
+        }
+        if self.read_only && !self.is_read_only_at_the_end() {
+            read_only(program, true);
+        }
+        program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
+        if self.scratch {
+            attach_scratch(program);
+        }
+        if let Kind::LayeredHost(layers) = &self.root {
+            layers.make_parts(program);
+        }
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        match &self.root {
+            Kind::Kept => {}
+            Kind::Directory(_) => to.prepare(NAME, format!("look at {}", self.about)),
+            Kind::LayeredHost(_) => to.prepare(
+                NAME,
+                "list /: each directory without mounts below it gets an overlay, whose ops are not shown here"
+                    .to_owned(),
+            ),
+            Kind::Overlay(_) => to.prepare(NAME, format!("look at the directories of {}", self.about)),
+        }
+    }
+}
+
+fn attach_scratch(program: &mut Program<'_>) {
+    program.about("scratch tmpfs");
+    program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::SCRATCH });
+    program.push(Op::FsString { fs: Slot::SCRATCH, key: c"mode", value: c"755" });
+    program.push(Op::FsMount { fs: Slot::SCRATCH, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
+    program.push(Op::Attach { mount: Slot::SCRATCH, onto: Slot::HOST });
+}
+
+fn detach_scratch(program: &mut Program<'_>) {
+    program.about("leave the scratch tmpfs");
+    program.push(Op::DetachScratch);
+}
+
+fn read_only(program: &mut Program<'_>, recursive: bool) {
+    program.push(Op::SetAttributes { mount: Slot::ROOT, set: MOUNT_ATTR_RDONLY, clear: 0, recursive });
+    program.push(Op::CheckReadOnly { mount: Slot::ROOT });
+}
+
+/// After the last mount: what only set-up needed goes, and the host's tree with it.
+struct Leave {
+    replaced: bool,
+    scratch: bool,
+    read_only: bool,
+    umask: Option<u32>,
+    mounts: bool,
+}
+
+pub(super) fn leave(command: &Command, replaced: bool, scratch: bool, read_only: bool) -> Option<Box<dyn Step>> {
+    let mounts = command.namespaces.is_new(Namespace::Mount);
+    if !mounts && command.umask.is_none() {
+        return None;
+    }
+    Some(Box::new(Leave { replaced, scratch, read_only, umask: command.umask, mounts }))
+}
+
+impl Step for Leave {
+    fn name(&self) -> &'static str {
+        if self.mounts { NAME } else { "umask" }
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        if self.read_only {
+            program.about("read-only from here on");
+            read_only(program, false);
+        }
+        if self.scratch {
+            detach_scratch(program);
+        }
+        if self.replaced {
+            program.about("leave the host's tree");
+            program.push(Op::Pivot);
+        }
+        program.about("umask of the command");
+        program.push(Op::Umask { mask: self.umask });
+    }
+}
+
+/// The place of a directory that is an entry of the scratch tmpfs.
+pub(super) fn scratch_entry<'a>(program: &mut Program<'a>, name: &str) -> Place<'a> {
+    program.place(std::path::Path::new(name))
+}

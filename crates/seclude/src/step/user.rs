@@ -1,0 +1,313 @@
+//! The id maps of a new user namespace: written by the parent, never by the process that they are for.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags, fstatfs, open, openat};
+use seclude_child::Op;
+use seclude_idmap::{
+    Extent, GROUP_FILE, IdMap, PASSWD_FILE, SUBGID_FILE, SUBUID_FILE, first_uncovered, free_range, read_ranges_for,
+    read_taken, read_user_name, rootless_map,
+};
+
+use super::{Born, Preparation, Step};
+use crate::command::Command;
+use crate::config::capability::Capability;
+use crate::config::ids::UserMap;
+use crate::config::namespace::Namespace;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::ledger::Ledger;
+use crate::plan::Describe;
+use crate::program::Program;
+
+const NAME: &str = "user map";
+/// Ids of a range that is chosen for a privileged caller: what a distribution's users and services need.
+const CHOSEN: u32 = 65536;
+
+struct Map {
+    choice: UserMap,
+    /// What was decided in `prepare`.
+    decided: Option<Decided>,
+}
+
+struct Decided {
+    uids: IdMap,
+    gids: IdMap,
+    writer: Writer,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// Privileged: this process writes both files.
+    Direct,
+    /// Unprivileged, its own id only: the kernel wants setgroups denied before it takes the gid map.
+    DirectDenyingSetgroups,
+    /// Unprivileged, with ranges: newuidmap(1) and newgidmap(1).
+    Helpers,
+}
+
+pub(super) fn map(command: &Command) -> Result<Option<Box<dyn Step>>> {
+    if !command.namespaces.is_new(Namespace::User) {
+        return match command.user_map {
+            Some(_) if !command.namespaces.is_joined(Namespace::User) => {
+                Err(Error::invalid(NAME, "it needs a new user namespace"))
+            }
+            _ => Ok(None),
+        };
+    }
+    let choice = command.user_map.clone().unwrap_or_default();
+    let inside = |map: &IdMap, id: Option<u32>, kind: &str| match id {
+        Some(id) if map.outside_of(id).is_none() => {
+            Err(Error::invalid(NAME, format!("{kind} {id} is not mapped: the command could not have it")))
+        }
+        _ => Ok(()),
+    };
+    let (uid, gid) = (command.identity.uid, command.identity.gid);
+    match &choice {
+        UserMap::Extents { uids, gids } => {
+            inside(uids, uid, "uid")?;
+            inside(gids, gid, "gid")?;
+        }
+        UserMap::CallerAsRoot | UserMap::CallerAs { .. } => {
+            let (only_uid, only_gid) = match choice {
+                UserMap::CallerAs { uid, gid } => (uid, gid),
+                _ => (0, 0),
+            };
+            for (kind, id, only) in [("uid", uid, only_uid), ("gid", gid, only_gid)] {
+                if let Some(id) = id.filter(|id| *id != only) {
+                    let action = format!("{kind} {id} is not mapped: only {only} is");
+                    return Err(Error::invalid(NAME, action)
+                        .hint("map the subordinate ids (--map-subids), or the caller to that id (--uid-map)"));
+                }
+            }
+        }
+        UserMap::Identity | UserMap::SubIds => {}
+    }
+    Ok(Some(Box::new(Map { choice, decided: None })))
+}
+
+/// Whether the caller's own ids are not in the map: then the child has to become somebody who is.
+pub(crate) fn leaves_caller_out(command: &Command, host: &Host) -> bool {
+    if !command.namespaces.is_new(Namespace::User) {
+        return false;
+    }
+    match &command.user_map {
+        Some(UserMap::Extents { uids, gids }) => {
+            uids.inside_of(host.uid).is_none() || gids.inside_of(host.gid).is_none()
+        }
+        Some(UserMap::SubIds) => is_privileged(host),
+        _ => false,
+    }
+}
+
+fn is_privileged(host: &Host) -> bool {
+    host.has(Capability::SETUID) && host.has(Capability::SETGID)
+}
+
+impl Map {
+    fn decide(&self, host: &Host) -> Result<Decided> {
+        let privileged = is_privileged(host);
+        let own = |uid, gid| -> Result<(IdMap, IdMap)> {
+            let invalid = |error| Error::invalid(NAME, format!("{error}"));
+            Ok((IdMap::single(uid, host.uid).map_err(invalid)?, IdMap::single(gid, host.gid).map_err(invalid)?))
+        };
+        let (uids, gids) = match &self.choice {
+            UserMap::CallerAsRoot => own(0, 0)?,
+            UserMap::CallerAs { uid, gid } => own(*uid, *gid)?,
+            UserMap::Identity if privileged => (identity_of("uid_map")?, identity_of("gid_map")?),
+            UserMap::Identity => own(host.uid, host.gid)?,
+            UserMap::Extents { uids, gids } => (uids.clone(), gids.clone()),
+            UserMap::SubIds if privileged => chosen_range()?,
+            UserMap::SubIds => {
+                let found = |id, file| {
+                    let ranges = ranges(file, host.uid)?;
+                    rootless_map(id, &ranges).ok_or_else(|| no_ranges(file, host.uid))
+                };
+                (found(host.uid, SUBUID_FILE)?, found(host.gid, SUBGID_FILE)?)
+            }
+        };
+        if privileged {
+            return Ok(Decided { uids, gids, writer: Writer::Direct });
+        }
+        let own_only = |map: &IdMap, id| map.is_single() && map.inside_of(id).is_some();
+        if own_only(&uids, host.uid) && own_only(&gids, host.gid) {
+            return Ok(Decided { uids, gids, writer: Writer::DirectDenyingSetgroups });
+        }
+        for (map, file, id) in [(&uids, SUBUID_FILE, host.uid), (&gids, SUBGID_FILE, host.gid)] {
+            if let Some(extent) = first_uncovered(&ranges(file, host.uid)?, id, map) {
+                return Err(not_ours(file, extent, host.uid));
+            }
+        }
+        Ok(Decided { uids, gids, writer: Writer::Helpers })
+    }
+}
+
+/// Each id that exists in our own namespace, to itself.
+fn identity_of(file: &str) -> Result<IdMap> {
+    let path = format!("/proc/self/{file}");
+    let failed = |error: io::Error| Error::parent(NAME, format!("read {path}"), error);
+    let text = std::fs::read_to_string(&path).map_err(failed)?;
+    let ours = IdMap::parse_kernel_text(&text).map_err(|error| failed(io::Error::other(error)))?;
+    let same = ours.extents().iter().map(|extent| Extent { outside: extent.inside, ..*extent });
+    IdMap::new(same.collect()).map_err(|error| failed(io::Error::other(error)))
+}
+
+fn ranges(file: &str, uid: u32) -> Result<Vec<seclude_idmap::Range>> {
+    let name = read_user_name(uid, PASSWD_FILE).ok().flatten();
+    match read_ranges_for(file, name.as_deref(), uid) {
+        Ok(ranges) => Ok(ranges),
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::parent(NAME, format!("read {file}"), error.source)),
+    }
+}
+
+fn no_ranges(file: &str, uid: u32) -> Error {
+    Error::invalid(NAME, format!("uid {uid} has no range in {file}"))
+        .hint("as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER; or map only the caller")
+}
+
+fn not_ours(file: &str, extent: Extent, uid: u32) -> Error {
+    Error::invalid(NAME, format!("{extent} is not in a range of uid {uid} in {file}"))
+        .hint("ask for ids of your own ranges, or for --map-subids")
+}
+
+/// A range that no user, no group and nobody's subordinate ids use.
+fn chosen_range() -> Result<(IdMap, IdMap)> {
+    let mut taken = Vec::new();
+    for (subids, names) in [(SUBUID_FILE, PASSWD_FILE), (SUBGID_FILE, GROUP_FILE)] {
+        let found = read_taken(subids, names);
+        taken.extend(
+            found.map_err(|error| Error::parent(NAME, format!("read {}", error.path.display()), error.source))?,
+        );
+    }
+    let seed = u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns();
+    let range = free_range(&taken, CHOSEN, seed)
+        .ok_or_else(|| Error::invalid(NAME, format!("no {CHOSEN} ids in a row are free on this host")))?;
+    let map = IdMap::new(vec![Extent { inside: 0, outside: range.start, count: range.count }])
+        .map_err(|error| Error::invalid(NAME, error.to_string()))?;
+    Ok((map.clone(), map))
+}
+
+impl Step for Map {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        self.decided = Some(self.decide(preparation.host)?);
+        Ok(())
+    }
+
+    fn attend(&self, born: &Born, _: &mut Ledger) -> Result<()> {
+        let Some(Decided { uids, gids, writer }) = &self.decided else { return Ok(()) };
+        match writer {
+            Writer::Helpers => {
+                run_helper("newuidmap", born.pid, uids)?;
+                run_helper("newgidmap", born.pid, gids)?;
+            }
+            Writer::Direct | Writer::DirectDenyingSetgroups => {
+                let process = open_process(born.pid)?;
+                if *writer == Writer::DirectDenyingSetgroups {
+                    write_once(&process, "setgroups", "deny")?;
+                }
+                write_once(&process, "uid_map", &uids.to_kernel_text())?;
+                write_once(&process, "gid_map", &gids.to_kernel_text())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        let what = match &self.choice {
+            UserMap::CallerAsRoot => "0 to the caller".to_owned(),
+            UserMap::CallerAs { uid, gid } => format!("uid {uid}, gid {gid} to the caller"),
+            UserMap::Identity => "each id to itself".to_owned(),
+            UserMap::SubIds => "0 and up to subordinate ids".to_owned(),
+            UserMap::Extents { uids, gids } => {
+                let show = |map: &IdMap| map.extents().iter().map(Extent::to_string).collect::<Vec<_>>().join(" ");
+                format!("uids {}, gids {}", show(uids), show(gids))
+            }
+        };
+        to.prepare(NAME, "look up the ids, decide who writes them".to_owned());
+        to.attend(NAME, format!("write setgroups, uid_map, gid_map: {what}"));
+    }
+}
+
+/// The process's directory in /proc, made sure to be one: the write must not land in a file that imitates it.
+fn open_process(pid: i32) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}");
+    let failed = |errno| Error::parent(NAME, format!("open {path}"), errno).hint_if(crate::hint::no_proc(errno));
+    let process = open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let kind = fstatfs(&process).map_err(failed)?.f_type;
+    if kind != rustix::fs::PROC_SUPER_MAGIC {
+        return Err(Error::invalid(NAME, format!("{path} is not on a proc file system")));
+    }
+    Ok(process)
+}
+
+fn write_once(process: &OwnedFd, file: &str, text: &str) -> Result<()> {
+    let failed = |call, errno| {
+        Error::parent(NAME, format!("write {file}"), errno).call(call).hint_if(crate::hint::user_map(file, errno))
+    };
+    let fd = openat(process, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|e| failed("open", e))?;
+    // The kernel takes a map in one write only.
+    rustix::io::write(&fd, text.as_bytes()).map_err(|e| failed("write", e))?;
+    Ok(())
+}
+
+/// Runs newuidmap or newgidmap, and believes the kernel's file, not the exit code.
+fn run_helper(helper: &'static str, pid: i32, map: &IdMap) -> Result<()> {
+    let mut command = Command::new(helper);
+    command.arg(pid.to_string()).args(map.to_helper_args()).no_new_privileges(false).die_with_parent(true);
+    let failed = |why: String| Error::parent(NAME, format!("{helper}: {why}"), io::Error::other("no map was written"));
+    let output = command.output().map_err(|error| match error.exit_code() {
+        127 => Error::invalid(NAME, format!("{helper} is not installed"))
+            .hint("it is in Debian's package uidmap, Fedora's shadow-utils; or map only the caller"),
+        _ => error,
+    })?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim().replace('\n', "; ");
+    let file = if helper == "newuidmap" { "uid_map" } else { "gid_map" };
+    let written = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    match IdMap::parse_kernel_text(&written) {
+        Ok(found) if found.same_as(map) => Ok(()),
+        _ => Err(failed(said).hint(
+            "the helper must be setuid root or have cap_setuid/cap_setgid, and the range must be mapped outside",
+        )),
+    }
+}
+
+/// The child becomes root of its user namespace where it was born as nobody there.
+struct BecomeRoot {
+    uid: u32,
+    gid: u32,
+}
+
+pub(super) fn become_root(command: &Command, host: &Host) -> Option<Box<dyn Step>> {
+    if !leaves_caller_out(command, host) {
+        return None;
+    }
+    let first = |map: &IdMap| match map.outside_of(0) {
+        Some(_) => 0,
+        None => map.extents().first().map_or(0, |extent| extent.inside),
+    };
+    let (uid, gid) = match &command.user_map {
+        Some(UserMap::Extents { uids, gids }) => (first(uids), first(gids)),
+        _ => (0, 0),
+    };
+    Some(Box::new(BecomeRoot { uid, gid }))
+}
+
+impl Step for BecomeRoot {
+    fn name(&self) -> &'static str {
+        "root of the user namespace"
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about("for set-up");
+        program.push(Op::Groups { groups: &[] });
+        program.push(Op::Gid { gid: self.gid });
+        program.push(Op::Uid { uid: self.uid });
+    }
+}

@@ -1,0 +1,156 @@
+//! Files by descriptor: openat2 with a leash, and the small calls around it.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use crate::raw::general as k;
+use crate::{Errno, Fd, Result, call};
+
+pub use k::{
+    O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, RESOLVE_BENEATH,
+    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+};
+
+#[repr(C)]
+struct OpenHow {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
+/// `openat2(2)`: close-on-exec always; `resolve` is a set of `RESOLVE_…`. Linux 5.6.
+///
+/// EAGAIN (a rename raced with the walk) is tried again as the man page asks, a bounded number of times.
+#[inline(always)]
+pub fn open(base: Fd, path: &CStr, flags: u32, mode: u32, resolve: u32) -> Result<Fd> {
+    let how = OpenHow { flags: (flags | O_CLOEXEC) as u64, mode: mode as u64, resolve: resolve as u64 };
+    let mut tries = 0;
+    loop {
+        // SAFETY: the path is a C string and `how` a struct open_how of the given size.
+        let answer = unsafe { call!(__NR_openat2, base.arg(), path.as_ptr(), &raw const how, size_of::<OpenHow>()) };
+        match answer {
+            Err(Errno::EAGAIN) if tries < 64 => tries += 1,
+            answer => return answer.map(|fd| Fd(fd as i32)),
+        }
+    }
+}
+
+/// `close(2)`.
+#[inline(always)]
+pub fn close(fd: Fd) -> Result<()> {
+    // SAFETY: the child owns its own descriptor table; nothing else in it relies on the number.
+    unsafe { call!(__NR_close, fd.arg()) }.map(drop)
+}
+
+/// `close_range(2)` from `first` to `last`, both included. Linux 5.9.
+#[inline(always)]
+pub fn close_range(first: u32, last: u32) -> Result<()> {
+    // SAFETY: as in `close`.
+    unsafe { call!(__NR_close_range, first, last, 0) }.map(drop)
+}
+
+/// `dup3(2)`: `to` becomes a copy of `from`; `from` and `to` must differ.
+#[inline(always)]
+pub fn duplicate_onto(from: Fd, to: Fd, close_on_exec: bool) -> Result<()> {
+    let flags = if close_on_exec { O_CLOEXEC } else { 0 };
+    // SAFETY: as in `close`.
+    unsafe { call!(__NR_dup3, from.arg(), to.arg(), flags) }.map(drop)
+}
+
+/// `fcntl(2)` F_DUPFD_CLOEXEC: a copy at the lowest free number from `least` up.
+#[inline(always)]
+pub fn duplicate_above(fd: Fd, least: u32) -> Result<Fd> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_fcntl, fd.arg(), k::F_DUPFD_CLOEXEC, least) }.map(|fd| Fd(fd as i32))
+}
+
+/// `fcntl(2)` F_SETFD.
+#[inline(always)]
+pub fn set_close_on_exec(fd: Fd, on: bool) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_fcntl, fd.arg(), k::F_SETFD, if on { k::FD_CLOEXEC } else { 0 }) }.map(drop)
+}
+
+/// `read(2)`; answers how many bytes came.
+#[inline(always)]
+pub fn read(fd: Fd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: pointer and length are one slice.
+    unsafe { call!(__NR_read, fd.arg(), buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// `write(2)`; answers how many bytes went.
+#[inline(always)]
+pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
+    // SAFETY: pointer and length are one slice.
+    unsafe { call!(__NR_write, fd.arg(), bytes.as_ptr(), bytes.len()) }
+}
+
+/// `mkdirat(2)`.
+#[inline(always)]
+pub fn mkdir(base: Fd, name: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: the name is a C string.
+    unsafe { call!(__NR_mkdirat, base.arg(), name.as_ptr(), mode) }.map(drop)
+}
+
+/// `symlinkat(2)`: `name` below `base` points to `target`.
+#[inline(always)]
+pub fn symlink(target: &CStr, base: Fd, name: &CStr) -> Result<()> {
+    // SAFETY: both are C strings.
+    unsafe { call!(__NR_symlinkat, target.as_ptr(), base.arg(), name.as_ptr()) }.map(drop)
+}
+
+/// `fchmod(2)`.
+#[inline(always)]
+pub fn chmod(fd: Fd, mode: u32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_fchmod, fd.arg(), mode) }.map(drop)
+}
+
+/// `fchdir(2)`.
+#[inline(always)]
+pub fn fchdir(fd: Fd) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_fchdir, fd.arg()) }.map(drop)
+}
+
+/// What fstat(2) tells that a check here wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Type and permissions, inode(7).
+    pub mode: u32,
+    /// The device that the inode lives on.
+    pub device: u64,
+    /// The inode's number.
+    pub inode: u64,
+    /// For a device node: what it stands for.
+    pub stands_for: u64,
+}
+
+impl Status {
+    /// Whether this is the character device `major:minor`.
+    #[inline(always)]
+    pub fn is_character_device(&self, major: u32, minor: u32) -> bool {
+        // The kernel's wide encoding: minor's low byte, twelve bits of major, the rest of minor.
+        let number = u64::from(minor & 0xff) | u64::from(major) << 8 | u64::from(minor & !0xff) << 12;
+        self.mode & k::S_IFMT == k::S_IFCHR && self.stands_for == number
+    }
+
+    /// Whether this is a directory.
+    #[inline(always)]
+    pub fn is_directory(&self) -> bool {
+        self.mode & k::S_IFMT == k::S_IFDIR
+    }
+}
+
+/// `newfstatat(2)`; an empty path is `base` itself, a symlink is not followed.
+#[inline(always)]
+pub fn status(base: Fd, path: &CStr) -> Result<Status> {
+    let mut buffer = MaybeUninit::<k::stat>::uninit();
+    let flags = k::AT_EMPTY_PATH | k::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: the kernel fills the structure, and it is read only if the call succeeded.
+    unsafe {
+        call!(__NR_newfstatat, base.arg(), path.as_ptr(), buffer.as_mut_ptr(), flags)?;
+        let stat = buffer.as_ptr();
+        Ok(Status { mode: (*stat).st_mode, device: (*stat).st_dev, inode: (*stat).st_ino, stands_for: (*stat).st_rdev })
+    }
+}

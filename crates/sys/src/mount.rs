@@ -1,0 +1,143 @@
+//! The mount API of Linux 5.2 and later: mounts as descriptors, attached where a descriptor points.
+
+use core::ffi::CStr;
+
+use crate::raw::general as k;
+use crate::{Fd, Result, call};
+
+pub use k::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY};
+
+const EMPTY: *const core::ffi::c_char = c"".as_ptr();
+
+/// Makes every mount of this namespace private, mount(2): nothing mounted from now on reaches another one.
+#[inline(always)]
+pub fn make_all_private() -> Result<()> {
+    // SAFETY: the target is a C string; source, type and data are ignored for a change of propagation.
+    unsafe { call!(__NR_mount, 0, c"/".as_ptr(), 0, k::MS_REC | k::MS_PRIVATE, 0) }.map(drop)
+}
+
+/// `open_tree(2)` with OPEN_TREE_CLONE: a detached copy of the mount at `path`, with those below it if `recursive`.
+#[inline(always)]
+pub fn clone_tree(base: Fd, path: &CStr, recursive: bool) -> Result<Fd> {
+    let mut flags = k::OPEN_TREE_CLONE | k::OPEN_TREE_CLOEXEC | k::AT_EMPTY_PATH;
+    if recursive {
+        flags |= k::AT_RECURSIVE;
+    }
+    // SAFETY: the path is a C string.
+    unsafe { call!(__NR_open_tree, base.arg(), path.as_ptr(), flags) }.map(|fd| Fd(fd as i32))
+}
+
+/// `fsopen(2)`: a file system being configured.
+#[inline(always)]
+pub fn fsopen(kind: &CStr) -> Result<Fd> {
+    // SAFETY: the name is a C string.
+    unsafe { call!(__NR_fsopen, kind.as_ptr(), k::FSOPEN_CLOEXEC) }.map(|fd| Fd(fd as i32))
+}
+
+/// `fsconfig(2)` FSCONFIG_SET_STRING; the kernel takes at most 255 bytes of value.
+#[inline(always)]
+pub fn fsconfig_string(fs: Fd, key: &CStr, value: &CStr) -> Result<()> {
+    let set = k::fsconfig_command::FSCONFIG_SET_STRING as u32;
+    // SAFETY: key and value are C strings.
+    unsafe { call!(__NR_fsconfig, fs.arg(), set, key.as_ptr(), value.as_ptr(), 0) }.map(drop)
+}
+
+/// `fsconfig(2)` FSCONFIG_SET_FLAG.
+#[inline(always)]
+pub fn fsconfig_flag(fs: Fd, key: &CStr) -> Result<()> {
+    let set = k::fsconfig_command::FSCONFIG_SET_FLAG as u32;
+    // SAFETY: the key is a C string.
+    unsafe { call!(__NR_fsconfig, fs.arg(), set, key.as_ptr(), 0, 0) }.map(drop)
+}
+
+/// `fsconfig(2)` FSCONFIG_CMD_CREATE: makes the superblock.
+#[inline(always)]
+pub fn fsconfig_create(fs: Fd) -> Result<()> {
+    let create = k::fsconfig_command::FSCONFIG_CMD_CREATE as u32;
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_fsconfig, fs.arg(), create, 0, 0, 0) }.map(drop)
+}
+
+/// `fsmount(2)`: a detached mount of what was configured, with `MOUNT_ATTR_…` flags.
+#[inline(always)]
+pub fn fsmount(fs: Fd, attributes: u32) -> Result<Fd> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_fsmount, fs.arg(), k::FSMOUNT_CLOEXEC, attributes) }.map(|fd| Fd(fd as i32))
+}
+
+/// `struct mount_attr` of mount_setattr(2).
+#[repr(C)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+/// `mount_setattr(2)` on the mount behind `mount`. Linux 5.12.
+#[inline(always)]
+pub fn set_attributes(mount: Fd, set: u32, clear: u32, recursive: bool) -> Result<()> {
+    let attr = MountAttr { set: set as u64, clear: clear as u64, propagation: 0, userns_fd: 0 };
+    let flags = k::AT_EMPTY_PATH | if recursive { k::AT_RECURSIVE } else { 0 };
+    let size = size_of::<MountAttr>();
+    // SAFETY: `attr` is a struct mount_attr of `size` bytes.
+    unsafe { call!(__NR_mount_setattr, mount.arg(), EMPTY, flags, &raw const attr, size) }.map(drop)
+}
+
+/// `move_mount(2)`: attaches the detached `mount` on what `onto` has open.
+#[inline(always)]
+pub fn attach(mount: Fd, onto: Fd) -> Result<()> {
+    let flags = k::MOVE_MOUNT_F_EMPTY_PATH | k::MOVE_MOUNT_T_EMPTY_PATH;
+    // SAFETY: both paths are empty C strings: the descriptors themselves.
+    unsafe { call!(__NR_move_mount, mount.arg(), EMPTY, onto.arg(), EMPTY, flags) }.map(drop)
+}
+
+/// `pivot_root(2)` with both paths `.`: the working directory becomes the root, the old root lies over it.
+#[inline(always)]
+pub fn pivot_here() -> Result<()> {
+    // SAFETY: both paths are C strings.
+    unsafe { call!(__NR_pivot_root, c".".as_ptr(), c".".as_ptr()) }.map(drop)
+}
+
+/// `umount2(2)` with MNT_DETACH of the working directory's topmost mount.
+#[inline(always)]
+pub fn detach_here() -> Result<()> {
+    // SAFETY: the path is a C string.
+    unsafe { call!(__NR_umount2, c".".as_ptr(), k::MNT_DETACH) }.map(drop)
+}
+
+/// The id of the mount that `path` leads to from `base`, statx(2) STATX_MNT_ID. Linux 5.8.
+#[inline(always)]
+pub fn mount_id(base: Fd, path: &CStr) -> Result<u64> {
+    let mut buffer = core::mem::MaybeUninit::<k::statx>::uninit();
+    let flags = k::AT_EMPTY_PATH | k::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: the kernel fills the structure, and it is read only if the call succeeded.
+    unsafe {
+        call!(__NR_statx, base.arg(), path.as_ptr(), flags, k::STATX_MNT_ID, buffer.as_mut_ptr())?;
+        Ok((*buffer.as_ptr()).stx_mnt_id)
+    }
+}
+
+/// The `f_flags` of fstatfs(2): ST_RDONLY is 1.
+#[inline(always)]
+pub fn is_read_only(mount: Fd) -> Result<bool> {
+    let mut buffer = core::mem::MaybeUninit::<k::statfs64>::uninit();
+    // SAFETY: the kernel fills the structure, and it is read only if the call succeeded.
+    let flags = unsafe {
+        call!(__NR_fstatfs, mount.arg(), buffer.as_mut_ptr())?;
+        (*buffer.as_ptr()).f_flags
+    };
+    Ok(flags & 1 != 0)
+}
+
+/// The type of the file system behind `fd`, as fstatfs(2) numbers it.
+#[inline(always)]
+pub fn filesystem_magic(fd: Fd) -> Result<u64> {
+    let mut buffer = core::mem::MaybeUninit::<k::statfs64>::uninit();
+    // SAFETY: the kernel fills the structure, and it is read only if the call succeeded.
+    let magic = unsafe {
+        call!(__NR_fstatfs, fd.arg(), buffer.as_mut_ptr())?;
+        (*buffer.as_ptr()).f_type
+    };
+    Ok(magic as u64)
+}

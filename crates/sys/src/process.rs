@@ -1,0 +1,167 @@
+//! Becoming and ending: exec, exit, sessions, limits, prctl.
+
+use core::ffi::{CStr, c_char};
+
+use crate::raw::{general as k, prctl};
+use crate::{Errno, Fd, Result, call};
+
+/// A list of C strings as `execve(2)` wants it: pointers, the last one null (an empty slice would have none, so
+/// there is none without it).
+#[derive(Clone, Copy)]
+pub struct StringList<'a>(&'a [*const c_char]);
+
+// SAFETY: the pointers are borrowed for 'a as shared references would be, and nobody writes through them.
+unsafe impl Send for StringList<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for StringList<'_> {}
+
+impl<'a> StringList<'a> {
+    /// Writes the pointers and the null after them into `room`, which has place for one more than `strings`; what
+    /// does not fit is left out.
+    pub fn fill(strings: &[&'a CStr], room: &'a mut [*const c_char]) -> Self {
+        for place in room.iter_mut() {
+            *place = core::ptr::null();
+        }
+        let last = room.len().saturating_sub(1);
+        for (place, string) in room.iter_mut().take(last).zip(strings) {
+            *place = string.as_ptr();
+        }
+        StringList(room)
+    }
+}
+
+/// `execve(2)`: returns only if it failed.
+#[inline(always)]
+pub fn execve(path: &CStr, argv: StringList<'_>, envp: StringList<'_>) -> Errno {
+    // SAFETY: the path is a C string, the lists are null-terminated by their type.
+    let answer = unsafe { call!(__NR_execve, path.as_ptr(), argv.0.as_ptr(), envp.0.as_ptr()) };
+    answer.err().unwrap_or(Errno::EINVAL)
+}
+
+/// `execveat(2)` of an open file: returns only if it failed.
+#[inline(always)]
+pub fn execve_fd(file: Fd, argv: StringList<'_>, envp: StringList<'_>) -> Errno {
+    // SAFETY: as in `execve`; the empty path with AT_EMPTY_PATH names the descriptor itself.
+    let answer =
+        unsafe { call!(__NR_execveat, file.arg(), c"".as_ptr(), argv.0.as_ptr(), envp.0.as_ptr(), k::AT_EMPTY_PATH) };
+    answer.err().unwrap_or(Errno::EINVAL)
+}
+
+/// `exit_group(2)`.
+#[inline(always)]
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process; nothing is passed.
+        let _ = unsafe { call!(__NR_exit_group, status) };
+    }
+}
+
+/// `getpid(2)`.
+#[inline(always)]
+pub fn getpid() -> i32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { call!(__NR_getpid) }.unwrap_or(0) as i32
+}
+
+/// `setsid(2)`: a new session without a terminal.
+#[inline(always)]
+pub fn setsid() -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_setsid) }.map(drop)
+}
+
+/// `umask(2)`; answers the mask before.
+#[inline(always)]
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: no pointers are passed; umask cannot fail.
+    unsafe { call!(__NR_umask, mask) }.unwrap_or(0) as u32
+}
+
+/// Sets both limits of `resource`, setrlimit(2).
+#[inline(always)]
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = [soft, hard];
+    // SAFETY: `limit` is a struct rlimit64 for the length of the call; no old value is asked for.
+    unsafe { call!(__NR_prlimit64, 0, resource, limit.as_ptr(), 0) }.map(drop)
+}
+
+/// Get `signal` when the *thread* that made this process ends; 0 switches it off. Cleared by a change of ids.
+#[inline(always)]
+pub fn set_parent_death_signal(signal: u32) -> Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes a number.
+    unsafe { call!(__NR_prctl, prctl::PR_SET_PDEATHSIG, signal, 0, 0, 0) }.map(drop)
+}
+
+/// No exec from here on gains privileges (setuid bits, file capabilities); cannot be taken back.
+#[inline(always)]
+pub fn set_no_new_privs() -> Result<()> {
+    // SAFETY: PR_SET_NO_NEW_PRIVS takes numbers.
+    unsafe { call!(__NR_prctl, prctl::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.map(drop)
+}
+
+/// Whether /proc/self belongs to the process's own user and it dumps core: PR_GET_DUMPABLE.
+#[inline(always)]
+pub fn dumpable() -> Result<u32> {
+    // SAFETY: PR_GET_DUMPABLE takes nothing.
+    unsafe { call!(__NR_prctl, prctl::PR_GET_DUMPABLE, 0, 0, 0, 0) }.map(|value| value as u32)
+}
+
+/// PR_SET_DUMPABLE: 0 or 1. Acts on the memory, so on every process that shares it.
+#[inline(always)]
+pub fn set_dumpable(value: u32) -> Result<()> {
+    // SAFETY: PR_SET_DUMPABLE takes a number.
+    unsafe { call!(__NR_prctl, prctl::PR_SET_DUMPABLE, value, 0, 0, 0) }.map(drop)
+}
+
+/// `sethostname(2)`: in the UTS namespace of the caller.
+#[inline(always)]
+pub fn set_hostname(name: &[u8]) -> Result<()> {
+    // SAFETY: pointer and length are one slice.
+    unsafe { call!(__NR_sethostname, name.as_ptr(), name.len()) }.map(drop)
+}
+
+/// `setdomainname(2)`: the NIS name, in the UTS namespace of the caller.
+#[inline(always)]
+pub fn set_domainname(name: &[u8]) -> Result<()> {
+    // SAFETY: pointer and length are one slice.
+    unsafe { call!(__NR_setdomainname, name.as_ptr(), name.len()) }.map(drop)
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds, by a real system call: the vDSO is code we did not choose.
+#[inline(always)]
+pub fn monotonic_ns() -> u64 {
+    let mut now = [0i64; 2];
+    // SAFETY: `now` is a struct timespec that the kernel fills.
+    match unsafe { call!(__NR_clock_gettime, k::CLOCK_MONOTONIC, now.as_mut_ptr()) } {
+        Ok(_) => (now[0] as u64).wrapping_mul(1_000_000_000).wrapping_add(now[1] as u64),
+        Err(_) => 0,
+    }
+}
+
+/// What became of a process whose pidfd is open, also after it was reaped (Linux 6.15).
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct PidfdInfo {
+    mask: u64,
+    cgroup_id: u64,
+    /// pid, tgid, ppid, and the eight ids of the credentials
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `PIDFD_INFO_EXIT`
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+/// `_IOWR(0xFF, 11, struct pidfd_info)` for the 64 bytes of the structure's first version.
+const PIDFD_GET_INFO: u32 = (3 << 30) | (64 << 16) | (0xFF << 8) | 11;
+const _: () = assert!(size_of::<PidfdInfo>() == 64);
+
+/// The wait status of an exited process by its pidfd, whoever reaped it. `Ok(None)` while it runs.
+///
+/// Linux 6.15 (`PIDFD_INFO_EXIT`); ENOTTY or EINVAL before.
+#[inline(always)]
+pub fn pidfd_exit_status(pidfd: Fd) -> Result<Option<i32>> {
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the request says how many bytes of `info` the kernel may write, and `info` has them.
+    unsafe { call!(__NR_ioctl, pidfd.arg(), PIDFD_GET_INFO, &raw mut info) }?;
+    Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code))
+}

@@ -1,0 +1,79 @@
+//! Signals: the mask around the clone, and the default dispositions that `CLONE_CLEAR_SIGHAND` would give.
+
+use crate::{Errno, Fd, Result, call};
+
+/// A set of signals, a bit for each: signal N is bit N-1, as the kernel's `sigset_t`.
+pub type SignalSet = u64;
+
+const SET_SIZE: usize = size_of::<SignalSet>();
+const SIG_SETMASK: usize = 2;
+
+/// `rt_sigprocmask(2)`; answers the mask before.
+#[inline(always)]
+pub fn set_mask(mask: SignalSet) -> Result<SignalSet> {
+    let mut before: SignalSet = 0;
+    // SAFETY: both are sets of the size that is passed.
+    unsafe { call!(__NR_rt_sigprocmask, SIG_SETMASK, &raw const mask, &raw mut before, SET_SIZE) }?;
+    Ok(before)
+}
+
+/// `struct sigaction` as the kernel takes it on x86-64.
+#[repr(C)]
+#[derive(Default)]
+struct Action {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: SignalSet,
+}
+
+/// Gives `signal` its default disposition; EINVAL for SIGKILL and SIGSTOP, which have no other.
+///
+/// Only for a process with handlers of its own (no `CLONE_SIGHAND`): it would change the caller's otherwise.
+#[inline(always)]
+pub fn set_default(signal: u32) -> Result<()> {
+    let action = Action::default();
+    // SAFETY: an all-zero action is SIG_DFL; no old one is asked for.
+    unsafe { call!(__NR_rt_sigaction, signal, &raw const action, 0, SET_SIZE) }.map(drop)
+}
+
+/// Whether a child's end is thrown away because SIGCHLD is ignored or has SA_NOCLDWAIT, waitid(2).
+#[inline(always)]
+pub fn children_are_forgotten() -> bool {
+    const SIGCHLD: usize = 17;
+    const SIG_IGN: usize = 1;
+    const SA_NOCLDWAIT: u64 = 2;
+    let mut action = Action::default();
+    // SAFETY: the kernel writes the current action; nothing is changed.
+    let answer = unsafe { call!(__NR_rt_sigaction, SIGCHLD, 0, &raw mut action, SET_SIZE) };
+    answer.is_ok() && (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT != 0)
+}
+
+/// `SIGKILL`, signal(7).
+pub const SIGKILL: u32 = 9;
+
+/// `pidfd_send_signal(2)`: ESRCH once the process was reaped. Linux 5.1.
+#[inline(always)]
+pub fn send_to(pidfd: Fd, signal: u32) -> Result<()> {
+    // SAFETY: no siginfo is passed.
+    unsafe { call!(__NR_pidfd_send_signal, pidfd.arg(), signal, 0, 0) }.map(drop)
+}
+
+/// `__WALL` of waitid(2): children without an exit signal too.
+pub const WALL: u32 = 0x4000_0000;
+
+/// Waits for the end of a child by pidfd and throws its status away, waitid(2). Linux 5.4.
+///
+/// `__WALL`: until its exec a child of ours has no exit signal, and only that flag finds it.
+#[inline(always)]
+pub fn reap(pidfd: Fd) {
+    const P_PIDFD: usize = 3;
+    const WEXITED: usize = 4;
+    loop {
+        // SAFETY: neither siginfo nor rusage is asked for.
+        let answer = unsafe { call!(__NR_waitid, P_PIDFD, pidfd.arg(), 0, WEXITED | WALL as usize, 0) };
+        if answer != Err(Errno::EINTR) {
+            return;
+        }
+    }
+}

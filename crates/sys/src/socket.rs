@@ -1,0 +1,111 @@
+//! The handshake's socket, one descriptor across it, and netlink from prepared bytes.
+
+use core::ffi::c_void;
+
+use crate::raw::{general as k, net, netlink};
+use crate::{Errno, Fd, Result, call};
+
+/// `sendto(2)` on a connected socket; EPIPE instead of SIGPIPE if the other side is gone.
+#[inline(always)]
+pub fn send(socket: Fd, bytes: &[u8]) -> Result<usize> {
+    let flags = net::MSG_NOSIGNAL;
+    // SAFETY: pointer and length are one slice; no address is passed.
+    unsafe { call!(__NR_sendto, socket.arg(), bytes.as_ptr(), bytes.len(), flags, 0, 0) }
+}
+
+/// `recvfrom(2)`: 0 when the other side is gone.
+#[inline(always)]
+pub fn receive(socket: Fd, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        // SAFETY: pointer and length are one slice; no address is asked for.
+        let answer = unsafe { call!(__NR_recvfrom, socket.arg(), buffer.as_mut_ptr(), buffer.len(), 0, 0, 0) };
+        if answer != Err(Errno::EINTR) {
+            return answer;
+        }
+    }
+}
+
+/// Whether the other side of `socket` is gone, without waiting: poll(2) for POLLHUP.
+#[inline(always)]
+pub fn hung_up(socket: Fd) -> bool {
+    #[repr(C)]
+    struct PollFd {
+        fd: i32,
+        events: i16,
+        revents: i16,
+    }
+    let mut poll = PollFd { fd: socket.0, events: 0, revents: 0 };
+    // SAFETY: one pollfd, and a timeout of 0.
+    let answer = unsafe { call!(__NR_poll, &raw mut poll, 1, 0) };
+    answer.is_ok() && poll.revents & k::POLLHUP as i16 != 0
+}
+
+#[repr(C)]
+struct IoVec {
+    base: *const c_void,
+    length: usize,
+}
+
+#[repr(C)]
+struct MessageHeader {
+    name: *const c_void,
+    name_length: u32,
+    iov: *const IoVec,
+    iov_length: usize,
+    control: *const c_void,
+    control_length: usize,
+    flags: u32,
+}
+
+/// `struct cmsghdr` with room for one descriptor.
+#[repr(C, align(8))]
+struct Rights {
+    length: usize,
+    level: i32,
+    kind: i32,
+    fd: i32,
+    padding: i32,
+}
+
+/// Sends `bytes` and with them a copy of `fd`, unix(7) SCM_RIGHTS.
+#[inline(always)]
+pub fn send_with_fd(socket: Fd, bytes: &[u8], fd: Fd) -> Result<usize> {
+    const SCM_RIGHTS: i32 = 1;
+    let rights = Rights { length: 20, level: net::SOL_SOCKET as i32, kind: SCM_RIGHTS, fd: fd.0, padding: 0 };
+    let iov = IoVec { base: bytes.as_ptr().cast(), length: bytes.len() };
+    let message = MessageHeader {
+        name: core::ptr::null(),
+        name_length: 0,
+        iov: &raw const iov,
+        iov_length: 1,
+        control: (&raw const rights).cast(),
+        control_length: size_of::<Rights>(),
+        flags: 0,
+    };
+    // SAFETY: the header points at one iovec over `bytes` and one well-formed control message, all live here.
+    unsafe { call!(__NR_sendmsg, socket.arg(), &raw const message, net::MSG_NOSIGNAL) }
+}
+
+/// Sends one prepared rtnetlink request (it must ask for NLM_F_ACK) and answers what the kernel acknowledged.
+#[inline(always)]
+pub fn route_request(request: &[u8]) -> Result<()> {
+    const NLMSG_ERROR: u16 = 2;
+    let (family, kind, protocol) = (net::AF_NETLINK, k::O_CLOEXEC | net::SOCK_RAW, netlink::NETLINK_ROUTE);
+    // SAFETY: no pointers are passed.
+    let socket = Fd(unsafe { call!(__NR_socket, family, kind, protocol) }? as i32);
+    let answer = (|| {
+        send(socket, request)?;
+        let mut reply = [0u8; 64];
+        let length = receive(socket, &mut reply)?;
+        // struct nlmsghdr (length, type, flags, seq, pid) and struct nlmsgerr, which starts with -errno.
+        if length < 20 || u16::from_ne_bytes([reply[4], reply[5]]) != NLMSG_ERROR {
+            return Err(Errno::EPROTO);
+        }
+        match i32::from_ne_bytes([reply[16], reply[17], reply[18], reply[19]]) {
+            0 => Ok(()),
+            negative => Err(Errno(negative.unsigned_abs() as u16)),
+        }
+    })();
+    let _ = crate::file::close(socket);
+    answer
+}

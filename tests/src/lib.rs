@@ -1,0 +1,87 @@
+//! What the tests of seclude share: small roots, contrast, snapshots of what could leak.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod helper;
+mod roots;
+mod scratch;
+mod snapshot;
+
+use std::path::PathBuf;
+use std::process::Output as ProcessOutput;
+
+pub use cli::{Background, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside};
+pub use helper::{
+    PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,
+};
+pub use roots::{busybox, busybox_root, debian_root};
+pub use scratch::Scratch;
+pub use snapshot::{Host, OwnProcess};
+
+/// Whether the tests run as root; they are run as an ordinary user too.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Returns from a test that means nothing without root, saying so.
+#[macro_export]
+macro_rules! root_only {
+    () => {
+        if !$crate::is_root() {
+            eprintln!("skipped: needs root");
+            return;
+        }
+    };
+}
+
+/// Returns from a test that means nothing for root, saying so.
+#[macro_export]
+macro_rules! ordinary_user_only {
+    () => {
+        if $crate::is_root() {
+            eprintln!("skipped: needs an ordinary user");
+            return;
+        }
+    };
+}
+
+/// The `seclude` command: `SECLUDE_BIN`, or the one beside the test's own build.
+pub fn seclude_bin() -> PathBuf {
+    if let Some(path) = std::env::var_os("SECLUDE_BIN") {
+        return path.into();
+    }
+    let own = std::env::current_exe().expect("a test knows its own path");
+    let bin = own.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps").join("seclude");
+    assert!(bin.exists(), "{} is missing: cargo build -p seclude-cli", bin.display());
+    bin
+}
+
+/// Runs `seclude` with these arguments and an empty stdin.
+pub fn seclude(arguments: &[&str]) -> ProcessOutput {
+    std::process::Command::new(seclude_bin())
+        .args(arguments)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("the seclude command starts")
+}
+
+/// What a command wrote to stdout, without the last newline; it must have succeeded.
+pub fn stdout_of(output: &ProcessOutput) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// What a contained command wrote to stdout, without the last newline; it must have succeeded.
+pub fn said(output: &seclude::Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.exit.success(), "{}: {stderr}", output.exit);
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// A shell script to run in a container.
+pub fn shell(script: &str) -> seclude::Command {
+    let mut command = seclude::Command::new("/bin/sh");
+    command.args(["-c", script]);
+    command
+}

@@ -1,0 +1,371 @@
+//! Bad input: one line that names the flag or the step, exit code 125, 126 or 127, and nothing made or left.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use seclude_tests::{Host, Scratch, busybox_root, inside, refused, seclude_bin, seclude_command, try_inside};
+
+/// Arguments after `run`, the exit code, and what the line has to mention.
+type Case<'a> = (&'a [&'a str], i32, &'a str);
+
+/// Checks each case, and that the host and the directory are as they were; all that is wrong is told at once.
+fn check(cases: &[Case<'_>], scratch: Option<&Scratch>) {
+    let look = || (Host::look(), scratch.map(Scratch::listing));
+    let mut wrong = String::new();
+    for (arguments, code, word) in cases {
+        let before = look();
+        let output = seclude_command(&[&["run"], *arguments].concat()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let one_line = said.starts_with("seclude: ") && said.ends_with('\n') && said.lines().count() == 1;
+        let names_it = said.to_lowercase().contains(&word.to_lowercase());
+        let status = output.status.code();
+        if status != Some(*code) || !one_line || !names_it || !output.stdout.is_empty() {
+            wrong += &format!("{arguments:.150?}: {status:?}, {said:?}; wanted {code} and {word:?}\n");
+        }
+        assert_eq!(look(), before, "{arguments:?} left something");
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn flags_that_do_not_exist_or_lack_their_value() {
+    check(
+        &[
+            (&["--banana", "true"], 125, "--banana"),
+            (&["--bind"], 125, "--bind"),
+            (&["--timeout", "soon", "true"], 125, "--timeout"),
+            (&["--timeout", "0", "true"], 125, "--timeout"),
+            (&["--timeout", "10d", "true"], 125, "10d"),
+            (&["--umask", "999", "true"], 125, "--umask"),
+            (&["--rlimit", "NOFILE", "true"], 125, "--rlimit"),
+            (&["--rlimit", "BANANAS=1", "true"], 125, "BANANAS"),
+            (&["--rlimit", "NOFILE=10:5", "true"], 125, "NOFILE"),
+            (&["--cap-add", "CAP_BANANA", "true"], 125, "CAP_BANANA"),
+            (&["--clone", "fork", "true"], 125, "fork"),
+            (&["--oom-score-adj", "2000", "true"], 125, "oom"),
+            (&["--env", "=value", "true"], 125, "--env"),
+            (&["--env", "novalue", "true"], 125, "--env"),
+            (&["--no-new-privs=maybe", "true"], 125, "--no-new-privs"),
+            (&["--tmpfs", "/mnt:size=big", "true"], 125, "size"),
+            (&["--tmpfs", "/mnt:size=0", "true"], 125, "size"),
+            (&["--tmpfs", "/mnt:colour=red", "true"], 125, "colour"),
+            (&["--mount", "type=banana,dst=/mnt", "true"], 125, "banana"),
+            (&["--mount", "dst=/mnt", "true"], 125, "type="),
+            (&["--mount", "type=tmpfs", "true"], 125, "dst"),
+            (&["--mount", "type=tmpfs,dst=/mnt,dst=/srv", "true"], 125, "dst"),
+            (&["--file", "/mnt", "true"], 125, "--file"),
+            (&["--symlink", "target", "true"], 125, "--symlink"),
+            (&["--tty-size", "24x80", "true"], 125, "--tty"),
+            (&["--tty", "--tty-size", "24", "true"], 125, "--tty-size"),
+            (&["--hostname", &"x".repeat(65), "true"], 125, "host name"),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn no_command() {
+    check(
+        &[(&[], 125, "COMMAND"), (&["--"], 125, "COMMAND"), (&[""], 125, "command"), (&["--", ""], 125, "command")],
+        None,
+    );
+    assert!(refused(125, &["walk", "true"]).contains("walk"));
+}
+
+#[test]
+fn namespaces_that_do_not_exist() {
+    check(
+        &[
+            (&["--unshare", "banana", "true"], 125, "banana"),
+            (&["--share", "net,banana", "true"], 125, "banana"),
+            (&["--share", "", "true"], 125, "--share"),
+            (&["--join", "banana=/proc/self/ns/net", "true"], 125, "banana"),
+            (&["--join", "net", "true"], 125, "--join"),
+            (&["--join", "net=/no/such/namespace", "true"], 125, "/no/such/namespace"),
+            (&["--join", "net=/etc/hostname", "true"], 125, "join"),
+            (&["--join", "net=/proc/self/ns/uts", "true"], 125, "join"),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn roots_that_are_relative_missing_or_files() {
+    check(
+        &[
+            (&["--root", "relative", "true"], 125, "relative is not an absolute path"),
+            (&["--root", "", "true"], 125, "root"),
+            (&["--root", "/no/such/root", "true"], 125, "/no/such/root"),
+            (&["--root", "/etc/hostname", "true"], 125, "directory"),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn sources_and_targets_that_are_missing_or_lead_out_of_the_root() {
+    let root = busybox_root("targets");
+    let host = Scratch::new("outside");
+    for (link, to) in [("abs", "/etc"), ("up", "../../../../../../etc"), ("dangling", "/no/such")] {
+        symlink(to, root.join(link)).unwrap();
+    }
+    symlink(host.path(), root.join("out")).unwrap();
+    let base = root.path().to_str().unwrap();
+    let at = |flags: &[&str], code, word: &str| -> (Vec<String>, i32, String) {
+        let all = [&["--root", base, "--writable"], flags, &["true"]].concat();
+        (all.into_iter().map(str::to_owned).collect(), code, word.to_owned())
+    };
+    let cases = [
+        at(&["--bind", "/no/such/source:/mnt"], 125, "/no/such/source"),
+        at(&["--ro-bind", "/no/such/source:/mnt"], 125, "/no/such/source"),
+        at(&["--file", "/tmp/x=@/no/such/source"], 125, "/no/such/source"),
+        at(&["--file", "/tmp/x=@/tmp"], 125, "/tmp"),
+        at(&["--bind", ":/mnt"], 125, "--bind"),
+        at(&["--tmpfs", "relative"], 125, "relative"),
+        at(&["--tmpfs", "/mnt/../../x"], 125, ".."),
+        at(&["--dir", "/../x"], 125, ".."),
+        at(&["--tmpfs", "/"], 125, "root itself"),
+        at(&["--bind", "/etc:/"], 125, "root itself"),
+        at(&["--tmpfs", "/abs"], 125, "leaves the root"),
+        at(&["--tmpfs", "/abs/x"], 125, "leaves the root"),
+        at(&["--tmpfs", "/up/x"], 125, "leaves the root"),
+        at(&["--tmpfs", "/out/x"], 125, "leaves the root"),
+        at(&["--dir", "/out/x"], 125, "leaves the root"),
+        at(&["--file", "/out/x=text"], 125, "leaves the root"),
+        at(&["--symlink", "target:/out/x"], 125, "leaves the root"),
+        at(&["--mask", "/out"], 125, "leaves the root"),
+        at(&["--ro-path", "/up"], 125, "leaves the root"),
+        at(&["--bind", "/etc:/out/x"], 125, "leaves the root"),
+        at(&["--mask", "/no/such/place"], 125, "/no/such/place"),
+        at(&["--ro-path", "/no/such/place"], 125, "/no/such/place"),
+        at(&["--bind", "/etc:/bin/busybox"], 125, "/bin/busybox"),
+        at(&["--symlink", "target:/bin"], 125, "/bin"),
+        at(&["--workdir", "/no/such/place"], 125, "/no/such/place"),
+        at(&["--workdir", "/bin/busybox"], 125, "/bin/busybox"),
+    ];
+    for (arguments, code, word) in &cases {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        check(&[(&arguments, *code, word)], Some(&root));
+    }
+    assert!(host.listing().is_empty(), "nothing was made where the links lead");
+    let missing = ["--root", base, "--tmpfs", "/not-there", "true"];
+    check(&[(&missing, 125, "read-only")], Some(&root));
+}
+
+#[test]
+fn overlays_that_cannot_be() {
+    let scratch = Scratch::new("overlays");
+    for name in ["a", "upper", "work", "upper/inner"] {
+        scratch.directory(name);
+    }
+    scratch.file("file", "");
+    let base = scratch.path().to_str().unwrap();
+    let root = busybox_root("overlays");
+    let base_root = root.path().to_str().unwrap();
+    let overlay = |spec: &str| format!("--overlay-mount={}", spec.replace('@', base));
+    let cases = [
+        ("to=/mnt", "lower"),
+        ("lower=@/a,to=/mnt", "one lower"),
+        ("lower=@/a,lower=@/a", "to="),
+        ("lower=@/a,lower=@/missing,to=/mnt", "missing"),
+        ("lower=@/a,lower=@/file,to=/mnt", "file"),
+        ("lower=@/a,upper=@/upper,to=/mnt", "work"),
+        ("lower=@/a,upper=@/upper,work=@/upper,to=/mnt", "upper and work"),
+        ("lower=@/a,upper=@/upper,work=@/upper/inner,to=/mnt", "upper and work"),
+        ("lower=@/a,upper=@/upper,work=/dev/shm,to=/mnt", "same file system"),
+        ("lower=@/a,ephemeral,upper=@/upper,work=@/work,to=/mnt", "ephemeral"),
+        ("lower=@/a,lower=@/upper,to=/", "root itself"),
+    ];
+    for (spec, word) in cases {
+        let flag = overlay(spec);
+        check(&[(&[&flag, "true"], 125, word)], Some(&scratch));
+    }
+    let (upper, work) = (format!("{base}/upper"), format!("{base}/work"));
+    check(
+        &[
+            (&["--root", base_root, "--upper", &upper, "true"], 125, "--work"),
+            (&["--root", base_root, "--work", &work, "true"], 125, "--upper"),
+            (&["--root", base_root, "--upper", "/no/such/upper", "--work", &work, "true"], 125, "/no/such/upper"),
+        ],
+        Some(&scratch),
+    );
+}
+
+#[test]
+fn an_upper_directory_that_is_on_an_overlay_itself() {
+    let scratch = Scratch::new("on-overlay");
+    for name in ["lower/upper", "lower/work", "more"] {
+        scratch.directory(name);
+    }
+    let base = scratch.path().to_str().unwrap();
+    // A container whose /mnt is an overlay, and seclude in it.
+    let outer = format!("--overlay-mount=lower={base}/lower,ephemeral,to=/mnt");
+    let bin = format!("--ro-bind={}:/tmp/seclude", seclude_bin().display());
+    // Who maps uid 0 of a namespace needs CAP_SETFCAP in it.
+    let flags = [
+        "--cap-add=SETFCAP",
+        outer.as_str(),
+        &bin,
+        "--dir=/tmp/lower",
+        "--tmpfs=/tmp/disk",
+        "--dir=/tmp/disk/upper",
+        "--dir=/tmp/disk/work",
+    ];
+    let run = |upper: &str, work: &str| {
+        format!(
+            "exec /tmp/seclude run --share pid --workdir / --overlay-mount lower=/tmp/lower,upper={upper},work={work},to=/srv echo ran"
+        )
+    };
+    let output = try_inside(&flags, &run("/mnt/upper", "/mnt/work"));
+    let line = seclude_tests::refusal(125, &output);
+    assert!(line.contains("overlay") && line.contains("tmpfs"), "{line}");
+    assert_eq!(inside(&flags, &run("/tmp/disk/upper", "/tmp/disk/work")), "ran", "the same with an upper on a tmpfs");
+}
+
+#[test]
+fn id_maps_that_overlap_leave_out_or_are_not_ours() {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let (own, own_gid) = (format!("0:{uid}:1"), format!("0:{gid}:1"));
+    let mut cases: Vec<Case<'_>> = vec![
+        (&["--uid-map", "0:0:10", "--uid-map", "5:100:10", "true"], 125, "--uid-map"),
+        (&["--uid-map", "0:100:10", "--uid-map", "100:105:10", "true"], 125, "--uid-map"),
+        (&["--gid-map", "0:0:10", "--gid-map", "9:100:1", "true"], 125, "--gid-map"),
+        (&["--uid-map", "0:0", "true"], 125, "--uid-map"),
+        (&["--uid-map", "0:0:0", "true"], 125, "--uid-map"),
+        (&["--uid-map", "0:4294967295:2", "true"], 125, "--uid-map"),
+        (&["--uid-map", "-1:0:1", "true"], 125, "-1"),
+        (&["--uid-map", "a:b:c", "true"], 125, "--uid-map"),
+        (&["--map-subids", "--uid-map", "0:0:1", "true"], 125, "--map-subids"),
+    ];
+    let unmapped = ["--uid-map", &own, "--gid-map", &own_gid, "--user", "5", "true"];
+    cases.push((&unmapped, 125, "uid 5 is not mapped"));
+    let group = ["--uid-map", &own, "--gid-map", &own_gid, "--user", "0:5", "true"];
+    cases.push((&group, 125, "gid 5 is not mapped"));
+    if !seclude_tests::is_root() {
+        cases.push((&["--uid-map", "0:1:1", "true"], 125, "not in a range"));
+        cases.push((&["--uid-map", "0:0:65536", "true"], 125, "not in a range"));
+        cases.push((&["--gid-map", "0:4000000000:1", "true"], 125, "not in a range"));
+    }
+    check(&cases, None);
+}
+
+#[test]
+fn users_that_are_no_numbers() {
+    // crun's CVE-2026-30892: an odd word that is taken for user 0.
+    for word in
+        ["", " 0", "0 ", "+0", "0x0", "-1", "4294967295", "4294967296", "0:", ":0", ":", "0:0:0", "root", "0:-1", "１"]
+    {
+        let flag = format!("--user={word}");
+        check(&[(&[&flag, "id"], 125, "--user")], None);
+    }
+}
+
+/// A root with things that look like commands.
+fn root_of_commands() -> (Scratch, String) {
+    let root = busybox_root("commands");
+    root.file("bin/plain", "#!/bin/sh\necho ran\n");
+    let executables = [
+        ("bin/script", "#!/no/such/interpreter --flag\n"),
+        ("bin/nothing", "neither ELF nor script"),
+        ("bin/empty", ""),
+        ("bin/works", "#!/bin/sh\necho ran\n"),
+    ];
+    for (name, text) in executables {
+        let path = root.file(name, text);
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    // The host's loader is not in this root.
+    fs::copy("/bin/true", root.join("bin/dynamic")).unwrap();
+    symlink("/no/such/target", root.join("bin/dangling")).unwrap();
+    let base = root.path().to_str().unwrap().to_owned();
+    (root, base)
+}
+
+#[test]
+fn commands_that_are_missing_or_cannot_be_executed() {
+    let (root, base) = root_of_commands();
+    let cases: [(&str, i32, &str); 10] = [
+        ("no-such-command", 127, "no such command"),
+        ("/bin/no-such-command", 127, "no such command"),
+        ("/bin/busybox/x", 127, "not a directory"),
+        ("/bin/dangling", 127, "no such command"),
+        ("/bin/script", 127, "/no/such/interpreter"),
+        ("/bin/dynamic", 127, "/lib64/ld-linux-x86-64.so.2"),
+        ("/bin/plain", 126, "mode"),
+        ("plain", 126, "mode"),
+        ("/bin", 126, "directory"),
+        ("/bin/nothing", 126, "#!"),
+    ];
+    for (program, code, word) in cases {
+        for more in [&[][..], &["--init"], &["--clone=copy"], &["--clone=legacy"]] {
+            let arguments = [&["--root", &base], more, &[program]].concat();
+            check(&[(&arguments, code, word)], Some(&root));
+        }
+    }
+    check(&[(&["--root", &base, "/bin/empty"], 126, "exec")], Some(&root));
+    assert_eq!(inside(&["--root", &base], "/bin/works"), "ran");
+}
+
+#[test]
+fn an_environment_that_is_too_large() {
+    let variables: Vec<String> = (0..6).map(|number| format!("--env=V{number}={}", "x".repeat(100_000))).collect();
+    let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
+    for init in [&[][..], &["--init"]] {
+        let flags = [&variables[..], init, &["--rlimit", "STACK=1M"]].concat();
+        let line = refused(125, &[&["run"], &flags[..], &["true"]].concat());
+        assert!(line.contains("environment") && line.contains("too large"), "{line}");
+    }
+    assert_eq!(inside(&variables, "echo ${#V5}"), "100000", "with the usual stack they fit");
+}
+
+#[test]
+fn ten_thousand_mounts() {
+    let many: Vec<String> = (0..10_000).map(|number| format!("--tmpfs=/tmp/{number}")).collect();
+    let mut arguments: Vec<&str> = many.iter().map(String::as_str).collect();
+    arguments.push("true");
+    check(&[(&arguments, 125, "mounts")], None);
+    let some = [&arguments[..500], &["--"]].concat();
+    assert_eq!(inside(&some[..500], "ls /tmp | wc -l"), "500");
+}
+
+#[test]
+fn options_that_contradict_each_other() {
+    let root = busybox_root("contradictions");
+    let base = root.path().to_str().unwrap();
+    let layer = Scratch::new("contradictions");
+    let dirs: Vec<PathBuf> = ["upper", "work"].map(|name| layer.directory(name)).into();
+    let (upper, work) = (dirs[0].to_str().unwrap(), dirs[1].to_str().unwrap());
+    check(
+        &[
+            (&["--root", base, "--share", "mount,pid", "true"], 125, "mount namespace"),
+            (&["--read-only", "--share", "mount,pid", "true"], 125, "mount namespace"),
+            (&["--writable", "--share", "mount,pid", "true"], 125, "mount namespace"),
+            (&["--tmpfs", "/mnt", "--share", "mount,pid", "true"], 125, "mount namespace"),
+            (&["--share", "mount", "true"], 125, "pid namespace"),
+            (&["--init", "--share", "pid", "true"], 125, "pid namespace"),
+            (&["--mount", "type=proc,dst=/proc", "--share", "pid", "true"], 125, "pid namespace"),
+            (&["--mount", "type=sysfs,dst=/mnt", "--share", "net", "true"], 125, "net namespace"),
+            (&["--mount", "type=mqueue,dst=/mnt", "--share", "ipc", "true"], 125, "ipc namespace"),
+            (&["--hostname", "x", "--share", "uts", "true"], 125, "uts namespace"),
+            (&["--domainname", "x", "--share", "uts", "true"], 125, "uts namespace"),
+            (&["--uid-map", "0:0:1", "--share", "user", "true"], 125, "user namespace"),
+            (&["--map-subids", "--share", "user", "true"], 125, "user namespace"),
+            (&["--share", "net", "--unshare", "net", "true"], 125, "net"),
+            (&["--share", "net", "--join", "net=/proc/self/ns/net", "true"], 125, "net"),
+            (&["--unshare", "net", "--join", "net=/proc/self/ns/net", "true"], 125, "net"),
+            (&["--share", "time", "--monotonic", "1h", "true"], 125, "time"),
+            (&["--root", base, "--overlay", "--writable", "true"], 125, "--writable"),
+            (&["--root", base, "--read-only", "--writable", "true"], 125, "--writable"),
+            (&["--root", base, "--overlay", "--upper", upper, "--work", work, "true"], 125, "--upper"),
+            (&["--root", base, "--upper", upper, "--work", work, "--writable", "true"], 125, "--writable"),
+            (&["--detach", "--timeout", "1s", "true"], 125, "--timeout"),
+            (&["--detach", "--tty", "true"], 125, "--tty"),
+            (&["--detach", "--report", "/tmp/x", "true"], 125, "--report"),
+            (&["--clone", "vm", "--oom-score-adj", "5", "true"], 125, "vm"),
+            (&["--timeout", "1s", "--timeout", "2s", "true"], 125, "--timeout"),
+            (&["--root", base, "--root", "/", "true"], 125, "--root"),
+        ],
+        Some(&layer),
+    );
+}

@@ -1,0 +1,284 @@
+//! `seclude run`: the flags about the root and what is in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use seclude_tests::{Scratch, busybox_root, inside, outside, refused, stdout_of, try_inside};
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of ASCII letters")
+}
+
+/// That the script fails because of a read-only file system, not for want of rights.
+fn refuses_as_read_only(flags: &[&str], script: &str) {
+    let output = try_inside(flags, script);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("Read-only file system"), "{script}: {said}");
+}
+
+/// That what a script says depends on the flags: with them `with`, without them `without`.
+fn contrast(flags: &[&str], script: &str, with: &str, without: &str) {
+    assert_eq!(inside(flags, script), with, "{flags:?}: {script}");
+    assert_eq!(inside(&[], script), without, "without flags: {script}");
+}
+
+/// Two directories, of which both have the files `both` and one of their own.
+fn layers(scratch: &Scratch) -> [PathBuf; 2] {
+    ["a", "b"].map(|name| {
+        scratch.file(format!("{name}/only-{name}"), name);
+        scratch.file(format!("{name}/both"), name);
+        scratch.join(name)
+    })
+}
+
+#[test]
+fn a_directory_becomes_the_root_and_is_read_only() {
+    let root = busybox_root("root");
+    root.file("etc/marker", "of the root");
+    let before = root.listing();
+    let marker = "cat /etc/marker 2>/dev/null || echo none";
+    contrast(&["--root", text(root.path())], marker, "of the root", "none");
+    refuses_as_read_only(&["--root", text(root.path())], "> /etc/x");
+    refuses_as_read_only(&["--root", text(root.path()), "--read-only"], "> /etc/x");
+    assert_eq!(root.listing(), before);
+    inside(&["--root", text(root.path()), "--writable"], "echo from inside > /etc/x");
+    assert_eq!(fs::read_to_string(root.join("etc/x")).unwrap(), "from inside\n");
+}
+
+#[test]
+fn a_layer_in_memory_takes_the_writes_and_is_gone_at_the_end() {
+    let root = busybox_root("overlay");
+    root.file("etc/kept", "old");
+    let before = root.listing();
+    let change = "echo new > /etc/kept; > /etc/made; rm -r /var; cat /etc/kept; ls -d /var 2>/dev/null || echo gone";
+    assert_eq!(inside(&["--root", text(root.path()), "--overlay"], change), "new\ngone");
+    assert_eq!(root.listing(), before);
+    assert_eq!(fs::read_to_string(root.join("etc/kept")).unwrap(), "old");
+    assert_eq!(inside(&["--root", text(root.path()), "--overlay"], "cat /etc/kept"), "old", "the next run starts anew");
+    refuses_as_read_only(&["--root", text(root.path()), "--overlay", "--read-only"], "> /etc/x");
+    inside(&["--root", text(root.path()), "--writable"], "echo new > /etc/kept");
+    assert_eq!(
+        fs::read_to_string(root.join("etc/kept")).unwrap(),
+        "new\n",
+        "without the layer the root itself is written"
+    );
+}
+
+#[test]
+fn a_layer_in_a_directory_keeps_the_writes_and_the_root_stays() {
+    let (root, layer) = (busybox_root("upper"), Scratch::new("layer"));
+    let (upper, work) = (layer.directory("upper"), layer.directory("work"));
+    let before = root.listing();
+    let flags = ["--root", text(root.path()), "--upper", text(&upper), "--work", text(&work)];
+    inside(&flags, "echo written > /etc/made");
+    assert_eq!(root.listing(), before);
+    assert_eq!(fs::read_to_string(upper.join("etc/made")).unwrap(), "written\n");
+    assert_eq!(inside(&flags, "cat /etc/made"), "written", "it is there for the next run");
+    refuses_as_read_only(&[&flags[..], &["--read-only"]].concat(), "> /etc/x");
+    assert_eq!(inside(&["--root", text(root.path())], "ls /etc/made 2>/dev/null || echo none"), "none");
+}
+
+#[test]
+fn a_bind_shows_the_hosts_file_and_only_the_plain_one_can_be_written() {
+    let host = Scratch::new("bind");
+    let file = host.file("dir/file", "of the host");
+    let plain = format!("{}:/mnt", text(host.path()));
+    contrast(&["--bind", &plain], "cat /mnt/dir/file 2>/dev/null || echo none", "of the host", "none");
+    inside(&["--bind", &plain], "echo changed > /mnt/dir/file");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "changed\n");
+    refuses_as_read_only(&["--ro-bind", &plain], "echo again > /mnt/dir/file");
+    refuses_as_read_only(&["--ro-bind", &plain], "> /mnt/dir/made");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "changed\n");
+    // One path for both sides, and a single file.
+    assert_eq!(inside(&["--ro-bind", text(host.path())], &format!("cat {}", text(&file))), "changed");
+    assert_eq!(inside(&["--bind", &format!("{}:/tmp/x/y", text(&file))], "cat /tmp/x/y"), "changed");
+}
+
+#[test]
+fn a_source_may_be_relative_to_the_caller_and_have_colons() {
+    let host = Scratch::new("colons");
+    host.file("a:b,c\\d e", "odd");
+    let escaped = r"a\:b,c\\d e:/tmp/odd name";
+    let mut command =
+        seclude_tests::seclude_command(&["run", "--workdir", "/", "--bind", escaped, "cat", "/tmp/odd name"]);
+    assert_eq!(stdout_of(&command.current_dir(host.path()).output().unwrap()), "odd");
+    refused(125, &["run", "--bind", "/etc:/mnt:/mnt", "true"]);
+}
+
+#[test]
+fn a_tmpfs_has_the_size_and_mode_it_was_given() {
+    let look = "stat -c %a /mnt; stat -f -c %T /mnt; df -k /mnt | tail -1 | tr -s ' ' | cut -d' ' -f2";
+    assert_eq!(inside(&["--tmpfs", "/mnt:size=64K,mode=700"], look), "700\ntmpfs\n64");
+    let fill = "head -c 100000 /dev/zero > /mnt/x 2>/tmp/error && echo fits || cat /tmp/error";
+    assert!(inside(&["--tmpfs", "/mnt:size=64K"], fill).contains("No space left on device"));
+    assert_eq!(inside(&["--tmpfs", "/mnt"], fill), "fits");
+    assert_eq!(inside(&["--tmpfs", "/mnt"], "stat -c %a /mnt"), "1777");
+    refuses_as_read_only(&["--tmpfs", "/mnt:ro"], "> /mnt/x");
+    let run = "cp /bin/true /mnt/program && /mnt/program && echo ran || echo refused";
+    assert_eq!(inside(&["--tmpfs", "/mnt:noexec"], run), "refused");
+    assert_eq!(inside(&["--tmpfs", "/mnt"], run), "ran");
+    let before = outside("ls -A /mnt");
+    inside(&["--tmpfs", "/mnt"], "> /mnt/only-inside");
+    assert_eq!(outside("ls -A /mnt"), before);
+}
+
+#[test]
+fn several_directories_are_one_and_the_first_wins() {
+    let scratch = Scratch::new("layers");
+    let [a, b] = layers(&scratch);
+    let (a, b) = (text(&a), text(&b));
+    let look = "cat /mnt/both; ls /mnt";
+    let merged = |first, second| format!("lower={first},lower={second},to=/mnt");
+    assert_eq!(inside(&["--overlay-mount", &merged(a, b)], look), "aboth\nonly-a\nonly-b");
+    assert_eq!(inside(&["--overlay-mount", &merged(b, a)], look), "bboth\nonly-a\nonly-b");
+    refuses_as_read_only(&["--overlay-mount", &merged(a, b)], "> /mnt/x");
+
+    let before = scratch.listing();
+    let ephemeral = format!("lower={a},lower={b},ephemeral,to=/mnt");
+    assert_eq!(inside(&["--overlay-mount", &ephemeral], "rm /mnt/both; > /mnt/new; ls /mnt"), "new\nonly-a\nonly-b");
+    assert_eq!(scratch.listing(), before);
+
+    let (upper, work) = (scratch.directory("upper"), scratch.directory("work"));
+    let kept = format!("lower={a},upper={},work={},to=/mnt", text(&upper), text(&work));
+    inside(&["--overlay-mount", &kept], "echo changed > /mnt/both");
+    assert_eq!(fs::read_to_string(upper.join("both")).unwrap(), "changed\n");
+    assert_eq!(fs::read_to_string(scratch.join("a/both")).unwrap(), "a");
+    refuses_as_read_only(&["--overlay-mount", &format!("{kept},ro")], "> /mnt/x");
+}
+
+#[test]
+fn the_layers_of_an_overlay_may_have_any_name() {
+    let scratch = Scratch::new("names");
+    for (name, own) in [("a:b, c", "1"), ("d\\e", "2")] {
+        scratch.file(format!("{name}/own-{own}"), "");
+    }
+    let base = text(scratch.path());
+    let flag = format!(r"lower={base}/a:b\, c,lower={base}/d\\e,to=/mnt");
+    assert_eq!(inside(&["--overlay-mount", &flag], "ls /mnt"), "own-1\nown-2");
+}
+
+#[test]
+fn every_type_of_mount_can_be_asked_for() {
+    let scratch = Scratch::new("types");
+    let [a, b] = layers(&scratch);
+    let (a, b) = (text(&a), text(&b));
+    let kind = "stat -f -c %T";
+    contrast(
+        &["--mount", &format!("type=bind,src={a},dst=/mnt")],
+        "cat /mnt/both 2>/dev/null || echo none",
+        "a",
+        "none",
+    );
+    refuses_as_read_only(&["--mount", &format!("type=bind,src={a},dst=/mnt,ro")], "> /mnt/x");
+    let run = "/mnt/true && echo ran || echo refused";
+    fs::copy("/bin/true", scratch.join("a/true")).unwrap();
+    assert_eq!(inside(&["--mount", &format!("type=bind,src={a},dst=/mnt,noexec")], run), "refused");
+    assert_eq!(inside(&["--mount", &format!("type=bind,src={a},dst=/mnt,nosuid,nodev")], run), "ran");
+    let tmpfs = "type=tmpfs,dst=/mnt,size=1M,mode=711";
+    assert_eq!(inside(&["--mount", tmpfs], &format!("{kind} /mnt; stat -c %a /mnt")), "tmpfs\n711");
+    let overlay = format!("type=overlay,lower={a},lower={b},ephemeral,dst=/mnt");
+    assert_eq!(inside(&["--mount", &overlay], &format!("{kind} /mnt; cat /mnt/both")), "overlayfs\na");
+    assert_eq!(inside(&["--mount", "type=proc,dst=/mnt"], "cut -d' ' -f1 /mnt/self/stat; cat /mnt/1/comm"), "2\nsh");
+    assert_eq!(inside(&["--mount", "type=sysfs,dst=/mnt,ro"], "ls /mnt/class/net"), "lo");
+    assert_ne!(inside(&[], "ls /sys/class/net"), "lo", "the host's /sys shows the host's interfaces");
+    assert_eq!(inside(&["--mount", "type=mqueue,dst=/mnt"], &format!("{kind} /mnt")), "mqueue");
+    assert_eq!(inside(&["--mount", "type=devpts,dst=/mnt"], &format!("{kind} /mnt; ls /mnt")), "devpts\nptmx");
+    assert_eq!(inside(&["--mount", "type=dev,dst=/mnt"], "stat -c %t:%T /mnt/null; ls -A /mnt/pts"), "1:3\nptmx");
+    assert_eq!(
+        inside(&["--mount", "type=file,dst=/tmp/f,content=text\\, more,mode=640"], "cat /tmp/f; stat -c %a /tmp/f"),
+        "text, more640"
+    );
+    refuses_as_read_only(&["--mount", "type=file,dst=/tmp/f,content=text,ro"], "> /tmp/f");
+    let from = format!("type=file,dst=/tmp/f,src={b}/both");
+    assert_eq!(inside(&["--mount", &from], "cat /tmp/f"), "b");
+    assert_eq!(inside(&["--mount", "type=dir,dst=/tmp/d/e,mode=750"], "stat -c '%F %a' /tmp/d/e"), "directory 750");
+    assert_eq!(inside(&["--mount", "type=symlink,src=/some/where,dst=/tmp/l"], "readlink /tmp/l"), "/some/where");
+    contrast(&["--mount", "type=mask,dst=/usr/share"], "ls /usr/share | head -c 1 | wc -c", "0", "1");
+    assert_eq!(inside(&["--mount", "type=mask,dst=/no/such/place,optional"], "echo ran"), "ran");
+    refused(125, &["run", "--mount", "type=mask,dst=/no/such/place", "true"]);
+    refuses_as_read_only(&["--mount", "type=ro,dst=/dev/shm"], "> /dev/shm/x");
+    assert_eq!(inside(&[], "> /dev/shm/x && echo written"), "written");
+}
+
+#[test]
+fn a_file_can_be_made_of_text_or_of_a_file_of_the_host() {
+    let host = Scratch::new("content");
+    let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    fs::write(host.join("bytes"), &bytes).unwrap();
+    let flag = format!("/tmp/deep/down/bytes=@{}", text(&host.join("bytes")));
+    let sum = outside(&format!("md5sum < {}", text(&host.join("bytes"))));
+    assert_eq!(inside(&["--file", &flag], "md5sum < /tmp/deep/down/bytes"), sum, "NUL and all");
+    assert_eq!(inside(&["--file", "/tmp/f=a=b @c"], "cat /tmp/f; stat -c ' %a' /tmp/f"), "a=b @c 644");
+    inside(&["--file", &flag], "echo changed > /tmp/deep/down/bytes");
+    assert_eq!(fs::read(host.join("bytes")).unwrap(), bytes, "it is a copy");
+    // Over a file of the read-only root.
+    contrast(&["--file", "/etc/hostname=masked"], "cat /etc/hostname", "masked", &outside("cat /etc/hostname"));
+}
+
+#[test]
+fn directories_and_symlinks_are_made() {
+    let flags =
+        ["--dir", "/tmp/one/two", "--symlink", "/etc/hostname:/tmp/one/link", "--symlink", r"a\:b:/tmp/one/odd"];
+    let look = "stat -c '%F %a' /tmp/one/two; readlink /tmp/one/link /tmp/one/odd";
+    assert_eq!(inside(&flags, look), "directory 755\n/etc/hostname\na:b");
+    assert_eq!(inside(&["--dir", "/etc"], "ls /etc/hostname"), "/etc/hostname", "one that exists stays as it is");
+    assert!(refused(125, &["run", "--symlink", "a:/etc/hostname", "true"]).contains("/etc/hostname"));
+}
+
+#[test]
+fn a_masked_file_is_empty_and_a_masked_directory_too() {
+    let host = Scratch::new("mask");
+    host.file("secret", "text");
+    host.file("dir/secret", "text");
+    let bind = format!("{}:/mnt", text(host.path()));
+    let look = "cat /mnt/secret; echo .; ls /mnt/dir";
+    assert_eq!(inside(&["--bind", &bind], look), "text.\nsecret");
+    let masked = ["--bind", &bind, "--mask", "/mnt/secret", "--mask", "/mnt/dir"];
+    assert_eq!(inside(&masked, look), ".");
+    assert_eq!(inside(&masked, "stat -c %t:%T /mnt/secret"), "1:3", "the null device");
+    refuses_as_read_only(&masked, "> /mnt/dir/x");
+    inside(&masked, "echo lost > /mnt/secret");
+    assert_eq!(fs::read_to_string(host.join("secret")).unwrap(), "text");
+}
+
+#[test]
+fn a_path_can_be_made_read_only_with_all_below_it() {
+    let host = Scratch::new("ro");
+    host.file("dir/file", "text");
+    let bind = format!("{}:/mnt", text(host.path()));
+    let below = "/mnt/dir/below";
+    host.directory("dir/below");
+    let flags = ["--bind", &bind, "--tmpfs", below, "--ro-path", "/mnt/dir"];
+    for place in ["/mnt/dir/x", "/mnt/dir/file", "/mnt/dir/below/x"] {
+        refuses_as_read_only(&flags, &format!("> {place}"));
+        inside(&flags[..4], &format!("> {place}"));
+    }
+    inside(&flags, "> /mnt/beside");
+    assert!(refused(125, &["run", "--ro-path", "/no/such/place", "true"]).contains("/no/such/place"));
+}
+
+#[test]
+fn mounts_are_made_in_the_order_of_the_command_line_across_all_flags() {
+    let host = Scratch::new("order");
+    host.file("sub/file", "bound");
+    let bind = format!("--bind={}:/tmp/a", text(host.path()));
+    let (bind, tmpfs) = (bind.as_str(), "--tmpfs=/tmp/a/sub");
+    let file = "cat /tmp/a/sub/file 2>/dev/null || echo none";
+    assert_eq!(inside(&[bind, tmpfs], file), "none");
+    assert_eq!(inside(&[tmpfs, bind], file), "bound");
+    assert_eq!(inside(&[bind, tmpfs, "--file=/tmp/a/sub/file=made"], file), "made");
+    assert_eq!(inside(&[bind, "--file=/tmp/a/sub/file=made", tmpfs], file), "none");
+    assert_eq!(
+        inside(&[bind, "--file=/tmp/a/sub/file=made", tmpfs, "--symlink=/proc/1/comm:/tmp/a/sub/file"], file),
+        "sh"
+    );
+    assert_eq!(inside(&[bind, "--mask=/tmp/a/sub"], file), "none");
+    let masked = [bind, "--mask=/tmp/a/sub", bind];
+    assert_eq!(inside(&masked, file), "bound", "a later bind lies over the mask");
+    let shown = ["--dir=/tmp/d", "--mount=type=tmpfs,dst=/tmp/d", "--ro-path=/tmp/d"];
+    refuses_as_read_only(&shown, "> /tmp/d/x");
+    inside(&["--dir=/tmp/d", "--ro-path=/tmp/d", "--mount=type=tmpfs,dst=/tmp/d"], "> /tmp/d/x");
+    // The preset's own come first: a bind over /tmp hides its tmpfs.
+    let name = host.path().file_name().unwrap().to_str().unwrap();
+    assert_eq!(inside(&["--bind=/tmp"], &format!("ls -d /tmp/{name}")), format!("/tmp/{name}"));
+}

@@ -1,0 +1,108 @@
+//! A request is compiled into a plan without doing anything, and the plan says what will be done.
+
+use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Plan};
+
+fn actions(build: impl FnOnce(&mut Command)) -> Vec<Action> {
+    let mut command = Command::new("true");
+    build(&mut command);
+    command.plan().expect("it compiles").actions()
+}
+
+fn position(actions: &[Action], step: &str, word: &str) -> usize {
+    let found = actions.iter().position(|action| action.step == step && action.action.contains(word));
+    found.unwrap_or_else(|| panic!("no {step} action with {word:?}"))
+}
+
+#[test]
+fn the_sandbox_is_built_in_the_only_safe_order() {
+    let actions = actions(|command| {
+        command.sandbox();
+    });
+    let clone = actions.iter().position(|action| action.moment == Moment::Clone).expect("there is a clone");
+    assert!(actions[..clone].iter().all(|action| action.moment == Moment::Prepare));
+    assert!(actions.iter().skip(clone + 1).all(|action| action.moment != Moment::Prepare));
+
+    let barrier = position(&actions, "barrier", "GO");
+    let private = position(&actions, "root", "MS_PRIVATE");
+    let proc = position(&actions, "mount", "fsopen(proc)");
+    let pivot = position(&actions, "root", "pivot_root");
+    let rights = position(&actions, "rights", "capset");
+    let exec = position(&actions, "exec", "execve");
+    assert!(clone < barrier && barrier < private && private < proc && proc < pivot && pivot < rights && rights < exec);
+    assert_eq!(exec, actions.len() - 1, "nothing comes after the exec");
+    assert_eq!(actions[clone + 1].moment, Moment::Attend, "the maps are written while the child waits");
+}
+
+#[test]
+fn a_new_pid_namespace_brings_its_proc_visibly() {
+    let with = actions(|command| {
+        command.unshare(Namespace::User).unshare(Namespace::Pid).unshare(Namespace::Mount);
+    });
+    let added = position(&with, "mount", "fsopen(proc)");
+    assert!(with[added].about.contains("added for the new pid namespace"), "{}", with[added].about);
+    // Who says what /proc is gets that, and only that.
+    let own = actions(|command| {
+        command.unshare(Namespace::User).unshare(Namespace::Pid).unshare(Namespace::Mount);
+        command.mount(Mount::proc("/proc").read_only());
+    });
+    assert_eq!(own.iter().filter(|action| action.action.contains("fsopen(proc)")).count(), 1);
+    assert!(own.iter().all(|action| !action.about.contains("added")));
+}
+
+#[test]
+fn nothing_is_on_unless_asked_for() {
+    let bare = actions(|_| {});
+    for word in ["mount", "fsopen", "capset", "setresuid", "rtnetlink", "pivot_root", "GO"] {
+        assert!(bare.iter().all(|action| !action.action.contains(word)), "{word}");
+    }
+    assert!(bare.iter().any(|action| action.action.contains("new namespaces: none")));
+}
+
+#[test]
+fn parts_of_the_preset_go_with_the_namespace_that_they_are_for() {
+    let shared = actions(|command| {
+        command.sandbox().share(Namespace::Mount).share(Namespace::Pid);
+    });
+    assert!(shared.iter().all(|action| !action.action.contains("fsopen")));
+    let pid_shared = actions(|command| {
+        command.sandbox().share(Namespace::Pid);
+    });
+    assert!(pid_shared.iter().all(|action| !action.action.contains("fsopen(proc)")));
+    assert!(pid_shared.iter().any(|action| action.action.contains("fsopen(tmpfs)")));
+    // What the caller asked for itself is not given up with them, but refused.
+    let mut own = Command::new("true");
+    own.sandbox().share(Namespace::Mount).share(Namespace::Pid).mount(Mount::tmpfs("/mnt"));
+    assert!(own.plan().is_err());
+}
+
+#[test]
+fn the_plan_follows_the_host_that_it_is_compiled_for() {
+    let mut command = Command::new("true");
+    command.sandbox();
+    let mut old = Host::current();
+    old.clone3_refused = Some("ENOSYS");
+    let plan = Plan::compile(&command, &old).expect("it compiles");
+    let (way, reason) = plan.clone_way();
+    assert_eq!(way, CloneWay::Legacy);
+    assert!(reason.contains("ENOSYS"), "{reason}");
+
+    let mut new = Host::current();
+    new.clone3_refused = None;
+    let plan = Plan::compile(&command, &new).expect("it compiles");
+    assert_eq!(plan.clone_way().0, CloneWay::Vm);
+
+    command.clone_way(CloneWay::Vm);
+    let refused = Plan::compile(&command, &old).expect_err("what was asked for cannot be had");
+    assert_eq!(refused.step(), "clone");
+}
+
+#[test]
+fn a_plan_is_data_that_a_program_can_read() {
+    let actions = actions(|command| {
+        command.sandbox();
+    });
+    let json = serde_json::to_value(&actions).expect("it is serialisable");
+    assert_eq!(json.as_array().map(Vec::len), Some(actions.len()));
+    assert_eq!(json[actions.len() - 1]["step"], "exec");
+    assert_eq!(json[actions.len() - 1]["moment"], "child");
+}

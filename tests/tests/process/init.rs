@@ -1,0 +1,159 @@
+//! The init: process 1 that reaps, forwards signals and ends with the command.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::time::{Duration, Instant};
+
+use seclude::{Cause, Code, Command, Side, Stdio};
+use seclude_tests::{PATIENCE, ends_within, pidfd, said, shell};
+
+use super::contained;
+
+fn below_init(script: &str) -> Command {
+    let mut command = contained(script);
+    command.init(true);
+    command
+}
+
+#[test]
+fn the_command_is_not_process_1_but_its_child() {
+    let script =
+        "echo $$; cat /proc/1/comm; grep PPid /proc/self/status; for fd in /proc/$$/fd/*; do echo ${fd##*/}; done";
+    let plain = said(&contained(script).output().unwrap());
+    assert_eq!(plain.lines().take(2).collect::<Vec<_>>(), ["1", "sh"]);
+    let said = said(&below_init(script).output().unwrap());
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[0], "2");
+    assert_ne!(lines[1], "sh");
+    assert_eq!(lines[2], "PPid:\t2", "of grep");
+    assert_eq!(lines[3..], ["0", "1", "2", "3"], "stdio, and the directory that is being listed");
+}
+
+#[test]
+fn the_init_ends_as_its_command_did() {
+    for code in [0, 1, 42, 255] {
+        let exit = below_init(&format!("exit {code}")).status().unwrap();
+        assert_eq!((exit.code(), exit.cause()), (Some(code), Cause::Exited));
+    }
+    for signal in [9, 15, 6, 1] {
+        let exit = below_init(&format!("ulimit -c 0; kill -{signal} $$")).status().unwrap();
+        assert_eq!((exit.signal(), exit.code(), exit.cause()), (Some(signal), None, Cause::Signaled));
+        assert_eq!(i32::from(exit.shell_code()), 128 + signal);
+    }
+}
+
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
+#[test]
+fn an_orphan_is_reaped_by_the_init_and_stays_a_zombie_without_one() {
+    for init in [false, true] {
+        let mut command =
+            contained("exec 3<&0; sh -c 'cat <&3 & echo orphaned'; exec 3<&-; exec sleep 1000 < /dev/null");
+        let mut child = command.init(init).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "orphaned\n");
+        let orphan = descendant(child.id(), b"cat\0");
+        // Not before the shell is gone, which would reap it.
+        descendant(child.id(), b"sleep\0");
+        let end = pidfd(orphan);
+        drop(child.stdin.take());
+        assert!(ends_within(&end, PATIENCE), "its input has ended");
+        if init {
+            let started = Instant::now();
+            while state(orphan).is_some() && started.elapsed() < PATIENCE {
+                std::thread::yield_now();
+            }
+            assert_eq!(state(orphan), None, "reaped");
+        } else {
+            assert_eq!(state(orphan), Some('Z'), "nobody waits for it");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(state(orphan), None, "it goes with its namespace");
+    }
+}
+
+/// The process below `pid` whose command line begins with these bytes.
+fn descendant(pid: u32, begins: &[u8]) -> u32 {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        let mut below = vec![pid];
+        while let Some(pid) = below.pop() {
+            if fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(begins)) {
+                return pid;
+            }
+            let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            below.extend(list.split_whitespace().map(|pid| pid.parse::<u32>().unwrap()));
+        }
+    }
+    panic!("no {begins:?} below {pid}");
+}
+
+#[test]
+fn a_signal_to_the_init_goes_to_the_command() {
+    let mut command = below_init("trap 'echo got it; exit 7' TERM; echo ready; while :; do read line; done");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let stdin = child.stdin.take();
+    child.signal(15).unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "got it\n");
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    drop(stdin);
+}
+
+#[test]
+fn a_command_without_a_handler_ends_by_a_signal_below_an_init_and_not_as_process_1() {
+    for init in [false, true] {
+        let mut command = Command::new("/bin/cat");
+        for kind in [seclude::Namespace::User, seclude::Namespace::Mount, seclude::Namespace::Pid] {
+            command.unshare(kind);
+        }
+        let mut child = command.init(init).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.signal(15).unwrap();
+        if init {
+            let stdin = child.stdin.take();
+            assert_eq!(child.wait().unwrap().signal(), Some(15));
+            drop(stdin);
+        } else {
+            child.stdin.as_mut().unwrap().write_all(b"still here\n").unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            assert_eq!(line, "still here\n");
+            assert!(child.wait().unwrap().success());
+        }
+    }
+}
+
+#[test]
+fn what_the_command_leaves_running_ends_with_it() {
+    let mut command = below_init("sleep 1000 & echo started; read line; exit 3");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let left = pidfd(descendant(child.id(), b"sleep\0"));
+    assert!(!ends_within(&left, Duration::ZERO));
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(ends_within(&left, PATIENCE));
+}
+
+#[test]
+fn an_init_without_a_pid_namespace_is_refused() {
+    let error = shell("true").init(true).spawn().unwrap_err();
+    assert_eq!((error.code(), error.step(), error.side()), (Code::Invalid, "exec", Side::Plan), "{error}");
+}
+
+#[test]
+fn two_hundred_orphans_leave_no_zombie() {
+    let script = "i=0; while [ $i -lt 200 ]; do (true &); i=$((i+1)); done
+        while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done; echo none";
+    assert_eq!(said(&below_init(script).output().unwrap()), "none");
+}

@@ -1,0 +1,436 @@
+//! What the command sees as its root, and that nothing of the host's tree is left in it.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use seclude::{Code, Command, Mount, Namespace, Overlay, Root, Side, Stdio, UserMap};
+use seclude_tests::{
+    Host, PATIENCE, Scratch, busybox_root, ends_within, helper, helper_inside, is_root, pidfd, role, said, shell, tell,
+    told, told_inside,
+};
+
+#[test]
+fn helper_process() {
+    let Some(role) = role() else { return };
+    if role == "shared" {
+        // This process's whole tree is shared: what is mounted in a copy of it comes here, unless made private.
+        let scratch = Scratch::new("propagation");
+        let (through_us, around_us) = (scratch.directory("seclude"), scratch.directory("contrast"));
+        let mount = |target: &Path| format!("mount -t tmpfs none {} && echo mounted", target.display());
+        let mut contained = shell(&mount(&through_us));
+        let output = contained.unshare(Namespace::Mount).output().unwrap();
+        tell(said(&output));
+        let plain = ["--mount", "--propagation", "unchanged", "sh", "-c", &mount(&around_us)];
+        assert!(std::process::Command::new("unshare").args(plain).status().unwrap().success());
+        let ours = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        tell(ours.contains(through_us.to_str().unwrap()));
+        tell(ours.contains(around_us.to_str().unwrap()));
+        rustix::mount::unmount(&around_us, rustix::mount::UnmountFlags::DETACH).unwrap();
+    } else {
+        // Inside a container, with a directory of an overlay: an overlay that writes there.
+        let overlaid = Path::new(&role);
+        for name in ["upper", "work"] {
+            fs::create_dir(overlaid.join(name)).unwrap();
+        }
+        let overlay = Overlay::new(["/usr/share"]).upper(overlaid.join("upper"), overlaid.join("work"));
+        let mut command = Command::new("/bin/true");
+        command.unshare(Namespace::User).unshare(Namespace::Mount).mount(Mount::overlay(overlay, "/usr/share"));
+        let error = command.spawn().unwrap_err();
+        tell(error.code().name());
+        tell(&error);
+    }
+}
+
+/// A command in a mount and user namespace, and a pid namespace for its /proc.
+fn contained(script: &str) -> Command {
+    let mut command = shell(script);
+    command.unshare(Namespace::User).unshare(Namespace::Mount).unshare(Namespace::Pid);
+    command
+}
+
+fn fails_with(command: &mut Command, words: &str) {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.exit.success(), "it succeeded, but {words:?} was expected");
+    assert!(stderr.contains(words), "{stderr}");
+}
+
+const READ_ONLY: &str = "Read-only file system";
+
+#[test]
+fn without_a_root_or_with_the_hosts_the_tree_is_the_hosts_and_can_be_written() {
+    let scratch = Scratch::new("host-tree");
+    for root in [None, Some(Root::host())] {
+        let mut command = contained(&format!("stat -c %d:%i /; echo written > {}", scratch.join("file").display()));
+        if let Some(root) = root {
+            command.root(root);
+        }
+        let host = fs::metadata("/").unwrap();
+        assert_eq!(said(&command.output().unwrap()), format!("{}:{}", host.dev(), host.ino()));
+        assert_eq!(fs::read_to_string(scratch.join("file")).unwrap(), "written\n");
+        fs::remove_file(scratch.join("file")).unwrap();
+    }
+}
+
+#[test]
+fn the_hosts_tree_read_only_refuses_writes_with_erofs_also_in_what_is_mounted_below() {
+    let scratch = Scratch::new("read-only-host");
+    let below = Path::new("/dev/shm").join(scratch.path().file_name().unwrap());
+    for file in [scratch.join("file"), below] {
+        let script = format!("touch {}", file.display());
+        assert!(contained(&script).root(Root::host()).status().unwrap().success());
+        fs::remove_file(&file).unwrap();
+        fails_with(contained(&script).root(Root::host().read_only()), READ_ONLY);
+        assert!(!file.exists());
+    }
+}
+
+#[test]
+fn a_directory_is_all_that_there_is() {
+    let root = busybox_root("directory");
+    root.file("only-here", "");
+    let names = said(&contained("cd /; echo *").root(Root::directory(root.path())).output().unwrap());
+    let mut expected: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    expected.sort();
+    assert_eq!(names.split(' ').collect::<Vec<_>>(), expected);
+    let inode = said(&contained("stat -c %i /").root(Root::directory(root.path())).output().unwrap());
+    assert_eq!(inode, fs::metadata(root.path()).unwrap().ino().to_string());
+}
+
+#[test]
+fn a_directory_can_be_written_and_read_only_it_answers_erofs() {
+    let root = busybox_root("writable");
+    let directory = Root::directory(root.path());
+    assert!(contained("echo new > /tmp/file").root(directory.clone()).status().unwrap().success());
+    assert_eq!(fs::read_to_string(root.join("tmp/file")).unwrap(), "new\n");
+    let before = root.listing();
+    for script in ["touch /tmp/another", "rm /tmp/file", "mkdir /new", "echo x >> /tmp/file", "chmod 600 /tmp/file"] {
+        fails_with(contained(script).root(directory.clone().read_only()), READ_ONLY);
+    }
+    assert_eq!(root.listing(), before);
+    assert_eq!(fs::read_to_string(root.join("tmp/file")).unwrap(), "new\n");
+}
+
+#[test]
+fn the_old_root_is_not_reachable_from_the_new_one() {
+    let sentinel = Scratch::new("sentinel");
+    let file = sentinel.file("of-the-host", "");
+    let root = busybox_root("pivoted");
+    let script = format!(
+        "for way in '' /.. /../../.. /proc/1/root /proc/self/root /proc/1/cwd /proc/self/cwd/..; do
+            test -e $way{file} && echo reached by $way; done
+         cd /; cd ..; cd ../..; pwd; readlink /proc/1/root; wc -l < /proc/self/mountinfo",
+        file = file.display()
+    );
+    let mut command = contained(&script);
+    assert!(said(&command.output().unwrap()).starts_with("reached by"), "in the host's tree the file is there");
+    command.root(Root::directory(root.path()));
+    assert_eq!(said(&command.output().unwrap()), "/\n/\n2", "the root and its /proc are the only mounts");
+    let overlay = Overlay::new([root.path()]).ephemeral();
+    command.root(Root::overlay(overlay));
+    assert_eq!(said(&command.output().unwrap()), "/\n/\n2", "and none of those that made the overlay");
+}
+
+#[test]
+fn nothing_of_set_up_is_mounted_in_the_hosts_tree_that_the_container_sees() {
+    // A copy of the host's tree: as many mounts as the host has, and the new /proc.
+    let host = fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count();
+    let mut command = contained("wc -l < /proc/self/mountinfo");
+    let inside: usize = said(&command.root(Root::host()).output().unwrap()).parse().unwrap();
+    assert!(inside <= host + 1, "{inside} inside, {host} outside");
+    let with_scratch: usize =
+        said(&command.mount(Mount::file("/etc/hostname", "x")).output().unwrap()).parse().unwrap();
+    assert_eq!(with_scratch, inside + 1, "the file alone");
+}
+
+#[test]
+fn the_hosts_mounts_are_the_same_before_meanwhile_and_after() {
+    let before = Host::look().mounts;
+    let root = busybox_root("unchanged");
+    let mut command = contained("mount -t tmpfs none /tmp && echo mounted && read line");
+    command.root(Root::overlay(Overlay::new([root.path()]).ephemeral())).mount(Mount::dev("/dev"));
+    command.mount(Mount::tmpfs("/mnt")).stdin(seclude::Stdio::piped()).stdout(seclude::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    assert_eq!(line, "mounted\n");
+    assert_eq!(Host::look().mounts, before);
+    let inside = fs::read_to_string(format!("/proc/{}/mountinfo", child.id())).unwrap();
+    assert_ne!(inside.lines().collect::<Vec<_>>(), before);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(Host::look().mounts, before);
+}
+
+#[test]
+fn a_mount_inside_does_not_reach_a_caller_whose_tree_is_shared() {
+    let mut spawner = std::process::Command::new("unshare");
+    let namespaces: &[_] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
+    let inner = helper("shared");
+    spawner.args(namespaces).args(["--propagation", "shared"]).arg(inner.get_program()).args(inner.get_args());
+    spawner.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    assert_eq!(told(&spawner.output().unwrap()), ["mounted", "false", "true"]);
+}
+
+#[test]
+fn the_first_lower_directory_wins_over_the_next() {
+    let (top, middle, bottom) = (Scratch::new("top"), Scratch::new("middle"), busybox_root("bottom"));
+    top.file("etc/name", "top");
+    middle.file("etc/name", "middle");
+    middle.file("etc/second", "middle");
+    bottom.file("etc/name", "bottom");
+    bottom.file("etc/second", "bottom");
+    bottom.file("etc/third", "bottom");
+    let lowers = [top.path(), middle.path(), bottom.path()];
+    let mut command = contained("for name in name second third; do cat /etc/$name; echo; done");
+    command.root(Root::overlay(Overlay::new(lowers).ephemeral()));
+    assert_eq!(said(&command.output().unwrap()), "top\nmiddle\nbottom");
+    command.root(Root::overlay(Overlay::new([middle.path(), top.path(), bottom.path()])));
+    assert_eq!(said(&command.output().unwrap()), "middle\nmiddle\nbottom", "the order is the caller's");
+}
+
+#[test]
+fn a_hundred_lower_directories_can_be_had() {
+    let root = busybox_root("hundred");
+    let lowers = Scratch::new("lowers");
+    let mut all: Vec<_> = (0..99).map(|number| lowers.directory(format!("{number}"))).collect();
+    for (number, lower) in all.iter().enumerate() {
+        fs::write(lower.join("number"), format!("{number}")).unwrap();
+        fs::write(lower.join(format!("file{number}")), "").unwrap();
+    }
+    all.push(root.path().to_owned());
+    let mut command = contained("cat /number; echo; ls -d /file* | wc -l");
+    command.root(Root::overlay(Overlay::new(all)));
+    assert_eq!(said(&command.output().unwrap()), "0\n99");
+}
+
+#[test]
+fn without_an_upper_an_overlay_answers_erofs() {
+    let (top, bottom) = (Scratch::new("no-upper"), busybox_root("no-upper-bottom"));
+    fails_with(contained("touch /tmp/x").root(Root::overlay(Overlay::new([top.path(), bottom.path()]))), READ_ONLY);
+    let overlay = Overlay::new([top.path(), bottom.path()]).ephemeral();
+    assert!(contained("touch /tmp/x").root(Root::overlay(overlay)).status().unwrap().success());
+}
+
+#[test]
+fn ephemeral_writes_are_gone_at_the_end_and_the_lower_is_as_it_was() {
+    let root = busybox_root("ephemeral");
+    root.file("etc/kept", "kept");
+    let before = root.listing();
+    let overlay = Root::overlay(Overlay::new([root.path()]).ephemeral());
+    let script = "test ! -e /tmp/new && cat /etc/kept && echo changed > /etc/kept && echo > /tmp/new && rm /bin/vi &&
+        cat /etc/kept && test -e /tmp/new && test ! -e /bin/vi && rm -r /var && mkdir /var && chmod 700 /usr";
+    for _ in 0..2 {
+        assert_eq!(said(&contained(script).root(overlay.clone()).output().unwrap()), "keptchanged");
+    }
+    assert_eq!(root.listing(), before);
+    assert_eq!(fs::read_to_string(root.join("etc/kept")).unwrap(), "kept");
+    assert_eq!(fs::metadata(root.join("usr")).unwrap().permissions().mode() & 0o777, 0o755);
+}
+
+#[test]
+fn ephemeral_writes_over_the_hosts_whole_tree_are_gone_at_the_end() {
+    let scratch = Scratch::new("layered");
+    let file = scratch.file("file", "before");
+    let script = format!("cd {} && cat file && echo after > file && cat file && touch new", scratch.path().display());
+    let overlay = Root::overlay(Overlay::new(["/"]).ephemeral());
+    let before = Host::look().mounts;
+    for _ in 0..2 {
+        assert_eq!(said(&contained(&script).root(overlay.clone()).output().unwrap()), "beforeafter");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "before");
+    assert_eq!(scratch.listing(), [file]);
+    assert_eq!(Host::look().mounts, before);
+    let error = contained("true").root(overlay.read_only()).spawn().unwrap_err();
+    assert_eq!((error.code(), error.step()), (Code::Invalid, "root"), "{error}");
+}
+
+#[test]
+fn an_overlays_root_has_the_permissions_of_its_topmost_lower() {
+    let root = busybox_root("permissions");
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o751)).unwrap();
+    let overlay = Root::overlay(Overlay::new([root.path()]).ephemeral());
+    assert_eq!(said(&contained("stat -c %a /").root(overlay).output().unwrap()), "751");
+}
+
+#[test]
+fn a_given_upper_keeps_what_is_written_and_remembers_what_is_deleted() {
+    let (root, disk) = (busybox_root("given-upper"), Scratch::new("disk"));
+    root.file("etc/deleted", "");
+    let (upper, work) = (disk.directory("upper"), disk.directory("work"));
+    let overlay = Root::overlay(Overlay::new([root.path()]).upper(&upper, &work));
+    let first = contained("echo kept > /etc/new && rm /etc/deleted").root(overlay.clone()).status().unwrap();
+    assert!(first.success());
+    assert_eq!(fs::read_to_string(upper.join("etc/new")).unwrap(), "kept\n");
+    assert!(root.join("etc/deleted").exists(), "the lower is untouched");
+    assert!(!root.join("etc/new").exists());
+    let second = contained("test ! -e /etc/deleted && cat /etc/new").root(overlay).output().unwrap();
+    assert_eq!(said(&second), "kept");
+    assert_eq!(fs::read_dir(&work).unwrap().count(), 0, "and nothing of the kernel's own is left behind");
+}
+
+#[test]
+fn a_given_upper_goes_on_taking_writes_when_the_handle_was_let_go() {
+    let (root, disk) = (busybox_root("let-go"), Scratch::new("let-go-disk"));
+    root.file("etc/kept", "lower");
+    let (upper, work) = (disk.directory("upper"), disk.directory("work"));
+    let mut command = contained("read go && echo upper > /etc/kept && rm /bin/vi && cat /etc/kept");
+    command.root(Root::overlay(Overlay::new([root.path()]).upper(&upper, &work))).kill_on_drop(false);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (pid, end) = (rustix::process::Pid::from_raw(child.id() as i32).unwrap(), pidfd(child.id()));
+    drop(child);
+    stdin.write_all(b"go\n").unwrap();
+    let mut said = String::new();
+    stdout.read_to_string(&mut said).unwrap();
+    assert!(ends_within(&end, PATIENCE));
+    let status = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap().unwrap().1;
+    assert_eq!((&*said, status.exit_status()), ("upper\n", Some(0)));
+    assert_eq!(fs::read_to_string(upper.join("etc/kept")).unwrap(), "upper\n");
+}
+
+#[test]
+fn the_work_directory_is_empty_again_also_after_a_failed_start() {
+    let (root, disk) = (busybox_root("failed-start"), Scratch::new("failed-disk"));
+    let (upper, work) = (disk.directory("upper"), disk.directory("work"));
+    let mut command = Command::new("/no/such/command");
+    command.unshare(Namespace::User).unshare(Namespace::Mount);
+    command.root(Root::overlay(Overlay::new([root.path()]).upper(&upper, &work)));
+    let error = command.spawn().unwrap_err();
+    assert_eq!((error.code(), error.left_behind()), (Code::NotFound, &[][..]), "{error}");
+    assert_eq!(fs::read_dir(&work).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&upper).unwrap().count(), 0);
+}
+
+#[test]
+fn a_read_only_overlay_takes_the_targets_of_mounts_and_no_write_of_the_command() {
+    let root = busybox_root("read-only-overlay");
+    let before = root.listing();
+    let mut command = contained("cat /made/for/this; touch /tmp/x");
+    command.root(Root::overlay(Overlay::new([root.path()]).ephemeral()).read_only());
+    command.mount(Mount::file("/made/for/this", "content\n"));
+    let output = command.output().unwrap();
+    assert_eq!(output.stdout, b"content\n");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(READ_ONLY), "{output:?}");
+    assert_eq!(root.listing(), before);
+}
+
+#[test]
+fn overlay_paths_may_have_the_characters_that_the_kernel_reads_as_its_own() {
+    for name in ["a:b", "a,b", "a\\b", "a b", "a\nb", "a=b,c:d\\:e\\,", "ä\"'$", "-x"] {
+        let place = Scratch::new("characters");
+        let root = busybox_root("characters-root");
+        let lower = place.directory(format!("lower {name}"));
+        fs::write(lower.join("found"), name).unwrap();
+        let (upper, work) = (place.directory(format!("upper {name}")), place.directory(format!("work {name}")));
+        let mut command = contained("cat /found && echo written > /tmp/file");
+        command.root(Root::overlay(Overlay::new([lower.as_path(), root.path()]).upper(&upper, &work)));
+        assert_eq!(command.output().unwrap().stdout, name.as_bytes(), "{name:?}");
+        assert_eq!(fs::read_to_string(upper.join("tmp/file")).unwrap(), "written\n", "{name:?}");
+
+        let elsewhere = Mount::overlay(Overlay::new([&lower, &lower]), "/mnt");
+        let mut command = contained("cat /mnt/found");
+        command.root(Root::directory(root.path())).mount(elsewhere);
+        // Overlayfs refuses one directory as two layers, and nothing else.
+        match command.output() {
+            Ok(output) => assert_eq!(output.stdout, name.as_bytes(), "{name:?}"),
+            Err(error) => assert_eq!(error.errno_name(), Some("ELOOP"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn an_upper_directory_on_an_overlay_says_what_is_wrong() {
+    let place = Scratch::new("nested");
+    let lower = place.directory("lower");
+    let target = place.directory("target");
+    let mut outer = helper_inside(target.to_str().unwrap());
+    outer.unshare(Namespace::User).unshare(Namespace::Mount);
+    outer.mount(Mount::overlay(Overlay::new([lower]).ephemeral(), &target));
+    let told = told_inside(&outer.output().unwrap());
+    assert_eq!(told[0], "refused");
+    assert!(told[1].contains("mount overlay of /usr/share"), "{}", told[1]);
+    assert!(told[1].contains("is itself on overlayfs"), "{}", told[1]);
+}
+
+#[test]
+fn an_upper_and_a_work_directory_of_two_file_systems_say_what_is_wrong() {
+    let (root, disk) = (busybox_root("two-disks"), Scratch::new("two-disks"));
+    let work = Path::new("/dev/shm").join(disk.path().file_name().unwrap());
+    fs::create_dir(&work).unwrap();
+    let overlay = Overlay::new([root.path()]).upper(disk.path(), &work);
+    let error = contained("true").root(Root::overlay(overlay)).spawn().unwrap_err();
+    let empty = fs::remove_dir(&work);
+    assert_eq!(error.step(), "root", "{error}");
+    assert!(error.to_string().contains("same file system"), "{error}");
+    empty.unwrap();
+}
+
+#[test]
+fn overlays_that_cannot_be_meant_are_refused_before_anything_is_made() {
+    let is_invalid = |overlay: Overlay, words: &str| {
+        let error = contained("true").root(Root::overlay(overlay.clone())).spawn().unwrap_err();
+        assert_eq!((error.code(), error.step(), error.side()), (Code::Invalid, "root", Side::Plan), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        let error = contained("true").mount(Mount::overlay(overlay, "/mnt")).spawn().unwrap_err();
+        assert_eq!((error.code(), error.step(), error.side()), (Code::Invalid, "mount", Side::Plan), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    };
+    is_invalid(Overlay::new::<&str>([]), "no lower directory");
+    is_invalid(Overlay::new::<&str>([]).ephemeral(), "no lower directory");
+    is_invalid(Overlay::new(["/usr"]), "read-only bind");
+    is_invalid(Overlay::new(["/"]).upper("/tmp/u", "/tmp/w"), "overlay of /");
+    is_invalid(Overlay::new(["/usr", "/"]).ephemeral(), "overlay of /");
+    is_invalid(Overlay::new(["usr"]).ephemeral(), "not an absolute path");
+    is_invalid(Overlay::new(["/usr"]).upper("upper", "/work"), "not an absolute path");
+    is_invalid(Overlay::new(["/usr"]).upper("/tmp/x", "/tmp/x"), "upper and work");
+    is_invalid(Overlay::new(["/usr"]).upper("/tmp/x/y", "/tmp/x"), "upper and work");
+    is_invalid(Overlay::new(vec!["/usr"; 101]).ephemeral(), "at most 100");
+}
+
+#[test]
+fn roots_that_are_missing_or_no_directory_name_the_step_and_the_path() {
+    let scratch = Scratch::new("bad-roots");
+    let file = scratch.file("file", "");
+    let relative = contained("true").root(Root::directory("some/where")).spawn().unwrap_err();
+    assert_eq!((relative.code(), relative.step(), relative.side()), (Code::Invalid, "root", Side::Plan), "{relative}");
+
+    let missing = scratch.join("missing");
+    for (root, errno, path) in [
+        (Root::directory(&missing), "ENOENT", &missing),
+        (Root::directory(&file), "ENOTDIR", &file),
+        (Root::overlay(Overlay::new([&missing]).ephemeral()), "ENOENT", &missing),
+        (Root::overlay(Overlay::new([&file]).ephemeral()), "ENOTDIR", &file),
+        (Root::overlay(Overlay::new(["/usr/share"]).upper(&missing, "/usr")), "ENOENT", &missing),
+    ] {
+        let error = contained("true").root(root).spawn().unwrap_err();
+        assert_eq!((error.step(), error.side(), error.errno_name()), ("root", Side::Parent, Some(errno)), "{error}");
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+    assert_eq!(scratch.listing(), [file]);
+}
+
+#[test]
+fn a_root_without_a_mount_namespace_is_refused_and_never_ignored() {
+    for root in [Root::host(), Root::host().read_only(), Root::directory("/usr")] {
+        let error = Command::new("/bin/true").unshare(Namespace::User).root(root).spawn().unwrap_err();
+        assert_eq!((error.code(), error.step(), error.side()), (Code::Invalid, "root", Side::Plan), "{error}");
+        assert!(error.to_string().contains("new mount namespace"), "{error}");
+    }
+}
+
+#[test]
+fn a_root_works_under_subordinate_ids() {
+    let root = busybox_root("subid-root");
+    for tree in [
+        Root::directory(root.path()).read_only(),
+        Root::overlay(Overlay::new([root.path()]).ephemeral()),
+        Root::host().read_only(),
+    ] {
+        let mut command = contained("id -u; touch /root/x 2>&1 || true");
+        command.user_map(UserMap::SubIds).root(tree);
+        assert_eq!(said(&command.output().unwrap()).lines().next(), Some("0"));
+    }
+}

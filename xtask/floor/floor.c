@@ -1,0 +1,370 @@
+/*
+ * The floor of `cargo xtask versus`: the system calls of one spawn by the library, in the same order, and nothing
+ * else: no plan, no interpreter, no allocation. Seven new namespaces, / as root, a new /proc, a tmpfs on /tmp.
+ *
+ *   floor COMMAND
+ *
+ * For every byte on stdin it starts COMMAND in such a container, waits for its end, and writes one line: the
+ * nanoseconds from the first call to the last, or "error WHERE ERRNO". It ends at the end of stdin.
+ * `cargo xtask versus` compares its calls with the library's wherever strace is installed.
+ */
+#define _GNU_SOURCE
+#include <asm/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <linux/mount.h>
+#include <linux/netlink.h>
+#include <linux/openat2.h>
+#include <linux/rtnetlink.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef __x86_64__
+#error "only x86-64 so far, as the library"
+#endif
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ULL
+#endif
+#ifndef CLONE_NEWCGROUP
+#define CLONE_NEWCGROUP 0x02000000
+#endif
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+enum { STACK = 36864, GUARD = 4096, BOARD = 2568, KERNEL_MASK = 8, FAILED = 125 };
+
+/* --- raw system calls: the child shares the parent's thread-local storage, and with it libc's errno */
+
+static inline long call6(long nr, long a, long b, long c, long d, long e, long f) {
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long answer;
+    __asm__ volatile("syscall"
+                     : "=a"(answer)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return answer;
+}
+
+#define PICK(_1, _2, _3, _4, _5, _6, _7, name, ...) name
+#define CALL(...) PICK(__VA_ARGS__, C6, C5, C4, C3, C2, C1, C0)(__VA_ARGS__)
+#define C0(n) call6(n, 0, 0, 0, 0, 0, 0)
+#define C1(n, a) call6(n, (long)(a), 0, 0, 0, 0, 0)
+#define C2(n, a, b) call6(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define C3(n, a, b, c) call6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define C4(n, a, b, c, d) call6(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define C5(n, a, b, c, d, e) call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+#define C6(n, a, b, c, d, e, f) call6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+/* clone3() whose child calls entry(data) on its new stack and never returns into the parent's frames. */
+static inline long clone_onto(struct clone_args *arguments, void (*entry)(void *), void *data) {
+    long answer;
+    register void (*to)(void *) __asm__("r8") = entry;
+    register void *with __asm__("r9") = data;
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "mov %%r9, %%rdi\n\t"
+                     "call *%%r8\n\t"
+                     "ud2\n"
+                     "1:"
+                     : "=a"(answer)
+                     : "a"(__NR_clone3), "D"(arguments), "S"(CLONE_ARGS_SIZE_VER0), "r"(to), "r"(with)
+                     : "rcx", "r11", "memory");
+    return answer;
+}
+
+/* --- the child */
+
+struct setup {
+    int socket, parents_end;
+    const char *directory;
+    char **argv, **envp;
+};
+
+static int child_failed(long where) {
+    CALL(__NR_exit, where);
+    __builtin_unreachable();
+}
+
+/* Each call of the child that fails ends it with the number of its line. */
+#define DO(call)                                                                                                       \
+    ({                                                                                                                 \
+        long answer_ = (call);                                                                                         \
+        if (answer_ < 0)                                                                                               \
+            child_failed(__LINE__ & 0xff ? __LINE__ & 0xff : FAILED);                                                  \
+        answer_;                                                                                                       \
+    })
+
+static void die_with_parent(int socket) {
+    DO(CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+    struct pollfd parent = {.fd = socket};
+    DO(CALL(__NR_poll, &parent, 1, 0));
+    if (parent.revents & POLLHUP)
+        child_failed(FAILED);
+}
+
+static int open_at(int base, const char *path, uint64_t resolve) {
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = resolve};
+    return DO(CALL(__NR_openat2, base, path, &how, sizeof how));
+}
+
+static void attach(int mount, int onto) {
+    DO(CALL(__NR_move_mount, mount, "", onto, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+}
+
+static uint64_t mount_of(int base, const char *path) {
+    struct statx found;
+    DO(CALL(__NR_statx, base, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &found));
+    return found.stx_mnt_id;
+}
+
+static void raise_loopback(void) {
+    struct {
+        struct nlmsghdr head;
+        struct ifinfomsg link;
+    } up = {
+        .head = {.nlmsg_len = sizeof up, .nlmsg_type = RTM_NEWLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+        .link = {.ifi_index = 1, .ifi_flags = IFF_UP, .ifi_change = IFF_UP},
+    };
+    struct {
+        struct nlmsghdr head;
+        struct nlmsgerr error;
+        char rest[28];
+    } reply;
+    int socket = DO(CALL(__NR_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    DO(CALL(__NR_sendto, socket, &up, sizeof up, MSG_NOSIGNAL, 0, 0));
+    DO(CALL(__NR_recvfrom, socket, &reply, sizeof reply, 0, 0, 0));
+    if (reply.head.nlmsg_type != NLMSG_ERROR || reply.error.error)
+        child_failed(FAILED);
+    DO(CALL(__NR_close, socket));
+}
+
+static void child(void *data) {
+    const struct setup *setup = data;
+    DO(CALL(__NR_close, setup->parents_end));
+    die_with_parent(setup->socket);
+    char go;
+    if (DO(CALL(__NR_recvfrom, setup->socket, &go, 1, 0, 0, 0)) != 1)
+        child_failed(FAILED);
+
+    long mask = DO(CALL(__NR_umask, 0));
+    DO(CALL(__NR_mount, 0, "/", 0, 0x4000 | 0x40000 /* MS_REC | MS_PRIVATE */, 0));
+    int host = open_at(AT_FDCWD, "/", 0);
+    int root = DO(CALL(__NR_open_tree, AT_FDCWD, "/",
+                       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE));
+    attach(root, host);
+
+    int fs = DO(CALL(__NR_fsopen, "proc", FSOPEN_CLOEXEC));
+    DO(CALL(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0));
+    int proc = DO(CALL(__NR_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+    DO(CALL(__NR_close, fs));
+    int place = open_at(root, "proc", RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
+    attach(proc, place);
+
+    fs = DO(CALL(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC));
+    DO(CALL(__NR_close, proc));
+    DO(CALL(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "1777", 0));
+    DO(CALL(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0));
+    int tmp = DO(CALL(__NR_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+    DO(CALL(__NR_close, fs));
+    int second = open_at(root, "tmp", RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH);
+    DO(CALL(__NR_close, place));
+    attach(tmp, second);
+
+    DO(CALL(__NR_fchdir, root));
+    DO(CALL(__NR_pivot_root, ".", "."));
+    DO(CALL(__NR_fchdir, host));
+    DO(CALL(__NR_umount2, ".", 2 /* MNT_DETACH */));
+    DO(CALL(__NR_fchdir, root));
+    uint64_t wanted = mount_of(root, "");
+    if (mount_of(AT_FDCWD, "/") != wanted || mount_of(AT_FDCWD, "/..") != wanted)
+        child_failed(FAILED);
+    DO(CALL(__NR_umask, mask));
+
+    raise_loopback();
+    DO(CALL(__NR_close_range, 3, setup->socket - 1, 0));
+    DO(CALL(__NR_close_range, setup->socket + 1, ~0U, 0));
+    DO(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    int directory = open_at(AT_FDCWD, setup->directory, RESOLVE_NO_MAGICLINKS);
+    DO(CALL(__NR_fchdir, directory));
+    DO(CALL(__NR_close, directory));
+    die_with_parent(setup->socket);
+    uint64_t none = 0, before;
+    DO(CALL(__NR_rt_sigprocmask, SIG_SETMASK, &none, &before, KERNEL_MASK));
+    DO(CALL(__NR_execve, setup->argv[0], setup->argv, setup->envp));
+}
+
+/* --- the parent */
+
+static const char *failed_at;
+static long failed_with;
+
+/* Each call of the parent that fails ends the spawn. */
+#define TRY(call)                                                                                                      \
+    ({                                                                                                                 \
+        long answer_ = (call);                                                                                         \
+        if (answer_ < 0) {                                                                                             \
+            failed_at = #call;                                                                                         \
+            failed_with = answer_;                                                                                     \
+            return -1;                                                                                                 \
+        }                                                                                                              \
+        answer_;                                                                                                       \
+    })
+
+static int write_map(int process, const char *name, const char *text, size_t length) {
+    int file = TRY(CALL(__NR_openat, process, name, O_WRONLY | O_CLOEXEC));
+    TRY(CALL(__NR_write, file, text, length));
+    TRY(CALL(__NR_close, file));
+    return 0;
+}
+
+struct map {
+    char text[32];
+    size_t length;
+};
+
+static void proc_path(char *into, int pid) {
+    char digits[12];
+    int count = 0;
+    for (; pid; pid /= 10)
+        digits[count++] = '0' + pid % 10;
+    memcpy(into, "/proc/", 6);
+    into += 6;
+    while (count)
+        *into++ = digits[--count];
+    *into = 0;
+}
+
+static int spawn(char **argv, char **envp, const struct map *uids, const struct map *gids, int deny_setgroups) {
+    CALL(__NR_geteuid);
+    CALL(__NR_getegid);
+    struct __user_cap_header_struct version = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct capabilities[2];
+    TRY(CALL(__NR_capget, &version, capabilities));
+    CALL(__NR_gettid);
+    CALL(__NR_getpid);
+    struct {
+        void *handler;
+        unsigned long flags;
+        void *restorer;
+        uint64_t mask;
+    } action;
+    TRY(CALL(__NR_rt_sigaction, SIGCHLD, 0, &action, KERNEL_MASK));
+    struct statx root;
+    TRY(CALL(__NR_statx, AT_FDCWD, "/", 0, STATX_TYPE, &root));
+    char directory[PATH_MAX];
+    TRY(CALL(__NR_getcwd, directory, sizeof directory));
+    int pair[2];
+    TRY(CALL(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+    int access = PROT_READ | PROT_WRITE;
+    long board = TRY(CALL(__NR_mmap, 0, BOARD, access, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    long stack = TRY(
+        CALL(__NR_mmap, 0, STACK, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0));
+    TRY(CALL(__NR_mprotect, stack, GUARD, PROT_NONE));
+
+    struct setup setup = {.socket = pair[1], .parents_end = pair[0], .directory = directory, .argv = argv, .envp = envp};
+    int pidfd = -1;
+    volatile uint32_t busy = 1;
+    struct clone_args arguments = {
+        .flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_CLEAR_SIGHAND | CLONE_NEWUSER | CLONE_NEWPID |
+                 CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP,
+        .pidfd = (uint64_t)&pidfd,
+        .child_tid = (uint64_t)&busy,
+        .stack = stack,
+        .stack_size = STACK,
+    };
+    uint64_t all = ~0ULL, mask;
+    TRY(CALL(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, KERNEL_MASK));
+    long pid = clone_onto(&arguments, child, &setup);
+    uint64_t ignored;
+    CALL(__NR_rt_sigprocmask, SIG_SETMASK, &mask, &ignored, KERNEL_MASK);
+    TRY(pid);
+    TRY(CALL(__NR_close, pair[1]));
+
+    char path[32];
+    proc_path(path, pid);
+    int process = TRY(CALL(__NR_open, path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct statfs kind;
+    TRY(CALL(__NR_fstatfs, process, &kind));
+    if (deny_setgroups)
+        TRY(write_map(process, "setgroups", "deny", 4));
+    TRY(write_map(process, "uid_map", uids->text, uids->length));
+    TRY(write_map(process, "gid_map", gids->text, gids->length));
+    TRY(CALL(__NR_close, process));
+    TRY(CALL(__NR_sendto, pair[0], "G", 1, MSG_NOSIGNAL, 0, 0));
+
+    char message[8];
+    struct iovec part = {.iov_base = message, .iov_len = sizeof message};
+    char control[24];
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    long received = TRY(CALL(__NR_recvmsg, pair[0], &header, MSG_CMSG_CLOEXEC));
+    siginfo_t status;
+    /* Only an exec gives the child its exit signal; before that it is found by __WALL alone. */
+    if (received || CALL(__NR_waitid, P_PIDFD, pidfd, &status, WEXITED | WNOHANG | WNOWAIT, 0) < 0) {
+        CALL(__NR_waitid, P_PIDFD, pidfd, &status, WEXITED | __WALL, 0);
+        failed_at = "the child, at the line (modulo 256)";
+        failed_with = -status.si_status;
+        return -1;
+    }
+    while (busy)
+        CALL(__NR_futex, &busy, FUTEX_WAIT, 1, 0);
+    TRY(CALL(__NR_munmap, stack, STACK));
+    TRY(CALL(__NR_close, pair[0]));
+    TRY(CALL(__NR_munmap, board, BOARD));
+
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    TRY(CALL(__NR_ppoll, &ended, 1, 0, 0, KERNEL_MASK));
+    TRY(CALL(__NR_waitid, P_PIDFD, pidfd, &status, WEXITED, 0));
+    TRY(CALL(__NR_close, pidfd));
+    if (status.si_code != CLD_EXITED || status.si_status) {
+        failed_at = "the command";
+        failed_with = -status.si_status;
+        return -1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv, char **envp) {
+    if (argc < 2) {
+        fputs("usage: floor COMMAND\n", stderr);
+        return 2;
+    }
+    struct map uids, gids;
+    uids.length = snprintf(uids.text, sizeof uids.text, "0 %u 1\n", (unsigned)geteuid());
+    gids.length = snprintf(gids.text, sizeof gids.text, "0 %u 1\n", (unsigned)getegid());
+    int deny_setgroups = geteuid() != 0;
+    char request, answer[256];
+    while (read(0, &request, 1) == 1) {
+        struct timespec before, after;
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        int failed = spawn(argv + 1, envp, &uids, &gids, deny_setgroups);
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        long ns = (after.tv_sec - before.tv_sec) * 1000000000L + (after.tv_nsec - before.tv_nsec);
+        int length = failed ? snprintf(answer, sizeof answer, "error %s: %ld\n", failed_at, -failed_with)
+                            : snprintf(answer, sizeof answer, "%ld\n", ns);
+        if (write(1, answer, length) != length || failed)
+            return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,60 @@
+//! Tasks of this repository that a build alone cannot do: `cargo xtask …`.
+#![forbid(unsafe_code)]
+
+mod check_child;
+mod dist;
+mod progress;
+mod rootfs;
+mod rootless;
+mod versus;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of this repository
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Tasks {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Make the roots that tests run in, below target/rootfs, once; prints where they are
+    Rootfs {
+        /// Which
+        #[arg(value_enum, default_value = "all")]
+        which: rootfs::Which,
+    },
+    /// Measure a spawn, from the call to the reaping, beside others; writes target/versus.json
+    Versus(versus::Options),
+    /// Build the command as it is given out, with manual page and completions, below target/dist
+    Dist,
+    /// Check that the child's code calls nothing outside itself: no libc, no allocator, no panic
+    CheckChild,
+    /// Run the tests as an ordinary user with subordinate ids
+    Rootless,
+    #[command(hide = true, subcommand)]
+    VersusHelper(versus::helper::Task),
+}
+
+fn main() -> ExitCode {
+    let done = match Tasks::parse().task {
+        Task::Rootfs { which } => rootfs::make(which),
+        Task::Versus(options) => versus::run(&options),
+        Task::Dist => dist::make(),
+        Task::CheckChild => check_child::check(),
+        Task::Rootless => rootless::run_tests(),
+        Task::VersusHelper(task) => versus::helper::run(&task),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

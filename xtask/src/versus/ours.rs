@@ -1,0 +1,97 @@
+//! Our own contestants, and what they are measured against.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::contestants::{Contestant, in_helper, lean, time_library, time_process};
+use super::programs::Programs;
+use super::rounds::{Row, absent};
+use crate::workspace;
+
+pub(super) const FLOOR: &str = "floor";
+pub(super) const LIBRARY: &str = "library";
+pub(super) const AS_LITTLE: &str = "library from 16 MiB";
+pub(super) const AS_MUCH: &str = "library from 4 GiB";
+pub(super) const SECLUDE: &str = "seclude run";
+pub(super) const UNTIL_CLONE: &str = "seclude run, exec to clone";
+
+/// All that `wanted` names; what cannot be measured here is a row at once.
+pub(super) fn all(programs: &Programs, wanted: impl Fn(&str) -> bool) -> Result<(Vec<Contestant>, Vec<Row>)> {
+    let (mut all, mut absentees) = (Vec::new(), Vec::new());
+    if wanted("posix_spawn") {
+        let exit = programs.exit.clone();
+        let note = "std::process::Command, no isolation";
+        all.push(Contestant::new("posix_spawn", note, move || time_process(&exit, &[])));
+    }
+    if wanted(FLOOR) {
+        let note = "the library's system calls, from a small C program";
+        all.push(in_helper(FLOOR, note, Command::new(&programs.floor).arg(&programs.exit))?);
+    }
+    if wanted(LIBRARY) {
+        let exit = programs.exit.clone();
+        all.push(Contestant::new(LIBRARY, "the same isolation", move || time_library(|| lean(&exit))));
+    }
+    for (name, bytes) in [(AS_LITTLE, 16u64 << 20), (AS_MUCH, 4u64 << 30)] {
+        if !wanted(name) {
+            continue;
+        }
+        // What it touches, and something for everybody else.
+        if available_memory().is_some_and(|available| available < bytes + bytes / 8) {
+            absentees.push(absent(name, "not enough memory here"));
+            continue;
+        }
+        let mut helper = Command::new(&programs.own);
+        helper.args(["versus-helper", "library"]).arg(&programs.exit).arg(bytes.to_string());
+        all.push(in_helper(name, "the same, from a process that has touched as much", &mut helper)?);
+    }
+    if wanted("library sandbox") {
+        let exit = programs.exit.clone();
+        let note = "Command::sandbox(): also /dev, a read-only root, masks, no capabilities";
+        let build = move || {
+            let mut command = seclude::Command::new(&exit);
+            command.sandbox();
+            command
+        };
+        all.push(Contestant::new("library sandbox", note, move || time_library(&build)));
+    }
+    if wanted(SECLUDE) {
+        let (seclude, exit) = (programs.seclude.clone(), programs.exit.clone());
+        let words = "run --bare --unshare user,pid,mount,net,uts,ipc,cgroup --root / --writable \
+                     --mount type=proc,dst=/proc --tmpfs /tmp --";
+        let mut args: Vec<std::ffi::OsString> = words.split_whitespace().map(Into::into).collect();
+        args.push(exit.into_os_string());
+        let note = "the whole program, with the isolation of the library's row";
+        all.push(Contestant::new(SECLUDE, note, move || time_process(&seclude, &args)));
+    }
+    if wanted("seclude run, sandbox") {
+        let (seclude, exit) = (programs.seclude.clone(), programs.exit.clone());
+        let args = ["run".into(), "--".into(), exit.into_os_string()];
+        let note = "the whole program, with all that the sandbox has";
+        all.push(Contestant::new("seclude run, sandbox", note, move || time_process(&seclude, &args)));
+    }
+    if wanted(UNTIL_CLONE) {
+        all.push(until_clone(programs));
+    }
+    Ok((all, absentees))
+}
+
+/// In bytes.
+fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+/// How long the command line takes until it clones; see until_clone.c.
+fn until_clone(programs: &Programs) -> Contestant {
+    let (tracer, seclude, exit) = (programs.until_clone.clone(), programs.seclude.clone(), programs.exit.clone());
+    let note = "from just before its exec until a seccomp filter stops its clone3; no spawn";
+    Contestant::new(UNTIL_CLONE, note, move || {
+        let mut command = Command::new(&tracer);
+        let nanoseconds = workspace::read(command.arg(&seclude).args(["run", "--"]).arg(&exit))?;
+        Ok(Duration::from_nanos(nanoseconds.trim().parse().context("the tracer's answer")?))
+    })
+}

@@ -1,0 +1,169 @@
+//! What came out: the table, the verdicts, and both as JSON.
+
+use std::fmt::{self, Display};
+use std::fs;
+
+use serde::Serialize;
+
+use super::helper::Throughput;
+use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, SECLUDE, UNTIL_CLONE};
+use super::rivals::{BWRAP, RUNC};
+use super::rounds::Row;
+
+#[derive(Serialize)]
+pub(super) struct Outcome {
+    pub(super) host: Host,
+    pub(super) rows: Vec<Row>,
+    pub(super) throughput: Option<Throughput>,
+    pub(super) binary_bytes: u64,
+    pub(super) floor_check: String,
+    pub(super) wanted: Vec<Wanted>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Host {
+    pub(super) kernel: String,
+    pub(super) cpus: usize,
+    pub(super) mounts: usize,
+    /// Of the last minute, when it began: times are worth little on a busy machine.
+    pub(super) load: String,
+}
+
+impl Host {
+    pub(super) fn current() -> Host {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").map_or(0, |text| text.lines().count());
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        Host {
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            mounts,
+            load: load.split(' ').next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// One wish, and whether it came true; `None`: not measured.
+#[derive(Serialize)]
+pub(super) struct Wanted {
+    pub(super) what: &'static str,
+    pub(super) wanted: String,
+    pub(super) measured: Option<String>,
+    pub(super) met: Option<bool>,
+}
+
+/// What the bench is about: the limits of issue 2.
+pub(super) fn wanted(rows: &[Row], throughput: Option<&Throughput>, binary: u64) -> Vec<Wanted> {
+    let p50 = |name: &str| rows.iter().find(|row| row.name == name).and_then(|row| row.time).map(|time| time.p50);
+    let ratio = |what, one: &str, other: &str, most: f64| {
+        let found = p50(one).zip(p50(other)).map(|(one, other)| one / other);
+        Wanted {
+            what,
+            wanted: format!("<= {most}"),
+            measured: found.map(|found| format!("{found:.3}")),
+            met: found.map(|found| found <= most),
+        }
+    };
+    let mut all = vec![
+        ratio("library / floor, p50", LIBRARY, FLOOR, 1.25),
+        ratio("library from 4 GiB / from 16 MiB, p50", AS_MUCH, AS_LITTLE, 1.15),
+        ratio("seclude run / bwrap, p50", SECLUDE, BWRAP, 0.5),
+        ratio("seclude run / runc run, p50", SECLUDE, RUNC, 0.1),
+    ];
+    let clone = p50(UNTIL_CLONE);
+    all.push(Wanted {
+        what: "seclude run, exec to clone, p50",
+        wanted: "<= 1000 us".into(),
+        measured: clone.map(|time| format!("{time:.0} us")),
+        met: clone.map(|time| time <= 1000.0),
+    });
+    all.push(Wanted {
+        what: "release binary",
+        wanted: "<= 3 MiB".into(),
+        measured: Some(format!("{:.2} MiB", binary as f64 / f64::from(1 << 20))),
+        met: Some(binary <= 3 << 20),
+    });
+    all.push(Wanted {
+        what: "many threads: errors and leaks",
+        wanted: "none".into(),
+        measured: throughput.map(|t| if t.is_clean() { "none".into() } else { t.to_string() }),
+        met: throughput.map(Throughput::is_clean),
+    });
+    all.push(Wanted {
+        what: "many threads: growth of the caller's memory",
+        wanted: format!("<= {FLAT_KIB} KiB"),
+        measured: throughput.map(|t| format!("{} KiB", t.growth_kib())),
+        met: throughput.map(|t| t.growth_kib() <= FLAT_KIB),
+    });
+    all
+}
+
+/// More than that in thousands of spawns is not flat: it would be a quarter of a KiB each for 8,000.
+const FLAT_KIB: i64 = 2048;
+
+impl Throughput {
+    pub(super) fn is_clean(&self) -> bool {
+        self.errors == 0 && !self.after.leaked_since(&self.before)
+    }
+
+    fn growth_kib(&self) -> i64 {
+        self.after.rss_kib as i64 - self.before.rss_kib as i64
+    }
+}
+
+impl Display for Throughput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, after) = (&self.before, &self.after);
+        write!(f, "{} errors", self.errors)?;
+        if let Some(error) = &self.first_error {
+            write!(f, " (the first: {error})")?;
+        }
+        write!(f, ", descriptors {} -> {}", before.descriptors, after.descriptors)?;
+        write!(f, ", threads {} -> {}", before.threads, after.threads)?;
+        write!(f, ", children {} -> {}", before.children, after.children)
+    }
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Host { kernel, cpus, mounts, load } = &self.host;
+        writeln!(f, "A static program that ends at once, from spawn to reaped, in microseconds.")?;
+        writeln!(
+            f,
+            "Linux {kernel}, {cpus} CPUs, {mounts} mounts, load {load}. Rounds are interleaved, in a new order each.\n"
+        )?;
+        writeln!(f, "{:<28}{:>6}{:>10}{:>10}{:>10}{:>9}  note", "", "runs", "p50", "p99", "min", "x floor")?;
+        for row in &self.rows {
+            write!(f, "{:<28}", row.name)?;
+            match &row.time {
+                Some(time) => {
+                    write!(f, "{:>6}{:>10.0}{:>10.0}{:>10.0}", time.runs, time.p50, time.p99, time.min)?;
+                }
+                None => write!(f, "{:>6}{:>10}{:>10}{:>10}", "-", "-", "-", "-")?,
+            }
+            match row.ratio_to_floor {
+                Some(ratio) => write!(f, "{ratio:>9.2}")?,
+                None => write!(f, "{:>9}", "-")?,
+            }
+            writeln!(f, "  {}", row.note)?;
+        }
+        writeln!(f, "\n{}", self.floor_check)?;
+        if let Some(many) = &self.throughput {
+            writeln!(
+                f,
+                "{} threads, {} spawns in one process: {many}, resident memory {} -> {} KiB, {:.0} spawns a second",
+                many.threads, many.spawns, many.before.rss_kib, many.after.rss_kib, many.per_second
+            )?;
+        }
+        writeln!(f)?;
+        for wanted in &self.wanted {
+            let verdict = match wanted.met {
+                Some(true) => "met",
+                Some(false) => "not met",
+                None => "not measured",
+            };
+            let measured = wanted.measured.as_deref().unwrap_or("-");
+            writeln!(f, "{:<46}{:>12}  {:<12}  {measured}", wanted.what, wanted.wanted, verdict)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! The others, where they are installed.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::bundle::Bundle;
+use super::contestants::{Contestant, time_process};
+use super::programs::Programs;
+use crate::workspace;
+
+pub(super) const BWRAP: &str = "bwrap";
+pub(super) const RUNC: &str = "runc run";
+const CRUN: &str = "crun run";
+
+/// One that was found, or why it is not measured.
+pub(super) struct Rival {
+    pub(super) name: &'static str,
+    pub(super) contestant: Result<Contestant, String>,
+}
+
+pub(super) fn all(programs: &Programs) -> Result<Vec<Rival>> {
+    let exit = programs.exit.as_os_str().to_owned();
+    let unshare = [
+        "--map-root-user",
+        "--mount-proc",
+        "--fork",
+        "--user",
+        "--pid",
+        "--mount",
+        "--net",
+        "--uts",
+        "--ipc",
+        "--cgroup",
+    ];
+    let bwrap = ["--unshare-all", "--bind", "/", "/", "--proc", "/proc", "--tmpfs", "/tmp"];
+    let fixed = |words: &[&str]| {
+        let words: Vec<OsString> = words.iter().map(OsString::from).chain([exit.clone()]).collect();
+        move || words.clone()
+    };
+    let bundle = Bundle::make(programs)?;
+    Ok(vec![
+        rival("unshare", "no root of its own, no /tmp, lo down", fixed(&unshare)),
+        rival(BWRAP, "--unshare-all --bind / / --proc /proc --tmpfs /tmp", fixed(&bwrap)),
+        rival(
+            CRUN,
+            "a root of one file, tmpfs on /dev; no cgroups",
+            bundle.run(&["--cgroup-manager=disabled"], "crun"),
+        ),
+        rival(RUNC, "a root of one file, tmpfs on /dev; makes cgroups", bundle.run(&[], "runc")),
+    ])
+}
+
+/// `name` is the program's, and may say which of its commands is meant.
+fn rival(name: &'static str, note: &str, args: impl Fn() -> Vec<OsString> + 'static) -> Rival {
+    let program = name.split(' ').next().unwrap_or(name);
+    let Some(program) = workspace::find(program) else {
+        return Rival { name, contestant: Err("not installed".to_owned()) };
+    };
+    if let Some(why) = refusal(&program, &args()) {
+        return Rival { name, contestant: Err(format!("does not run here: {why}")) };
+    }
+    let note = format!("{}: {note}", version(&program));
+    let measure = Box::new(move || time_process(&program, &args()));
+    Rival { name, contestant: Ok(Contestant { name, note, rival: true, measure }) }
+}
+
+/// Why it cannot do that here, if it cannot: the last line that it says.
+fn refusal(program: &Path, args: &[OsString]) -> Option<String> {
+    let output = match Command::new(program).args(args).output() {
+        Ok(output) if output.status.success() => return None,
+        Ok(output) => output,
+        Err(error) => return Some(error.to_string()),
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    Some(said.lines().last().map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()))
+}
+
+/// What is in the first line that it says of its version.
+fn version(program: &Path) -> String {
+    let said = workspace::read(Command::new(program).arg("--version")).unwrap_or_default();
+    let line = said.lines().next().unwrap_or_default();
+    let number = line.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    number.unwrap_or("unknown version").to_owned()
+}

@@ -24,6 +24,8 @@ pub struct Cgroup {
 pub(crate) struct Place {
     pub(crate) hierarchy: Hierarchy,
     pub(crate) dir: Dir,
+    /// Below it, see [`crate::inside`].
+    pub(crate) inside: Option<Dir>,
 }
 
 impl Place {
@@ -44,12 +46,12 @@ impl Cgroup {
         self.places.iter().map(|place| (place.version(), place.dir.path()))
     }
 
-    /// Its v2 directory, for `clone3(CLONE_INTO_CGROUP)` (Linux 5.7). `None` if it is on v1 only.
+    /// The v2 directory for its processes, for `clone3(CLONE_INTO_CGROUP)` (Linux 5.7). `None` if it is on v1 only.
     ///
     /// Where there are v1 hierarchies too ([`Cgroup::has_v1`]), the child still has to
     /// [`join_v1`](Cgroup::join_v1).
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.v2().map(|place| place.dir.fd())
+        self.v2().map(|place| place.entrance().fd())
     }
 
     /// Whether it is in a v1 hierarchy, which a process can only join.
@@ -95,7 +97,7 @@ impl Cgroup {
 fn join(place: &Place, pid: u32) -> Result<(), Error> {
     if pid == 0 {
         // To the kernel 0 is the writer itself.
-        return Err(Error::from_call("write", &place.dir.path().join("cgroup.procs"), Errno::SRCH));
+        return Err(Error::from_call("write", &place.entrance().path().join("cgroup.procs"), Errno::SRCH));
     }
-    place.dir.write("cgroup.procs", &pid.to_string())
+    place.entrance().write("cgroup.procs", &pid.to_string())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cgroup::Place;
 use crate::setting::{self, Setting};
 use crate::{Cgroup, Controller, Error, Hierarchies, Hierarchy, Limit, Limits, Version};
-use crate::{machine, name, parent, v1, v2};
+use crate::{bpf, machine, name, parent, v1, v2};
 
 /// What one hierarchy has to do with it.
 struct Share<'a> {
@@ -45,7 +45,7 @@ impl Cgroup {
         let shares = shares(hierarchies, limits, extra)?;
         let name = name::next()?;
         let mut cgroup = Cgroup { path: parent.join(&name), places: Vec::with_capacity(shares.len()) };
-        match cgroup.make(parent, &name, shares) {
+        match cgroup.make(parent, &name, shares, limits) {
             Ok(()) => Ok(cgroup),
             Err(error) => Err(match cgroup.remove() {
                 Ok(()) => error,
@@ -54,7 +54,8 @@ impl Cgroup {
         }
     }
 
-    fn make(&mut self, parent: &Path, name: &Path, shares: Vec<Share<'_>>) -> Result<(), Error> {
+    fn make(&mut self, parent: &Path, name: &Path, shares: Vec<Share<'_>>, limits: &Limits) -> Result<(), Error> {
+        let program = shares.iter().all(|share| share.needed.iter().all(|(needed, _)| *needed != Controller::Devices));
         let alone = shares.len() == 1;
         let mut settings = Vec::with_capacity(shares.len());
         for share in shares {
@@ -62,10 +63,17 @@ impl Cgroup {
                 Err(error) if share.needed.is_empty() && !alone && error.is_no_access() => continue,
                 other => other?,
             };
-            self.places.push(Place { hierarchy: share.hierarchy.clone(), dir });
+            self.places.push(Place { hierarchy: share.hierarchy.clone(), dir, inside: None });
             settings.push(share.settings);
         }
-        self.places.iter().zip(&settings).try_for_each(|(place, settings)| setting::apply(&place.dir, settings))
+        for (place, settings) in self.places.iter_mut().zip(&settings) {
+            setting::apply(&place.dir, settings)?;
+            if let Some(allowed) = limits.devices.as_ref().filter(|_| place.version() == Version::V2 && program) {
+                bpf::allow_devices(&place.dir, allowed)?;
+            }
+            place.make_inside()?;
+        }
+        Ok(())
     }
 }
 
@@ -83,6 +91,13 @@ fn shares<'a>(hierarchies: &'a Hierarchies, limits: &Limits, extra: &[Controller
     let mut shares: Vec<Share<'a>> = Vec::new();
     shares.extend(hierarchies.v2().map(|hierarchy| Share { hierarchy, needed: Vec::new(), settings: Vec::new() }));
     for (controller, limit) in needed {
+        if controller == Controller::Devices
+            && hierarchies.controller(controller).is_none()
+            && hierarchies.v2().is_some()
+        {
+            // A program, attached when the cgroup is there: see `bpf`.
+            continue;
+        }
         let hierarchy = serving(hierarchies, controller, limit)?;
         let settings = match hierarchy.version() {
             Version::V2 => v2::settings(controller, limits),
@@ -105,11 +120,6 @@ fn serving(hierarchies: &Hierarchies, controller: Controller, limit: Option<Limi
     }
     if hierarchies.v2().is_none() && hierarchies.v1().is_empty() {
         return Err(Error::NoHierarchy);
-    }
-    if controller == Controller::Devices {
-        let reason = "cgroup v2 has device rules only as eBPF programs, which this crate does not write, and the v1 \
-                      devices controller is not mounted";
-        return Err(Error::unsupported(Limit::Devices.name(), reason));
     }
     Err(Error::NoController { controller, limit, path: None })
 }

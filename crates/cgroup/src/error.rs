@@ -253,6 +253,7 @@ impl Error {
             Error::Limit(error) => Some(error.limit),
             Error::NoController { limit, .. } => *limit,
             Error::Refused { limit, .. } | Error::Ignored { limit, .. } => Some(*limit),
+            Error::Unsupported { what, .. } => Limit::ALL.into_iter().find(|limit| limit.name() == what),
             Error::NotUndone { error, .. } => error.limit(),
             _ => None,
         }

@@ -66,9 +66,11 @@ impl Error {
 
 fn refused(limit: Limit, errno: Option<Errno>) -> Option<String> {
     let hint = match (limit, errno?) {
-        (_, Errno::ROFS | Errno::ACCESS | Errno::PERM) if limit == Limit::Devices => {
-            "a cgroup may not be allowed what its parent is not"
+        (Limit::Devices, Errno::ROFS | Errno::ACCESS | Errno::PERM) => {
+            "a cgroup may not be allowed what its parent is not; on v2 a device program needs CAP_BPF and CAP_NET_ADMIN \
+             in the first user namespace"
         }
+        (Limit::Devices, Errno::INVAL | Errno::NOSYS) => "the kernel needs CONFIG_CGROUP_BPF",
         (Limit::CpusetCpus | Limit::CpusetMems, Errno::ACCESS | Errno::INVAL) => {
             "the parent cgroup does not have all of them"
         }

@@ -34,9 +34,11 @@
 
 #![forbid(unsafe_code)]
 
+mod bpf;
 mod cgroup;
 mod controller;
 mod create;
+mod delegation;
 mod device;
 mod dir;
 mod error;
@@ -44,6 +46,7 @@ mod events;
 mod freeze;
 mod hierarchies;
 mod hint;
+mod inside;
 mod kill;
 mod limit;
 mod limits;
@@ -57,6 +60,7 @@ mod processes;
 mod remove;
 mod setting;
 mod stats;
+mod sweep;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -39,6 +39,24 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub const ALL: [Limit; 14] = [
+        Limit::MemoryMax,
+        Limit::MemoryHigh,
+        Limit::MemoryLow,
+        Limit::MemorySwapMax,
+        Limit::MemoryOomGroup,
+        Limit::CpuMax,
+        Limit::CpuWeight,
+        Limit::CpusetCpus,
+        Limit::CpusetMems,
+        Limit::PidsMax,
+        Limit::IoMax,
+        Limit::IoWeight,
+        Limit::HugetlbMax,
+        Limit::Devices,
+    ];
+
     /// The name, which is the one of the v2 file where there is one.
     pub const fn name(self) -> &'static str {
         match self {

@@ -51,7 +51,8 @@ pub struct Limits {
     pub io_weight: Option<u32>,
     /// Huge pages.
     pub hugetlb: Vec<HugetlbLimit>,
-    /// The devices that may be used, all others being refused. v1 only.
+    /// The devices that may be used, all others being refused. On v2 as an eBPF program, which needs CAP_BPF and
+    /// CAP_NET_ADMIN (or CAP_SYS_ADMIN) in the first user namespace.
     pub devices: Option<Vec<DeviceRule>>,
 }
 
@@ -180,6 +181,33 @@ impl Limits {
     #[must_use]
     pub fn devices(mut self, allowed: Vec<DeviceRule>) -> Limits {
         self.devices = Some(allowed);
+        self
+    }
+
+    /// What is limited.
+    pub fn limits(&self) -> impl Iterator<Item = Limit> {
+        self.set().map(|(limit, _)| limit)
+    }
+
+    /// The same without this one.
+    #[must_use]
+    pub fn without(mut self, limit: Limit) -> Limits {
+        match limit {
+            Limit::MemoryMax => self.memory_max = None,
+            Limit::MemoryHigh => self.memory_high = None,
+            Limit::MemoryLow => self.memory_low = None,
+            Limit::MemorySwapMax => self.memory_swap_max = None,
+            Limit::MemoryOomGroup => self.memory_oom_group = false,
+            Limit::CpuMax => self.cpu_max = None,
+            Limit::CpuWeight => self.cpu_weight = None,
+            Limit::CpusetCpus => self.cpuset_cpus = None,
+            Limit::CpusetMems => self.cpuset_mems = None,
+            Limit::PidsMax => self.pids_max = None,
+            Limit::IoMax => self.io_max.clear(),
+            Limit::IoWeight => self.io_weight = None,
+            Limit::HugetlbMax => self.hugetlb.clear(),
+            Limit::Devices => self.devices = None,
+        }
         self
     }
 

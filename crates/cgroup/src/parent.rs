@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
+use crate::sweep::hold;
 use crate::v1::inherit_cpuset;
 use crate::v2::hand_down;
 use crate::{Controller, Error, Hierarchy, Limit, Version};
@@ -89,6 +90,12 @@ pub(crate) fn below<'a>(hierarchy: &Hierarchy, path: &'a Path) -> Result<&'a Pat
     })
 }
 
+/// Opens a cgroup that is there.
+pub(crate) fn open_existing(hierarchy: &Hierarchy, path: &Path) -> Result<Dir, Error> {
+    let mut names = below(hierarchy, path)?.components();
+    names.try_fold(Dir::open_mount(hierarchy)?, |dir, name| dir.open_child(name.as_ref()))
+}
+
 fn open_or_make(above: &Dir, name: &Path) -> Result<Dir, Error> {
     match above.open_child(name) {
         Err(error) if error.is_not_found() => {
@@ -108,6 +115,7 @@ fn make_leaf(hierarchy: &Hierarchy, parent: &Dir, name: &Path) -> Result<Dir, Er
         return Err(Error::Exists { path: parent.path().join(name) });
     }
     let ready = parent.open_child(name).and_then(|dir| {
+        hold(&dir)?;
         if hierarchy.serves_v1_cpuset() {
             inherit_cpuset(parent, &dir)?;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::dir::Dir;
+use crate::inside::INSIDE;
 use crate::wait::Deadline;
 use crate::{Cgroup, Error, parent, wait};
 
@@ -26,6 +27,8 @@ impl Cgroup {
         for place in &self.places {
             match (place.dir.open_parent(), self.path.file_name()) {
                 (Ok(above), Some(name)) => {
+                    // Nearly always all that is below; if not, the walk finds it.
+                    let _ = place.dir.remove_child(Path::new(INSIDE));
                     left.remove(&above, Path::new(name));
                     parent::release(&place.hierarchy, self.path.parent().unwrap_or(Path::new("/")));
                 }

@@ -93,6 +93,8 @@ pub enum Op<'a> {
     Join { namespace: Fd, kind: u32 },
     /// Go on as a new process inside the pid namespace that was joined (it holds only for children).
     EnterPidNamespace,
+    /// unshare(CLONE_NEWCGROUP): the cgroup that the process is in by now becomes its root
+    CgroupNamespace,
     /// Write /proc/self/timens_offsets; `separate`: unshare before and enter after, as exec would not.
     TimeOffsets { text: &'a [u8], separate: bool },
 

@@ -112,6 +112,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         }
         Op::Join { namespace, kind } => clone::setns(namespace, kind).named(Call::Setns),
         Op::EnterPidNamespace => entry::go_on_as_sibling(socket),
+        Op::CgroupNamespace => clone::unshare(clone::CLONE_NEWCGROUP).named(Call::Unshare),
         Op::TimeOffsets { text, separate } => set_time_offsets(text, separate),
 
         Op::MakePrivate

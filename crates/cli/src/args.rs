@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use seclude::{CloneWay, Extent};
 
+use crate::limits::LimitFlags;
 use crate::values::{
     self, BindSpec, CapabilityName, Dimension, EnvSpec, FileSpec, JoinSpec, MountSpec, NamespaceList, OverlaySpec,
     RlimitSpec, SymlinkSpec, TmpfsSpec, UserSpec,
@@ -55,6 +56,9 @@ pub(crate) struct RunFlags {
     /// Write how it ended, how it was made and the time of each step to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Say on stderr, once a second, what the container uses; makes a cgroup
+    #[arg(long, conflicts_with = "detach")]
+    pub(crate) stats: bool,
     /// Say on stderr how it was made and how it ended
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -166,6 +170,9 @@ pub(crate) struct ContainerFlags {
     /// Make a file or directory read-only
     #[arg(long, value_name = "PATH", help_heading = "Files")]
     pub(crate) ro_path: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitFlags,
 
     /// Set an environment variable
     #[arg(long, value_name = "K=V", help_heading = "Process")]

@@ -10,7 +10,7 @@ use crate::args::ContainerFlags;
 use crate::values::{CapabilityName, NamespaceList, UserSpec};
 
 /// The request that the flags stand for; `order` tells in which order they were given.
-pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches) -> Result<Command, Failure> {
+pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool) -> Result<Command, Failure> {
     let (program, arguments) = flags.command.split_first().ok_or_else(|| Failure::new("no command was given"))?;
     let mut command = Command::new(program);
     command.args(arguments);
@@ -23,6 +23,7 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches) -> Result<Comm
     for mount in in_order(flags, order) {
         command.mount(mount);
     }
+    flags.limits.compose(&mut command, watched)?;
     process(&mut command, flags)?;
     Ok(command)
 }

@@ -9,7 +9,7 @@ use crate::args::ExplainFlags;
 use crate::compose::compose;
 
 pub(crate) fn explain(flags: &ExplainFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
-    let plan = compose(&flags.container, order)?.plan()?;
+    let plan = compose(&flags.container, order, false)?.plan()?;
     let text = if flags.json {
         let (way, reason) = plan.clone_way();
         let whole = serde_json::json!({ "clone": way.name(), "reason": reason, "actions": plan.actions() });

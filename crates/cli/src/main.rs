@@ -5,11 +5,14 @@ mod args;
 mod compose;
 mod doctor;
 mod explain;
+mod limits;
 mod report;
 mod run;
 mod signals;
+mod stats;
 mod terminal;
 mod values;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -96,7 +99,8 @@ impl Failure {
 
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
-        Failure { code: error.exit_code(), message: error.to_string() }
+        let flag = error.limit().map_or(String::new(), |limit| format!("{}: ", limits::flag(limit)));
+        Failure { code: error.exit_code(), message: format!("{flag}{error}") }
     }
 }
 

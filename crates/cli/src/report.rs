@@ -23,7 +23,11 @@ pub(crate) fn write(mut file: File, ending: &Ending<'_>) -> io::Result<()> {
             "cause": exit.cause(),
             "code": exit.code(),
             "signal": exit.signal(),
-            "wall_us": wall.as_nanos() as f64 / 1e3,
+            "wall_us": microseconds(*wall),
+            "run_us": microseconds(exit.run_time()),
+            "clean_up_us": microseconds(exit.clean_up_time()),
+            "usage": exit.usage(),
+            "tree": { "empty": exit.tree().is_empty(), "proof": exit.tree() },
             "spawn": made,
         }),
         Ending::NotStarted(Stop::Library(error)) => json!({ "cause": "not-started", "error": describe(error) }),
@@ -36,6 +40,10 @@ pub(crate) fn write(mut file: File, ending: &Ending<'_>) -> io::Result<()> {
     writeln!(file, "{value:#}")
 }
 
+fn microseconds(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
 fn describe(error: &Error) -> Value {
     json!({
         "code": error.code().name(),
@@ -45,6 +53,7 @@ fn describe(error: &Error) -> Value {
         "call": error.system_call(),
         "errno": error.errno_name(),
         "hint": error.advice(),
+        "limit": error.limit().map(seclude::Limit::name),
         "left_behind": error.left_behind(),
         "message": error.to_string(),
     })

@@ -6,14 +6,16 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::ArgMatches;
-use seclude::{Child, Exit, Stdio};
+use seclude::{Cause, Child, Exit, Stdio};
 
 use crate::Failure;
 use crate::args::RunFlags;
 use crate::compose::compose;
 use crate::report::{self, Ending};
 use crate::signals::Forwarder;
+use crate::stats::Ticker;
 use crate::terminal;
+use crate::watch::Watch;
 
 pub(crate) fn run(flags: &RunFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     // Opened first: a report that could not be written is an error before anything runs.
@@ -37,10 +39,12 @@ pub(crate) fn run(flags: &RunFlags, order: &ArgMatches) -> Result<ExitCode, Fail
     match ended.map_err(Stop::into_failure)? {
         Ended::Detached => Ok(ExitCode::SUCCESS),
         Ended::Exit(exit, _) => {
-            if exit.cause() == seclude::Cause::Deadline {
-                eprintln!("seclude: killed: --timeout has passed");
-            } else if flags.verbose {
-                eprintln!("seclude: {exit}");
+            match exit.cause() {
+                Cause::Deadline => eprintln!("seclude: killed: --timeout has passed"),
+                // Who sees 137 alone looks for the reason in the wrong place.
+                Cause::OutOfMemory | Cause::PidsLimit => eprintln!("seclude: {exit}"),
+                _ if flags.verbose => eprintln!("seclude: {exit}"),
+                _ => {}
             }
             Ok(ExitCode::from(exit.shell_code()))
         }
@@ -74,7 +78,7 @@ impl From<seclude::Error> for Stop {
 }
 
 fn start_and_wait(flags: &RunFlags, order: &ArgMatches, timed: bool) -> Result<Ended, Stop> {
-    let mut command = compose(&flags.container, order).map_err(Stop::Flags)?;
+    let mut command = compose(&flags.container, order, flags.stats).map_err(Stop::Flags)?;
     command.timed(timed);
     if flags.detach {
         command.die_with_parent(false).kill_on_drop(false).stdin(Stdio::null());
@@ -91,17 +95,19 @@ fn start_and_wait(flags: &RunFlags, order: &ArgMatches, timed: bool) -> Result<E
     }
     let failed = |what: &str, error: std::io::Error| Stop::Flags(Failure::new(format!("{what}: {error}")));
     // Before the command can be there: a signal that comes meanwhile is handed on, too.
-    let mut signals = Forwarder::new().map_err(|error| failed("signals", error))?;
+    let signals = Forwarder::new().map_err(|error| failed("signals", error))?;
     let mut child = command.spawn()?;
+    let stats = child.meter().filter(|_| flags.stats).map(Ticker::new);
+    let mut watch = Watch { signals, stats };
     if flags.verbose {
         say_how(&child);
     }
     let made = Box::new(child.report().clone());
     if let Some(master) = child.take_terminal() {
-        terminal::relay(&mut child, master, &mut signals).map_err(|error| failed("terminal", error))?;
+        terminal::relay(&mut child, master, &mut watch).map_err(|error| failed("terminal", error))?;
     }
-    let exit = signals.wait(&mut child);
-    match (exit, signals.ended_by()) {
+    let exit = watch.wait(&mut child);
+    match (exit, watch.signals.ended_by()) {
         (Ok(exit), Some(signal)) if exit.signal() == Some(9) => {
             Err(Stop::Flags(Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 }))
         }

@@ -8,8 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use seclude::{Child, Exit};
+use seclude::Child;
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level::pipe};
 
@@ -62,25 +61,6 @@ impl Forwarder {
             } else {
                 let _ = child.signal(*signal);
             }
-        }
-    }
-
-    /// Waits for the end of the child, and hands on signals meanwhile.
-    pub(crate) fn wait(&mut self, child: &mut Child) -> seclude::Result<Exit> {
-        loop {
-            if let Some(exit) = child.try_wait()? {
-                return Ok(exit);
-            }
-            let left = child.time_left().map(|left| Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: i64::from(left.subsec_nanos()),
-            });
-            let pidfd = child.pidfd();
-            let mut polled =
-                [PollFd::from_borrowed_fd(pidfd, PollFlags::IN), PollFd::from_borrowed_fd(self.wake(), PollFlags::IN)];
-            // An interrupted one has a signal to hand on.
-            let _ = poll(&mut polled, left.as_ref());
-            self.deliver(child);
         }
     }
 

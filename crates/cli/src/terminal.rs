@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -14,7 +13,7 @@ use seclude::Child;
 use signal_hook::consts::SIGWINCH;
 use signal_hook::low_level::pipe;
 
-use crate::signals::Forwarder;
+use crate::watch::Watch;
 
 /// Rows and columns of the terminal that seclude runs in.
 pub(crate) fn size() -> Option<(u16, u16)> {
@@ -47,7 +46,7 @@ impl Drop for Raw {
 }
 
 /// Copies between this terminal and the container's `master` until the command has ended and all it wrote is shown.
-pub(crate) fn relay(child: &mut Child, mut master: File, signals: &mut Forwarder) -> io::Result<()> {
+pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> io::Result<()> {
     let (resized, on_resize) = UnixStream::pair()?;
     pipe::register(SIGWINCH, on_resize)?;
     let _raw = Raw::enter()?;
@@ -58,8 +57,8 @@ pub(crate) fn relay(child: &mut Child, mut master: File, signals: &mut Forwarder
     let mut buffer = [0; 16 * 1024];
     loop {
         let ended = child.try_wait().map_err(io::Error::from)?.is_some();
-        let [keys, shown, resize] = wait(child, &master, signals, &resized, (typing, !typed.is_empty()), ended)?;
-        signals.deliver(child);
+        let [keys, shown, resize] = wait(child, &master, watch, &resized, (typing, !typed.is_empty()), ended)?;
+        watch.attend(child);
         if resize {
             // The socket only wakes: how often is no matter.
             let _ = (&resized).read(&mut buffer);
@@ -109,7 +108,7 @@ pub(crate) fn relay(child: &mut Child, mut master: File, signals: &mut Forwarder
 fn wait(
     child: &Child,
     master: &File,
-    signals: &Forwarder,
+    watch: &Watch,
     resized: &UnixStream,
     (typing, pending): (bool, bool),
     ended: bool,
@@ -120,14 +119,11 @@ fn wait(
         PollFd::from_borrowed_fd(stdin(), when(typing && !pending, PollFlags::IN)),
         PollFd::new(master, PollFlags::IN | when(pending, PollFlags::OUT)),
         PollFd::new(resized, PollFlags::IN),
-        PollFd::from_borrowed_fd(signals.wake(), PollFlags::IN),
+        PollFd::from_borrowed_fd(watch.signals.wake(), PollFlags::IN),
         PollFd::from_borrowed_fd(child.pidfd(), when(!ended, PollFlags::IN)),
     ];
-    let left = if ended { Some(Duration::ZERO) } else { child.time_left() };
-    let left = left.map(|left| Timespec {
-        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(left.subsec_nanos()),
-    });
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let left = if ended { Some(now) } else { watch.time_left(child) };
     match poll(&mut polled, left.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(errno) => return Err(errno.into()),

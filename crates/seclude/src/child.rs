@@ -9,15 +9,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use seclude_cgroup::{Cgroup, Stats};
 use seclude_sys::{Errno, Fd, process, signal};
 
 use crate::error::{Error, Result};
-use crate::exit::{Cause, Exit, Output};
+use crate::exit::{Account, Cause, Exit, Output};
 use crate::ledger::Ledger;
+use crate::meter::Meter;
 use crate::plan::Handled;
 use crate::report::Report;
 use crate::spawn::{Channel, Running};
+use crate::step;
+use crate::usage::{Tree, Usage};
 
 /// A process that runs in its container.
 ///
@@ -33,10 +36,13 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The command's stderr, if it is a pipe.
     pub stderr: Option<ChildStderr>,
+    cgroup: Option<Arc<Cgroup>>,
+    new_pid: bool,
     ties: Ties,
     ledger: LedgerOf,
     report: Report,
     deadline: Option<Instant>,
+    running: Instant,
     kill_on_drop: bool,
     stopped_by: Option<Cause>,
     exit: Option<Exit>,
@@ -95,10 +101,13 @@ impl Child {
             stdin: ends.stdin.map(ChildStdin::from),
             stdout: ends.stdout.map(ChildStdout::from),
             stderr: ends.stderr.map(ChildStderr::from),
+            cgroup: ends.cgroup,
+            new_pid: command.new_pid,
             ties,
             ledger: LedgerOf(ledger),
             report,
             deadline: command.deadline.map(|after| started + after),
+            running: Instant::now(),
             kill_on_drop: command.kill_on_drop,
             stopped_by: None,
             exit: None,
@@ -129,6 +138,40 @@ impl Child {
         self.ties.terminal.take().map(File::from)
     }
 
+    /// Its cgroup, to look at and to hold still, also from another thread; `None` if it was given none.
+    pub fn meter(&self) -> Option<Meter> {
+        self.cgroup.clone().map(Meter)
+    }
+
+    fn own_meter(&self) -> Result<Meter> {
+        let none = || Error::invalid("cgroup", "it has none of its own").hint("ask for one: Command::cgroup");
+        self.meter().ok_or_else(none)
+    }
+
+    /// What the container uses now and has used so far.
+    ///
+    /// # Errors
+    /// Without a cgroup, and as [`Meter::stats`].
+    pub fn stats(&self) -> Result<Stats> {
+        self.own_meter()?.stats()
+    }
+
+    /// Stops every process of the container, until [`Child::resume`]. The deadline goes on meanwhile.
+    ///
+    /// # Errors
+    /// Without a cgroup, and as [`Meter::pause`].
+    pub fn pause(&self) -> Result<()> {
+        self.own_meter()?.pause()
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// Without a cgroup, and as [`Meter::resume`].
+    pub fn resume(&self) -> Result<()> {
+        self.own_meter()?.resume()
+    }
+
     /// For signals from other threads.
     pub fn signaller(&self) -> Signaller {
         Signaller(self.pidfd.clone())
@@ -143,8 +186,9 @@ impl Child {
         Signaller(self.pidfd.clone()).send(signal)
     }
 
-    /// Kills it with SIGKILL, and with it everything in its pid namespace, if that is new. One that has ended
-    /// already is no error.
+    /// Kills it with SIGKILL, and with it everything in its cgroup, if it has one of its own, and in its pid
+    /// namespace, if that is new: also what has left its session and its parent. With neither it is the process alone.
+    /// One that has ended already is no error.
     ///
     /// # Errors
     /// What the kernel says.
@@ -154,6 +198,16 @@ impl Child {
 
     fn kill_because(&mut self, cause: Cause) -> io::Result<()> {
         if self.exit.is_some() {
+            return Ok(());
+        }
+        // What it ended with by itself is not ours.
+        if self.ended_before(Some(Instant::now())).map_err(io::Error::from)? {
+            return Ok(());
+        }
+        if let Some(cgroup) = &self.cgroup {
+            // Paused processes of v1 die of no signal alone.
+            cgroup.kill().map_err(io::Error::other)?;
+            self.stopped_by.get_or_insert(cause);
             return Ok(());
         }
         match self.signal(signal::SIGKILL as i32) {
@@ -197,8 +251,8 @@ impl Child {
 
     fn wait_until(&mut self, limit: Option<Instant>) -> Result<Option<Exit>> {
         loop {
-            if let Some(exit) = self.exit {
-                return Ok(Some(exit));
+            if let Some(exit) = &self.exit {
+                return Ok(Some(exit.clone()));
             }
             let now = Instant::now();
             if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -237,20 +291,17 @@ impl Child {
 
     /// The process has ended: takes its status, and everything that was there for it.
     fn reap(&mut self) -> Result<Exit> {
-        let reaped = loop {
-            match waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED) {
-                Err(rustix::io::Errno::INTR) => {}
+        let ended = Instant::now();
+        let waited = loop {
+            match process::wait(Fd(self.pidfd.as_raw_fd())) {
+                Err(Errno::EINTR) => {}
                 other => break other,
             }
         };
-        let own = match reaped {
-            Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
-                (Some(code), _) => Ok(code << 8),
-                (None, Some(signal)) => Ok(signal | if status.dumped() { 0x80 } else { 0 }),
-                (None, None) => Err(Errno::ECHILD),
-            },
+        let own = match &waited {
+            Ok(waited) => Ok(waited.status),
             // Ignored SIGCHLD, or somebody's wait for any child.
-            _ => match process::pidfd_exit_status(Fd(self.pidfd.as_raw_fd())) {
+            Err(_) => match process::pidfd_exit_status(Fd(self.pidfd.as_raw_fd())) {
                 Ok(Some(status)) => Ok(status),
                 _ => Err(Errno::ECHILD),
             },
@@ -259,24 +310,36 @@ impl Child {
         if let Some(keeper) = self.ties.keeper.take() {
             let _ = keeper.join();
         }
-        let left = self.ledger.0.settle();
-        let lost = |errno| {
-            let mut error = Error::lost("the exit status", errno)
-                .call("waitid")
-                .hint("another part of the program waits for any child, or ignores SIGCHLD");
+        let mut usage = waited.as_ref().map(Usage::of_process).unwrap_or_default();
+        let mut left = Vec::new();
+        if let Some(cgroup) = self.cgroup.take() {
+            // What is left of the tree is part of what was used.
+            let counted = step::empty_cgroup(&cgroup).and_then(|()| usage.add_cgroup(&cgroup));
+            left.extend(counted.err().map(|error| format!("cgroup {} ({error})", cgroup.path().display())));
+        }
+        left.extend(self.ledger.0.settle());
+        let tree = match (self.report.cgroup.is_some() && left.is_empty(), self.new_pid) {
+            (true, _) => Tree::CgroupRemoved,
+            (false, true) => Tree::PidNamespaceEnded,
+            (false, false) => Tree::Unknown,
+        };
+        let left_behind = |mut error: Error| {
             left.iter().for_each(|left| error.attach_undo(left.clone()));
             error
         };
         let raw = match (sent, own) {
             (Some(status), _) | (None, Ok(status)) => status,
-            (None, Err(errno)) => return Err(lost(errno)),
+            (None, Err(errno)) => {
+                let error = Error::lost("the exit status", errno).call("waitid");
+                let error = error.hint("another part of the program waits for any child, or ignores SIGCHLD");
+                return Err(left_behind(error));
+            }
         };
-        let exit = Exit::new(raw, self.stopped_by);
-        self.exit = Some(exit);
+        let run = ended.saturating_duration_since(self.running);
+        let exit = Exit::new(raw, self.stopped_by, Account { usage, tree, run, clean_up: ended.elapsed() });
+        self.exit = Some(exit.clone());
         if !left.is_empty() {
-            let mut error = Error::lost("clean-up", Errno::EBUSY);
-            left.into_iter().for_each(|left| error.attach_undo(left));
-            return Err(error);
+            return Err(left_behind(Error::lost("clean-up", Errno::EBUSY)));
         }
         Ok(exit)
     }

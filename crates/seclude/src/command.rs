@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use seclude_cgroup::Limits;
 use seclude_sys::terminal::WindowSize;
 
 use crate::child::Child;
 use crate::config::capability::Capabilities;
+use crate::config::cgroup::{Cgroup, Feature};
 use crate::config::clone::CloneWay;
 use crate::config::ids::{Identity, UserMap};
 use crate::config::mount::Mount;
@@ -65,6 +67,8 @@ pub struct Command {
     pub(crate) signal_mask: u64,
     pub(crate) deadline: Option<Duration>,
     pub(crate) kill_on_drop: bool,
+    pub(crate) cgroup: Option<Cgroup>,
+    pub(crate) preferred: Vec<Feature>,
     pub(crate) clone: CloneWay,
     pub(crate) timed: bool,
 }
@@ -111,6 +115,8 @@ impl Command {
             signal_mask: 0,
             deadline: None,
             kill_on_drop: true,
+            cgroup: None,
+            preferred: Vec::new(),
             clone: CloneWay::Auto,
             timed: false,
         }
@@ -324,6 +330,27 @@ impl Command {
     /// that it controls. [`Child::take_terminal`] has the other end.
     pub fn terminal(&mut self, rows: u16, columns: u16) -> &mut Self {
         self.terminal = Some(WindowSize { rows, columns, width: 0, height: 0 });
+        self
+    }
+
+    /// What the container may use of the machine, in a cgroup of its own; the parent of that is [`Cgroup::parent`]'s
+    /// default unless [`Command::cgroup`] says another. A limit that cannot be set is an error of [`Command::spawn`].
+    pub fn limits(&mut self, limits: Limits) -> &mut Self {
+        self.cgroup.get_or_insert_default().limits = limits;
+        self
+    }
+
+    /// Gives the container a cgroup of its own. Everything that is in it when the process ends is killed then, also
+    /// what has left its session and its parent.
+    pub fn cgroup(&mut self, cgroup: Cgroup) -> &mut Self {
+        self.cgroup = Some(cgroup);
+        self
+    }
+
+    /// Goes on without this feature where the host does not have it; [`crate::Report::preferred`] says whether it is
+    /// so. Everything that was asked for is required unless this names it. A value out of range is an error also then.
+    pub fn prefer(&mut self, feature: Feature) -> &mut Self {
+        self.preferred.push(feature);
         self
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use seclude_cgroup::Limit;
 use seclude_sys::Errno;
 
 /// The answer of everything that can fail here.
@@ -27,6 +28,7 @@ struct Inner {
     errno: Option<Errno>,
     hint: Option<String>,
     undo: Vec<String>,
+    limit: Option<Limit>,
     source: Option<io::Error>,
 }
 
@@ -113,9 +115,8 @@ impl Error {
     }
 
     fn new(code: Code, step: &'static str, side: Side, action: String) -> Error {
-        let inner =
-            Inner { code, step, side, action, call: None, errno: None, hint: None, undo: Vec::new(), source: None };
-        Error { inner: Box::new(inner) }
+        let (call, errno, hint, undo, limit, source) = (None, None, None, Vec::new(), None, None);
+        Error { inner: Box::new(Inner { code, step, side, action, call, errno, hint, undo, limit, source }) }
     }
 
     pub(crate) fn call(mut self, call: &'static str) -> Error {
@@ -130,6 +131,11 @@ impl Error {
 
     pub(crate) fn hint_if(mut self, hint: Option<String>) -> Error {
         self.inner.hint = hint.or(self.inner.hint.take());
+        self
+    }
+
+    pub(crate) fn limit_of(mut self, limit: Limit) -> Error {
+        self.inner.limit = Some(limit);
         self
     }
 
@@ -175,6 +181,11 @@ impl Error {
     /// What to do about it.
     pub fn advice(&self) -> Option<&str> {
         self.inner.hint.as_deref()
+    }
+
+    /// The limit that it is about, if it is about one.
+    pub fn limit(&self) -> Option<Limit> {
+        self.inner.limit
     }
 
     /// What could not be undone after the failure; empty when the host is as it was.

@@ -1,17 +1,31 @@
-//! How a process ended.
+//! How a container ended.
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
-/// How it ended, and why.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+use crate::usage::{Tree, Usage};
+
+/// How it ended, why, and what it has used.
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Exit {
     status: ExitStatus,
     cause: Cause,
+    account: Arc<Account>,
+}
+
+/// What is known at the end beyond the status.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Account {
+    pub(crate) usage: Usage,
+    pub(crate) tree: Tree,
+    pub(crate) run: Duration,
+    pub(crate) clean_up: Duration,
 }
 
 /// Why it ended.
@@ -27,18 +41,41 @@ pub enum Cause {
     Deadline,
     /// [`crate::Child::kill`] killed it.
     Killed,
+    /// It failed, and the kernel had killed a process of its cgroup for lack of memory.
+    OutOfMemory,
+    /// It failed, and the kernel had refused it a process because of its cgroup's limit.
+    PidsLimit,
+}
+
+impl Cause {
+    /// The stable name, such as `"out-of-memory"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Exited => "exited",
+            Cause::Signaled => "signaled",
+            Cause::Deadline => "deadline",
+            Cause::Killed => "killed",
+            Cause::OutOfMemory => "out-of-memory",
+            Cause::PidsLimit => "pids-limit",
+        }
+    }
 }
 
 impl Exit {
-    pub(crate) fn new(raw: i32, stopped_by: Option<Cause>) -> Exit {
+    pub(crate) fn new(raw: i32, stopped_by: Option<Cause>, account: Account) -> Exit {
         let status = ExitStatus::from_raw(raw);
+        let hit = |count: Option<u64>| count.is_some_and(|count| count > 0);
         let cause = match (status.signal(), stopped_by) {
             // Killed by us, unless it was faster.
             (Some(9), Some(cause)) => cause,
+            _ if status.success() => Cause::Exited,
+            // A shell says 137 of a command that was killed, a compiler driver 1: what failed below it is the cause.
+            _ if hit(account.usage.oom_kills) => Cause::OutOfMemory,
+            _ if hit(account.usage.pids_refused) => Cause::PidsLimit,
             (Some(_), _) => Cause::Signaled,
             (None, _) => Cause::Exited,
         };
-        Exit { status, cause }
+        Exit { status, cause, account: Arc::new(account) }
     }
 
     /// Whether it exited with 0.
@@ -66,6 +103,26 @@ impl Exit {
         self.status
     }
 
+    /// What it has used.
+    pub fn usage(&self) -> &Usage {
+        &self.account.usage
+    }
+
+    /// What proves that nothing of it runs any more.
+    pub fn tree(&self) -> Tree {
+        self.account.tree
+    }
+
+    /// From its exec until the handle saw its end.
+    pub fn run_time(&self) -> Duration {
+        self.account.run
+    }
+
+    /// From then until everything that was there for it was gone.
+    pub fn clean_up_time(&self) -> Duration {
+        self.account.clean_up
+    }
+
     /// What a shell would say: the exit code, or 128 + the signal.
     pub fn shell_code(&self) -> u8 {
         let code = self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0));
@@ -78,6 +135,8 @@ impl fmt::Display for Exit {
         match self.cause {
             Cause::Deadline => f.write_str("killed: its deadline passed"),
             Cause::Killed => f.write_str("killed by its owner"),
+            Cause::OutOfMemory => write!(f, "out of memory: its memory limit was reached ({})", self.status),
+            Cause::PidsLimit => write!(f, "its limit of processes was reached ({})", self.status),
             _ => fmt::Display::fmt(&self.status, f),
         }
     }

@@ -32,6 +32,7 @@ mod exit;
 mod hint;
 mod host;
 mod ledger;
+mod meter;
 mod ops;
 mod plan;
 mod program;
@@ -39,12 +40,14 @@ mod report;
 mod sandbox;
 mod spawn;
 mod step;
+mod usage;
 
 #[cfg(feature = "tokio")]
 pub use asynchronous::AsyncChild;
 pub use child::{Child, Signaller};
 pub use command::Command;
 pub use config::capability::{Capabilities, Capability, UnknownCapability};
+pub use config::cgroup::{Cgroup, Feature, UnknownFeature};
 pub use config::clone::{CloneWay, UnknownCloneWay};
 pub use config::ids::{Extent, IdMap, UserMap};
 pub use config::mount::Mount;
@@ -55,5 +58,11 @@ pub use config::stdio::Stdio;
 pub use error::{Code, Error, Result, Side};
 pub use exit::{Cause, Exit, Output};
 pub use host::Host;
+pub use meter::Meter;
 pub use plan::{Action, Moment, Plan};
-pub use report::{Report, StepTime, StepTimes};
+pub use report::{Entered, Placement, Preferred, Report, StepTime, StepTimes};
+pub use seclude_cgroup::{
+    Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List, Pressure, Psi, PsiLine,
+    Stats,
+};
+pub use usage::{Tree, Usage};

@@ -53,6 +53,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::EnterPidNamespace => "clone(CLONE_PARENT), go on in the new process".into(),
         Op::TimeOffsets { separate: false, .. } => "write timens_offsets".into(),
         Op::TimeOffsets { separate: true, .. } => "unshare(CLONE_NEWTIME), write timens_offsets, setns".into(),
+        Op::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
         Op::MakePrivate => "mount(/, MS_REC | MS_PRIVATE)".into(),
         Op::OpenHostRoot => "open / as host".into(),
         Op::CloneTree { source, recursive, into } => {

@@ -6,7 +6,7 @@ use bumpalo::Bump;
 use seclude_child::board::CLOCKS;
 use seclude_child::entry::{Memory, Request};
 use seclude_child::wire::Call;
-use seclude_sys::clone::CLONE_NEWTIME;
+use seclude_sys::clone::{CLONE_NEWCGROUP, CLONE_NEWTIME};
 use seclude_sys::{Errno, Fd};
 use serde::Serialize;
 
@@ -35,6 +35,7 @@ pub(crate) struct Handled {
     pub(crate) kill_on_drop: bool,
     pub(crate) die_with_parent: bool,
     pub(crate) init: bool,
+    pub(crate) new_pid: bool,
     pub(crate) joins_pid: bool,
     pub(crate) has_barrier: bool,
     pub(crate) timed: bool,
@@ -48,6 +49,8 @@ pub(crate) struct ClonePlan {
     pub(crate) memory: Memory,
     pub(crate) reason: String,
     pub(crate) namespaces: u64,
+    /// Whether the kernel can make the process in its cgroup.
+    pub(crate) into_cgroup: bool,
     names: String,
 }
 
@@ -105,13 +108,14 @@ impl Plan {
     pub fn compile(command: &Command, host: &Host) -> Result<Plan> {
         let command = &command.without_idle_preset();
         let clone = plan_clone(command, host)?;
-        let steps = step::compile(command, host, clone.memory == Memory::Copied)?;
+        let steps = step::compile(command, host, &clone)?;
         let names = steps.iter().map(|step| step.name()).collect();
         let command = Handled {
             deadline: command.deadline,
             kill_on_drop: command.kill_on_drop,
             die_with_parent: command.die_with_parent,
             init: command.init,
+            new_pid: command.namespaces.is_new(Namespace::Pid),
             joins_pid: command.namespaces.is_joined(Namespace::Pid),
             has_barrier: step::has_barrier(command),
             timed: command.timed,
@@ -139,7 +143,7 @@ impl Plan {
             namespaces: self.clone.namespaces,
             memory: self.clone.memory,
             legacy: self.clone.way == CloneWay::Legacy,
-            cgroup: None,
+            cgroup: self.steps.iter().find_map(|step| step.birthplace()),
         }
     }
 
@@ -159,7 +163,12 @@ impl Plan {
         actions.push(Action {
             moment: Moment::Clone,
             step: "clone",
-            action: format!("{} ({}); new namespaces: {names}", self.clone.way, self.clone.reason),
+            action: format!(
+                "{} ({}); new namespaces: {names}{}",
+                self.clone.way,
+                self.clone.reason,
+                if self.clone.into_cgroup { "; into its cgroup of v2, where there is one" } else { "" }
+            ),
             about: String::new(),
         });
         actions.extend(parent.attend);
@@ -246,8 +255,12 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
         // Made by the child itself: offsets cannot be set any more when a process was born in it.
         namespaces &= !u64::from(CLONE_NEWTIME);
     }
+    if step::makes_namespace_late(command) {
+        namespaces &= !u64::from(CLONE_NEWCGROUP);
+    }
     let memory = if copying { Memory::Copied } else { Memory::Shared };
-    Ok(ClonePlan { way, memory, reason, namespaces, names: spaces.new_names() })
+    let into_cgroup = command.cgroup.is_some() && host.born_in_cgroup && way != CloneWay::Legacy;
+    Ok(ClonePlan { way, memory, reason, namespaces, into_cgroup, names: spaces.new_names() })
 }
 
 impl fmt::Display for Plan {

@@ -17,6 +17,10 @@ pub struct Report {
     pub shared_memory: bool,
     /// Why that way.
     pub clone_reason: String,
+    /// Its cgroup, if it has one.
+    pub cgroup: Option<Placement>,
+    /// What [`crate::Command::prefer`] named, and whether it is so.
+    pub preferred: Vec<Preferred>,
     /// Parent, until the clone.
     #[serde(rename = "prepare_us", serialize_with = "microseconds")]
     pub prepared: Duration,
@@ -35,6 +39,42 @@ pub struct Report {
     pub attend: StepTimes,
     /// The child's time in each step; empty unless [`crate::Command::timed`] asked for it.
     pub child: Vec<StepTime>,
+}
+
+/// Where a container's cgroup is, and how its first process came there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Placement {
+    /// The cgroup's path, the same in each hierarchy that it is in.
+    pub path: String,
+    /// How the process came to be in it.
+    pub entered: Entered,
+}
+
+/// How a process comes to be in its cgroup. In none of them has it run anything of its own before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Entered {
+    /// Born there: CLONE_INTO_CGROUP.
+    Born,
+    /// Born there in v2, moved by cgroup.procs in v1 hierarchies while it waited at its barrier.
+    BornAndJoined,
+    /// Moved by cgroup.procs while it waited: v1 alone, Linux before 5.7, or `clone(2)`.
+    Joined,
+}
+
+/// What became of a feature that the caller could have done without.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Preferred {
+    /// The feature's name, such as `"memory"`.
+    pub feature: &'static str,
+    /// Whether it holds.
+    pub achieved: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Times of steps, in their order.
@@ -78,6 +118,8 @@ impl Report {
             clone: clone.way.name(),
             shared_memory: clone.memory == Memory::Shared,
             clone_reason: clone.reason.clone(),
+            cgroup: None,
+            preferred: Vec::new(),
             prepared: Duration::ZERO,
             cloned: Duration::ZERO,
             attended: Duration::ZERO,

@@ -76,6 +76,25 @@ pub fn clone3_refusal() -> Errno {
     }
 }
 
+/// What `clone3` answers to `CLONE_INTO_CGROUP` with a descriptor that is none: EBADF where it is known (Linux 5.7),
+/// E2BIG or EINVAL before, ENOSYS or EPERM where clone3 itself is refused.
+#[inline(always)]
+pub fn into_cgroup_refusal() -> Errno {
+    let arguments = CloneArgs {
+        // All shared: the kernel has little to undo when it comes to the descriptor.
+        flags: CLONE_INTO_CGROUP | u64::from(CLONE_VM | k::CLONE_FS | k::CLONE_FILES),
+        // Above every number that a process can have (fs.nr_open ends below).
+        cgroup: i32::MAX as u64,
+        ..CloneArgs::default()
+    };
+    // SAFETY: a live struct clone_args. The descriptor is none, so that no process comes of it: one would run on
+    // this stack.
+    match unsafe { call!(__NR_clone3, &raw const arguments, size_of::<CloneArgs>()) } {
+        Err(errno) => errno,
+        Ok(_) => Errno::EBADF,
+    }
+}
+
 /// `fork`, but the new process is the *caller's parent's* child (`CLONE_PARENT`): 0 in the child.
 ///
 /// # Safety

@@ -11,6 +11,7 @@
 pub mod arch;
 mod errno;
 
+pub mod bpf;
 pub mod clone;
 pub mod credentials;
 pub mod file;

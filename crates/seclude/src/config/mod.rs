@@ -1,6 +1,7 @@
 //! The nouns of a request: what a caller says, before it is compiled into a plan.
 
 pub(crate) mod capability;
+pub(crate) mod cgroup;
 pub(crate) mod clone;
 pub(crate) mod ids;
 pub(crate) mod mount;

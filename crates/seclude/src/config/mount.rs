@@ -22,6 +22,7 @@ pub(crate) enum MountKind {
     Overlay { overlay: Overlay, read_only: bool },
     Proc { read_only: bool },
     Sysfs { read_only: bool },
+    Cgroup { read_only: bool },
     Mqueue,
     Devpts,
     Dev,
@@ -71,6 +72,12 @@ impl Mount {
     /// sysfs(5) of the new network namespace, which it needs; nosuid, nodev, noexec.
     pub fn sysfs(target: impl AsRef<Path>) -> Mount {
         Mount::new(target, MountKind::Sysfs { read_only: false })
+    }
+
+    /// The v2 hierarchy as the container's cgroup namespace shows it: its own cgroup is the root. Needs a cgroup of its
+    /// own and a new cgroup namespace; nosuid, nodev, noexec. Writable only with [`crate::Cgroup::delegate`].
+    pub fn cgroup(target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::Cgroup { read_only: false })
     }
 
     /// POSIX message queues of the new IPC namespace, mq_overview(7).
@@ -143,6 +150,7 @@ impl Mount {
             MountKind::Overlay { read_only, .. }
             | MountKind::Proc { read_only }
             | MountKind::Sysfs { read_only }
+            | MountKind::Cgroup { read_only }
             | MountKind::File { read_only, .. } => *read_only = true,
             _ => {}
         }

@@ -60,6 +60,8 @@ pub(crate) struct Running {
 enum Stopped {
     /// The child said so; its detail is on the board or came with the message.
     Failed { op: u16, call: Call, errno: Errno, detail: Vec<u8> },
+    /// It ended without a word, by a signal or otherwise.
+    Ended(Option<i32>),
     /// The parent's half failed.
     Parent(Error),
 }
@@ -97,9 +99,16 @@ fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
     let mut report = Report::new(&plan.clone);
     let mut ends = ParentEnds::default();
     let host = plan.host.clone();
+    let mut container_root = (host.uid, host.gid);
     for step in &mut plan.steps {
         let before = Instant::now();
-        step.prepare(&mut Preparation { host: &host, ledger, ends: &mut ends })?;
+        step.prepare(&mut Preparation {
+            host: &host,
+            ledger,
+            ends: &mut ends,
+            report: &mut report,
+            container_root: &mut container_root,
+        })?;
         report.prepare.add(step.name(), before.elapsed());
     }
     let (ours, theirs) = channel::pair(ends.socket_above)?;
@@ -153,6 +162,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
             Ok(Running { newborn, ends, ties, report, started })
         }
         Err(Stopped::Parent(error)) => Err(error),
+        Err(Stopped::Ended(signal)) => Err(ended_early(signal, &ends)),
         Err(Stopped::Failed { op, call, errno, detail }) => {
             let detail = if detail.is_empty() { board.detail() } else { &detail };
             Err(plan.failure(&program, op, call, errno, detail))
@@ -224,18 +234,22 @@ fn unexpected(event: Event, newborn: &Newborn, channel: &Channel) -> Stopped {
             let detail = if call == Call::ExecInterpreter { channel.rest() } else { Vec::new() };
             Stopped::Failed { op, call, errno, detail }
         }
-        Event::End => {
-            let how = match waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(true)) {
-                Ok(Some(status)) if status.terminating_signal().is_some() => {
-                    format!("signal {}", status.terminating_signal().unwrap_or(0))
-                }
-                _ => "something that it could not report".to_owned(),
-            };
-            let error = Error::invalid("child", format!("it was ended before its exec by {how}"));
-            Stopped::Parent(error.hint("out of memory, a limit of its cgroup, or somebody's kill"))
-        }
+        Event::End => Stopped::Ended(match waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(true)) {
+            Ok(Some(status)) => status.terminating_signal(),
+            _ => None,
+        }),
         other => Stopped::Parent(Error::invalid("child", format!("it said {other:?} out of turn"))),
     }
+}
+
+/// The child ended before its exec and could not say why: somebody killed it.
+fn ended_early(signal: Option<i32>, ends: &ParentEnds) -> Error {
+    let how = signal.map_or("something that it could not report".to_owned(), |signal| format!("signal {signal}"));
+    let out_of_memory = ends.cgroup.as_ref().and_then(|cgroup| cgroup.events().ok()?.oom_kill).unwrap_or(0) > 0;
+    Error::invalid("child", format!("it was ended before its exec by {how}")).hint(match out_of_memory {
+        true => "its memory limit is too small for its start",
+        false => "out of memory, a limit of the caller's cgroup, or somebody's kill",
+    })
 }
 
 fn quietly(any: bool) -> WaitIdOptions {

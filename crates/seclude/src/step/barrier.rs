@@ -11,7 +11,9 @@ struct Barrier;
 
 /// Whether the parent has anything to do between clone and exec; if not, the child need not wait to be woken.
 pub(crate) fn is_needed(command: &Command) -> bool {
-    command.namespaces.is_new(Namespace::User) || command.namespaces.joined().next().is_some()
+    command.cgroup.is_some()
+        || command.namespaces.is_new(Namespace::User)
+        || command.namespaces.joined().next().is_some()
 }
 
 pub(super) fn compile(command: &Command) -> Option<Box<dyn Step>> {

@@ -1,10 +1,12 @@
 //! The command's open files: stdin, stdout, stderr, the ones it was given, and no other.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
+use seclude_cgroup::Cgroup;
 use seclude_child::Op;
 use seclude_sys::Fd;
 
@@ -23,6 +25,8 @@ pub(crate) struct ParentEnds {
     pub(crate) stdin: Option<OwnedFd>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
+    /// The container's cgroup: a directory a hierarchy.
+    pub(crate) cgroup: Option<Arc<Cgroup>>,
     /// Where the handshake's socket must lie above: a number that the command gets would overwrite it.
     pub(crate) socket_above: i32,
 }
@@ -61,7 +65,7 @@ impl Step for CloseOthers {
 
 struct Descriptors {
     stdio: [Option<StdioKind>; 3],
-    extra: Vec<(std::sync::Arc<OwnedFd>, i32)>,
+    extra: Vec<(Arc<OwnedFd>, i32)>,
     terminal: bool,
     /// The highest number that the command will have.
     highest: i32,

@@ -5,6 +5,7 @@
 //! A new step is a file here and a line in [`compile`].
 
 mod barrier;
+mod cgroup;
 mod clock;
 mod descriptors;
 mod exec;
@@ -22,14 +23,18 @@ mod ties;
 mod user;
 mod workdir;
 
+use seclude_child::entry::Memory;
+
 use crate::command::Command;
 use crate::error::Result;
 use crate::host::Host;
 use crate::ledger::Ledger;
-use crate::plan::Describe;
+use crate::plan::{ClonePlan, Describe};
 use crate::program::Program;
+use crate::report::Report;
 
 pub(crate) use barrier::is_needed as has_barrier;
+pub(crate) use cgroup::{empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::ParentEnds;
 pub(crate) use user::leaves_caller_out;
 
@@ -44,6 +49,10 @@ pub(crate) struct Preparation<'a> {
     pub(crate) ledger: &'a mut Ledger,
     /// The ends of pipes and the like that stay with the parent.
     pub(crate) ends: &'a mut ParentEnds,
+    /// What is said of the spawn afterwards.
+    pub(crate) report: &'a mut Report,
+    /// Whom the container's root is outside, uid and gid: the caller, unless the id map says otherwise.
+    pub(crate) container_root: &'a mut (u32, u32),
 }
 
 /// One thing that a container can have.
@@ -69,12 +78,17 @@ pub(crate) trait Step: Send + Sync {
         Vec::new()
     }
 
+    /// The v2 cgroup that the child is to be born in, once it is made.
+    fn birthplace(&self) -> Option<seclude_sys::Fd> {
+        None
+    }
+
     /// What the parent does, for the printed plan; the child's part prints itself from the ops.
     fn describe(&self, _: &mut Describe) {}
 }
 
 /// The steps of a request in the only order that there is.
-pub(crate) fn compile(command: &Command, host: &Host, copying: bool) -> Result<Vec<Box<dyn Step>>> {
+pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Result<Vec<Box<dyn Step>>> {
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
     let mut add = |step: Option<Box<dyn Step>>| steps.extend(step);
     // First of all: a parent that dies from here on takes the child along.
@@ -85,9 +99,13 @@ pub(crate) fn compile(command: &Command, host: &Host, copying: bool) -> Result<V
     add(join::compile(command)?);
     // The parent writes the maps and whatever else it owes; the child has no rights before that.
     add(user::map(command)?);
+    // After the map, which says whose a delegated cgroup is.
+    add(cgroup::compile(command, clone.into_cgroup)?);
     add(barrier::compile(command));
+    // Rooted where the process is by now.
+    add(cgroup::namespace(command));
     // Both write to files of /proc that the new root may not have, and that are not ours after a change of ids.
-    add(clock::compile(command, copying)?);
+    add(clock::compile(command, clone.memory == Memory::Copied)?);
     add(oom::compile(command)?);
     // Root of the user namespace, if it was not born so: what set-up creates has to have an owner.
     add(user::become_root(command, host));

@@ -195,7 +195,11 @@ impl Step for Map {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        self.decided = Some(self.decide(preparation.host)?);
+        let decided = self.decide(preparation.host)?;
+        if let (Some(uid), Some(gid)) = (decided.uids.outside_of(0), decided.gids.outside_of(0)) {
+            *preparation.container_root = (uid, gid);
+        }
+        self.decided = Some(decided);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! File systems that are views of the kernel: proc, sysfs, mqueue, devpts.
+//! File systems that are views of the kernel: proc, sysfs, cgroup2, mqueue, devpts.
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,10 @@ pub(super) fn proc(target: &Path, read_only: bool, about: &str) -> Box<dyn Step>
 
 pub(super) fn sysfs(target: &Path, read_only: bool) -> Box<dyn Step> {
     Box::new(view(c"sysfs", target, maybe_read_only(read_only)))
+}
+
+pub(super) fn cgroup(target: &Path, read_only: bool) -> Box<dyn Step> {
+    Box::new(view(c"cgroup2", target, maybe_read_only(read_only)))
 }
 
 pub(super) fn mqueue(target: &Path) -> Box<dyn Step> {

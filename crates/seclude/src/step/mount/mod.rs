@@ -77,6 +77,10 @@ fn compile_one(mount: &Mount, command: &Command) -> Result<Box<dyn Step>> {
             needs(Namespace::Net)?;
             kernel::sysfs(target, *read_only)
         }
+        MountKind::Cgroup { read_only } => {
+            cgroup_is_its_own(command, *read_only)?;
+            kernel::cgroup(target, *read_only)
+        }
         MountKind::Mqueue => {
             needs(Namespace::Ipc)?;
             kernel::mqueue(target)
@@ -89,6 +93,21 @@ fn compile_one(mount: &Mount, command: &Command) -> Result<Box<dyn Step>> {
         MountKind::Mask { if_present } => hide::mask(target, *if_present)?,
         MountKind::ReadOnlyPath { if_present } => hide::read_only(target, *if_present),
     })
+}
+
+/// Without a cgroup of its own a container would see its caller's, and could write all that its user may.
+fn cgroup_is_its_own(command: &Command, read_only: bool) -> Result<()> {
+    let Some(cgroup) = &command.cgroup else {
+        return Err(Error::invalid(NAME, "cgroup2: the container has no cgroup of its own"));
+    };
+    if !command.namespaces.is_new(Namespace::Cgroup) {
+        return Err(Error::invalid(NAME, "cgroup2: it needs a new cgroup namespace"));
+    }
+    if !read_only && !cgroup.delegated {
+        let action = "cgroup2: what is not delegated to the container can only be shown to it read-only";
+        return Err(Error::invalid(NAME, action).hint("Mount::read_only, or Cgroup::delegate"));
+    }
+    Ok(())
 }
 
 fn check_target(target: &Path) -> Result<()> {

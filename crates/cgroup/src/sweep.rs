@@ -1,0 +1,68 @@
+//! Removing what makers that were killed have left.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::dir::Dir;
+use crate::inside::INSIDE;
+use crate::parent::open_existing;
+use crate::{Error, Hierarchies, Hierarchy, name};
+
+/// Whose a cgroup is: its maker holds a lock on the directory, which the kernel takes away when the maker ends, however
+/// it does, and in whatever pid namespace it is.
+pub(crate) fn hold(dir: &Dir) -> Result<(), Error> {
+    let fail = |errno| Error::from_call("flock", dir.path(), errno);
+    rustix::io::retry_on_intr(|| flock(dir.fd(), FlockOperation::LockShared)).map_err(fail)?;
+    // A sweep may have had it first: then it is gone, and this says so.
+    dir.read("cgroup.procs").map(drop)
+}
+
+impl Hierarchies {
+    /// Removes the cgroups in `parent` whose makers have ended without removing them; answers which.
+    ///
+    /// One with processes inside stays: it may have been left to run on, and goes with a later sweep.
+    ///
+    /// # Errors
+    /// When the parent is there and cannot be listed.
+    pub fn sweep(&self, parent: &Path) -> Result<Vec<PathBuf>, Error> {
+        let mut swept = Vec::new();
+        for hierarchy in self.v2().into_iter().chain(self.v1()) {
+            match sweep_one(hierarchy, parent, &mut swept) {
+                Err(error) if error.is_gone() || error.is_no_access() => {}
+                other => other?,
+            }
+        }
+        Ok(swept)
+    }
+}
+
+fn sweep_one(hierarchy: &Hierarchy, parent: &Path, swept: &mut Vec<PathBuf>) -> Result<(), Error> {
+    let dir = open_existing(hierarchy, parent)?;
+    let mut makers: BTreeMap<(u32, u64), bool> = BTreeMap::new();
+    for child in dir.children()? {
+        let Some(maker) = child.to_str().and_then(name::maker) else { continue };
+        // Asked first because it costs one look for all the cgroups of a maker; the lock decides.
+        if *makers.entry(maker).or_insert_with(|| name::is_alive(maker)) {
+            continue;
+        }
+        if remove_unheld(&dir, &child) {
+            swept.push(dir.path().join(child));
+        }
+    }
+    Ok(())
+}
+
+fn remove_unheld(parent: &Dir, name: &Path) -> bool {
+    let Ok(dir) = parent.open_child(name) else { return false };
+    if flock(dir.fd(), FlockOperation::NonBlockingLockExclusive).is_err() {
+        return false;
+    }
+    match dir.remove_child(Path::new(INSIDE)) {
+        // With processes inside, or cgroups of theirs.
+        Err(errno) if errno != Errno::NOENT => false,
+        _ => parent.remove_child(name).is_ok(),
+    }
+}

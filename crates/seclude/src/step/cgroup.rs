@@ -1,0 +1,237 @@
+//! The container's cgroup: made and limited before the process, which is born in it where the kernel can do that.
+
+use std::collections::BTreeSet;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits};
+use seclude_child::Op;
+use seclude_sys::Fd;
+
+use super::{Born, Preparation, Step};
+use crate::command::Command;
+use crate::config::cgroup::{Cgroup as Request, Feature};
+use crate::config::namespace::Namespace;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::ledger::Ledger;
+use crate::meter::from_cgroup;
+use crate::plan::Describe;
+use crate::program::Program;
+use crate::report::{Entered, Placement, Preferred};
+
+const NAME: &str = "cgroup";
+/// Where root's containers are, as Docker's are in /docker.
+const ROOTS: &str = "/seclude";
+/// SIGKILL acts at once but for a process in uninterruptible sleep.
+const LAST_MOMENTS: Duration = Duration::from_secs(10);
+
+struct Group {
+    request: Request,
+    preferred: Vec<Limit>,
+    /// Whether the child is cloned into it.
+    by_birth: bool,
+    made: Option<Arc<Cgroup>>,
+}
+
+pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
+    let Some(request) = &command.cgroup else {
+        return match command.preferred.first() {
+            Some(feature) => Err(Error::invalid(NAME, format!("{feature} is preferred, but was not asked for"))),
+            None => Ok(None),
+        };
+    };
+    let asked: Vec<Limit> = request.limits.limits().collect();
+    let mut preferred = Vec::new();
+    for feature in &command.preferred {
+        let Feature::Limit(limit) = feature;
+        if !asked.contains(limit) {
+            return Err(Error::invalid(NAME, format!("{feature} is preferred, but was not asked for")));
+        }
+        preferred.push(*limit);
+    }
+    request.limits.validate().map_err(|error| from_cgroup(NAME, error.into()))?;
+    if request.delegated && !command.namespaces.is_new(Namespace::Cgroup) {
+        return Err(Error::invalid(NAME, "what is delegated needs a new cgroup namespace: its limits lie above"));
+    }
+    Ok(Some(Box::new(Group { request: request.clone(), preferred, by_birth, made: None })))
+}
+
+impl Group {
+    /// Where it is made; for an ordinary user the delegated tree that the caller is in.
+    fn parent(&self, hierarchies: &Hierarchies, host: &Host) -> Result<PathBuf> {
+        if let Some(parent) = &self.request.parent {
+            return Ok(parent.clone());
+        }
+        if host.uid == 0 {
+            return Ok(PathBuf::from(ROOTS));
+        }
+        hierarchies.delegated_to_caller().map_err(|error| from_cgroup(NAME, error))
+    }
+
+    /// Makes it with all limits, or without those that the caller can do without and the host does not have; `None`
+    /// if nothing remains that it would be for.
+    fn make(
+        &self,
+        hierarchies: &Hierarchies,
+        parent: &Path,
+        lost: &mut Vec<(Limit, String)>,
+    ) -> Result<Option<Cgroup>, seclude_cgroup::Error> {
+        let mut limits: Limits = self.request.limits.clone();
+        let asked = limits.limits().count();
+        // Without v2 the freezer is what holds the tree still while it is killed.
+        let freezer = hierarchies.v2().is_none().then_some(Controller::Freezer);
+        let counted = self.counted(hierarchies);
+        let extra: Vec<Controller> = freezer.into_iter().chain(counted).collect();
+        loop {
+            let error = match Cgroup::create(hierarchies, parent, &limits, &extra) {
+                Ok(cgroup) => return Ok(Some(cgroup)),
+                // Nothing that a host may lack: it cannot be meant.
+                Err(error @ seclude_cgroup::Error::Limit(_)) => return Err(error),
+                Err(error) => error,
+            };
+            match error.limit() {
+                Some(limit) if self.preferred.contains(&limit) => {
+                    limits = limits.without(limit);
+                    lost.push((limit, error.to_string()));
+                }
+                None if asked > 0 && limits.limits().all(|limit| self.preferred.contains(&limit)) => {
+                    lost.extend(limits.limits().map(|limit| (limit, error.to_string())));
+                    return Ok(None);
+                }
+                _ => return Err(error),
+            }
+            if limits.limits().next().is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// What is counted although nothing of it is limited: a cgroup without limits is for its counters.
+    fn counted(&self, hierarchies: &Hierarchies) -> Vec<Controller> {
+        if self.request.limits.limits().next().is_some() {
+            return Vec::new();
+        }
+        let all = [Controller::Memory, Controller::Cpu, Controller::Cpuacct, Controller::Pids, Controller::Io];
+        all.into_iter().filter(|controller| hierarchies.controller(*controller).is_some()).collect()
+    }
+}
+
+/// Removes what spawners that were killed have left there: once a process and parent, as it is nobody's urgent business.
+fn sweep_once(hierarchies: &Hierarchies, parent: &Path) {
+    static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    if SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.to_owned()) {
+        // What cannot be swept is not in the way of this spawn; `seclude gc` tells about it.
+        let _ = hierarchies.sweep(parent);
+    }
+}
+
+/// Kills whatever is left inside, waits for its end, and removes the cgroup.
+fn end(cgroup: &Cgroup) -> std::io::Result<()> {
+    empty(cgroup).and_then(|()| cgroup.remove()).map_err(std::io::Error::other)
+}
+
+/// Nobody is inside when this returns.
+pub(crate) fn empty(cgroup: &Cgroup) -> Result<(), seclude_cgroup::Error> {
+    if !cgroup.is_empty()? {
+        cgroup.kill()?;
+        cgroup.wait_empty(Some(LAST_MOMENTS))?;
+    }
+    Ok(())
+}
+
+impl Step for Group {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        let failed = |error| from_cgroup(NAME, error);
+        let mut hierarchies = Hierarchies::discover().map_err(failed)?;
+        let parent = self.parent(&hierarchies, preparation.host)?;
+        sweep_once(&hierarchies, &parent);
+        if self.request.move_caller {
+            hierarchies = hierarchies.move_caller_out_of(&parent).map_err(failed)?;
+        }
+        let mut lost = Vec::new();
+        let made = self.make(&hierarchies, &parent, &mut lost).map_err(failed)?;
+        preparation.report.preferred = self
+            .preferred
+            .iter()
+            .map(|limit| {
+                let reason = lost.iter().find(|(known, _)| known == limit).map(|(_, reason)| reason.clone());
+                Preferred { feature: Feature::Limit(*limit).name(), achieved: reason.is_none(), reason }
+            })
+            .collect();
+        let Some(made) = made else { return Ok(()) };
+        let cgroup = Arc::new(made);
+        let undone = cgroup.clone();
+        preparation.ledger.push(format!("cgroup {}", cgroup.path().display()), move || end(&undone));
+        if self.request.delegated {
+            let (uid, gid) = *preparation.container_root;
+            cgroup.delegate(uid, gid).map_err(failed)?;
+        }
+        self.by_birth &= cgroup.fd().is_some();
+        preparation.report.cgroup = Some(Placement {
+            path: cgroup.path().display().to_string(),
+            entered: match (self.by_birth, cgroup.has_v1()) {
+                (true, false) => Entered::Born,
+                (true, true) => Entered::BornAndJoined,
+                (false, _) => Entered::Joined,
+            },
+        });
+        preparation.ends.cgroup = Some(cgroup.clone());
+        self.made = Some(cgroup);
+        Ok(())
+    }
+
+    fn birthplace(&self) -> Option<Fd> {
+        let cgroup = self.made.as_ref().filter(|_| self.by_birth)?;
+        cgroup.fd().map(|fd| Fd(fd.as_raw_fd()))
+    }
+
+    fn attend(&self, born: &Born, _: &mut Ledger) -> Result<()> {
+        let Some(cgroup) = &self.made else { return Ok(()) };
+        let pid = born.pid.unsigned_abs();
+        let joined = if self.by_birth { cgroup.join_v1(pid) } else { cgroup.join(pid) };
+        joined.map_err(|error| from_cgroup(NAME, error))
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        let parent = match &self.request.parent {
+            Some(parent) => parent.display().to_string(),
+            None => format!("{ROOTS} (as root) or the caller's own delegated cgroup"),
+        };
+        let limits: Vec<&str> = self.request.limits.limits().map(Limit::name).collect();
+        let limits = if limits.is_empty() { "no limits".to_owned() } else { limits.join(", ") };
+        to.prepare(NAME, format!("make a cgroup in {parent}, set and read back: {limits}"));
+        let how = if self.by_birth { "join what is v1" } else { "join all of it" };
+        to.attend(NAME, format!("{how}, by cgroup.procs"));
+    }
+}
+
+/// The root of a new cgroup namespace is where its first process is, so it is made after that has moved.
+struct OwnRoot;
+
+pub(super) fn namespace(command: &Command) -> Option<Box<dyn Step>> {
+    makes_namespace_late(command).then(|| Box::new(OwnRoot) as Box<dyn Step>)
+}
+
+/// Whether the cgroup namespace is not made by the clone: with CLONE_INTO_CGROUP the kernel would still root it at the
+/// *caller's* cgroup, and the container would see itself at `/../…`.
+pub(crate) fn makes_namespace_late(command: &Command) -> bool {
+    command.cgroup.is_some() && command.namespaces.is_new(Namespace::Cgroup)
+}
+
+impl Step for OwnRoot {
+    fn name(&self) -> &'static str {
+        "cgroup namespace"
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about("rooted at the container's cgroup");
+        program.push(Op::CgroupNamespace);
+    }
+}

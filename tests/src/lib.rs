@@ -1,6 +1,7 @@
 //! What the tests of seclude share: small roots, contrast, snapshots of what could leak.
 #![forbid(unsafe_code)]
 
+mod cgroups;
 mod cli;
 mod helper;
 mod roots;
@@ -10,6 +11,7 @@ mod snapshot;
 use std::path::PathBuf;
 use std::process::Output as ProcessOutput;
 
+pub use cgroups::{Cgroups, on_v2};
 pub use cli::{Background, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside};
 pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,

@@ -259,6 +259,20 @@ impl Error {
         }
     }
 
+    /// Whether another host could do what was asked for: it was not the request that could not be meant.
+    pub fn is_of_the_host(&self) -> bool {
+        match self {
+            Error::NotUndone { error, .. } => error.is_of_the_host(),
+            Error::NoHierarchy
+            | Error::NoController { .. }
+            | Error::InternalProcesses { .. }
+            | Error::Unsupported { .. }
+            | Error::Refused { .. }
+            | Error::Ignored { .. } => true,
+            other => other.is_no_access(),
+        }
+    }
+
     pub(crate) fn is(&self, errno: Errno) -> bool {
         self.errno() == Some(errno.raw_os_error())
     }

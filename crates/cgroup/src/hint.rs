@@ -52,6 +52,9 @@ impl Error {
             Error::Call { source, .. } if Errno::from_io_error(source) == Some(Errno::AGAIN) => {
                 "cgroup.max.descendants or cgroup.max.depth of a cgroup above is reached"
             }
+            Error::Call { call: "mkdir", source, .. } if Errno::from_io_error(source) == Some(Errno::NOMEM) => {
+                "memory.max is too small for what the kernel itself needs in the cgroup"
+            }
             Error::Call { path, source, .. }
                 if path.ends_with("cgroup.subtree_control") && Errno::from_io_error(source) == Some(Errno::INVAL) =>
             {

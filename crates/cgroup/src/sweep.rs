@@ -39,6 +39,18 @@ impl Hierarchies {
     }
 }
 
+impl Hierarchies {
+    /// Removes a cgroup wherever it is empty; that it is not is no error.
+    pub fn remove_if_empty(&self, path: &Path) {
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return };
+        for hierarchy in self.v2().into_iter().chain(self.v1()) {
+            if let Ok(above) = open_existing(hierarchy, above) {
+                let _ = above.remove_child(Path::new(name));
+            }
+        }
+    }
+}
+
 fn sweep_one(hierarchy: &Hierarchy, parent: &Path, swept: &mut Vec<PathBuf>) -> Result<(), Error> {
     let dir = open_existing(hierarchy, parent)?;
     let mut makers: BTreeMap<(u32, u64), bool> = BTreeMap::new();

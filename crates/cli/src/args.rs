@@ -36,6 +36,8 @@ pub(crate) enum Task {
     Explain(Box<ExplainFlags>),
     /// Try what this host can do, each thing for real in a throwaway process
     Doctor(DoctorFlags),
+    /// Remove what seclude has left where it was killed; each run looks for that itself
+    Gc(GcFlags),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -78,6 +80,13 @@ pub(crate) struct DoctorFlags {
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct GcFlags {
+    /// Look in this cgroup, as `run --cgroup` has it, instead of where seclude makes its own
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<PathBuf>,
 }
 
 /// What the container is: the same for `run` and `explain`.

@@ -20,16 +20,16 @@ type Parsed<T> = Result<T, String>;
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
     /// Memory; above it processes inside are killed
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory, allow_negative_numbers = true)]
     memory: Option<u64>,
     /// Memory above which processes inside are slowed down and made to give memory back (cgroup v2)
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory, allow_negative_numbers = true)]
     memory_high: Option<u64>,
     /// Memory that is taken from others first (cgroup v2)
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory, allow_negative_numbers = true)]
     memory_low: Option<u64>,
     /// Swap, 0 for none; swap alone, not the sum with --memory
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory, allow_negative_numbers = true)]
     memory_swap: Option<u64>,
     /// Running out of memory kills everything inside, not one process (cgroup v2)
     #[arg(long)]
@@ -38,7 +38,7 @@ pub(crate) struct LimitFlags {
     #[arg(long, value_name = "N|P%", value_parser = cpus, allow_negative_numbers = true)]
     cpus: Option<f64>,
     /// The share of CPU time when there is not enough: 1 to 10000, 100 is everybody's
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
     cpu_weight: Option<u32>,
     /// The CPUs to run on, such as 0-2,4
     #[arg(long, value_name = "LIST", value_parser = list)]
@@ -47,13 +47,13 @@ pub(crate) struct LimitFlags {
     #[arg(long, value_name = "LIST", value_parser = list)]
     cpuset_mems: Option<List>,
     /// Processes and threads; one more fails with EAGAIN
-    #[arg(long, value_name = "N")]
-    pids: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_194_304), allow_negative_numbers = true)]
+    pids: Option<u32>,
     /// Bandwidth of a block device: bytes a second (rbps, wbps) and operations a second (riops, wiops)
     #[arg(long, value_name = "DEVICE:rbps=SIZE,wiops=N,…")]
     io_max: Vec<IoSpec>,
     /// The share of block I/O: 1 to 10000, 100 is everybody's
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
     io_weight: Option<u32>,
     /// Huge pages of one size, such as 2M=64M
     #[arg(long, value_name = "PAGE=SIZE")]
@@ -125,7 +125,7 @@ impl LimitFlags {
         limits.cpu_weight = self.cpu_weight;
         limits.cpuset_cpus = self.cpuset_cpus.clone();
         limits.cpuset_mems = self.cpuset_mems.clone();
-        limits.pids_max = self.pids;
+        limits.pids_max = self.pids.map(u64::from);
         limits.io_max = self.io_max.iter().map(|spec| spec.0).collect();
         limits.io_weight = self.io_weight;
         limits.hugetlb = self.hugetlb.iter().map(|spec| spec.0).collect();
@@ -139,6 +139,11 @@ impl LimitFlags {
 /// The flag that sets a limit.
 pub(crate) fn flag(limit: Limit) -> String {
     format!("--{}", Feature::Limit(limit))
+}
+
+/// As [`size`]; what else there could be is said with the least that the kernel takes.
+fn memory(text: &str) -> Parsed<u64> {
+    size(text).map_err(|error| format!("{error}; from 4096 bytes"))
 }
 
 /// `1.5` or `150%`

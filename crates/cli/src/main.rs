@@ -5,6 +5,7 @@ mod args;
 mod compose;
 mod doctor;
 mod explain;
+mod gc;
 mod limits;
 mod report;
 mod run;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         (Task::Run(flags), Some(order)) => run::run(&flags, order),
         (Task::Explain(flags), Some(order)) => explain::explain(&flags, order),
         (Task::Doctor(flags), _) => doctor::doctor(&flags),
+        (Task::Gc(flags), _) => gc::gc(&flags),
         (Task::Completions { shell }, _) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "seclude", &mut script);

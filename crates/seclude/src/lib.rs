@@ -29,6 +29,7 @@ mod config;
 pub mod doctor;
 mod error;
 mod exit;
+pub mod gc;
 mod hint;
 mod host;
 mod ledger;

@@ -59,54 +59,60 @@ pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dy
     Ok(Some(Box::new(Group { request: request.clone(), preferred, by_birth, made: None })))
 }
 
-impl Group {
-    /// Where it is made; for an ordinary user the delegated tree that the caller is in.
-    fn parent(&self, hierarchies: &Hierarchies, host: &Host) -> Result<PathBuf> {
-        if let Some(parent) = &self.request.parent {
-            return Ok(parent.clone());
-        }
-        if host.uid == 0 {
-            return Ok(PathBuf::from(ROOTS));
-        }
-        hierarchies.delegated_to_caller().map_err(|error| from_cgroup(NAME, error))
+/// Where it is made unless the caller says otherwise; for an ordinary user the delegated tree that the caller is in.
+pub(crate) fn default_parent(hierarchies: &Hierarchies, host: &Host) -> Result<PathBuf, seclude_cgroup::Error> {
+    match host.uid {
+        0 => Ok(PathBuf::from(ROOTS)),
+        _ => hierarchies.delegated_to_caller(),
     }
+}
 
-    /// Makes it with all limits, or without those that the caller can do without and the host does not have; `None`
-    /// if nothing remains that it would be for.
-    fn make(
-        &self,
-        hierarchies: &Hierarchies,
-        parent: &Path,
-        lost: &mut Vec<(Limit, String)>,
-    ) -> Result<Option<Cgroup>, seclude_cgroup::Error> {
-        let mut limits: Limits = self.request.limits.clone();
-        let asked = limits.limits().count();
-        // Without v2 the freezer is what holds the tree still while it is killed.
-        let freezer = hierarchies.v2().is_none().then_some(Controller::Freezer);
-        let counted = self.counted(hierarchies);
-        let extra: Vec<Controller> = freezer.into_iter().chain(counted).collect();
+impl Group {
+    /// Makes it with all limits, or without those that the caller can do without and the host does not have: they are
+    /// added to `lost`. `None` if nothing remains that it would be for.
+    fn make(&self, host: &Host, lost: &mut Vec<(Limit, String)>) -> Result<Option<Cgroup>, seclude_cgroup::Error> {
+        let mut limits = self.request.limits.clone();
+        let optional = |limits: &Limits| {
+            let mut left = limits.limits().peekable();
+            left.peek().is_some() && left.all(|limit| self.preferred.contains(&limit))
+        };
         loop {
-            let error = match Cgroup::create(hierarchies, parent, &limits, &extra) {
+            let error = match self.create(host, &limits) {
                 Ok(cgroup) => return Ok(Some(cgroup)),
-                // Nothing that a host may lack: it cannot be meant.
-                Err(error @ seclude_cgroup::Error::Limit(_)) => return Err(error),
                 Err(error) => error,
             };
             match error.limit() {
+                _ if !error.is_of_the_host() => return Err(error),
                 Some(limit) if self.preferred.contains(&limit) => {
                     limits = limits.without(limit);
                     lost.push((limit, error.to_string()));
+                    if limits.limits().next().is_none() {
+                        return Ok(None);
+                    }
                 }
-                None if asked > 0 && limits.limits().all(|limit| self.preferred.contains(&limit)) => {
+                None if optional(&limits) => {
                     lost.extend(limits.limits().map(|limit| (limit, error.to_string())));
                     return Ok(None);
                 }
                 _ => return Err(error),
             }
-            if limits.limits().next().is_none() {
-                return Ok(None);
-            }
         }
+    }
+
+    fn create(&self, host: &Host, limits: &Limits) -> Result<Cgroup, seclude_cgroup::Error> {
+        let mut hierarchies = Hierarchies::discover()?;
+        let parent = match &self.request.parent {
+            Some(parent) => parent.clone(),
+            None => default_parent(&hierarchies, host)?,
+        };
+        sweep_once(&hierarchies, &parent);
+        if self.request.move_caller {
+            hierarchies = hierarchies.move_caller_out_of(&parent)?;
+        }
+        // Without v2 the freezer is what holds the tree still while it is killed.
+        let freezer = hierarchies.v2().is_none().then_some(Controller::Freezer);
+        let extra: Vec<Controller> = freezer.into_iter().chain(self.counted(&hierarchies)).collect();
+        Cgroup::create(&hierarchies, &parent, limits, &extra)
     }
 
     /// What is counted although nothing of it is limited: a cgroup without limits is for its counters.
@@ -119,12 +125,21 @@ impl Group {
     }
 }
 
-/// Removes what spawners that were killed have left there: once a process and parent, as it is nobody's urgent business.
+/// Removes what spawners that were killed have left in `parent`, and our own parent with the last of it.
+pub(crate) fn sweep(hierarchies: &Hierarchies, parent: &Path) -> Result<Vec<PathBuf>, seclude_cgroup::Error> {
+    let swept = hierarchies.sweep(parent)?;
+    if parent == Path::new(ROOTS) {
+        hierarchies.remove_if_empty(parent);
+    }
+    Ok(swept)
+}
+
+/// The same once a process and parent, as it is nobody's urgent business.
 fn sweep_once(hierarchies: &Hierarchies, parent: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     if SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.to_owned()) {
         // What cannot be swept is not in the way of this spawn; `seclude gc` tells about it.
-        let _ = hierarchies.sweep(parent);
+        let _ = sweep(hierarchies, parent);
     }
 }
 
@@ -149,14 +164,8 @@ impl Step for Group {
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let failed = |error| from_cgroup(NAME, error);
-        let mut hierarchies = Hierarchies::discover().map_err(failed)?;
-        let parent = self.parent(&hierarchies, preparation.host)?;
-        sweep_once(&hierarchies, &parent);
-        if self.request.move_caller {
-            hierarchies = hierarchies.move_caller_out_of(&parent).map_err(failed)?;
-        }
         let mut lost = Vec::new();
-        let made = self.make(&hierarchies, &parent, &mut lost).map_err(failed)?;
+        let made = self.make(preparation.host, &mut lost).map_err(failed)?;
         preparation.report.preferred = self
             .preferred
             .iter()

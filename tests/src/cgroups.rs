@@ -1,0 +1,89 @@
+//! Cgroups for tests: where they may be made, and whether any are left.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::cli::seclude_command;
+use crate::{Host, is_root};
+
+/// Where a test's containers have their cgroups.
+pub struct Cgroups {
+    /// As `--cgroup` takes it; `None` is the default of an ordinary user: the delegated tree that the test runs in.
+    parent: Option<PathBuf>,
+}
+
+impl Cgroups {
+    /// `None`, with a note, where this user may make none, or they have not what `flags` ask for.
+    pub fn with(test: &str, flags: &[&str]) -> Option<Cgroups> {
+        let parent = is_root().then(|| PathBuf::from(format!("/seclude-test/{test}-{}", std::process::id())));
+        let cgroups = Cgroups { parent };
+        let output = cgroups.run(&[flags, &["true"]].concat());
+        if !output.status.success() {
+            eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+            return None;
+        }
+        Some(cgroups)
+    }
+
+    /// The flags that say where.
+    pub fn flags(&self) -> Vec<String> {
+        let parent = self.parent.iter().flat_map(|path| ["--cgroup".to_owned(), path.display().to_string()]);
+        parent.collect()
+    }
+
+    /// The same for the library.
+    pub fn cgroup(&self) -> seclude::Cgroup {
+        match &self.parent {
+            Some(parent) => seclude::Cgroup::new().parent(parent),
+            None => seclude::Cgroup::new(),
+        }
+    }
+
+    /// `seclude run` with these arguments behind the flags.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let flags = self.flags();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        seclude_command(&[&["run"], flags.as_slice(), arguments].concat())
+    }
+
+    /// How such a run ends.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the seclude command starts")
+    }
+
+    /// How it ends, and its report.
+    pub fn report(&self, arguments: &[&str]) -> (Output, serde_json::Value) {
+        let own = crate::Scratch::new("cgroup-report");
+        let file = own.join("report.json");
+        let all = [&["--report", file.to_str().expect("UTF-8")], arguments].concat();
+        let output = self.run(&all);
+        let text = std::fs::read_to_string(&file).expect("a report");
+        (output, serde_json::from_str(&text).expect("JSON"))
+    }
+
+    /// The parent's directories that are there, one a hierarchy; for an ordinary user nothing is told.
+    pub fn directories(&self) -> Vec<PathBuf> {
+        let Some(parent) = &self.parent else { return Vec::new() };
+        let below = parent.strip_prefix("/").expect("an absolute path");
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc");
+        let points = mounts.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split(' ').nth(4));
+        points.map(|point| Path::new(point).join(below)).filter(|path| path.exists()).collect()
+    }
+
+    /// Ends the test: nothing may be left.
+    pub fn done(self) {
+        assert_eq!(self.directories(), Vec::<PathBuf>::new());
+        if self.parent.is_none() {
+            let left = Host::look().cgroups;
+            assert!(left.iter().all(|path| !path.contains(&format!("/{}-", std::process::id()))), "{left:?}");
+        }
+    }
+}
+
+/// Whether the host has this controller on v2.
+pub fn on_v2(controller: &str) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc");
+    let point = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
+    let offered = point.and_then(|point| std::fs::read_to_string(Path::new(point).join("cgroup.controllers")).ok());
+    offered.is_some_and(|offered| offered.split_whitespace().any(|word| word == controller))
+}

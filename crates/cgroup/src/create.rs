@@ -19,7 +19,7 @@ impl Cgroup {
     /// Makes a new cgroup in `parent` and sets the limits.
     ///
     /// `parent` is absolute in the hierarchy, such as `/seclude`, and the same in all of them. It
-    /// is made if it is missing, and goes with the last of the cgroups that this process has in it.
+    /// is made if it is missing, and then goes with the last of the cgroups that are made in it.
     ///
     /// The cgroup is made in each hierarchy that the limits and `extra` need (`extra`: for
     /// counters or [`Controller::Freezer`] without a limit), and in v2 wherever it is mounted,

@@ -1,9 +1,8 @@
 //! The parent cgroup: opened or made, level by level, and taken away again if it was made here.
 
-use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::{Component, Path};
 
+use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
@@ -12,13 +11,9 @@ use crate::v1::inherit_cpuset;
 use crate::v2::hand_down;
 use crate::{Controller, Error, Hierarchy, Limit, Version};
 
-/// The parents that this process made: whichever of its cgroups goes last takes them along. Held
-/// while one is made or removed, so that what is in here and what is there agree.
-static MADE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-
-fn made() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    MADE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// Marks a parent as made here: whichever of seclude's cgroups goes last, of whatever process, takes it along. User
+/// attributes of cgroups: Linux 5.7. Before, a parent that was made stays.
+const MADE: &str = "user.seclude.made";
 
 /// Somebody else's last cgroup may take the parent along at any moment; then it is made again.
 const ATTEMPTS: usize = 100;
@@ -99,12 +94,13 @@ pub(crate) fn open_existing(hierarchy: &Hierarchy, path: &Path) -> Result<Dir, E
 fn open_or_make(above: &Dir, name: &Path) -> Result<Dir, Error> {
     match above.open_child(name) {
         Err(error) if error.is_not_found() => {
-            let mut made = made();
-            if above.make_child(name)? {
-                made.insert(above.path().join(name));
+            let made = above.make_child(name)?;
+            let dir = above.open_child(name)?;
+            if made {
+                // Without it nothing is wrong but that it stays.
+                let _ = fsetxattr(dir.fd(), MADE, b"1", XattrFlags::empty());
             }
-            drop(made);
-            above.open_child(name)
+            Ok(dir)
         }
         other => other,
     }
@@ -133,29 +129,24 @@ fn make_leaf(hierarchy: &Hierarchy, parent: &Dir, name: &Path) -> Result<Dir, Er
     })
 }
 
-/// Removes the parent, and those above it, as long as this process made them and nothing is in
-/// them any more. Failure is no error: others may use it, also from outside of this process.
+/// Removes the parent, and those above it, as long as they are marked as made and nothing is in them any more. Failure
+/// is no error: others may use it.
 pub(crate) fn release(hierarchy: &Hierarchy, parent: &Path) {
-    let mut made = made();
     let mut chain: Vec<Dir> = Dir::open_mount(hierarchy).into_iter().collect();
     for name in hierarchy.below_root(parent).unwrap_or(Path::new("")).components() {
-        match chain.last().map(|dir| (dir.open_child(name.as_ref()), dir.path().join(name))) {
-            Some((Ok(dir), _)) => chain.push(dir),
+        match chain.last().map(|dir| dir.open_child(name.as_ref())) {
+            Some(Ok(dir)) => chain.push(dir),
             // It and all below are gone.
-            Some((Err(error), path)) if error.is_gone() => {
-                made.retain(|known| !known.starts_with(&path));
-                break;
-            }
-            _ => return,
+            _ => break,
         }
     }
     while let (Some(dir), Some(above)) = (chain.pop(), chain.last()) {
-        let Some(name) = dir.path().file_name() else { return };
+        let made = fgetxattr(dir.fd(), MADE, &mut [0; 1][..]).is_ok();
+        let Some(name) = dir.path().file_name().filter(|_| made) else { return };
         // EBUSY: a sibling is in it.
-        if !made.contains(dir.path()) || above.remove_child(Path::new(name)).is_err_and(|errno| errno != Errno::NOENT) {
+        if above.remove_child(Path::new(name)).is_err_and(|errno| errno != Errno::NOENT) {
             return;
         }
-        made.remove(dir.path());
     }
 }
 

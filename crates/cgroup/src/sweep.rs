@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::dir::Dir;
 use crate::inside::INSIDE;
-use crate::parent::open_existing;
+use crate::parent::{open_existing, release};
 use crate::{Error, Hierarchies, Hierarchy, name};
 
 /// Whose a cgroup is: its maker holds a lock on the directory, which the kernel takes away when the maker ends, however
@@ -21,7 +21,8 @@ pub(crate) fn hold(dir: &Dir) -> Result<(), Error> {
 }
 
 impl Hierarchies {
-    /// Removes the cgroups in `parent` whose makers have ended without removing them; answers which.
+    /// Removes the cgroups in `parent` whose makers have ended without removing them, and `parent` with the last of them
+    /// if it was made for them; answers which.
     ///
     /// One with processes inside stays: it may have been left to run on, and goes with a later sweep.
     ///
@@ -39,18 +40,6 @@ impl Hierarchies {
     }
 }
 
-impl Hierarchies {
-    /// Removes a cgroup wherever it is empty; that it is not is no error.
-    pub fn remove_if_empty(&self, path: &Path) {
-        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return };
-        for hierarchy in self.v2().into_iter().chain(self.v1()) {
-            if let Ok(above) = open_existing(hierarchy, above) {
-                let _ = above.remove_child(Path::new(name));
-            }
-        }
-    }
-}
-
 fn sweep_one(hierarchy: &Hierarchy, parent: &Path, swept: &mut Vec<PathBuf>) -> Result<(), Error> {
     let dir = open_existing(hierarchy, parent)?;
     let mut makers: BTreeMap<(u32, u64), bool> = BTreeMap::new();
@@ -64,6 +53,7 @@ fn sweep_one(hierarchy: &Hierarchy, parent: &Path, swept: &mut Vec<PathBuf>) -> 
             swept.push(dir.path().join(child));
         }
     }
+    release(hierarchy, parent);
     Ok(())
 }
 

@@ -247,16 +247,9 @@ fn huge_pages_of_a_size_that_there_is_not_are_an_error() {
     parent.done();
 }
 
-#[test]
-fn only_allowed_devices_can_be_used() {
-    let Some(parent) = Parent::new("devices") else { return };
+fn only_allowed_devices_can_be_used(parent: Parent) {
     let null = DeviceRule { kind: DeviceKind::Char, major: Some(1), minor: Some(3), access: Access::ALL };
     let limits = Limits::new().devices(vec![null]);
-    if parent.hierarchies.controller(Controller::Devices).is_none() {
-        let error = parent.try_make(&limits, &[]).err().unwrap();
-        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
-        return parent.done();
-    }
     let script = "(: < /dev/null) && echo null; (: < /dev/zero) && echo zero; echo end";
     let lines = |payload: &mut Payload| -> Vec<String> {
         let mut lines = Vec::new();
@@ -265,13 +258,30 @@ fn only_allowed_devices_can_be_used() {
         }
         lines
     };
-    let cgroup = parent.make(&limits, &[]);
+    let cgroup = match parent.try_make(&limits, &[]) {
+        Err(error @ Error::Refused { .. }) => return println!("not run: {error}: {:?}", error.hint()),
+        other => other.unwrap(),
+    };
     assert_eq!(lines(&mut Payload::inside(&cgroup, script)), ["null", "end"]);
     cgroup.end();
-    let cgroup = parent.make(&Limits::new(), &[Controller::Devices]);
+    let cgroup = parent.make(&Limits::new(), &[]);
     assert_eq!(lines(&mut Payload::inside(&cgroup, script)), ["null", "zero", "end"]);
     cgroup.end();
     parent.done();
+}
+
+#[test]
+fn devices_are_refused_by_the_v1_controller() {
+    if let Some(parent) = Parent::v1_only("devicesv1", &[Controller::Devices]) {
+        only_allowed_devices_can_be_used(parent);
+    }
+}
+
+#[test]
+fn devices_are_refused_by_a_program_on_v2() {
+    if let Some(parent) = Parent::v2_only("devicesv2") {
+        only_allowed_devices_can_be_used(parent);
+    }
 }
 
 #[test]

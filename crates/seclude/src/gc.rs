@@ -9,7 +9,7 @@ use seclude_cgroup::Hierarchies;
 use crate::error::Result;
 use crate::host::Host;
 use crate::meter::from_cgroup;
-use crate::step::{default_parent, sweep_cgroups};
+use crate::step::default_parent;
 
 const NAME: &str = "gc";
 
@@ -27,5 +27,5 @@ pub fn collect(parent: Option<&Path>) -> Result<Vec<PathBuf>> {
         Some(parent) => parent.to_owned(),
         None => default_parent(&hierarchies, &Host::current()).map_err(failed)?,
     };
-    sweep_cgroups(&hierarchies, &parent).map_err(failed)
+    hierarchies.sweep(&parent).map_err(failed)
 }

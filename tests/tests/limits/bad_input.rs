@@ -4,7 +4,6 @@ use seclude_tests::{Host, refused};
 
 #[test]
 fn a_value_out_of_range_names_the_flag_and_the_range() {
-    let before = Host::look().cgroups;
     for (arguments, flag, range) in [
         (&["--memory", "0"][..], "--memory", "4096 to"),
         (&["--memory", "1"], "--memory", "4096 to"),
@@ -38,7 +37,9 @@ fn a_value_out_of_range_names_the_flag_and_the_range() {
         let line = refused(125, &[&["run"], arguments, &["true"]].concat());
         assert!(line.contains(flag) && line.contains(range), "{arguments:?}: {line}");
     }
-    assert_eq!(Host::look().cgroups, before);
+    // Those of other tests are in a place of their own.
+    let left: Vec<String> = Host::look().cgroups.into_iter().filter(|path| !path.contains("seclude-test")).collect();
+    assert_eq!(left, Vec::<String>::new());
 }
 
 #[test]

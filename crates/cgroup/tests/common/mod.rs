@@ -34,15 +34,30 @@ impl Parent {
 
     /// The same, without v2.
     pub fn v1_only(test: &str, controllers: &[Controller]) -> Option<Parent> {
-        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
-        let mountinfo: Vec<&str> = mountinfo.lines().filter(|line| !line.contains(" - cgroup2 ")).collect();
-        let hierarchies = Hierarchies::parse(&mountinfo.join("\n"), &own);
+        let hierarchies = Parent::without(" - cgroup2 ");
         if controllers.iter().any(|&controller| hierarchies.controller(controller).is_none()) {
             println!("{test}: not run: no such v1 controllers here");
             return None;
         }
         Parent::on(test, hierarchies)
+    }
+
+    /// The same, without v1.
+    pub fn v2_only(test: &str) -> Option<Parent> {
+        let hierarchies = Parent::without(" - cgroup ");
+        if hierarchies.v2().is_none() {
+            println!("{test}: not run: no v2 here");
+            return None;
+        }
+        Parent::on(test, hierarchies)
+    }
+
+    /// The hierarchies without the mounts of one kind.
+    fn without(kind: &str) -> Hierarchies {
+        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        let mountinfo: Vec<&str> = mountinfo.lines().filter(|line| !line.contains(kind)).collect();
+        Hierarchies::parse(&mountinfo.join("\n"), &own)
     }
 
     /// Whether the host has it; a note if not.

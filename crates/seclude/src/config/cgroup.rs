@@ -24,7 +24,7 @@ impl Cgroup {
     }
 
     /// The cgroup to make it in, absolute in the hierarchy (`/seclude`, not `/sys/fs/cgroup/seclude`), in all
-    /// hierarchies the same. It is made if it is missing, and goes with the last of this process's cgroups in it.
+    /// hierarchies the same. It is made if it is missing, and then goes with the last cgroup in it.
     ///
     /// Without it: `/seclude` for root. For an ordinary user the delegated cgroup that the caller is in (v2), or the
     /// one above where the caller is in a leaf of a delegated tree.

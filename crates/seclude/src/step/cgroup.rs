@@ -125,21 +125,12 @@ impl Group {
     }
 }
 
-/// Removes what spawners that were killed have left in `parent`, and our own parent with the last of it.
-pub(crate) fn sweep(hierarchies: &Hierarchies, parent: &Path) -> Result<Vec<PathBuf>, seclude_cgroup::Error> {
-    let swept = hierarchies.sweep(parent)?;
-    if parent == Path::new(ROOTS) {
-        hierarchies.remove_if_empty(parent);
-    }
-    Ok(swept)
-}
-
-/// The same once a process and parent, as it is nobody's urgent business.
+/// Removes what spawners that were killed have left in `parent`: once a process, as it is nobody's urgent business.
 fn sweep_once(hierarchies: &Hierarchies, parent: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     if SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.to_owned()) {
         // What cannot be swept is not in the way of this spawn; `seclude gc` tells about it.
-        let _ = sweep(hierarchies, parent);
+        let _ = hierarchies.sweep(parent);
     }
 }
 

@@ -34,7 +34,7 @@ use crate::program::Program;
 use crate::report::Report;
 
 pub(crate) use barrier::is_needed as has_barrier;
-pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late, sweep as sweep_cgroups};
+pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::ParentEnds;
 pub(crate) use user::leaves_caller_out;
 

@@ -71,6 +71,13 @@ impl List {
     }
 }
 
+impl From<u32> for List {
+    /// This number alone.
+    fn from(number: u32) -> List {
+        List { ranges: vec![(number, number)] }
+    }
+}
+
 impl FromStr for List {
     type Err = ListError;
 

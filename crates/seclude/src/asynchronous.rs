@@ -13,6 +13,7 @@ use crate::command::Command;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Output};
+use crate::meter::Meter;
 use crate::report::Report;
 
 impl Command {
@@ -87,6 +88,11 @@ impl AsyncChild {
     /// How it was made and what that cost.
     pub fn report(&self) -> &Report {
         self.child.report()
+    }
+
+    /// As [`Child::meter`]: its cgroup, to look at and to hold still.
+    pub fn meter(&self) -> Option<Meter> {
+        self.child.meter()
     }
 
     /// For signals from other tasks.

@@ -3,9 +3,11 @@
 //! Each feature is tried in a throwaway process with everything that a real one goes through but the last step: it
 //! asks for a command that does not exist, and succeeds if that is the first thing the kernel objects to.
 
+use seclude_cgroup::{Access, DeviceKind, DeviceRule, Limits, List};
 use serde::Serialize;
 
 use crate::command::Command;
+use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::ids::UserMap;
 use crate::config::mount::Mount;
@@ -44,7 +46,7 @@ pub struct Finding {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Examination {
-    /// In the order of a start: namespaces, ways of cloning, ids, mounts, the whole sandbox last.
+    /// In the order of a start: namespaces, ways of cloning, ids, mounts, cgroups, the whole sandbox last.
     pub findings: Vec<Finding>,
     /// Whether the caller is privileged, for the summary.
     pub root: bool,
@@ -135,6 +137,29 @@ pub fn examine() -> Examination {
     attempt("terminal".into(), &|command| {
         in_tree(command);
         command.mount(Mount::dev("/dev")).terminal(24, 80);
+    });
+    let limited = |command: &mut Command, limits: Limits| {
+        command.unshare(Namespace::User).limits(limits);
+    };
+    attempt("cgroup".into(), &|command| {
+        command.unshare(Namespace::User).cgroup(Cgroup::new());
+    });
+    attempt("memory limit".into(), &|command| limited(command, Limits::new().memory_max(256 << 20)));
+    attempt("swap limit".into(), &|command| {
+        limited(command, Limits::new().memory_max(256 << 20).memory_swap_max(0));
+    });
+    attempt("cpu limit".into(), &|command| limited(command, Limits::new().cpu_max(0.5)));
+    attempt("cpuset".into(), &|command| limited(command, Limits::new().cpuset_cpus(List::from(0))));
+    attempt("pids limit".into(), &|command| limited(command, Limits::new().pids_max(64)));
+    attempt("io weight".into(), &|command| limited(command, Limits::new().io_weight(100)));
+    attempt("device rules".into(), &|command| {
+        let all = [DeviceKind::Char, DeviceKind::Block];
+        let rules = all.map(|kind| DeviceRule { kind, major: None, minor: None, access: Access::ALL });
+        limited(command, Limits::new().devices(rules.to_vec()));
+    });
+    attempt("delegated cgroup".into(), &|command| {
+        in_tree(command);
+        command.unshare(Namespace::Cgroup).cgroup(Cgroup::new().delegate(true)).mount(Mount::cgroup("/sys/fs/cgroup"));
     });
     attempt(SANDBOX.into(), &|command| {
         command.sandbox();

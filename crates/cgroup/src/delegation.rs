@@ -8,8 +8,8 @@ use crate::dir::Dir;
 use crate::parent::open_existing;
 use crate::{Error, Hierarchies};
 
-/// The name of the leaf that a caller is moved to begins so.
-const CALLER: &str = "seclude-caller-";
+/// The name of a leaf that a process is moved to begins so.
+const LEAF: &str = "seclude-leaf-";
 
 impl Hierarchies {
     /// The delegated v2 cgroup of this process: the one that it is in, or the one above if that is delegated too, as
@@ -33,21 +33,47 @@ impl Hierarchies {
         }
     }
 
-    /// Moves the calling process to a cgroup of its own below `parent` if it is in `parent` itself, so that controllers
-    /// can be handed down there; answers the hierarchies as they are then. v2 only: v1 has no such rule.
+    /// Moves a process that is in `parent` itself to a leaf of its own below, so that controllers can be handed down
+    /// there, and answers that leaf; `None` if it is elsewhere. v2 only: v1 has no such rule.
     ///
-    /// The leaf stays as long as the process does, and longer: nobody else can remove it.
+    /// The leaf stays until [`Hierarchies::remove_leaf`].
     ///
     /// # Errors
     /// What making the leaf and moving there answer.
-    pub fn move_caller_out_of(&self, parent: &Path) -> Result<Hierarchies, Error> {
-        let Some(v2) = self.v2().filter(|v2| v2.own_path() == Some(parent)) else { return Ok(self.clone()) };
+    pub fn move_to_leaf(&self, parent: &Path, pid: u32) -> Result<Option<PathBuf>, Error> {
+        let Some(v2) = self.v2() else { return Ok(None) };
         let dir = open_existing(v2, parent)?;
-        let name = PathBuf::from(format!("{CALLER}{}", std::process::id()));
+        if !dir.read("cgroup.procs")?.lines().any(|line| line.parse() == Ok(pid)) {
+            return Ok(None);
+        }
+        let name = PathBuf::from(format!("{LEAF}{pid}"));
         dir.make_child(&name)?;
-        dir.open_child(&name)?.write("cgroup.procs", &std::process::id().to_string())?;
-        Hierarchies::discover()
+        dir.open_child(&name)?.write("cgroup.procs", &pid.to_string())?;
+        Ok(Some(parent.join(name)))
     }
+
+    /// Removes an empty leaf of [`Hierarchies::move_to_leaf`].
+    ///
+    /// # Errors
+    /// `EBUSY` if a process is in it.
+    pub fn remove_leaf(&self, leaf: &Path) -> Result<(), Error> {
+        let (Some(v2), Some(above), Some(name)) = (self.v2(), leaf.parent(), leaf.file_name()) else { return Ok(()) };
+        let above = open_existing(v2, above)?;
+        above.remove_child(Path::new(name)).map_err(|errno| Error::from_call("rmdir", &above.path().join(name), errno))
+    }
+}
+
+/// The v2 cgroup of a process, as this process's cgroup namespace shows it; `None` without v2, or if it has ended.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn v2_path_of(pid: u32) -> Result<Option<PathBuf>, Error> {
+    let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|error| Error::from_call("read", &path, error))?,
+    };
+    Ok(text.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from))
 }
 
 /// What a delegated cgroup is: a directory and a `cgroup.procs` and `cgroup.subtree_control` that the caller may write.

@@ -66,6 +66,10 @@ pub(crate) struct LimitFlags {
     /// delegated cgroup that you are in as a user
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
+    /// Make the cgroup in a delegated scope that systemd is asked for: your own, or the system's as root (cgroup v2)
+    #[cfg(feature = "systemd")]
+    #[arg(long, conflicts_with_all = ["cgroup", "cgroup_move_self", "prefer"])]
+    cgroup_scope: bool,
     /// Let seclude move itself to a cgroup below its own, where its own must have no processes to hand controllers down
     #[arg(long)]
     cgroup_move_self: bool,
@@ -96,7 +100,11 @@ impl LimitFlags {
         for feature in &self.prefer {
             command.prefer(*feature);
         }
-        let placed = self.cgroup.is_some() || self.cgroup_move_self || self.cgroup_mount.is_some();
+        #[cfg(feature = "systemd")]
+        let scope = self.cgroup_scope;
+        #[cfg(not(feature = "systemd"))]
+        let scope = false;
+        let placed = scope || self.cgroup.is_some() || self.cgroup_move_self || self.cgroup_mount.is_some();
         if !(asked || placed || watched) {
             return Ok(());
         }
@@ -104,6 +112,10 @@ impl LimitFlags {
         let mut cgroup = Cgroup::new().limits(limits).move_caller(self.cgroup_move_self).delegate(delegated);
         if let Some(parent) = &self.cgroup {
             cgroup = cgroup.parent(parent);
+        }
+        #[cfg(feature = "systemd")]
+        {
+            cgroup = cgroup.scope(scope);
         }
         command.cgroup(cgroup);
         match self.cgroup_mount {

@@ -101,7 +101,7 @@ impl Child {
             stdin: ends.stdin.map(ChildStdin::from),
             stdout: ends.stdout.map(ChildStdout::from),
             stderr: ends.stderr.map(ChildStderr::from),
-            cgroup: ends.cgroup,
+            cgroup: ends.cgroup.get().cloned(),
             new_pid: command.new_pid,
             ties,
             ledger: LedgerOf(ledger),

@@ -39,6 +39,8 @@ mod plan;
 mod program;
 mod report;
 mod sandbox;
+#[cfg(feature = "systemd")]
+mod scope;
 mod spawn;
 mod step;
 mod usage;

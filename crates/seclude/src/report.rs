@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seclude_cgroup::Cgroup;
 use seclude_child::entry::Memory;
 use serde::Serialize;
 
@@ -49,6 +50,17 @@ pub struct Placement {
     pub path: String,
     /// How the process came to be in it.
     pub entered: Entered,
+}
+
+impl Placement {
+    pub(crate) fn of(cgroup: &Cgroup, by_birth: bool) -> Placement {
+        let entered = match (by_birth, cgroup.has_v1()) {
+            (true, false) => Entered::Born,
+            (true, true) => Entered::BornAndJoined,
+            (false, _) => Entered::Joined,
+        };
+        Placement { path: cgroup.path().display().to_string(), entered }
+    }
 }
 
 /// How a process comes to be in its cgroup. In none of them has it run anything of its own before.

@@ -7,6 +7,7 @@ mod memory;
 mod pids;
 mod placement;
 mod report;
+mod scope;
 mod tree;
 
 use std::process::Output;
@@ -17,6 +18,7 @@ use seclude_tests::role;
 fn helper_process() {
     match role().as_deref() {
         Some("spawner") => tree::spawn_and_wait_to_be_killed(),
+        Some("in-scope") => scope::spawn_in_scope(),
         Some(role) => panic!("no role {role}"),
         None => {}
     }

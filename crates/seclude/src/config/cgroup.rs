@@ -15,6 +15,7 @@ pub struct Cgroup {
     pub(crate) limits: Limits,
     pub(crate) move_caller: bool,
     pub(crate) delegated: bool,
+    pub(crate) scope: bool,
 }
 
 impl Cgroup {
@@ -46,6 +47,18 @@ impl Cgroup {
     #[must_use]
     pub fn move_caller(mut self, allowed: bool) -> Cgroup {
         self.move_caller = allowed;
+        self
+    }
+
+    /// Asks systemd over D-Bus for a delegated scope to make it in, as `systemd-run --scope -p Delegate=yes` does: the
+    /// user's systemd, or the system's for root. v2. The child joins it while it waits at its barrier.
+    ///
+    /// Without systemd it is an error. What systemd hands down to users is its configuration's: by default memory and
+    /// pids.
+    #[cfg(feature = "systemd")]
+    #[must_use]
+    pub fn scope(mut self, on: bool) -> Cgroup {
+        self.scope = on;
         self
     }
 

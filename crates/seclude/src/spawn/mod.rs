@@ -20,7 +20,7 @@ use crate::config::clone::CloneWay;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::plan::Plan;
-use crate::report::{Report, StepTime};
+use crate::report::{Placement, Report, StepTime};
 use crate::step::{Born, ParentEnds, Preparation};
 
 pub(crate) use channel::Channel;
@@ -157,6 +157,8 @@ fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
                 report.child =
                     times.into_iter().map(|(step, ns)| StepTime { step, microseconds: ns as f64 / 1e3 }).collect();
             }
+            let by_birth = plan.request().cgroup.is_some();
+            report.cgroup = ends.cgroup.get().map(|cgroup| Placement::of(cgroup, by_birth));
             let channel = plan.command.init.then_some(ours);
             let ties = Ties { terminal: arrived.terminal, channel, keeper: None };
             Ok(Running { newborn, ends, ties, report, started })
@@ -245,7 +247,7 @@ fn unexpected(event: Event, newborn: &Newborn, channel: &Channel) -> Stopped {
 /// The child ended before its exec and could not say why: somebody killed it.
 fn ended_early(signal: Option<i32>, ends: &ParentEnds) -> Error {
     let how = signal.map_or("something that it could not report".to_owned(), |signal| format!("signal {signal}"));
-    let out_of_memory = ends.cgroup.as_ref().and_then(|cgroup| cgroup.events().ok()?.oom_kill).unwrap_or(0) > 0;
+    let out_of_memory = ends.cgroup.get().and_then(|cgroup| cgroup.events().ok()?.oom_kill).unwrap_or(0) > 0;
     Error::invalid("child", format!("it was ended before its exec by {how}")).hint(match out_of_memory {
         true => "its memory limit is too small for its start",
         false => "out of memory, a limit of the caller's cgroup, or somebody's kill",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits};
@@ -20,7 +20,7 @@ use crate::ledger::Ledger;
 use crate::meter::from_cgroup;
 use crate::plan::Describe;
 use crate::program::Program;
-use crate::report::{Entered, Placement, Preferred};
+use crate::report::Preferred;
 
 const NAME: &str = "cgroup";
 /// Where root's containers are, as Docker's are in /docker.
@@ -33,7 +33,8 @@ struct Group {
     preferred: Vec<Limit>,
     /// Whether the child is cloned into it.
     by_birth: bool,
-    made: Option<Arc<Cgroup>>,
+    /// Shared with the parent's ends.
+    made: Arc<OnceLock<Arc<Cgroup>>>,
 }
 
 pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
@@ -53,10 +54,16 @@ pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dy
         preferred.push(*limit);
     }
     request.limits.validate().map_err(|error| from_cgroup(NAME, error.into()))?;
+    if request.scope && (request.parent.is_some() || request.move_caller || request.delegated || !preferred.is_empty())
+    {
+        let action = "a scope of systemd's is its own parent, is all required, and delegates nothing further";
+        return Err(Error::invalid(NAME, action));
+    }
     if request.delegated && !command.namespaces.is_new(Namespace::Cgroup) {
         return Err(Error::invalid(NAME, "what is delegated needs a new cgroup namespace: its limits lie above"));
     }
-    Ok(Some(Box::new(Group { request: request.clone(), preferred, by_birth, made: None })))
+    let by_birth = by_birth && !request.scope;
+    Ok(Some(Box::new(Group { request: request.clone(), preferred, by_birth, made: Arc::default() })))
 }
 
 /// Where it is made unless the caller says otherwise; for an ordinary user the delegated tree that the caller is in.
@@ -100,19 +107,56 @@ impl Group {
     }
 
     fn create(&self, host: &Host, limits: &Limits) -> Result<Cgroup, seclude_cgroup::Error> {
-        let mut hierarchies = Hierarchies::discover()?;
+        let hierarchies = Hierarchies::discover()?;
         let parent = match &self.request.parent {
             Some(parent) => parent.clone(),
             None => default_parent(&hierarchies, host)?,
         };
         sweep_once(&hierarchies, &parent);
         if self.request.move_caller {
-            hierarchies = hierarchies.move_caller_out_of(&parent)?;
+            hierarchies.move_to_leaf(&parent, std::process::id())?;
         }
+        self.create_in(&hierarchies, &parent, limits)
+    }
+
+    fn create_in(
+        &self,
+        hierarchies: &Hierarchies,
+        parent: &Path,
+        limits: &Limits,
+    ) -> Result<Cgroup, seclude_cgroup::Error> {
         // Without v2 the freezer is what holds the tree still while it is killed.
         let freezer = hierarchies.v2().is_none().then_some(Controller::Freezer);
-        let extra: Vec<Controller> = freezer.into_iter().chain(self.counted(&hierarchies)).collect();
-        Cgroup::create(&hierarchies, &parent, limits, &extra)
+        let extra: Vec<Controller> = freezer.into_iter().chain(self.counted(hierarchies)).collect();
+        Cgroup::create(hierarchies, parent, limits, &extra)
+    }
+
+    /// Writes it down: for its undo, for the handle, for the steps to come.
+    fn keep(&self, cgroup: Cgroup, ledger: &mut Ledger) -> Arc<Cgroup> {
+        let cgroup = Arc::new(cgroup);
+        let undone = cgroup.clone();
+        ledger.push(format!("cgroup {}", cgroup.path().display()), move || end(&undone));
+        self.made.get_or_init(|| cgroup).clone()
+    }
+
+    /// Has systemd make a scope around the waiting child, and moves it on to a cgroup of its own in there.
+    #[cfg(feature = "systemd")]
+    fn enter_scope(&self, pid: u32, ledger: &mut Ledger) -> Result<()> {
+        crate::scope::start(pid)?;
+        let failed = |error| from_cgroup(NAME, error);
+        let gone = || Error::parent(NAME, format!("scope of {pid}"), rustix::io::Errno::SRCH);
+        let scope = seclude_cgroup::v2_path_of(pid).map_err(failed)?.ok_or_else(gone)?;
+        let hierarchies = Hierarchies::discover().map_err(failed)?;
+        // A scope with a process of its own could hand nothing down.
+        let leaf = hierarchies.move_to_leaf(&scope, pid).map_err(failed)?;
+        let cgroup = self.create_in(&hierarchies, &scope, &self.request.limits).map_err(failed)?;
+        self.keep(cgroup, ledger).join(pid).map_err(failed)?;
+        leaf.map_or(Ok(()), |leaf| hierarchies.remove_leaf(&leaf)).map_err(failed)
+    }
+
+    #[cfg(not(feature = "systemd"))]
+    fn enter_scope(&self, _: u32, _: &mut Ledger) -> Result<()> {
+        Err(Error::invalid(NAME, "this build cannot ask systemd for a scope"))
     }
 
     /// What is counted although nothing of it is limited: a cgroup without limits is for its counters.
@@ -154,6 +198,10 @@ impl Step for Group {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        preparation.ends.cgroup = self.made.clone();
+        if self.request.scope {
+            return Ok(());
+        }
         let failed = |error| from_cgroup(NAME, error);
         let mut lost = Vec::new();
         let made = self.make(preparation.host, &mut lost).map_err(failed)?;
@@ -166,46 +214,44 @@ impl Step for Group {
             })
             .collect();
         let Some(made) = made else { return Ok(()) };
-        let cgroup = Arc::new(made);
-        let undone = cgroup.clone();
-        preparation.ledger.push(format!("cgroup {}", cgroup.path().display()), move || end(&undone));
+        let cgroup = self.keep(made, preparation.ledger);
         if self.request.delegated {
             let (uid, gid) = *preparation.container_root;
             cgroup.delegate(uid, gid).map_err(failed)?;
         }
         self.by_birth &= cgroup.fd().is_some();
-        preparation.report.cgroup = Some(Placement {
-            path: cgroup.path().display().to_string(),
-            entered: match (self.by_birth, cgroup.has_v1()) {
-                (true, false) => Entered::Born,
-                (true, true) => Entered::BornAndJoined,
-                (false, _) => Entered::Joined,
-            },
-        });
-        preparation.ends.cgroup = Some(cgroup.clone());
-        self.made = Some(cgroup);
         Ok(())
     }
 
     fn birthplace(&self) -> Option<Fd> {
-        let cgroup = self.made.as_ref().filter(|_| self.by_birth)?;
+        let cgroup = self.made.get().filter(|_| self.by_birth)?;
         cgroup.fd().map(|fd| Fd(fd.as_raw_fd()))
     }
 
-    fn attend(&self, born: &Born, _: &mut Ledger) -> Result<()> {
-        let Some(cgroup) = &self.made else { return Ok(()) };
+    fn attend(&self, born: &Born, ledger: &mut Ledger) -> Result<()> {
         let pid = born.pid.unsigned_abs();
+        if self.request.scope {
+            return self.enter_scope(pid, ledger);
+        }
+        let Some(cgroup) = self.made.get() else { return Ok(()) };
         let joined = if self.by_birth { cgroup.join_v1(pid) } else { cgroup.join(pid) };
         joined.map_err(|error| from_cgroup(NAME, error))
     }
 
     fn describe(&self, to: &mut Describe) {
+        let limits: Vec<&str> = self.request.limits.limits().map(Limit::name).collect();
+        let limits = if limits.is_empty() { "no limits".to_owned() } else { limits.join(", ") };
+        if self.request.scope {
+            to.attend(
+                NAME,
+                format!("ask systemd for a delegated scope, make a cgroup in it, set and read back: {limits}"),
+            );
+            return to.attend(NAME, "join it, by cgroup.procs".to_owned());
+        }
         let parent = match &self.request.parent {
             Some(parent) => parent.display().to_string(),
             None => format!("{ROOTS} (as root) or the caller's own delegated cgroup"),
         };
-        let limits: Vec<&str> = self.request.limits.limits().map(Limit::name).collect();
-        let limits = if limits.is_empty() { "no limits".to_owned() } else { limits.join(", ") };
         to.prepare(NAME, format!("make a cgroup in {parent}, set and read back: {limits}"));
         let how = if self.by_birth { "join what is v1" } else { "join all of it" };
         to.attend(NAME, format!("{how}, by cgroup.procs"));

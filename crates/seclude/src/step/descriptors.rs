@@ -1,7 +1,7 @@
 //! The command's open files: stdin, stdout, stderr, the ones it was given, and no other.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
@@ -25,8 +25,8 @@ pub(crate) struct ParentEnds {
     pub(crate) stdin: Option<OwnedFd>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
-    /// The container's cgroup: a directory a hierarchy.
-    pub(crate) cgroup: Option<Arc<Cgroup>>,
+    /// The container's cgroup, once it is made: a directory a hierarchy.
+    pub(crate) cgroup: Arc<OnceLock<Arc<Cgroup>>>,
     /// Where the handshake's socket must lie above: a number that the command gets would overwrite it.
     pub(crate) socket_above: i32,
 }

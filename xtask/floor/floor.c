@@ -94,10 +94,17 @@ static inline long clone_onto(struct clone_args *arguments, void (*entry)(void *
     return answer;
 }
 
+struct kernel_action {
+    void *handler;
+    unsigned long flags;
+    void *restorer;
+    uint64_t mask;
+};
+
 /* --- the child */
 
 struct setup {
-    int socket, parents_end;
+    int socket;
     const char *directory;
     char **argv, **envp;
 };
@@ -162,8 +169,9 @@ static void raise_loopback(void) {
 
 static void child(void *data) {
     const struct setup *setup = data;
-    DO(CALL(__NR_close, setup->parents_end));
     die_with_parent(setup->socket);
+    DO(CALL(__NR_close_range, 3, setup->socket - 1, 0));
+    DO(CALL(__NR_close_range, setup->socket + 1, ~0U, 0));
     char go;
     if (DO(CALL(__NR_recvfrom, setup->socket, &go, 1, 0, 0, 0)) != 1)
         child_failed(FAILED);
@@ -203,13 +211,15 @@ static void child(void *data) {
     DO(CALL(__NR_umask, mask));
 
     raise_loopback();
-    DO(CALL(__NR_close_range, 3, setup->socket - 1, 0));
-    DO(CALL(__NR_close_range, setup->socket + 1, ~0U, 0));
-    DO(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     int directory = open_at(AT_FDCWD, setup->directory, RESOLVE_NO_MAGICLINKS);
+    DO(CALL(__NR_close, second));
+    DO(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     DO(CALL(__NR_fchdir, directory));
-    DO(CALL(__NR_close, directory));
     die_with_parent(setup->socket);
+    struct kernel_action by_default = {0};
+    /* SIGKILL and SIGSTOP have no other disposition. */
+    for (int number = 1; number <= 64; number++)
+        CALL(__NR_rt_sigaction, number, &by_default, 0, KERNEL_MASK);
     uint64_t none = 0, before;
     DO(CALL(__NR_rt_sigprocmask, SIG_SETMASK, &none, &before, KERNEL_MASK));
     DO(CALL(__NR_execve, setup->argv[0], setup->argv, setup->envp));
@@ -264,12 +274,7 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
     TRY(CALL(__NR_capget, &version, capabilities));
     CALL(__NR_gettid);
     CALL(__NR_getpid);
-    struct {
-        void *handler;
-        unsigned long flags;
-        void *restorer;
-        uint64_t mask;
-    } action;
+    struct kernel_action action;
     TRY(CALL(__NR_rt_sigaction, SIGCHLD, 0, &action, KERNEL_MASK));
     struct statx root;
     TRY(CALL(__NR_statx, AT_FDCWD, "/", 0, STATX_TYPE, &root));
@@ -283,7 +288,7 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
         CALL(__NR_mmap, 0, STACK, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0));
     TRY(CALL(__NR_mprotect, stack, GUARD, PROT_NONE));
 
-    struct setup setup = {.socket = pair[1], .parents_end = pair[0], .directory = directory, .argv = argv, .envp = envp};
+    struct setup setup = {.socket = pair[1], .directory = directory, .argv = argv, .envp = envp};
     int pidfd = -1;
     volatile uint32_t busy = 1;
     struct clone_args arguments = {

@@ -16,14 +16,14 @@ pub(crate) fn build() -> Result<PathBuf> {
     let build = target().join("dist-build");
     // With --target the flags are for the program alone, not for build scripts and procedural macros.
     let mut release = cargo();
-    release.args(["build", "--quiet", "--locked", "--release", "--package", "seclude-cli", "--target", TARGET]);
+    release.args(["build", "--quiet", "--locked", "--profile", "dist", "--package", "seclude-cli", "--target", TARGET]);
     release.arg("--target-dir").arg(&build);
     release.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
     run(&mut release)?;
     let dist = target().join("dist");
     fs::create_dir_all(&dist).with_context(|| format!("create {}", dist.display()))?;
     let program = dist.join("seclude");
-    let built = build.join(TARGET).join("release/seclude");
+    let built = build.join(TARGET).join("dist/seclude");
     // Never written over: it may be running.
     let _ = fs::remove_file(&program);
     fs::copy(&built, &program).with_context(|| format!("copy of {}", built.display()))?;

@@ -131,3 +131,28 @@ fn the_hosts_cgroups_cannot_be_written_from_inside() {
     assert!(outside("find /sys/fs/cgroup -name cgroup.procs | head -1").ends_with("cgroup.procs"));
     cgroups.done();
 }
+
+#[test]
+fn a_caller_in_an_inner_cgroup_is_moved_only_if_it_says_so() {
+    root_only!();
+    if !on_v2("memory") {
+        return eprintln!("skipped: only v2 has the rule");
+    }
+    let parent = format!("/seclude-test/inner-{}", std::process::id());
+    // A cgroup with the caller alone in it, which has to be gone before it can be removed.
+    let script = |flags: &str| {
+        let directory = format!("/sys/fs/cgroup{parent}");
+        let seclude = seclude_tests::seclude_bin();
+        outside(&format!(
+            "mkdir -p {directory}; echo +memory > /sys/fs/cgroup/cgroup.subtree_control; \
+             echo +memory > /sys/fs/cgroup/seclude-test/cgroup.subtree_control; \
+             sh -c 'echo $$ > {directory}/cgroup.procs; exec {} run --cgroup {parent} --memory 64M {flags} echo ran' 2>&1; \
+             find {directory} -mindepth 1 -type d -exec rmdir {{}} +; rmdir {directory}; rmdir /sys/fs/cgroup/seclude-test \
+             2>/dev/null; true",
+            seclude.display()
+        ))
+    };
+    let refused = script("");
+    assert!(refused.contains("has processes of its own") && refused.contains("move those processes"), "{refused}");
+    assert_eq!(script("--cgroup-move-self"), "ran");
+}

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use seclude::{Mount, Namespace, Root};
+use seclude::{Limits, Mount, Namespace, Root};
 
 /// One line of the table.
 pub(super) struct Contestant {
@@ -32,6 +32,13 @@ pub(super) fn lean(program: &Path) -> seclude::Command {
         command.unshare(kind);
     }
     command.root(Root::directory("/")).mount(Mount::proc("/proc")).mount(Mount::tmpfs("/tmp"));
+    command
+}
+
+/// The same with the limits that everybody sets.
+pub(super) fn limited(program: &Path) -> seclude::Command {
+    let mut command = lean(program);
+    command.limits(Limits::new().memory_max(256 << 20).cpu_max(1.0).pids_max(64));
     command
 }
 

@@ -5,14 +5,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use seclude::CloneWay;
 
-use super::contestants::{Contestant, in_helper, lean, time_library, time_process};
+use super::contestants::{Contestant, in_helper, lean, limited, time_library, time_process};
 use super::programs::Programs;
 use super::rounds::{Row, absent};
 use crate::workspace;
 
 pub(super) const FLOOR: &str = "floor";
 pub(super) const LIBRARY: &str = "library";
+pub(super) const LIMITED: &str = "library, limits";
+pub(super) const MOVED: &str = "library, limits, moved";
 pub(super) const AS_LITTLE: &str = "library from 16 MiB";
 pub(super) const AS_MUCH: &str = "library from 4 GiB";
 pub(super) const SECLUDE: &str = "seclude run";
@@ -33,6 +36,12 @@ pub(super) fn all(programs: &Programs, wanted: impl Fn(&str) -> bool) -> Result<
     if wanted(LIBRARY) {
         let exit = programs.exit.clone();
         all.push(Contestant::new(LIBRARY, "the same isolation", move || time_library(|| lean(&exit))));
+    }
+    if wanted(LIMITED) {
+        match limited(&programs.exit).status() {
+            Ok(_) => all.extend(with_limits(programs)),
+            Err(error) => absentees.push(absent(LIMITED, error.to_string())),
+        }
     }
     for (name, bytes) in [(AS_LITTLE, 16u64 << 20), (AS_MUCH, 4u64 << 30)] {
         if !wanted(name) {
@@ -76,6 +85,26 @@ pub(super) fn all(programs: &Programs, wanted: impl Fn(&str) -> bool) -> Result<
         all.push(until_clone(programs));
     }
     Ok((all, absentees))
+}
+
+/// With a cgroup: born in it, and moved into it by cgroup.procs when the kernel has had no such move for a while.
+fn with_limits(programs: &Programs) -> [Contestant; 2] {
+    /// After which the kernel's lock of thread groups waits for an RCU grace period again.
+    const IDLE: Duration = Duration::from_millis(150);
+    let (exit, same) = (programs.exit.clone(), programs.exit.clone());
+    let born = Contestant::new(LIMITED, "with --memory --cpus --pids; born in its cgroup on v2", move || {
+        time_library(|| limited(&exit))
+    });
+    let moved =
+        Contestant::new(MOVED, "the same by clone(2), which has to move it, after 150 ms of idleness", move || {
+            std::thread::sleep(IDLE);
+            time_library(|| {
+                let mut command = limited(&same);
+                command.clone_way(CloneWay::Legacy);
+                command
+            })
+        });
+    [born, moved]
 }
 
 /// In bytes.

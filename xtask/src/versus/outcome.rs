@@ -6,7 +6,7 @@ use std::fs;
 use serde::Serialize;
 
 use super::helper::Throughput;
-use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, SECLUDE, UNTIL_CLONE};
+use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, LIMITED, SECLUDE, UNTIL_CLONE};
 use super::rivals::{BWRAP, RUNC};
 use super::rounds::Row;
 
@@ -69,6 +69,14 @@ pub(super) fn wanted(rows: &[Row], throughput: Option<&Throughput>, binary: u64)
         ratio("seclude run / bwrap, p50", SECLUDE, BWRAP, 0.5),
         ratio("seclude run / runc run, p50", SECLUDE, RUNC, 0.1),
     ];
+    let limits = p50(LIMITED).zip(p50(LIBRARY)).map(|(limited, free)| limited - free);
+    all.push(Wanted {
+        what: "library, limits on v2 / without, p50",
+        wanted: "<= +250 us".into(),
+        // On v1 the process has to be moved, which is what v2 saves.
+        measured: limits.map(|more| format!("{more:+.0} us{}", if on_v2() { "" } else { " (v1)" })),
+        met: limits.filter(|_| on_v2()).map(|more| more <= 250.0),
+    });
     let clone = p50(UNTIL_CLONE);
     all.push(Wanted {
         what: "seclude run, exec to clone, p50",
@@ -95,6 +103,12 @@ pub(super) fn wanted(rows: &[Row], throughput: Option<&Throughput>, binary: u64)
         met: throughput.map(|t| t.growth_kib() <= FLAT_KIB),
     });
     all
+}
+
+/// Whether memory is limited on v2 here.
+fn on_v2() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    !mounts.lines().any(|line| line.contains(" - cgroup ") && line.ends_with("memory"))
 }
 
 /// More than that in thousands of spawns is not flat: it would be a quarter of a KiB each for 8,000.

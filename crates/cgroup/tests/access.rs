@@ -83,14 +83,17 @@ fn a_parent_with_processes_cannot_hand_controllers_down() {
         return println!("not run: memory is not on v2");
     }
     let full = parent.make(&Limits::new(), &[]);
-    let _payload = Payload::inside(&full, "exec sleep 1000");
+    let payload = Payload::inside(&full, "exec sleep 1000");
+    // Up from where its processes are: a cgroup of ours has none itself.
+    let own = full.directories().next().unwrap().1.join("cgroup.procs");
+    std::fs::write(own, payload.id().to_string()).unwrap();
     let limits = Limits::new().memory_max(1 << 25);
     let error = Cgroup::create(&parent.hierarchies, full.path(), &limits, &[]).unwrap_err();
     assert!(matches!(error, Error::InternalProcesses { .. }), "{error}");
     assert!(error.hint().unwrap().contains("no internal processes rule"));
     let directory = full.directories().next().unwrap().1;
     let below = std::fs::read_dir(directory).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
-    assert_eq!(below.count(), 0);
+    assert_eq!(below.count(), 1, "inside alone");
     full.end();
     parent.done();
 }

@@ -20,6 +20,33 @@ pub struct Setup<'a> {
     pub board: BoardPointer,
     /// Whether to measure the time of each step.
     pub timed: bool,
+    /// Where to fail.
+    #[cfg(feature = "fault")]
+    pub fault: Option<Fault>,
+}
+
+/// What happens instead of an op.
+#[cfg(feature = "fault")]
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// The op's number.
+    pub op: usize,
+    /// The answer that its call is to have; `None`: the parent is killed before the op.
+    pub errno: Option<Errno>,
+}
+
+#[cfg(feature = "fault")]
+fn strike(fault: Fault, socket: Fd) -> Done {
+    match fault.errno {
+        Some(errno) => Err(Failure(Call::Fault, errno)),
+        None => {
+            Message::KillParent.send(socket);
+            // Until the parent is dead, and this process with it if it has come to say so. Before it has closed its copy
+            // of the parent's end it cannot see that, and goes on after a while.
+            let _ = socket::hangs_up_within(socket, 100);
+            Ok(())
+        }
+    }
 }
 
 /// Why an op failed: the call and its answer.
@@ -75,7 +102,14 @@ pub fn run(setup: &Setup<'_>) -> ! {
     let mut machine = Machine { slots: [Fd::NONE; SLOTS], skipping: false, first_umask: None, setup };
     let mut before = if setup.timed { process::monotonic_ns() } else { 0 };
     for (number, instruction) in setup.program.iter().enumerate() {
-        if let Err(Failure(call, errno)) = perform(&mut machine, &instruction.op) {
+        #[cfg(feature = "fault")]
+        let struck = match setup.fault {
+            Some(fault) if fault.op == number => strike(fault, setup.socket),
+            _ => Ok(()),
+        };
+        #[cfg(not(feature = "fault"))]
+        let struck = Ok(());
+        if let Err(Failure(call, errno)) = struck.and_then(|()| perform(&mut machine, &instruction.op)) {
             let op = number as u16;
             Message::Failed { step: instruction.step, op, call, errno }.send(setup.socket);
             break;

@@ -25,12 +25,17 @@ pub enum Message {
     AtIds,
     /// The message carries the master of the new terminal.
     Terminal,
+    /// A test wants the parent to be killed here.
+    #[cfg(feature = "fault")]
+    KillParent,
     /// The init runs and has started the command.
     Running,
     /// The init's command ended with this wait status.
     Ended(i32),
 }
 
+#[cfg(feature = "fault")]
+const KILL_PARENT: u8 = 249;
 const MOVED: u8 = 250;
 const AT_IDS: u8 = 251;
 const TERMINAL: u8 = 252;
@@ -48,6 +53,8 @@ impl Message {
             Message::Moved(pid) => (MOVED, 0, 0, pid),
             Message::AtIds => (AT_IDS, 0, 0, 0),
             Message::Terminal => (TERMINAL, 0, 0, 0),
+            #[cfg(feature = "fault")]
+            Message::KillParent => (KILL_PARENT, 0, 0, 0),
             Message::Running => (RUNNING, 0, 0, 0),
             Message::Ended(status) => (ENDED, 0, 0, status),
         };
@@ -60,6 +67,8 @@ impl Message {
         let [tag, step, op0, op1, value @ ..] = bytes;
         let value = i32::from_le_bytes(value);
         Some(match tag {
+            #[cfg(feature = "fault")]
+            KILL_PARENT => Message::KillParent,
             MOVED => Message::Moved(value),
             AT_IDS => Message::AtIds,
             TERMINAL => Message::Terminal,
@@ -117,5 +126,5 @@ calls! {
     Ioctl "ioctl", Dup "dup3", CloseRange "close_range", Setgroups "setgroups", Setresgid "setresgid",
     Setresuid "setresuid", Capset "capset", Sigaction "rt_sigaction", Sigprocmask "rt_sigprocmask",
     Execve "execve", ExecInterpreter "execve (interpreter)", ExecDirectory "execve (directory)",
-    ExecInit "execveat", Init "the init",
+    ExecInit "execveat", Init "the init", Fault "a fault of a test",
 }

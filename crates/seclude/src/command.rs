@@ -71,6 +71,8 @@ pub struct Command {
     pub(crate) preferred: Vec<Feature>,
     pub(crate) clone: CloneWay,
     pub(crate) timed: bool,
+    #[cfg(feature = "fault")]
+    pub(crate) fault: Option<(crate::fault::Place, crate::fault::Fault)>,
 }
 
 /// Offsets of a new time namespace, in nanoseconds.
@@ -119,6 +121,8 @@ impl Command {
             preferred: Vec::new(),
             clone: CloneWay::Auto,
             timed: false,
+            #[cfg(feature = "fault")]
+            fault: None,
         }
     }
 
@@ -389,6 +393,14 @@ impl Command {
     /// Measures the time of each step for the report: about a tenth of a microsecond an op.
     pub fn timed(&mut self, on: bool) -> &mut Self {
         self.timed = on;
+        self
+    }
+
+    /// For tests: what goes wrong, and where.
+    #[cfg(feature = "fault")]
+    #[doc(hidden)]
+    pub fn fault(&mut self, place: crate::fault::Place, fault: crate::fault::Fault) -> &mut Self {
+        self.fault = Some((place, fault));
         self
     }
 

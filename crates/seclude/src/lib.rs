@@ -29,6 +29,9 @@ mod config;
 pub mod doctor;
 mod error;
 mod exit;
+#[cfg(feature = "fault")]
+#[doc(hidden)]
+pub mod fault;
 pub mod gc;
 mod hint;
 mod host;

@@ -40,6 +40,8 @@ pub(crate) struct Handled {
     pub(crate) has_barrier: bool,
     pub(crate) timed: bool,
     pub(crate) program: String,
+    #[cfg(feature = "fault")]
+    pub(crate) fault: Option<(crate::fault::Place, crate::fault::Fault)>,
 }
 
 /// How the process is made.
@@ -120,6 +122,8 @@ impl Plan {
             has_barrier: step::has_barrier(command),
             timed: command.timed,
             program: command.program.to_string_lossy().into_owned(),
+            #[cfg(feature = "fault")]
+            fault: command.fault,
         };
         let plan = Plan { steps, names, clone, host: host.clone(), command };
         // What only the ops can show (a NUL in a path, too many of them) is an error of the plan, not of its run.
@@ -183,6 +187,21 @@ impl Plan {
         actions
     }
 
+    /// For tests: each place of the spawn, with its step.
+    #[cfg(feature = "fault")]
+    #[doc(hidden)]
+    pub fn places(&self) -> Vec<(crate::fault::Place, &'static str)> {
+        use crate::fault::Place;
+        let steps = || self.names.iter().copied().enumerate();
+        let mut places: Vec<_> = steps().map(|(number, step)| (Place::Prepared(number), step)).collect();
+        places.extend(steps().map(|(number, step)| (Place::Attended(number), step)));
+        let arena = Bump::new();
+        if let Ok(program) = self.program(&arena, Fd(3)) {
+            places.extend((0..program.instructions.len()).map(|op| (Place::Op(op), program.note(op).0)));
+        }
+        places
+    }
+
     /// The child's time in each step, in the order of the steps.
     pub(crate) fn step_times(&self, nanoseconds: impl Fn(usize) -> u64) -> Vec<(&'static str, u64)> {
         let mut times: Vec<(&'static str, u64)> = Vec::new();
@@ -224,6 +243,10 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
         Some("with shared memory the kernel would change the caller's oom_score_adj too")
     } else if step::leaves_caller_out(command, host) {
         Some("the id map leaves the caller out, so set-up runs under other ids")
+    } else if has_little_memory(command) {
+        Some(
+            "with so little memory set-up could run out of it, and the kernel kills whoever shares the victim's memory",
+        )
     } else if legacy && spaces.is_new(Namespace::Time) {
         Some("clone(2) has no flag for a time namespace, so the child makes it for itself")
     } else {
@@ -261,6 +284,20 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
     let memory = if copying { Memory::Copied } else { Memory::Shared };
     let into_cgroup = command.cgroup.is_some() && host.born_in_cgroup && way != CloneWay::Legacy;
     Ok(ClonePlan { way, memory, reason, namespaces, into_cgroup, names: spaces.new_names() })
+}
+
+/// Whether set-up could be killed for lack of memory in its own limit. The out-of-memory killer takes along every process
+/// that shares the victim's memory: until its exec that is the caller (seen on Linux 6.12, v2).
+fn has_little_memory(command: &Command) -> bool {
+    /// What set-up and exec charge to the container is a few hundred KiB of kernel memory, and a few hundred bytes a mount.
+    const AMPLE: u64 = 32 << 20;
+    let limit = command.cgroup.as_ref().and_then(|cgroup| cgroup.limits.memory_max);
+    let Some(limit) = limit.filter(|limit| *limit < 8 * AMPLE) else { return false };
+    // Exec copies them to the new program's stack, on the container's account.
+    let inherited = std::env::vars_os().filter(|_| !command.clear_env).map(|(key, value)| key.len() + value.len());
+    let set = command.env.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len()));
+    let strings: usize = command.args.iter().map(|arg| arg.len()).chain(inherited).chain(set).sum();
+    limit < AMPLE + 4 * strings as u64 + 4096 * command.mounts.len() as u64
 }
 
 impl fmt::Display for Plan {

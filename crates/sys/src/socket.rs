@@ -28,6 +28,12 @@ pub fn receive(socket: Fd, buffer: &mut [u8]) -> Result<usize> {
 /// Whether the other side of `socket` is gone, without waiting: poll(2) for POLLHUP.
 #[inline(always)]
 pub fn hung_up(socket: Fd) -> bool {
+    hangs_up_within(socket, 0)
+}
+
+/// The same, waited for so many milliseconds.
+#[inline(always)]
+pub fn hangs_up_within(socket: Fd, milliseconds: u32) -> bool {
     #[repr(C)]
     struct PollFd {
         fd: i32,
@@ -35,8 +41,8 @@ pub fn hung_up(socket: Fd) -> bool {
         revents: i16,
     }
     let mut poll = PollFd { fd: socket.0, events: 0, revents: 0 };
-    // SAFETY: one pollfd, and a timeout of 0.
-    let answer = unsafe { call!(__NR_poll, &raw mut poll, 1, 0) };
+    // SAFETY: one pollfd, for the length of the call.
+    let answer = unsafe { call!(__NR_poll, &raw mut poll, 1, milliseconds) };
     answer.is_ok() && poll.revents & k::POLLHUP as i16 != 0
 }
 

@@ -126,3 +126,20 @@ fn stress_ng_is_held_to_its_memory() {
     assert_eq!(free["usage"]["oom_kills"], 0, "{free}");
     cgroups.done();
 }
+
+#[test]
+fn a_caller_is_not_killed_for_what_its_container_lacks() {
+    let Some(cgroups) = Cgroups::with("memory-caller", &["--memory", "64M"]) else { return };
+    let ample = cgroups.report(&["--memory", "64M", "true"]).1;
+    assert_eq!((&ample["spawn"]["clone"], &ample["spawn"]["shared_memory"]), (&"vm".into(), &true.into()));
+    // So little that set-up could be killed: then nobody may share its memory.
+    let little = cgroups.report(&["--memory", "8M", "true"]).1;
+    assert_eq!((&little["spawn"]["clone"], &little["spawn"]["shared_memory"]), (&"copy".into(), &false.into()));
+    let refused = cgroups.run(&["--memory", "8M", "--clone", "vm", "true"]);
+    assert!(all(&refused).contains("vm cannot be had"), "{}", all(&refused));
+    for memory in ["4K", "16K", "64K", "256K", "1M"] {
+        let output = cgroups.run(&["--memory", memory, "true"]);
+        assert!(output.status.code().is_some(), "{memory}: {}", all(&output));
+    }
+    cgroups.done();
+}

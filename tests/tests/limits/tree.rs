@@ -39,7 +39,7 @@ fn a_daemon_that_it_leaves_ends_with_it_where_it_has_a_cgroup() {
 fn a_deadline_and_a_kill_end_the_tree() {
     let Some(cgroups) = Cgroups::with("deadline", &["--pids", "10"]) else { return };
     let mut command = shell(&format!("{DAEMON} sleep 1000"));
-    command.unshare(Namespace::User).cgroup(cgroups.cgroup()).deadline(Duration::from_millis(500));
+    command.unshare(Namespace::User).cgroup(cgroups.cgroup()).deadline(Duration::from_secs(3));
     let output = command.output().unwrap();
     assert_eq!(output.exit.cause(), Cause::Deadline);
     assert!(!is_alive(daemon(&output)));

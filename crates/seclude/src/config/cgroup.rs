@@ -27,6 +27,9 @@ impl Cgroup {
     /// The cgroup to make it in, absolute in the hierarchy (`/seclude`, not `/sys/fs/cgroup/seclude`), in all
     /// hierarchies the same. It is made if it is missing, and then goes with the last cgroup in it.
     ///
+    /// A parent with a memory limit of its own that is all but used up is a danger to the caller: until its exec the child
+    /// shares the caller's memory ([`crate::CloneWay::Vm`]), and the kernel's out-of-memory killer kills all that share it.
+    ///
     /// Without it: `/seclude` for root. For an ordinary user the delegated cgroup that the caller is in (v2), or the
     /// one above where the caller is in a leaf of a delegated tree.
     #[must_use]

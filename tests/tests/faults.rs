@@ -1,0 +1,314 @@
+//! Every place of a spawn fails once, and the spawner is killed at every place once: the error names the step, and the
+//! host is as it was.
+//!
+//! One test at a time: each looks at all of the process and of the host before and after.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
+use seclude::fault::{Fault, Place};
+use seclude::{
+    Capabilities, Cgroup, Command, Exit, Limits, Mount, Namespace, Overlay, Resource, Root, Side, Stdio, UserMap,
+};
+use seclude_tests::{Cgroups, Host, OwnProcess, PATIENCE, Scratch, busybox_root, helper, is_root, role};
+
+/// Looks at the process and the host would see each other's spawns.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A request with all that there is.
+struct Everything {
+    root: Scratch,
+    own: Scratch,
+    cgroups: Option<Cgroups>,
+}
+
+impl Everything {
+    fn new() -> Everything {
+        let own = Scratch::new("everything");
+        own.directory("shown");
+        own.file("file", "content");
+        let root = busybox_root("everything-root");
+        // Also for those whom a map has made of its user.
+        for path in [root.path(), own.path()] {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        Everything { root, own, cgroups: Cgroups::with("everything", &["--pids", "20"]) }
+    }
+
+    fn command(&self, variant: Variant) -> Command {
+        let mut command = Command::new("/bin/true");
+        for kind in Namespace::ALL {
+            command.unshare(kind);
+        }
+        if variant == Variant::Ranges {
+            command.user_map(UserMap::SubIds);
+        }
+        command.root(Root::overlay(Overlay::new([self.root.path()]).ephemeral()));
+        for mount in [
+            Mount::proc("/proc"),
+            Mount::dev("/dev"),
+            Mount::tmpfs("/tmp").size(1 << 20),
+            // The root may belong to somebody who is nobody in the map.
+            Mount::tmpfs("/mnt"),
+            Mount::mqueue("/mnt/mqueue"),
+            Mount::sysfs("/sys").read_only(),
+            Mount::bind(self.own.join("shown"), "/mnt/shown"),
+            Mount::bind(self.own.join("file"), "/mnt/file").read_only(),
+            Mount::file("/mnt/made", "text"),
+            Mount::directory("/mnt/directory"),
+            Mount::symlink("made", "/mnt/link"),
+            Mount::mask("/usr"),
+            Mount::read_only_path("/etc"),
+        ] {
+            command.mount(mount);
+        }
+        command.hostname("everything").domainname("all").boottime_offset(60_000_000_000);
+        command.umask(0o077).rlimit(Resource::NOFILE, 64, 64).capabilities(Capabilities::NONE);
+        command.current_dir("/mnt").terminal(24, 80).stdout(Stdio::piped()).env_clear().env("A", "b");
+        command.fd(std::fs::File::open("/dev/null").unwrap(), 9);
+        match variant {
+            Variant::Init => command.init(true),
+            Variant::Legacy => command.clone_way(seclude::CloneWay::Legacy),
+            Variant::Plain | Variant::Ranges => command.new_session(true),
+        };
+        if let Some(cgroups) = &self.cgroups {
+            let limits = Limits::new().pids_max(20);
+            command.cgroup(cgroups.cgroup().limits(limits));
+        }
+        command
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Variant {
+    Plain,
+    Init,
+    Legacy,
+    Ranges,
+}
+
+const VARIANTS: [Variant; 4] = [Variant::Plain, Variant::Init, Variant::Legacy, Variant::Ranges];
+
+fn may(variant: Variant) -> bool {
+    // An ordinary user's ranges need newuidmap, and its helper processes are not what is tested here.
+    variant != Variant::Ranges || is_root()
+}
+
+/// Which namespaces there are, as far as this user sees them.
+fn namespaces() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        for entry in std::fs::read_dir(process.path().join("ns")).into_iter().flatten().flatten() {
+            found.extend(std::fs::read_link(entry.path()).map(|link| link.display().to_string()));
+        }
+    }
+    found
+}
+
+/// All that could be left of a spawn.
+fn look() -> (OwnProcess, Host, BTreeSet<String>) {
+    (OwnProcess::look(), Host::look(), namespaces())
+}
+
+/// What is left over once everything has had its time: others' processes come and go, and with them their namespaces.
+fn has_settled(before: &(OwnProcess, Host, BTreeSet<String>)) -> bool {
+    let started = Instant::now();
+    loop {
+        let now = look();
+        if (&now.0, &now.1) == (&before.0, &before.1) && now.2.is_subset(&before.2) {
+            return true;
+        }
+        if started.elapsed() > Duration::from_secs(5) {
+            eprintln!("before {before:?}\nafter {now:?}");
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_spawn_with_everything_runs() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let everything = Everything::new();
+    for variant in VARIANTS.into_iter().filter(|variant| may(*variant)) {
+        let before = look();
+        let mut child = everything.command(variant).spawn().unwrap_or_else(|error| panic!("{variant:?}: {error}"));
+        drop(child.take_terminal());
+        assert!(child.wait().is_ok_and(|exit: Exit| exit.code() == Some(0) || exit.signal() == Some(1)), "{variant:?}");
+        drop(child);
+        assert!(has_settled(&before), "{variant:?}");
+    }
+}
+
+#[test]
+fn whatever_fails_is_named_and_nothing_is_left() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let everything = Everything::new();
+    // EPERM, EIO, EINVAL, ENOSPC
+    let errors = [1, 5, 22, 28];
+    let mut injected = 0;
+    for variant in VARIANTS.into_iter().filter(|variant| may(*variant)) {
+        let mut named: Vec<&str> = Vec::new();
+        for number in 0.. {
+            let (place, side) = place(&everything.command(variant), number);
+            let errno = errors[number % errors.len()];
+            let before = look();
+            let mut command = everything.command(variant);
+            let error = match command.fault(place, Fault::Fail(errno)).spawn() {
+                Err(error) => error,
+                Ok(mut child) if matches!(place, Place::Op(_)) => {
+                    drop(child.take_terminal());
+                    child.wait().unwrap();
+                    break;
+                }
+                Ok(_) => panic!("{variant:?} {place:?} was passed by"),
+            };
+            assert_eq!(error.raw_os_error(), Some(errno), "{variant:?} {place:?}: {error}");
+            assert_eq!(error.side(), side, "{error}");
+            assert!(error.left_behind().is_empty(), "{error}");
+            drop(command);
+            assert!(has_settled(&before), "{variant:?} {place:?}: {error}");
+            named.push(error.step());
+            injected += 1;
+        }
+        // Each step in its order. (How often the others are closed depends on what is open then.)
+        let mut planned: Vec<&str> = everything.command(variant).plan().unwrap().places().iter().map(|p| p.1).collect();
+        planned.dedup();
+        named.dedup();
+        assert_eq!(named, planned, "{variant:?}");
+    }
+    println!("{injected} faults");
+    assert!(injected > 300, "{injected}");
+    if let Some(cgroups) = everything.cgroups {
+        cgroups.done();
+    }
+}
+
+/// The place of this number: those of the parent, and then the child's ops, of which there is one more than the last.
+fn place(command: &Command, number: usize) -> (Place, Side) {
+    let places = command.plan().unwrap().places();
+    let parents = places.iter().filter(|(place, _)| !matches!(place, Place::Op(_))).count();
+    match places.get(number) {
+        Some((place, _)) if number < parents => (*place, Side::Parent),
+        _ => (Place::Op(number - parents), Side::Child),
+    }
+}
+
+const MARK: &str = "SECLUDE_TEST_MARK";
+
+/// Processes of a spawner that has this mark in its environment.
+fn marked(mark: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        if environment.windows(mark.len()).any(|window| window == mark.as_bytes()) {
+            found.push(process.path().display().to_string());
+        }
+    }
+    found
+}
+
+/// There is no such place.
+const PASSED_BY: i32 = 77;
+
+#[test]
+fn helper_process() {
+    let Some(role) = role() else { return };
+    let (variant, number) = role.split_once(' ').expect("VARIANT NUMBER");
+    let variant = VARIANTS.into_iter().find(|known| format!("{known:?}") == variant).unwrap();
+    let directory = |name: &str| std::env::var(name).unwrap();
+    // What is made here is the test's, which removes it: a killed process cannot.
+    let mut command = shared_command(&directory("ROOT"), &directory("OWN"), variant);
+    let (place, _) = place(&command, number.parse().unwrap());
+    match command.fault(place, Fault::Kill).spawn() {
+        Ok(mut child) => {
+            drop(child.take_terminal());
+            child.wait().unwrap();
+            std::process::exit(PASSED_BY);
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The same request in a process that owns none of it.
+fn shared_command(root: &str, own: &str, variant: Variant) -> Command {
+    let mut command = Command::new("/bin/true");
+    for kind in Namespace::ALL {
+        command.unshare(kind);
+    }
+    if variant == Variant::Ranges {
+        command.user_map(UserMap::SubIds);
+    }
+    command.root(Root::overlay(Overlay::new([root]).ephemeral()));
+    command.mount(Mount::proc("/proc")).mount(Mount::dev("/dev"));
+    command.mount(Mount::tmpfs("/mnt")).mount(Mount::bind(own, "/mnt/shown"));
+    command.mount(Mount::mask("/usr")).hostname("killed").terminal(24, 80).capabilities(Capabilities::NONE);
+    if variant == Variant::Init {
+        command.init(true);
+    }
+    if let Ok(parent) = std::env::var("PARENT") {
+        command.cgroup(Cgroup::new().parent(parent).limits(Limits::new().pids_max(20)));
+    }
+    command
+}
+
+#[test]
+fn whenever_the_spawner_is_killed_nothing_survives_it() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let everything = Everything::new();
+    let parent = format!("/seclude-test/killed-{}", std::process::id());
+    // What is orphaned comes to us: the machine's init takes its time.
+    set_child_subreaper(Some(getpid())).unwrap();
+    let reap = || while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {};
+    let mut kills = 0;
+    for variant in VARIANTS.into_iter().filter(|variant| may(*variant)) {
+        for number in 0.. {
+            let before = (Host::look(), namespaces());
+            let mark = format!("{}-{variant:?}-{number}", std::process::id());
+            let mut spawner = helper(&format!("{variant:?} {number}"));
+            spawner.env("ROOT", everything.root.path()).env("OWN", everything.own.path()).env(MARK, &mark);
+            if is_root() && everything.cgroups.is_some() {
+                spawner.env("PARENT", &parent);
+            }
+            // Nothing of it may hold a pipe: whoever waits for its end would wait for what it left.
+            let null = std::process::Stdio::null;
+            let ended = spawner.stdout(null()).stderr(null()).status().unwrap();
+            if ended.code() == Some(PASSED_BY) {
+                break;
+            }
+            assert_eq!(ended.signal(), Some(9), "{variant:?} {number}");
+            let started = Instant::now();
+            while !marked(&format!("{MARK}={mark}")).is_empty() {
+                assert!(started.elapsed() < PATIENCE, "{variant:?} {number}: {:?}", marked(&mark));
+                std::thread::sleep(Duration::from_millis(1));
+                reap();
+            }
+            if is_root() && everything.cgroups.is_some() {
+                seclude::gc::collect(Some(parent.as_ref())).unwrap();
+            }
+            let settled = || {
+                let (mut now, left) = (Host::look(), namespaces());
+                // One that went meanwhile was an earlier run's.
+                let gone = now.cgroups.is_subset(&before.0.cgroups);
+                now.cgroups.clone_from(&before.0.cgroups);
+                gone && now == before.0 && left.is_subset(&before.1)
+            };
+            while !settled() {
+                assert!(started.elapsed() < PATIENCE, "{variant:?} {number}: {before:?} {:?}", Host::look());
+                std::thread::sleep(Duration::from_millis(1));
+                reap();
+                if is_root() {
+                    // A process that was still dying holds its cgroup.
+                    seclude::gc::collect(Some(parent.as_ref())).unwrap();
+                }
+            }
+            kills += 1;
+        }
+    }
+    set_child_subreaper(None).unwrap();
+    println!("{kills} kills");
+    assert!(kills > 100, "{kills}");
+}

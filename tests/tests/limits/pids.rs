@@ -62,7 +62,7 @@ fn a_fork_bomb_ends_at_its_deadline_and_nothing_of_it_is_alive() {
     for share in ["uts", "pid,mount"] {
         let Some(cgroups) = Cgroups::with("bomb", &["--pids", "100"]) else { return };
         let mark = format!("bomb-{share}-{}", std::process::id());
-        let flags = ["--pids", "100", "--timeout", "2s", "--share", share, "--", PYTHON, "-c", BOMB, &mark];
+        let flags = ["--pids", "100", "--timeout", "4s", "--share", share, "--", PYTHON, "-c", BOMB, &mark];
         let (output, report) = cgroups.report(&flags);
         assert_eq!(output.status.code(), Some(137), "{}", all(&output));
         assert_eq!(report["cause"], "deadline");

@@ -1,12 +1,15 @@
 //! Tasks of this repository that a build alone cannot do: `cargo xtask …`.
 #![forbid(unsafe_code)]
 
+mod apt;
+mod binaries;
 mod check_child;
 mod dist;
 mod progress;
 mod rootfs;
 mod rootless;
 mod versus;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,6 +40,8 @@ enum Task {
     CheckChild,
     /// Run the tests as an ordinary user with subordinate ids
     Rootless,
+    /// Run the tests on other kernels, in virtual machines; prints which went how on which
+    Vm(vm::Options),
     #[command(hide = true, subcommand)]
     VersusHelper(versus::helper::Task),
 }
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::make(),
         Task::CheckChild => check_child::check(),
         Task::Rootless => rootless::run_tests(),
+        Task::Vm(options) => vm::run(&options),
         Task::VersusHelper(task) => versus::helper::run(&task),
     };
     match done {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 
+use crate::binaries::build_tests;
 use crate::workspace::{cargo, read, run, target};
 
 const USER: &str = "seclude-tester";
@@ -22,15 +22,15 @@ pub(crate) fn run_tests() -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "it makes a user and changes to it: run it as root");
     make_user()?;
     run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
-    let binaries = test_binaries()?;
+    let binaries = build_tests()?;
     let place = Place::new()?;
     let seclude = place.copy(&target().join("debug/seclude"))?;
     let debian = debian_root()?;
     let mut failed = BTreeSet::new();
     for binary in &binaries {
-        let name = binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = binary.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         println!("\nas {USER}: {name}");
-        let copy = place.copy(binary)?;
+        let copy = place.copy(&binary.path)?;
         let mut test = Command::new("setpriv");
         test.args(["--reuid", USER, "--regid", USER, "--init-groups", "--"]).arg(copy);
         test.env_clear().current_dir("/");
@@ -55,33 +55,6 @@ fn make_user() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Every test binary of the workspace, as cargo names them; xtask's own and doc tests mean nothing here.
-fn test_binaries() -> Result<Vec<PathBuf>> {
-    let json = read(cargo().args([
-        "test",
-        "--quiet",
-        "--workspace",
-        "--all-features",
-        "--locked",
-        "--no-run",
-        "--message-format",
-        "json",
-    ]))?;
-    let mut binaries = Vec::new();
-    for line in json.lines() {
-        let message: Value = serde_json::from_str(line).context("cargo's message")?;
-        let package = message["package_id"].as_str().unwrap_or_default();
-        if let Some(path) = message["executable"].as_str()
-            && message["profile"]["test"] == true
-            && !package.contains("xtask")
-        {
-            binaries.push(path.into());
-        }
-    }
-    ensure!(!binaries.is_empty(), "cargo names no test binary");
-    Ok(binaries)
 }
 
 /// A directory that everybody may read, removed at the end.

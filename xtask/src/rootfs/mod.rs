@@ -36,6 +36,12 @@ pub(crate) fn make(which: Which) -> Result<()> {
     Ok(())
 }
 
+/// The host that tests have in a virtual machine, and what changes when it is made anew.
+pub(crate) fn make_host() -> Result<(PathBuf, PathBuf)> {
+    let root = debian::make_host()?;
+    Ok((root, Place::of(debian::HOST_NAME).stamp))
+}
+
 /// A root's place, and the files beside it.
 struct Place {
     root: PathBuf,

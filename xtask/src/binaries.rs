@@ -1,0 +1,66 @@
+//! The test binaries of the workspace, for who runs them elsewhere than cargo does.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::workspace::{cargo, read};
+
+pub(crate) struct TestBinary {
+    pub(crate) package: String,
+    /// The library's, or the test file's.
+    pub(crate) target: String,
+    pub(crate) path: PathBuf,
+}
+
+/// Every one of them, built; xtask's own and doc tests mean nothing elsewhere.
+pub(crate) fn build_tests() -> Result<Vec<TestBinary>> {
+    let json = read(cargo().args([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "xtask",
+        "--all-features",
+        "--locked",
+        "--no-run",
+        "--message-format",
+        "json",
+    ]))?;
+    let mut binaries = Vec::new();
+    for line in json.lines() {
+        let message: Value = serde_json::from_str(line).context("cargo's message")?;
+        if let Some(path) = message["executable"].as_str()
+            && message["profile"]["test"] == true
+        {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let package = package_name(&text(&message["package_id"]));
+            binaries.push(TestBinary { package, target: text(&message["target"]["name"]), path: path.into() });
+        }
+    }
+    ensure!(!binaries.is_empty(), "cargo names no test binary");
+    Ok(binaries)
+}
+
+/// From `path+file:///home/me/crates/cgroup#seclude-cgroup@0.1.0`; where the directory has the package's name too, only
+/// the version stands behind the `#`.
+fn package_name(id: &str) -> String {
+    let (path, fragment) = id.rsplit_once('#').unwrap_or(("", id));
+    let name = match fragment.split_once('@') {
+        Some((name, _)) => name,
+        None => path.rsplit('/').next().unwrap_or_default(),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_named_behind_the_hash_or_by_its_directory() {
+        assert_eq!(package_name("path+file:///w/crates/cgroup#seclude-cgroup@0.1.0"), "seclude-cgroup");
+        assert_eq!(package_name("path+file:///w/crates/seclude#0.1.0"), "seclude");
+    }
+}

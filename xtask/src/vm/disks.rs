@@ -1,0 +1,89 @@
+//! The two disks of a machine: the Debian that is its root, never written, and what is tried.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::directory;
+use crate::binaries::TestBinary;
+use crate::progress::Progress;
+use crate::rootfs;
+use crate::workspace::{cargo, run, target};
+
+const INIT: &str = include_str!("guest-init.sh");
+/// Sparse: as much as tests may write.
+const ROOT_SIZE: &str = "3G";
+
+/// The image of the root, made once.
+pub(crate) fn root(progress: &mut Progress) -> Result<PathBuf> {
+    let (tree, stamp) = rootfs::make_host()?;
+    let image = directory().join("root.ext4");
+    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
+    let stamp = modified(&stamp)?;
+    if modified(&image).is_ok_and(|made| made > stamp) {
+        return Ok(image);
+    }
+    progress.show("making the image of the root");
+    make_image(&tree, &image, ROOT_SIZE)?;
+    Ok(image)
+}
+
+/// What a machine is to do: the test binaries, and a plan with a line for each run.
+pub(crate) struct Work<'a> {
+    pub(crate) binaries: &'a [&'a TestBinary],
+    pub(crate) plan: String,
+    /// A shell instead.
+    pub(crate) shell: bool,
+}
+
+/// The image with the tests, made for each run.
+pub(crate) fn work(work: &Work) -> Result<PathBuf> {
+    let tree = directory().join("work");
+    let _ = fs::remove_dir_all(&tree);
+    let tests = tree.join("tests");
+    fs::create_dir_all(&tests)?;
+    run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
+    copy(&target().join("debug/seclude"), &tree.join("seclude"))?;
+    for binary in work.binaries {
+        copy(&binary.path, &tests.join(file_name(binary)))?;
+    }
+    let init = tree.join("guest-init");
+    fs::write(&init, INIT)?;
+    open_to_all(&init)?;
+    fs::write(tree.join("plan"), &work.plan)?;
+    if work.shell {
+        fs::write(tree.join("shell"), "")?;
+    }
+    let image = directory().join("work.ext4");
+    make_image(&tree, &image, "2G")?;
+    fs::remove_dir_all(&tree)?;
+    Ok(image)
+}
+
+/// What a test binary is called in the machine, and in the plan.
+pub(crate) fn file_name(binary: &TestBinary) -> String {
+    format!("{}.{}", binary.package, binary.target)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("copy of {}", from.display()))?;
+    open_to_all(to)
+}
+
+fn open_to_all(file: &Path) -> Result<()> {
+    Ok(fs::set_permissions(file, fs::Permissions::from_mode(0o755))?)
+}
+
+/// An ext4 with all that a tree has, also owners and setuid bits.
+fn make_image(tree: &Path, image: &Path, size: &str) -> Result<()> {
+    let new = image.with_extension("new");
+    let _ = fs::remove_file(&new);
+    File::create(&new)?;
+    let mut mke2fs = Command::new(crate::workspace::find("mke2fs").context("apt-get install e2fsprogs")?);
+    mke2fs.args(["-q", "-t", "ext4", "-m", "0", "-E", "root_owner=0:0", "-d"]).arg(tree).arg(&new).arg(size);
+    run(mke2fs.stdout(Stdio::null()))?;
+    Ok(fs::rename(&new, image)?)
+}

@@ -1,0 +1,183 @@
+//! `cargo xtask vm`: the tests on other kernels than this machine's, as root and as an ordinary user, with cgroups of
+//! version 2 alone. Debian's kernels boot under QEMU in software, one after the other; each says how every test went.
+
+mod disks;
+mod initramfs;
+mod kernels;
+mod machine;
+mod matrix;
+mod report;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::builder::PossibleValuesParser;
+
+use crate::binaries::{TestBinary, build_tests};
+use crate::progress::Progress;
+use crate::workspace::{find, target};
+use disks::{Work, file_name};
+use kernels::{Kernel, LINES, Line};
+use machine::{End, Machine};
+use matrix::{Matrix, Tried};
+use report::Report;
+
+/// What a run needs, and the packages of Debian that have it.
+const PROGRAMS: [(&str, &str); 7] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("debootstrap", "debootstrap"),
+    ("mke2fs", "e2fsprogs"),
+    ("depmod", "kmod"),
+    ("busybox", "busybox-static"),
+    ("xz", "xz-utils"),
+    ("dpkg-deb", "dpkg"),
+];
+
+/// They need the Debian root of `cargo xtask rootfs`: a gigabyte more, for programs that ask little of a kernel.
+const LEFT_OUT: [&str; 1] = ["seclude-tests.real"];
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// On every line of kernels, not just the oldest and the newest
+    #[arg(long, conflicts_with = "kernel")]
+    all: bool,
+    /// On this line of kernels; may be repeated
+    #[arg(long, value_name = "LINE", value_parser = PossibleValuesParser::new(LINES.map(|line| line.version)))]
+    kernel: Vec<String>,
+    /// The tests of this file, such as limits or seclude-cgroup.limits; may be repeated
+    #[arg(long, value_name = "NAME")]
+    test: Vec<String>,
+    /// As this user only
+    #[arg(long = "as", value_name = "WHO", value_parser = WHO)]
+    who: Option<String>,
+    /// A minute limit for each machine
+    #[arg(long, value_name = "MINUTES", default_value_t = 20)]
+    machine_limit: u64,
+    /// A minute limit for each test file
+    #[arg(long, value_name = "MINUTES", default_value_t = 5)]
+    test_limit: u64,
+    /// List all tests, also those that passed everywhere
+    #[arg(long)]
+    verbose: bool,
+    /// No tests but a shell, on the one kernel that is named
+    #[arg(long)]
+    shell: bool,
+    /// Only tests with this in their name
+    filter: Option<String>,
+}
+
+const WHO: [&str; 2] = ["root", "user"];
+
+/// Where all of it is kept.
+fn directory() -> PathBuf {
+    target().join("vm")
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
+    ensure!(missing.is_empty(), "not installed: apt-get install {}", missing.join(" "));
+    ensure!(rustix::process::geteuid().is_root(), "it makes a Debian with files of other users: run it as root");
+    fs::create_dir_all(directory().join("logs"))?;
+
+    let mut progress = Progress::new();
+    progress.show("building the tests");
+    let binaries = build_tests()?;
+    let binaries = chosen(&binaries, &options.test)?;
+    let kernels = get_kernels(options, &mut progress)?;
+    let root = disks::root(&mut progress)?;
+    let plan = plan(options, &binaries);
+    progress.show("making the image of the tests");
+    let runs = plan.lines().count();
+    let work = disks::work(&Work { binaries: &binaries, plan, shell: options.shell })?;
+
+    let mut matrix = Matrix::default();
+    for (line, kernel) in &kernels {
+        let logs = directory().join("logs");
+        let machine = Machine {
+            kernel,
+            initramfs: &initramfs::make(kernel, &directory())?,
+            root: &root,
+            work: &work,
+            console: logs.join(format!("{}.console", line.version)),
+            report: logs.join(format!("{}.report", line.version)),
+        };
+        if options.shell {
+            drop(progress);
+            return machine.shell();
+        }
+        matrix.add(try_one(options, line, &machine, runs, &mut progress)?);
+    }
+    drop(progress);
+    print!("{}", matrix.show(options.verbose));
+    println!("what the machines said: {}", directory().join("logs").display());
+    ensure!(matrix.is_good(), "not all passed");
+    Ok(())
+}
+
+fn try_one(options: &Options, line: &Line, machine: &Machine, runs: usize, progress: &mut Progress) -> Result<Tried> {
+    let started = Instant::now();
+    progress.show(&format!("{}: boots {}", line.version, machine.kernel.release));
+    let limit = Duration::from_secs(60 * options.machine_limit);
+    let end = machine.run(limit, |said| {
+        let begun: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix(report::BEGIN)).collect();
+        let last = begun.last().copied().unwrap_or("boots");
+        let seconds = started.elapsed().as_secs();
+        progress.update(&format!("{}: {} of {runs}, {last}, {seconds} s", line.version, begun.len()));
+    })?;
+    let said = fs::read(&machine.report).with_context(|| format!("read {}", machine.report.display()))?;
+    let report = Report::parse(&String::from_utf8_lossy(&said));
+    let trouble = match end {
+        End::TooLate => Some(format!("the machine was not off after {} minutes", options.machine_limit)),
+        End::Off if report.done => None,
+        End::Off | End::Died => Some(format!("the machine died: see {}", machine.console.display())),
+    };
+    let took = started.elapsed();
+    progress.show(&format!("{}: {} after {} s", line.version, report.totals(), took.as_secs()));
+    Ok(Tried { version: line.version, release: machine.kernel.release.clone(), report, trouble, took })
+}
+
+/// The test files that are meant: by the name of the file, or of package and file.
+fn chosen<'a>(binaries: &'a [TestBinary], names: &[String]) -> Result<Vec<&'a TestBinary>> {
+    let is = |binary: &TestBinary, name: &String| binary.target == *name || file_name(binary) == *name;
+    if let Some(name) = names.iter().find(|name| !binaries.iter().any(|binary| is(binary, name))) {
+        bail!("there are no tests {name}");
+    }
+    let asked = |binary: &TestBinary| names.is_empty() || names.iter().any(|name| is(binary, name));
+    let able = |binary: &TestBinary| !LEFT_OUT.contains(&file_name(binary).as_str());
+    Ok(binaries.iter().filter(|binary| asked(binary) && able(binary)).collect())
+}
+
+/// A line for each run: who, the binary, its seconds, and arguments.
+fn plan(options: &Options, binaries: &[&TestBinary]) -> String {
+    let mut plan = String::new();
+    for who in WHO.iter().filter(|who| options.who.as_ref().is_none_or(|only| only == *who)) {
+        for binary in binaries {
+            let filter = options.filter.as_deref().unwrap_or_default();
+            plan.push_str(&format!("{who} {} {} {filter}\n", file_name(binary), 60 * options.test_limit));
+        }
+    }
+    plan
+}
+
+/// The kernels that are asked for; else the oldest, and the newest that the mirror has.
+fn get_kernels(options: &Options, progress: &mut Progress) -> Result<Vec<(Line, Kernel)>> {
+    if options.all || !options.kernel.is_empty() {
+        let lines = LINES.into_iter().filter(|line| options.all || options.kernel.iter().any(|v| v == line.version));
+        return lines.map(|line| Ok((line, kernels::get(line, progress)?))).collect();
+    }
+    let [oldest, newer @ ..] = LINES;
+    let mut kernels = vec![(oldest, kernels::get(oldest, progress)?)];
+    for line in newer.into_iter().rev() {
+        match kernels::get(line, progress) {
+            Ok(kernel) => {
+                kernels.push((line, kernel));
+                break;
+            }
+            Err(error) => progress.show(&format!("{}: not to be had: {error:#}", line.version)),
+        }
+    }
+    Ok(kernels)
+}

@@ -1,11 +1,17 @@
 //! Failing at a chosen place of a spawn, for tests: the plan is data, so one hook is enough for all of them.
 
+#[cfg(feature = "fault")]
 use rustix::process::{Signal, getpid, kill_process};
+#[cfg(feature = "fault")]
 use seclude_sys::Errno;
 
-use crate::error::{Error, Result};
+#[cfg(feature = "fault")]
+use crate::error::Error;
+use crate::error::Result;
+use crate::plan::Handled;
 
 /// A place in a spawn, in the order in which they are come to.
+#[cfg_attr(not(feature = "fault"), expect(unreachable_pub, reason = "public with the feature"))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// After the preparation of the step of this number.
@@ -13,10 +19,12 @@ pub enum Place {
     /// After what the parent does for this step while the child waits.
     Attended(usize),
     /// Instead of the child's op of this number.
+    #[cfg(feature = "fault")]
     Op(usize),
 }
 
 /// What happens there.
+#[cfg(feature = "fault")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// The call there answers this error number.
@@ -25,6 +33,7 @@ pub enum Fault {
     Kill,
 }
 
+#[cfg(feature = "fault")]
 impl Fault {
     pub(crate) fn errno(self) -> Option<Errno> {
         match self {
@@ -35,8 +44,9 @@ impl Fault {
 }
 
 /// In the parent, at `place`.
-pub(crate) fn strike(planned: Option<(Place, Fault)>, place: Place, step: &'static str) -> Result<()> {
-    match planned {
+#[cfg(feature = "fault")]
+pub(crate) fn strike(command: &Handled, place: Place, step: &'static str) -> Result<()> {
+    match command.fault {
         Some((at, Fault::Fail(number))) if at == place => {
             let errno = rustix::io::Errno::from_raw_os_error(number);
             Err(Error::parent(step, "", errno).call("a fault of a test"))
@@ -46,7 +56,14 @@ pub(crate) fn strike(planned: Option<(Place, Fault)>, place: Place, step: &'stat
     }
 }
 
+/// Nothing fails where no test has asked for it.
+#[cfg(not(feature = "fault"))]
+pub(crate) fn strike(_: &Handled, _: Place, _: &'static str) -> Result<()> {
+    Ok(())
+}
+
 /// Ends this process as nothing it could clean up after does.
+#[cfg(feature = "fault")]
 pub(crate) fn die() -> ! {
     loop {
         let _ = kill_process(getpid(), Signal::KILL);

@@ -29,6 +29,8 @@ mod config;
 pub mod doctor;
 mod error;
 mod exit;
+#[cfg(not(feature = "fault"))]
+mod fault;
 #[cfg(feature = "fault")]
 #[doc(hidden)]
 pub mod fault;

@@ -18,8 +18,7 @@ use seclude_sys::{Errno, Fd, signal};
 use crate::child::{Child, Ties};
 use crate::config::clone::CloneWay;
 use crate::error::{Error, Result};
-#[cfg(feature = "fault")]
-use crate::fault::Place;
+use crate::fault::{self, Place};
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::report::{Placement, Report, StepTime};
@@ -102,7 +101,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
     let mut ends = ParentEnds::default();
     let host = plan.host.clone();
     let mut container_root = (host.uid, host.gid);
-    for (_number, step) in plan.steps.iter_mut().enumerate() {
+    for (number, step) in plan.steps.iter_mut().enumerate() {
         let before = Instant::now();
         step.prepare(&mut Preparation {
             host: &host,
@@ -112,8 +111,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
             container_root: &mut container_root,
         })?;
         report.prepare.add(step.name(), before.elapsed());
-        #[cfg(feature = "fault")]
-        crate::fault::strike(plan.command.fault, Place::Prepared(_number), step.name())?;
+        fault::strike(&plan.command, Place::Prepared(number), step.name())?;
     }
     let (ours, theirs) = channel::pair(ends.socket_above)?;
     let board = Board::new().map_err(|errno| Error::parent("clone", "shared page", errno).call("mmap"))?;
@@ -202,14 +200,13 @@ fn attend(
         // plan that has nothing to attend to: newuidmap is started by one, from within the attendance of another.
         let held = arrived.reading.take();
         let _reading = held.or_else(|| plan.command.has_barrier.then(ids::maps_may_be_written));
-        for (_number, step) in plan.steps.iter().enumerate() {
+        for (number, step) in plan.steps.iter().enumerate() {
             let before = Instant::now();
             // What cannot be done to a child that has failed is not the reason: that is what the child said.
             step.attend(&born, ledger)
                 .map_err(|error| channel.said_already().map_or(Stopped::Parent(error), Stopped::from_child))?;
             report.attend.add(step.name(), before.elapsed());
-            #[cfg(feature = "fault")]
-            crate::fault::strike(plan.command.fault, Place::Attended(_number), step.name())?;
+            fault::strike(&plan.command, Place::Attended(number), step.name())?;
         }
     }
     arrived.attended = Some(Instant::now());
@@ -223,7 +220,7 @@ fn attend(
                 channel.go();
             }
             #[cfg(feature = "fault")]
-            Event::Message(Message::KillParent) => crate::fault::die(),
+            Event::Message(Message::KillParent) => fault::die(),
             Event::Terminal(master) => arrived.terminal = Some(master),
             Event::Message(Message::Running) if plan.command.init => return Ok(()),
             Event::End if !plan.command.init && has_executed(newborn) => return Ok(()),

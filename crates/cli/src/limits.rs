@@ -109,7 +109,8 @@ impl LimitFlags {
             return Ok(());
         }
         let delegated = self.cgroup_mount == Some(Shown::Rw);
-        let mut cgroup = Cgroup::new().limits(limits).move_caller(self.cgroup_move_self).delegate(delegated);
+        let mut cgroup = Cgroup::new().limits(limits).move_caller(self.cgroup_move_self);
+        cgroup = cgroup.delegate(delegated).count_all(watched);
         if let Some(parent) = &self.cgroup {
             cgroup = cgroup.parent(parent);
         }

@@ -115,7 +115,7 @@ fn a_running_container_is_counted() {
 #[test]
 fn the_command_says_a_line_a_second_of_what_is_used() {
     let Some(cgroups) = Cgroups::with("stats", &["--stats"]) else { return };
-    let output = cgroups.run(&["--stats", "sleep", "2.5"]);
+    let output = cgroups.run(&["--stats", "--cpus", "1", "sleep", "2.5"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(said.lines().count(), 2, "{said}");
     for line in said.lines() {

@@ -14,6 +14,7 @@ pub struct Cgroup {
     pub(crate) parent: Option<PathBuf>,
     pub(crate) limits: Limits,
     pub(crate) move_caller: bool,
+    pub(crate) counted: bool,
     pub(crate) delegated: bool,
     pub(crate) scope: bool,
 }
@@ -42,6 +43,14 @@ impl Cgroup {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Cgroup {
         self.limits = limits;
+        self
+    }
+
+    /// Counts memory, CPU time, processes and block I/O also where they are not limited, as far as their controllers are
+    /// there. Without limits it is so in any case.
+    #[must_use]
+    pub fn count_all(mut self, on: bool) -> Cgroup {
+        self.counted = on;
         self
     }
 

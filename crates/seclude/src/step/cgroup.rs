@@ -28,6 +28,10 @@ const ROOTS: &str = "/seclude";
 /// SIGKILL acts at once but for a process in uninterruptible sleep.
 const LAST_MOMENTS: Duration = Duration::from_secs(10);
 
+/// What has counters that are worth a hierarchy of v1.
+const COUNTED: [Controller; 5] =
+    [Controller::Memory, Controller::Cpu, Controller::Cpuacct, Controller::Pids, Controller::Io];
+
 struct Group {
     request: Request,
     preferred: Vec<Limit>,
@@ -127,8 +131,18 @@ impl Group {
     ) -> Result<Cgroup, seclude_cgroup::Error> {
         // Without v2 the freezer is what holds the tree still while it is killed.
         let freezer = hierarchies.v2().is_none().then_some(Controller::Freezer);
-        let extra: Vec<Controller> = freezer.into_iter().chain(self.counted(hierarchies)).collect();
-        Cgroup::create(hierarchies, parent, limits, &extra)
+        let mut extra: Vec<Controller> = freezer.into_iter().chain(self.counted(hierarchies)).collect();
+        loop {
+            match Cgroup::create(hierarchies, parent, limits, &extra) {
+                // Not handed down to where this is made: then it is not counted, which the counters say by themselves.
+                Err(seclude_cgroup::Error::NoController { controller, limit: None, .. })
+                    if extra.contains(&controller) && COUNTED.contains(&controller) =>
+                {
+                    extra.retain(|counted| *counted != controller);
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Writes it down: for its undo, for the handle, for the steps to come.
@@ -159,13 +173,11 @@ impl Group {
         Err(Error::invalid(NAME, "this build cannot ask systemd for a scope"))
     }
 
-    /// What is counted although nothing of it is limited: a cgroup without limits is for its counters.
+    /// What is counted although it is not limited.
     fn counted(&self, hierarchies: &Hierarchies) -> Vec<Controller> {
-        if self.request.limits.limits().next().is_some() {
-            return Vec::new();
-        }
-        let all = [Controller::Memory, Controller::Cpu, Controller::Cpuacct, Controller::Pids, Controller::Io];
-        all.into_iter().filter(|controller| hierarchies.controller(*controller).is_some()).collect()
+        let wanted = self.request.counted || self.request.limits.limits().next().is_none();
+        let all = COUNTED.into_iter().filter(|controller| wanted && hierarchies.controller(*controller).is_some());
+        all.collect()
     }
 }
 

@@ -163,6 +163,10 @@ impl Apt {
         Ok(fs::write(self.stamp(), "")?)
     }
 
+    fn has(&self, package: &str) -> bool {
+        read(self.command("apt-cache").args(["show", package])).is_ok()
+    }
+
     /// The newest image of a line of kernels: a name for each build, of which old ones stay in the archive.
     fn newest(&self, version: &str) -> Result<Package> {
         let names = read(self.command("apt-cache").args(["pkgnames", &format!("linux-image-{version}.")]))?;
@@ -215,7 +219,9 @@ fn unpack(apt: &Apt, image: &Package, place: &Path) -> Result<()> {
     fs::create_dir_all(&debs)?;
     fs::create_dir_all(&tree)?;
     let mut download = apt.command("apt-get");
-    download.args(["download", "--quiet"]).arg(format!("{}={}", image.name, image.version)).args(image.parts());
+    download.args(["download", "--quiet"]).arg(format!("{}={}", image.name, image.version));
+    // Of a kernel that has a successor some have left the archive: whether one is missed is seen below.
+    download.args(image.parts().into_iter().filter(|part| apt.has(part)));
     read(download.current_dir(&debs))?;
     for deb in fs::read_dir(&debs)? {
         run(Command::new("dpkg-deb").arg("--extract").arg(deb?.path()).arg(&tree))?;

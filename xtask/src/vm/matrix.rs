@@ -45,7 +45,7 @@ impl Matrix {
             Outcome::Skipped(reason) => !MEANT_FOR_OTHERS.contains(&reason.as_str()),
             Outcome::Fail(_) => true,
         };
-        let shown: Vec<_> = rows.iter().filter(|(_, cells)| all || cells.values().any(news)).collect();
+        let shown: Vec<_> = rows.iter().filter(|(_, cells)| all || cells.values().any(&news)).collect();
         let mut text = String::new();
         let width = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(4);
         if !shown.is_empty() {

@@ -164,7 +164,7 @@ impl Apt {
     }
 
     fn has(&self, package: &str) -> bool {
-        read(self.command("apt-cache").args(["show", package])).is_ok()
+        read(self.command("apt-cache").args(["show", package])).is_ok_and(|shown| !shown.trim().is_empty())
     }
 
     /// The newest image of a line of kernels: a name for each build, of which old ones stay in the archive.

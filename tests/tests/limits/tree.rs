@@ -146,6 +146,7 @@ fn what_a_killed_spawner_leaves_goes_with_the_next_spawn_or_by_gc() {
         let mut spawner = Background::of(&mut spawner);
         let path = loop {
             let line = spawner.line();
+            assert!(!line.is_empty() || spawner.runs(), "the spawner has ended before it told");
             if let Some(path) = told_line(&line) {
                 break path.to_owned();
             }

@@ -188,14 +188,12 @@ fn sqlite_writes_to_a_layer_and_the_database_below_is_untouched() {
 
 #[test]
 fn nothing_is_left_of_what_ran_in_the_root() {
-    let before =
-        (seclude_tests::Host::look(), outside("ps -e -o args= | grep -c '[r]edis-server.*:7380\\|[s]leep 4321' || true"));
+    let mine = "ps -e -o args= | grep -c '[r]edis-server.*:7380\\|[s]leep 4321' || true";
+    let look = || (seclude_tests::Host::look(), outside(mine));
+    let before = look();
     in_debian(
         &[&["--init"]],
         "sleep 4321 & setsid sleep 4321 & redis-server --port 7380 > /dev/null 2>&1 & echo started",
     );
-    assert_eq!(
-        (seclude_tests::Host::look(), outside("ps -e -o args= | grep -c '[r]edis-server.*:7380\\|[s]leep 4321' || true")),
-        before
-    );
+    assert_eq!(look(), before);
 }

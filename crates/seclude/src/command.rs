@@ -409,7 +409,8 @@ impl Command {
     /// # Errors
     /// What contradicts itself or is out of range.
     pub fn plan(&self) -> Result<Plan> {
-        Plan::compile(self, &Host::current())
+        let host = if self.cgroup.is_some() { Host::with_cgroups() } else { Host::current() };
+        Plan::compile(self, &host)
     }
 
     /// Starts the process; when this returns, the command runs (its exec has succeeded).

@@ -23,7 +23,8 @@ pub struct Host {
     pub capabilities: u64,
     /// Why `clone3(2)` cannot be used here (ENOSYS or EPERM: old kernel or a seccomp filter), or `None`.
     pub clone3_refused: Option<&'static str>,
-    /// Whether a process can be born in a cgroup of v2: `CLONE_INTO_CGROUP`, Linux 5.7.
+    /// Whether a process can be born in a cgroup of v2: `CLONE_INTO_CGROUP`, Linux 5.7. Looked at by
+    /// [`Host::with_cgroups`] alone.
     pub born_in_cgroup: bool,
 }
 
@@ -35,16 +36,21 @@ impl Host {
             Errno::EINVAL => None,
             errno => Some(errno.name().unwrap_or("an unknown error")),
         });
-        static BORN_IN_CGROUP: OnceLock<bool> = OnceLock::new();
-        let born_in_cgroup =
-            *BORN_IN_CGROUP.get_or_init(|| clone3_refused.is_none() && clone::into_cgroup_refusal() == Errno::EBADF);
         Host {
             uid: geteuid().as_raw(),
             gid: getegid().as_raw(),
             capabilities: capabilities().map_or(0, |sets| sets.effective),
             clone3_refused,
-            born_in_cgroup,
+            born_in_cgroup: false,
         }
+    }
+
+    /// The same, with what a request with a cgroup asks of it besides.
+    pub fn with_cgroups() -> Host {
+        static BORN_IN_CGROUP: OnceLock<bool> = OnceLock::new();
+        let host = Host::current();
+        let found = || host.clone3_refused.is_none() && clone::into_cgroup_refusal() == Errno::EBADF;
+        Host { born_in_cgroup: *BORN_IN_CGROUP.get_or_init(found), ..host }
     }
 
     /// Whether the caller has `capability` (its number) in its own user namespace.

@@ -6,6 +6,15 @@ use std::process::Output;
 use crate::cli::seclude_command;
 use crate::{Host, is_root};
 
+/// What a host may lack, as errors tell it.
+const LACKS: [&str; 5] = [
+    "is not possible here",
+    " controller, which ",
+    "no cgroup hierarchy is mounted",
+    "use a cgroup that is delegated to you",
+    "in the first user namespace",
+];
+
 /// Where a test's containers have their cgroups.
 pub struct Cgroups {
     /// As `--cgroup` takes it; `None` is the default of an ordinary user: the delegated tree that the test runs in.
@@ -19,7 +28,10 @@ impl Cgroups {
         let cgroups = Cgroups { parent };
         let output = cgroups.run(&[flags, &["true"]].concat());
         if !output.status.success() {
-            eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            // Anything else is wrong with seclude, and not with the host.
+            assert!(LACKS.iter().any(|lack| said.contains(lack)), "{test}: {said}");
+            eprintln!("skipped: {said}");
             return None;
         }
         Some(cgroups)

@@ -42,7 +42,11 @@ impl Hierarchies {
     /// What making the leaf and moving there answer.
     pub fn move_to_leaf(&self, parent: &Path, pid: u32) -> Result<Option<PathBuf>, Error> {
         let Some(v2) = self.v2() else { return Ok(None) };
-        let dir = open_existing(v2, parent)?;
+        let dir = match open_existing(v2, parent) {
+            // Nobody is in what is still to be made.
+            Err(error) if error.is_gone() => return Ok(None),
+            other => other?,
+        };
         if !dir.read("cgroup.procs")?.lines().any(|line| line.parse() == Ok(pid)) {
             return Ok(None);
         }
@@ -52,14 +56,20 @@ impl Hierarchies {
         Ok(Some(parent.join(name)))
     }
 
-    /// Removes an empty leaf of [`Hierarchies::move_to_leaf`].
+    /// Removes an empty leaf of [`Hierarchies::move_to_leaf`]; that it is gone is no error.
     ///
     /// # Errors
     /// `EBUSY` if a process is in it.
     pub fn remove_leaf(&self, leaf: &Path) -> Result<(), Error> {
         let (Some(v2), Some(above), Some(name)) = (self.v2(), leaf.parent(), leaf.file_name()) else { return Ok(()) };
-        let above = open_existing(v2, above)?;
-        above.remove_child(Path::new(name)).map_err(|errno| Error::from_call("rmdir", &above.path().join(name), errno))
+        let removed = open_existing(v2, above).and_then(|above| {
+            let path = above.path().join(name);
+            above.remove_child(Path::new(name)).map_err(|errno| Error::from_call("rmdir", &path, errno))
+        });
+        match removed {
+            Err(error) if error.is_gone() => Ok(()),
+            other => other,
+        }
     }
 }
 

@@ -289,7 +289,8 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
 /// Whether set-up could be killed for lack of memory in its own limit. The out-of-memory killer takes along every process
 /// that shares the victim's memory: until its exec that is the caller (seen on Linux 6.12, v2).
 fn has_little_memory(command: &Command) -> bool {
-    /// What set-up and exec charge to the container is a few hundred KiB of kernel memory, and a few hundred bytes a mount.
+    /// Far above what set-up and exec charge to the container, which is the kernel's own memory for mounts and the like. On
+    /// Linux 6.12 4 KiB were too little; where between the two it ends to be is not known.
     const AMPLE: u64 = 32 << 20;
     let limit = command.cgroup.as_ref().and_then(|cgroup| cgroup.limits.memory_max);
     let Some(limit) = limit.filter(|limit| *limit < 8 * AMPLE) else { return false };

@@ -156,3 +156,11 @@ fn a_caller_in_an_inner_cgroup_is_moved_only_if_it_says_so() {
     assert!(refused.contains("has processes of its own") && refused.contains("move those processes"), "{refused}");
     assert_eq!(script("--cgroup-move-self"), "ran");
 }
+
+#[test]
+fn a_parent_that_is_still_to_be_made_has_no_caller_to_move() {
+    let Some(cgroups) = Cgroups::with("unmade", &["--pids", "20"]) else { return };
+    let output = cgroups.run(&["--cgroup-move-self", "--pids", "20", "echo", "ran"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ran\n", "{}", all(&output));
+    cgroups.done();
+}

@@ -118,7 +118,28 @@ fn what_was_preferred_and_is_not_there_is_told_and_what_was_required_is_an_error
 
 #[test]
 fn without_a_cgroup_at_all_what_is_preferred_is_told_as_not_achieved() {
+    // The mounts of a host without cgroups: a filesystem of another kind over them.
+    let hidden = "mount -t tmpfs none /sys/fs/cgroup && exec \"$0\" \"$@\"";
+    let own = Scratch::new("no-cgroups");
+    let file = own.join("report.json");
+    let run = |flags: &[&str]| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", hidden]).arg(seclude_tests::seclude_bin());
+        command.args(["run", "--report"]).arg(&file).args(["--pids", "10"]).args(flags).arg("true").output().unwrap()
+    };
+    let preferred = run(&["--prefer", "pids"]);
+    assert!(preferred.status.success(), "{}", all(&preferred));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(complaints(&report), "");
+    assert_eq!(report["spawn"]["cgroup"], Value::Null);
+    assert_eq!(report["spawn"]["preferred"][0]["achieved"], false, "{report}");
+    assert!(report["spawn"]["preferred"][0]["reason"].is_string(), "{report}");
+    let required = run(&[]);
+    assert_eq!(required.status.code(), Some(125), "{}", all(&required));
+}
+
+#[test]
+fn a_parent_that_cannot_be_meant_is_not_softened() {
     let report = report(&["--cgroup", "/../outside", "--pids", "10", "--prefer", "pids", "true"]);
-    // A parent that cannot be meant is not softened.
     assert_eq!(report["cause"], "not-started", "{report}");
 }

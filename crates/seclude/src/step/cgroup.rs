@@ -163,6 +163,11 @@ impl Group {
         let hierarchies = Hierarchies::discover().map_err(failed)?;
         // A scope with a process of its own could hand nothing down.
         let leaf = hierarchies.move_to_leaf(&scope, pid).map_err(failed)?;
+        if let Some(leaf) = leaf.clone() {
+            let hierarchies = hierarchies.clone();
+            let undo = move || hierarchies.remove_leaf(&leaf).map_err(std::io::Error::other);
+            ledger.push("leaf of the scope", undo);
+        }
         let cgroup = self.create_in(&hierarchies, &scope, &self.request.limits).map_err(failed)?;
         self.keep(cgroup, ledger).join(pid).map_err(failed)?;
         leaf.map_or(Ok(()), |leaf| hierarchies.remove_leaf(&leaf)).map_err(failed)

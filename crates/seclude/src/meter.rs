@@ -67,6 +67,10 @@ pub(crate) fn from_cgroup(step: &'static str, error: seclude_cgroup::Error) -> E
                 (seclude_cgroup::Error::NotRemoved { .. } | seclude_cgroup::Error::NotUndone { .. }, _) => {
                     error.to_string()
                 }
+                // The path alone would leave out what is wrong with it.
+                (seclude_cgroup::Error::InternalProcesses { .. } | seclude_cgroup::Error::Exists { .. }, _) => {
+                    error.to_string().trim_start_matches("cgroup ").to_owned()
+                }
                 (_, Some(path)) => path.display().to_string(),
                 (_, None) => String::new(),
             };

@@ -202,9 +202,11 @@ fn attend(
         let _reading = held.or_else(|| plan.command.has_barrier.then(ids::maps_may_be_written));
         for (number, step) in plan.steps.iter().enumerate() {
             let before = Instant::now();
-            // What cannot be done to a child that has failed is not the reason: that is what the child said.
-            step.attend(&born, ledger)
-                .map_err(|error| channel.said_already().map_or(Stopped::Parent(error), Stopped::from_child))?;
+            // What cannot be done to a child that has failed is not the reason: that is what the child said, or its end.
+            step.attend(&born, ledger).map_err(|error| match channel.said_already() {
+                Some(said) => Stopped::from_child(said),
+                None => death_of(newborn).map_or(Stopped::Parent(error), Stopped::Ended),
+            })?;
             report.attend.add(step.name(), before.elapsed());
             fault::strike(&plan.command, Place::Attended(number), step.name())?;
         }
@@ -246,12 +248,15 @@ fn unexpected(event: Event, newborn: &Newborn, channel: &Channel) -> Stopped {
             let detail = if call == Call::ExecInterpreter { channel.rest() } else { Vec::new() };
             Stopped::Failed { op, call, errno, detail }
         }
-        Event::End => Stopped::Ended(match waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(true)) {
-            Ok(Some(status)) => status.terminating_signal(),
-            _ => None,
-        }),
+        Event::End => Stopped::Ended(death_of(newborn).flatten()),
         other => Stopped::Parent(Error::invalid("child", format!("it said {other:?} out of turn"))),
     }
+}
+
+/// Whether the child has ended, and the signal that did it, if one did.
+fn death_of(newborn: &Newborn) -> Option<Option<i32>> {
+    let status = waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(true)).ok().flatten()?;
+    Some(status.terminating_signal())
 }
 
 /// The child ended before its exec and could not say why: somebody killed it.

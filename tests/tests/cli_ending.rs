@@ -320,6 +320,15 @@ fn a_command_whose_reader_is_gone_ends_by_sigpipe() {
 }
 
 #[test]
+fn messages_that_nobody_reads_any_more_do_not_change_how_it_ends() {
+    // The command waits until the reader is gone, so that what is said of its end cannot arrive.
+    let (mut running, _) = told(&[], "read -r _; exit 7");
+    drop(running.child().stderr.take());
+    drop(running.child().stdin.take());
+    assert_eq!(running.wait(), Some(7), "the command's status, and no loop");
+}
+
+#[test]
 fn what_seclude_itself_prints_to_a_closed_pipe_or_a_full_disk_is_no_panic() {
     let bin = seclude_bin();
     for task in ["explain true", "explain --json true", "doctor", "doctor --json", "completions zsh", "man"] {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Command};
 use seclude::{CloneWay, Extent};
 
 use crate::limits::LimitFlags;
@@ -13,38 +13,54 @@ use crate::values::{
     RlimitSpec, SymlinkSpec, TmpfsSpec, UserSpec,
 };
 
-/// Run a command born inside a Linux container: it starts there or not at all.
-#[derive(Parser)]
-#[command(name = "seclude", version, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Exit status: the command's own; 125 seclude failed before the command ran, 126 it cannot be \
-executed, 127 it was not found, 128+N signal N ended it.\n\nFirst steps:  seclude run id    seclude explain id    \
-seclude doctor")]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) task: Task,
+/// The program: its tasks, each with its flags.
+///
+/// The flags of a task are defined when it is called. To define those of every task each time was a noticeable part of a
+/// short command's time.
+pub(crate) fn command() -> Command {
+    Command::new("seclude")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .max_term_width(110)
+        .about("Run a command born inside a Linux container: it starts there or not at all")
+        .after_help(
+            "Exit status: the command's own; 125 seclude failed before the command ran, 126 it cannot be executed, 127 it \
+             was not found, 128+N signal N ended it.\n\nFirst steps:  seclude run id    seclude explain id    seclude \
+             doctor",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            task::<RunFlags>("run", "Run a command in a container").long_about(
+                "Run a command in a container\n\nWithout flags: all namespaces new (but time), the caller mapped to root, \
+                 the host's tree read-only with a fresh /proc, /dev and /tmp, only a loopback interface that is up, no \
+                 capabilities, no new privileges, a session of its own, and death with the parent.",
+            ),
+        )
+        .subcommand(task::<ExplainFlags>(
+            "explain",
+            "Print what `run` would do with the same flags: who does what, in which order",
+        ))
+        .subcommand(task::<DoctorFlags>(
+            "doctor",
+            "Try what this host can do, each thing for real in a throwaway process",
+        ))
+        .subcommand(task::<GcFlags>(
+            "gc",
+            "Remove what seclude has left where it was killed; each run looks for that itself",
+        ))
+        .subcommand(task::<CompletionsFlags>("completions", "Print the completions for a shell"))
+        .subcommand(Command::new("man").about("Print the manual page (for man -l -)"))
 }
 
-#[derive(Subcommand)]
-pub(crate) enum Task {
-    /// Run a command in a container
-    ///
-    /// Without flags: all namespaces new (but time), the caller mapped to root, the host's tree read-only with a fresh
-    /// /proc, /dev and /tmp, only a loopback interface that is up, no capabilities, no new privileges, a session of
-    /// its own, and death with the parent.
-    Run(Box<RunFlags>),
-    /// Print what `run` would do with the same flags: who does what, in which order
-    Explain(Box<ExplainFlags>),
-    /// Try what this host can do, each thing for real in a throwaway process
-    Doctor(DoctorFlags),
-    /// Remove what seclude has left where it was killed; each run looks for that itself
-    Gc(GcFlags),
-    /// Print the completions for a shell
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page (for man -l -)
-    Man,
+fn task<Flags: Args>(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about).defer(Flags::augment_args)
+}
+
+#[derive(Args)]
+pub(crate) struct CompletionsFlags {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Args)]
@@ -89,7 +105,7 @@ pub(crate) struct GcFlags {
     pub(crate) cgroup: Option<PathBuf>,
 }
 
-/// What the container is: the same for `run` and `explain`.
+// What the container is: the same for `run` and `explain`. (A doc comment would become the task's.)
 #[derive(Args)]
 pub(crate) struct ContainerFlags {
     /// The command and its arguments; nothing from its name on is read as a flag

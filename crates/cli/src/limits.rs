@@ -15,7 +15,7 @@ use crate::values::size;
 
 type Parsed<T> = Result<T, String>;
 
-/// What the container may use of the machine. Any of these makes a cgroup.
+// What the container may use of the machine. Any of these makes a cgroup. (A doc comment would become the task's.)
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {

@@ -15,22 +15,26 @@ mod terminal;
 mod values;
 mod watch;
 
+use std::fmt::Display;
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::ArgMatches;
 
-use args::{Cli, Task};
+use args::CompletionsFlags;
 
 fn main() -> ExitCode {
     if gains_privileges() {
-        eprintln!("seclude: it must not be setuid, setgid or have file capabilities: its caller decides what it does");
+        say("it must not be setuid, setgid or have file capabilities: its caller decides what it does");
         return ExitCode::from(125);
     }
-    let matches = match Cli::command().try_get_matches() {
-        Ok(matches) => matches,
+    // Neither is taken apart again: the end of the process does that at once.
+    let mut command = ManuallyDrop::new(args::command());
+    let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
+        Ok(matches) => ManuallyDrop::new(matches),
         Err(error) if error.use_stderr() => {
-            eprintln!("seclude: {}", one_line(&error.render().to_string()));
+            say(one_line(&error.render().to_string()));
             return ExitCode::from(125);
         }
         // Help and version are answers.
@@ -39,28 +43,34 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
-    let order = matches.subcommand().map(|(_, matches)| matches);
-    let done = match (cli.task, order) {
-        (Task::Run(flags), Some(order)) => run::run(&flags, order),
-        (Task::Explain(flags), Some(order)) => explain::explain(&flags, order),
-        (Task::Doctor(flags), _) => doctor::doctor(&flags),
-        (Task::Gc(flags), _) => gc::gc(&flags),
-        (Task::Completions { shell }, _) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "seclude", &mut script);
-            print(&script)
-        }
-        (Task::Man, _) => man(),
-        (Task::Run(_) | Task::Explain(_), None) => Ok(ExitCode::from(125)),
+    let done = match matches.subcommand() {
+        Some(("run", given)) => flags(given).and_then(|flags| run::run(&flags, given)),
+        Some(("explain", given)) => flags(given).and_then(|flags| explain::explain(&flags, given)),
+        Some(("doctor", given)) => flags(given).and_then(|flags| doctor::doctor(&flags)),
+        Some(("gc", given)) => flags(given).and_then(|flags| gc::gc(&flags)),
+        Some(("completions", given)) => flags(given).and_then(|flags| completions(&flags)),
+        Some(("man", _)) => man(),
+        _ => Err(Failure::new("no such task; see --help")),
     };
     done.unwrap_or_else(|failure| {
-        eprintln!("seclude: {}", failure.message);
+        say(failure.message);
         ExitCode::from(failure.code)
     })
+}
+
+fn flags<Flags: clap::Args>(given: &ArgMatches) -> Result<Flags, Failure> {
+    Flags::from_arg_matches(given).map_err(|error| Failure::new(one_line(&error.render().to_string())))
+}
+
+fn completions(flags: &CompletionsFlags) -> Result<ExitCode, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(flags.shell, &mut args::command(), "seclude", &mut script);
+    print(&script)
+}
+
+/// One line on stderr. If nobody listens (`2>&1 | head`), the command's status is told all the same.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "seclude: {line}");
 }
 
 /// Whether the program runs with more rights than its caller has: AT_SECURE of getauxval(3). A namespace tool with
@@ -110,7 +120,7 @@ impl From<seclude::Error> for Failure {
 fn man() -> Result<ExitCode, Failure> {
     let mut page = Vec::new();
     let failed = |error: std::io::Error| Failure::new(format!("man page: {error}"));
-    let mut command = Cli::command();
+    let mut command = args::command();
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut page).map_err(failed)?;
     for task in command.get_subcommands().filter(|task| task.get_name() != "help") {

@@ -8,7 +8,6 @@ use std::time::Instant;
 use clap::ArgMatches;
 use seclude::{Cause, Child, Exit, Stdio};
 
-use crate::Failure;
 use crate::args::RunFlags;
 use crate::compose::compose;
 use crate::report::{self, Ending};
@@ -16,6 +15,7 @@ use crate::signals::Forwarder;
 use crate::stats::Ticker;
 use crate::terminal;
 use crate::watch::Watch;
+use crate::{Failure, say};
 
 pub(crate) fn run(flags: &RunFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     // Opened first: a report that could not be written is an error before anything runs.
@@ -40,10 +40,10 @@ pub(crate) fn run(flags: &RunFlags, order: &ArgMatches) -> Result<ExitCode, Fail
         Ended::Detached => Ok(ExitCode::SUCCESS),
         Ended::Exit(exit, _) => {
             match exit.cause() {
-                Cause::Deadline => eprintln!("seclude: killed: --timeout has passed"),
+                Cause::Deadline => say("killed: --timeout has passed"),
                 // Who sees 137 alone looks for the reason in the wrong place.
-                Cause::OutOfMemory | Cause::PidsLimit => eprintln!("seclude: {exit}"),
-                _ if flags.verbose => eprintln!("seclude: {exit}"),
+                Cause::OutOfMemory | Cause::PidsLimit => say(&exit),
+                _ if flags.verbose => say(&exit),
                 _ => {}
             }
             Ok(ExitCode::from(exit.shell_code()))
@@ -117,8 +117,8 @@ fn start_and_wait(flags: &RunFlags, order: &ArgMatches, timed: bool) -> Result<E
 
 fn say_how(child: &Child) {
     let report = child.report();
-    eprintln!(
-        "seclude: pid {}, clone {} ({}); prepare {} us, clone {} us, attend {} us, set-up {} us",
+    say(format_args!(
+        "pid {}, clone {} ({}); prepare {} us, clone {} us, attend {} us, set-up {} us",
         child.id(),
         report.clone,
         report.clone_reason,
@@ -126,5 +126,5 @@ fn say_how(child: &Child) {
         report.cloned.as_micros(),
         report.attended.as_micros(),
         report.set_up.as_micros(),
-    );
+    ));
 }

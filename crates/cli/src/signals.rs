@@ -1,4 +1,5 @@
-//! Signals that seclude gets are meant for the command.
+//! Signals that seclude gets are meant for the command. SIGPIPE is not among them: it speaks of seclude's own output, and
+//! the handler would raise it again by waking a reader that is gone.
 //!
 //! No thread: where a seccomp filter answers EPERM to clone3, glibc can make none.
 
@@ -9,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use seclude::Child;
-use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level::pipe};
 
-const FORWARDED: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE];
+const FORWARDED: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM];
 
 /// Signals that came and wait to be handed on.
 pub(crate) struct Forwarder {

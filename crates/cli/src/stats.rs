@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::say;
 use seclude::{Meter, Psi, Stats};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -30,8 +31,8 @@ impl Ticker {
         // One that is late moves those after it: nobody needs two lines at once.
         self.next = Instant::now() + EVERY;
         match self.meter.stats() {
-            Ok(stats) => eprintln!("seclude: {}", line(&stats)),
-            Err(error) => eprintln!("seclude: --stats: {error}"),
+            Ok(stats) => say(line(&stats)),
+            Err(error) => say(format_args!("--stats: {error}")),
         }
     }
 }

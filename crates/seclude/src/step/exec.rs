@@ -1,6 +1,5 @@
 //! The command itself, or the init above it.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -43,22 +42,20 @@ pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
     if command.init && !command.namespaces.is_new(Namespace::Pid) {
         return Err(Error::invalid(NAME, "an init needs a new pid namespace: it has to be its first process"));
     }
-    let mut env: BTreeMap<OsString, OsString> =
-        if command.clear_env { BTreeMap::new() } else { std::env::vars_os().collect() };
+    let mut env: Vec<(OsString, OsString)> = if command.clear_env { Vec::new() } else { std::env::vars_os().collect() };
     for (key, value) in &command.env {
         if key.is_empty() || key.as_bytes().contains(&b'=') {
             return Err(Error::invalid(NAME, format!("{key:?} cannot name an environment variable")));
         }
-        match value {
-            Some(value) => env.insert(key.clone(), value.clone()),
-            None => env.remove(key),
-        };
+        env.retain(|(other, _)| other != key);
+        env.extend(value.clone().map(|value| (key.clone(), value)));
     }
-    let path = env.get(OsStr::new("PATH")).map_or(OsStr::new(DEFAULT_PATH), OsString::as_os_str);
+    let path = env.iter().find(|(key, _)| key == "PATH").map_or(OsStr::new(DEFAULT_PATH), |(_, value)| value);
     let candidates = candidates(&command.program, path);
     let envp = env
         .into_iter()
         .map(|(mut entry, value)| {
+            entry.reserve_exact(1 + value.len());
             entry.push("=");
             entry.push(value);
             entry

@@ -1,11 +1,9 @@
 //! Forwarding of packets between the host's links, switched on where that was asked for, and off again.
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::Error;
 use crate::host::Host;
-use crate::lock;
 use crate::nft;
 
 /// A family's switch, and the note that it was off before.
@@ -37,11 +35,8 @@ pub(crate) fn ensure(host: &Host, with_ipv6: bool, may_switch: bool) -> Result<(
 pub(crate) fn restore(host: &Host) -> Result<(), Error> {
     for switch in [IPV4, IPV6] {
         if nft::chain_exists(&host.filter, switch.note)? {
-            // The files are about the namespace of whoever opens them, which may be another one by now.
-            if lock::namespace()? != host.locks.namespace() {
-                return Err(Error::from_call(switch.file, "open", Errno::XDEV));
-            }
-            set(&switch, "0")?;
+            // The file is about the namespace of whoever opens it.
+            host.locks.inside(|| set(&switch, "0"))?;
         }
     }
     Ok(())

@@ -4,16 +4,19 @@
 //! process, so every container of one process has its own. Nothing is written to the file; its offsets are the names.
 
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use seclude_sys::file::{ByteLock, lock_byte};
 
 use crate::Error;
 
 pub(crate) const DIRECTORY: &str = "/run/seclude";
 const FILE: &str = "/run/seclude/net.lock";
+const FILE_NAME: &str = "net.lock";
+const DIRECTORY_NAME: &str = "seclude";
 
 /// What a lock is about, in one network namespace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,32 +35,40 @@ pub(crate) enum Place {
 
 pub(crate) struct Locks {
     file: OwnedFd,
+    /// The file's directory: whoever drops this may see another one of that name.
+    directory: OwnedFd,
+    namespace_fd: OwnedFd,
     namespace: u64,
 }
 
 impl Locks {
     /// For the network namespace of the calling thread.
     pub(crate) fn open() -> Result<Locks, Error> {
-        let namespace = namespace()?;
+        let (namespace_fd, namespace) = own_namespace()?;
         for _ in 0..100 {
             make_directory(DIRECTORY)?;
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let file = match rustix::fs::open(FILE, flags, Mode::RUSR | Mode::WUSR) {
-                // The last user removed the directory just now.
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let directory = match rustix::fs::open(DIRECTORY, flags, Mode::empty()) {
+                // The last user removed it just now.
                 Err(Errno::NOENT) => continue,
-                other => other.map_err(|errno| Error::from_call(FILE, "open", errno))?,
+                other => other.map_err(|errno| Error::from_call(DIRECTORY, "open", errno))?,
+            };
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let file = match rustix::fs::openat(&directory, FILE_NAME, flags, Mode::RUSR | Mode::WUSR) {
+                Err(Errno::NOENT) => continue,
+                other => other.map_err(|errno| Error::from_call(FILE, "openat", errno))?,
             };
             let fail = |call| move |errno| Error::from_call(FILE, call, errno);
             rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockShared))
                 .map_err(fail("flock"))?;
             // Whoever removes the file has it locked alone: now it is either gone, or stays while we have it.
             let ours = rustix::fs::fstat(&file).map_err(fail("fstat"))?;
-            match rustix::fs::stat(FILE) {
+            match rustix::fs::statat(&directory, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(named) if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) => {
-                    return Ok(Locks { file, namespace });
+                    return Ok(Locks { file, directory, namespace_fd, namespace });
                 }
                 Ok(_) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(Error::from_call(FILE, "stat", errno)),
+                Err(errno) => return Err(Error::from_call(FILE, "fstatat", errno)),
             }
         }
         Err(Error::from_call(FILE, "open", Errno::BUSY))
@@ -66,6 +77,24 @@ impl Locks {
     /// The number of the network namespace that they are about.
     pub(crate) fn namespace(&self) -> u64 {
         self.namespace
+    }
+
+    /// Does something in that namespace, whichever the calling thread is in.
+    pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+        if own_namespace()?.1 == self.namespace {
+            return work();
+        }
+        let enter = || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(self.namespace_fd.as_fd(), kind)
+                .map_err(|errno| Error::from_call("network namespace", "setns", errno))?;
+            work()
+        };
+        // A thread of its own, as only threads can be in another namespace, and might not come back from it.
+        std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, enter) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => Err(Error::from_call("network namespace", "clone", Errno::AGAIN)),
+        })
     }
 
     /// Waits until nobody writes there.
@@ -107,8 +136,11 @@ impl Drop for Locks {
     fn drop(&mut self) {
         // The lock is given up before it is asked for again, so that of several that leave, one is alone with it.
         if rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = rustix::fs::unlink(FILE);
-            let _ = rustix::fs::rmdir(DIRECTORY);
+            let _ = rustix::fs::unlinkat(&self.directory, FILE_NAME, AtFlags::empty());
+            if let Ok(above) = rustix::fs::openat(&self.directory, "..", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            {
+                let _ = rustix::fs::unlinkat(&above, DIRECTORY_NAME, AtFlags::REMOVEDIR);
+            }
         }
         // A child that is between its clone and its exec has a copy of the descriptor.
         let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
@@ -127,10 +159,13 @@ fn offset(namespace: u64, place: Place) -> u64 {
     what << 60 | (namespace & 0x0fff_ffff) << 32 | u64::from(which)
 }
 
-/// The inode number of the calling thread's network namespace, namespaces(7).
-pub(crate) fn namespace() -> Result<u64, Error> {
+/// The calling thread's network namespace, and its inode number, namespaces(7).
+fn own_namespace() -> Result<(OwnedFd, u64), Error> {
     const LINK: &str = "/proc/thread-self/ns/net";
-    rustix::fs::stat(LINK).map(|stat| stat.st_ino).map_err(|errno| Error::from_call(LINK, "stat", errno))
+    let fail = |call| move |errno| Error::from_call(LINK, call, errno);
+    let fd = rustix::fs::open(LINK, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail("open"))?;
+    let number = rustix::fs::fstat(&fd).map_err(fail("fstat"))?.st_ino;
+    Ok((fd, number))
 }
 
 /// Makes a directory that all may read, if it is not there.

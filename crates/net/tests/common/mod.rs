@@ -54,7 +54,7 @@ impl Space {
         let (jobs, orders) = channel::<(Job, Sender<Box<dyn Any + Send>>)>();
         let (tell, tid) = channel();
         let thread = std::thread::spawn(move || {
-            // SAFETY is not needed: the thread's descriptors stay shared, only its namespaces are its own.
+            // Its descriptors stay shared; only the namespaces are its own.
             #[allow(deprecated)]
             rustix::thread::unshare(flags).unwrap();
             tell.send(rustix::thread::gettid().as_raw_nonzero().get() as u32).unwrap();
@@ -189,4 +189,46 @@ pub fn ip_forward() -> String {
 /// Sets it.
 pub fn set_ip_forward(value: &str) {
     std::fs::write("/proc/sys/net/ipv4/ip_forward", value).unwrap();
+}
+
+/// Whether a packet to an address comes back, within a second: UDP to a port where nobody is answers with an error.
+pub fn reaches(address: std::net::Ipv4Addr) -> bool {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_millis(700))).unwrap();
+    if socket.connect((address, 9)).is_err() || socket.send(b"?").is_err() {
+        return false;
+    }
+    let answer = socket.recv(&mut [0; 8]);
+    matches!(answer, Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+/// Whether it comes true within some seconds.
+pub fn eventually(is_so: impl Fn() -> bool) -> bool {
+    (0..500).any(|_| {
+        let so = is_so();
+        if !so {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        so
+    })
+}
+
+/// The switch of a link.
+pub fn route_localnet(link: &str) -> String {
+    std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{link}/route_localnet")).unwrap().trim().to_owned()
+}
+
+/// A route to one address by way of another.
+pub fn add_route(to: std::net::Ipv4Addr, via: std::net::Ipv4Addr) {
+    let head = [u32::from_ne_bytes([2, 32, 0, 0]), u32::from_ne_bytes([254, 3, 0, 1]), 0];
+    // NLM_F_REQUEST | ACK | CREATE
+    let request = message(24, 0x405, &head, &[(1, &to.octets()), (5, &via.octets())]);
+    assert_eq!(send(&request), 0, "route to {to} via {via}");
+}
+
+/// Has the namespace not take an address for its own any more.
+pub fn forget_local_route(network: [u8; 4], prefix: u8) {
+    // RTM_DELROUTE of a local route (RTN_LOCAL 2, RT_SCOPE_HOST 254) of table local, 255.
+    let head = [u32::from_ne_bytes([2, prefix, 0, 0]), u32::from_ne_bytes([255, 0, 254, 2]), 0];
+    assert_eq!(send(&message(25, 5, &head, &[(1, &network)])), 0);
 }

@@ -26,6 +26,12 @@ impl Error {
                 ));
             }
             Error::NoModule { module, .. } => return Some(format!("load it (modprobe {module}), or ask for less")),
+            // Without the capability it is EPERM.
+            Error::NotPermitted { call: "RTM_NEWADDR", source, .. }
+                if Errno::from_io_error(source) == Some(Errno::ACCESS) =>
+            {
+                "IPv6 is disabled: net.ipv6.conf.all.disable_ipv6"
+            }
             Error::NotPermitted { call, .. } if call.starts_with("RTM_") || call.starts_with("N") => {
                 "links and rules need CAP_NET_ADMIN over the host's network; without it, a user-mode network such as \
                  pasta can give the container one"

@@ -60,7 +60,8 @@ pub struct Request {
     pub peers: bool,
     /// Ports of the host that lead to the container, at most 1024. Default: none.
     pub publish: Vec<Publish>,
-    /// At most so many bits a second, in each direction; 8000 or more. Default: no limit.
+    /// At most so many bits a second, in each direction; 8000 or more. What is above waits on the way to the container, and
+    /// is dropped on the way from it, where up to a second's worth may come at once. Default: no limit.
     pub rate: Option<u64>,
     /// Added to every packet to the container, up to a minute. Default: none.
     pub latency: Option<Duration>,

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
+use crate::Error;
 use crate::lease::address_of;
 use crate::route::{link_by_index, routes};
 use crate::socket::Socket;
 use crate::subnet::Subnet;
-use crate::{Error, Subnet as Public};
 
 /// Private networks that neither Docker, Podman nor libvirt take first, nor a router at home has.
 const CANDIDATES: [([u8; 4], u8); 9] = [
@@ -31,9 +31,10 @@ pub(crate) fn subnet(socket: &Socket, wanted: Option<Subnet>) -> Result<Subnet, 
 /// The same for point-to-point links, of which each has a route into the subnet. It is looked for once in a process:
 /// that costs as much as there are routes, and the kernel prefers the longer routes of these links to any other.
 pub(crate) fn subnet_of_links(socket: &Socket, namespace: u64, wanted: Option<Subnet>) -> Result<Subnet, Error> {
-    static CHOSEN: Mutex<Option<HashMap<(u64, Option<Public>), Subnet>>> = Mutex::new(None);
+    /// By namespace and by what was asked for.
+    type Chosen = HashMap<(u64, Option<Subnet>), Subnet>;
+    static CHOSEN: LazyLock<Mutex<Chosen>> = LazyLock::new(Default::default);
     let mut chosen = CHOSEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let chosen = chosen.get_or_insert_default();
     if let Some(subnet) = chosen.get(&(namespace, wanted)) {
         return Ok(*subnet);
     }

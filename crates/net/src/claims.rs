@@ -106,10 +106,13 @@ pub(crate) fn remove_elements(host: &Host, elements: &[Element]) -> Result<(), E
         transaction.commit(&host.filter)
     };
     match delete(elements) {
-        Err(error) if error.is(Errno::NOENT) => elements
-            .iter()
-            .map(|element| forgiving(delete(std::slice::from_ref(element))))
-            .fold(Ok(()), |first: Result<(), Error>, next| first.and(next)),
+        Err(error) if error.is(Errno::NOENT) => {
+            let mut first = Ok(());
+            for element in elements {
+                first = first.and(forgiving(delete(std::slice::from_ref(element))));
+            }
+            first
+        }
         other => other,
     }
 }

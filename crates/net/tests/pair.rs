@@ -92,7 +92,7 @@ fn a_given_bridge_is_left_as_it_was() {
         look("ip", &["-4", "-o", "address", "show", "br0"])
             + &look("ip", &["link", "show", "br0"]).lines().skip(1).collect::<String>()
     };
-    let before = host.run(|| {
+    let before = host.run(move || {
         let index = make_link("br0", "bridge");
         // A bridge without an address of its own has that of a port, so it would change with any.
         assert_eq!(send(&message(16, 5, &[0, index, 0, 0], &[(1, &[2, 0, 0, 0, 0, 9])])), 0);
@@ -111,7 +111,7 @@ fn a_given_bridge_is_left_as_it_was() {
     container.run(|| assert!(reaches([10, 9, 0, 254].into())));
     assert_eq!(host.run(|| route_localnet("br0")), "1");
     veth.disconnect().unwrap();
-    let after = host.run(|| {
+    let after = host.run(move || {
         assert_eq!(route_localnet("br0"), "0");
         assert_eq!(look("nft", &["list", "ruleset"]), "");
         seen()

@@ -110,12 +110,12 @@ impl Rule {
     }
 
     /// Only from 127.0.0.0/8; after [`Rule::ipv4`].
-    pub(crate) fn from_loopback(self) -> Rule {
+    pub(crate) fn loopback_sender(self) -> Rule {
         self.payload(PAYLOAD_NETWORK, 12, 1).equals(&[127])
     }
 
     /// Only to 127.0.0.0/8; after [`Rule::ipv4`].
-    pub(crate) fn to_loopback(self) -> Rule {
+    pub(crate) fn loopback_destination(self) -> Rule {
         self.payload(PAYLOAD_NETWORK, 16, 1).equals(&[127])
     }
 
@@ -125,7 +125,7 @@ impl Rule {
     }
 
     /// Only what is for an address of the host itself.
-    pub(crate) fn to_local(mut self) -> Rule {
+    pub(crate) fn for_this_host(mut self) -> Rule {
         const RTN_LOCAL: u32 = 2;
         let to = self.next(1);
         self.add("fib", |a| {
@@ -178,7 +178,7 @@ impl Rule {
     }
 
     /// Only if what was loaded is in the set.
-    pub(crate) fn is_in(mut self, set: &str) -> Rule {
+    pub(crate) fn found_in(mut self, set: &str) -> Rule {
         self.loaded = 0;
         self.add("lookup", |a| {
             a.be32(2, register(0));
@@ -187,7 +187,7 @@ impl Rule {
     }
 
     /// Only if what was loaded is not in the set.
-    pub(crate) fn is_not_in(mut self, set: &str) -> Rule {
+    pub(crate) fn missing_from(mut self, set: &str) -> Rule {
         self.loaded = 0;
         self.add("lookup", |a| {
             a.be32(2, register(0));

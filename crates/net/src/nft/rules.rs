@@ -76,50 +76,59 @@ pub(super) fn all() -> Vec<(&'static str, Rule)> {
     let rule = Rule::new;
     vec![
         // With route_localnet a neighbour could send to the host's 127.0.0.1, CVE-2020-8558.
-        ("raw", rule().iifname().is_in("localnet").ipv4().to_loopback().drop()),
+        ("raw", rule().iifname().found_in("localnet").ipv4().loopback_destination().drop()),
         ("published", rule().ipv4().daddr().l4proto().dport().redirect_by("publish")),
         ("published", rule().ipv4().l4proto().dport().redirect_by("publish_any")),
-        ("prerouting", rule().to_local().goto("published")),
-        ("output", rule().to_local().goto("published")),
+        ("prerouting", rule().for_this_host().goto("published")),
+        ("output", rule().for_this_host().goto("published")),
         // From a container over a published port to another of the same link: the answer has to come back this way.
-        ("postrouting", rule().iifname().is_in("inside").oifname().is_in("inside").redirected().masquerade()),
+        ("postrouting", rule().iifname().found_in("inside").oifname().found_in("inside").redirected().masquerade()),
         (
             "postrouting",
-            rule().iifname().oifname().is_in("given").ipv4().oifname().daddr().is_in("guest").redirected().masquerade(),
+            rule()
+                .iifname()
+                .oifname()
+                .found_in("given")
+                .ipv4()
+                .oifname()
+                .daddr()
+                .found_in("guest")
+                .redirected()
+                .masquerade(),
         ),
-        ("postrouting", rule().iifname().oifname().is_in("given").leave()),
-        ("postrouting", rule().oifname().is_in("localnet").ipv4().from_loopback().masquerade()),
-        ("postrouting", rule().ipv4().saddr().is_in("nat4").oifname().is_not_in("inside").masquerade()),
-        ("postrouting", rule().ipv6().saddr6().is_in("nat6").oifname().is_not_in("inside").masquerade()),
+        ("postrouting", rule().iifname().oifname().found_in("given").leave()),
+        ("postrouting", rule().oifname().found_in("localnet").ipv4().loopback_sender().masquerade()),
+        ("postrouting", rule().ipv4().saddr().found_in("nat4").oifname().missing_from("inside").masquerade()),
+        ("postrouting", rule().ipv6().saddr6().found_in("nat6").oifname().missing_from("inside").masquerade()),
         ("forward", rule().established().leave()),
         ("forward", rule().redirected().leave()),
-        ("forward", rule().iifname().is_in("inside").goto("outward")),
-        ("forward", rule().ipv4().iifname().saddr().is_in("guest").goto("outward")),
-        ("forward", rule().ipv6().iifname().saddr6().is_in("guest6").goto("outward")),
-        ("forward", rule().oifname().is_in("inside").drop()),
+        ("forward", rule().iifname().found_in("inside").goto("outward")),
+        ("forward", rule().ipv4().iifname().saddr().found_in("guest").goto("outward")),
+        ("forward", rule().ipv6().iifname().saddr6().found_in("guest6").goto("outward")),
+        ("forward", rule().oifname().found_in("inside").drop()),
         // With br_netfilter what goes on within a bridge comes by here as well.
-        ("forward", rule().iifname().oifname().is_in("given").leave()),
-        ("forward", rule().ipv4().oifname().daddr().is_in("guest").drop()),
-        ("forward", rule().ipv6().oifname().daddr6().is_in("guest6").drop()),
+        ("forward", rule().iifname().oifname().found_in("given").leave()),
+        ("forward", rule().ipv4().oifname().daddr().found_in("guest").drop()),
+        ("forward", rule().ipv6().oifname().daddr6().found_in("guest6").drop()),
         ("outward", both_peers()),
         ("outward", both_peers6()),
-        ("outward", rule().ipv4().oifname().daddr().is_in("guest").drop()),
-        ("outward", rule().ipv6().oifname().daddr6().is_in("guest6").drop()),
-        ("outward", rule().iifname().oifname().is_in("given").leave()),
-        ("outward", rule().oifname().is_in("inside").drop()),
-        ("outward", rule().ipv4().saddr().is_in("nat4").leave()),
-        ("outward", rule().ipv6().saddr6().is_in("nat6").leave()),
+        ("outward", rule().ipv4().oifname().daddr().found_in("guest").drop()),
+        ("outward", rule().ipv6().oifname().daddr6().found_in("guest6").drop()),
+        ("outward", rule().iifname().oifname().found_in("given").leave()),
+        ("outward", rule().oifname().found_in("inside").drop()),
+        ("outward", rule().ipv4().saddr().found_in("nat4").leave()),
+        ("outward", rule().ipv6().saddr6().found_in("nat6").leave()),
         ("outward", rule().drop()),
     ]
 }
 
 /// The key has the bridge twice, so that peers are of one bridge.
 fn both_peers() -> Rule {
-    let from = Rule::new().ipv4().iifname().oifname().saddr().is_in("peer");
-    from.iifname().oifname().daddr().is_in("peer").leave()
+    let from = Rule::new().ipv4().iifname().oifname().saddr().found_in("peer");
+    from.iifname().oifname().daddr().found_in("peer").leave()
 }
 
 fn both_peers6() -> Rule {
-    let from = Rule::new().ipv6().iifname().oifname().saddr6().is_in("peer6");
-    from.iifname().oifname().daddr6().is_in("peer6").leave()
+    let from = Rule::new().ipv6().iifname().oifname().saddr6().found_in("peer6");
+    from.iifname().oifname().daddr6().found_in("peer6").leave()
 }

@@ -24,11 +24,13 @@ macro_rules! root_only {
     };
 }
 
-type Job = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
+type Answer = Box<dyn Any + Send>;
+type Job = Box<dyn FnOnce() -> Answer + Send>;
+type Order = (Job, Sender<Answer>);
 
 /// A thread in a network namespace of its own that does what it is told, there.
 pub struct Space {
-    jobs: Option<Sender<(Job, Sender<Box<dyn Any + Send>>)>>,
+    jobs: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
     tid: u32,
 }
@@ -51,7 +53,7 @@ impl Space {
     }
 
     fn new(flags: UnshareFlags) -> Space {
-        let (jobs, orders) = channel::<(Job, Sender<Box<dyn Any + Send>>)>();
+        let (jobs, orders) = channel::<Order>();
         let (tell, tid) = channel();
         let thread = std::thread::spawn(move || {
             // Its descriptors stay shared; only the namespaces are its own.

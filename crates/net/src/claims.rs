@@ -26,8 +26,8 @@ pub(crate) struct Claims {
     pub(crate) elements: Vec<Element>,
     /// The host's end, once it is made.
     pub(crate) link: Option<String>,
-    /// Whether there is a chain for the host's end.
-    pub(crate) is_limited: bool,
+    /// The same, once it is looked at what comes from there.
+    pub(crate) guarded: Option<String>,
     pub(crate) hosts: Option<hosts::File>,
 }
 
@@ -41,7 +41,7 @@ impl Claims {
             ports: Vec::new(),
             elements: Vec::new(),
             link: None,
-            is_limited: false,
+            guarded: None,
             hosts: None,
         }
     }
@@ -72,11 +72,9 @@ impl Claims {
 
     fn remove_rules(&mut self) -> Result<(), Error> {
         let mut first = Ok(());
-        if std::mem::take(&mut self.is_limited)
-            && let Some(link) = &self.link
-        {
+        if let Some(link) = self.guarded.take() {
             let mut transaction = Transaction::new();
-            transaction.unlimit(link);
+            transaction.unguard(&link);
             first = forgiving(transaction.commit(&self.host.filter));
         }
         let elements = std::mem::take(&mut self.elements);
@@ -98,18 +96,23 @@ fn forgiving(result: Result<(), Error>) -> Result<(), Error> {
     }
 }
 
-/// Removes elements, in one transaction if all of them are there.
+/// Removes elements, whether they are there or not: a transaction that fails costs the kernel a grace period.
 pub(crate) fn remove_elements(host: &Host, elements: &[Element]) -> Result<(), Error> {
-    let delete = |elements: &[Element]| {
+    let clear = |elements: &[Element]| {
         let mut transaction = Transaction::new();
-        elements.iter().for_each(|element| transaction.delete(element));
-        transaction.commit(&host.filter)
+        elements.iter().for_each(|element| transaction.clear(element));
+        // No table, no elements.
+        forgiving(transaction.commit(&host.filter))
     };
-    match delete(elements) {
-        Err(error) if error.is(Errno::NOENT) => {
+    match clear(elements) {
+        // One of a map leads elsewhere by now, so it is somebody else's.
+        Err(error) if error.is(Errno::EXIST) => {
             let mut first = Ok(());
             for element in elements {
-                first = first.and(forgiving(delete(std::slice::from_ref(element))));
+                match clear(std::slice::from_ref(element)) {
+                    Err(error) if error.is(Errno::EXIST) => {}
+                    other => first = first.and(other),
+                }
             }
             first
         }

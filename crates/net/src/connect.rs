@@ -8,7 +8,7 @@ use crate::lease::address_of;
 use crate::mac::Mac;
 use crate::message::{ACK, Attributes, Batch, CREATE, EXCLUSIVE};
 use crate::network::Network;
-use crate::nft::{self, Element, Transaction, sets};
+use crate::nft::{self, Element, Guard, Transaction, sets};
 use crate::route::{
     self, IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
     IFLA_NET_NS_PID, NEWLINK, SETLINK, link_head,
@@ -20,6 +20,7 @@ pub(crate) fn connect(veth: &Veth, claims: &mut Claims, pid: u32) -> Result<(), 
     add_elements(veth, claims)?;
     make_pair(veth, claims, pid)?;
     claims.link = Some(veth.link.clone());
+    guard(veth, claims)?;
     attach(veth, claims)?;
     shape::shape(veth, claims)?;
     match &claims.hosts {
@@ -58,6 +59,27 @@ fn make_pair(veth: &Veth, claims: &Claims, pid: u32) -> Result<(), Error> {
         });
     });
     claims.host.route.send(&batch).map_err(|error| error.lacking("veth", &[Errno::OPNOTSUPP]))
+}
+
+/// Before the link is up, so that nothing comes by unseen.
+fn guard(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
+    let limit = veth.request.rate.map(|rate| (rate / 8, shape::burst(rate / 8)));
+    let guard = Guard { address: veth.address, address6: veth.address6, limit };
+    let commit = |is_again: bool| {
+        let mut transaction = Transaction::new();
+        if is_again {
+            transaction.unguard(&veth.link);
+        }
+        transaction.guard(&veth.link, &guard);
+        transaction.commit(&claims.host.filter)
+    };
+    match commit(false) {
+        // The chain of somebody dead who had the address.
+        Err(error) if error.is(Errno::EXIST) => commit(true)?,
+        other => other?,
+    }
+    claims.guarded = Some(veth.link.clone());
+    Ok(())
 }
 
 /// The host's end: to its bridge, alone there unless it has peers, and up last; or with an address of its own.

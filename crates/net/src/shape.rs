@@ -7,7 +7,6 @@ use rustix::io::Errno;
 use crate::claims::Claims;
 use crate::connect::index_of;
 use crate::message::{ACK, Batch, CREATE, EXCLUSIVE, Kind};
-use crate::nft::Transaction;
 use crate::{Error, Veth};
 
 const NEWQDISC: Kind = Kind(36, "RTM_NEWQDISC");
@@ -17,9 +16,9 @@ const ROOT: u32 = u32::MAX;
 /// `1:`, the handle of what is at the root, and `1:1`, its only class.
 const FIRST: u32 = 1 << 16;
 
-/// What goes to the container is queued on the host's end; what comes from it is dropped there, as there is no queue
-/// on that side of a link.
-pub(crate) fn shape(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
+/// What goes to the container is queued on the host's end. What comes from it is dropped there, as there is no queue on
+/// that side of a link: by the guard, see `connect.rs`.
+pub(crate) fn shape(veth: &Veth, claims: &Claims) -> Result<(), Error> {
     let (rate, latency) = (veth.request.rate, veth.request.latency);
     if rate.is_none() && latency.is_none() {
         return Ok(());
@@ -36,16 +35,12 @@ pub(crate) fn shape(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
         let parent = if latency.is_some() { FIRST + 1 } else { ROOT };
         bucket(&mut batch, index, parent, bytes, &veth.link);
         claims.host.route.send(&batch).map_err(|error| error.lacking("sch_tbf", &[Errno::NOENT]))?;
-        let mut transaction = Transaction::new();
-        transaction.limit(&veth.link, bytes, burst(bytes));
-        transaction.commit(&claims.host.filter)?;
-        claims.is_limited = true;
     }
     Ok(())
 }
 
 /// What may come at once: ten milliseconds' worth, but at least a few segments that are to be split later.
-fn burst(bytes_per_second: u64) -> u32 {
+pub(crate) fn burst(bytes_per_second: u64) -> u32 {
     u32::try_from(bytes_per_second / 100).unwrap_or(u32::MAX / 4).clamp(32 << 10, u32::MAX / 4)
 }
 

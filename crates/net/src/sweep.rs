@@ -7,7 +7,7 @@ use crate::claims::{leave_table, remove_bridge, remove_elements};
 use crate::host::Host;
 use crate::lease::{address_of, link_name};
 use crate::lock::{self, Place};
-use crate::nft::{self, Element};
+use crate::nft::{self, Element, Transaction};
 use crate::route::{link, links};
 use crate::{Error, hosts};
 
@@ -26,6 +26,13 @@ pub fn sweep() -> Result<Vec<String>, Error> {
     for (name, elements) in dead_elements(&host, &is_dead)? {
         remove_elements(&host, &elements)?;
         removed.push(format!("rules of {name}"));
+    }
+    for name in nft::guarded(&host.filter)? {
+        if is_dead(&name)? {
+            let mut transaction = Transaction::new();
+            transaction.unguard(&name);
+            transaction.commit(&host.filter)?;
+        }
     }
     removed.extend(hosts::sweep(&host, is_dead)?);
     for link in &all {
@@ -49,7 +56,8 @@ pub fn sweep() -> Result<Vec<String>, Error> {
     Ok(removed)
 }
 
-/// Whether nobody has the address after which the link is named: the link is gone, and the lock is free.
+/// Whether nobody has the address after which the link is named: the link is gone, and the lock is free. It is then
+/// held until the end, so that nobody gets the address while what was left of it is removed.
 fn is_dead(host: &Host, living: &HashSet<&str>, name: &str) -> Result<bool, Error> {
     let Some(address) = address_of(name).filter(|_| !living.contains(name)) else { return Ok(false) };
     if !host.locks.try_write(Place::Address(address))? {
@@ -57,7 +65,9 @@ fn is_dead(host: &Host, living: &HashSet<&str>, name: &str) -> Result<bool, Erro
     }
     // It may have been made since the links were looked at.
     let made = link(&host.route, name).map(|link| link.is_some());
-    host.locks.release(Place::Address(address))?;
+    if !matches!(made, Ok(false)) {
+        host.locks.release(Place::Address(address))?;
+    }
     Ok(!made?)
 }
 

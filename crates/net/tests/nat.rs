@@ -28,8 +28,10 @@ impl World {
         request.subnet = Some("192.0.2.0/24".parse().unwrap());
         let uplink = internet.run(move || Veth::prepare(&request).unwrap());
         join(&uplink, &host);
-        internet.run(|| {
-            // Its own rules would keep what it does not know from coming in.
+        let link = uplink.link().to_owned();
+        internet.run(move || {
+            // What the host lets out under other addresses is to be seen here.
+            look("nft", &["flush", "chain", "netdev", "seclude", &link]);
             serve(SocketAddr::from(([0, 0, 0, 0], 7)), "far");
         });
         let (far, near) = (uplink.gateway().unwrap(), uplink.address());
@@ -306,4 +308,32 @@ fn flushed_rules_are_made_again() {
     assert_eq!(ask(&container, world.far, 7), format!("far {}", world.near));
     world.host.run(|| look("nft", &["flush", "ruleset"]));
     veth.disconnect().unwrap();
+}
+
+#[test]
+fn nobody_goes_out_under_the_address_of_another() {
+    root_only!();
+    let world = World::new();
+    for attach in [Attach::Own, Attach::PointToPoint] {
+        let (mut open, mut shut) = (with_nat(), alone());
+        (open.attach, shut.attach) = (attach.clone(), attach);
+        let (first, _one) = world.container(&open, "one");
+        let (second, two) = world.container(&shut, "two");
+        let thief = first.address();
+        let heard = world.internet.run(|| UdpSocket::bind("0.0.0.0:9000").unwrap());
+        heard.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+        let index = two.run(|| look("ip", &["-o", "link", "show", "eth0"]).split(':').next().unwrap().parse().unwrap());
+        two.run(move || give_address(index, thief.octets(), 32));
+        let far = world.far;
+        let arrives = || {
+            let sent = two.run(move || UdpSocket::bind((thief, 0)).unwrap().send_to(b"?", (far, 9000)));
+            assert_eq!(sent.unwrap(), 1);
+            heard.recv(&mut [0; 8]).is_ok()
+        };
+        assert!(!arrives());
+        // It was the chain of its link that kept it in.
+        let link = second.link().to_owned();
+        world.host.run(move || look("nft", &["flush", "chain", "netdev", "seclude", &link]));
+        assert!(arrives());
+    }
 }

@@ -10,6 +10,8 @@ pub(crate) const NAME_WORDS: u32 = 4;
 
 const PAYLOAD_NETWORK: u32 = 1;
 const PAYLOAD_TRANSPORT: u32 = 2;
+const EQUAL: u32 = 0;
+const NOT_EQUAL: u32 = 1;
 const NFPROTO_IPV4: u8 = 2;
 const NFPROTO_IPV6: u8 = 10;
 
@@ -72,6 +74,30 @@ impl Rule {
     /// The link it goes out over.
     pub(crate) fn oifname(self) -> Rule {
         self.meta(7, NAME_WORDS)
+    }
+
+    /// Only of that EtherType, from here on.
+    pub(crate) fn ether_type(self, number: u16) -> Rule {
+        self.meta(1, 1).equals(&number.to_be_bytes())
+    }
+
+    /// Only where those bytes of the network header are not the value.
+    pub(crate) fn network_differs(self, offset: u32, value: &[u8]) -> Rule {
+        self.payload(PAYLOAD_NETWORK, offset, value.len() as u32).compare(NOT_EQUAL, value)
+    }
+
+    /// Only where those two bytes of the network header, masked, are not the value.
+    pub(crate) fn network_bits_differ(mut self, offset: u32, mask: u16, value: u16) -> Rule {
+        let at = register(self.loaded);
+        self = self.payload(PAYLOAD_NETWORK, offset, 2);
+        let rule = self.add("bitwise", |a| {
+            a.be32(1, at);
+            a.be32(2, at);
+            a.be32(3, 2);
+            a.nest(4, |a| a.put(1, &mask.to_be_bytes()));
+            a.nest(5, |a| a.put(1, &[0; 2]));
+        });
+        rule.compare(NOT_EQUAL, &value.to_be_bytes())
     }
 
     /// The transport protocol.
@@ -153,26 +179,25 @@ impl Rule {
             a.be32(2, key);
             a.be32(1, at);
         });
-        let mut rule = rule.add("bitwise", |a| {
+        let rule = rule.add("bitwise", |a| {
             a.be32(1, at);
             a.be32(2, at);
             a.be32(3, 4);
             a.nest(4, |a| a.put(1, &bits.to_ne_bytes()));
             a.nest(5, |a| a.put(1, &[0; 4]));
         });
-        rule.loaded = 0;
-        rule.add("cmp", |a| {
-            a.be32(1, at);
-            a.be32(2, 1);
-            a.nest(3, |a| a.put(1, &[0; 4]));
-        })
+        rule.compare(NOT_EQUAL, &[0; 4])
     }
 
-    fn equals(mut self, value: &[u8]) -> Rule {
+    fn equals(self, value: &[u8]) -> Rule {
+        self.compare(EQUAL, value)
+    }
+
+    fn compare(mut self, operator: u32, value: &[u8]) -> Rule {
         self.loaded = 0;
         self.add("cmp", |a| {
             a.be32(1, register(0));
-            a.be32(2, 0);
+            a.be32(2, operator);
             a.nest(3, |a| a.put(1, value));
         })
     }

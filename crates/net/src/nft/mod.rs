@@ -5,11 +5,13 @@
 
 mod element;
 mod expression;
+mod guard;
 mod rules;
 mod transaction;
 
 pub(crate) use element::{Element, sets};
+pub(crate) use guard::Guard;
 pub(crate) use rules::CONTAINERS;
 pub(crate) use transaction::{
-    Transaction, chain_exists, elements_of, ensure, note, probe, remove_tables, table_exists,
+    Transaction, chain_exists, elements_of, ensure, guarded, note, probe, remove_tables, table_exists,
 };

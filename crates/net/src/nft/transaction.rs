@@ -4,10 +4,11 @@ use rustix::io::Errno;
 
 use super::element::Element;
 use super::expression::Rule;
+use super::guard::Guard;
 use super::rules::{self, Chain, Hook, Set};
 use crate::Error;
 use crate::error::About;
-use crate::message::{APPEND, Attributes, Batch, CREATE, DUMP, EXCLUSIVE, Kind, attributes};
+use crate::message::{APPEND, Attributes, Batch, CREATE, DUMP, EXCLUSIVE, Kind, attributes, text};
 use crate::socket::Socket;
 
 const TABLE: &str = "seclude";
@@ -76,9 +77,8 @@ impl Transaction {
         });
     }
 
-    /// What comes in over a link is dropped while it is above so many bytes a second: a chain of the link's name in
-    /// `netdev seclude`.
-    pub(crate) fn limit(&mut self, link: &str, bytes_per_second: u64, burst: u32) {
+    /// Looks at what comes in over a link, which has to be there; that it is looked at already is an error.
+    pub(crate) fn guard(&mut self, link: &str, guard: &Guard) {
         let about = || format!("chain {link} of table netdev {TABLE}");
         self.request(NEWTABLE, CREATE, NFPROTO_NETDEV, about(), |a| a.text(1, TABLE));
         self.request(NEWCHAIN, CREATE | EXCLUSIVE, NFPROTO_NETDEV, about(), |a| {
@@ -91,12 +91,13 @@ impl Transaction {
                 a.text(3, link);
             });
         });
-        let rule = Rule::new().above(bytes_per_second, burst).drop();
-        self.rule(NFPROTO_NETDEV, TABLE, link, &rule);
+        for rule in guard.rules() {
+            self.rule(NFPROTO_NETDEV, TABLE, link, &rule);
+        }
     }
 
-    /// Takes that chain away.
-    pub(crate) fn unlimit(&mut self, link: &str) {
+    /// Takes that away.
+    pub(crate) fn unguard(&mut self, link: &str) {
         let about = format!("chain {link} of table netdev {TABLE}");
         self.request(DELCHAIN, 0, NFPROTO_NETDEV, about, |a| {
             a.text(1, TABLE);
@@ -213,11 +214,29 @@ fn new_set(transaction: &mut Transaction, table: &str, Set(name, kinds, is_map):
 
 /// Whether our table is there.
 pub(crate) fn table_exists(socket: &Socket) -> Result<bool, Error> {
+    exists(socket, NFPROTO_INET)
+}
+
+fn exists(socket: &Socket, family: u8) -> Result<bool, Error> {
     let mut batch = Batch::new();
-    let about = format!("table inet {TABLE}");
-    batch.add(GETTABLE, 0, &head(NFPROTO_INET, 0), about, |a| a.text(1, TABLE));
+    batch.add(GETTABLE, 0, &head(family, 0), format!("table {TABLE}"), |a| a.text(1, TABLE));
     let answer = socket.ask(&batch, &[Errno::NOENT], |_| {});
     answer.map_err(|error| error.lacking("nf_tables", &[Errno::OPNOTSUPP, Errno::PROTONOSUPPORT, Errno::INVAL]))
+}
+
+/// The links that are looked at, also those that are gone: the kernel keeps their chains since 6.16.
+pub(crate) fn guarded(socket: &Socket) -> Result<Vec<String>, Error> {
+    let mut batch = Batch::new();
+    let about = format!("chains of table netdev {TABLE}");
+    batch.add(GETCHAIN, DUMP, &head(NFPROTO_NETDEV, 0), about, |a| a.text(1, TABLE));
+    let read = socket.dump(&batch, |message| {
+        let find = |wanted| message.attributes(4).find(|(kind, _)| *kind == wanted).map(|(_, value)| text(value));
+        (find(1)? == TABLE).then(|| find(3)).flatten()
+    });
+    match read {
+        Err(error) if error.is(Errno::NOENT) => Ok(Vec::new()),
+        other => other,
+    }
 }
 
 /// Leaves a note in the table: an empty chain, which lives as long as the table and needs no file.
@@ -265,16 +284,16 @@ fn read_element(set: &'static str, element: &[u8]) -> Option<Element> {
     Some(Element { set, key: value(1)?, data: value(2) })
 }
 
-/// Removes all that is ours. That something is not there is no error.
+/// Removes all that is ours. It is looked for first: a transaction that fails costs the kernel a grace period.
 pub(crate) fn remove_tables(socket: &Socket) -> Result<(), Error> {
-    let mut first = Ok(());
+    let mut transaction = Transaction::new();
     for (family, name) in [(NFPROTO_INET, "inet"), (NFPROTO_NETDEV, "netdev")] {
-        let mut transaction = Transaction::new();
-        transaction.request(DELTABLE, 0, family, format!("table {name} {TABLE}"), |a| a.text(1, TABLE));
-        match transaction.commit(socket) {
-            Err(error) if error.is(Errno::NOENT) => {}
-            other => first = first.and(other),
+        if exists(socket, family)? {
+            transaction.request(DELTABLE, 0, family, format!("table {name} {TABLE}"), |a| a.text(1, TABLE));
         }
     }
-    first
+    match transaction.commit(socket) {
+        Err(error) if error.is(Errno::NOENT) => Ok(()),
+        other => other,
+    }
 }

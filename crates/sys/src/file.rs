@@ -71,6 +71,33 @@ pub fn set_close_on_exec(fd: Fd, on: bool) -> Result<()> {
     unsafe { call!(__NR_fcntl, fd.arg(), k::F_SETFD, if on { k::FD_CLOEXEC } else { 0 }) }.map(drop)
 }
 
+/// What is asked for a byte of a file, `fcntl(2)`, open file description locks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ByteLock {
+    /// `F_RDLCK`: others may read-lock it too.
+    Read,
+    /// `F_WRLCK`: nobody else has any lock on it.
+    Write,
+    /// `F_UNLCK`.
+    None,
+}
+
+/// `fcntl(2)` F_OFD_SETLK, or F_OFD_SETLKW to wait: a lock on one byte that belongs to the open file description, so
+/// that it is shared by copies of the descriptor and goes with the last of them. EAGAIN if another has it.
+#[inline(always)]
+pub fn lock_byte(fd: Fd, lock: ByteLock, offset: u64, wait: bool) -> Result<()> {
+    let kind = match lock {
+        ByteLock::Read => k::F_RDLCK,
+        ByteLock::Write => k::F_WRLCK,
+        ByteLock::None => k::F_UNLCK,
+    };
+    // l_pid has to be 0 for these locks; l_whence 0 is SEEK_SET.
+    let flock = k::flock { l_type: kind as i16, l_whence: 0, l_start: offset as i64, l_len: 1, l_pid: 0 };
+    let command = if wait { k::F_OFD_SETLKW } else { k::F_OFD_SETLK };
+    // SAFETY: the pointer is to a struct flock that lives through the call; these two commands do not write to it.
+    unsafe { call!(__NR_fcntl, fd.arg(), command, &raw const flock) }.map(drop)
+}
+
 /// `read(2)`; answers how many bytes came.
 #[inline(always)]
 pub fn read(fd: Fd, buffer: &mut [u8]) -> Result<usize> {

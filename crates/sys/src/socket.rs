@@ -115,3 +115,10 @@ pub fn route_request(request: &[u8]) -> Result<()> {
     let _ = crate::file::close(socket);
     answer
 }
+
+/// `setsockopt(2)` of an option that is a number.
+#[inline(always)]
+pub fn set_option(socket: Fd, level: u32, option: u32, value: u32) -> Result<()> {
+    // SAFETY: pointer and size are those of the one number, which lives through the call.
+    unsafe { call!(__NR_setsockopt, socket.arg(), level, option, &raw const value, size_of::<u32>()) }.map(drop)
+}

@@ -1,0 +1,231 @@
+//! Making the pair, while the container's process waits at its barrier.
+
+use rustix::io::Errno;
+
+use crate::claims::Claims;
+use crate::inside;
+use crate::lease::address_of;
+use crate::mac::Mac;
+use crate::message::{ACK, Attributes, Batch, CREATE, EXCLUSIVE};
+use crate::network::Network;
+use crate::nft::{self, Element, Guard, Transaction, sets};
+use crate::route::{
+    self, IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    IFLA_NET_NS_PID, NEWLINK, SETLINK, link_head,
+};
+use crate::{Error, Veth, shape};
+
+pub(crate) fn connect(veth: &Veth, claims: &mut Claims, pid: u32) -> Result<(), Error> {
+    // Rules first: no packet of the container is ever seen without them.
+    add_elements(veth, claims)?;
+    make_pair(veth, claims, pid)?;
+    claims.link = Some(veth.link.clone());
+    guard(veth, claims)?;
+    attach(veth, claims)?;
+    shape::shape(veth, claims)?;
+    match &claims.hosts {
+        Some(file) => file.announce(),
+        None => Ok(()),
+    }
+}
+
+/// The pair, in one request. The container's end is the main device, so that it can have an index that is chosen
+/// (`drivers/net/veth.c` heeds the other's only if this one has one), and is made right in its namespace.
+fn make_pair(veth: &Veth, claims: &Claims, pid: u32) -> Result<(), Error> {
+    const VETH_INFO_PEER: u16 = 1;
+    let mtu = |a: &mut Attributes<'_>| {
+        if let Some(mtu) = veth.request.mtu {
+            a.u32(IFLA_MTU, mtu);
+        }
+    };
+    let mut batch = Batch::new();
+    let head = link_head(inside::index(veth.address), 0);
+    let about = format!("link {} of {}", veth.request.name, veth.link);
+    batch.add(NEWLINK, ACK | CREATE | EXCLUSIVE, &head, about, |a| {
+        a.text(IFLA_IFNAME, &veth.request.name);
+        a.put(IFLA_ADDRESS, &veth.mac.bytes());
+        mtu(a);
+        a.u32(IFLA_NET_NS_PID, pid);
+        a.nest(IFLA_LINKINFO, |a| {
+            a.text(IFLA_INFO_KIND, "veth");
+            a.nest(IFLA_INFO_DATA, |a| {
+                a.nest(VETH_INFO_PEER, |a| {
+                    a.raw(&link_head(0, 0));
+                    a.text(IFLA_IFNAME, &veth.link);
+                    a.put(IFLA_ADDRESS, &Mac::of_host_end(veth.address).bytes());
+                    mtu(a);
+                });
+            });
+        });
+    });
+    claims.host.route.send(&batch).map_err(|error| error.lacking("veth", &[Errno::OPNOTSUPP]))
+}
+
+/// Before the link is up, so that nothing comes by unseen.
+fn guard(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
+    let limit = veth.request.rate.map(|rate| (rate / 8, shape::burst(rate / 8)));
+    let guard = Guard { address: veth.address, address6: veth.address6, limit };
+    let commit = |is_again: bool| {
+        let mut transaction = Transaction::new();
+        if is_again {
+            transaction.unguard(&veth.link);
+        }
+        transaction.guard(&veth.link, &guard);
+        transaction.commit(&claims.host.filter)
+    };
+    match commit(false) {
+        // The chain of somebody dead who had the address.
+        Err(error) if error.is(Errno::EXIST) => commit(true)?,
+        other => other?,
+    }
+    claims.guarded = Some(veth.link.clone());
+    Ok(())
+}
+
+/// The host's end: to its bridge, alone there unless it has peers, and up last; or with an address of its own.
+fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
+    const IFLA_INFO_SLAVE_KIND: u16 = 4;
+    const IFLA_INFO_SLAVE_DATA: u16 = 5;
+    const IFLA_BRPORT_ISOLATED: u16 = 33;
+    let (link, host) = (&veth.link, &claims.host);
+    let mut batch = Batch::new();
+    if !veth.request.publish.is_empty() {
+        // The rule that guards against neighbours who use it is there already.
+        route::set_route_localnet(&mut batch, veth.bridge().unwrap_or(link), true);
+    }
+    let Some(bridge) = &veth.network.bridge else {
+        return attach_point_to_point(veth, claims, batch);
+    };
+    let about = format!("link {link} at bridge {}", bridge.name);
+    batch.add(SETLINK, ACK, &link_head(0, 0), about, |a| {
+        a.text(IFLA_IFNAME, link);
+        a.u32(IFLA_MASTER, bridge.index);
+    });
+    let about = if veth.request.peers { format!("link {link} up") } else { format!("link {link} isolated and up") };
+    batch.add(NEWLINK, ACK, &link_head(0, IFF_UP), about, |a| {
+        a.text(IFLA_IFNAME, link);
+        if !veth.request.peers {
+            a.nest(IFLA_LINKINFO, |a| {
+                a.text(IFLA_INFO_SLAVE_KIND, "bridge");
+                a.nest(IFLA_INFO_SLAVE_DATA, |a| a.put(IFLA_BRPORT_ISOLATED, &[1]));
+            });
+        }
+    });
+    host.route.send(&batch)
+}
+
+fn attach_point_to_point(veth: &Veth, claims: &Claims, mut batch: Batch) -> Result<(), Error> {
+    let (link, route) = (&veth.link, &claims.host.route);
+    let index = index_of(veth, claims)?;
+    let gateway = veth.network.subnet.gateway();
+    let about = format!("address {gateway} of {link}");
+    route::add_address(&mut batch, index, gateway, 32, Some(veth.address), about);
+    if let (Some(gateway), Some(address)) = (veth.network.gateway6, veth.address6) {
+        route::add_address6(&mut batch, index, gateway, 128, format!("address {gateway} of {link}"));
+        route::set_up(&mut batch, index, format!("link {link} up"));
+        route::add_route(&mut batch, index, Some(address.into()), None, format!("route to {address} over {link}"));
+    } else {
+        route::set_up(&mut batch, index, format!("link {link} up"));
+    }
+    route.send(&batch)
+}
+
+/// The index that the kernel gave the host's end.
+pub(crate) fn index_of(veth: &Veth, claims: &Claims) -> Result<u32, Error> {
+    let found = route::link(&claims.host.route, &veth.link)?;
+    let missing = || Error::from_call(format!("link {}", veth.link), "RTM_GETLINK", Errno::NODEV);
+    Ok(found.ok_or_else(missing)?.index)
+}
+
+/// What the container is in the table: elements of its own, and what somebody else with its address may have left.
+struct Entries {
+    own: Vec<Element>,
+    stale: Vec<Element>,
+}
+
+impl Entries {
+    fn of(veth: &Veth) -> Entries {
+        let Network { bridge, .. } = &veth.network;
+        let mut entries = Entries { own: Vec::new(), stale: Vec::new() };
+        let publishes = !veth.request.publish.is_empty();
+        match bridge {
+            None => {
+                entries.own.push(sets::inside(&veth.link));
+                entries.own.extend(publishes.then(|| sets::localnet(&veth.link)));
+            }
+            Some(bridge) => {
+                entries.when(veth.request.peers, sets::peer(&bridge.name, veth.address));
+                entries.own.extend((!bridge.is_own).then(|| sets::guest(&bridge.name, veth.address)));
+            }
+        }
+        entries.when(veth.request.nat, sets::nat4(veth.address));
+        if let Some(address6) = veth.address6 {
+            entries.when(veth.request.nat, sets::nat6(address6));
+            if let Some(bridge) = bridge {
+                entries.when(veth.request.peers, sets::peer6(&bridge.name, address6));
+                entries.own.extend((!bridge.is_own).then(|| sets::guest6(&bridge.name, address6)));
+            }
+        }
+        entries.own.extend(veth.request.publish.iter().map(|publish| sets::publish(publish, veth.address)));
+        entries
+    }
+
+    fn when(&mut self, is_so: bool, element: Element) {
+        if is_so { self.own.push(element) } else { self.stale.push(element) }
+    }
+}
+
+fn add_elements(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
+    let entries = Entries::of(veth);
+    let filter = &claims.host.filter;
+    let commit = |replaced: &[Element]| {
+        let mut transaction = Transaction::new();
+        if let Some(bridge) = &veth.network.bridge {
+            let shared = bridge.elements(!veth.request.publish.is_empty());
+            shared.iter().for_each(|element| transaction.add(element));
+        }
+        replaced.iter().for_each(|element| transaction.delete(element));
+        entries.stale.iter().for_each(|element| transaction.clear(element));
+        entries.own.iter().for_each(|element| transaction.add(element));
+        transaction.commit(filter)
+    };
+    let mut answer = commit(&[]);
+    if answer.as_ref().is_err_and(|error| error.is(Errno::NOENT)) {
+        // Somebody flushed the rules since it was prepared.
+        nft::ensure(filter)?;
+        answer = commit(&[]);
+    }
+    if answer.as_ref().is_err_and(|error| error.is(Errno::EXIST)) {
+        answer = commit(&in_the_way(veth, claims, &entries.own)?);
+    }
+    answer?;
+    claims.elements = entries.own;
+    Ok(())
+}
+
+/// Elements of maps that lead elsewhere: those of the dead are to be replaced. The port is held by us, so one of the
+/// living is of a container whose maker died.
+fn in_the_way(veth: &Veth, claims: &Claims, own: &[Element]) -> Result<Vec<Element>, Error> {
+    let mut found = Vec::new();
+    for set in ["publish", "publish_any"] {
+        for element in nft::elements_of(&claims.host.filter, set)? {
+            let wanted = own.iter().position(|mine| mine.set == set && mine.key == element.key && *mine != element);
+            let Some(wanted) = wanted else { continue };
+            let address: Option<[u8; 4]> = element.data.as_ref().and_then(|data| data.get(..4)?.try_into().ok());
+            let name = crate::lease::link_name(address.unwrap_or_default().into());
+            if address_of(&name).is_some() && route::link(&claims.host.route, &name)?.is_some() {
+                let first = own.len() - veth.request.publish.len();
+                return Err(match veth.request.publish.get(wanted.saturating_sub(first)) {
+                    Some(publish) => Error::PortTaken {
+                        address: publish.host.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED),
+                        port: publish.host_port,
+                        protocol: publish.protocol,
+                    },
+                    None => Error::from_call("published port", "NFT_MSG_NEWSETELEM", Errno::EXIST),
+                });
+            }
+            found.push(element);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,134 @@
+//! What is in `inet seclude` whoever is inside: its sets, its chains and their rules.
+
+use super::expression::Rule;
+
+const INET_HOOK_PREROUTING: u32 = 0;
+const INET_HOOK_FORWARD: u32 = 2;
+const INET_HOOK_OUTPUT: u32 = 3;
+const INET_HOOK_POSTROUTING: u32 = 4;
+
+/// Where packets come into a chain: type, hook, priority.
+pub(super) struct Hook(pub(super) &'static str, pub(super) u32, pub(super) i32);
+
+/// A chain of the table; without a hook others lead there.
+pub(super) struct Chain(pub(super) &'static str, pub(super) Option<Hook>);
+
+pub(super) const CHAINS: [Chain; 7] = [
+    Chain("raw", Some(Hook("filter", INET_HOOK_PREROUTING, -300))),
+    Chain("published", None),
+    Chain("prerouting", Some(Hook("nat", INET_HOOK_PREROUTING, -100))),
+    Chain("output", Some(Hook("nat", INET_HOOK_OUTPUT, -100))),
+    Chain("postrouting", Some(Hook("nat", INET_HOOK_POSTROUTING, 100))),
+    Chain("outward", None),
+    Chain("forward", Some(Hook("filter", INET_HOOK_FORWARD, 0))),
+];
+
+/// The numbers by which nft(8) shows a type; the kernel does not look at them.
+const IPV4: u32 = 7;
+const IPV6: u32 = 8;
+const PROTOCOL: u32 = 12;
+const PORT: u32 = 13;
+const NAME: u32 = 41;
+
+/// A set, or a map to an IPv4 address and a port: its name and the types of its key.
+pub(super) struct Set(pub(super) &'static str, pub(super) &'static [u32], pub(super) bool);
+
+pub(super) const SETS: [Set; 11] = [
+    // Links that only containers of ours are behind: our bridges, the ends of point-to-point links.
+    Set("inside", &[NAME], false),
+    // Links over which the host's 127.0.0.1 may reach published ports.
+    Set("localnet", &[NAME], false),
+    // Bridges that were given, twice: what goes on within them is not ours to judge.
+    Set("given", &[NAME, NAME], false),
+    // Containers at those bridges.
+    Set("guest", &[NAME, IPV4], false),
+    Set("guest6", &[NAME, IPV6], false),
+    // Containers that reach one another: their bridge, twice, and their address.
+    Set("peer", &[NAME, NAME, IPV4], false),
+    Set("peer6", &[NAME, NAME, IPV6], false),
+    // Containers that reach what the host reaches.
+    Set("nat4", &[IPV4], false),
+    Set("nat6", &[IPV6], false),
+    Set("publish", &[IPV4, PROTOCOL, PORT], true),
+    Set("publish_any", &[PROTOCOL, PORT], true),
+];
+
+/// The sets with elements of single containers that are found by an IPv4 address or the link's name.
+pub(crate) const CONTAINERS: [&str; 7] = ["inside", "localnet", "guest", "peer", "nat4", "publish", "publish_any"];
+
+pub(super) const REDIRECTION: [u32; 2] = [IPV4, PORT];
+
+/// How many bytes a value of that type takes in a key, where each begins at a multiple of four.
+pub(super) fn size(kind: u32) -> u32 {
+    match kind {
+        NAME | IPV6 => 16,
+        _ => 4,
+    }
+}
+
+/// nft(8) packs the types of a concatenation, six bits each.
+pub(super) fn packed(kinds: &[u32]) -> u32 {
+    kinds.iter().fold(0, |packed, kind| packed << 6 | kind)
+}
+
+/// Every rule with its chain, in order.
+pub(super) fn all() -> Vec<(&'static str, Rule)> {
+    let rule = Rule::new;
+    vec![
+        // With route_localnet a neighbour could send to the host's 127.0.0.1, CVE-2020-8558.
+        ("raw", rule().iifname().found_in("localnet").ipv4().loopback_destination().drop()),
+        ("published", rule().ipv4().daddr().l4proto().dport().redirect_by("publish")),
+        ("published", rule().ipv4().l4proto().dport().redirect_by("publish_any")),
+        ("prerouting", rule().for_this_host().goto("published")),
+        ("output", rule().for_this_host().goto("published")),
+        // From a container over a published port to another of the same link: the answer has to come back this way.
+        ("postrouting", rule().iifname().found_in("inside").oifname().found_in("inside").redirected().masquerade()),
+        (
+            "postrouting",
+            rule()
+                .iifname()
+                .oifname()
+                .found_in("given")
+                .ipv4()
+                .oifname()
+                .daddr()
+                .found_in("guest")
+                .redirected()
+                .masquerade(),
+        ),
+        ("postrouting", rule().iifname().oifname().found_in("given").leave()),
+        ("postrouting", rule().oifname().found_in("localnet").ipv4().loopback_sender().masquerade()),
+        ("postrouting", rule().ipv4().saddr().found_in("nat4").oifname().missing_from("inside").masquerade()),
+        ("postrouting", rule().ipv6().saddr6().found_in("nat6").oifname().missing_from("inside").masquerade()),
+        ("forward", rule().established().leave()),
+        ("forward", rule().redirected().leave()),
+        ("forward", rule().iifname().found_in("inside").goto("outward")),
+        ("forward", rule().ipv4().iifname().saddr().found_in("guest").goto("outward")),
+        ("forward", rule().ipv6().iifname().saddr6().found_in("guest6").goto("outward")),
+        ("forward", rule().oifname().found_in("inside").drop()),
+        // With br_netfilter what goes on within a bridge comes by here as well.
+        ("forward", rule().iifname().oifname().found_in("given").leave()),
+        ("forward", rule().ipv4().oifname().daddr().found_in("guest").drop()),
+        ("forward", rule().ipv6().oifname().daddr6().found_in("guest6").drop()),
+        ("outward", both_peers()),
+        ("outward", both_peers6()),
+        ("outward", rule().ipv4().oifname().daddr().found_in("guest").drop()),
+        ("outward", rule().ipv6().oifname().daddr6().found_in("guest6").drop()),
+        ("outward", rule().iifname().oifname().found_in("given").leave()),
+        ("outward", rule().oifname().found_in("inside").drop()),
+        ("outward", rule().ipv4().saddr().found_in("nat4").leave()),
+        ("outward", rule().ipv6().saddr6().found_in("nat6").leave()),
+        ("outward", rule().drop()),
+    ]
+}
+
+/// The key has the bridge twice, so that peers are of one bridge.
+fn both_peers() -> Rule {
+    let from = Rule::new().ipv4().iifname().oifname().saddr().found_in("peer");
+    from.iifname().oifname().daddr().found_in("peer").leave()
+}
+
+fn both_peers6() -> Rule {
+    let from = Rule::new().ipv6().iifname().oifname().saddr6().found_in("peer6");
+    from.iifname().oifname().daddr6().found_in("peer6").leave()
+}

@@ -1,0 +1,261 @@
+//! rtnetlink(7): links, addresses and routes of the host, asked for and changed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rustix::io::Errno;
+
+use crate::Error;
+use crate::message::{ACK, Batch, CREATE, DUMP, Kind, Message, REPLACE, attributes, text, u32_at};
+use crate::socket::Socket;
+use crate::subnet::Subnet;
+
+pub(crate) const NEWLINK: Kind = Kind(16, "RTM_NEWLINK");
+pub(crate) const DELLINK: Kind = Kind(17, "RTM_DELLINK");
+const GETLINK: Kind = Kind(18, "RTM_GETLINK");
+pub(crate) const SETLINK: Kind = Kind(19, "RTM_SETLINK");
+const NEWADDR: Kind = Kind(20, "RTM_NEWADDR");
+const GETADDR: Kind = Kind(22, "RTM_GETADDR");
+const NEWROUTE: Kind = Kind(24, "RTM_NEWROUTE");
+const GETROUTE: Kind = Kind(26, "RTM_GETROUTE");
+
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
+pub(crate) const IFF_UP: u32 = 1;
+
+pub(crate) const IFLA_ADDRESS: u16 = 1;
+pub(crate) const IFLA_IFNAME: u16 = 3;
+pub(crate) const IFLA_MTU: u16 = 4;
+pub(crate) const IFLA_MASTER: u16 = 10;
+pub(crate) const IFLA_LINKINFO: u16 = 18;
+pub(crate) const IFLA_NET_NS_PID: u16 = 19;
+pub(crate) const IFLA_IFALIAS: u16 = 20;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_EXT_MASK: u16 = 29;
+pub(crate) const IFLA_INFO_KIND: u16 = 1;
+pub(crate) const IFLA_INFO_DATA: u16 = 2;
+
+/// A link as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) alias: String,
+    pub(crate) is_up: bool,
+}
+
+/// `struct ifinfomsg`: the flags that are set are also the ones that change.
+pub(crate) fn link_head(index: u32, flags: u32) -> [u8; 16] {
+    let mut head = [0; 16];
+    head[4..8].copy_from_slice(&index.to_ne_bytes());
+    head[8..12].copy_from_slice(&flags.to_ne_bytes());
+    head[12..16].copy_from_slice(&flags.to_ne_bytes());
+    head
+}
+
+/// The link of that name.
+pub(crate) fn link(socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
+    let mut batch = Batch::new();
+    batch.add(GETLINK, 0, &link_head(0, 0), format!("link {name}"), |a| {
+        a.text(IFLA_IFNAME, name);
+        without_counters(a);
+    });
+    let mut found = None;
+    socket.ask(&batch, &[Errno::NODEV], |message| found = read_link(&message))?;
+    Ok(found)
+}
+
+/// The link with that index.
+pub(crate) fn link_by_index(socket: &Socket, index: u32) -> Result<Option<Link>, Error> {
+    let mut batch = Batch::new();
+    batch.add(GETLINK, 0, &link_head(index, 0), format!("link {index}"), without_counters);
+    let mut found = None;
+    socket.ask(&batch, &[Errno::NODEV], |message| found = read_link(&message))?;
+    Ok(found)
+}
+
+/// All links, or those that are ports of a bridge.
+pub(crate) fn links(socket: &Socket, master: Option<u32>) -> Result<Vec<Link>, Error> {
+    let mut batch = Batch::new();
+    batch.add(GETLINK, DUMP, &link_head(0, 0), "links", |a| {
+        if let Some(master) = master {
+            a.u32(IFLA_MASTER, master);
+        }
+        without_counters(a);
+    });
+    socket.dump(&batch, read_link)
+}
+
+/// `RTEXT_FILTER_SKIP_STATS`: the counters are the larger part of a link, and cost time.
+fn without_counters(a: &mut crate::message::Attributes<'_>) {
+    a.u32(IFLA_EXT_MASK, 1 << 3);
+}
+
+fn read_link(message: &Message<'_>) -> Option<Link> {
+    if message.kind != NEWLINK.0 {
+        return None;
+    }
+    let (index, flags) = (u32_at(message.body, 4)?, u32_at(message.body, 8)?);
+    let mut link =
+        Link { index, name: String::new(), kind: String::new(), alias: String::new(), is_up: flags & IFF_UP != 0 };
+    for (kind, value) in message.attributes(16) {
+        match kind {
+            IFLA_IFNAME => link.name = text(value),
+            IFLA_IFALIAS => link.alias = text(value),
+            IFLA_LINKINFO => {
+                let kind = attributes(value).find(|(kind, _)| *kind == IFLA_INFO_KIND);
+                link.kind = kind.map(|(_, value)| text(value)).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// An address of the host.
+pub(crate) struct Address {
+    pub(crate) index: u32,
+    pub(crate) prefix: u8,
+    pub(crate) address: IpAddr,
+}
+
+/// All addresses of a family.
+pub(crate) fn addresses(socket: &Socket, family: u8) -> Result<Vec<Address>, Error> {
+    const IFA_ADDRESS: u16 = 1;
+    const IFA_LOCAL: u16 = 2;
+    let mut batch = Batch::new();
+    batch.add(GETADDR, DUMP, &address_head(family, 0, 0, 0), "addresses", |_| {});
+    socket.dump(&batch, |message| {
+        let (prefix, index) = (*message.body.get(1)?, u32_at(message.body, 4)?);
+        // On a point-to-point link IFA_ADDRESS is the other end's; IPv6 has no IFA_LOCAL otherwise.
+        let find = |wanted| message.attributes(8).find(|(kind, _)| *kind == wanted).and_then(|(_, value)| ip(value));
+        Some(Address { index, prefix, address: find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS))? })
+    })
+}
+
+fn ip(value: &[u8]) -> Option<IpAddr> {
+    match value.len() {
+        4 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?).into()),
+        16 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(value).ok()?).into()),
+        _ => None,
+    }
+}
+
+/// Where an IPv4 route of any table leads, and over which link. Default routes lead nowhere in particular and are left
+/// out.
+pub(crate) fn routes(socket: &Socket) -> Result<Vec<(Subnet, Option<u32>)>, Error> {
+    const RTA_DST: u16 = 1;
+    const RTA_OIF: u16 = 4;
+    let mut batch = Batch::new();
+    batch.add(GETROUTE, DUMP, &route_head(AF_INET, 0, 0), "routes", |_| {});
+    socket.dump(&batch, |message| {
+        let prefix = *message.body.get(1).filter(|prefix| **prefix > 0)?;
+        let (mut destination, mut link) = (None, None);
+        for (kind, value) in message.attributes(12) {
+            match kind {
+                RTA_DST => destination = ip(value),
+                RTA_OIF => link = u32_at(value, 0),
+                _ => {}
+            }
+        }
+        match destination? {
+            IpAddr::V4(address) => Some((Subnet::around(address, prefix), link)),
+            IpAddr::V6(_) => None,
+        }
+    })
+}
+
+/// `struct ifaddrmsg`.
+fn address_head(family: u8, prefix: u8, flags: u8, index: u32) -> [u8; 8] {
+    let [a, b, c, d] = index.to_ne_bytes();
+    [family, prefix, flags, 0, a, b, c, d]
+}
+
+/// `struct rtmsg` of a unicast route in the main table.
+fn route_head(family: u8, prefix: u8, scope: u8) -> [u8; 12] {
+    const RT_TABLE_MAIN: u8 = 254;
+    const RTPROT_BOOT: u8 = 3;
+    const RTN_UNICAST: u8 = 1;
+    [family, prefix, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST, 0, 0, 0, 0]
+}
+
+/// Adds an IPv4 address; `other` is the other end's if there is no network between the two.
+pub(crate) fn add_address(
+    batch: &mut Batch,
+    index: u32,
+    address: Ipv4Addr,
+    prefix: u8,
+    other: Option<Ipv4Addr>,
+    about: String,
+) {
+    const IFA_ADDRESS: u16 = 1;
+    const IFA_LOCAL: u16 = 2;
+    const IFA_BROADCAST: u16 = 4;
+    batch.add(NEWADDR, ACK | CREATE | REPLACE, &address_head(AF_INET, prefix, 0, index), about, |a| {
+        a.put(IFA_LOCAL, &address.octets());
+        a.put(IFA_ADDRESS, &other.unwrap_or(address).octets());
+        if prefix < 31 {
+            a.put(IFA_BROADCAST, &Subnet::around(address, prefix).broadcast().octets());
+        }
+    });
+}
+
+/// Adds an IPv6 address, without waiting for somebody to say that it is taken: leases are unique.
+pub(crate) fn add_address6(batch: &mut Batch, index: u32, address: Ipv6Addr, prefix: u8, about: String) {
+    const IFA_ADDRESS: u16 = 1;
+    const IFA_F_NODAD: u8 = 2;
+    batch.add(NEWADDR, ACK | CREATE | REPLACE, &address_head(AF_INET6, prefix, IFA_F_NODAD, index), about, |a| {
+        a.put(IFA_ADDRESS, &address.octets());
+    });
+}
+
+/// A route over the link: to one address that is right there, or (`None`) to everything.
+pub(crate) fn add_route(batch: &mut Batch, index: u32, to: Option<IpAddr>, via: Option<IpAddr>, about: String) {
+    const RTA_DST: u16 = 1;
+    const RTA_OIF: u16 = 4;
+    const RTA_GATEWAY: u16 = 5;
+    const RT_SCOPE_LINK: u8 = 253;
+    let family = if to.or(via).is_some_and(|address| address.is_ipv6()) { AF_INET6 } else { AF_INET };
+    let prefix = to.map_or(0, |to| if to.is_ipv6() { 128 } else { 32 });
+    // Only IPv4 has scopes of routes.
+    let scope = if via.is_none() && family == AF_INET { RT_SCOPE_LINK } else { 0 };
+    batch.add(NEWROUTE, ACK | CREATE, &route_head(family, prefix, scope), about, |a| {
+        let mut put = |kind, address| match address {
+            Some(IpAddr::V4(address)) => a.put(kind, &address.octets()),
+            Some(IpAddr::V6(address)) => a.put(kind, &address.octets()),
+            None => {}
+        };
+        put(RTA_DST, to);
+        put(RTA_GATEWAY, via);
+        a.u32(RTA_OIF, index);
+    });
+}
+
+/// Sets a link up, by index.
+pub(crate) fn set_up(batch: &mut Batch, index: u32, about: String) {
+    batch.add(NEWLINK, ACK, &link_head(index, IFF_UP), about, |_| {});
+}
+
+/// Removes a link; answers `false` if there is none of that name.
+pub(crate) fn delete_link(socket: &Socket, name: &str) -> Result<bool, Error> {
+    let mut batch = Batch::new();
+    batch.add(DELLINK, ACK, &link_head(0, 0), format!("link {name}"), |a| a.text(IFLA_IFNAME, name));
+    match socket.send(&batch) {
+        Err(error) if error.is(Errno::NODEV) => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+/// Whether packets from 127.0.0.0/8 may leave over the link, `net.ipv4.conf.LINK.route_localnet`.
+pub(crate) fn set_route_localnet(batch: &mut Batch, name: &str, on: bool) {
+    const IFLA_INET_CONF: u16 = 1;
+    const IPV4_DEVCONF_ROUTE_LOCALNET: u16 = 26;
+    batch.add(SETLINK, ACK, &link_head(0, 0), format!("route_localnet of {name}"), |a| {
+        a.text(IFLA_IFNAME, name);
+        a.nest(IFLA_AF_SPEC, |a| {
+            a.nest(u16::from(AF_INET), |a| {
+                a.nest(IFLA_INET_CONF, |a| a.u32(IPV4_DEVCONF_ROUTE_LOCALNET, u32::from(on)));
+            });
+        });
+    });
+}

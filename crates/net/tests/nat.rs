@@ -1,0 +1,339 @@
+//! Out through NAT, in through published ports, and nowhere else. The internet is a namespace that plays the host to
+//! the host: the host's uplink is itself a container's end.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use common::*;
+use seclude_net::{Attach, Publish, Request, Veth};
+
+/// A host with an uplink: the internet's address as the host sees it, the host's as the internet sees it.
+struct World {
+    host: Space,
+    internet: Space,
+    _uplink: Veth,
+    far: Ipv4Addr,
+    near: Ipv4Addr,
+}
+
+impl World {
+    fn new() -> World {
+        let (internet, host) = (Space::host(), Space::host());
+        let mut request = Request::default();
+        request.nat = false;
+        request.attach = Attach::PointToPoint;
+        request.subnet = Some("192.0.2.0/24".parse().unwrap());
+        let uplink = internet.run(move || Veth::prepare(&request).unwrap());
+        join(&uplink, &host);
+        let link = uplink.link().to_owned();
+        internet.run(move || {
+            // What the host lets out under other addresses is to be seen here.
+            look("nft", &["flush", "chain", "netdev", "seclude", &link]);
+            serve(SocketAddr::from(([0, 0, 0, 0], 7)), "far");
+        });
+        let (far, near) = (uplink.gateway().unwrap(), uplink.address());
+        World { host, internet, _uplink: uplink, far, near }
+    }
+
+    fn prepare(&self, request: &Request) -> Veth {
+        let request = request.clone();
+        self.host.run(move || Veth::prepare(&request).unwrap())
+    }
+
+    /// A container that serves its name on port 80, TCP and UDP.
+    fn container(&self, request: &Request, name: &'static str) -> (Veth, Space) {
+        let (veth, container) = (self.prepare(request), Space::container());
+        join(&veth, &container);
+        container.run(move || serve(SocketAddr::from(([0, 0, 0, 0], 80)), name));
+        (veth, container)
+    }
+}
+
+/// Says its name and the caller's address to whoever connects, on TCP and UDP.
+fn serve(at: SocketAddr, name: &'static str) {
+    let (tcp, udp) = (TcpListener::bind(at).unwrap(), UdpSocket::bind(at).unwrap());
+    std::thread::spawn(move || {
+        for stream in tcp.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let peer = stream.peer_addr().unwrap().ip();
+            let _ = stream.write_all(format!("{name} {peer}").as_bytes());
+        }
+    });
+    std::thread::spawn(move || {
+        while let Ok((_, peer)) = udp.recv_from(&mut [0; 8]) {
+            let _ = udp.send_to(format!("{name} {}", peer.ip()).as_bytes(), peer);
+        }
+    });
+}
+
+/// What is said at an address, or "" after a while.
+fn ask(space: &Space, address: impl Into<Ipv4Addr>, port: u16) -> String {
+    let at = SocketAddr::from((address.into(), port));
+    space.run(move || {
+        let mut said = String::new();
+        if let Ok(mut stream) = TcpStream::connect_timeout(&at, Duration::from_millis(700)) {
+            stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+            let _ = stream.read_to_string(&mut said);
+        }
+        said
+    })
+}
+
+fn ask_udp(space: &Space, address: impl Into<Ipv4Addr>, port: u16) -> String {
+    let at = SocketAddr::from((address.into(), port));
+    space.run(move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+        let mut said = [0; 64];
+        let got = socket.send_to(b"?", at).and_then(|_| socket.recv_from(&mut said)).map_or(0, |(length, _)| length);
+        String::from_utf8_lossy(&said[..got]).into_owned()
+    })
+}
+
+fn with_nat() -> Request {
+    let mut request = Request::default();
+    request.ip_forward = true;
+    request
+}
+
+fn alone() -> Request {
+    let mut request = Request::default();
+    request.nat = false;
+    request
+}
+
+fn publishing(text: &str) -> Request {
+    let mut request = alone();
+    request.ip_forward = true;
+    request.publish = Publish::parse(text).unwrap();
+    request
+}
+
+#[test]
+fn only_with_nat_the_outside_is_reached() {
+    root_only!();
+    let world = World::new();
+    for attach in [Attach::Own, Attach::PointToPoint] {
+        let (mut open, mut shut) = (with_nat(), alone());
+        (open.attach, shut.attach) = (attach.clone(), attach);
+        let (first, one) = world.container(&open, "one");
+        let (second, two) = world.container(&shut, "two");
+        // Under the host's address.
+        assert_eq!(ask(&one, world.far, 7), format!("far {}", world.near));
+        assert_eq!(ask(&two, world.far, 7), "");
+        // Not by luck: the internet would know the way back.
+        let (inner, near) = (second.address(), world.near);
+        world.internet.run(move || add_route(inner, near));
+        assert_eq!(ask(&two, world.far, 7), "");
+        assert_eq!(ask(&world.internet, inner, 80), "", "the outside reaches a container");
+        // It was the rule, nothing else.
+        world.host.run(|| look("nft", &["flush", "chain", "inet", "seclude", "outward"]));
+        assert_eq!(ask(&two, world.far, 7), format!("far {inner}"));
+        drop((first, second));
+    }
+    let left = world.host.run(|| look("nft", &["list", "ruleset"]) + &ip_forward());
+    assert_eq!(left, "0");
+}
+
+#[test]
+fn containers_do_not_reach_one_another_unless_they_are_peers() {
+    root_only!();
+    let world = World::new();
+    let (first, one) = world.container(&with_nat(), "one");
+    let (second, two) = world.container(&with_nat(), "two");
+    let mut other = with_nat();
+    other.subnet = Some("10.70.0.0/24".parse().unwrap());
+    let (third, three) = world.container(&other, "three");
+    let mut peer = with_nat();
+    peer.peers = true;
+    let (fourth, four) = world.container(&peer, "four");
+    let (fifth, five) = world.container(&peer, "five");
+    // Routed through the host as well as directly.
+    let hop = second.address();
+    let via = first.gateway().unwrap();
+    one.run(move || add_route(hop, via));
+    for (from, to) in
+        [(&one, &second), (&two, &first), (&one, &third), (&three, &first), (&four, &first), (&one, &fourth)]
+    {
+        assert_eq!(ask(from, to.address(), 80), "", "{}", to.address());
+    }
+    assert_eq!(ask(&four, fifth.address(), 80), format!("five {}", fourth.address()));
+    assert_eq!(ask(&five, fourth.address(), 80), format!("four {}", fifth.address()));
+    // The host reaches all.
+    assert!(ask(&world.host, first.address(), 80).starts_with("one"));
+}
+
+#[test]
+fn a_published_port_is_reached_from_everywhere() {
+    root_only!();
+    let world = World::new();
+    world.host.run(|| {
+        // With br_netfilter a packet whose destination is changed to one of the same bridge is not routed but bridged,
+        // and an isolated port gets none of those: a container then does not reach what another has published.
+        let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "0");
+    });
+    for attach in [Attach::Own, Attach::PointToPoint] {
+        let mut request = publishing("8080:80");
+        request.publish.extend(Publish::parse("8081:80/udp").unwrap());
+        request.attach = attach.clone();
+        let (veth, container) = world.container(&request, "one");
+        let mut other = alone();
+        other.attach = attach;
+        let (_second, two) = world.container(&other, "two");
+
+        assert_eq!(ask(&world.internet, world.near, 8080), format!("one {}", world.far));
+        assert_eq!(ask_udp(&world.internet, world.near, 8081), format!("one {}", world.far));
+        let gateway = veth.gateway().unwrap();
+        assert_eq!(ask(&world.host, Ipv4Addr::LOCALHOST, 8080), format!("one {gateway}"));
+        assert_eq!(ask_udp(&world.host, Ipv4Addr::LOCALHOST, 8081), format!("one {gateway}"));
+        assert!(ask(&world.host, world.near, 8080).starts_with("one"));
+        assert!(ask(&two, gateway, 8080).starts_with("one"), "from another container");
+        assert!(ask(&container, gateway, 8080).starts_with("one"), "from itself");
+        assert_eq!(ask(&world.internet, world.near, 80), "", "not published");
+
+        drop(veth);
+        assert_eq!(ask(&world.internet, world.near, 8080), "");
+        assert_eq!(ask(&world.host, Ipv4Addr::LOCALHOST, 8080), "");
+    }
+}
+
+#[test]
+fn a_port_of_one_address_is_not_one_of_others() {
+    root_only!();
+    let world = World::new();
+    let (_veth, _container) = world.container(&publishing("127.0.0.1:8080:80"), "one");
+    assert!(ask(&world.host, Ipv4Addr::LOCALHOST, 8080).starts_with("one"));
+    assert_eq!(ask(&world.internet, world.near, 8080), "");
+    assert_eq!(ask(&world.host, world.near, 8080), "");
+}
+
+#[test]
+fn neighbours_do_not_reach_the_loopback_of_the_host() {
+    root_only!();
+    let world = World::new();
+    let (veth, container) = world.container(&publishing("8080:80"), "one");
+    let secret = world.host.run(|| UdpSocket::bind("127.0.0.1:5000").unwrap());
+    secret.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    let gateway = veth.gateway().unwrap();
+    container.run(move || {
+        // What leads to the loopback device comes first, so it is taken away.
+        forget_local_route([127, 0, 0, 0], 8);
+        forget_local_route([127, 0, 0, 1], 32);
+        add_route(Ipv4Addr::LOCALHOST, gateway);
+    });
+    let arrives = || {
+        let sent = container.run(|| UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"?", "127.0.0.1:5000"));
+        assert_eq!(sent.unwrap(), 1);
+        secret.recv(&mut [0; 8]).is_ok()
+    };
+    assert!(!arrives());
+    // It was the rule that kept it out.
+    world.host.run(|| look("nft", &["flush", "chain", "inet", "seclude", "raw"]));
+    assert!(arrives());
+}
+
+#[test]
+fn a_port_is_published_once() {
+    root_only!();
+    let world = World::new();
+    let first = world.prepare(&publishing("8080:80"));
+    world.host.run(|| {
+        let error = Veth::prepare(&publishing("127.0.0.1:8080:81")).unwrap_err();
+        assert_eq!(error.to_string(), "port 127.0.0.1:8080/tcp of the host is taken");
+        assert_eq!(error.errno(), Some(rustix::io::Errno::ADDRINUSE.raw_os_error()));
+        Veth::prepare(&publishing("8080:80/udp")).unwrap();
+        let _listener = TcpListener::bind("127.0.0.1:8090").unwrap();
+        let error = Veth::prepare(&publishing("8089-8090:1-2")).unwrap_err();
+        assert_eq!(error.to_string(), "port 0.0.0.0:8090/tcp of the host is taken");
+        let error = Veth::prepare(&publishing("203.0.113.9:80:80")).unwrap_err();
+        assert_eq!(error.call(), Some("bind"));
+        assert_eq!(error.hint().unwrap(), "publish on an address that this host has (ip address), or on all");
+    });
+    drop(first);
+    world.host.run(|| drop(Veth::prepare(&publishing("127.0.0.1:8080:81")).unwrap()));
+}
+
+#[test]
+fn what_the_dead_published_is_replaced() {
+    root_only!();
+    let world = World::new();
+    let (veth, container) = (world.prepare(&publishing("8080:80")), Space::container());
+    join(&veth, &container);
+    let old = veth.address();
+    // As if its maker had been killed: the locks and the port are free, all else is there.
+    world.host.run(move || std::mem::forget(veth));
+    container.end();
+    let link = format!("sc{:08x}", old.to_bits());
+    assert!(world.host.run(move || eventually(|| !look("ip", &["-o", "link"]).contains(&link))));
+    // The forgotten one still holds its port in this process, so the element is what is put in the way by hand.
+    let element = "{ tcp . 8082 : 10.83.99.99 . 80 }".to_owned();
+    world.host.run(move || look("nft", &["add", "element", "inet", "seclude", "publish_any", &element]));
+    let (_veth, _container) = world.container(&publishing("8082:80"), "two");
+    assert!(ask(&world.internet, world.near, 8082).starts_with("two"));
+}
+
+#[test]
+fn forwarding_is_switched_on_only_if_asked_and_off_with_the_last() {
+    root_only!();
+    let host = Space::host();
+    host.run(|| {
+        let error = Veth::prepare(&Request::default()).unwrap_err();
+        assert_eq!(error.to_string(), "/proc/sys/net/ipv4/ip_forward is 0: this host forwards no packets");
+        assert!(error.hint().unwrap().contains("--ip-forward"));
+        assert_eq!(leftovers(), "");
+        let (one, two) = (Veth::prepare(&with_nat()).unwrap(), Veth::prepare(&Request::default()));
+        assert_eq!(ip_forward(), "1");
+        one.disconnect().unwrap();
+        assert_eq!(ip_forward(), "1", "another one needs it");
+        drop(two);
+        assert_eq!(ip_forward(), "0");
+        assert_eq!(leftovers(), "");
+        set_ip_forward("1");
+        drop(Veth::prepare(&with_nat()).unwrap());
+        assert_eq!(ip_forward(), "1", "it was on before");
+    });
+}
+
+#[test]
+fn flushed_rules_are_made_again() {
+    root_only!();
+    let world = World::new();
+    let veth = world.prepare(&with_nat());
+    world.host.run(|| look("nft", &["flush", "ruleset"]));
+    let container = Space::container();
+    join(&veth, &container);
+    assert_eq!(ask(&container, world.far, 7), format!("far {}", world.near));
+    world.host.run(|| look("nft", &["flush", "ruleset"]));
+    veth.disconnect().unwrap();
+}
+
+#[test]
+fn nobody_goes_out_under_the_address_of_another() {
+    root_only!();
+    let world = World::new();
+    for attach in [Attach::Own, Attach::PointToPoint] {
+        let (mut open, mut shut) = (with_nat(), alone());
+        (open.attach, shut.attach) = (attach.clone(), attach);
+        let (first, _one) = world.container(&open, "one");
+        let (second, two) = world.container(&shut, "two");
+        let thief = first.address();
+        let heard = world.internet.run(|| UdpSocket::bind("0.0.0.0:9000").unwrap());
+        heard.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+        let index = two.run(|| look("ip", &["-o", "link", "show", "eth0"]).split(':').next().unwrap().parse().unwrap());
+        two.run(move || give_address(index, thief.octets(), 32));
+        let far = world.far;
+        let arrives = || {
+            let sent = two.run(move || UdpSocket::bind((thief, 0)).unwrap().send_to(b"?", (far, 9000)));
+            assert_eq!(sent.unwrap(), 1);
+            heard.recv(&mut [0; 8]).is_ok()
+        };
+        assert!(!arrives());
+        // It was the chain of its link that kept it in.
+        let link = second.link().to_owned();
+        world.host.run(move || look("nft", &["flush", "chain", "netdev", "seclude", &link]));
+        assert!(arrives());
+    }
+}

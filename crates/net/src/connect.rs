@@ -89,13 +89,17 @@ fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
     const IFLA_BRPORT_ISOLATED: u16 = 33;
     let (link, host) = (&veth.link, &claims.host);
     let mut batch = Batch::new();
-    if !veth.request.publish.is_empty() {
-        // The rule that guards against neighbours who use it is there already.
-        route::set_route_localnet(&mut batch, veth.bridge().unwrap_or(link), true);
-    }
+    let publishes = !veth.request.publish.is_empty();
     let Some(bridge) = &veth.network.bridge else {
+        if publishes {
+            route::set_route_localnet(&mut batch, link, true);
+        }
         return attach_point_to_point(veth, claims, batch);
     };
+    if publishes {
+        // The rule that guards against neighbours who use it is there already.
+        bridge.open_localnet(host)?;
+    }
     let about = format!("link {link} at bridge {}", bridge.name);
     batch.add(SETLINK, ACK, &link_head(0, 0), about, |a| {
         a.text(IFLA_IFNAME, link);

@@ -157,15 +157,17 @@ fn make(host: &Host, name: &str, subnet: Subnet) -> Result<(), Error> {
             });
         });
     });
-    host.route.send(&batch).map_err(|error| error.lacking("bridge", &[Errno::OPNOTSUPP]))?;
-    let mut batch = Batch::new();
-    // The kernel takes an alias only for a link that is there.
+    // The kernel takes an alias only for a link that is there. In the same call: a bridge without it is nobody's, if
+    // this process is killed in between.
     batch.add(SETLINK, ACK, &link_head(0, 0), format!("alias of bridge {name}"), |a| {
         a.text(IFLA_IFNAME, name);
         a.put(IFLA_IFALIAS, format!("{ALIAS}{subnet}").as_bytes());
     });
-    host.route.send(&batch).inspect_err(|_| {
-        let _ = delete_link(&host.route, name);
+    host.route.send(&batch).map_err(|error| {
+        if error.call() != Some(NEWLINK.1) {
+            let _ = delete_link(&host.route, name);
+        }
+        error.lacking("bridge", &[Errno::OPNOTSUPP])
     })
 }
 

@@ -21,6 +21,7 @@ const GETROUTE: Kind = Kind(26, "RTM_GETROUTE");
 pub(crate) const AF_INET: u8 = 2;
 pub(crate) const AF_INET6: u8 = 10;
 pub(crate) const IFF_UP: u32 = 1;
+const IFF_RUNNING: u32 = 1 << 6;
 
 pub(crate) const IFLA_ADDRESS: u16 = 1;
 pub(crate) const IFLA_IFNAME: u16 = 3;
@@ -44,6 +45,8 @@ pub(crate) struct Link {
     pub(crate) kind: String,
     pub(crate) alias: String,
     pub(crate) is_up: bool,
+    /// Whether packets go out over it: it is up, has a carrier, and the kernel has taken note of that.
+    pub(crate) is_running: bool,
     /// `net.ipv4.conf.LINK.route_localnet`
     pub(crate) routes_localnet: bool,
 }
@@ -106,6 +109,7 @@ fn read_link(message: &Message<'_>) -> Option<Link> {
         kind: String::new(),
         alias: String::new(),
         is_up: flags & IFF_UP != 0,
+        is_running: flags & IFF_RUNNING != 0,
         routes_localnet: false,
     };
     for (kind, value) in message.attributes(16) {

@@ -8,10 +8,10 @@ use crate::host::Host;
 use crate::lock::Place;
 use crate::mac::Mac;
 use crate::message::{ACK, Batch, CREATE, EXCLUSIVE};
-use crate::nft::{Element, sets};
+use crate::nft::{self, Element, sets};
 use crate::route::{
     IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, Link, NEWLINK, SETLINK,
-    add_address, delete_link, link, link_head, set_up,
+    add_address, delete_link, link, link_head, set_route_localnet, set_up,
 };
 use crate::subnet::Subnet;
 use crate::{Error, choose};
@@ -38,6 +38,39 @@ impl Bridge {
             elements.push(sets::localnet(&self.name));
         }
         elements
+    }
+
+    /// Lets packets from 127.0.0.1 leave over it. That they could not before is noted of a bridge that was given.
+    pub(crate) fn open_localnet(&self, host: &Host) -> Result<(), Error> {
+        if link(&host.route, &self.name)?.is_some_and(|link| link.routes_localnet) {
+            return Ok(());
+        }
+        if !self.is_own {
+            nft::note(&host.filter, &self.localnet_note())?;
+        }
+        let mut batch = Batch::new();
+        set_route_localnet(&mut batch, &self.name, true);
+        host.route.send(&batch)
+    }
+
+    /// Puts that back, while the rule that guards it is still there.
+    pub(crate) fn shut_localnet(&self, host: &Host) -> Result<(), Error> {
+        let note = self.localnet_note();
+        if self.is_own || !nft::chain_exists(&host.filter, &note)? {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        set_route_localnet(&mut batch, &self.name, false);
+        match host.route.send(&batch) {
+            // The bridge is gone, and the switch with it.
+            Err(error) if error.is(Errno::NODEV) => {}
+            other => other?,
+        }
+        nft::erase_note(&host.filter, &note)
+    }
+
+    fn localnet_note(&self) -> String {
+        format!("route-localnet-was-off-{}", self.name)
     }
 }
 
@@ -124,15 +157,17 @@ fn make(host: &Host, name: &str, subnet: Subnet) -> Result<(), Error> {
             });
         });
     });
-    host.route.send(&batch).map_err(|error| error.lacking("bridge", &[Errno::OPNOTSUPP]))?;
-    let mut batch = Batch::new();
-    // The kernel takes an alias only for a link that is there.
+    // The kernel takes an alias only for a link that is there. In the same call: a bridge without it is nobody's, if
+    // this process is killed in between.
     batch.add(SETLINK, ACK, &link_head(0, 0), format!("alias of bridge {name}"), |a| {
         a.text(IFLA_IFNAME, name);
         a.put(IFLA_IFALIAS, format!("{ALIAS}{subnet}").as_bytes());
     });
-    host.route.send(&batch).inspect_err(|_| {
-        let _ = delete_link(&host.route, name);
+    host.route.send(&batch).map_err(|error| {
+        if error.call() != Some(NEWLINK.1) {
+            let _ = delete_link(&host.route, name);
+        }
+        error.lacking("bridge", &[Errno::OPNOTSUPP])
     })
 }
 

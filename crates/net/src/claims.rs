@@ -10,9 +10,8 @@ use crate::forward;
 use crate::host::Host;
 use crate::lease::address_of;
 use crate::lock::Place;
-use crate::message::Batch;
 use crate::nft::{self, Element, Transaction};
-use crate::route::{delete_link, links, set_route_localnet};
+use crate::route::{delete_link, links};
 use crate::{Error, hosts};
 
 pub(crate) struct Claims {
@@ -139,18 +138,8 @@ pub(crate) fn remove_bridge(host: &Host, bridge: &Bridge) -> Result<bool, Error>
     if is_used {
         return Ok(false);
     }
-    let localnet = nft::sets::localnet(&bridge.name);
-    let is_open = !bridge.is_own && nft::elements_of(&host.filter, "localnet")?.contains(&localnet);
-    if is_open {
-        // Shut before the rule that guards it goes.
-        let mut batch = Batch::new();
-        set_route_localnet(&mut batch, &bridge.name, false);
-        match host.route.send(&batch) {
-            Err(error) if error.is(Errno::NODEV) => {}
-            other => other?,
-        }
-    }
-    let rules = if nft::table_exists(&host.filter)? { remove_elements(host, &bridge.elements(true)) } else { Ok(()) };
+    bridge.shut_localnet(host)?;
+    let rules = remove_elements(host, &bridge.elements(true));
     if bridge.is_own {
         delete_link(&host.route, &bridge.name)?;
     }

@@ -1,5 +1,7 @@
 //! Making the pair, while the container's process waits at its barrier.
 
+use std::time::Duration;
+
 use rustix::io::Errno;
 
 use crate::claims::Claims;
@@ -23,6 +25,7 @@ pub(crate) fn connect(veth: &Veth, claims: &mut Claims, pid: u32) -> Result<(), 
     guard(veth, claims)?;
     attach(veth, claims)?;
     shape::shape(veth, claims)?;
+    settle(veth, claims)?;
     match &claims.hosts {
         Some(file) => file.announce(),
         None => Ok(()),
@@ -39,7 +42,8 @@ fn make_pair(veth: &Veth, claims: &Claims, pid: u32) -> Result<(), Error> {
         }
     };
     let mut batch = Batch::new();
-    let head = link_head(inside::index(veth.address), 0);
+    // Up at once, so that the pair has a carrier, and its bridge, before anybody inside sends.
+    let head = link_head(inside::index(veth.address), IFF_UP);
     let about = format!("link {} of {}", veth.request.name, veth.link);
     batch.add(NEWLINK, ACK | CREATE | EXCLUSIVE, &head, about, |a| {
         a.text(IFLA_IFNAME, &veth.request.name);
@@ -89,13 +93,17 @@ fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
     const IFLA_BRPORT_ISOLATED: u16 = 33;
     let (link, host) = (&veth.link, &claims.host);
     let mut batch = Batch::new();
-    if !veth.request.publish.is_empty() {
-        // The rule that guards against neighbours who use it is there already.
-        route::set_route_localnet(&mut batch, veth.bridge().unwrap_or(link), true);
-    }
+    let publishes = !veth.request.publish.is_empty();
     let Some(bridge) = &veth.network.bridge else {
+        if publishes {
+            route::set_route_localnet(&mut batch, link, true);
+        }
         return attach_point_to_point(veth, claims, batch);
     };
+    if publishes {
+        // The rule that guards against neighbours who use it is there already.
+        bridge.open_localnet(host)?;
+    }
     let about = format!("link {link} at bridge {}", bridge.name);
     batch.add(SETLINK, ACK, &link_head(0, 0), about, |a| {
         a.text(IFLA_IFNAME, link);
@@ -128,6 +136,23 @@ fn attach_point_to_point(veth: &Veth, claims: &Claims, mut batch: Batch) -> Resu
         route::set_up(&mut batch, index, format!("link {link} up"));
     }
     route.send(&batch)
+}
+
+/// Waits until packets go out over the host's end and its bridge. The kernel takes note of a carrier some time after it
+/// is there, and drops what is sent before: an answer to the container's first question, which it would repeat a second
+/// later. It is given up on after a while, as that is all that is lost.
+fn settle(veth: &Veth, claims: &Claims) -> Result<(), Error> {
+    const STEP: Duration = Duration::from_micros(50);
+    const STEPS: u32 = 1000;
+    for name in std::iter::once(veth.link()).chain(veth.bridge()) {
+        for _ in 0..STEPS {
+            match route::link(&claims.host.route, name)? {
+                Some(link) if !link.is_running => std::thread::sleep(STEP),
+                _ => break,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The index that the kernel gave the host's end.

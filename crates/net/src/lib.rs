@@ -66,3 +66,13 @@ pub use request::{Attach, Ipv6, Request};
 pub use subnet::{Subnet, Subnet6, SubnetError};
 pub use sweep::sweep;
 pub use veth::Veth;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_veth_goes_from_thread_to_thread() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<super::Veth>();
+        is_shared::<super::Error>();
+    }
+}

@@ -1,6 +1,7 @@
 //! What a container's network is to be.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::{Error, Mac, Publish, Subnet, Subnet6};
@@ -58,9 +59,11 @@ pub struct Request {
     pub ip_forward: bool,
     /// Whether it and the other containers of the bridge with `peers` reach one another. Default: no.
     pub peers: bool,
-    /// Ports of the host that lead to the container, at most 1024. Default: none.
+    /// Ports of the host that lead to the container, at most 1024: from outside, from the host itself, also from its
+    /// 127.0.0.1, and from other containers. (On a host with br_netfilter, as Docker uses it, not from another container
+    /// of the same bridge without `peers`, nor from itself.) Default: none.
     pub publish: Vec<Publish>,
-    /// At most so many bits a second, in each direction; 8000 or more. What is above waits on the way to the container, and
+    /// At most so many bits a second, in each direction; 8000 to 100 thousand million. What is above waits on the way to the container, and
     /// is dropped on the way from it, where up to a second's worth may come at once. Default: no limit.
     pub rate: Option<u64>,
     /// Added to every packet to the container, up to a minute. Default: none.
@@ -105,8 +108,10 @@ impl Request {
         if let Some(mtu) = self.mtu.filter(|mtu| !(least..=65535).contains(mtu)) {
             return Err(Error::invalid(format!("MTU {mtu}"), format!("it can be {least} to 65535")));
         }
-        if let Some(rate) = self.rate.filter(|rate| *rate < 8000) {
-            return Err(Error::invalid(format!("rate {rate}"), "it can be 8000 bits a second or more"));
+        const RATES: RangeInclusive<u64> = 8_000..=100_000_000_000;
+        if let Some(rate) = self.rate.filter(|rate| !RATES.contains(rate)) {
+            let reason = format!("it can be {} to {} bits a second", RATES.start(), RATES.end());
+            return Err(Error::invalid(format!("rate {rate}"), reason));
         }
         if self.latency.is_some_and(|latency| latency.is_zero() || latency > Duration::from_secs(60)) {
             return Err(Error::invalid("latency", "it can be up to a minute, and not 0"));
@@ -223,7 +228,7 @@ mod tests {
         assert_eq!(refused(|r| r.mtu = Some(67)), "MTU 67: it can be 68 to 65535");
         let with_ipv6 = |r: &mut Request| (r.mtu, r.ipv6) = (Some(1000), Some(Ipv6::Auto));
         assert_eq!(refused(with_ipv6), "MTU 1000: it can be 1280 to 65535");
-        assert_eq!(refused(|r| r.rate = Some(7999)), "rate 7999: it can be 8000 bits a second or more");
+        assert_eq!(refused(|r| r.rate = Some(7999)), "rate 7999: it can be 8000 to 100000000000 bits a second");
         let latency = "latency: it can be up to a minute, and not 0";
         assert_eq!(refused(|r| r.latency = Some(Duration::ZERO)), latency);
         assert_eq!(refused(|r| r.latency = Some(Duration::from_secs(61))), latency);

@@ -21,6 +21,7 @@ const GETROUTE: Kind = Kind(26, "RTM_GETROUTE");
 pub(crate) const AF_INET: u8 = 2;
 pub(crate) const AF_INET6: u8 = 10;
 pub(crate) const IFF_UP: u32 = 1;
+const IFF_RUNNING: u32 = 1 << 6;
 
 pub(crate) const IFLA_ADDRESS: u16 = 1;
 pub(crate) const IFLA_IFNAME: u16 = 3;
@@ -31,6 +32,8 @@ pub(crate) const IFLA_NET_NS_PID: u16 = 19;
 pub(crate) const IFLA_IFALIAS: u16 = 20;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_EXT_MASK: u16 = 29;
+const IFLA_INET_CONF: u16 = 1;
+const IPV4_DEVCONF_ROUTE_LOCALNET: u16 = 26;
 pub(crate) const IFLA_INFO_KIND: u16 = 1;
 pub(crate) const IFLA_INFO_DATA: u16 = 2;
 
@@ -42,6 +45,10 @@ pub(crate) struct Link {
     pub(crate) kind: String,
     pub(crate) alias: String,
     pub(crate) is_up: bool,
+    /// Whether packets go out over it: it is up, has a carrier, and the kernel has taken note of that.
+    pub(crate) is_running: bool,
+    /// `net.ipv4.conf.LINK.route_localnet`
+    pub(crate) routes_localnet: bool,
 }
 
 /// `struct ifinfomsg`: the flags that are set are also the ones that change.
@@ -96,8 +103,15 @@ fn read_link(message: &Message<'_>) -> Option<Link> {
         return None;
     }
     let (index, flags) = (u32_at(message.body, 4)?, u32_at(message.body, 8)?);
-    let mut link =
-        Link { index, name: String::new(), kind: String::new(), alias: String::new(), is_up: flags & IFF_UP != 0 };
+    let mut link = Link {
+        index,
+        name: String::new(),
+        kind: String::new(),
+        alias: String::new(),
+        is_up: flags & IFF_UP != 0,
+        is_running: flags & IFF_RUNNING != 0,
+        routes_localnet: false,
+    };
     for (kind, value) in message.attributes(16) {
         match kind {
             IFLA_IFNAME => link.name = text(value),
@@ -106,10 +120,18 @@ fn read_link(message: &Message<'_>) -> Option<Link> {
                 let kind = attributes(value).find(|(kind, _)| *kind == IFLA_INFO_KIND);
                 link.kind = kind.map(|(_, value)| text(value)).unwrap_or_default();
             }
+            IFLA_AF_SPEC => link.routes_localnet = routes_localnet(value).unwrap_or(false),
             _ => {}
         }
     }
     Some(link)
+}
+
+/// The settings are an array of numbers here, of which the first has number 1.
+fn routes_localnet(families: &[u8]) -> Option<bool> {
+    let (_, inet) = attributes(families).find(|(family, _)| *family == u16::from(AF_INET))?;
+    let (_, settings) = attributes(inet).find(|(kind, _)| *kind == IFLA_INET_CONF)?;
+    Some(u32_at(settings, usize::from(IPV4_DEVCONF_ROUTE_LOCALNET - 1) * 4)? != 0)
 }
 
 /// An address of the host.
@@ -248,8 +270,6 @@ pub(crate) fn delete_link(socket: &Socket, name: &str) -> Result<bool, Error> {
 
 /// Whether packets from 127.0.0.0/8 may leave over the link, `net.ipv4.conf.LINK.route_localnet`.
 pub(crate) fn set_route_localnet(batch: &mut Batch, name: &str, on: bool) {
-    const IFLA_INET_CONF: u16 = 1;
-    const IPV4_DEVCONF_ROUTE_LOCALNET: u16 = 26;
     batch.add(SETLINK, ACK, &link_head(0, 0), format!("route_localnet of {name}"), |a| {
         a.text(IFLA_IFNAME, name);
         a.nest(IFLA_AF_SPEC, |a| {

@@ -337,3 +337,49 @@ fn nobody_goes_out_under_the_address_of_another() {
         assert!(arrives());
     }
 }
+
+#[test]
+fn guests_of_a_given_bridge_are_apart_and_its_others_are_not_judged() {
+    root_only!();
+    let world = World::new();
+    world.host.run(|| {
+        give_address(make_link("br0", "bridge"), [10, 9, 0, 1], 24);
+        set_ip_forward("1");
+    });
+    let mut request = alone();
+    request.attach = Attach::Bridge("br0".to_owned());
+    let (shut, one) = world.container(&request, "one");
+    let mut open = request.clone();
+    open.nat = true;
+    let (second, two) = world.container(&open, "two");
+    let via = Ipv4Addr::new(10, 9, 0, 1);
+    assert_eq!(ask(&two, world.far, 7), format!("far {}", world.near));
+    assert_eq!(ask(&one, world.far, 7), "");
+    // Neither directly nor by way of the host.
+    let (first_address, second_address) = (shut.address(), second.address());
+    assert_eq!(ask(&one, second_address, 80), "");
+    one.run(move || add_route(second_address, via));
+    two.run(move || add_route(first_address, via));
+    assert_eq!(ask(&one, second_address, 80), "");
+    assert_eq!(ask(&two, first_address, 80), "");
+    // From outside neither; but to what else is at the bridge, such as this one of somebody else's.
+    let near = world.near;
+    world.internet.run(move || {
+        add_route(first_address, near);
+        add_route(Ipv4Addr::new(10, 9, 0, 200), near);
+    });
+    assert_eq!(ask(&world.internet, first_address, 80), "");
+    let mut foreign = request.clone();
+    foreign.address = Some(Ipv4Addr::new(10, 9, 0, 200));
+    let (third, three) = world.container(&foreign, "three");
+    assert_eq!(ask(&world.internet, [10, 9, 0, 200], 80), "");
+    assert_eq!(ask(&three, world.far, 7), "");
+    world.host.run(|| {
+        let element = "{ \"br0\" . 10.9.0.200 }";
+        assert_eq!(look("nft", &["delete", "element", "inet", "seclude", "guest", element]), "");
+    });
+    assert_eq!(ask(&world.internet, [10, 9, 0, 200], 80), format!("three {}", world.far));
+    assert_eq!(ask(&three, world.far, 7), format!("far {}", third.address()));
+    drop((shut, second, third));
+    assert_eq!(world.host.run(|| look("nft", &["list", "ruleset"])), "");
+}

@@ -120,6 +120,28 @@ fn a_given_bridge_is_left_as_it_was() {
 }
 
 #[test]
+fn a_switch_that_was_on_stays_on() {
+    root_only!();
+    let host = Space::host();
+    host.run(|| {
+        give_address(make_link("br0", "bridge"), [10, 9, 0, 254], 24);
+        std::fs::write("/proc/sys/net/ipv4/conf/br0/route_localnet", "1").unwrap();
+        let mut request = plain();
+        request.attach = Attach::Bridge("br0".to_owned());
+        request.ip_forward = true;
+        request.publish = seclude_net::Publish::parse("8080:80").unwrap();
+        let (veth, container) = (Veth::prepare(&request).unwrap(), Space::container());
+        join(&veth, &container);
+        let other = Veth::prepare(&plain()).unwrap();
+        veth.disconnect().unwrap();
+        assert_eq!(route_localnet("br0"), "1");
+        let rules = look("nft", &["list", "ruleset"]);
+        assert!(!rules.contains("br0") && !rules.contains("was-off-br0"), "{rules}");
+        drop(other);
+    });
+}
+
+#[test]
 fn says_what_is_wrong_with_a_bridge() {
     root_only!();
     let host = Space::host();

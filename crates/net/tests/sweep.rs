@@ -73,6 +73,53 @@ fn nothing_is_left_of_a_process_that_was_killed() {
     });
 }
 
+/// Makes and removes without end, to be killed anywhere in between. No test of its own.
+#[test]
+fn restless_victim() {
+    let Some(pid) = std::env::var_os(VICTIM) else { return };
+    let pid: u32 = pid.to_str().unwrap().parse().unwrap();
+    println!("running");
+    loop {
+        let veth = Veth::prepare(&request()).unwrap();
+        veth.hosts(Some("victim"), &[]).unwrap();
+        veth.connect(pid).unwrap();
+        veth.disconnect().unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_left_wherever_it_was_killed() {
+    root_only!();
+    Space::host().run(|| {
+        for round in 0..25u64 {
+            let container = Space::container();
+            let mut process = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "restless_victim", "--nocapture"])
+                .env(VICTIM, container.pid().to_string())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut said = std::io::BufReader::new(process.stdout.take().unwrap());
+            let mut line = String::new();
+            while !line.contains("running") {
+                line.clear();
+                assert_ne!(std::io::BufRead::read_line(&mut said, &mut line).unwrap(), 0, "it did not run");
+            }
+            // Preparing and connecting take two milliseconds, disconnecting a hundred.
+            let micros = if round < 15 { round * 250 } else { round * 9_000 };
+            std::thread::sleep(std::time::Duration::from_micros(micros));
+            process.kill().unwrap();
+            assert!(!process.wait().unwrap().success());
+            container.end();
+            let is_gone = || !look("ip", &["-o", "link"]).contains(": sc0a");
+            assert!(eventually(is_gone), "round {round}");
+            sweep().unwrap();
+            assert_eq!(leftovers(), "", "round {round}");
+            assert_eq!(ip_forward(), "0", "round {round}");
+        }
+    });
+}
+
 #[test]
 fn the_living_are_left_alone() {
     root_only!();

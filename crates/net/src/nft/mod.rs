@@ -13,5 +13,5 @@ pub(crate) use element::{Element, sets};
 pub(crate) use guard::Guard;
 pub(crate) use rules::CONTAINERS;
 pub(crate) use transaction::{
-    Transaction, chain_exists, elements_of, ensure, guarded, note, probe, remove_tables, table_exists,
+    Transaction, chain_exists, elements_of, ensure, erase_note, guarded, note, probe, remove_tables, table_exists,
 };

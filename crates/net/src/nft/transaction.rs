@@ -249,6 +249,16 @@ pub(crate) fn note(socket: &Socket, name: &str) -> Result<(), Error> {
     transaction.commit(socket)
 }
 
+/// Takes a note away.
+pub(crate) fn erase_note(socket: &Socket, name: &str) -> Result<(), Error> {
+    let mut transaction = Transaction::new();
+    transaction.request(DELCHAIN, 0, NFPROTO_INET, format!("chain {name} of table inet {TABLE}"), |a| {
+        a.text(1, TABLE);
+        a.text(3, name);
+    });
+    transaction.commit(socket)
+}
+
 /// Whether there is such a note.
 pub(crate) fn chain_exists(socket: &Socket, name: &str) -> Result<bool, Error> {
     let mut batch = Batch::new();

@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Command};
 use seclude::{CloneWay, Extent};
 
 use crate::limits::LimitFlags;
+use crate::network::NetworkFlags;
 use crate::values::{
     self, BindSpec, CapabilityName, Dimension, EnvSpec, FileSpec, JoinSpec, MountSpec, NamespaceList, OverlaySpec,
     RlimitSpec, SymlinkSpec, TmpfsSpec, UserSpec,
@@ -196,6 +197,8 @@ pub(crate) struct ContainerFlags {
     #[arg(long, value_name = "PATH", help_heading = "Files")]
     pub(crate) ro_path: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
     #[command(flatten)]
     pub(crate) limits: LimitFlags,
 

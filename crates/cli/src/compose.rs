@@ -23,6 +23,7 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool)
     for mount in in_order(flags, order) {
         command.mount(mount);
     }
+    flags.network.compose(&mut command)?;
     flags.limits.compose(&mut command, watched)?;
     process(&mut command, flags)?;
     Ok(command)
@@ -33,9 +34,10 @@ fn namespaces(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failu
     for kind in Namespace::ALL {
         let clock = kind == Namespace::Time && (flags.monotonic.is_some() || flags.boottime.is_some());
         let joined = flags.join.iter().filter(|join| join.0 == kind).count();
-        let ways = [named(&flags.share, kind), named(&flags.unshare, kind) || clock, joined > 0];
+        let by_net = kind == Namespace::Net && flags.network.decides();
+        let ways = [named(&flags.share, kind), named(&flags.unshare, kind) || clock, joined > 0, by_net];
         if joined > 1 || ways.into_iter().filter(|way| *way).count() > 1 {
-            let message = format!("{kind} namespace: asked for in two ways, of --share, --unshare and --join");
+            let message = format!("{kind} namespace: asked for in two ways, of --share, --unshare, --join and --net");
             return Err(Failure::new(message));
         }
     }

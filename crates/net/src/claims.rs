@@ -69,6 +69,13 @@ impl Claims {
         first
     }
 
+    /// Gives nothing back but the locks and the descriptors.
+    pub(crate) fn leave(mut self) {
+        (self.table, self.bridge, self.address) = (false, None, None);
+        (self.link, self.guarded, self.hosts) = (None, None, None);
+        self.elements.clear();
+    }
+
     fn remove_rules(&mut self) -> Result<(), Error> {
         let mut first = Ok(());
         if let Some(link) = self.guarded.take() {

@@ -167,6 +167,14 @@ impl Veth {
         }
     }
 
+    /// Lets go of it: what was made goes with the container's network namespace, and the rest by a later
+    /// [`sweep`](crate::sweep). The ports are no longer held, though they still lead to the container.
+    pub fn leave(&self) {
+        if let Some(claims) = self.claims().take() {
+            claims.leave();
+        }
+    }
+
     /// Writes the container's hosts file, hosts(5), to be mounted at its `/etc/hosts`: `localhost`, its own address
     /// under `host_name`, the lines of `extra`, and with `peers` a line for each living peer that has a name. It is
     /// kept up to date as peers come and go, and removed by [`Veth::disconnect`].

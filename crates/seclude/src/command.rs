@@ -1,6 +1,7 @@
 //! What to start, and in what: the builder.
 
 use std::ffi::{OsStr, OsString};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::config::clone::CloneWay;
 use crate::config::ids::{Identity, UserMap};
 use crate::config::mount::Mount;
 use crate::config::namespace::{Joined, Namespace, Namespaces, Origin};
+use crate::config::network::{Dns, Network, Pasta, Veth};
 use crate::config::rlimit::Resource;
 use crate::config::root::Root;
 use crate::config::stdio::Stdio;
@@ -68,6 +70,9 @@ pub struct Command {
     pub(crate) deadline: Option<Duration>,
     pub(crate) kill_on_drop: bool,
     pub(crate) cgroup: Option<Cgroup>,
+    pub(crate) network: Option<Network>,
+    pub(crate) dns: Option<Dns>,
+    pub(crate) host_entries: Vec<(IpAddr, String)>,
     pub(crate) preferred: Vec<Feature>,
     pub(crate) clone: CloneWay,
     pub(crate) timed: bool,
@@ -118,6 +123,9 @@ impl Command {
             deadline: None,
             kill_on_drop: true,
             cgroup: None,
+            network: None,
+            dns: None,
+            host_entries: Vec::new(),
             preferred: Vec::new(),
             clone: CloneWay::Auto,
             timed: false,
@@ -348,6 +356,33 @@ impl Command {
     /// what has left its session and its parent.
     pub fn cgroup(&mut self, cgroup: Cgroup) -> &mut Self {
         self.cgroup = Some(cgroup);
+        self
+    }
+
+    /// Connects it by a veth pair, and gives it a network namespace of its own. The host's name servers come with it
+    /// ([`Command::dns`]), and `/etc/hosts` with its own name if it has a host name.
+    pub fn veth(&mut self, veth: Veth) -> &mut Self {
+        self.network = Some(Network::Veth(veth));
+        self.unshare(Namespace::Net)
+    }
+
+    /// Connects it through the program `pasta`, without privileges, and gives it a network namespace of its own; the rest as
+    /// [`Command::veth`].
+    pub fn pasta(&mut self, pasta: Pasta) -> &mut Self {
+        self.network = Some(Network::Pasta(pasta));
+        self.unshare(Namespace::Net)
+    }
+
+    /// Its name servers: `/etc/resolv.conf`, resolv.conf(5), read-only inside. Default: the host's with a veth pair or
+    /// pasta and a new mount namespace; otherwise the root's file is left alone.
+    pub fn dns(&mut self, dns: Dns) -> &mut Self {
+        self.dns = Some(dns);
+        self
+    }
+
+    /// A line of its `/etc/hosts`, hosts(5), which is then one of its own, read-only inside. May be said again.
+    pub fn add_host(&mut self, name: impl Into<String>, address: IpAddr) -> &mut Self {
+        self.host_entries.push((address, name.into()));
         self
     }
 

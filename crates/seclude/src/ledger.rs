@@ -16,6 +16,7 @@ pub(crate) struct Ledger {
 struct Entry {
     name: String,
     undo: Box<dyn FnOnce() -> io::Result<()> + Send + Sync>,
+    leave: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Ledger {
@@ -25,7 +26,17 @@ impl Ledger {
         name: impl Into<String>,
         undo: impl FnOnce() -> io::Result<()> + Send + Sync + 'static,
     ) {
-        self.entries.push(Entry { name: name.into(), undo: Box::new(undo) });
+        self.entries.push(Entry { name: name.into(), undo: Box::new(undo), leave: None });
+    }
+
+    /// The same for what has to be told if it is to go on without its owner.
+    pub(crate) fn push_leaving(
+        &mut self,
+        name: impl Into<String>,
+        undo: impl FnOnce() -> io::Result<()> + Send + Sync + 'static,
+        leave: impl FnOnce() + Send + Sync + 'static,
+    ) {
+        self.entries.push(Entry { name: name.into(), undo: Box::new(undo), leave: Some(Box::new(leave)) });
     }
 
     /// Undoes everything, last first, and attaches to `error` what resisted.
@@ -38,7 +49,7 @@ impl Ledger {
     /// Undoes everything, last first; answers what resisted.
     pub(crate) fn settle(&mut self) -> Vec<String> {
         let mut left = Vec::new();
-        while let Some(Entry { name, undo }) = self.entries.pop() {
+        while let Some(Entry { name, undo, .. }) = self.entries.pop() {
             if let Err(error) = undo() {
                 left.push(format!("{name} ({error})"));
             }
@@ -50,7 +61,9 @@ impl Ledger {
 impl Ledger {
     /// Lets go of everything: what it is for goes on without its owner.
     pub(crate) fn abandon(&mut self) {
-        self.entries.clear();
+        for leave in self.entries.drain(..).rev().filter_map(|entry| entry.leave) {
+            leave();
+        }
     }
 }
 

@@ -60,6 +60,7 @@ pub use config::clone::{CloneWay, UnknownCloneWay};
 pub use config::ids::{Extent, IdMap, UserMap};
 pub use config::mount::Mount;
 pub use config::namespace::{Namespace, UnknownNamespace};
+pub use config::network::{Dns, Pasta, Veth};
 pub use config::rlimit::{Resource, UNLIMITED, UnknownResource};
 pub use config::root::{Overlay, Root};
 pub use config::stdio::Stdio;
@@ -68,9 +69,10 @@ pub use exit::{Cause, Exit, Output};
 pub use host::Host;
 pub use meter::Meter;
 pub use plan::{Action, Moment, Plan};
-pub use report::{Entered, Placement, Preferred, Report, StepTime, StepTimes};
+pub use report::{Connection, Entered, Placement, Preferred, Report, StepTime, StepTimes};
 pub use seclude_cgroup::{
     Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List, Pressure, Psi, PsiLine,
     Stats,
 };
+pub use seclude_net::{Ipv6, Mac, MacError, Protocol, Publish, PublishError, Subnet, Subnet6, SubnetError};
 pub use usage::{Tree, Usage};

@@ -1,5 +1,6 @@
 //! What a spawn did and what it cost.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use seclude_cgroup::Cgroup;
@@ -20,6 +21,8 @@ pub struct Report {
     pub clone_reason: String,
     /// Its cgroup, if it has one.
     pub cgroup: Option<Placement>,
+    /// What it is connected by, if it is.
+    pub network: Option<Connection>,
     /// What [`crate::Command::prefer`] named, and whether it is so.
     pub preferred: Vec<Preferred>,
     /// Parent, until the clone.
@@ -60,6 +63,59 @@ impl Placement {
             (false, _) => Entered::Joined,
         };
         Placement { path: cgroup.path().display().to_string(), entered }
+    }
+}
+
+/// What a container is connected by.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Connection {
+    /// `veth` or `pasta`.
+    pub by: &'static str,
+    /// Its address; `None` with pasta, which takes the host's.
+    pub address: Option<Ipv4Addr>,
+    /// Its IPv6 address, if one was asked for.
+    pub address6: Option<Ipv6Addr>,
+    /// Where it sends what is not of its subnet.
+    pub gateway: Option<Ipv4Addr>,
+    /// Its subnet, such as `10.88.0.0/16`.
+    pub subnet: Option<String>,
+    /// The bridge, if there is one.
+    pub bridge: Option<String>,
+    /// The host's end of the veth pair.
+    pub link: Option<String>,
+    /// What its `/etc/resolv.conf` names; empty where that is the root's.
+    pub name_servers: Vec<IpAddr>,
+    /// Name servers of the host that were left out, because they are on its loopback.
+    pub name_servers_left_out: Vec<IpAddr>,
+}
+
+impl Connection {
+    pub(crate) fn of_veth(veth: &seclude_net::Veth) -> Connection {
+        Connection {
+            by: "veth",
+            address: Some(veth.address()),
+            address6: veth.address6(),
+            gateway: veth.gateway(),
+            subnet: Some(veth.subnet().to_string()),
+            bridge: veth.bridge().map(str::to_owned),
+            link: Some(veth.link().to_owned()),
+            ..Connection::of_pasta()
+        }
+    }
+
+    pub(crate) fn of_pasta() -> Connection {
+        Connection {
+            by: "pasta",
+            address: None,
+            address6: None,
+            gateway: None,
+            subnet: None,
+            bridge: None,
+            link: None,
+            name_servers: Vec::new(),
+            name_servers_left_out: Vec::new(),
+        }
     }
 }
 
@@ -131,6 +187,7 @@ impl Report {
             shared_memory: clone.memory == Memory::Shared,
             clone_reason: clone.reason.clone(),
             cgroup: None,
+            network: None,
             preferred: Vec::new(),
             prepared: Duration::ZERO,
             cloned: Duration::ZERO,

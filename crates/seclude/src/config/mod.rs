@@ -6,6 +6,7 @@ pub(crate) mod clone;
 pub(crate) mod ids;
 pub(crate) mod mount;
 pub(crate) mod namespace;
+pub(crate) mod network;
 pub(crate) mod rlimit;
 pub(crate) mod root;
 pub(crate) mod stdio;

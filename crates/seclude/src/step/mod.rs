@@ -14,19 +14,24 @@ mod join;
 mod layered_host;
 mod loopback;
 mod mount;
+mod names;
 mod oom;
+pub(crate) mod pasta;
 mod rights;
 mod rlimits;
 mod root;
 mod session;
 mod ties;
 mod user;
+mod veth;
 mod workdir;
 
 use seclude_child::entry::Memory;
 
 use crate::command::Command;
-use crate::error::Result;
+use crate::config::namespace::Namespace;
+use crate::config::network::Network;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::plan::{ClonePlan, Describe};
@@ -102,6 +107,18 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     // After the map, which says whose a delegated cgroup is.
     add(cgroup::compile(command, clone.into_cgroup)?);
     add(barrier::compile(command));
+    let claimed = veth::Claimed::default();
+    let connected = match &command.network {
+        Some(_) if !command.namespaces.is_new(Namespace::Net) => {
+            return Err(Error::invalid("network", "a network of its own needs a new net namespace"));
+        }
+        Some(Network::Veth(veth)) => Some(veth::compile(&veth.request, claimed.clone())?),
+        Some(Network::Pasta(pasta)) => {
+            add(Some(pasta::compile(pasta)?));
+            None
+        }
+        None => None,
+    };
     // Rooted where the process is by now.
     add(cgroup::namespace(command));
     // Both write to files of /proc that the new root may not have, and that are not ours after a change of ids.
@@ -109,6 +126,9 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(oom::compile(command)?);
     // Root of the user namespace, if it was not born so: what set-up creates has to have an owner.
     add(user::become_root(command, host));
+    // Before the tree, in which files tell of the address.
+    add(loopback::compile(command));
+    add(connected);
     // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
     let tree = root::compile(command)?;
     let replaced = tree.as_ref().is_some_and(|root| root.is_replaced());
@@ -118,10 +138,12 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     for step in mount::compile(command)? {
         add(Some(step));
     }
+    for step in names::compile(command, &claimed)? {
+        add(Some(step));
+    }
     add(session::compile(command)?);
     add(root::leave(command, replaced, scratch, late_read_only));
-    // Needs the network and UTS namespaces and root in them.
-    add(loopback::compile(command));
+    // Needs the UTS namespace and root in it.
     add(hostname::compile(command)?);
     // Overwrites numbers that set-up was using, so after everything that opens a descriptor but the next.
     add(descriptors::compile(command)?);

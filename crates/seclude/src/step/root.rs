@@ -10,7 +10,7 @@ use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY}
 
 use super::layered_host::LayeredHost;
 use super::mount::overlay::OverlayMount;
-use super::{Preparation, Step};
+use super::{Preparation, Step, names};
 use crate::command::Command;
 use crate::config::mount::MountKind;
 use crate::config::namespace::Namespace;
@@ -51,12 +51,13 @@ pub(super) fn compile(command: &Command) -> Result<Option<Tree>> {
         }
         return Ok(None);
     }
-    let scratch =
-        command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::File { .. } | MountKind::Overlay { .. }));
+    let names = names::are_wanted(command);
+    let scratch = names
+        || command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::File { .. } | MountKind::Overlay { .. }));
     let new_user = command.namespaces.is_new(Namespace::User);
     let proc_is_added = command.namespaces.is_new(Namespace::Pid);
     let mut tree = Tree { root: Kind::Kept, read_only: false, scratch, about: "the host's tree, writable".into() };
-    if !command.mounts.is_empty() || proc_is_added {
+    if !command.mounts.is_empty() || proc_is_added || names {
         tree.root = Kind::Directory("/".into());
     }
     if let Some(root) = &command.root {

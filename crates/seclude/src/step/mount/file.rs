@@ -37,13 +37,18 @@ impl Step for File {
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
-        let name = program.text(format!("file{}", program.next_op()));
-        program.push(Op::WriteFile { base: Slot::SCRATCH, name, bytes: &self.content, mode: self.mode });
-        program.push(Op::CloneFrom { from: Slot::SCRATCH, name, recursive: false, into: Slot::TREE });
+        write_to_scratch(program, &self.content, self.mode);
         let set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | if self.read_only { MOUNT_ATTR_RDONLY } else { 0 };
         program.push(Op::SetAttributes { mount: Slot::TREE, set, clear: 0, recursive: false });
         attach(program, &self.target, Want::File, 0o644, true);
     }
+}
+
+/// A file with these bytes as a mount, in [`Slot::TREE`].
+pub(in crate::step) fn write_to_scratch<'a>(program: &mut Program<'a>, bytes: &'a [u8], mode: u32) {
+    let name = program.text(format!("file{}", program.next_op()));
+    program.push(Op::WriteFile { base: Slot::SCRATCH, name, bytes, mode });
+    program.push(Op::CloneFrom { from: Slot::SCRATCH, name, recursive: false, into: Slot::TREE });
 }
 
 struct Directory {

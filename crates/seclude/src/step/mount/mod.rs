@@ -21,6 +21,8 @@ use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::program::Program;
 
+pub(super) use file::write_to_scratch;
+
 const NAME: &str = "mount";
 /// The kernel's own limit for a namespace is 100,000 (fs.mount-max); a handshake message can name 65,535 ops, and a
 /// mount takes up to a dozen.
@@ -130,7 +132,7 @@ fn not_the_root(target: &Path) -> Result<()> {
 }
 
 /// Attaches the mount in [`Slot::TREE`] at `target`, made where it is missing.
-fn attach<'a>(program: &mut Program<'a>, target: &'a Path, want: Want, mode: u32, symlinks: bool) {
+pub(super) fn attach<'a>(program: &mut Program<'a>, target: &'a Path, want: Want, mode: u32, symlinks: bool) {
     attach_slot(program, Slot::TREE, target, want, mode, symlinks);
 }
 

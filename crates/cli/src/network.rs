@@ -1,0 +1,310 @@
+//! The flags of the container's network: their definitions, their values, and the request that they make.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use seclude::{Command, Dns, Ipv6, Mac, Namespace, Pasta, Publish, Subnet, Subnet6, Veth};
+
+use crate::Failure;
+use crate::values::duration;
+
+type Parsed<T> = Result<T, String>;
+
+// How the container is connected. (A doc comment would become the task's.)
+#[derive(Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkFlags {
+    /// none: only a loopback that is up (the default); host: the host's own; veth: a link to a bridge of the host, as
+    /// root; pasta: through the program pasta, as anybody; join:PATH: an existing namespace
+    #[arg(long, value_name = "none|host|veth|pasta|join:PATH")]
+    net: Option<Net>,
+    /// Attach it to this bridge, which exists, instead of one that seclude makes (veth)
+    #[arg(long, value_name = "NAME", conflicts_with = "point_to_point")]
+    bridge: Option<String>,
+    /// A link between host and container alone, without a bridge (veth)
+    #[arg(long)]
+    point_to_point: bool,
+    /// The subnet of its address, such as 10.20.0.0/24; without it one that no route of the host leads to (veth)
+    #[arg(long, value_name = "CIDR")]
+    subnet: Option<Subnet>,
+    /// Its address; without it a free one (veth)
+    #[arg(long, value_name = "ADDR")]
+    ip: Option<Ipv4Addr>,
+    /// An IPv6 address as well: of this subnet, or auto (veth)
+    #[arg(long, value_name = "CIDR|auto")]
+    ip6: Option<Ip6>,
+    /// Its hardware address (veth)
+    #[arg(long, value_name = "MAC")]
+    mac: Option<Mac>,
+    /// The largest packet, in bytes (veth)
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65_535))]
+    mtu: Option<u32>,
+    /// Keep it from everything but the host (veth)
+    #[arg(long)]
+    no_nat: bool,
+    /// Switch net.ipv4.ip_forward on, if it is off, until the last container has ended (veth)
+    #[arg(long)]
+    ip_forward: bool,
+    /// Let it and the other containers of its bridge that have this flag reach one another, also by --hostname (veth)
+    #[arg(long)]
+    peers: bool,
+    /// Lead a port of the host, or a range, to the container; tcp unless /udp (veth, pasta)
+    #[arg(short, long, value_name = "[IP:]HOST:CONT[/udp]")]
+    publish: Vec<Ports>,
+    /// Ask this name server, in /etc/resolv.conf; host: the host's (the default with veth and pasta), none: leave the file
+    #[arg(long, value_name = "ADDR|host|none")]
+    dns: Vec<DnsSpec>,
+    /// A line of /etc/hosts
+    #[arg(long, value_name = "NAME:ADDR")]
+    add_host: Vec<HostEntry>,
+    /// At most so many bits a second in each direction, such as 10M (veth)
+    #[arg(long, value_name = "BITS", value_parser = rate)]
+    rate: Option<u64>,
+    /// Delay every packet to it, such as 50ms (veth; needs the kernel's sch_netem)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    latency: Option<Duration>,
+}
+
+/// `--net`
+#[derive(Clone)]
+enum Net {
+    None,
+    Host,
+    Veth,
+    Pasta,
+    Join(PathBuf),
+}
+
+impl FromStr for Net {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Net> {
+        match (text, text.strip_prefix("join:")) {
+            ("none", _) => Ok(Net::None),
+            ("host", _) => Ok(Net::Host),
+            ("veth", _) => Ok(Net::Veth),
+            ("pasta", _) => Ok(Net::Pasta),
+            (_, Some("")) => Err("join: of which namespace? give a path, such as join:/run/netns/NAME".into()),
+            (_, Some(path)) => Ok(Net::Join(path.into())),
+            _ => Err("it can be none, host, veth, pasta or join:PATH".into()),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Ip6(Ipv6);
+
+impl FromStr for Ip6 {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Ip6> {
+        if text == "auto" {
+            return Ok(Ip6(Ipv6::Auto));
+        }
+        text.parse::<Subnet6>().map(|subnet| Ip6(Ipv6::Subnet(subnet))).map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Clone)]
+struct Ports(Vec<Publish>);
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Ports> {
+        Publish::parse(text).map(Ports).map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Clone, PartialEq)]
+enum DnsSpec {
+    Host,
+    None,
+    Server(IpAddr),
+}
+
+impl FromStr for DnsSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<DnsSpec> {
+        match text {
+            "host" => Ok(DnsSpec::Host),
+            "none" => Ok(DnsSpec::None),
+            server => server.parse().map(DnsSpec::Server).map_err(|_| "it can be an address, host or none".into()),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct HostEntry {
+    name: String,
+    address: IpAddr,
+}
+
+impl FromStr for HostEntry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<HostEntry> {
+        // An IPv6 address has colons of its own.
+        let (name, address) = text.split_once(':').ok_or("it is NAME:ADDR, such as db:10.0.0.5")?;
+        let address = address.parse().map_err(|_| format!("{address:?} is no address"))?;
+        Ok(HostEntry { name: name.to_owned(), address })
+    }
+}
+
+/// Bits a second: units are powers of 1000 here, as everywhere with networks.
+fn rate(text: &str) -> Parsed<u64> {
+    let bits = text.strip_suffix("bit").unwrap_or(text);
+    let (number, factor) = match bits.chars().last().map(|unit| unit.to_ascii_uppercase()) {
+        Some('K') => (&bits[..bits.len() - 1], 1_000),
+        Some('M') => (&bits[..bits.len() - 1], 1_000_000),
+        Some('G') => (&bits[..bits.len() - 1], 1_000_000_000),
+        _ => (bits, 1),
+    };
+    let number: u64 = number.parse().map_err(|_| "it is a number of bits a second, with K, M or G after it")?;
+    number.checked_mul(factor).ok_or_else(|| "it is too large".into())
+}
+
+impl NetworkFlags {
+    /// Whether the flags themselves decide about the network namespace.
+    pub(crate) fn decides(&self) -> bool {
+        self.net.is_some()
+    }
+
+    pub(crate) fn compose(&self, command: &mut Command) -> Result<(), Failure> {
+        match &self.net {
+            Some(Net::Veth) => {
+                command.veth(self.veth());
+            }
+            Some(Net::Pasta) => {
+                self.only("veth", &self.of_veth())?;
+                command.pasta(self.ports().fold(Pasta::new(), Pasta::publish));
+            }
+            other => {
+                self.only("veth", &self.of_veth())?;
+                self.only("veth or --net pasta", &[("publish", !self.publish.is_empty())])?;
+                match other {
+                    Some(Net::Host) => command.share(Namespace::Net),
+                    Some(Net::Join(path)) => command.join(Namespace::Net, path),
+                    Some(_) => command.unshare(Namespace::Net),
+                    None => command,
+                };
+            }
+        }
+        self.names(command)
+    }
+
+    /// The flags that only a veth pair can have, and whether they were given.
+    fn of_veth(&self) -> [(&'static str, bool); 12] {
+        [
+            ("bridge", self.bridge.is_some()),
+            ("point-to-point", self.point_to_point),
+            ("subnet", self.subnet.is_some()),
+            ("ip", self.ip.is_some()),
+            ("ip6", self.ip6.is_some()),
+            ("mac", self.mac.is_some()),
+            ("mtu", self.mtu.is_some()),
+            ("no-nat", self.no_nat),
+            ("ip-forward", self.ip_forward),
+            ("peers", self.peers),
+            ("rate", self.rate.is_some()),
+            ("latency", self.latency.is_some()),
+        ]
+    }
+
+    fn only(&self, net: &str, flags: &[(&str, bool)]) -> Result<(), Failure> {
+        match flags.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Failure::new(format!("--{flag}: it needs --net {net}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn ports(&self) -> impl Iterator<Item = Publish> + '_ {
+        self.publish.iter().flat_map(|ports| ports.0.iter().cloned())
+    }
+
+    fn veth(&self) -> Veth {
+        let mut veth = Veth::new().nat(!self.no_nat).ip_forward(self.ip_forward).peers(self.peers);
+        if let Some(bridge) = &self.bridge {
+            veth = veth.bridge(bridge);
+        }
+        if self.point_to_point {
+            veth = veth.point_to_point();
+        }
+        if let Some(subnet) = self.subnet {
+            veth = veth.subnet(subnet);
+        }
+        if let Some(address) = self.ip {
+            veth = veth.address(address);
+        }
+        if let Some(Ip6(ipv6)) = self.ip6 {
+            veth = veth.ipv6(ipv6);
+        }
+        if let Some(mac) = self.mac {
+            veth = veth.mac(mac);
+        }
+        if let Some(bytes) = self.mtu {
+            veth = veth.mtu(bytes);
+        }
+        if let Some(rate) = self.rate {
+            veth = veth.rate(rate);
+        }
+        if let Some(latency) = self.latency {
+            veth = veth.latency(latency);
+        }
+        self.ports().fold(veth, Veth::publish)
+    }
+
+    fn names(&self, command: &mut Command) -> Result<(), Failure> {
+        let servers: Vec<IpAddr> = self
+            .dns
+            .iter()
+            .filter_map(|spec| match spec {
+                DnsSpec::Server(server) => Some(*server),
+                DnsSpec::Host | DnsSpec::None => None,
+            })
+            .collect();
+        match self.dns.as_slice() {
+            [] => {}
+            [DnsSpec::Host] => {
+                command.dns(Dns::Host);
+            }
+            [DnsSpec::None] => {
+                command.dns(Dns::Unchanged);
+            }
+            all if all.len() == servers.len() => {
+                command.dns(Dns::Servers(servers));
+            }
+            _ => return Err(Failure::new("--dns: host and none stand alone")),
+        }
+        for HostEntry { name, address } in &self.add_host {
+            command.add_host(name, *address);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_decimal() {
+        assert_eq!(rate("10M"), Ok(10_000_000));
+        assert_eq!(rate("10mbit"), Ok(10_000_000));
+        assert_eq!(rate("9600"), Ok(9600));
+        for bad in ["", "M", "1.5M", "-1", "99999999999G"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_entry_may_have_an_ipv6_address() {
+        let entry: HostEntry = "db:fd00::5".parse().unwrap();
+        assert_eq!((entry.name.as_str(), entry.address), ("db", "fd00::5".parse().unwrap()));
+        assert!("db".parse::<HostEntry>().is_err() && "db:x".parse::<HostEntry>().is_err());
+    }
+}

@@ -1,0 +1,164 @@
+//! The network of a container that is to reach more than itself.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use seclude_net::{Attach, Ipv6, Mac, Publish, Request, Subnet};
+
+/// How a container is connected; without one it has what its network namespace says: a new one has `lo`, and that is up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub(crate) enum Network {
+    Veth(Veth),
+    Pasta(Pasta),
+}
+
+/// A veth pair, veth(4): one end in the container, the other at a bridge of the host, or nowhere else.
+///
+/// It is asked for by [`crate::Command::veth`], and needs CAP_NET_ADMIN in the caller's network namespace, which is "the
+/// host" here, and a writable `/run`. An ordinary user has neither; see [`Pasta`].
+///
+/// By default the container is a port of the bridge `seclude0`, has an address of a subnet that no route of the host leads
+/// to, and reaches what the host reaches, under the host's address; nobody reaches it but the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Veth {
+    pub(crate) request: Request,
+}
+
+impl Veth {
+    /// The default.
+    pub fn new() -> Veth {
+        Veth::default()
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Request)) -> Veth {
+        change(&mut self.request);
+        self
+    }
+
+    /// Attaches it to a bridge that somebody else made. It is neither given addresses nor removed.
+    #[must_use]
+    pub fn bridge(self, name: impl Into<String>) -> Veth {
+        self.with(|request| request.attach = Attach::Bridge(name.into()))
+    }
+
+    /// No bridge: a link between host and container alone.
+    #[must_use]
+    pub fn point_to_point(self) -> Veth {
+        self.with(|request| request.attach = Attach::PointToPoint)
+    }
+
+    /// The subnet that its address is of. Each has a bridge of its own; one that a route of the host leads to is an error.
+    #[must_use]
+    pub fn subnet(self, subnet: Subnet) -> Veth {
+        self.with(|request| request.subnet = Some(subnet))
+    }
+
+    /// Its address. One that another container has, or that is outside the subnet, is an error.
+    #[must_use]
+    pub fn address(self, address: Ipv4Addr) -> Veth {
+        self.with(|request| request.address = Some(address))
+    }
+
+    /// An IPv6 address as well.
+    #[must_use]
+    pub fn ipv6(self, ipv6: Ipv6) -> Veth {
+        self.with(|request| request.ipv6 = Some(ipv6))
+    }
+
+    /// The hardware address of its end.
+    #[must_use]
+    pub fn mac(self, mac: Mac) -> Veth {
+        self.with(|request| request.mac = Some(mac))
+    }
+
+    /// The MTU of both ends, in bytes: 68 to 65535, with IPv6 at least 1280. Default: 1500.
+    #[must_use]
+    pub fn mtu(self, bytes: u32) -> Veth {
+        self.with(|request| request.mtu = Some(bytes))
+    }
+
+    /// The name of its end inside. Default: `eth0`.
+    #[must_use]
+    pub fn interface(self, name: impl Into<String>) -> Veth {
+        self.with(|request| request.name = name.into())
+    }
+
+    /// Whether it reaches what the host reaches (masquerading). Without it a rule keeps it from everything but the host.
+    /// Default: yes.
+    #[must_use]
+    pub fn nat(self, on: bool) -> Veth {
+        self.with(|request| request.nat = on)
+    }
+
+    /// Lets `net.ipv4.ip_forward` be switched on if it is off and NAT or published ports need it; it is switched off again
+    /// with the last container. Default: no, then it is an error.
+    #[must_use]
+    pub fn ip_forward(self, allowed: bool) -> Veth {
+        self.with(|request| request.ip_forward = allowed)
+    }
+
+    /// Whether it and the other containers of its bridge that have this reach one another, also by their host names
+    /// ([`crate::Command::hostname`]). Default: no.
+    #[must_use]
+    pub fn peers(self, on: bool) -> Veth {
+        self.with(|request| request.peers = on)
+    }
+
+    /// A port of the host that leads to the container, also from the host's own loopback (127.0.0.1). One that is taken is
+    /// an error. May be said again, up to 1024 ports.
+    #[must_use]
+    pub fn publish(self, port: Publish) -> Veth {
+        self.with(|request| request.publish.push(port))
+    }
+
+    /// At most so many bits a second, in each direction; 8000 or more. What is above waits on the way in, and is dropped
+    /// on the way out.
+    #[must_use]
+    pub fn rate(self, bits_per_second: u64) -> Veth {
+        self.with(|request| request.rate = Some(bits_per_second))
+    }
+
+    /// Added to every packet to the container, up to a minute. Needs the kernel's `sch_netem`.
+    #[must_use]
+    pub fn latency(self, latency: Duration) -> Veth {
+        self.with(|request| request.latency = Some(latency))
+    }
+}
+
+/// Access to the host's network without privileges, through the program `pasta`, pasta(1), of the package passt.
+///
+/// It is asked for by [`crate::Command::pasta`], and never taken for want of something else. `pasta` runs as long as the
+/// container, as its caller, and opens the container's connections for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pasta {
+    pub(crate) publish: Vec<Publish>,
+}
+
+impl Pasta {
+    /// No port of the host leads to the container.
+    pub fn new() -> Pasta {
+        Pasta::default()
+    }
+
+    /// A port of the host, 1024 or above for an ordinary user, that leads to the container. May be said again.
+    #[must_use]
+    pub fn publish(mut self, port: Publish) -> Pasta {
+        self.publish.push(port);
+        self
+    }
+}
+
+/// The name servers of a container, in its `/etc/resolv.conf`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Dns {
+    /// The host's. One on the host's loopback would be nobody inside: it is left out, and systemd-resolved's own servers
+    /// take its place; the report says so. If none remains, it is an error.
+    #[default]
+    Host,
+    /// These.
+    Servers(Vec<IpAddr>),
+    /// The root's file is left as it is.
+    Unchanged,
+}

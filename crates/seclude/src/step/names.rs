@@ -1,0 +1,255 @@
+//! `/etc/resolv.conf` and `/etc/hosts`: whom the container asks for names, and whom it need not ask about.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use seclude_child::op::Want;
+use seclude_child::{Op, Slot};
+use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+
+use super::veth::{Claimed, from_net};
+use super::{Preparation, Step, mount};
+use crate::command::Command;
+use crate::config::namespace::Namespace;
+use crate::config::network::{Dns, Network};
+use crate::error::{Error, Result};
+use crate::plan::Describe;
+use crate::program::Program;
+
+const NAME: &str = "names";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const HOSTS: &str = "/etc/hosts";
+/// What systemd-resolved itself asks, where the host's resolv.conf names its stub on the loopback.
+const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+
+pub(super) fn compile(command: &Command, claimed: &Claimed) -> Result<Vec<Box<dyn Step>>> {
+    let connected = command.network.is_some();
+    let dns = dns(command);
+    let peers = has_peers(command);
+    let mut steps: Vec<Box<dyn Step>> = Vec::new();
+    if are_wanted(command) && !command.namespaces.is_new(Namespace::Mount) {
+        return Err(Error::invalid(NAME, "name servers and host entries need a new mount namespace"));
+    }
+    if dns != Dns::Unchanged {
+        if let Dns::Servers(servers) = &dns
+            && servers.is_empty()
+        {
+            return Err(Error::invalid(NAME, "no name server was given"));
+        }
+        steps.push(Box::new(Resolver { dns, connected, content: Vec::new() }));
+    }
+    if wants_hosts(command) {
+        let host_name = match &command.hostname {
+            None => None,
+            Some(name) => match name.to_str() {
+                Some(name) => Some(name.to_owned()),
+                None => return Err(Error::invalid(NAME, "a host name that is not UTF-8 cannot be in /etc/hosts")),
+            },
+        };
+        for (_, name) in &command.host_entries {
+            if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
+                return Err(Error::invalid(NAME, format!("host entry {name:?}: that is no host name")));
+            }
+        }
+        let (entries, claimed) = (command.host_entries.clone(), claimed.clone());
+        steps.push(Box::new(Hosts { host_name, entries, peers, claimed, content: Content::None }));
+    }
+    Ok(steps)
+}
+
+fn dns(command: &Command) -> Dns {
+    let connected = command.network.is_some() && command.namespaces.is_new(Namespace::Mount);
+    command.dns.clone().unwrap_or(if connected { Dns::Host } else { Dns::Unchanged })
+}
+
+fn has_peers(command: &Command) -> bool {
+    matches!(&command.network, Some(Network::Veth(veth)) if veth.request.peers)
+}
+
+fn wants_hosts(command: &Command) -> bool {
+    let named = command.network.is_some() && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
+    has_peers(command) || named || !command.host_entries.is_empty()
+}
+
+/// Whether any of the two files is given.
+pub(super) fn are_wanted(command: &Command) -> bool {
+    dns(command) != Dns::Unchanged || wants_hosts(command)
+}
+
+struct Resolver {
+    dns: Dns,
+    /// Whether the host's loopback is somebody else's inside.
+    connected: bool,
+    content: Vec<u8>,
+}
+
+impl Step for Resolver {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        let (servers, rest, replaced) = match &self.dns {
+            Dns::Servers(servers) => (servers.clone(), String::new(), Vec::new()),
+            _ => of_the_host(self.connected)?,
+        };
+        let mut text = String::new();
+        for server in &servers {
+            let _ = writeln!(text, "nameserver {server}");
+        }
+        text.push_str(&rest);
+        self.content = text.into_bytes();
+        if let Some(connection) = &mut preparation.report.network {
+            connection.name_servers = servers;
+            connection.name_servers_left_out = replaced;
+        }
+        Ok(())
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about("resolv.conf on /etc/resolv.conf");
+        file(program, &self.content, Path::new(RESOLV_CONF));
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        to.prepare(
+            NAME,
+            match &self.dns {
+                Dns::Servers(servers) => {
+                    let servers: Vec<String> = servers.iter().map(IpAddr::to_string).collect();
+                    format!("name servers {}", servers.join(", "))
+                }
+                _ => format!("read the host's {RESOLV_CONF}"),
+            },
+        );
+    }
+}
+
+/// The host's name servers, its other options, and the servers that were left out because they are on its loopback.
+fn of_the_host(connected: bool) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
+    let read = |path: &str| {
+        let text = std::fs::read_to_string(path);
+        text.map_err(|error| Error::parent(NAME, path, error).call("read").hint("say which name servers (--dns)"))
+    };
+    let (all, rest) = parse(&read(RESOLV_CONF)?);
+    if !connected {
+        return Ok((all, rest, Vec::new()));
+    }
+    let (left_out, servers): (Vec<IpAddr>, Vec<IpAddr>) = all.into_iter().partition(IpAddr::is_loopback);
+    if !servers.is_empty() {
+        return Ok((servers, rest, left_out));
+    }
+    let (behind, rest) = std::fs::read_to_string(RESOLVED).map(|text| parse(&text)).unwrap_or_default();
+    let servers: Vec<IpAddr> = behind.into_iter().filter(|server| !server.is_loopback()).collect();
+    if servers.is_empty() {
+        let action = match left_out.first() {
+            Some(server) => format!("the host's name server {server} is on its loopback, where the container is not"),
+            None => format!("the host's {RESOLV_CONF} names no server"),
+        };
+        return Err(Error::invalid(NAME, action).hint("say which name servers (--dns), or none (--dns none)"));
+    }
+    Ok((servers, rest, left_out))
+}
+
+/// The servers of a resolv.conf(5), and its other lines. A server with a zone (`fe80::1%eth0`) is of the host's links.
+fn parse(text: &str) -> (Vec<IpAddr>, String) {
+    let (mut servers, mut rest) = (Vec::new(), String::new());
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        match words.next() {
+            Some("nameserver") => servers.extend(words.next().and_then(|word| word.parse::<IpAddr>().ok())),
+            Some("search" | "domain" | "options" | "sortlist") => {
+                rest.push_str(line.trim());
+                rest.push('\n');
+            }
+            _ => {}
+        }
+    }
+    (servers, rest)
+}
+
+enum Content {
+    None,
+    /// Told of peers that come and go by their makers, so it is a file of the host.
+    Shared(PathBuf),
+    Own(Vec<u8>),
+}
+
+struct Hosts {
+    host_name: Option<String>,
+    entries: Vec<(IpAddr, String)>,
+    peers: bool,
+    claimed: Claimed,
+    content: Content,
+}
+
+impl Step for Hosts {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
+        let veth = self.claimed.get();
+        self.content = match veth {
+            Some(veth) if self.peers => Content::Shared(
+                veth.hosts(self.host_name.as_deref(), &self.entries).map_err(|error| from_net(NAME, error))?,
+            ),
+            _ => {
+                let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
+                if let Some(name) = &self.host_name {
+                    let own = veth.map_or(IpAddr::from([127, 0, 1, 1]), |veth| veth.address().into());
+                    let _ = writeln!(text, "{own} {name}");
+                }
+                for (address, name) in &self.entries {
+                    let _ = writeln!(text, "{address} {name}");
+                }
+                Content::Own(text.into_bytes())
+            }
+        };
+        Ok(())
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about("hosts on /etc/hosts");
+        match &self.content {
+            Content::Shared(path) => {
+                let source = program.text(path);
+                program.push(Op::CloneTree { source, recursive: false, into: Slot::TREE });
+                mount_file(program, Path::new(HOSTS));
+            }
+            Content::Own(text) => file(program, text, Path::new(HOSTS)),
+            Content::None => file(program, &[], Path::new(HOSTS)),
+        }
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        let peers = if self.peers { ", kept up to date as peers come and go" } else { "" };
+        to.prepare(NAME, format!("write {HOSTS} with {} entries{peers}", self.entries.len()));
+    }
+}
+
+fn file<'a>(program: &mut Program<'a>, bytes: &'a [u8], target: &'a Path) {
+    mount::write_to_scratch(program, bytes, 0o644);
+    mount_file(program, target);
+}
+
+fn mount_file<'a>(program: &mut Program<'a>, target: &'a Path) {
+    let set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
+    program.push(Op::SetAttributes { mount: Slot::TREE, set, clear: 0, recursive: false });
+    mount::attach(program, target, Want::File, 0o644, true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_and_options_of_a_resolv_conf_are_told_apart() {
+        let text = "# a comment\nnameserver 127.0.0.53\nnameserver 192.0.2.1 \nnameserver fe80::1%eth0\n\
+                    search example.org  \noptions edns0\nnonsense\n";
+        let (servers, rest) = parse(text);
+        assert_eq!(servers, [IpAddr::from([127, 0, 0, 53]), IpAddr::from([192, 0, 2, 1])]);
+        assert_eq!(rest, "search example.org\noptions edns0\n");
+    }
+}

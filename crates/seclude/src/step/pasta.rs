@@ -1,0 +1,121 @@
+//! The program `pasta`, started while the child waits, with the child's network namespace to serve.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+
+use seclude_net::{Protocol, Publish};
+
+use super::{Born, Preparation, Step};
+use crate::child::Child;
+use crate::command::Command;
+use crate::config::network::Pasta;
+use crate::config::stdio::Stdio;
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::plan::Describe;
+use crate::report::Connection;
+
+const NAME: &str = "pasta";
+/// Where it is looked for besides PATH: never in the container.
+const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
+
+struct Program {
+    publish: Vec<Publish>,
+    found: Option<PathBuf>,
+}
+
+pub(super) fn compile(pasta: &Pasta) -> Result<Box<dyn Step>> {
+    for port in &pasta.publish {
+        if port.host_port == 0 || port.port == 0 {
+            return Err(Error::invalid(NAME, format!("published port {port}: port 0 is none")));
+        }
+    }
+    Ok(Box::new(Program { publish: pasta.publish.clone(), found: None }))
+}
+
+/// Where the program is.
+pub(crate) fn find() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).filter(|place| place.is_absolute()).chain(PLACES.map(PathBuf::from));
+    places.map(|place| place.join("pasta")).find(|program| program.is_file())
+}
+
+impl Step for Program {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        let missing = || {
+            Error::parent(NAME, "program pasta", rustix::io::Errno::NOENT)
+                .hint("it is in the package passt; privileged callers can have a veth pair instead")
+        };
+        self.found = Some(find().ok_or_else(missing)?);
+        preparation.report.network = Some(Connection::of_pasta());
+        Ok(())
+    }
+
+    fn attend(&self, child: &Born, ledger: &mut Ledger) -> Result<()> {
+        let Some(program) = &self.found else { return Ok(()) };
+        // As a command of ours it dies with its caller, whatever becomes of that.
+        let mut command = Command::new(program);
+        command.args(["--quiet", "--foreground", "--stderr", "--config-net"]);
+        // Once it is ready it writes its pid there.
+        command.args(["--pid", "/dev/stdout"]);
+        for (flag, protocol) in [("--tcp-ports", Protocol::Tcp), ("--udp-ports", Protocol::Udp)] {
+            command.args([flag, &ports(&self.publish, protocol)]);
+        }
+        // The other way round the host's loopback would be open to the container.
+        command.args(["--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw"]);
+        command.arg(child.pid.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut pasta = command.spawn()?;
+        if is_ready(&mut pasta) {
+            ledger.push("pasta", move || end(pasta));
+            return Ok(());
+        }
+        let mut said = String::new();
+        if let Some(stderr) = pasta.stderr.take() {
+            // It has ended, or is to be.
+            let _ = pasta.kill();
+            let _ = stderr.take(4096).read_to_string(&mut said);
+        }
+        let _ = pasta.wait();
+        let line = said.lines().rev().find(|line| !line.contains("syslog") && !line.trim().is_empty());
+        let why = line.unwrap_or("it ended without a word").trim().to_owned();
+        let tun = why.contains("tun").then(|| "it needs read and write access to /dev/net/tun".to_owned());
+        Err(Error::parent(NAME, format!("{}: {why}", program.display()), rustix::io::Errno::IO).hint_if(tun))
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        to.prepare(NAME, "find the program pasta".to_owned());
+        let ports: Vec<String> = self.publish.iter().map(Publish::to_string).collect();
+        let ports = if ports.is_empty() { "no ports".to_owned() } else { ports.join(", ") };
+        to.attend(NAME, format!("start pasta for the child's network namespace, {ports} published"));
+    }
+}
+
+/// Waits until it has written its pid, or has ended.
+fn is_ready(pasta: &mut Child) -> bool {
+    let Some(stdout) = pasta.stdout.take() else { return false };
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).is_ok_and(|length| length > 0)
+}
+
+fn end(mut pasta: Child) -> std::io::Result<()> {
+    pasta.kill().map_err(std::io::Error::other)?;
+    pasta.wait().map(drop).map_err(std::io::Error::other)
+}
+
+/// `none`, or a list of `ADDRESS/PORT:PORT` as pasta(1) has it.
+fn ports(publish: &[Publish], protocol: Protocol) -> String {
+    let specs: Vec<String> = publish
+        .iter()
+        .filter(|port| port.protocol == protocol)
+        .map(|port| {
+            let host = port.host.map_or_else(String::new, |host| format!("{host}/"));
+            format!("{host}{}:{}", port.host_port, port.port)
+        })
+        .collect();
+    if specs.is_empty() { "none".to_owned() } else { specs.join(",") }
+}

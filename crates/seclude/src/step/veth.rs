@@ -1,0 +1,108 @@
+//! A veth pair: claimed before the clone, made at the barrier, configured by the child in its own namespace.
+
+use std::sync::{Arc, OnceLock};
+
+use seclude_child::Op;
+use seclude_net::{Attach, Request, Veth};
+
+use super::{Born, Preparation, Step};
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::plan::Describe;
+use crate::program::Program;
+use crate::report::Connection;
+
+const NAME: &str = "veth";
+
+/// The pair once it is claimed: the names step needs its address.
+pub(super) type Claimed = Arc<OnceLock<Arc<Veth>>>;
+
+struct Pair {
+    request: Request,
+    claimed: Claimed,
+}
+
+pub(super) fn compile(request: &Request, claimed: Claimed) -> Result<Box<dyn Step>> {
+    request.validate().map_err(|error| from_net(NAME, error))?;
+    Ok(Box::new(Pair { request: request.clone(), claimed }))
+}
+
+impl Step for Pair {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        let veth = Arc::new(Veth::prepare(&self.request).map_err(|error| from_net(NAME, error))?);
+        let (undone, left) = (veth.clone(), veth.clone());
+        preparation.ledger.push_leaving(
+            format!("link {}", veth.link()),
+            move || undone.disconnect().map_err(std::io::Error::other),
+            move || left.leave(),
+        );
+        preparation.report.network = Some(Connection::of_veth(&veth));
+        let _ = self.claimed.set(veth);
+        Ok(())
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        match self.claimed.get() {
+            Some(veth) => {
+                for inside in veth.inside() {
+                    program.about(&inside.about);
+                    program.push(Op::Route { request: &inside.request });
+                }
+            }
+            // The address is chosen when the plan runs.
+            None => {
+                for about in ["an address", "up", "the default route"] {
+                    program.about_owned(format!("{about} on {}", self.request.name));
+                    program.push(Op::Route { request: &[] });
+                }
+            }
+        }
+    }
+
+    fn attend(&self, child: &Born, _: &mut Ledger) -> Result<()> {
+        let Some(veth) = self.claimed.get() else { return Ok(()) };
+        veth.connect(child.pid.unsigned_abs()).map_err(|error| from_net(NAME, error))
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        let request = &self.request;
+        let bridge = match &request.attach {
+            Attach::Bridge(name) => format!("find bridge {name}"),
+            Attach::PointToPoint => "no bridge".to_owned(),
+            _ => "find or make the bridge".to_owned(),
+        };
+        let address = request.address.map_or_else(|| "a free address".to_owned(), |address| address.to_string());
+        let ports = request.publish.iter().map(|port| format!(", hold port {port}")).collect::<String>();
+        to.prepare(NAME, format!("{bridge}, take {address}{ports}, see to the rules of table inet seclude"));
+        let rules = match (request.nat, request.publish.is_empty()) {
+            (true, true) => ", masquerade",
+            (true, false) => ", masquerade, publish",
+            (false, true) => "",
+            (false, false) => ", publish",
+        };
+        to.attend(NAME, format!("make the pair, {} in the child's network namespace{rules}", request.name));
+    }
+}
+
+/// The error of the leaf crate as one of ours.
+pub(super) fn from_net(step: &'static str, error: seclude_net::Error) -> Error {
+    let hint = error.hint();
+    let made = match (error.errno(), error.call()) {
+        (Some(errno), Some(call)) => {
+            let action = match &error {
+                seclude_net::Error::NotPermitted { about, .. } => about.clone(),
+                seclude_net::Error::NoModule { about, module, .. } => format!("{about}, which needs {module}"),
+                seclude_net::Error::Call { about, detail, .. } if detail.is_empty() => about.clone(),
+                seclude_net::Error::Call { about, detail, .. } => format!("{about} ({detail})"),
+                other => other.to_string(),
+            };
+            Error::parent(step, action, rustix::io::Errno::from_raw_os_error(errno)).call(call)
+        }
+        _ => Error::invalid(step, error.to_string()),
+    };
+    made.hint_if(hint)
+}

@@ -131,6 +131,9 @@ fn complete(host: &Host, name: &str, wanted: Option<Subnet>) -> Result<(u32, Sub
         let mut batch = Batch::new();
         let about = format!("address {}/{} of bridge {name}", subnet.gateway(), subnet.prefix());
         add_address(&mut batch, index, subnet.gateway(), subnet.prefix(), None, about);
+        host.route.send(&batch)?;
+        // Last, and only then: others take one that is up for complete.
+        let mut batch = Batch::new();
         set_up(&mut batch, index, format!("bridge {name} up"));
         host.route.send(&batch)?;
         Ok((index, subnet))

@@ -43,6 +43,16 @@ impl Error {
             Error::Call { call: "bind", source, .. } if Errno::from_io_error(source) == Some(Errno::ADDRNOTAVAIL) => {
                 "publish on an address that this host has (ip address), or on all"
             }
+            Error::Call { about, source, .. }
+                if about.starts_with("/proc/sys/") && Errno::from_io_error(source) == Some(Errno::ROFS) =>
+            {
+                "in a container /proc/sys is read-only: switch it on from outside, or ask for no NAT and no ports"
+            }
+            Error::Call { about, source, .. }
+                if about.starts_with("/run/seclude") && Errno::from_io_error(source) == Some(Errno::ROFS) =>
+            {
+                "/run has to be writable, a tmpfs will do"
+            }
             Error::Call { call: "RTM_NEWADDR", source, .. }
                 if Errno::from_io_error(source) == Some(Errno::OPNOTSUPP) =>
             {

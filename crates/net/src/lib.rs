@@ -27,6 +27,12 @@
 //! `sc-HHHHHHHH-PREFIX`, the nf_tables tables `inet seclude` and `netdev seclude`, `/run/seclude/net.lock` and
 //! `/run/seclude/net`.
 //!
+//! What holds, whoever is root inside: nothing comes out of a container's link under any other address than its own;
+//! without [`nat`](Request::nat) nothing but the host itself is reached; containers reach one another only as
+//! [`peers`](Request::peers) of one bridge, or over published ports; from outside nothing but published ports is
+//! reached. The host itself, on any of its addresses, is reached by every container, as far as its own rules allow it.
+//! Rules of others, such as a policy to drop what is forwarded, hold as well.
+//!
 //! A container's end of life is the end of its network namespace: the kernel removes the link then, also if the process
 //! that made it was killed. [`sweep`] removes the rest.
 #![forbid(unsafe_code)]

@@ -46,17 +46,27 @@ impl Batch {
         about: impl Into<About>,
         attributes: impl FnOnce(&mut Attributes<'_>),
     ) {
-        let start = self.bytes.len();
-        self.start = start;
-        self.sent.push((kind, about.into()));
+        self.begin(kind, flags, head, about.into());
+        attributes(&mut Attributes(&mut self.bytes));
+        self.finish();
+    }
+
+    // These and the writing of attributes are not inlined: there are some hundred places that use them.
+    #[inline(never)]
+    fn begin(&mut self, kind: Kind, flags: u16, head: &[u8], about: About) {
+        self.start = self.bytes.len();
+        self.sent.push((kind, about));
         // The sequence number is the message's place, so that an answer tells which one it is to.
         let header = [0, u32::from(kind.0) | u32::from(flags | REQUEST) << 16, self.sent.len() as u32, 0];
         self.bytes.extend(header.iter().flat_map(|word: &u32| word.to_ne_bytes()));
         self.bytes.extend_from_slice(head);
         pad(&mut self.bytes);
-        attributes(&mut Attributes(&mut self.bytes));
-        let length = (self.bytes.len() - start) as u32;
-        if let Some(place) = self.bytes.get_mut(start..start + 4) {
+    }
+
+    #[inline(never)]
+    fn finish(&mut self) {
+        let length = (self.bytes.len() - self.start) as u32;
+        if let Some(place) = self.bytes.get_mut(self.start..self.start + 4) {
             place.copy_from_slice(&length.to_ne_bytes());
         }
     }
@@ -90,6 +100,7 @@ impl Batch {
 pub(crate) struct Attributes<'a>(&'a mut Vec<u8>);
 
 impl Attributes<'_> {
+    #[inline(never)]
     pub(crate) fn put(&mut self, kind: u16, value: &[u8]) {
         self.head(kind, value.len());
         self.0.extend_from_slice(value);
@@ -97,6 +108,7 @@ impl Attributes<'_> {
     }
 
     /// A text with the NUL that ends it.
+    #[inline(never)]
     pub(crate) fn text(&mut self, kind: u16, value: &str) {
         self.head(kind, value.len() + 1);
         self.0.extend_from_slice(value.as_bytes());
@@ -104,19 +116,32 @@ impl Attributes<'_> {
         pad(self.0);
     }
 
+    #[inline(never)]
     pub(crate) fn u32(&mut self, kind: u16, value: u32) {
         self.put(kind, &value.to_ne_bytes());
     }
 
     /// A number as nf_tables wants it, in network order.
+    #[inline(never)]
     pub(crate) fn be32(&mut self, kind: u16, value: u32) {
         self.put(kind, &value.to_be_bytes());
     }
 
     pub(crate) fn nest(&mut self, kind: u16, inner: impl FnOnce(&mut Attributes<'_>)) {
+        let start = self.open(kind);
+        inner(self);
+        self.close(start);
+    }
+
+    #[inline(never)]
+    fn open(&mut self, kind: u16) -> usize {
         let start = self.0.len();
         self.head(kind | NESTED, 0);
-        inner(&mut Attributes(self.0));
+        start
+    }
+
+    #[inline(never)]
+    fn close(&mut self, start: usize) {
         let length = u16::try_from(self.0.len() - start).unwrap_or(u16::MAX);
         if let Some(place) = self.0.get_mut(start..start + 2) {
             place.copy_from_slice(&length.to_ne_bytes());
@@ -124,6 +149,7 @@ impl Attributes<'_> {
     }
 
     /// Bytes that are no attribute: a structure in front of attributes, or attributes that are encoded already.
+    #[inline(never)]
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
         pad(self.0);

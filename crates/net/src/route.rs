@@ -68,7 +68,7 @@ pub(crate) fn link(socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
         without_counters(a);
     });
     let mut found = None;
-    socket.ask(&batch, &[Errno::NODEV], |message| found = read_link(&message))?;
+    socket.ask(&batch, &[Errno::NODEV], &mut |message| found = read_link(&message))?;
     Ok(found)
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn link_by_index(socket: &Socket, index: u32) -> Result<Option<Link>,
     let mut batch = Batch::new();
     batch.add(GETLINK, 0, &link_head(index, 0), format!("link {index}"), without_counters);
     let mut found = None;
-    socket.ask(&batch, &[Errno::NODEV], |message| found = read_link(&message))?;
+    socket.ask(&batch, &[Errno::NODEV], &mut |message| found = read_link(&message))?;
     Ok(found)
 }
 

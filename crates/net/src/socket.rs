@@ -90,7 +90,7 @@ impl Socket {
         &self,
         batch: &Batch,
         absent: &[Errno],
-        mut each: impl FnMut(Message<'_>),
+        each: &mut dyn FnMut(Message<'_>),
     ) -> Result<bool, Error> {
         self.transmit(batch)?;
         let mut buffer = Vec::new();
@@ -125,7 +125,7 @@ impl Socket {
     ) -> Result<Vec<T>, Error> {
         for _ in 0..16 {
             let (mut found, mut changed) = (Vec::new(), false);
-            self.ask(batch, &[], |message| {
+            self.ask(batch, &[], &mut |message| {
                 changed |= message.flags & INTERRUPTED != 0;
                 found.extend(read(&message));
             })?;

@@ -348,9 +348,11 @@ fn guests_of_a_given_bridge_are_apart_and_its_others_are_not_judged() {
     });
     let mut request = alone();
     request.attach = Attach::Bridge("br0".to_owned());
+    request.address = Some(Ipv4Addr::new(10, 9, 0, 10));
     let (shut, one) = world.container(&request, "one");
     let mut open = request.clone();
     open.nat = true;
+    open.address = Some(Ipv4Addr::new(10, 9, 0, 11));
     let (second, two) = world.container(&open, "two");
     let via = Ipv4Addr::new(10, 9, 0, 1);
     assert_eq!(ask(&two, world.far, 7), format!("far {}", world.near));

@@ -11,6 +11,8 @@ use super::expression::Rule;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_ARP: u16 = 0x0806;
 const ETH_P_IPV6: u16 = 0x86dd;
+const ETH_P_8021Q: u16 = 0x8100;
+const ETH_P_8021AD: u16 = 0x88a8;
 
 /// What may come from a container.
 #[derive(Clone, Debug)]
@@ -33,7 +35,10 @@ impl Guard {
         if let Some(address6) = self.address6 {
             sender6 = sender6.network_differs(8, &address6.octets());
         }
+        // The kernel has taken one tag off by now. What is below a second one nobody here has looked at, but the host
+        // might: it takes off those that name no VLAN.
+        let tagged = [ETH_P_8021Q, ETH_P_8021AD].map(|kind| Rule::new().ether_type(kind));
         let limit = self.limit.map(|(rate, burst)| Rule::new().above(rate, burst));
-        [sender, arp, sender6].into_iter().chain(limit).map(Rule::drop).collect()
+        [sender, arp, sender6].into_iter().chain(tagged).chain(limit).map(Rule::drop).collect()
     }
 }

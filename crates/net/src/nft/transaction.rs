@@ -220,7 +220,7 @@ pub(crate) fn table_exists(socket: &Socket) -> Result<bool, Error> {
 fn exists(socket: &Socket, family: u8) -> Result<bool, Error> {
     let mut batch = Batch::new();
     batch.add(GETTABLE, 0, &head(family, 0), format!("table {TABLE}"), |a| a.text(1, TABLE));
-    let answer = socket.ask(&batch, &[Errno::NOENT], |_| {});
+    let answer = socket.ask(&batch, &[Errno::NOENT], &mut |_| {});
     answer.map_err(|error| error.lacking("nf_tables", &[Errno::OPNOTSUPP, Errno::PROTONOSUPPORT, Errno::INVAL]))
 }
 
@@ -266,7 +266,7 @@ pub(crate) fn chain_exists(socket: &Socket, name: &str) -> Result<bool, Error> {
         a.text(1, TABLE);
         a.text(3, name);
     });
-    socket.ask(&batch, &[Errno::NOENT], |_| {})
+    socket.ask(&batch, &[Errno::NOENT], &mut |_| {})
 }
 
 /// What is in a set of the table; nothing if there is no table.

@@ -7,6 +7,6 @@ use crate::args::GcFlags;
 
 pub(crate) fn gc(flags: &GcFlags) -> Result<ExitCode, Failure> {
     let removed = seclude::gc::collect(flags.cgroup.as_deref())?;
-    let lines: String = removed.iter().map(|path| format!("removed {}\n", path.display())).collect();
+    let lines: String = removed.iter().map(|what| format!("removed {what}\n")).collect();
     crate::print(lines.as_bytes())
 }

@@ -127,4 +127,17 @@ fn say_how(child: &Child) {
         report.attended.as_micros(),
         report.set_up.as_micros(),
     ));
+    if let Some(network) = &report.network {
+        let list = |addresses: &[std::net::IpAddr]| {
+            let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            all.join(", ")
+        };
+        let address = network.address.map_or_else(String::new, |address| format!(", address {address}"));
+        let link = network.link.as_deref().map_or_else(String::new, |link| format!(", link {link}"));
+        say(format_args!("network by {}{address}{link}; name servers: {}", network.by, list(&network.name_servers)));
+        if !network.name_servers_left_out.is_empty() {
+            let left_out = list(&network.name_servers_left_out);
+            say(format_args!("name servers of the host that are on its loopback were left out: {left_out}"));
+        }
+    }
 }

@@ -164,7 +164,51 @@ pub fn examine() -> Examination {
     attempt(SANDBOX.into(), &|command| {
         command.sandbox();
     });
+    let sandbox = findings.pop();
+    findings.extend(network());
+    findings.extend(sandbox);
     Examination { findings, root }
+}
+
+/// What connects a container. The kernel's part is tried in a network namespace of its own, so that nothing is to be seen
+/// on the host even for a moment.
+fn network() -> Vec<Finding> {
+    use seclude_net::probe;
+    type Probe = fn() -> Result<(), seclude_net::Error>;
+    let kernel: [(&str, Probe); 3] =
+        [("veth", probe::veth), ("bridge", probe::bridge), ("nf_tables NAT", probe::nf_tables)];
+    let found = |feature: &str, answer: Result<(), seclude_net::Error>| match answer {
+        Ok(()) => works(feature, "tried"),
+        Err(error) => finding(feature.into(), Some(crate::step::from_net("network", error))),
+    };
+    let tried = std::thread::spawn(move || {
+        let made = seclude_sys::clone::unshare(seclude_sys::clone::CLONE_NEWNET);
+        kernel.map(|(feature, probe)| match made {
+            Ok(()) => found(feature, probe()),
+            Err(errno) => {
+                let hint = "it takes CAP_NET_ADMIN on the host; an ordinary user can have pasta";
+                let error = Error::parent("network", feature, errno).call("unshare").hint(hint);
+                finding(feature.into(), Some(error))
+            }
+        })
+    });
+    let mut findings: Vec<Finding> = tried.join().map_or_else(|_| Vec::new(), Vec::from);
+    findings.push(found("ip_forward", probe::ip_forward()));
+    findings.push(found("tun", probe::tun()));
+    findings.push(match crate::step::pasta::find() {
+        Some(program) => works("pasta", &program.display().to_string()),
+        None => Finding {
+            feature: "pasta".into(),
+            verdict: Verdict::DoesNot,
+            evidence: "no program pasta in PATH".into(),
+            remedy: Some("install the package passt".into()),
+        },
+    });
+    findings
+}
+
+fn works(feature: &str, evidence: &str) -> Finding {
+    Finding { feature: feature.into(), verdict: Verdict::Works, evidence: evidence.into(), remedy: None }
 }
 
 fn finding(feature: String, answer: Option<Error>) -> Finding {

@@ -42,6 +42,7 @@ pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::ParentEnds;
 pub(crate) use user::leaves_caller_out;
+pub(crate) use veth::from_net;
 
 /// The new process as the parent sees it while it waits.
 pub(crate) struct Born {

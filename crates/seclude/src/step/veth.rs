@@ -89,7 +89,7 @@ impl Step for Pair {
 }
 
 /// The error of the leaf crate as one of ours.
-pub(super) fn from_net(step: &'static str, error: seclude_net::Error) -> Error {
+pub(crate) fn from_net(step: &'static str, error: seclude_net::Error) -> Error {
     let hint = error.hint();
     let made = match (error.errno(), error.call()) {
         (Some(errno), Some(call)) => {

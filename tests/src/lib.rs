@@ -4,6 +4,7 @@
 mod cgroups;
 mod cli;
 mod helper;
+mod network;
 mod roots;
 mod scratch;
 mod snapshot;
@@ -16,6 +17,7 @@ pub use cli::{Background, inside, outside, python, refusal, refused, seclude_com
 pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,
 };
+pub use network::{host, try_host};
 pub use roots::{busybox, busybox_root, debian_root};
 pub use scratch::Scratch;
 pub use snapshot::{Host, OwnProcess};

@@ -65,6 +65,10 @@ impl Step for Program {
         for (flag, protocol) in [("--tcp-ports", Protocol::Tcp), ("--udp-ports", Protocol::Udp)] {
             command.args([flag, &ports(&self.publish, protocol)]);
         }
+        if rustix::process::geteuid().is_root() {
+            // As nobody, which it would become, it could not enter namespaces of root's.
+            command.args(["--runas", "0:0"]);
+        }
         // The other way round the host's loopback would be open to the container.
         command.args(["--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw"]);
         command.arg(child.pid.to_string());

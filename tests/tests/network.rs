@@ -1,0 +1,364 @@
+//! Networks of containers: veth pairs, NAT, published ports, peers, names, pasta, and nothing of it left.
+
+use seclude_tests::{Scratch, host, refused, root_only, seclude_command, stdout_of};
+
+/// A container that serves: its server has said so when the script goes on.
+const SERVER: &str = r#"
+server() { name=$1; shift; mkfifo $name.ready
+    $S run --net veth --ip-forward --dns none --cap-add net_bind_service "$@" -- python3 -c "$serve" 80 $name > $name.ready &
+    eval "$name=$!"; read -r said < $name.ready; }
+"#;
+
+fn served(script: &str) -> String {
+    host(&format!("{SERVER}\n{script}"))
+}
+
+#[test]
+fn a_container_reaches_the_outside_through_nat_and_without_it_only_the_host() {
+    let said = host(
+        r#"nsenter --target $outside --net python3 -c "$serve" 80 outside > /dev/null &
+        python3 -c "$serve" 81 host > /dev/null &
+        sleep 0.5
+        probe='import sys,urllib.request as u
+for place in sys.argv[1:]:
+    try: print(u.urlopen("http://"+place, timeout=2).read().decode())
+    except OSError as error: print("no")'
+        for flags in "" --no-nat; do
+            $S run --net veth --ip-forward --dns none $flags -- python3 -c "$probe" 198.51.100.1 198.51.100.2:81 2>&1
+        done
+        $S run -- python3 -c "$probe" 198.51.100.1
+        gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "outside to 198.51.100.2", "under the host's address: {said}");
+    assert!(lines[1].starts_with("host to 10."), "{said}");
+    assert_eq!(lines[2], "no", "without NAT the outside is not reached: {said}");
+    assert!(lines[3].starts_with("host to 10."), "the host is: {said}");
+    assert_eq!(lines[4..], ["no", "0"], "without a network nothing is, and nothing is left: {said}");
+}
+
+#[test]
+fn a_published_port_leads_to_the_container_from_outside_and_from_the_hosts_loopback() {
+    let said = served(
+        r#"server one -p 8080:80
+        for place in 127.0.0.1:8080 198.51.100.2:8080 127.0.0.1:8081; do fetch $place; done
+        nsenter --target $outside --net sh -c "$(cat <<'END'
+python3 -c 'import urllib.request as u; print(u.urlopen("http://198.51.100.2:8080", timeout=5).read().decode())'
+END
+)"
+        $S run --net veth --ip-forward --dns none -p 8080:80 true; echo $?
+        kill $one; wait $one; fetch 127.0.0.1:8080
+        server two -p 127.0.0.1:8080:80
+        for place in 127.0.0.1:8080 198.51.100.2:8080; do fetch $place; done
+        kill $two; wait $two; gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("one to 10.") && lines[1].starts_with("one to "), "{said}");
+    assert_eq!(lines[2], "no", "a port that is not published: {said}");
+    assert_eq!(lines[3], "one to 198.51.100.1", "from outside: {said}");
+    assert_eq!(lines[4], "125", "the port is taken: {said}");
+    assert_eq!(lines[5], "no", "after the end: {said}");
+    assert!(lines[6].starts_with("two to "), "{said}");
+    assert_eq!(lines[7..], ["no", "0"], "published on the loopback alone: {said}");
+}
+
+#[test]
+fn peers_reach_one_another_by_name_and_others_do_not_at_all() {
+    let said = served(
+        r#"server db --peers --hostname db
+        probe='import sys,urllib.request as u
+try: print(u.urlopen("http://"+sys.argv[1], timeout=2).read().decode())
+except OSError: print("no")'
+        run="$S run --net veth --ip-forward --dns none"
+        $run --peers --hostname app -- python3 -c "$probe" db
+        address=$($run --peers --hostname app -- sh -c 'while read -r a n rest; do [ "$n" = db ] && echo $a; done < /etc/hosts')
+        $run --peers -- python3 -c "$probe" $address
+        $run -- python3 -c "$probe" $address
+        kill $db; wait $db; gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("db to 10.") && lines[1].starts_with("db to 10."), "{said}");
+    assert_eq!(lines[2..], ["no", "0"], "one without --peers: {said}");
+}
+
+#[test]
+fn iperf_runs_between_two_containers() {
+    let said = host(
+        r#"run="$S run --net veth --no-nat --dns none --peers"
+        mkfifo ready
+        $run --hostname server -- iperf3 --server --one-off --forceflush > ready & server=$!
+        while read -r line; do case $line in *listening*) break;; esac; done < ready
+        $run -- iperf3 --client server --time 1 --json | grep -c '"sum_received":'
+        wait $server; gone"#,
+    );
+    assert_eq!(said.trim(), "1\n0", "{said}");
+}
+
+#[test]
+fn a_rate_holds_in_both_directions() {
+    let said = host(
+        r#"for flags in "" "--rate 8M"; do for direction in "" --reverse; do
+            mkfifo ready
+            iperf3 --server --one-off --forceflush > ready & server=$!
+            while read -r line; do case $line in *listening*) break;; esac; done < ready
+            $S run --net veth --no-nat --dns none $flags -- iperf3 --client 198.51.100.2 --time 2 $direction --json |
+                python3 -c 'import json,sys; print(int(json.load(sys.stdin)["end"]["sum_received"]["bits_per_second"]))'
+            wait $server; rm ready
+        done; done"#,
+    );
+    let rates: Vec<u64> = said.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(rates[0] > 100_000_000 && rates[1] > 100_000_000, "free: {said}");
+    // Up to a second's worth may come at once on the way out, so over two seconds it can be half as much again.
+    assert!(rates[2] < 13_000_000 && rates[3] < 13_000_000, "limited to 8 Mbit/s: {said}");
+}
+
+#[test]
+fn the_address_and_the_names_are_those_that_were_asked_for() {
+    let said = host(
+        r#"$S run --net veth --no-nat --subnet 10.99.0.0/24 --ip 10.99.0.7 --mac 02:00:00:00:00:07 --mtu 1400 --ip6 fd99::/64 \
+            --dns 192.0.2.53 --dns 192.0.2.54 --hostname box --add-host db:10.99.0.9 -- sh -c '
+            ip -o address show eth0 | while read -r i n f a rest; do echo $a; done | grep -v ^fe80
+            ip link show eth0 | grep -o -e "mtu [0-9]*" -e "02:00:00:00:00:07"
+            ip route | grep -o "default via [0-9.]*"
+            cat /etc/resolv.conf; grep -v localhost /etc/hosts; : > /etc/hosts' 2>&1
+        $S run --net veth --no-nat --point-to-point --dns none -- sh -c 'ip route | wc -l; ip route | grep -o "scope link"'
+        gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        lines[..9],
+        [
+            "10.99.0.7/24",
+            "fd99::7/64",
+            "mtu 1400",
+            "02:00:00:00:00:07",
+            "default via 10.99.0.1",
+            "nameserver 192.0.2.53",
+            "nameserver 192.0.2.54",
+            "10.99.0.7 box",
+            "10.99.0.9 db"
+        ],
+        "{said}"
+    );
+    assert!(lines[9].contains("Read-only file system"), "{said}");
+    assert_eq!(lines[10..], ["2", "scope link", "0"], "{said}");
+}
+
+#[test]
+fn a_name_server_on_the_hosts_loopback_is_left_out_and_said_so() {
+    let said = host(
+        r#"printf 'nameserver 127.0.0.53\nsearch example.org\n' > resolv.conf
+        mount --bind resolv.conf /etc/resolv.conf
+        $S run --net veth --no-nat -- true 2>&1
+        mkdir -p systemd/resolve; printf 'nameserver 192.0.2.1\nsearch example.com\n' > systemd/resolve/resolv.conf
+        $S run --net veth --no-nat --report report -- cat /etc/resolv.conf
+        python3 -c 'import json; n=json.load(open("report"))["spawn"]["network"]; print(n["name_servers"], n["name_servers_left_out"])'
+        $S run --net veth --no-nat --dns none -- cat /etc/resolv.conf
+        gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains("127.0.0.53 is on its loopback") && lines[0].contains("--dns"), "{said}");
+    assert_eq!(lines[1..3], ["nameserver 192.0.2.1", "search example.com"], "{said}");
+    assert_eq!(lines[3], "['192.0.2.1'] ['127.0.0.53']", "{said}");
+    assert_eq!(lines[4..], ["nameserver 127.0.0.53", "search example.org", "0"], "left as it is: {said}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_one_line_and_leaves_nothing() {
+    for (flags, message) in [
+        ("--net maybe", "it can be none, host, veth, pasta or join:PATH"),
+        ("--net join:", "of which namespace?"),
+        ("-p 8080:80", "--publish: it needs --net veth or --net pasta"),
+        ("--subnet 10.0.0.0/24", "--subnet: it needs --net veth"),
+        ("--net pasta --ip 10.0.0.2", "--ip: it needs --net veth"),
+        ("--net veth --share net", "net namespace: asked for in two ways"),
+        ("--net veth -p 0:80", "port 0"),
+        ("--net veth -p 70000:80", "70000"),
+        ("--net veth -p 80-90:80", "80-90"),
+        ("--net veth -p 80:80/sctp", "sctp"),
+        ("--net veth --subnet 10.0.0.5/24", "10.0.0.0/24"),
+        ("--net veth --subnet 10.0.0.0/33", "33"),
+        ("--net veth --subnet 10.0.0.0/24 --ip 10.0.1.2", "address 10.0.1.2 is not in 10.0.0.0/24"),
+        ("--net veth --subnet 10.0.0.0/24 --ip 10.0.0.1", "gateway"),
+        ("--net veth --mac 01:00:00:00:00:00", "01:00:00:00:00:00"),
+        ("--net veth --mtu 12", "12"),
+        ("--net veth --rate 1", "rate"),
+        ("--net veth --dns none --dns 192.0.2.1", "--dns: host and none stand alone"),
+        ("--net veth --dns nowhere", "it can be an address, host or none"),
+        ("--add-host db", "NAME:ADDR"),
+        ("--net veth --peers --point-to-point", "point-to-point"),
+    ] {
+        let arguments: Vec<&str> = ["run"].into_iter().chain(flags.split(' ')).chain(["true"]).collect();
+        let said = refused(125, &arguments);
+        assert!(said.contains(message), "{flags}: {said}");
+    }
+    for (setup, flags, message) in [
+        ("", "--bridge nowhere", "bridge nowhere"),
+        ("", "--bridge up0", "bridge up0"),
+        ("", "--subnet 198.51.100.0/24", "subnet 198.51.100.0/24 collides with"),
+        ("", "--peers", "use --ip-forward"),
+        (
+            "python3 -c \"$serve\" 8080 x > said & until grep -q . said; do sleep 0.05; done",
+            "--no-nat --ip-forward -p 8080:80",
+            "0.0.0.0:8080/tcp of the host is taken",
+        ),
+        (
+            "$S run --net veth --no-nat --dns none --subnet 10.5.0.0/30 -- sleep 60 & until ip link show sc0a050002 >&-; do sleep 0.05; done 2>&-",
+            "--no-nat --subnet 10.5.0.0/30",
+            "no address is free in 10.5.0.0/30",
+        ),
+        (
+            "$S run --net veth --no-nat --dns none --subnet 10.5.0.0/24 --ip 10.5.0.9 -- sleep 60 & until ip link show sc0a050009 >&-; do sleep 0.05; done 2>&-",
+            "--no-nat --subnet 10.5.0.0/24 --ip 10.5.0.9",
+            "address 10.5.0.9 is in use by another container",
+        ),
+    ] {
+        let said = host(&format!(
+            "{setup}\nbefore=$(left); $S run --net veth --dns none {flags} true 2>&1\n[ \"$before\" = \"$(left)\" ] || left"
+        ));
+        assert!(said.contains(message) && said.trim_end().lines().count() == 1, "{flags}: {said}");
+    }
+}
+
+#[test]
+fn without_rights_over_the_host_a_veth_pair_is_an_error_that_names_the_way_out() {
+    seclude_tests::ordinary_user_only!();
+    let said = refused(125, &["run", "--net", "veth", "--dns", "none", "true"]);
+    assert!(said.contains("EPERM") || said.contains("EACCES"), "{said}");
+    assert!(said.contains("pasta"), "{said}");
+}
+
+#[test]
+fn forwarding_is_switched_on_only_when_asked_for_and_off_with_the_last_container() {
+    let said = host(
+        r#"f=/proc/sys/net/ipv4/ip_forward
+        run="$S run --net veth --dns none"
+        mkfifo one two
+        $run --ip-forward -- sh -c 'echo; exec sleep 60' > one & first=$!; read -r _ < one
+        $run --ip-forward -- sh -c 'echo; exec sleep 60' > two & second=$!; read -r _ < two
+        cat $f; kill $first; wait $first; cat $f; kill $second; wait $second; gone
+        echo 1 > $f; $run -- true; cat $f"#,
+    );
+    assert_eq!(said, "1\n1\n0\n1", "on until the last has ended; what was on before stays on");
+}
+
+#[test]
+fn many_at_once_on_one_bridge_have_each_an_address_and_leave_nothing() {
+    let said = host(
+        r#"for i in $(seq 40); do
+            $S run --net veth --ip-forward --dns none -- sh -c 'ip -o -4 address show eth0 | tr -s " " | cut -d" " -f4; sleep 1' &
+            pids="${pids-} $!"
+        done > addresses
+        for pid in $pids; do wait $pid || echo failed; done
+        sort -u addresses | wc -l; gone"#,
+    );
+    assert_eq!(said.trim(), "40\n0", "{said}");
+}
+
+#[test]
+fn what_a_killed_spawner_leaves_goes_with_the_next_start_or_with_gc() {
+    for next in ["$S gc", "$S run --net veth --no-nat --dns none true"] {
+        let said = served(&format!(
+            r#"server one -p 8080:80 --peers --hostname one
+            kill -9 $one; wait $one 2>/dev/null
+            nft list ruleset | grep -c 8080
+            for i in $(seq 100); do ip -o link | grep -q ': sc' || break; sleep 0.05; done
+            {next} > /dev/null; gone"#
+        ));
+        assert_eq!(said.trim(), "1\n0", "{next}: {said}");
+    }
+}
+
+#[test]
+fn a_detached_container_stays_connected_until_it_ends() {
+    let said = host(
+        r#"pid=$($S run --net veth --ip-forward --dns none --cap-add net_bind_service -p 8080:80 --detach -- sh -c "exec python3 -c \"\$0\" 80 detached > /dev/null" "$serve")
+        for i in $(seq 100); do [ "$(fetch 127.0.0.1:8080)" = no ] || break; sleep 0.05; done
+        fetch 127.0.0.1:8080; $S gc; fetch 127.0.0.1:8080
+        kill -9 $pid
+        for i in $(seq 100); do ip -o link | grep -q ': sc' || break; sleep 0.05; done
+        $S gc > /dev/null; gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("detached to ") && lines[1].starts_with("detached to "), "{said}");
+    assert_eq!(lines[2..], ["0"], "{said}");
+}
+
+#[test]
+fn a_failed_start_gives_the_network_back() {
+    let said = host(
+        r#"$S run --net veth --ip-forward --dns none -p 8080:80 /no/such/command; echo $?
+        $S run --net veth --ip-forward --dns none -p 8080:80 --bind /no/such/source /mnt true 2>/dev/null; echo $?
+        gone"#,
+    );
+    assert_eq!(said, "127\n125\n0");
+}
+
+#[test]
+fn a_given_bridge_is_used_and_left_as_it_was() {
+    let said = host(
+        r#"ip link add br7 type bridge; ip address add 10.7.0.1/24 dev br7; ip link set br7 up
+        ip -o address show br7 > before
+        $S run --net veth --no-nat --dns none --bridge br7 -- sh -c 'ip -o -4 address show eth0 | grep -o "10\.7\.0\.[0-9]*/24"; ip route | grep -o "default via 10.7.0.1"' | cut -d. -f1-3
+        ip -o address show br7 | cmp - before && nft list ruleset | wc -l"#,
+    );
+    assert_eq!(said, "10.7.0\ndefault via 10.7.0\n0");
+}
+
+#[test]
+fn pasta_connects_without_privileges_and_ends_with_the_container() {
+    root_only!();
+    // The device may be closed to users; one that is open stands for it.
+    let said = host(
+        r#"nsenter --target $outside --net python3 -c "$serve" 80 outside > /dev/null &
+        mkdir dev; mount -t tmpfs -o mode=755,dev none dev; mknod -m 666 dev/tun c 10 200; mount --bind dev/tun /dev/net/tun
+        probe='import urllib.request as u
+try: print(u.urlopen("http://198.51.100.1", timeout=3).read().decode())
+except OSError: print("no")'
+        mkdir -m 777 work; cd work
+        user="setpriv --reuid 65534 --regid 65534 --clear-groups"
+        $user $S run --net pasta --dns none -- python3 -c "$probe"
+        $user $S run -- python3 -c "$probe"
+        $S run --net pasta --dns none -- python3 -c "$probe"
+        mkfifo -m 666 ready; $user $S run --net pasta --dns none -p 8080:8000 -- python3 -c "$serve" 8000 inside > ready & one=$!
+        read -r _ < ready; fetch 198.51.100.2:8080; fetch 198.51.100.2:8081
+        kill $one; wait $one; sleep 0.2; ps -e -o comm= | grep -c pasta; gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "outside to 198.51.100.2", "{said}");
+    assert_eq!(lines[1], "no", "without it: {said}");
+    assert_eq!(lines[2], "outside to 198.51.100.2", "as root, too: {said}");
+    assert!(lines[3].starts_with("inside to "), "{said}");
+    assert_eq!(lines[4..], ["no", "0", "0"], "a port that is not published; no pasta, nothing is left: {said}");
+}
+
+#[test]
+fn a_host_without_pasta_or_tun_says_so() {
+    let empty = Scratch::new("no-pasta");
+    let mut command = seclude_command(&["run", "--net", "pasta", "--dns", "none", "true"]);
+    let said = command.env("PATH", empty.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let has_pasta =
+        ["/usr/bin/pasta", "/usr/local/bin/pasta", "/bin/pasta"].iter().any(|p| std::path::Path::new(p).exists());
+    if has_pasta {
+        let said = host("mount --bind /dev/null /dev/net/tun; $S run --net pasta --dns none true 2>&1; true");
+        assert!(said.contains("pasta: ") && said.contains("tun"), "{said}");
+    } else {
+        assert!(said.contains("program pasta: ENOENT") && said.contains("package passt"), "{said}");
+    }
+}
+
+#[test]
+fn explain_shows_who_makes_what() {
+    let arguments = ["explain", "--net", "veth", "-p", "8080:80", "--dns", "192.0.2.1", "true"];
+    let said = stdout_of(&seclude_command(&arguments).output().unwrap());
+    for part in [
+        "hold port 0.0.0.0:8080:80/tcp",
+        "make the pair, eth0 in the child's network namespace",
+        "masquerade, publish",
+        "name servers 192.0.2.1",
+        "resolv.conf on /etc/resolv.conf",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

@@ -39,6 +39,9 @@ impl Error {
             Error::NotPermitted { call: "bind", .. } => {
                 "a port below net.ipv4.ip_unprivileged_port_start needs CAP_NET_BIND_SERVICE"
             }
+            Error::NotPermitted { about, .. } if about.starts_with("/run") => {
+                "run as root; without rights over the host a user-mode network such as pasta can give the container one"
+            }
             Error::NotPermitted { .. } => "run as root",
             Error::Call { call: "bind", source, .. } if Errno::from_io_error(source) == Some(Errno::ADDRNOTAVAIL) => {
                 "publish on an address that this host has (ip address), or on all"

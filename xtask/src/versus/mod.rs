@@ -4,6 +4,7 @@ mod bundle;
 mod calls;
 mod contestants;
 pub(crate) mod helper;
+mod network;
 mod ours;
 mod outcome;
 mod programs;
@@ -29,7 +30,7 @@ pub(crate) struct Options {
     /// How often each is measured
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Only what has this in its name; `throughput` is the one with many threads
+    /// Only what has this in its name; `throughput` is the one with many threads, `network` the one with veth pairs
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
 }
@@ -55,18 +56,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     let many = asked_for("throughput");
-    if contestants.is_empty() && absentees.is_empty() && !many {
+    let connected = asked_for("network");
+    if contestants.is_empty() && absentees.is_empty() && !many && !connected {
         bail!("nothing has {:?} in its name", options.only.as_deref().unwrap_or_default());
     }
     let mut rows = rounds::measure(contestants, options.runs, &mut progress)?;
     rows.extend(absentees);
     rounds::compare_with_floor(&mut rows);
     let throughput = if many { Some(throughput(&programs, &mut progress)?) } else { None };
+    let network = if connected {
+        progress.show("networks: a thousand containers, and six times two seconds of iperf3");
+        Some(network::measure(&programs, options.runs)?)
+    } else {
+        None
+    };
     drop(progress);
 
     let binary_bytes = fs::metadata(&programs.seclude).context("the size of the binary")?.len();
-    let wanted = outcome::wanted(&rows, throughput.as_ref(), binary_bytes);
-    let outcome = Outcome { host, rows, throughput, binary_bytes, floor_check, wanted };
+    let wanted = outcome::wanted(&rows, throughput.as_ref(), network.as_ref(), binary_bytes);
+    let outcome =
+        Outcome { host, rows, throughput, network: network.and_then(Result::ok), binary_bytes, floor_check, wanted };
     print!("{outcome}");
     let file = workspace::target().join("versus.json");
     let json = serde_json::to_string_pretty(&outcome)?;

@@ -6,6 +6,7 @@ use std::fs;
 use serde::Serialize;
 
 use super::helper::Throughput;
+use super::network::Network;
 use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, LIMITED, SECLUDE, UNTIL_CLONE};
 use super::rivals::{BWRAP, RUNC};
 use super::rounds::Row;
@@ -15,6 +16,7 @@ pub(super) struct Outcome {
     pub(super) host: Host,
     pub(super) rows: Vec<Row>,
     pub(super) throughput: Option<Throughput>,
+    pub(super) network: Option<Network>,
     pub(super) binary_bytes: u64,
     pub(super) floor_check: String,
     pub(super) wanted: Vec<Wanted>,
@@ -52,7 +54,12 @@ pub(super) struct Wanted {
 }
 
 /// What the bench is about: the limits of issue 2.
-pub(super) fn wanted(rows: &[Row], throughput: Option<&Throughput>, binary: u64) -> Vec<Wanted> {
+pub(super) fn wanted(
+    rows: &[Row],
+    throughput: Option<&Throughput>,
+    network: Option<&Result<Network, String>>,
+    binary: u64,
+) -> Vec<Wanted> {
     let p50 = |name: &str| rows.iter().find(|row| row.name == name).and_then(|row| row.time).map(|time| time.p50);
     let ratio = |what, one: &str, other: &str, most: f64| {
         let found = p50(one).zip(p50(other)).map(|(one, other)| one / other);
@@ -102,7 +109,42 @@ pub(super) fn wanted(rows: &[Row], throughput: Option<&Throughput>, binary: u64)
         measured: throughput.map(|t| format!("{} KiB", t.growth_kib())),
         met: throughput.map(|t| t.growth_kib() <= FLAT_KIB),
     });
+    all.extend(network.into_iter().flat_map(of_network));
     all
+}
+
+/// The wishes of issue 4.
+fn of_network(network: &Result<Network, String>) -> Vec<Wanted> {
+    let found = network.as_ref().ok();
+    let wish = |what, wanted: &str, measured: Option<String>, met| Wanted {
+        what,
+        wanted: wanted.to_owned(),
+        measured: measured.or_else(|| network.as_ref().err().cloned()),
+        met,
+    };
+    let more = found.map(|n| n.with_us - n.without_us);
+    let later = found.map(|n| n.last_us / n.first_us);
+    let rate = found.and_then(|n| n.throughput.as_ref()).map(|t| t.ours / t.by_hand);
+    vec![
+        wish(
+            "veth, address, route, NAT and a port, until it runs, p50",
+            "<= +1500 us",
+            more.zip(found).map(|(more, n)| format!("{more:+.0} us; alone {:+.0} us", n.alone_us - n.without_us)),
+            more.map(|more| more <= 1500.0),
+        ),
+        wish(
+            "the 951st to 1000th container / the first fifty, p50",
+            "0.8 to 1.2",
+            later.map(|ratio| format!("{ratio:.3}")),
+            later.map(|ratio| (0.8..=1.2).contains(&ratio)),
+        ),
+        wish(
+            "throughput to the host / a pair made by hand",
+            ">= 0.9",
+            rate.map(|ratio| format!("{ratio:.3}")),
+            rate.map(|ratio| ratio >= 0.9),
+        ),
+    ]
 }
 
 /// Whether memory is limited on v2 here.

@@ -176,6 +176,7 @@ static void child(void *data) {
     if (DO(CALL(__NR_recvfrom, setup->socket, &go, 1, 0, 0, 0)) != 1)
         child_failed(FAILED);
 
+    raise_loopback();
     long mask = DO(CALL(__NR_umask, 0));
     DO(CALL(__NR_mount, 0, "/", 0, 0x4000 | 0x40000 /* MS_REC | MS_PRIVATE */, 0));
     int host = open_at(AT_FDCWD, "/", 0);
@@ -210,7 +211,6 @@ static void child(void *data) {
         child_failed(FAILED);
     DO(CALL(__NR_umask, mask));
 
-    raise_loopback();
     int directory = open_at(AT_FDCWD, setup->directory, RESOLVE_NO_MAGICLINKS);
     DO(CALL(__NR_close, second));
     DO(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));

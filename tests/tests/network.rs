@@ -5,7 +5,7 @@ use seclude_tests::{Scratch, host, refused, root_only, seclude_command, stdout_o
 /// A container that serves: its server has said so when the script goes on.
 const SERVER: &str = r#"
 server() { name=$1; shift; mkfifo $name.ready
-    $S run --net veth --ip-forward --dns none --cap-add net_bind_service "$@" -- python3 -c "$serve" 80 $name > $name.ready &
+    $S run --net veth --ip-forward --dns none "$@" -- python3 -c "$serve" 80 $name > $name.ready &
     eval "$name=$!"; read -r said < $name.ready; }
 "#;
 
@@ -65,7 +65,7 @@ END
 #[test]
 fn peers_reach_one_another_by_name_and_others_do_not_at_all() {
     let said = served(
-        r#"server db --peers --hostname db
+        r#"server db --peers --hostname db -p 8080:80
         probe='import sys,urllib.request as u
 try: print(u.urlopen("http://"+sys.argv[1], timeout=2).read().decode())
 except OSError: print("no")'
@@ -272,7 +272,7 @@ fn what_a_killed_spawner_leaves_goes_with_the_next_start_or_with_gc() {
 #[test]
 fn a_detached_container_stays_connected_until_it_ends() {
     let said = host(
-        r#"pid=$($S run --net veth --ip-forward --dns none --cap-add net_bind_service -p 8080:80 --detach -- sh -c "exec python3 -c \"\$0\" 80 detached > /dev/null" "$serve")
+        r#"pid=$($S run --net veth --ip-forward --dns none -p 8080:80 --detach -- sh -c "exec python3 -c \"\$0\" 80 detached > /dev/null" "$serve")
         for i in $(seq 100); do [ "$(fetch 127.0.0.1:8080)" = no ] || break; sleep 0.05; done
         fetch 127.0.0.1:8080; $S gc; fetch 127.0.0.1:8080
         kill -9 $pid

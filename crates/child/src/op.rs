@@ -157,8 +157,8 @@ pub enum Op<'a> {
     Rlimit { resource: u32, soft: u64, hard: u64 },
     /// umask(2); `None`: the one that the process was born with
     Umask { mask: Option<u32> },
-    /// Write /proc/self/oom_score_adj
-    OomScoreAdj { text: &'a [u8] },
+    /// write(2) to a file below the host's /proc, which is looked at
+    WriteProc { path: &'a CStr, text: &'a [u8] },
     /// openat2(RESOLVE_NO_MAGICLINKS) into [`Slot::PLACE`]
     WorkingDirectory { path: &'a CStr },
     /// setsid(2)

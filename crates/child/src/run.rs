@@ -182,7 +182,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.first_umask.get_or_insert(before);
             Ok(())
         }
-        Op::OomScoreAdj { text } => write_proc(c"/proc/self/oom_score_adj", text),
+        Op::WriteProc { path, text } => write_proc(path, text),
         Op::WorkingDirectory { path } => mounts::open_working_directory(machine, path),
         Op::NewSession => process::setsid().named(Call::Setsid),
         Op::OpenTerminal { own, size } => open_terminal(machine, own, size),

@@ -242,7 +242,7 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
         (Call::Setns, Errno::EINVAL) => "it is a namespace of another kind, or the caller's own user namespace".into(),
         (Call::OpenTerminal, _) => "no pseudoterminal could be opened: /dev/pts of the host, or kernel.pty.max".into(),
         (Call::CloseRange, Errno::ENOSYS) => "this needs Linux 5.9 (close_range)".into(),
-        (Call::Write, Errno::EACCES | Errno::EPERM) if matches!(op, Some(Op::OomScoreAdj { .. })) => {
+        (Call::Write, Errno::EACCES | Errno::EPERM) if matches!(op, Some(Op::WriteProc { path, .. }) if *path == crate::step::OOM_SCORE_ADJ) => {
             "lowering the value needs CAP_SYS_RESOURCE".into()
         }
         (Call::Write, Errno::EPERM) if matches!(op, Some(Op::TimeOffsets { .. })) => {

@@ -103,7 +103,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Rlimit { .. } => "prlimit64".into(),
         Op::Umask { mask: Some(mask) } => format!("umask({mask:03o})"),
         Op::Umask { mask: None } => "umask(the caller's)".into(),
-        Op::OomScoreAdj { .. } => "write oom_score_adj".into(),
+        Op::WriteProc { path, .. } => format!("write {}", path.to_string_lossy()),
         Op::WorkingDirectory { path } => format!("openat2({}) as place", text(path)),
         Op::NewSession => "setsid".into(),
         Op::OpenTerminal { .. } => "open ptmx, send the master to the parent".into(),

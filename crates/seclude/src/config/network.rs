@@ -106,7 +106,7 @@ impl Veth {
     }
 
     /// A port of the host that leads to the container, also from the host's own loopback (127.0.0.1). One that is taken is
-    /// an error. May be said again, up to 1024 ports.
+    /// an error. Below 1024 the container may listen on it without a capability. May be said again, up to 1024 ports.
     #[must_use]
     pub fn publish(self, port: Publish) -> Veth {
         self.with(|request| request.publish.push(port))

@@ -13,6 +13,7 @@ mod hostname;
 mod join;
 mod layered_host;
 mod loopback;
+mod low_ports;
 mod mount;
 mod names;
 mod oom;
@@ -41,6 +42,7 @@ use crate::report::Report;
 pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::ParentEnds;
+pub(crate) use oom::OOM_SCORE_ADJ;
 pub(crate) use user::leaves_caller_out;
 pub(crate) use veth::from_net;
 
@@ -130,6 +132,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     // Before the tree, in which files tell of the address.
     add(loopback::compile(command));
     add(connected);
+    add(low_ports::compile(command));
     // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
     let tree = root::compile(command)?;
     let replaced = tree.as_ref().is_some_and(|root| root.is_replaced());

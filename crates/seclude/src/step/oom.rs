@@ -1,5 +1,7 @@
 //! Who is killed first when memory runs out, proc(5) oom_score_adj.
 
+use std::ffi::CStr;
+
 use seclude_child::Op;
 
 use super::Step;
@@ -8,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::program::Program;
 
 const NAME: &str = "oom score";
+pub(crate) const OOM_SCORE_ADJ: &CStr = c"/proc/self/oom_score_adj";
 
 struct OomScore {
     text: String,
@@ -28,6 +31,6 @@ impl Step for OomScore {
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about_owned(format!("adjustment {}", self.text));
-        program.push(Op::OomScoreAdj { text: self.text.as_bytes() });
+        program.push(Op::WriteProc { path: OOM_SCORE_ADJ, text: self.text.as_bytes() });
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use seclude::fault::{Fault, Place};
 use seclude::{Command, Namespace, Publish, Veth};
-use seclude_tests::{PATIENCE, helper, host, role, tell, told_line};
+use seclude_tests::{PATIENCE, helper, host, role, root_only, tell, told_line};
 
 const VARIANTS: [&str; 3] = ["bridge", "point-to-point", "legacy"];
 /// There is no such place.
@@ -64,7 +64,9 @@ fn helper_process() {
     let Some(role) = role() else { return };
     match role.split_once(' ') {
         None if role == "fail" => fail_everywhere(),
-        None => die_everywhere(),
+        None if role == "die" => die_everywhere(),
+        None if role == "die-whenever" => die_whenever(),
+        None => a_hundred(),
         Some((variant, number)) => {
             let mut command = command(variant);
             let place = place(&command, number.parse().unwrap());
@@ -143,6 +145,49 @@ fn die_everywhere() {
     tell(kills);
 }
 
+/// Lets spawners go on until some moment of the start, the run or the end, and kills them.
+fn die_whenever() {
+    let before = look();
+    // Any sequence does; the same each time.
+    let mut random = 0x5eed_u64;
+    let mut kills = 0;
+    for _ in 0..200 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let null = std::process::Stdio::null;
+        let mut spawner = Program::new(seclude_tests::seclude_bin());
+        spawner.args(["run", "--net", "veth", "--ip-forward", "--dns", "none", "--peers", "--hostname", "h"]);
+        spawner.args(["-p", "8080:80", "true"]).stdin(null()).stdout(null()).stderr(null());
+        let mut spawner = spawner.spawn().unwrap();
+        std::thread::sleep(Duration::from_micros((random >> 33) % 60_000));
+        spawner.kill().unwrap();
+        kills += usize::from(spawner.wait().unwrap().signal() == Some(9));
+    }
+    let started = Instant::now();
+    loop {
+        seclude::gc::collect(None).unwrap();
+        let now = look();
+        if now == before {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{now:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    tell(kills);
+}
+
+/// One after the other; bridge and rules come and go each time.
+fn a_hundred() {
+    let before = look();
+    let mut addresses = BTreeSet::new();
+    for number in 0..100 {
+        let mut child = command("bridge").spawn().unwrap_or_else(|error| panic!("container {number}: {error}"));
+        addresses.extend(child.report().network.as_ref().and_then(|network| network.address));
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(look(), before);
+    tell(addresses.len());
+}
+
 #[test]
 fn whatever_fails_gives_the_network_back() {
     let injected: usize = in_a_host("fail").last().expect("a number").parse().unwrap();
@@ -155,4 +200,18 @@ fn whenever_the_spawner_is_killed_gc_finds_what_is_left() {
     let kills: usize = in_a_host("die").last().expect("a number").parse().unwrap();
     println!("{kills} kills");
     assert!(kills > 150, "{kills}");
+}
+
+#[test]
+fn spawners_killed_at_any_moment_leave_what_gc_finds() {
+    let kills: usize = in_a_host("die-whenever").last().expect("a number").parse().unwrap();
+    println!("{kills} kills");
+    assert!(kills > 50, "{kills}");
+}
+
+#[test]
+fn a_hundred_in_sequence_leave_nothing() {
+    root_only!();
+    let addresses: usize = in_a_host("hundred").last().expect("a number").parse().unwrap();
+    assert!(addresses > 50, "{addresses}: the same address is not given at once to the next");
 }

@@ -44,7 +44,20 @@ pub(super) const HOST_NAME: &str = "vm";
 const HOST: Recipe = Recipe {
     name: HOST_NAME,
     suite: None,
-    packages: &["busybox-static", "iproute2", "libcap2-bin", "procps", "python3", "uidmap"],
+    packages: &[
+        "busybox-static",
+        "dbus-daemon",
+        "iperf3",
+        "iproute2",
+        "libcap2-bin",
+        "nftables",
+        "passt",
+        "procps",
+        "python3",
+        "python3-jsonschema",
+        "stress-ng",
+        "uidmap",
+    ],
     programs: &["busybox", "ip", "setpriv", "ps", "python3", "newuidmap"],
 };
 

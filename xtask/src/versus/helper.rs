@@ -12,7 +12,7 @@ use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
 use super::contestants::{lean, time_library};
-use super::network;
+use super::{limits, network};
 
 #[derive(Subcommand)]
 pub(crate) enum Task {
@@ -20,6 +20,8 @@ pub(crate) enum Task {
     Library { program: PathBuf, touched: usize },
     /// Spawn from many threads, and look at what is left
     Throughput { program: PathBuf, threads: usize, spawns: usize },
+    /// Spawn with limits and without
+    Limits { program: PathBuf, runs: usize },
     /// Spawn with veth pairs; in a network namespace of its own
     Network { program: PathBuf, runs: usize },
 }
@@ -30,6 +32,10 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         Task::Throughput { program, threads, spawns } => {
             let found = throughput(program, *threads, *spawns)?;
             println!("{}", serde_json::to_string(&found)?);
+            Ok(())
+        }
+        Task::Limits { program, runs } => {
+            println!("{}", serde_json::to_string(&limits::measure(program, *runs)?)?);
             Ok(())
         }
         Task::Network { program, runs } => {

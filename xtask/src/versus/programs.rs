@@ -37,16 +37,22 @@ pub(super) fn build() -> Result<Programs> {
             target.display()
         );
     }
-    fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
+    let exit = exit(&directory)?;
     let seclude = crate::dist::build()?;
     Ok(Programs {
-        exit: compile(&directory, "exit", EXIT, &["-static", "-nostdlib", "-s"])?,
+        exit,
         floor: compile(&directory, "floor", FLOOR, &[])?,
         until_clone: compile(&directory, "until_clone", UNTIL_CLONE, &[])?,
         seclude,
         own: std::env::current_exe().context("the path of this program")?,
         directory,
     })
+}
+
+/// The static program that ends at once, below `directory`.
+pub(crate) fn exit(directory: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
+    compile(directory, "exit", EXIT, &["-static", "-nostdlib", "-s"])
 }
 
 fn compile(directory: &Path, name: &str, source: &str, flags: &[&str]) -> Result<PathBuf> {

@@ -35,6 +35,8 @@ pub(crate) fn root(progress: &mut Progress) -> Result<PathBuf> {
 pub(crate) struct Work<'a> {
     pub(crate) binaries: &'a [&'a TestBinary],
     pub(crate) plan: String,
+    /// Other programs, and what they are called beside the tests.
+    pub(crate) others: &'a [(&'a str, &'a Path)],
     /// A shell instead.
     pub(crate) shell: bool,
 }
@@ -49,6 +51,9 @@ pub(crate) fn work(work: &Work) -> Result<PathBuf> {
     copy(&target().join("debug/seclude"), &tree.join("seclude"))?;
     for binary in work.binaries {
         copy(&binary.path, &tests.join(file_name(binary)))?;
+    }
+    for (name, program) in work.others {
+        copy(program, &tests.join(name))?;
     }
     let init = tree.join("guest-init");
     fs::write(&init, INIT)?;

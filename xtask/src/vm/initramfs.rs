@@ -15,7 +15,7 @@ const INIT: &str = include_str!("initramfs-init.sh");
 /// What the disks need. A module that is not there is in the kernel, or the machine does not start and says why.
 const DISKS: [&str; 6] = ["virtio_pci", "virtio_blk", "crc32c_generic", "crc32c_intel", "crc32c-cryptoapi", "ext4"];
 /// What tests may need: nothing loads a module later.
-const TESTS: [&str; 27] = [
+const TESTS: [&str; 29] = [
     "overlay",
     "fuse",
     "loop",
@@ -23,6 +23,8 @@ const TESTS: [&str; 27] = [
     "veth",
     "bridge",
     "dummy",
+    "sch_netem",
+    "sch_tbf",
     "macvlan",
     "nf_tables",
     "nf_conntrack",

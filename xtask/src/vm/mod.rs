@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: the tests on other kernels than this machine's, as root and as an ordinary user, with cgroups of
 //! version 2 alone. Debian's kernels boot under QEMU in software, one after the other; each says how every test went.
 
+mod cost;
 mod disks;
 mod initramfs;
 mod kernels;
@@ -9,7 +10,7 @@ mod matrix;
 mod report;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -61,6 +62,9 @@ pub(crate) struct Options {
     /// List all tests, also those that passed everywhere
     #[arg(long)]
     verbose: bool,
+    /// No tests, but what limits cost on cgroups of version 2, so many times; emulated, so only its proportions mean anything
+    #[arg(long, value_name = "RUNS", conflicts_with_all = ["test", "shell", "who"])]
+    cost: Option<usize>,
     /// No tests but a shell, on the one kernel that is named
     #[arg(long)]
     shell: bool,
@@ -83,6 +87,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(directory().join("logs"))?;
 
     let mut progress = Progress::new();
+    if let Some(runs) = options.cost {
+        return cost::measure(options, runs, &mut progress);
+    }
     progress.show("building the tests");
     let binaries = build_tests()?;
     let binaries = chosen(&binaries, &options.test)?;
@@ -91,19 +98,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let plan = plan(options, &binaries);
     progress.show("making the image of the tests");
     let runs = plan.lines().count();
-    let work = disks::work(&Work { binaries: &binaries, plan, shell: options.shell })?;
+    let work = disks::work(&Work { binaries: &binaries, plan, shell: options.shell, others: &[] })?;
 
     let mut matrix = Matrix::default();
     for (line, kernel) in &kernels {
-        let logs = directory().join("logs");
-        let machine = Machine {
-            kernel,
-            initramfs: &initramfs::make(kernel, &directory())?,
-            root: &root,
-            work: &work,
-            console: logs.join(format!("{}.console", line.version)),
-            report: logs.join(format!("{}.report", line.version)),
-        };
+        let initramfs = initramfs::make(kernel, &directory())?;
+        let machine = machine(line, kernel, &initramfs, &root, &work);
         if options.shell {
             drop(progress);
             return machine.shell();
@@ -115,6 +115,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("what the machines said: {}", directory().join("logs").display());
     ensure!(matrix.is_good(), "not all passed");
     Ok(())
+}
+
+fn machine<'a>(line: &Line, kernel: &'a Kernel, initramfs: &'a Path, root: &'a Path, work: &'a Path) -> Machine<'a> {
+    let log = |kind: &str| directory().join("logs").join(format!("{}.{kind}", line.version));
+    Machine { kernel, initramfs, root, work, console: log("console"), report: log("report") }
 }
 
 fn try_one(options: &Options, line: &Line, machine: &Machine, runs: usize, progress: &mut Progress) -> Result<Tried> {

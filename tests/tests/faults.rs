@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 use seclude::fault::{Fault, Place};
-use seclude::{
-    Capabilities, Cgroup, Command, Exit, Limits, Mount, Namespace, Overlay, Resource, Root, Side, Stdio, UserMap,
+use seclude::{Capabilities, Cgroup, Command, Exit, Limits, Mount, Namespace, Overlay, Resource, Root, Stdio, UserMap};
+use seclude_tests::{
+    Cgroups, Host, OwnProcess, PASSED_BY, PATIENCE, Scratch, busybox_root, helper, is_root, place, role,
 };
-use seclude_tests::{Cgroups, Host, OwnProcess, PATIENCE, Scratch, busybox_root, helper, is_root, role};
 
 /// Looks at the process and the host would see each other's spawns.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -187,16 +187,6 @@ fn whatever_fails_is_named_and_nothing_is_left() {
     }
 }
 
-/// The place of this number: those of the parent, and then the child's ops, of which there is one more than the last.
-fn place(command: &Command, number: usize) -> (Place, Side) {
-    let places = command.plan().unwrap().places();
-    let parents = places.iter().filter(|(place, _)| !matches!(place, Place::Op(_))).count();
-    match places.get(number) {
-        Some((place, _)) if number < parents => (*place, Side::Parent),
-        _ => (Place::Op(number - parents), Side::Child),
-    }
-}
-
 const MARK: &str = "SECLUDE_TEST_MARK";
 
 /// Processes of a spawner that has this mark in its environment.
@@ -210,9 +200,6 @@ fn marked(mark: &str) -> Vec<String> {
     }
     found
 }
-
-/// There is no such place.
-const PASSED_BY: i32 = 77;
 
 #[test]
 fn helper_process() {

@@ -212,6 +212,7 @@ fn what_cannot_be_meant_is_one_line_and_leaves_nothing() {
         ("--net veth --rate 1", "rate"),
         ("--net veth --dns none --dns 192.0.2.1", "--dns: host and none stand alone"),
         ("--net veth --dns nowhere", "it can be an address, host or none"),
+        ("--net pasta --detach", "it ends with its caller"),
         ("--add-host db", "NAME:ADDR"),
         ("--net veth --peers --point-to-point", "point-to-point"),
     ] {
@@ -348,15 +349,21 @@ except OSError: print("no")'
         $user $S run -- python3 -c "$probe"
         $S run --net pasta --dns none -- python3 -c "$probe"
         mkfifo -m 666 ready; $user $S run --net pasta --dns none -p 8080:8000 -- python3 -c "$serve" 8000 inside > ready & one=$!
-        read -r _ < ready; fetch 198.51.100.2:8080; fetch 198.51.100.2:8081
-        kill $one; wait $one; sleep 0.2; ps -e -o comm= | grep -c pasta; gone"#,
+        read -r _ < ready; ps -e -o args= | grep -c "[p]asta --quiet"; fetch 198.51.100.2:8080; fetch 198.51.100.2:8081
+        kill $one; wait $one; ps -e -o args= | grep -c "[p]asta --quiet"
+        $user $S run --net pasta --dns none -- sh -c "echo > ready; exec sleep 60" & two=$!
+        read -r _ < ready; ps -e -o args= | grep -c "[p]asta --quiet"; kill -9 $two
+        for i in $(seq 100); do ps -e -o args= | grep -q "[p]asta --quiet" || break; sleep 0.05; done
+        ps -e -o args= | grep -c "[p]asta --quiet"; gone"#,
     );
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "outside to 198.51.100.2", "{said}");
     assert_eq!(lines[1], "no", "without it: {said}");
     assert_eq!(lines[2], "outside to 198.51.100.2", "as root, too: {said}");
-    assert!(lines[3].starts_with("inside to "), "{said}");
-    assert_eq!(lines[4..], ["no", "0", "0"], "a port that is not published; no pasta, nothing is left: {said}");
+    assert_eq!(lines[3], "1", "it runs: {said}");
+    assert!(lines[4].starts_with("inside to "), "{said}");
+    assert_eq!(lines[5..7], ["no", "0"], "a port that is not published; it has ended with the container: {said}");
+    assert_eq!(lines[7..], ["1", "0", "0"], "it ends with a caller that is killed, and nothing is left: {said}");
 }
 
 #[test]

@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 
 use seclude::fault::{Fault, Place};
 use seclude::{Command, Namespace, Publish, Veth};
-use seclude_tests::{PATIENCE, helper, host, role, root_only, tell, told_line};
+use seclude_tests::{PASSED_BY, PATIENCE, helper, host, place, role, root_only, tell, told_line};
 
 const VARIANTS: [&str; 3] = ["bridge", "point-to-point", "legacy"];
-/// There is no such place.
-const PASSED_BY: i32 = 77;
 
 fn command(variant: &str) -> Command {
     let mut command = Command::new("/bin/true");
@@ -69,7 +67,7 @@ fn helper_process() {
         None => a_hundred(),
         Some((variant, number)) => {
             let mut command = command(variant);
-            let place = place(&command, number.parse().unwrap());
+            let (place, _) = place(&command, number.parse().unwrap());
             match command.fault(place, Fault::Kill).spawn() {
                 Ok(mut child) => {
                     child.wait().unwrap();
@@ -81,23 +79,13 @@ fn helper_process() {
     }
 }
 
-/// The place of this number: those of the parent, and then the child's ops, of which there is one more than the last.
-fn place(command: &Command, number: usize) -> Place {
-    let places = command.plan().unwrap().places();
-    let parents = places.iter().filter(|(place, _)| !matches!(place, Place::Op(_))).count();
-    match places.get(number) {
-        Some((place, _)) if number < parents => *place,
-        _ => Place::Op(number - parents),
-    }
-}
-
 fn fail_everywhere() {
     let before = look();
     let mut injected = 0;
     for variant in VARIANTS {
         for number in 0.. {
             let mut command = command(variant);
-            let place = place(&command, number);
+            let (place, _) = place(&command, number);
             let error = match command.fault(place, Fault::Fail(5)).spawn() {
                 Err(error) => error,
                 Ok(mut child) => {

@@ -129,7 +129,8 @@ impl Veth {
 /// Access to the host's network without privileges, through the program `pasta`, pasta(1), of the package passt.
 ///
 /// It is asked for by [`crate::Command::pasta`], and never taken for want of something else. `pasta` runs as long as the
-/// container, as its caller, and opens the container's connections for it.
+/// container, as its caller, and opens the container's connections for it. A container that may outlive its caller
+/// ([`crate::Command::die_with_parent`]) cannot have it: that is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pasta {
     pub(crate) publish: Vec<Publish>,

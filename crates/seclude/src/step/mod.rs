@@ -117,7 +117,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
         }
         Some(Network::Veth(veth)) => Some(veth::compile(&veth.request, claimed.clone())?),
         Some(Network::Pasta(pasta)) => {
-            add(Some(pasta::compile(pasta)?));
+            add(Some(pasta::compile(pasta, command.die_with_parent)?));
             None
         }
         None => None,

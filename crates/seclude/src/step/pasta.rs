@@ -24,7 +24,11 @@ struct Program {
     found: Option<PathBuf>,
 }
 
-pub(super) fn compile(pasta: &Pasta) -> Result<Box<dyn Step>> {
+pub(super) fn compile(pasta: &Pasta, dies_with_parent: bool) -> Result<Box<dyn Step>> {
+    if !dies_with_parent {
+        let action = "it ends with its caller, so a container that outlives that would lose its network";
+        return Err(Error::invalid(NAME, action).hint("a veth pair stays, or let the container die with its parent"));
+    }
     for port in &pasta.publish {
         if port.host_port == 0 || port.port == 0 {
             return Err(Error::invalid(NAME, format!("published port {port}: port 0 is none")));

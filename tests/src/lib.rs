@@ -3,6 +3,7 @@
 
 mod cgroups;
 mod cli;
+mod filter;
 mod helper;
 mod network;
 mod places;
@@ -15,6 +16,7 @@ use std::process::Output as ProcessOutput;
 
 pub use cgroups::{Cgroups, on_v2};
 pub use cli::{Background, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside};
+pub use filter::{call, filtered};
 pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,
 };

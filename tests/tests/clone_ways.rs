@@ -1,9 +1,7 @@
 //! The same behaviour under all three ways of cloning.
 
-use std::process::Stdio;
-
 use seclude::{CloneWay, Command, Mount, Namespace, Root, UserMap};
-use seclude_tests::{Scratch, busybox_root, is_root, said, shell};
+use seclude_tests::{busybox_root, call, filtered, is_root, said, shell};
 
 const WAYS: [CloneWay; 3] = [CloneWay::Vm, CloneWay::Copy, CloneWay::Legacy];
 
@@ -116,36 +114,10 @@ fn vm_is_refused_for_what_must_not_share_memory() {
 
 #[test]
 fn where_a_filter_blocks_clone3_auto_takes_clone_and_says_so() {
-    // A filter that answers EPERM to clone3 (435), as older container engines have it, made by python: the library
-    // has no seccomp yet.
-    let scratch = Scratch::new("no-clone3");
-    let script = scratch.file(
-        "filter.py",
-        r"
-import ctypes, os, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
-answer = int(sys.argv[1])
-def stmt(code, k): return struct.pack('HBBI', code, 0, 0, k)
-def jump(code, k, t, f): return struct.pack('HBBI', code, t, f, k)
-code = stmt(0x20, 0) + jump(0x15, 435, 0, 1) + stmt(0x06, 0x50000 | answer) + stmt(0x06, 0x7fff0000)
-buffer = ctypes.create_string_buffer(code)
-class Prog(ctypes.Structure): _fields_ = [('len', ctypes.c_ushort), ('filter', ctypes.c_void_p)]
-prog = Prog(4, ctypes.addressof(buffer))
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, ctypes.byref(prog), 0, 0) == 0
-os.execv(sys.argv[2], sys.argv[2:])
-",
-    );
     for (errno, name) in [(1, "EPERM"), (38, "ENOSYS")] {
         let run = |arguments: &[&str]| {
-            std::process::Command::new("/usr/bin/python3")
-                .arg(&script)
-                .arg(errno.to_string())
-                .arg(seclude_tests::seclude_bin())
-                .args(arguments)
-                .stdin(Stdio::null())
-                .output()
-                .expect("python3 is there")
+            let mut command = filtered(&[(call::CLONE3, errno)], seclude_tests::seclude_bin());
+            command.args(arguments).output().expect("python3 is there")
         };
         let output = run(&["run", "-v", "sh", "-c", "echo $$"]);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -33,6 +33,23 @@ pub(crate) fn search(board: BoardPointer, candidates: &[&CStr], argv: StringList
     worst
 }
 
+/// Looks for what [`search`] would execute, as far as that can be known without executing it.
+pub(crate) fn rehearse(candidates: &[&CStr]) -> Failure {
+    let mut worst = Failure(Call::Execve, Errno::ENOENT);
+    for candidate in candidates {
+        match file::may_execute(candidate) {
+            Ok(()) if is_directory(candidate) => worst = Failure(Call::ExecDirectory, Errno::EACCES),
+            Ok(()) => return Failure(Call::Rehearsed, Errno::ECANCELED),
+            Err(Errno::EACCES) if candidates.len() == 1 || file::status(Fd::CWD, candidate).is_ok() => {
+                worst = Failure(Call::Execve, Errno::EACCES);
+            }
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => {}
+            Err(errno) => return Failure(Call::Execve, errno),
+        }
+    }
+    worst
+}
+
 /// Also through symlinks, as exec goes.
 fn is_directory(path: &CStr) -> bool {
     match file::open(Fd::CWD, path, file::O_PATH | file::O_DIRECTORY, 0, 0) {

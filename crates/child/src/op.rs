@@ -197,4 +197,6 @@ pub enum Op<'a> {
     Exec { candidates: &'a [&'a CStr], argv: StringList<'a>, envp: StringList<'a> },
     /// execveat(2) of the init, which keeps the socket
     ExecInit { init: Fd, argv: StringList<'a>, envp: StringList<'a> },
+    /// Instead of an exec: the first candidate that could be executed ends the rehearsal
+    Rehearse { candidates: &'a [&'a CStr] },
 }

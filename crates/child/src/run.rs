@@ -206,6 +206,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             file::set_close_on_exec(socket, false).named(Call::Dup)?;
             Err(Failure(Call::ExecInit, process::execve_fd(init, argv, envp)))
         }
+        Op::Rehearse { candidates } => Err(exec::rehearse(candidates)),
     }
 }
 

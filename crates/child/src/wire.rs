@@ -126,5 +126,5 @@ calls! {
     Ioctl "ioctl", Dup "dup3", CloseRange "close_range", Setgroups "setgroups", Setresgid "setresgid",
     Setresuid "setresuid", Capset "capset", Sigaction "rt_sigaction", Sigprocmask "rt_sigprocmask",
     Execve "execve", ExecInterpreter "execve (interpreter)", ExecDirectory "execve (directory)",
-    ExecInit "execveat", Init "the init", Fault "a fault of a test",
+    ExecInit "execveat", Init "the init", Fault "a fault of a test", Rehearsed "rehearsal",
 }

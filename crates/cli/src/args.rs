@@ -97,6 +97,9 @@ pub(crate) struct DoctorFlags {
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Rehearse `run` with these flags (and this command), all but its exec, and name the first step that would fail
+    #[arg(long = "for", value_name = "FLAGS", num_args = 1.., allow_hyphen_values = true)]
+    pub(crate) plan: Vec<OsString>,
 }
 
 #[derive(Args)]

@@ -1,22 +1,36 @@
-//! `seclude doctor`: the library's findings as a table.
+//! `seclude doctor`: the library's findings as a table, or one plan rehearsed.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::{Args, Command, FromArgMatches};
+use seclude::Code;
 use seclude::doctor::{Finding, Verdict, examine};
+use serde_json::{Value, json};
 
-use crate::Failure;
-use crate::args::DoctorFlags;
+use crate::args::{ContainerFlags, DoctorFlags};
+use crate::compose::compose;
+use crate::{Failure, one_line, report};
 
-/// Exit status 0: the sandbox works here; 1: it does not.
+/// An ordinary user that every host has.
+const NOBODY: u32 = 65534;
+
+/// Exit status 0: the sandbox (or the plan) works here; 1: it does not.
 pub(crate) fn doctor(flags: &DoctorFlags) -> Result<ExitCode, Failure> {
+    if !flags.plan.is_empty() {
+        return rehearse(&flags.plan, flags.json);
+    }
     let examination = examine();
     let works = examination.sandbox_works();
     let text = if flags.json {
-        let whole = serde_json::json!({ "sandbox_works": works, "findings": examination.findings });
+        let whole = json!({
+            "sandbox_works": works, "findings": examination.findings, "summary": examination.summary(),
+        });
         format!("{whole:#}\n")
     } else {
         let rows: String = examination.findings.iter().map(row).collect();
-        format!("{rows}\n{}\n", examination.summary())
+        let other = if examination.root { as_ordinary_user() } else { "as root: not tried, run it as root".to_owned() };
+        format!("{rows}\n{}\n{other}\n", examination.summary())
     };
     crate::print(text.as_bytes())?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -25,12 +39,58 @@ pub(crate) fn doctor(flags: &DoctorFlags) -> Result<ExitCode, Failure> {
 fn row(finding: &Finding) -> String {
     let mark = match finding.verdict {
         Verdict::Works => "works",
+        Verdict::WorksWith => "works with",
         Verdict::DoesNot => "does not",
         _ => "?",
     };
-    let mut text = format!("{:<28} {mark:<9} {}\n", finding.feature, finding.evidence);
+    let mut text = format!("{:<28} {mark:<11} {}\n", finding.feature, finding.evidence);
     if let Some(remedy) = &finding.remedy {
-        text += &format!("{:<28} {:<9} -> {remedy}\n", "", "");
+        text += &format!("{:<28} {:<11} -> {remedy}\n", "", "");
     }
     text
+}
+
+/// The summary of the same examination by a process without privileges: what root can do says nothing about it.
+fn as_ordinary_user() -> String {
+    let not_tried = |why: String| format!("as an ordinary user: not tried as uid {NOBODY}: {why}");
+    let mut command = seclude::Command::new("/proc/self/exe");
+    command.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY).current_dir("/");
+    match command.output() {
+        Ok(output) => match serde_json::from_slice::<Value>(&output.stdout) {
+            Ok(said) => said["summary"].as_str().map_or_else(|| not_tried("no summary".into()), str::to_owned),
+            Err(_) => not_tried(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        },
+        Err(error) => not_tried(error.to_string()),
+    }
+}
+
+fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
+    let said = |error: clap::Error| Failure::new(format!("--for: {}", one_line(&error.render().to_string())));
+    let parse = |words: &[OsString]| {
+        let own = std::iter::once(OsString::from("seclude")).chain(words.iter().cloned());
+        let mut parser = ContainerFlags::augment_args(Command::new("seclude").disable_help_flag(true));
+        parser.try_get_matches_from_mut(own)
+    };
+    let (named, given) = match parse(plan) {
+        Err(error) if error.kind() == clap::error::ErrorKind::MissingRequiredArgument => {
+            let completed = [plan, &["--".into(), "/".into()]].concat();
+            (false, parse(&completed).map_err(|_| said(error))?)
+        }
+        other => (true, other.map_err(said)?),
+    };
+    let flags = ContainerFlags::from_arg_matches(&given).map_err(said)?;
+    let failed = compose(&flags, &given, false)?.rehearse().err();
+    // Whatever is there instead of a command that was not given: up to the exec all has worked.
+    let failed = failed.filter(|error| named || !matches!(error.code(), Code::NotFound | Code::NotExecutable));
+    let works = failed.is_none();
+    let text = match (&failed, as_json) {
+        (_, true) => format!("{:#}\n", json!({ "works": works, "error": failed.as_ref().map(report::describe) })),
+        (None, false) if named => {
+            "it works: every step up to the exec was made and undone, and the command is there\n".to_owned()
+        }
+        (None, false) => "it works: every step up to the exec was made and undone\n".to_owned(),
+        (Some(error), false) => format!("it does not work: {error}\n"),
+    };
+    crate::print(text.as_bytes())?;
+    Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -44,7 +44,7 @@ fn microseconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e3
 }
 
-fn describe(error: &Error) -> Value {
+pub(crate) fn describe(error: &Error) -> Value {
     json!({
         "code": error.code().name(),
         "step": error.step(),

@@ -76,6 +76,7 @@ pub struct Command {
     pub(crate) preferred: Vec<Feature>,
     pub(crate) clone: CloneWay,
     pub(crate) timed: bool,
+    pub(crate) rehearsal: bool,
     #[cfg(feature = "fault")]
     pub(crate) fault: Option<(crate::fault::Place, crate::fault::Fault)>,
 }
@@ -129,6 +130,7 @@ impl Command {
             preferred: Vec::new(),
             clone: CloneWay::Auto,
             timed: false,
+            rehearsal: false,
             #[cfg(feature = "fault")]
             fault: None,
         }
@@ -454,6 +456,22 @@ impl Command {
     /// The step that failed; nothing is left of it.
     pub fn spawn(&mut self) -> Result<Child> {
         crate::spawn::spawn(self.plan()?)
+    }
+
+    /// Goes through all of a start but the exec, in a throwaway process, and undoes it: limits, maps, mounts, links and all.
+    /// Last it looks whether the command is there and may be executed; whether its interpreter or loader is there only
+    /// the exec itself can tell.
+    ///
+    /// # Errors
+    /// The first step that fails, as [`Command::spawn`]; nothing is left of it.
+    pub fn rehearse(&self) -> Result<()> {
+        let mut command = self.clone();
+        command.rehearsal = true;
+        match command.spawn() {
+            Err(error) if error.ends_rehearsal() && error.left_behind().is_empty() => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(crate::error::Error::invalid("exec", "a rehearsal has run the command")),
+        }
     }
 
     /// Runs the command to its end; stdin is /dev/null, stdout and stderr are collected, unless said otherwise.

@@ -3,7 +3,7 @@
 //! Each feature is tried in a throwaway process with everything that a real one goes through but the last step: it
 //! asks for a command that does not exist, and succeeds if that is the first thing the kernel objects to.
 
-use seclude_cgroup::{Access, DeviceKind, DeviceRule, Limits, List};
+use seclude_cgroup::{Access, Controller, DeviceKind, DeviceRule, Hierarchies, Limits, List, Version};
 use serde::Serialize;
 
 use crate::command::Command;
@@ -23,6 +23,8 @@ use crate::host::Host;
 pub enum Verdict {
     /// It does.
     Works,
+    /// It does, in another way than the newest kernels have; the evidence says which.
+    WorksWith,
     /// It does not, for the reason in the evidence.
     DoesNot,
 }
@@ -52,13 +54,15 @@ pub struct Examination {
     pub root: bool,
 }
 
+/// The feature that everything else stands on.
+const PROCESS: &str = "a new process";
 /// The feature that stands for the preset as a whole.
 const SANDBOX: &str = "sandbox";
 
 impl Examination {
     /// Whether [`Command::sandbox`] works here.
     pub fn sandbox_works(&self) -> bool {
-        self.findings.iter().any(|finding| finding.feature == SANDBOX && finding.verdict == Verdict::Works)
+        self.findings.iter().any(|finding| finding.feature == SANDBOX && finding.verdict != Verdict::DoesNot)
     }
 
     /// One line for the caller's privilege level.
@@ -92,6 +96,7 @@ pub fn examine() -> Examination {
         findings.push(finding(feature, command.spawn().err()));
     };
 
+    attempt(PROCESS.into(), &|_| {});
     attempt("user namespace".into(), &|command| {
         command.unshare(Namespace::User);
     });
@@ -165,9 +170,37 @@ pub fn examine() -> Examination {
         command.sandbox();
     });
     let sandbox = findings.pop();
+    other_ways(&mut findings);
     findings.extend(network());
     findings.extend(sandbox);
     Examination { findings, root }
+}
+
+/// Says of what works by older means than the newest that it does.
+fn other_ways(findings: &mut [Finding]) {
+    let hierarchies = Hierarchies::discover().ok();
+    let on_v1 = |controller| {
+        let hierarchy = hierarchies.as_ref()?.controller(controller)?;
+        (hierarchy.version() == Version::V1).then(|| {
+            format!("cgroup v1 at {}, joined while the child waits: slower", hierarchy.mount_point().display())
+        })
+    };
+    let way = |feature: &str| match feature {
+        PROCESS => Host::current().clone3_refused.map(|errno| format!("clone(2): clone3 answers {errno} here")),
+        "memory limit" | "swap limit" => on_v1(Controller::Memory),
+        "cpu limit" => on_v1(Controller::Cpu),
+        "cpuset" => on_v1(Controller::Cpuset),
+        "pids limit" => on_v1(Controller::Pids),
+        "io weight" => on_v1(Controller::Io),
+        "device rules" => on_v1(Controller::Devices),
+        _ => None,
+    };
+    for finding in findings.iter_mut().filter(|finding| finding.verdict == Verdict::Works) {
+        if let Some(way) = way(&finding.feature) {
+            finding.verdict = Verdict::WorksWith;
+            finding.evidence = way;
+        }
+    }
 }
 
 /// What connects a container. The kernel's part is tried in a network namespace of its own, so that nothing is to be seen

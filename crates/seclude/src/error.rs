@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use seclude_cgroup::Limit;
+use seclude_child::wire::Call;
 use seclude_sys::Errno;
 
 /// The answer of everything that can fail here.
@@ -191,6 +192,11 @@ impl Error {
     /// What could not be undone after the failure; empty when the host is as it was.
     pub fn left_behind(&self) -> &[String] {
         &self.inner.undo
+    }
+
+    /// Whether it is only the end of [`crate::Command::rehearse`].
+    pub(crate) fn ends_rehearsal(&self) -> bool {
+        self.inner.call == Some(Call::Rehearsed.name())
     }
 
     /// The exit status of a command line that reports this: 127 not found, 126 not executable, 125 the rest.

@@ -3,44 +3,60 @@
 use rustix::io::Errno as ParentErrno;
 use seclude_child::wire::Call;
 use seclude_child::{Op, Slot};
-use seclude_sys::Errno;
+use seclude_sys::{Errno, clone as flag};
 
+use crate::config::capability::Capability;
 use crate::host::Host;
+use crate::{confinement, exhaustion};
+
+/// The kinds of which sysctl limits the number, by their flag and the name in /proc/sys/user.
+const NAMESPACES: [(u32, &str); 8] = [
+    (flag::CLONE_NEWUSER, "user"),
+    (flag::CLONE_NEWPID, "pid"),
+    (flag::CLONE_NEWNS, "mnt"),
+    (flag::CLONE_NEWNET, "net"),
+    (flag::CLONE_NEWUTS, "uts"),
+    (flag::CLONE_NEWIPC, "ipc"),
+    (flag::CLONE_NEWCGROUP, "cgroup"),
+    (flag::CLONE_NEWTIME, "time"),
+];
 
 /// Why the clone itself was refused.
 pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String> {
-    use seclude_sys::clone::CLONE_NEWUSER;
-    let new_user = namespaces & u64::from(CLONE_NEWUSER) != 0;
+    let new_user = namespaces & u64::from(flag::CLONE_NEWUSER) != 0;
     let limit = |file: &str| {
         let value = std::fs::read_to_string(file).ok()?;
         Some(value.trim().to_owned())
     };
     Some(match errno {
-        Errno::EPERM if !new_user && host.uid != 0 => {
+        Errno::EPERM if !new_user && !host.has(Capability::SYS_ADMIN) => {
             "namespaces need CAP_SYS_ADMIN; ask for a new user namespace too".into()
         }
         Errno::EPERM | Errno::EACCES if new_user => match limit("/proc/sys/kernel/unprivileged_userns_clone") {
             Some(value) if value == "0" => {
                 "user namespaces are off for ordinary users: sysctl kernel.unprivileged_userns_clone=1".into()
             }
-            _ => match limit("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") {
-                Some(value) if value == "1" => {
-                    "AppArmor restricts user namespaces here: install a profile that allows userns for this \
-                     program, or sysctl kernel.apparmor_restrict_unprivileged_userns=0"
-                        .into()
-                }
-                _ => "a seccomp filter or a security module refuses it, or the caller is in a chroot".into(),
-            },
+            _ => confinement::found()
+                .unwrap_or_else(|| "a security module refuses it, or the caller is in a chroot".into()),
         },
-        Errno::ENOSPC => match limit("/proc/sys/user/max_user_namespaces") {
-            Some(value) if value == "0" => {
-                "user namespaces are off: user.max_user_namespaces is 0 (no disk is full)".into()
+        Errno::ENOSPC => {
+            let knobs =
+                NAMESPACES.iter().filter(|(bit, _)| namespaces & u64::from(*bit) != 0).filter_map(|(_, kind)| {
+                    let value: u64 = limit(&format!("/proc/sys/user/max_{kind}_namespaces"))?.parse().ok()?;
+                    Some((value, format!("user.max_{kind}_namespaces={value}")))
+                });
+            match knobs.min() {
+                Some((0, knob)) => format!("they are off by sysctl: {knob} (no disk is full)"),
+                Some((_, knob)) => format!(
+                    "as many namespaces as are allowed exist: {knob} of this user namespace or a limit of one above it, or \
+                     namespaces are nested 32 deep (no disk is full)"
+                ),
+                None => "a limit of the number of namespaces is reached (no disk is full)".into(),
             }
-            _ => "a limit of /proc/sys/user/max_*_namespaces or the nesting of 32 is reached (no disk is full)".into(),
-        },
+        }
         Errno::EINVAL => "this kernel was built without one of the namespaces asked for".into(),
-        Errno::EAGAIN => "a process limit is reached: RLIMIT_NPROC (ulimit -u) or pids.max of the cgroup".into(),
-        Errno::ENOMEM => "no memory for a process: vm.overcommit_memory, or memory.max of the cgroup".into(),
+        Errno::EAGAIN => exhaustion::processes(),
+        Errno::ENOMEM => exhaustion::memory(),
         _ => return None,
     })
 }
@@ -48,18 +64,14 @@ pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String
 /// Why a map could not be written.
 pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<String> {
     Some(match (file, errno) {
-        (_, ParentErrno::ACCESS) => {
-            "the process belongs to root in /proc: this program is not dumpable, or AppArmor restricts user \
-             namespaces (kernel.apparmor_restrict_unprivileged_userns)"
-                .into()
-        }
+        (_, ParentErrno::ACCESS) => confinement::found()
+            .unwrap_or_else(|| "the process belongs to root in /proc: this program is not dumpable".into()),
         ("setgroups", ParentErrno::PERM) => "setgroups can no longer be denied once a gid map is there".into(),
-        (_, ParentErrno::PERM) => {
+        (_, ParentErrno::PERM) => confinement::found().unwrap_or_else(|| {
             "the map names ids that the caller may not map: compare it with /proc/self/uid_map and gid_map; uid 0 of \
-             the outer namespace needs CAP_SETFCAP (Linux 5.12), which a sandbox's root lacks; or a security module \
-             restricts user namespaces"
+             the outer namespace needs CAP_SETFCAP (Linux 5.12), which the root of an outer sandbox has only if it was given it (--cap-add SETFCAP)"
                 .into()
-        }
+        }),
         (_, ParentErrno::INVAL) => "the kernel takes at most 340 extents that do not overlap, in 4095 bytes".into(),
         _ => return None,
     })
@@ -72,8 +84,24 @@ pub(crate) fn no_proc(errno: ParentErrno) -> Option<String> {
 
 /// Why an op failed in the child; `about` is what it was about, `detail` what the child left on the board.
 pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, detail: &[u8]) -> Option<String> {
+    let confined = || {
+        // Whatever the call needs, it needs it in a namespace that the child has just made.
+        let refused = matches!(errno, Errno::EPERM | Errno::EACCES);
+        refused.then(confinement::found).flatten()
+    };
     match call {
         Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::ExecInit => exec(call, errno, detail),
+        Call::Fsopen
+        | Call::Mount
+        | Call::OpenTree
+        | Call::MountSetattr
+        | Call::PivotRoot
+        | Call::Netlink
+        | Call::Unshare
+            if let Some(confined) = confined() =>
+        {
+            Some(confined)
+        }
         Call::Fsopen | Call::Fsconfig | Call::FsCreate | Call::Fsmount => {
             filesystem(about, call, errno, &messages(detail))
         }
@@ -152,6 +180,9 @@ fn messages(detail: &[u8]) -> String {
 
 fn filesystem(about: &str, call: Call, errno: Errno, said: &str) -> Option<String> {
     let overlay = about.starts_with("overlay");
+    if let (Call::FsCreate | Call::Fsmount, Errno::EPERM, true) = (call, errno, about.starts_with("proc")) {
+        return Some(masked_proc());
+    }
     let advice = match (call, errno) {
         _ if said.contains("not supported as upperdir") => Some(
             "the upper directory is itself on overlayfs, or on NFS; use a tmpfs (--overlay) or a directory of a disk",
@@ -162,10 +193,6 @@ fn filesystem(about: &str, call: Call, errno: Errno, said: &str) -> Option<Strin
         (Call::FsCreate | Call::Fsmount, Errno::EPERM) if overlay => {
             Some("users may mount overlays from Linux 5.11 on")
         }
-        (Call::FsCreate | Call::Fsmount, Errno::EPERM) => Some(
-            "where /proc has submounts (masked by an outer container) the kernel refuses a fresh proc in a user \
-             namespace: have the outer container unmask it, or bind its /proc",
-        ),
         (Call::Fsopen, Errno::EPERM) => Some("mounts need CAP_SYS_ADMIN; ask for a new user namespace too"),
         (Call::Fsopen, Errno::ENODEV) => Some("this kernel has no such file system"),
         (Call::FsCreate, Errno::EINVAL) if overlay => Some(
@@ -180,6 +207,23 @@ fn filesystem(about: &str, call: Call, errno: Errno, said: &str) -> Option<Strin
         (false, None) => Some(format!("the kernel says: {said}")),
         (false, Some(advice)) => Some(format!("{advice} (the kernel says: {said})")),
     }
+}
+
+/// The kernel's rule of `mount_too_revealing`: a new proc must not show what an existing one hides.
+fn masked_proc() -> String {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let below: Vec<&str> =
+        mounts.lines().filter_map(|line| line.split(' ').nth(4)).filter(|point| point.starts_with("/proc/")).collect();
+    let which = match below.split_at_checked(3) {
+        Some((some, rest)) if !rest.is_empty() => format!(" ({} and {} more)", some.join(", "), rest.len()),
+        _ if below.is_empty() => String::new(),
+        _ => format!(" ({})", below.join(", ")),
+    };
+    format!(
+        "an outer container has mounts over parts of /proc{which}, and so the kernel refuses a fresh one: have it unmasked \
+         (Docker: --security-opt systempaths=unconfined; Kubernetes: procMount: Unmasked with hostUsers: false), or keep \
+         the outer /proc and pid namespace (--share pid, --bind /proc)"
+    )
 }
 
 fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {

@@ -1,6 +1,10 @@
 //! What a spawn made on the host, and how each thing is unmade.
 
 use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::fcntl_dupfd_cloexec;
 
 use crate::error::Error;
 
@@ -11,7 +15,12 @@ use crate::error::Error;
 #[derive(Default)]
 pub(crate) struct Ledger {
     entries: Vec<Entry>,
+    /// What undoing will take, while a failure for want of descriptors is still possible.
+    reserve: Vec<OwnedFd>,
 }
+
+/// As many descriptors as an undo has open at a time.
+const RESERVE: usize = 6;
 
 struct Entry {
     name: String,
@@ -20,6 +29,22 @@ struct Entry {
 }
 
 impl Ledger {
+    /// An empty one that can undo what is made also where descriptors run out meanwhile.
+    pub(crate) fn with_reserve() -> rustix::io::Result<Ledger> {
+        let first = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let mut reserve = Vec::with_capacity(RESERVE);
+        for _ in 1..RESERVE {
+            reserve.push(fcntl_dupfd_cloexec(&first, 0)?);
+        }
+        reserve.push(first);
+        Ok(Ledger { entries: Vec::new(), reserve })
+    }
+
+    /// Nothing can fail any more.
+    pub(crate) fn give_reserve_back(&mut self) {
+        self.reserve.clear();
+    }
+
     /// Notes that something now exists which `undo` removes.
     pub(crate) fn push(
         &mut self,
@@ -48,6 +73,7 @@ impl Ledger {
 
     /// Undoes everything, last first; answers what resisted.
     pub(crate) fn settle(&mut self) -> Vec<String> {
+        self.reserve.clear();
         let mut left = Vec::new();
         while let Some(Entry { name, undo, .. }) = self.entries.pop() {
             if let Err(error) = undo() {

@@ -26,8 +26,10 @@ mod asynchronous;
 mod child;
 mod command;
 mod config;
+mod confinement;
 pub mod doctor;
 mod error;
+mod exhaustion;
 mod exit;
 #[cfg(not(feature = "fault"))]
 mod fault;

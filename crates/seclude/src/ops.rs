@@ -126,5 +126,6 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             format!("execve({})", names.join(" or "))
         }
         Op::ExecInit { .. } => "execveat(the init), which starts the command".into(),
+        Op::Rehearse { .. } => "faccessat(the command) instead of its exec".into(),
     }
 }

@@ -112,6 +112,14 @@ pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
     unsafe { call!(__NR_write, fd.arg(), bytes.as_ptr(), bytes.len()) }
 }
 
+/// `faccessat(2)` with X_OK, relative to the working directory: whether the *real* ids may execute it.
+#[inline(always)]
+pub fn may_execute(path: &CStr) -> Result<()> {
+    const X_OK: u32 = 1;
+    // SAFETY: the path is a C string.
+    unsafe { call!(__NR_faccessat, Fd::CWD.arg(), path.as_ptr(), X_OK) }.map(drop)
+}
+
 /// `mkdirat(2)`.
 #[inline(always)]
 pub fn mkdir(base: Fd, name: &CStr, mode: u32) -> Result<()> {

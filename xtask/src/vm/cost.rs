@@ -33,11 +33,15 @@ pub(super) fn measure(options: &Options, runs: usize, progress: &mut Progress) -
         let json = said.lines().find(|line| line.starts_with('{'));
         let cost: Cost = serde_json::from_str(json.with_context(|| format!("the machine says {said:?}"))?)?;
         println!("{} (emulated, {} runs), from spawn to reaped after 150 ms of idleness:", kernel.release, cost.runs);
-        for (name, times) in
-            [("no limits", &cost.free), ("limits, born there", &cost.born), ("limits, moved", &cost.moved)]
-        {
-            let more = (times.p50 / cost.free.p50 - 1.0) * 100.0;
-            println!("  {name:<20} p50 {:>8.0} us  p99 {:>8.0} us  p50 {more:+.1} %", times.p50, times.p99);
+        let free = cost.free.p50;
+        for (name, times) in [
+            ("no limits", &cost.free),
+            ("limits, born there, alone", &cost.alone),
+            ("limits, born there, beside another", &cost.born),
+            ("limits, moved, beside another", &cost.moved),
+            ("the cgroup alone, by hand", &cost.floor),
+        ] {
+            println!("  {name:<35} p50 {:>8.0} us  p99 {:>8.0} us  {:.2}", times.p50, times.p99, times.p50 / free);
         }
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! sleeps until the child has ended.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::thread;
 
@@ -28,8 +29,11 @@ pub(super) fn spawn(plan: Plan) -> Result<Child> {
     let keeper = thread::Builder::new().name("seclude-keeper".into()).stack_size(STACK).spawn(move || {
         // The caller's signal handlers expect the caller's threads.
         let _ = seclude_sys::signal::set_mask(!0);
-        let spawned = super::spawn_here(plan);
-        let pidfd = spawned.as_ref().ok().and_then(|child| child.pidfd().try_clone_to_owned().ok());
+        let spawned = super::spawn_here(plan).and_then(with_end);
+        let (spawned, pidfd) = match spawned {
+            Ok((child, pidfd)) => (Ok(child), Some(pidfd)),
+            Err(error) => (Err(error), None),
+        };
         if sender.send(spawned).is_err() {
             return;
         }
@@ -37,8 +41,10 @@ pub(super) fn spawn(plan: Plan) -> Result<Child> {
             while poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None) == Err(rustix::io::Errno::INTR) {}
         }
     });
-    let failed = |error: io::Error| Error::parent("clone", "thread that keeps the child", error);
-    let keeper = keeper.map_err(failed)?;
+    let keeper = keeper.map_err(|error| {
+        let exhausted = error.raw_os_error().and_then(crate::exhaustion::of);
+        failed(error).hint_if(exhausted)
+    })?;
     match receiver.recv() {
         Ok(Ok(mut child)) => {
             child.kept_by(keeper);
@@ -49,5 +55,24 @@ pub(super) fn spawn(plan: Plan) -> Result<Child> {
             Err(error)
         }
         Err(_) => Err(failed(io::Error::other("it ended early"))),
+    }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::parent("clone", "thread that keeps the child", error)
+}
+
+/// With what tells its end to this thread. Without that the thread would end at once, and the container with it.
+fn with_end(mut child: Child) -> Result<(Child, OwnedFd)> {
+    match child.pidfd().try_clone_to_owned() {
+        Ok(pidfd) => Ok((child, pidfd)),
+        Err(error) => {
+            let exhausted = error.raw_os_error().and_then(crate::exhaustion::of);
+            let mut error = failed(error).hint_if(exhausted);
+            if let Err(left) = child.kill().map_err(failed).and_then(|()| child.wait().map(drop)) {
+                error.attach_undo(left.to_string());
+            }
+            Err(error)
+        }
     }
 }

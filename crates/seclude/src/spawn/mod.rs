@@ -38,10 +38,20 @@ pub(crate) fn spawn(plan: Plan) -> Result<Child> {
 }
 
 fn spawn_here(mut plan: Plan) -> Result<Child> {
-    let mut ledger = Ledger::default();
+    // Before anything is undone: which limit it was is found by looking at what is in use.
+    let explained = |error: Error| {
+        let exhausted = error.raw_os_error().filter(|_| error.advice().is_none()).and_then(crate::exhaustion::of);
+        error.hint_if(exhausted)
+    };
+    let reserved = |errno| explained(Error::parent("clone", "descriptors to undo it with", errno));
+    let mut ledger = Ledger::with_reserve().map_err(reserved)?;
     match start(&mut plan, &mut ledger) {
-        Ok(running) => Ok(Child::new(running, ledger, &plan.command)),
-        Err(mut error) => {
+        Ok(running) => {
+            ledger.give_reserve_back();
+            Ok(Child::new(running, ledger, &plan.command))
+        }
+        Err(error) => {
+            let mut error = explained(error);
             ledger.unwind(&mut error);
             Err(error)
         }

@@ -195,9 +195,10 @@ fn sweep_once(hierarchies: &Hierarchies, parent: &Path) {
     }
 }
 
-/// Kills whatever is left inside, waits for its end, and removes the cgroup.
+/// Removes the cgroup, for which the kernel looks whether it is empty; if it is not, kills whatever is left inside first.
 fn end(cgroup: &Cgroup) -> std::io::Result<()> {
-    empty(cgroup).and_then(|()| cgroup.remove()).map_err(std::io::Error::other)
+    let removed = cgroup.remove().or_else(|_| empty(cgroup).and_then(|()| cgroup.remove()));
+    removed.map_err(std::io::Error::other)
 }
 
 /// Nobody is inside when this returns.

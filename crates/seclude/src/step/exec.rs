@@ -28,6 +28,7 @@ struct Exec {
     envp: Vec<OsString>,
     signal_mask: u64,
     init: Option<Init>,
+    rehearsal: bool,
 }
 
 struct Init {
@@ -81,6 +82,7 @@ pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
         envp,
         signal_mask: command.signal_mask,
         init,
+        rehearsal: command.rehearsal,
     })))
 }
 
@@ -154,6 +156,12 @@ impl Step for Exec {
         program.about("signals");
         // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, clone(2); Rust programs ignore SIGPIPE.
         program.push(Op::DefaultSignals);
+        if self.rehearsal {
+            program.about_owned(name);
+            let candidates = program.slice(&candidates);
+            program.push(Op::Rehearse { candidates });
+            return;
+        }
         let Some(init) = &self.init else {
             program.push(Op::SignalMask { mask: self.signal_mask });
             program.about_owned(name);

@@ -1,0 +1,71 @@
+//! Which limit was hit, where the kernel says only that one was: EAGAIN, EMFILE, ENFILE, ENOMEM, ENOSPC.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Resource, getrlimit};
+use seclude_cgroup::{Controller, Hierarchies};
+
+/// What an error number means that is about no call in particular.
+pub(crate) fn of(errno: i32) -> Option<String> {
+    let errno = rustix::io::Errno::from_raw_os_error(errno);
+    Some(match errno {
+        rustix::io::Errno::MFILE => match getrlimit(Resource::Nofile).current {
+            Some(limit) => format!("the caller may have {limit} open files, and has them: RLIMIT_NOFILE (ulimit -n)"),
+            None => "the caller has as many open files as it may: fs.nr_open".into(),
+        },
+        rustix::io::Errno::NFILE => "the machine has as many open files as it may: sysctl fs.file-max".into(),
+        rustix::io::Errno::AGAIN => processes(),
+        rustix::io::Errno::NOMEM => memory(),
+        rustix::io::Errno::NOSPC => "a file system that had to be written is full".into(),
+        rustix::io::Errno::DQUOT => "the disk quota of the user is used up".into(),
+        _ => return None,
+    })
+}
+
+/// No process could be made.
+pub(crate) fn processes() -> String {
+    let full = |directory: &Path| {
+        let number = |file: &str| fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok();
+        let (max, current) = (number("pids.max")?, number("pids.current")?);
+        (current + 1 >= max).then(|| format!("pids.max is {max}"))
+    };
+    if let Some((what, cgroup)) = of_own_cgroups(Controller::Pids, full) {
+        return format!("the caller's cgroup {cgroup} has as many processes as it may: {what}");
+    }
+    match getrlimit(Resource::Nproc).current {
+        Some(limit) => format!("the user has as many processes as it may: RLIMIT_NPROC is {limit} (ulimit -u)"),
+        None => "a limit of the machine is reached: sysctl kernel.pid_max or kernel.threads-max".into(),
+    }
+}
+
+/// There was no memory for it.
+pub(crate) fn memory() -> String {
+    let strict = fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.trim() == "2");
+    if strict {
+        return "the machine promises no more memory than it has: sysctl vm.overcommit_memory is 2".into();
+    }
+    let limit = |directory: &Path| {
+        let found = ["memory.max", "memory.limit_in_bytes"].into_iter().find_map(|file| {
+            let bytes = fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok()?;
+            Some((file, bytes))
+        });
+        // What v1 says where there is no limit.
+        found.filter(|(_, bytes)| *bytes < 1 << 62).map(|(file, bytes)| format!("{file} is {bytes}"))
+    };
+    match (of_own_cgroups(Controller::Memory, limit), getrlimit(Resource::As).current) {
+        (Some((what, cgroup)), _) => format!("the caller's cgroup {cgroup} has no more memory: {what}"),
+        (None, Some(bytes)) => format!("the caller may have no more memory: RLIMIT_AS is {bytes} (ulimit -v)"),
+        (None, None) => "the machine has no more memory for it".into(),
+    }
+}
+
+/// What is found in the caller's cgroup or the nearest one above it, and its path.
+fn of_own_cgroups<T>(controller: Controller, look: impl Fn(&Path) -> Option<T>) -> Option<(T, String)> {
+    let hierarchies = Hierarchies::discover().ok()?;
+    let hierarchy = hierarchies.controller(controller)?;
+    hierarchy.own_path()?.ancestors().find_map(|path| {
+        let found = look(&hierarchy.locate(path)?)?;
+        Some((found, path.display().to_string()))
+    })
+}

@@ -1,0 +1,164 @@
+//! Where something has run out the error says which limit it was, and nothing is left: neither a panic nor a process, nor a
+//! descriptor.
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use seclude::{Command, Limits, Mount, Namespace, Overlay, Root};
+use seclude_tests::{
+    Cgroups, Host, OwnProcess, Scratch, helper, helper_inside, inside, is_root, role, seclude_bin, shell, tell, told,
+    told_inside,
+};
+
+/// More than any spawn has open at a time.
+const ENOUGH: u64 = 64;
+
+#[test]
+fn helper_process() {
+    match role().as_deref() {
+        Some("descriptors") => short_of_descriptors(),
+        Some("processes") => short_of_processes(),
+        Some("bounded") => short_of_processes_in_a_cgroup(),
+        _ => {}
+    }
+}
+
+/// Everything that opens something, as far as the caller may.
+fn everything() -> Command {
+    let mut command = shell("exit 0");
+    command.sandbox().init(true).hostname("short").terminal(24, 80);
+    command.root(Root::host().read_only()).mount(Mount::file("/tmp/file", "text"));
+    command.mount(Mount::overlay(Overlay::new(["/usr"]).ephemeral(), "/usr"));
+    if is_root() {
+        command.limits(Limits::new().pids_max(64));
+    }
+    command
+}
+
+/// Tries with every number of descriptors; says each kind of answer once.
+fn short_of_descriptors() {
+    let mut worked = 0;
+    let before = OwnProcess::look();
+    for (number, limit) in (3..ENOUGH).enumerate() {
+        let soft =
+            |current| setrlimit(Resource::Nofile, Rlimit { current, maximum: Some(1024) }).expect("it is lowered");
+        soft(Some(limit));
+        // From the main thread of a program and from any other: those have a keeper.
+        let done = if number % 2 == 0 {
+            everything().spawn().and_then(|mut child| child.wait())
+        } else {
+            std::thread::scope(|scope| scope.spawn(|| everything().spawn()?.wait()).join().expect("no panic"))
+        };
+        soft(Some(1024));
+        match done {
+            Ok(exit) => {
+                assert!(exit.success(), "{limit}: {exit}");
+                worked += 1;
+            }
+            Err(error) => {
+                let line = error.to_string();
+                assert_eq!(error.errno_name(), Some("EMFILE"), "{limit}: {line}");
+                assert!(line.contains("RLIMIT_NOFILE") && line.contains(&limit.to_string()), "{limit}: {line}");
+                assert!(error.left_behind().is_empty(), "{limit}: {line}");
+                assert_eq!(worked, 0, "more descriptors are enough as well: {line}");
+            }
+        }
+        let mut after = OwnProcess::look();
+        after.threads.clone_from(&before.threads);
+        assert_eq!(after, before, "with {limit} descriptors");
+    }
+    tell(worked);
+}
+
+#[test]
+fn with_too_few_descriptors_the_limit_is_named_and_nothing_stays_open() {
+    let host = Host::look();
+    let worked: Vec<u64> =
+        told(&helper("descriptors").output().expect("it starts")).iter().map(|n| n.parse().unwrap()).collect();
+    assert!(worked.len() == 1 && worked[0] > 0 && worked[0] < ENOUGH, "some are enough, and some are not: {worked:?}");
+    assert_eq!(Host::look(), host);
+}
+
+fn short_of_processes() {
+    setrlimit(Resource::Nproc, Rlimit { current: Some(0), maximum: Some(0) }).expect("it is lowered");
+    let before = OwnProcess::look();
+    let mut command = Command::new("/bin/true");
+    command.init(true).unshare(Namespace::User).unshare(Namespace::Pid).unshare(Namespace::Mount);
+    tell(command.spawn().map(|_| ()).expect_err("no process may be made"));
+    // A thread is one as well: this test is not on the main one.
+    tell(Command::new("/bin/true").spawn().map(|_| ()).expect_err("no thread may be made"));
+    assert_eq!(OwnProcess::look().children, before.children);
+}
+
+#[test]
+fn a_user_with_too_many_processes_is_told_of_its_limit() {
+    // Uid 0 is not bound by it; so as somebody else, who need not be able to reach this program by its path.
+    let mut command = helper_inside("processes");
+    if is_root() {
+        command = Command::new("/proc/self/exe");
+        let arguments: Vec<_> = helper("processes").get_args().map(ToOwned::to_owned).collect();
+        command.args(arguments).env("SECLUDE_TEST_ROLE", "processes").uid(54_321).gid(54_321).current_dir("/");
+    }
+    for line in told_inside(&command.output().expect("it runs")) {
+        assert!(line.contains("EAGAIN") && line.contains("RLIMIT_NPROC is 0"), "{line}");
+    }
+}
+
+fn short_of_processes_in_a_cgroup() {
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        let mut command = Command::new("/bin/sleep");
+        command.arg("1000").init(true).unshare(Namespace::User).unshare(Namespace::Pid).unshare(Namespace::Mount);
+        match command.spawn() {
+            Ok(child) => waiting.push(child),
+            Err(error) => {
+                tell(&error);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_caller_whose_cgroup_is_full_is_told_which_it_is() {
+    let Some(cgroups) = Cgroups::with("exhaustion", &["--pids", "8"]) else { return };
+    let mut command = helper_inside("bounded");
+    command.cgroup(cgroups.cgroup().limits(Limits::new().pids_max(8)));
+    let lines = told_inside(&command.output().expect("it runs"));
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("pids.max is 8") && lines[0].contains("seclude"), "{lines:?}");
+}
+
+/// What seclude says in a user namespace whose root has written to a file of /proc/sys/user.
+fn with_at_most(knob: &str, value: u32, flags: &str) -> String {
+    let bin = format!("--ro-bind={}:/tmp/seclude", seclude_bin().display());
+    let outer = ["--cap-add=ALL", "--mount=type=proc,dst=/mnt", &bin, "--workdir=/"];
+    inside(&outer, &format!("echo {value} > /mnt/sys/user/{knob}; /tmp/seclude run --bare {flags} true 2>&1; true"))
+}
+
+#[test]
+fn where_namespaces_may_not_be_made_the_sysctl_is_named_and_no_disk_is_called_full() {
+    for (knob, kind) in
+        [("max_user_namespaces", "user"), ("max_net_namespaces", "user,net"), ("max_mnt_namespaces", "user,mount")]
+    {
+        let flags = format!("--unshare {kind}");
+        let said = with_at_most(knob, 0, &flags);
+        assert!(said.contains(&format!("user.{knob}=0")) && said.contains("no disk is full"), "{said}");
+        assert_eq!(with_at_most(knob, 8, &flags), "", "enough");
+    }
+    let nested = "--unshare user --cap-add ALL -- /tmp/seclude run --bare --unshare user";
+    let said = with_at_most("max_user_namespaces", 1, nested);
+    assert!(said.contains("ENOSPC") && said.contains("as many namespaces as are allowed exist"), "{said}");
+}
+
+#[test]
+fn a_full_upper_directory_is_an_error_of_the_command_or_of_the_step_that_writes_there() {
+    let tree = Scratch::new("full");
+    tree.directory("lower");
+    // A file system of its own with room for the directories alone, in an outer container.
+    let bin = format!("--ro-bind={}:/opt/seclude", seclude_bin().display());
+    let outer = ["--cap-add=ALL", "--tmpfs=/opt:size=1M", &bin, "--tmpfs=/mnt:size=64K", "--mount=type=proc,dst=/srv"];
+    let script = "mkdir /mnt/upper /mnt/work /mnt/lower; cd /; \
+        run() { /opt/seclude run --bare --unshare user,mount --overlay-mount lower=/mnt/lower,upper=/mnt/upper,work=/mnt/work,to=/mnt/lower \"$@\" 2>&1; }; \
+        run -- /bin/sh -c 'echo x > /mnt/lower/small && echo small; dd if=/dev/zero of=/mnt/lower/big bs=16K count=64'";
+    let said = inside(&outer, &format!("{script} | head -3; true"));
+    assert!(said.contains("small") && said.contains("No space left on device"), "{said}");
+}

@@ -214,7 +214,8 @@ fn network() -> Vec<Finding> {
         Ok(()) => works(feature, "tried"),
         Err(error) => finding(feature.into(), Some(crate::step::from_net("network", error))),
     };
-    let tried = std::thread::spawn(move || {
+    // Where clone3 answers EPERM the C library makes no thread either: only ENOSYS has it use clone(2).
+    let tried = std::thread::Builder::new().spawn(move || {
         let made = seclude_sys::clone::unshare(seclude_sys::clone::CLONE_NEWNET);
         kernel.map(|(feature, probe)| match made {
             Ok(()) => found(feature, probe()),
@@ -225,7 +226,19 @@ fn network() -> Vec<Finding> {
             }
         })
     });
-    let mut findings: Vec<Finding> = tried.join().map_or_else(|_| Vec::new(), Vec::from);
+    let tried = tried.and_then(|tried| tried.join().map_err(|_| std::io::Error::other("it ended early")));
+    let mut findings = tried.map_or_else(
+        |error| {
+            let failed = |(feature, _): &(&str, Probe)| {
+                let action = format!("thread to try {feature} in");
+                let error = std::io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(0));
+                let hint = crate::confinement::found();
+                finding((*feature).into(), Some(Error::parent("network", action, error).hint_if(hint)))
+            };
+            kernel.iter().map(failed).collect()
+        },
+        Vec::from,
+    );
     findings.push(found("ip_forward", probe::ip_forward()));
     findings.push(found("tun", probe::tun()));
     findings.push(match crate::step::pasta::find() {

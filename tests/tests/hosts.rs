@@ -1,0 +1,144 @@
+//! What goes wrong on hosts, made for real where one can: a filter, a sysctl, a mount of an outer container. Each has an
+//! error that names the step, the call and the remedy, and the same without the obstacle works.
+
+use std::process::Output;
+
+use seclude_tests::{call, filtered, inside, is_root, seclude_bin, seclude_command, stdout_of, try_inside};
+
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+const EINVAL: i32 = 22;
+/// pivot_root(2) on x86-64.
+const PIVOT_ROOT: u32 = 155;
+
+/// The one line of a seclude that could not start its command.
+fn complaint(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said.trim().to_owned()
+}
+
+/// What seclude complains of under a filter; without the filter it works.
+fn under(refused: &[(u32, i32)], arguments: &[&str]) -> String {
+    stdout_of(&seclude_command(arguments).output().expect("it starts"));
+    complaint(&filtered(refused, seclude_bin()).args(arguments).output().expect("python3 is there"))
+}
+
+fn has(line: &str, words: &[&str]) {
+    for word in words {
+        assert!(line.contains(word), "no {word:?} in {line}");
+    }
+}
+
+/// Flags for an outer container in which another seclude can run, as /tmp/seclude.
+fn outer() -> [String; 2] {
+    [format!("--ro-bind={}:/tmp/seclude", seclude_bin().display()), "--cap-add=ALL".to_owned()]
+}
+
+/// How a script ends in such a container, made with these flags besides.
+fn nested(flags: &[&str], script: &str) -> Output {
+    let outer = outer();
+    let all: Vec<&str> = outer.iter().map(String::as_str).chain(flags.iter().copied()).collect();
+    try_inside(&all, script)
+}
+
+/// A container's own /proc has submounts (what the preset masks), so one inside keeps it.
+const KEEPS_PROC: &str = "/tmp/seclude run --share pid --bind /proc";
+
+#[test]
+fn a_filter_that_refuses_namespaces_is_named_and_clone3_alone_is_done_without() {
+    let all = [(call::CLONE3, EPERM), (call::CLONE, EPERM), (call::UNSHARE, EPERM)];
+    has(&under(&all, &["run", "true"]), &["clone", "EPERM", "seccomp filter", "seccomp=unconfined"]);
+    let without = filtered(&all[..1], seclude_bin()).args(["run", "true"]).status().expect("python3 is there");
+    assert!(without.success());
+}
+
+#[test]
+fn a_filter_that_refuses_mounts_is_named_with_the_call_that_it_refused() {
+    for (number, name) in [(call::OPEN_TREE, "open_tree"), (call::FSOPEN, "fsopen"), (call::MOUNT_SETATTR, "mount_setattr")] {
+        has(&under(&[(number, EPERM)], &["run", "true"]), &["EPERM", name, "(child)", "seccomp filter"]);
+    }
+    has(&under(&[(call::MOUNT, EACCES)], &["run", "true"]), &["EACCES", "mount", "(child)"]);
+}
+
+#[test]
+fn the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile() {
+    // The sysctl as it looks on such a host, and the refusals as the module gives them: it is on no kernel of ours.
+    let knob = ["--tmpfs=/proc/sys/kernel:size=4K", "--file=/proc/sys/kernel/apparmor_restrict_unprivileged_userns=1"];
+    let script = |number: u32| {
+        let mut command = filtered(&[(number, EACCES)], "/tmp/seclude");
+        command.args(["run", "--bare", "--unshare=user,mount", "--tmpfs=/mnt", "true"]);
+        let words: Vec<String> =
+            command.get_args().map(|word| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"))).collect();
+        format!("/usr/bin/python3 {}", words.join(" "))
+    };
+    for number in [call::FSOPEN, call::OPEN_TREE] {
+        let line = complaint(&nested(&knob, &script(number)));
+        has(&line, &["EACCES", "profile seclude /tmp/seclude flags=(unconfined) { userns, }"]);
+        let line = complaint(&nested(&[], &script(number)));
+        assert!(!line.contains("AppArmor"), "{line}");
+    }
+}
+
+#[test]
+fn a_sandboxs_root_without_the_capability_to_map_itself_is_told_which_it_is() {
+    let bin = outer();
+    let line = complaint(&try_inside(&[&bin[0]], "/tmp/seclude run true"));
+    has(&line, &["user map", "EPERM", "CAP_SETFCAP", "--cap-add SETFCAP"]);
+    stdout_of(&try_inside(&[&bin[0], "--cap-add=SETFCAP"], &format!("{KEEPS_PROC} true")));
+}
+
+#[test]
+fn an_id_mapper_that_may_gain_no_privileges_is_told_apart_from_a_missing_range() {
+    seclude_tests::ordinary_user_only!();
+    let line = complaint(&filtered(&[], seclude_bin()).args(["run", "--map-subids", "true"]).output().expect("python3"));
+    has(&line, &["user map", "newuidmap", "no_new_privs"]);
+}
+
+#[test]
+fn cgroups_that_are_read_only_are_an_error_only_if_a_limit_was_asked_for() {
+    // The host's tree is read-only in the preset, the cgroup hierarchies in it too.
+    let shares = ["--share=cgroup"];
+    let line = complaint(&nested(&shares, &format!("{KEEPS_PROC} --memory 64M true")));
+    has(&line, if is_root() { &["cgroup", "EROFS", "read-only"] } else { &["cgroup", "delegated"] });
+    stdout_of(&nested(&shares, &format!("{KEEPS_PROC} true")));
+}
+
+#[test]
+fn a_proc_that_an_outer_container_has_masked_is_told_with_what_lies_over_it() {
+    let line = complaint(&nested(&["--mask=/proc/uptime"], "/tmp/seclude run true"));
+    has(&line, &["proc", "EPERM", "fsmount", "/proc/", "procMount: Unmasked", "hostUsers: false"]);
+    stdout_of(&nested(&["--mask=/proc/uptime"], &format!("{KEEPS_PROC} true")));
+    // One that is mounted whole somewhere is enough for the kernel.
+    stdout_of(&nested(&["--mask=/proc/uptime", "--mount=type=proc,dst=/mnt"], "/tmp/seclude run true"));
+}
+
+#[test]
+fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
+    has(&under(&[(PIVOT_ROOT, EINVAL)], &["run", "true"]), &["pivot_root", "EINVAL", "initramfs", "switch_root"]);
+}
+
+#[test]
+fn no_resource_limit_is_set_that_was_not_asked_for() {
+    let limits = "ulimit -v; ulimit -n; ulimit -u";
+    let outside = stdout_of(&std::process::Command::new("/bin/bash").args(["-c", limits]).output().expect("bash"));
+    assert_eq!(inside(&[], &format!("exec bash -c '{limits}'")), outside);
+    assert!(inside(&["--rlimit=AS=1G"], "exec bash -c 'ulimit -v'").ends_with("1048576"));
+}
+
+#[test]
+fn the_doctor_says_of_a_confined_caller_what_is_refused_and_what_is_done_instead() {
+    let examine = |refused: &[(u32, i32)]| {
+        let output = filtered(refused, seclude_bin()).arg("doctor").output().expect("python3 is there");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = examine(&[(call::CLONE3, EPERM)]);
+    assert_eq!(code, Some(0), "{said}");
+    has(&said, &["works with  clone(2): clone3 answers EPERM here"]);
+    let (code, said) = examine(&[(call::CLONE3, EPERM), (call::CLONE, EPERM), (call::UNSHARE, EPERM)]);
+    assert_eq!(code, Some(1), "{said}");
+    has(&said, &["user namespace               does not", "seccomp filter", "the sandbox does not work"]);
+    let who = if is_root() { "as an ordinary user: " } else { "as root: not tried" };
+    has(&said, &[who]);
+}

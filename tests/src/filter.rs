@@ -23,7 +23,7 @@ import ctypes, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def step(code, k, t=0, f=0): return struct.pack('HBBI', code, t, f, k)
 code = step(0x20, 0)
-for rule in sys.argv[1].split(','):
+for rule in filter(None, sys.argv[1].split(',')):
     number, errno, flag = map(int, rule.split(':'))
     # The number, then (for a flag) the low half of the first argument.
     code += step(0x15, number, 0, 4) + step(0x20, 16) + (step(0x45, flag, 0, 1) if flag else step(0x05, 0))

@@ -122,10 +122,49 @@ fn the_doctor_finds_a_host_ill_that_has_no_user_namespaces() {
     assert_eq!(code, "1");
     let json: Value = serde_json::from_str(json).unwrap();
     assert_eq!(json["sandbox_works"], false);
-    let finding = &json["findings"][0];
+    let finding = &json["findings"][1];
     assert_eq!((&finding["feature"], &finding["verdict"]), (&"user namespace".into(), &"does-not".into()));
     let remedy = finding["remedy"].as_str().unwrap();
     assert!(remedy.contains("max_user_namespaces") && !remedy.contains("No space left"), "{remedy}");
+}
+
+#[test]
+fn the_doctor_rehearses_a_plan_and_names_the_first_step_that_would_fail() {
+    let scratch = Scratch::new("rehearsal");
+    let bind = format!("--bind={}:/mnt", scratch.path().display());
+    let rehearse = |flags: &[&str]| {
+        let output = seclude(&[&["doctor", "--for"], flags].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let before = Host::look();
+    let (code, said) = rehearse(&[&bind, "--init", "sh", "-c", "> /mnt/ran"]);
+    assert_eq!((code, scratch.listing().len()), (Some(0), 0), "nothing was run: {said}");
+    assert!(said.starts_with("it works: ") && said.contains("the command is there"), "{said}");
+    let run = seclude(&["run", &bind, "--init", "sh", "-c", "> /mnt/ran"]);
+    assert!(run.status.success() && scratch.join("ran").exists(), "to run is another thing");
+    // Without a command only what comes before it is tried.
+    assert_eq!(rehearse(&[&bind, "--hostname", "box"]).0, Some(0));
+
+    for (flags, words) in [
+        (&["--root", "/no/such/root", "id"][..], &["root /no/such/root", "ENOENT"][..]),
+        (&["--tmpfs", "/no/such/target", "id"], &["mount tmpfs on /no/such/target", "EROFS", "(child)"]),
+        (&["--init", "no-such-command"], &["exec no-such-command", "ENOENT"]),
+        (&["/etc/passwd"], &["exec /etc/passwd", "EACCES"]),
+        (&["/usr"], &["exec /usr", "it is a directory"]),
+    ] {
+        let (code, said) = rehearse(flags);
+        assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+        assert!(said.starts_with("it does not work: ") && words.iter().all(|word| said.contains(word)), "{said}");
+        let run = seclude(&[&["run"], flags].concat());
+        let line = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(!run.status.success() && words.iter().all(|word| line.contains(word)), "as the run itself: {line}");
+    }
+    let json = seclude(&["doctor", "--json", "--for", "--root", "/no/such/root", "id"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["works"], &json["error"]["step"]), (&false.into(), &"root".into()));
+    assert_eq!(Host::look(), before);
+    seclude_tests::refused(125, &["doctor", "--for", "--no-such-flag"]);
+    seclude_tests::refused(125, &["doctor", "--for", "--root", "relative", "id"]);
 }
 
 /// Every long flag that `seclude run --help` shows.

@@ -3,7 +3,7 @@
 
 use std::process::Output;
 
-use seclude_tests::{call, filtered, inside, is_root, seclude_bin, seclude_command, stdout_of, try_inside};
+use seclude_tests::{Scratch, call, filtered, inside, is_root, seclude_bin, seclude_command, stdout_of, try_inside};
 
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
@@ -56,7 +56,9 @@ fn a_filter_that_refuses_namespaces_is_named_and_clone3_alone_is_done_without() 
 
 #[test]
 fn a_filter_that_refuses_mounts_is_named_with_the_call_that_it_refused() {
-    for (number, name) in [(call::OPEN_TREE, "open_tree"), (call::FSOPEN, "fsopen"), (call::MOUNT_SETATTR, "mount_setattr")] {
+    for (number, name) in
+        [(call::OPEN_TREE, "open_tree"), (call::FSOPEN, "fsopen"), (call::MOUNT_SETATTR, "mount_setattr")]
+    {
         has(&under(&[(number, EPERM)], &["run", "true"]), &["EPERM", name, "(child)", "seccomp filter"]);
     }
     has(&under(&[(call::MOUNT, EACCES)], &["run", "true"]), &["EACCES", "mount", "(child)"]);
@@ -92,8 +94,18 @@ fn a_sandboxs_root_without_the_capability_to_map_itself_is_told_which_it_is() {
 #[test]
 fn an_id_mapper_that_may_gain_no_privileges_is_told_apart_from_a_missing_range() {
     seclude_tests::ordinary_user_only!();
-    let line = complaint(&filtered(&[], seclude_bin()).args(["run", "--map-subids", "true"]).output().expect("python3"));
+    let line =
+        complaint(&filtered(&[], seclude_bin()).args(["run", "--map-subids", "true"]).output().expect("python3"));
     has(&line, &["user map", "newuidmap", "no_new_privs"]);
+    // A copy is nobody's setuid program.
+    let bin = Scratch::new("id-mapper");
+    for helper in ["newuidmap", "newgidmap"] {
+        std::fs::copy(format!("/usr/bin/{helper}"), bin.join(helper)).expect("package uidmap");
+    }
+    let mut command = seclude_command(&["run", "--map-subids", "/bin/true"]);
+    let line = complaint(&command.env("PATH", bin.path()).output().expect("it starts"));
+    has(&line, &["newuidmap", "neither setuid root nor has it file capabilities"]);
+    stdout_of(&seclude_command(&["run", "--map-subids", "/bin/true"]).output().expect("it starts"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::workspace::{cargo, read};
@@ -12,6 +12,13 @@ pub(crate) struct TestBinary {
     /// The library's, or the test file's.
     pub(crate) target: String,
     pub(crate) path: PathBuf,
+}
+
+impl TestBinary {
+    /// What a test binary is called in the machine, and in the plan.
+    pub(crate) fn name(&self) -> String {
+        format!("{}.{}", self.package, self.target)
+    }
 }
 
 /// Every one of them, built; xtask's own and doc tests mean nothing elsewhere.
@@ -52,6 +59,16 @@ fn package_name(id: &str) -> String {
         None => path.rsplit('/').next().unwrap_or_default(),
     };
     name.to_owned()
+}
+
+/// Those of these names, all without any; a name is the test file's, with the package's in front of it or without.
+pub(crate) fn chosen<'a>(binaries: &'a [TestBinary], names: &[String]) -> Result<Vec<&'a TestBinary>> {
+    let is = |binary: &TestBinary, name: &String| binary.target == *name || binary.name() == *name;
+    if let Some(name) = names.iter().find(|name| !binaries.iter().any(|binary| is(binary, name))) {
+        bail!("there are no tests {name}");
+    }
+    let asked = |binary: &&TestBinary| names.is_empty() || names.iter().any(|name| is(binary, name));
+    Ok(binaries.iter().filter(asked).collect())
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ enum Task {
     /// Check that the child's code calls nothing outside itself: no libc, no allocator, no panic
     CheckChild,
     /// Run the tests as an ordinary user with subordinate ids
-    Rootless,
+    Rootless(rootless::Options),
     /// Run the tests on other kernels, in virtual machines; prints which went how on which
     Vm(vm::Options),
     #[command(hide = true, subcommand)]
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Task::Versus(options) => versus::run(&options),
         Task::Dist => dist::make(),
         Task::CheckChild => check_child::check(),
-        Task::Rootless => rootless::run_tests(),
+        Task::Rootless(options) => rootless::run_tests(&options),
         Task::Vm(options) => vm::run(&options),
         Task::VersusHelper(task) => versus::helper::run(&task),
     };

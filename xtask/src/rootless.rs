@@ -11,14 +11,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::binaries::build_tests;
+use crate::binaries::{build_tests, chosen};
 use crate::workspace::{cargo, read, run, target};
 
 const USER: &str = "seclude-tester";
 /// Where the subordinate ids of that user begin if it is made here; as many as useradd gives.
 const SUBIDS: &str = "200000-265535";
 
-pub(crate) fn run_tests() -> Result<()> {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The tests of this file, such as limits or seclude-cgroup.limits; may be repeated
+    #[arg(long, value_name = "NAME")]
+    test: Vec<String>,
+}
+
+pub(crate) fn run_tests(options: &Options) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "it makes a user and changes to it: run it as root");
     make_user()?;
     run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
@@ -27,7 +34,7 @@ pub(crate) fn run_tests() -> Result<()> {
     let seclude = place.copy(&target().join("debug/seclude"))?;
     let debian = debian_root()?;
     let mut failed = BTreeSet::new();
-    for binary in &binaries {
+    for binary in chosen(&binaries, &options.test)? {
         let name = binary.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         println!("\nas {USER}: {name}");
         let copy = place.copy(&binary.path)?;

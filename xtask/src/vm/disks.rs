@@ -50,7 +50,7 @@ pub(crate) fn work(work: &Work) -> Result<PathBuf> {
     run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
     copy(&target().join("debug/seclude"), &tree.join("seclude"))?;
     for binary in work.binaries {
-        copy(&binary.path, &tests.join(file_name(binary)))?;
+        copy(&binary.path, &tests.join(binary.name()))?;
     }
     for (name, program) in work.others {
         copy(program, &tests.join(name))?;
@@ -66,11 +66,6 @@ pub(crate) fn work(work: &Work) -> Result<PathBuf> {
     make_image(&tree, &image, "2G")?;
     fs::remove_dir_all(&tree)?;
     Ok(image)
-}
-
-/// What a test binary is called in the machine, and in the plan.
-pub(crate) fn file_name(binary: &TestBinary) -> String {
-    format!("{}.{}", binary.package, binary.target)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -13,13 +13,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::builder::PossibleValuesParser;
 
-use crate::binaries::{TestBinary, build_tests};
+use crate::binaries::{TestBinary, build_tests, chosen};
 use crate::progress::Progress;
 use crate::workspace::{find, target};
-use disks::{Work, file_name};
+use disks::Work;
 use kernels::{Kernel, LINES, Line};
 use machine::{End, Machine};
 use matrix::{Matrix, Tried};
@@ -92,7 +92,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     progress.show("building the tests");
     let binaries = build_tests()?;
-    let binaries = chosen(&binaries, &options.test)?;
+    let mut binaries = chosen(&binaries, &options.test)?;
+    binaries.retain(|binary| !LEFT_OUT.contains(&binary.name().as_str()));
     let kernels = get_kernels(options, &mut progress)?;
     let root = disks::root(&mut progress)?;
     let plan = plan(options, &binaries);
@@ -145,23 +146,13 @@ fn try_one(options: &Options, line: &Line, machine: &Machine, runs: usize, progr
 }
 
 /// The test files that are meant: by the name of the file, or of package and file.
-fn chosen<'a>(binaries: &'a [TestBinary], names: &[String]) -> Result<Vec<&'a TestBinary>> {
-    let is = |binary: &TestBinary, name: &String| binary.target == *name || file_name(binary) == *name;
-    if let Some(name) = names.iter().find(|name| !binaries.iter().any(|binary| is(binary, name))) {
-        bail!("there are no tests {name}");
-    }
-    let asked = |binary: &TestBinary| names.is_empty() || names.iter().any(|name| is(binary, name));
-    let able = |binary: &TestBinary| !LEFT_OUT.contains(&file_name(binary).as_str());
-    Ok(binaries.iter().filter(|binary| asked(binary) && able(binary)).collect())
-}
-
 /// A line for each run: who, the binary, its seconds, and arguments.
 fn plan(options: &Options, binaries: &[&TestBinary]) -> String {
     let mut plan = String::new();
     for who in WHO.iter().filter(|who| options.who.as_ref().is_none_or(|only| only == *who)) {
         for binary in binaries {
             let filter = options.filter.as_deref().unwrap_or_default();
-            plan.push_str(&format!("{who} {} {} {filter}\n", file_name(binary), 60 * options.test_limit));
+            plan.push_str(&format!("{who} {} {} {filter}\n", binary.name(), 60 * options.test_limit));
         }
     }
     plan

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{Mode, OFlags, fstatfs, open, openat};
 use seclude_child::Op;
@@ -277,9 +278,29 @@ fn run_helper(helper: &'static str, pid: i32, map: &IdMap) -> Result<()> {
     match IdMap::parse_kernel_text(&written) {
         Ok(found) if found.same_as(map) => Ok(()),
         _ => Err(failed(said).hint(
-            "the helper must be setuid root or have cap_setuid/cap_setgid, and the range must be mapped outside",
+            powerless(helper)
+                .unwrap_or("the range must be the caller's in /etc/subuid and /etc/subgid, and be mapped outside"),
         )),
     }
+}
+
+/// Why such a helper would have no right to write a map, if that can be seen.
+fn powerless(helper: &str) -> Option<&'static str> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if status.lines().any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|value| value.trim() == "1")) {
+        return Some(
+            "the caller has no_new_privs, so no program that it starts gains privileges: start it from where that is \
+             not set, or map only the caller",
+        );
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join(helper)).find(|file| file.is_file())?;
+    let setuid = std::fs::metadata(&found).is_ok_and(|file| file.mode() & 0o6000 != 0);
+    let capable = rustix::fs::getxattr(&found, "security.capability", &mut [0; 64][..]).is_ok();
+    (!setuid && !capable).then_some(
+        "the helper is neither setuid root nor has it file capabilities: chmod u+s, or setcap cap_setuid+ep (newgidmap: \
+         cap_setgid+ep)",
+    )
 }
 
 /// The child becomes root of its user namespace where it was born as nobody there.

@@ -5,9 +5,11 @@ mod apt;
 mod binaries;
 mod check_child;
 mod dist;
+mod own_process;
 mod progress;
 mod rootfs;
 mod rootless;
+mod soak;
 mod versus;
 mod vm;
 mod workspace;
@@ -34,6 +36,8 @@ enum Task {
     },
     /// Measure a spawn, from the call to the reaping, beside others; writes target/versus.json
     Versus(versus::Options),
+    /// Spawn thousands of containers of every kind from one process, and look whether anything grows
+    Soak(soak::Options),
     /// Build the command as it is given out, with manual page and completions, below target/dist
     Dist,
     /// Check that the child's code calls nothing outside itself: no libc, no allocator, no panic
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
     let done = match Tasks::parse().task {
         Task::Rootfs { which } => rootfs::make(which),
         Task::Versus(options) => versus::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Dist => dist::make(),
         Task::CheckChild => check_child::check(),
         Task::Rootless(options) => rootless::run_tests(&options),

@@ -1,15 +1,16 @@
 //! What the measuring program starts of itself: callers with much memory, and the one with many threads.
 
-use std::fs;
 use std::hint::black_box;
 use std::io::{Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::{Barrier, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
+
+use crate::own_process::State;
 
 use super::contestants::{lean, time_library};
 use super::{limits, network};
@@ -74,56 +75,12 @@ pub(super) struct Throughput {
     pub(super) after: State,
 }
 
-/// What a leak would show in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) struct State {
-    pub(super) descriptors: usize,
-    pub(super) threads: usize,
-    /// Children, dead or alive.
-    pub(super) children: usize,
-    pub(super) rss_kib: u64,
-}
-
-impl State {
-    fn now() -> Result<State> {
-        let count = |directory: &str| fs::read_dir(directory).map(Iterator::count).context("read /proc/self");
-        let status = fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
-        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let rss = rss.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).context("VmRSS")?;
-        Ok(State {
-            descriptors: count("/proc/self/fd")?,
-            threads: count("/proc/self/task")?,
-            children: children()?,
-            rss_kib: rss,
-        })
-    }
-
-    pub(super) fn leaked_since(&self, before: &State) -> bool {
-        (self.descriptors, self.threads, self.children) != (before.descriptors, before.threads, before.children)
-    }
-}
-
-/// How many processes have us as their parent: also the dead ones, which /proc/self/task/*/children leaves out.
-fn children() -> Result<usize> {
-    let own = std::process::id().to_string();
-    let mut found = 0;
-    for entry in fs::read_dir("/proc").context("read /proc")? {
-        let path = entry?.path().join("stat");
-        // It is no process, or has gone.
-        let Ok(stat) = fs::read_to_string(path) else { continue };
-        // pid (name) state parent …, and the name may have blanks and parentheses.
-        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
-        found += usize::from(parent == Some(&own));
-    }
-    Ok(found)
-}
-
 fn throughput(program: &Path, threads: usize, spawns: usize) -> Result<Throughput> {
     // What the first time maps for good (the threads' heaps) is not a leak of the later ones.
     spawn_from_threads(program, threads, 50);
-    let before = settled(None)?;
+    let before = State::settled_alone()?;
     let (seconds, failures) = spawn_from_threads(program, threads, spawns);
-    let after = settled(Some(&before))?;
+    let after = State::settled(|now| !now.leaked_since(&before))?;
     Ok(Throughput {
         threads,
         spawns: threads * spawns,
@@ -134,19 +91,6 @@ fn throughput(program: &Path, threads: usize, spawns: usize) -> Result<Throughpu
         before,
         after,
     })
-}
-
-/// A joined thread is in /proc for a moment more.
-fn settled(before: Option<&State>) -> Result<State> {
-    let start = Instant::now();
-    loop {
-        let now = State::now()?;
-        let quiet = before.map_or(now.threads == 1, |before| !now.leaked_since(before));
-        if quiet || start.elapsed() > Duration::from_secs(2) {
-            return Ok(now);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn spawn_from_threads(program: &Path, threads: usize, spawns: usize) -> (f64, Vec<String>) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
-use seclude_tests::{helper, root_only, shell, tell, told};
+use seclude_tests::{Scratch, helper, root_only, shell, tell, told};
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 
@@ -27,13 +27,17 @@ pub(crate) fn spawn_in_scope() {
 struct Bus {
     daemon: Child,
     address: String,
+    /// Where its socket is.
+    _own: Scratch,
 }
 
 impl Bus {
     fn start() -> Option<Bus> {
+        let own = Scratch::new("bus");
         let mut command = Command::new("dbus-daemon");
         command
             .args(["--session", "--nofork", "--nopidfile", "--print-address"])
+            .arg(format!("--address=unix:path={}", own.join("socket").display()))
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let Ok(mut daemon) = command.spawn() else {
@@ -42,7 +46,7 @@ impl Bus {
         };
         let mut address = String::new();
         BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Some(Bus { daemon, address: address.trim().to_owned() })
+        Some(Bus { daemon, address: address.trim().to_owned(), _own: own })
     }
 
     fn ask_for_a_scope(&self) -> Vec<String> {

@@ -8,11 +8,9 @@ use clap::{ArgAction, Args, Command};
 use seclude::{CloneWay, Extent};
 
 use crate::limits::LimitFlags;
+use crate::mounts::{BindSpec, FileSpec, MountSpec, OverlaySpec, SymlinkSpec, TmpfsSpec};
 use crate::network::NetworkFlags;
-use crate::values::{
-    self, BindSpec, CapabilityName, Dimension, EnvSpec, FileSpec, JoinSpec, MountSpec, NamespaceList, OverlaySpec,
-    RlimitSpec, SymlinkSpec, TmpfsSpec, UserSpec,
-};
+use crate::values::{self, CapabilityName, Dimension, EnvSpec, JoinSpec, NamespaceList, RlimitSpec, UserSpec};
 
 /// The program: its tasks, each with its flags.
 ///

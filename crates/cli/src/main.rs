@@ -7,6 +7,7 @@ mod doctor;
 mod explain;
 mod gc;
 mod limits;
+mod mounts;
 mod network;
 mod report;
 mod run;

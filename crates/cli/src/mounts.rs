@@ -1,0 +1,358 @@
+//! The values of flags that are about files: binds, mounts, overlays, and paths with escaped separators.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use seclude::{Mount, Overlay};
+
+use crate::values::{Parsed, mode, size};
+
+/// Splits at `separator`, but not where a backslash stands before it; `\\` is a backslash.
+fn split_escaped(text: &str, separator: char) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let last = parts.len() - 1;
+        match character {
+            '\\' if characters.peek().is_some_and(|next| *next == separator || *next == '\\') => {
+                parts[last].extend(characters.next());
+            }
+            _ if character == separator => parts.push(String::new()),
+            _ => parts[last].push(character),
+        }
+    }
+    parts
+}
+
+/// A source of the host may be relative to where seclude runs.
+fn host_path(text: &str) -> Parsed<PathBuf> {
+    std::path::absolute(text).map_err(|error| format!("{text:?}: {error}"))
+}
+
+/// `SRC[:DST]`
+#[derive(Clone)]
+pub(crate) struct BindSpec {
+    pub(crate) source: PathBuf,
+    pub(crate) target: PathBuf,
+}
+
+impl FromStr for BindSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Self> {
+        match split_escaped(text, ':').as_slice() {
+            [source] if !source.is_empty() => {
+                let source = host_path(source)?;
+                Ok(BindSpec { target: source.clone(), source })
+            }
+            [source, target] if !source.is_empty() && !target.is_empty() => {
+                Ok(BindSpec { source: host_path(source)?, target: target.into() })
+            }
+            _ => Err("expected SRC or SRC:DST; a colon in a path is `\\:`".into()),
+        }
+    }
+}
+
+/// `DST[:size=64M,mode=1777]`
+#[derive(Clone)]
+pub(crate) struct TmpfsSpec(pub(crate) Mount);
+
+impl FromStr for TmpfsSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Self> {
+        let parts = split_escaped(text, ':');
+        let (target, options) = match parts.as_slice() {
+            [target] => (target, ""),
+            [target, options] => (target, options.as_str()),
+            _ => return Err("expected DST or DST:size=…,mode=…".into()),
+        };
+        let mut mount = Mount::tmpfs(target);
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            mount = match option.split_once('=') {
+                Some(("size", value)) => mount.size(size(value)?),
+                Some(("mode", value)) => mount.mode(mode(value)?),
+                _ => flag(mount, option).ok_or(format!("unknown option {option:?}: size, mode, ro, noexec"))?,
+            };
+        }
+        Ok(TmpfsSpec(mount))
+    }
+}
+
+fn flag(mount: Mount, word: &str) -> Option<Mount> {
+    Some(match word {
+        "ro" | "readonly" => mount.read_only(),
+        "rw" => mount,
+        "nosuid" => mount.nosuid(),
+        "nodev" => mount.nodev(),
+        "noexec" => mount.noexec(),
+        _ => return None,
+    })
+}
+
+/// `lower=A,lower=B[,upper=C,work=D],to=E`
+#[derive(Clone)]
+pub(crate) struct OverlaySpec(pub(crate) Mount);
+
+impl FromStr for OverlaySpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Self> {
+        MountKeys::parse(text, &["to"])?.overlay().map(OverlaySpec)
+    }
+}
+
+/// `type=…,src=…,dst=…`
+#[derive(Clone)]
+pub(crate) struct MountSpec(pub(crate) Mount);
+
+impl FromStr for MountSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Self> {
+        MountKeys::parse(text, &["dst", "target", "destination"])?.mount().map(MountSpec)
+    }
+}
+
+/// The words of a mount, each key seen at most once but `lower`. What no type asks for is an error in the end.
+#[derive(Default)]
+struct MountKeys {
+    kind: Option<String>,
+    source: Option<String>,
+    target: Option<String>,
+    lowers: Vec<PathBuf>,
+    upper: Option<PathBuf>,
+    work: Option<PathBuf>,
+    size: Option<u64>,
+    mode: Option<u32>,
+    content: Option<String>,
+    words: Vec<String>,
+}
+
+impl MountKeys {
+    fn parse(text: &str, target_names: &[&str]) -> Parsed<Self> {
+        fn once<T>(place: &mut Option<T>, key: &str, value: T) -> Parsed<()> {
+            match place.replace(value) {
+                Some(_) => Err(format!("{key} is given twice")),
+                None => Ok(()),
+            }
+        }
+        let mut keys = MountKeys::default();
+        for part in split_escaped(text, ',') {
+            match part.split_once('=') {
+                Some((key, value)) if target_names.contains(&key) => once(&mut keys.target, key, value.into())?,
+                Some(("type", value)) => once(&mut keys.kind, "type", value.into())?,
+                Some((key @ ("src" | "source"), value)) => once(&mut keys.source, key, value.into())?,
+                Some(("lower", value)) => keys.lowers.push(host_path(value)?),
+                Some(("upper", value)) => once(&mut keys.upper, "upper", host_path(value)?)?,
+                Some(("work", value)) => once(&mut keys.work, "work", host_path(value)?)?,
+                Some(("size", value)) => once(&mut keys.size, "size", size(value)?)?,
+                Some(("mode", value)) => once(&mut keys.mode, "mode", mode(value)?)?,
+                Some(("content", value)) => once(&mut keys.content, "content", value.into())?,
+                Some((key, _)) => return Err(format!("unknown key {key:?}")),
+                None if part.is_empty() => return Err("an empty part between commas".into()),
+                None => keys.words.push(part),
+            }
+        }
+        Ok(keys)
+    }
+
+    fn target(&mut self) -> Parsed<String> {
+        self.target.take().ok_or_else(|| "where? give dst=PATH (to=PATH for --overlay-mount)".into())
+    }
+
+    fn source(&mut self, why: &str) -> Parsed<String> {
+        self.source.take().ok_or_else(|| format!("src= is missing: {why}"))
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let before = self.words.len();
+        self.words.retain(|given| given != word);
+        self.words.len() != before
+    }
+
+    fn overlay(mut self) -> Parsed<Mount> {
+        let target = self.target()?;
+        let mut overlay = Overlay::new(std::mem::take(&mut self.lowers));
+        let ephemeral = self.word("ephemeral");
+        overlay = match (self.upper.take(), self.work.take(), ephemeral) {
+            (None, None, false) => overlay,
+            (None, None, true) => overlay.ephemeral(),
+            (Some(upper), Some(work), false) => overlay.upper(upper, work),
+            (_, _, true) => return Err("ephemeral and upper/work are two different things".into()),
+            _ => return Err("upper and work belong together".into()),
+        };
+        let read_only = self.word("ro") || self.word("readonly");
+        let mount = self.finish(Mount::overlay(overlay, target))?;
+        Ok(if read_only { mount.read_only() } else { mount })
+    }
+
+    fn mount(mut self) -> Parsed<Mount> {
+        let kind = self.kind.take().ok_or("type= is missing")?;
+        if kind == "overlay" {
+            return self.overlay();
+        }
+        let target = self.target()?;
+        let mut mount = match kind.as_str() {
+            "bind" => {
+                let bind = Mount::bind(host_path(&self.source("what of the host?")?)?, target);
+                if self.word("norecursive") { bind.not_recursive() } else { bind }
+            }
+            "tmpfs" => {
+                let tmpfs = Mount::tmpfs(target);
+                match self.size.take() {
+                    Some(size) => tmpfs.size(size),
+                    None => tmpfs,
+                }
+            }
+            "proc" => Mount::proc(target),
+            "sysfs" => Mount::sysfs(target),
+            "mqueue" => Mount::mqueue(target),
+            "devpts" => Mount::devpts(target),
+            "dev" => Mount::dev(target),
+            "file" => match (self.content.take(), self.source.take()) {
+                (Some(content), None) => Mount::file(target, content),
+                (None, Some(source)) => read_file(target, &source)?,
+                _ => return Err("a file needs content= or src=, one of them".into()),
+            },
+            "dir" => Mount::directory(target),
+            "symlink" => Mount::symlink(self.source("where does the link lead?")?, target),
+            "mask" => Mount::mask(target),
+            "ro" => Mount::read_only_path(target),
+            other => return Err(format!("unknown type {other:?}")),
+        };
+        if matches!(kind.as_str(), "tmpfs" | "file" | "dir")
+            && let Some(mode) = self.mode.take()
+        {
+            mount = mount.mode(mode);
+        }
+        if matches!(kind.as_str(), "mask" | "ro") && self.word("optional") {
+            mount = mount.if_present();
+        }
+        for (word, kinds) in [
+            ("ro", &["bind", "tmpfs", "proc", "sysfs", "file"][..]),
+            ("readonly", &["bind", "tmpfs", "proc", "sysfs", "file"]),
+            ("rw", &["bind", "tmpfs", "proc", "sysfs", "file"]),
+            ("nosuid", &["bind", "tmpfs"]),
+            ("nodev", &["bind", "tmpfs"]),
+            ("noexec", &["bind", "tmpfs"]),
+        ] {
+            if kinds.contains(&kind.as_str()) && self.word(word) {
+                mount = flag(mount, word).ok_or("unknown word")?;
+            }
+        }
+        self.finish(mount)
+    }
+
+    /// Nothing that was said may be left: it would be ignored.
+    fn finish(self, mount: Mount) -> Parsed<Mount> {
+        let left = [
+            ("type", self.kind.is_some()),
+            ("src", self.source.is_some()),
+            ("lower", !self.lowers.is_empty()),
+            ("upper", self.upper.is_some()),
+            ("work", self.work.is_some()),
+            ("size", self.size.is_some()),
+            ("mode", self.mode.is_some()),
+            ("content", self.content.is_some()),
+        ];
+        if let Some((key, _)) = left.iter().find(|(_, given)| *given) {
+            return Err(format!("{key} means nothing for this type"));
+        }
+        match self.words.first() {
+            Some(word) => Err(format!("{word:?} means nothing for this type")),
+            None => Ok(mount),
+        }
+    }
+}
+
+fn read_file(target: impl AsRef<Path>, source: &str) -> Parsed<Mount> {
+    let file = std::fs::File::open(source).map_err(|error| format!("{source}: {error}"))?;
+    Mount::file_from(target, file).map_err(|error| format!("{source}: {error}"))
+}
+
+/// `DST=@HOSTFILE` or `DST=TEXT`
+#[derive(Clone)]
+pub(crate) struct FileSpec(pub(crate) Mount);
+
+impl FromStr for FileSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Self> {
+        let (target, content) = text.split_once('=').ok_or("expected DST=TEXT or DST=@HOSTFILE")?;
+        match content.strip_prefix('@') {
+            Some(source) => read_file(target, source).map(FileSpec),
+            None => Ok(FileSpec(Mount::file(target, content))),
+        }
+    }
+}
+
+/// `TARGET:LINK`
+#[derive(Clone)]
+pub(crate) struct SymlinkSpec(pub(crate) Mount);
+
+impl FromStr for SymlinkSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Self> {
+        match split_escaped(text, ':').as_slice() {
+            [target, link] if !target.is_empty() && !link.is_empty() => Ok(SymlinkSpec(Mount::symlink(target, link))),
+            _ => Err("expected TARGET:LINK; a colon in a path is `\\:`".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_colon_in_a_path_can_be_escaped() {
+        let bind: BindSpec = r"/a\:b:/c".parse().unwrap();
+        assert_eq!((bind.source, bind.target), ("/a:b".into(), "/c".into()));
+        assert!("/a:/b:/c".parse::<BindSpec>().is_err());
+        assert!("".parse::<BindSpec>().is_err());
+    }
+
+    #[test]
+    fn every_word_of_a_mount_means_something_or_is_an_error() {
+        assert!("type=bind,src=/a,dst=/b,ro".parse::<MountSpec>().is_ok());
+        for wrong in [
+            "src=/a,dst=/b",
+            "type=bind,dst=/b",
+            "type=bind,src=/a",
+            "type=tmpfs,dst=/b,src=/a",
+            "type=proc,dst=/proc,size=1M",
+            "type=bind,src=/a,dst=/b,banana",
+            "type=bind,src=/a,src=/c,dst=/b",
+            "type=mask,dst=/a,ro",
+            "type=mask,dst=/a,noexec",
+            "type=nothing,dst=/a",
+            "type=bind,,dst=/b",
+        ] {
+            assert!(wrong.parse::<MountSpec>().is_err(), "{wrong}");
+        }
+        assert!("lower=/a,lower=/b,to=/c".parse::<OverlaySpec>().is_ok());
+        assert!("lower=/a,upper=/u,to=/c".parse::<OverlaySpec>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_mount_is_too_strange_to_be_refused(text in ".{0,40}", likely in "(type=|src=|dst=|lower=|to=|ro|tmpfs|bind|/a|[,=:\\\\]){0,12}") {
+            for text in [text, likely] {
+                let _ = (text.parse::<BindSpec>().is_ok(), text.parse::<TmpfsSpec>().is_ok());
+                let _ = (text.parse::<OverlaySpec>().is_ok(), text.parse::<MountSpec>().is_ok());
+                let _ = text.parse::<SymlinkSpec>().is_ok();
+            }
+        }
+
+        #[test]
+        fn any_path_can_be_bound_to_any_other_once_its_colons_are_escaped(source in "/[^\\x00/]{1,20}", target in "/[^\\x00/]{1,20}") {
+            let escape = |path: &str| path.replace('\\', r"\\").replace(':', r"\:");
+            let bind: BindSpec = format!("{}:{}", escape(&source), escape(&target)).parse().unwrap();
+            prop_assert_eq!((bind.source.to_str(), bind.target.to_str()), (Some(source.as_str()), Some(target.as_str())));
+        }
+    }
+}

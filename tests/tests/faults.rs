@@ -12,7 +12,8 @@ use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 use seclude::fault::{Fault, Place};
 use seclude::{Capabilities, Cgroup, Command, Exit, Limits, Mount, Namespace, Overlay, Resource, Root, Stdio, UserMap};
 use seclude_tests::{
-    Cgroups, Host, OwnProcess, PASSED_BY, PATIENCE, Scratch, busybox_root, helper, is_root, place, role,
+    Cgroups, Host, OwnProcess, PASSED_BY, Scratch, busybox_root, comes_back, helper, is_root, kill_whenever, place,
+    role,
 };
 
 /// Looks at the process and the host would see each other's spawns.
@@ -242,6 +243,53 @@ fn shared_command(root: &str, own: &str, variant: Variant) -> Command {
     command
 }
 
+/// What the kernel does not take away itself.
+fn collect(everything: &Everything, parent: &str) {
+    if is_root() && everything.cgroups.is_some() {
+        seclude::gc::collect(Some(parent.as_ref())).unwrap();
+    }
+}
+
+/// What of the host is not as before: mounts, links, files, and cgroups and namespaces that were not there.
+fn left_of(before: &(Host, BTreeSet<String>)) -> Option<(Host, BTreeSet<String>)> {
+    let (mut now, left) = (Host::look(), namespaces());
+    // One that went meanwhile was an earlier run's.
+    let gone = now.cgroups.is_subset(&before.0.cgroups) && left.is_subset(&before.1);
+    let cgroups = std::mem::replace(&mut now.cgroups, before.0.cgroups.clone());
+    let same = gone && now == before.0;
+    (!same).then_some((Host { cgroups, ..now }, left))
+}
+
+#[test]
+fn spawners_killed_at_any_moment_leave_no_process_and_nothing_that_gc_does_not_find() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let everything = Everything::new();
+    let parent = format!("/seclude-test/whenever-{}", std::process::id());
+    let mark = format!("{MARK}={}", std::process::id());
+    set_child_subreaper(Some(getpid())).unwrap();
+    let before = (Host::look(), namespaces());
+    let spawner = || {
+        let mut spawner = seclude_tests::seclude_command(&["run", "--overlay", "--init", "--hostname", "whenever"]);
+        spawner.env(MARK, std::process::id().to_string()).arg("--root").arg(everything.root.path());
+        if is_root() && everything.cgroups.is_some() {
+            spawner.args(["--cgroup", &parent, "--pids", "20"]);
+        }
+        spawner.args(["--bind", &format!("{}:/mnt", everything.own.path().display()), "/bin/sleep", "0.01"]);
+        spawner
+    };
+    let kills = kill_whenever(spawner, Duration::from_millis(40));
+    let left = || {
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+        let left = marked(&mark);
+        collect(&everything, &parent);
+        (left, left_of(&before))
+    };
+    comes_back(&(Vec::new(), None), "killed whenever", left);
+    set_child_subreaper(None).unwrap();
+    println!("{kills} kills");
+    assert!(kills > 50, "{kills}");
+}
+
 #[test]
 fn whenever_the_spawner_is_killed_nothing_survives_it() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -267,31 +315,13 @@ fn whenever_the_spawner_is_killed_nothing_survives_it() {
                 break;
             }
             assert_eq!(ended.signal(), Some(9), "{variant:?} {number}");
-            let started = Instant::now();
-            while !marked(&format!("{MARK}={mark}")).is_empty() {
-                assert!(started.elapsed() < PATIENCE, "{variant:?} {number}: {:?}", marked(&mark));
-                std::thread::sleep(Duration::from_millis(1));
+            let left = || {
                 reap();
-            }
-            if is_root() && everything.cgroups.is_some() {
-                seclude::gc::collect(Some(parent.as_ref())).unwrap();
-            }
-            let settled = || {
-                let (mut now, left) = (Host::look(), namespaces());
-                // One that went meanwhile was an earlier run's.
-                let gone = now.cgroups.is_subset(&before.0.cgroups);
-                now.cgroups.clone_from(&before.0.cgroups);
-                gone && now == before.0 && left.is_subset(&before.1)
+                let left = marked(&format!("{MARK}={mark}"));
+                collect(&everything, &parent);
+                (left, left_of(&before))
             };
-            while !settled() {
-                assert!(started.elapsed() < PATIENCE, "{variant:?} {number}: {before:?} {:?}", Host::look());
-                std::thread::sleep(Duration::from_millis(1));
-                reap();
-                if is_root() {
-                    // A process that was still dying holds its cgroup.
-                    seclude::gc::collect(Some(parent.as_ref())).unwrap();
-                }
-            }
+            comes_back(&(Vec::new(), None), &format!("{variant:?} {number}"), left);
             kills += 1;
         }
     }

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command as Program;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use seclude::fault::{Fault, Place};
 use seclude::{Command, Namespace, Publish, Veth};
-use seclude_tests::{PASSED_BY, PATIENCE, helper, host, place, role, root_only, tell, told_line};
+use seclude_tests::{PASSED_BY, comes_back, helper, host, kill_whenever, place, role, root_only, tell, told_line};
 
 const VARIANTS: [&str; 3] = ["bridge", "point-to-point", "legacy"];
 
@@ -116,50 +116,30 @@ fn die_everywhere() {
                 break;
             }
             assert_eq!(ended.signal(), Some(9), "{role}");
-            let started = Instant::now();
-            loop {
-                // Only what nobody has any more goes: the namespace of a killed child is taken apart in its own time.
-                seclude::gc::collect(None).unwrap();
-                let now = look();
-                if now == before {
-                    break;
-                }
-                assert!(started.elapsed() < PATIENCE, "{role}: {now:?}");
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            comes_back(&before, &role, collected);
             kills += 1;
         }
     }
     tell(kills);
 }
 
-/// Lets spawners go on until some moment of the start, the run or the end, and kills them.
+/// What there is once gc has removed what nobody has any more.
+fn collected() -> (BTreeSet<String>, String, bool, String) {
+    seclude::gc::collect(None).unwrap();
+    look()
+}
+
+/// Kills spawners at some moment of the start, the run or the end.
 fn die_whenever() {
     let before = look();
-    // Any sequence does; the same each time.
-    let mut random = 0x5eed_u64;
-    let mut kills = 0;
-    for _ in 0..200 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let null = std::process::Stdio::null;
+    let spawner = || {
         let mut spawner = Program::new(seclude_tests::seclude_bin());
         spawner.args(["run", "--net", "veth", "--ip-forward", "--dns", "none", "--peers", "--hostname", "h"]);
-        spawner.args(["-p", "8080:80", "true"]).stdin(null()).stdout(null()).stderr(null());
-        let mut spawner = spawner.spawn().unwrap();
-        std::thread::sleep(Duration::from_micros((random >> 33) % 60_000));
-        spawner.kill().unwrap();
-        kills += usize::from(spawner.wait().unwrap().signal() == Some(9));
-    }
-    let started = Instant::now();
-    loop {
-        seclude::gc::collect(None).unwrap();
-        let now = look();
-        if now == before {
-            break;
-        }
-        assert!(started.elapsed() < PATIENCE, "{now:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        spawner.args(["-p", "8080:80", "true"]);
+        spawner
+    };
+    let kills = kill_whenever(spawner, Duration::from_millis(60));
+    comes_back(&before, "killed whenever", collected);
     tell(kills);
 }
 

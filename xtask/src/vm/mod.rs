@@ -145,7 +145,6 @@ fn try_one(options: &Options, line: &Line, machine: &Machine, runs: usize, progr
     Ok(Tried { version: line.version, release: machine.kernel.release.clone(), report, trouble, took })
 }
 
-/// The test files that are meant: by the name of the file, or of package and file.
 /// A line for each run: who, the binary, its seconds, and arguments.
 fn plan(options: &Options, binaries: &[&TestBinary]) -> String {
     let mut plan = String::new();

@@ -1,6 +1,6 @@
 //! Networks of containers: veth pairs, NAT, published ports, peers, names, pasta, and nothing of it left.
 
-use seclude_tests::{Scratch, host, refused, root_only, seclude_command, stdout_of};
+use seclude_tests::{Scratch, busybox_root, host, refused, root_only, seclude_command, stdout_of};
 
 /// A container that serves: its server has said so when the script goes on.
 const SERVER: &str = r#"
@@ -188,6 +188,23 @@ fn a_name_server_on_the_hosts_loopback_is_left_out_and_said_so() {
     assert_eq!(lines[1..3], ["nameserver 192.0.2.1", "search example.com"], "{said}");
     assert_eq!(lines[3], "['192.0.2.1'] ['127.0.0.53']", "{said}");
     assert_eq!(lines[4..], ["nameserver 127.0.0.53", "search example.org", "0"], "left as it is: {said}");
+}
+
+#[test]
+fn a_read_only_root_without_a_place_for_name_servers_is_told_what_to_do() {
+    let root = busybox_root("no-resolv-conf");
+    let path = root.path().display();
+    let said = host(&format!(
+        r#"run() {{ $S run --root {path} --net veth --no-nat "$@" 2>&1 || true; }}
+        run --dns 192.0.2.1 -- /bin/true
+        run --dns none -- /bin/sh -c 'ls /etc; echo ran'
+        : > {path}/etc/resolv.conf
+        run --dns 192.0.2.1 -- /bin/cat /etc/resolv.conf
+        gone"#
+    ));
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains("EROFS") && lines[0].contains("--dns none"), "{said}");
+    assert_eq!(lines[1..], ["ran", "nameserver 192.0.2.1", "0"], "{said}");
 }
 
 #[test]

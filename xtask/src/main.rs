@@ -7,6 +7,7 @@ mod check_child;
 mod dist;
 mod own_process;
 mod progress;
+mod reliability;
 mod rootfs;
 mod rootless;
 mod soak;
@@ -38,6 +39,8 @@ enum Task {
     Versus(versus::Options),
     /// Spawn thousands of containers of every kind from one process, and look whether anything grows
     Soak(soak::Options),
+    /// Run all that is to fail without a trace, many times, and write docs/reliability.md
+    Reliability(reliability::Options),
     /// Build the command as it is given out, with manual page and completions, below target/dist
     Dist,
     /// Check that the child's code calls nothing outside itself: no libc, no allocator, no panic
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Rootfs { which } => rootfs::make(which),
         Task::Versus(options) => versus::run(&options),
         Task::Soak(options) => soak::run(&options),
+        Task::Reliability(options) => reliability::run(&options),
         Task::Dist => dist::make(),
         Task::CheckChild => check_child::check(),
         Task::Rootless(options) => rootless::run_tests(&options),

@@ -56,40 +56,36 @@ pub(crate) struct Soak {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    ensure!(options.runs >= LOOKS * KINDS.len(), "too few runs to see anything grow: at least {}", LOOKS * KINDS.len());
-    let program = programs::exit(&workspace::target().join("soak"))?;
-    let kinds: Vec<&Kind> =
-        KINDS.iter().filter(|kind| rustix::process::geteuid().is_root() || !kind.needs_root).collect();
-    let mut progress = Progress::new();
-    let (mut looks, mut count) = (Vec::new(), BTreeMap::new());
-    let start = Instant::now();
-    let part = options.runs / LOOKS;
-    for number in 0..options.runs {
-        let kind = kinds[number % kinds.len()];
-        once(kind, &program).with_context(|| format!("container {number}: {}", kind.name))?;
-        *count.entry(kind.name.to_owned()).or_default() += 1;
-        let rate = (number + 1) as f64 / start.elapsed().as_secs_f64();
-        let left = (options.runs - number) as f64 / rate;
-        progress.update(&format!(
-            "{} of {} containers, {rate:.0} a second, {left:.0} s left",
-            number + 1,
-            options.runs
-        ));
-        if (number + 1) % part == 0 {
-            looks.push(Look::now(number + 1)?);
-        }
-    }
-    drop(progress);
-    let seconds = start.elapsed().as_secs_f64();
-    let leaks = leaks(&looks);
-    let soak = Soak { spawns: options.runs, seconds, kinds: count, looks, leaks };
+    let soak = measure(options.runs)?;
     print!("{soak}");
     let file = workspace::target().join("soak.json");
     fs::write(&file, serde_json::to_string_pretty(&soak)? + "\n").with_context(|| file.display().to_string())?;
-    if !soak.leaks.is_empty() {
-        bail!("it leaks: {}", soak.leaks.join(", "));
-    }
+    ensure!(soak.leaks.is_empty(), "it leaks: {}", soak.leaks.join(", "));
     Ok(())
+}
+
+pub(crate) fn measure(runs: usize) -> Result<Soak> {
+    ensure!(runs >= LOOKS * KINDS.len(), "too few to see anything grow: at least {}", LOOKS * KINDS.len());
+    let program = programs::exit(&workspace::target().join("soak"))?;
+    let is_root = rustix::process::geteuid().is_root();
+    let kinds: Vec<&Kind> = KINDS.iter().filter(|kind| is_root || !kind.needs_root).collect();
+    let mut progress = Progress::new();
+    let (mut looks, mut count) = (Vec::new(), BTreeMap::new());
+    let start = Instant::now();
+    for number in 1..=runs {
+        let kind = kinds[number % kinds.len()];
+        once(kind, &program).with_context(|| format!("container {number}: {}", kind.name))?;
+        *count.entry(kind.name.to_owned()).or_default() += 1;
+        let rate = number as f64 / start.elapsed().as_secs_f64();
+        let left = (runs - number) as f64 / rate;
+        progress.update(&format!("{number} of {runs} containers, {rate:.0} a second, {left:.0} s left"));
+        if number % (runs / LOOKS) == 0 {
+            looks.push(Look::now(number)?);
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let leaks = leaks(&looks);
+    Ok(Soak { spawns: runs, seconds, kinds: count, looks, leaks })
 }
 
 /// A way of using the library.

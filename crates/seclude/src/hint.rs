@@ -105,6 +105,11 @@ pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, 
         Call::Fsopen | Call::Fsconfig | Call::FsCreate | Call::Fsmount => {
             filesystem(about, call, errno, &messages(detail))
         }
+        Call::Openat2 | Call::Mkdir if errno == Errno::EROFS && about.starts_with("resolv.conf") => Some(
+            "the root is read-only and has no such file: create it there (empty will do), put an overlay over the root, or \
+             do without name servers (--dns none)"
+                .into(),
+        ),
         Call::Openat2 | Call::Mkdir | Call::Symlink | Call::MoveMount => place(op, errno),
         _ => other(op, call, errno),
     }

@@ -7,7 +7,7 @@ mod initramfs;
 mod kernels;
 mod machine;
 mod matrix;
-mod report;
+pub(crate) mod report;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -82,7 +82,8 @@ impl std::fmt::Display for Totals {
     }
 }
 
-fn tests(said: &str) -> BTreeMap<String, Outcome> {
+/// What the output of a test binary with `--show-output` says.
+pub(crate) fn tests(said: &str) -> BTreeMap<String, Outcome> {
     let shown = shown(said);
     let trouble = trouble(said);
     let mut tests = BTreeMap::new();

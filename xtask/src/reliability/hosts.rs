@@ -1,0 +1,135 @@
+//! What goes wrong on real hosts, and the tests that make it happen or show that it is recognised.
+
+/// One kind of host.
+pub(super) struct Host {
+    pub(super) situation: &'static str,
+    /// `FILE NAME` of each test.
+    pub(super) tests: &'static [&'static str],
+    /// What of it no test of ours can make.
+    pub(super) untested: &'static str,
+}
+
+const fn host(situation: &'static str, tests: &'static [&'static str], untested: &'static str) -> Host {
+    Host { situation, tests, untested }
+}
+
+pub(super) const HOSTS: [Host; 21] = [
+    host(
+        "AppArmor restricts unprivileged user namespaces (Ubuntu 23.10 and later)",
+        &["hosts the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile"],
+        "imitated by its sysctl and a filter; refused maps and addresses are not",
+    ),
+    host(
+        "a container engine's seccomp filter: clone3 ENOSYS or EPERM; namespaces, mounts EPERM",
+        &[
+            "clone_ways where_a_filter_blocks_clone3_auto_takes_clone_and_says_so",
+            "hosts a_filter_that_refuses_namespaces_is_named_and_clone3_alone_is_done_without",
+            "hosts a_filter_that_refuses_mounts_is_named_with_the_call_that_it_refused",
+            "hosts the_doctor_says_of_a_confined_caller_what_is_refused_and_what_is_done_instead",
+        ],
+        "not in a real engine: none runs here",
+    ),
+    host(
+        "a security module of an outer container",
+        &["hosts a_filter_that_refuses_mounts_is_named_with_the_call_that_it_refused"],
+        "profiles are read from made-up text: no kernel of ours has a module",
+    ),
+    host(
+        "user namespaces are off, or as many as may be exist",
+        &[
+            "explain the_doctor_finds_a_host_ill_that_has_no_user_namespaces",
+            "exhaustion where_namespaces_may_not_be_made_the_sysctl_is_named_and_no_disk_is_called_full",
+        ],
+        "Debian's own knob is on no kernel of ours",
+    ),
+    host(
+        "no subordinate ids; a helper without privileges; a nested sandbox without CAP_SETFCAP",
+        &[
+            "hosts an_id_mapper_that_may_gain_no_privileges_is_told_apart_from_a_missing_range",
+            "hosts a_sandboxs_root_without_the_capability_to_map_itself_is_told_which_it_is",
+            "ids a_range_that_is_not_the_users_own_is_refused_by_name",
+        ],
+        "",
+    ),
+    host("gid_map before setgroups=deny", &["ids setgroups_is_denied_only_where_a_user_maps_nothing_but_itself"], ""),
+    host(
+        "cgroups read-only or not delegated",
+        &[
+            "hosts cgroups_that_are_read_only_are_an_error_only_if_a_limit_was_asked_for",
+            "limits a_user_to_whom_nothing_is_delegated_is_told_what_to_do",
+        ],
+        "",
+    ),
+    host(
+        "cgroup v2's rule against processes in inner cgroups",
+        &["limits a_caller_in_an_inner_cgroup_is_moved_only_if_it_says_so"],
+        "needs v2 with controllers: in the virtual machines",
+    ),
+    host("a controller is not offered", &["hierarchies a_limit_whose_controller_is_nowhere_names_both"], ""),
+    host(
+        "no birth in the cgroup: joined by cgroup.procs before GO",
+        &["limits the_process_is_in_its_cgroup_whatever_way_it_was_cloned"],
+        "EOPNOTSUPP of a threaded cgroup",
+    ),
+    host(
+        "hybrid and legacy cgroups",
+        &["hierarchies legacy_has_controllers_mounted_together", "limits every_report_is_what_its_schema_says"],
+        "",
+    ),
+    host(
+        "a /proc with submounts of an outer container",
+        &["hosts a_proc_that_an_outer_container_has_masked_is_told_with_what_lies_over_it"],
+        "",
+    ),
+    host("overlay in a user namespace before Linux 5.11", &[], "Debian's 5.10 allows it by a patch of its own"),
+    host(
+        "an upper directory that is on an overlay",
+        &["cli_bad_input an_upper_directory_that_is_on_an_overlay_itself"],
+        "NFS",
+    ),
+    host(
+        "no veth, no CAP_NET_ADMIN, no tun, no pasta",
+        &[
+            "network without_rights_over_the_host_a_veth_pair_is_an_error_that_names_the_way_out",
+            "network a_host_without_pasta_or_tun_says_so",
+        ],
+        "a kernel without the modules",
+    ),
+    host("locked flags of a bind", &["mounts a_read_only_bind_keeps_the_locked_flags_of_its_source"], ""),
+    host(
+        "pivot_root on an initramfs",
+        &["hosts a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs"],
+        "imitated by a filter",
+    ),
+    host(
+        "a command, its ELF loader or its interpreter is missing",
+        &["errors a_command_that_cannot_be_run_is_told_apart_from_one_that_is_missing"],
+        "",
+    ),
+    host("a caller that ignores SIGCHLD", &["handle an_exit_code_survives_a_caller_that_ignores_sigchld"], ""),
+    host(
+        "RLIMIT_NPROC, RLIMIT_NOFILE, pids.max of the caller",
+        &[
+            "exhaustion a_user_with_too_many_processes_is_told_of_its_limit",
+            "exhaustion a_caller_whose_cgroup_is_full_is_told_which_it_is",
+            "exhaustion with_too_few_descriptors_the_limit_is_named_and_nothing_stays_open",
+        ],
+        "vm.overcommit_memory=2: it would be the whole machine's",
+    ),
+    host("a fixed RLIMIT_AS", &["hosts no_resource_limit_is_set_that_was_not_asked_for"], ""),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::HOSTS;
+
+    #[test]
+    fn every_host_has_a_test_or_a_reason_why_not() {
+        for host in &HOSTS {
+            assert!(!host.tests.is_empty() || !host.untested.is_empty(), "{}", host.situation);
+            for test in host.tests {
+                assert_eq!(test.split(' ').count(), 2, "{test}");
+            }
+        }
+    }
+}

@@ -287,7 +287,6 @@ fn spawners_killed_at_any_moment_leave_no_process_and_nothing_that_gc_does_not_f
     comes_back(&(Vec::new(), None), "killed whenever", left);
     set_child_subreaper(None).unwrap();
     println!("{kills} kills");
-    assert!(kills > 50, "{kills}");
 }
 
 #[test]

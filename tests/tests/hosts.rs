@@ -154,3 +154,39 @@ fn the_doctor_says_of_a_confined_caller_what_is_refused_and_what_is_done_instead
     let who = if is_root() { "as an ordinary user: " } else { "as root: not tried" };
     has(&said, &[who]);
 }
+
+#[test]
+fn what_is_preferred_is_left_out_where_the_host_refuses_it_and_what_is_required_is_an_error() {
+    let scratch = Scratch::new("preferred");
+    let file = scratch.join("report.json");
+    let run = |flags: &[&str]| {
+        let report = ["run", "--report", file.to_str().expect("UTF-8")];
+        let mut command = seclude_command(&[&report, flags, &["/bin/sh", "-c", "ulimit -n"]].concat());
+        command.output().expect("it starts")
+    };
+    let preferred = || -> serde_json::Value {
+        let report = std::fs::read_to_string(&file).expect("a report");
+        serde_json::from_str::<serde_json::Value>(&report).expect("JSON")["spawn"]["preferred"].take()
+    };
+    let plain = stdout_of(&run(&[]));
+    // More than fs.nr_open, which nobody may have.
+    let asked = ["--rlimit=NOFILE=4000000000", "--net=veth", "--bridge=no-such", "--unshare=time", "--boottime=1h"];
+    has(&complaint(&run(&asked)), &["veth"]);
+    has(&complaint(&run(&[&asked[..], &["--prefer=net"]].concat())), &["rlimit", "EPERM"]);
+    let all = ["--prefer=net", "--prefer=rlimit", "--prefer=time"];
+    assert_eq!(stdout_of(&run(&[&asked[1..], &all[..1], &["--rlimit=NOFILE=64"]].concat())), "64");
+    assert_eq!(stdout_of(&run(&[&asked[..], &all[..]].concat())), plain, "as if neither had been asked for");
+    let told = preferred();
+    let achieved = |name: &str| {
+        let found = told.as_array().and_then(|all| all.iter().find(|one| one["feature"] == name));
+        found.unwrap_or_else(|| panic!("no {name} in {told}")).clone()
+    };
+    assert_eq!(achieved("time")["achieved"], true);
+    for (name, reason) in [("net", "veth"), ("rlimit", "EPERM")] {
+        assert_eq!(achieved(name)["achieved"], false);
+        has(achieved(name)["reason"].as_str().expect("a reason"), &[reason]);
+    }
+    // What cannot be meant is no lack of the host.
+    has(&complaint(&run(&["--prefer=net"])), &["net is preferred, but was not asked for"]);
+    has(&complaint(&run(&["--rlimit=NOFILE=64:32", "--prefer=rlimit"])), &["rlimit"]);
+}

@@ -76,8 +76,8 @@ pub(crate) struct LimitFlags {
     /// Show the container its cgroup at /sys/fs/cgroup (cgroup v2); rw: it can make cgroups of its own there
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "ro")]
     cgroup_mount: Option<Shown>,
-    /// Go on without this limit where the host does not have it; the report says whether it holds. A name is a flag of
-    /// this group, such as memory-swap
+    /// Go on without this where the host does not have it; the report says whether it holds. A name is that of a limit's
+    /// flag, such as memory-swap, or net, map-subids, rlimit, oom-score-adj, time
     #[arg(long, value_name = "NAME")]
     prefer: Vec<Feature>,
 }

@@ -17,7 +17,7 @@ use crate::exit::{Account, Cause, Exit, Output};
 use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::plan::Handled;
-use crate::report::Report;
+use crate::report::{Preferred, Report};
 use crate::spawn::{Channel, Running};
 use crate::step;
 use crate::usage::{Tree, Usage};
@@ -126,6 +126,10 @@ impl Child {
     /// The pidfd, pidfd_open(2): readable once the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    pub(crate) fn note_preferred(&mut self, preferred: impl IntoIterator<Item = Preferred>) {
+        self.report.preferred.extend(preferred);
     }
 
     /// How it was made and what that cost.

@@ -12,8 +12,9 @@ use seclude_sys::terminal::WindowSize;
 
 use crate::child::Child;
 use crate::config::capability::Capabilities;
-use crate::config::cgroup::{Cgroup, Feature};
+use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
+use crate::config::feature::Feature;
 use crate::config::ids::{Identity, UserMap};
 use crate::config::mount::Mount;
 use crate::config::namespace::{Joined, Namespace, Namespaces, Origin};
@@ -390,6 +391,8 @@ impl Command {
 
     /// Goes on without this feature where the host does not have it; [`crate::Report::preferred`] says whether it is
     /// so. Everything that was asked for is required unless this names it. A value out of range is an error also then.
+    ///
+    /// Limits are left out one by one; for any other feature the start is made again without it, once for each.
     pub fn prefer(&mut self, feature: Feature) -> &mut Self {
         self.preferred.push(feature);
         self
@@ -455,7 +458,7 @@ impl Command {
     /// # Errors
     /// The step that failed; nothing is left of it.
     pub fn spawn(&mut self) -> Result<Child> {
-        crate::spawn::spawn(self.plan()?)
+        crate::prefer::spawn(self)
     }
 
     /// Goes through all of a start but the exec, in a throwaway process, and undoes it: limits, maps, mounts, links and all.

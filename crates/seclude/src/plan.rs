@@ -109,6 +109,7 @@ impl Plan {
     /// What contradicts itself or is out of range.
     pub fn compile(command: &Command, host: &Host) -> Result<Plan> {
         let command = &command.without_idle_preset();
+        crate::prefer::check(command)?;
         let clone = plan_clone(command, host)?;
         let steps = step::compile(command, host, &clone)?;
         let names = steps.iter().map(|step| step.name()).collect();

@@ -77,7 +77,8 @@ fn listen(binary: &TestBinary, kills: u32) -> Result<Said> {
     let mut command = Command::new(&binary.path);
     command.arg("--show-output").env("SECLUDE_TEST_KILLS", kills.to_string()).current_dir("/");
     let output = command.output().with_context(|| binary.path.display().to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let code = output.status.code().unwrap_or(-1);
+    let text = format!("{}\n{}{code} 0\n", String::from_utf8_lossy(&output.stdout), report::END);
     let tests = report::tests(&text);
     ensure!(!tests.is_empty(), "{} lists no test: {text}", binary.name());
     let counted = text.lines().filter_map(|line| {

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 pub(crate) const BEGIN: &str = "%% begin ";
-const END: &str = "%% end ";
+/// And behind it the exit code and the seconds.
+pub(crate) const END: &str = "%% end ";
 const DONE: &str = "%% done";
 /// What a test says that found it had nothing to do.
 const SKIPPED: [&str; 2] = ["skipped:", "not run:"];

@@ -3,6 +3,7 @@
 pub(crate) mod capability;
 pub(crate) mod cgroup;
 pub(crate) mod clone;
+pub(crate) mod feature;
 pub(crate) mod ids;
 pub(crate) mod mount;
 pub(crate) mod namespace;

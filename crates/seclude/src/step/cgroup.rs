@@ -12,7 +12,8 @@ use seclude_sys::Fd;
 
 use super::{Born, Preparation, Step};
 use crate::command::Command;
-use crate::config::cgroup::{Cgroup as Request, Feature};
+use crate::config::cgroup::Cgroup as Request;
+use crate::config::feature::Feature;
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -42,21 +43,12 @@ struct Group {
 }
 
 pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
-    let Some(request) = &command.cgroup else {
-        return match command.preferred.first() {
-            Some(feature) => Err(Error::invalid(NAME, format!("{feature} is preferred, but was not asked for"))),
-            None => Ok(None),
-        };
-    };
-    let asked: Vec<Limit> = request.limits.limits().collect();
-    let mut preferred = Vec::new();
-    for feature in &command.preferred {
-        let Feature::Limit(limit) = feature;
-        if !asked.contains(limit) {
-            return Err(Error::invalid(NAME, format!("{feature} is preferred, but was not asked for")));
-        }
-        preferred.push(*limit);
-    }
+    let Some(request) = &command.cgroup else { return Ok(None) };
+    let limits = command.preferred.iter().filter_map(|feature| match feature {
+        Feature::Limit(limit) => Some(*limit),
+        _ => None,
+    });
+    let preferred: Vec<Limit> = limits.collect();
     request.limits.validate().map_err(|error| from_cgroup(NAME, error.into()))?;
     if request.scope && (request.parent.is_some() || request.move_caller || request.delegated || !preferred.is_empty())
     {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Command, FromArgMatches};
 use seclude::Code;
 use seclude::doctor::{Finding, Verdict, examine};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::{ContainerFlags, DoctorFlags};
 use crate::compose::compose;
@@ -50,18 +50,23 @@ fn row(finding: &Finding) -> String {
     text
 }
 
+const ORDINARY: &str = "as an ordinary user: ";
+
 /// The summary of the same examination by a process without privileges: what root can do says nothing about it.
 fn as_ordinary_user() -> String {
-    let not_tried = |why: String| format!("as an ordinary user: not tried as uid {NOBODY}: {why}");
     let mut command = seclude::Command::new("/proc/self/exe");
-    command.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY).current_dir("/");
-    match command.output() {
-        Ok(output) => match serde_json::from_slice::<Value>(&output.stdout) {
-            Ok(said) => said["summary"].as_str().map_or_else(|| not_tried("no summary".into()), str::to_owned),
-            Err(_) => not_tried(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        },
-        Err(error) => not_tried(error.to_string()),
-    }
+    command.arg("doctor").uid(NOBODY).gid(NOBODY).current_dir("/");
+    let why = match command.output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stdout);
+            match said.lines().find(|line| line.starts_with(ORDINARY)) {
+                Some(summary) => return summary.to_owned(),
+                None => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            }
+        }
+        Err(error) => error.to_string(),
+    };
+    format!("{ORDINARY}not tried as uid {NOBODY}: {why}")
 }
 
 fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {

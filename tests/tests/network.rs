@@ -16,12 +16,12 @@ fn served(script: &str) -> String {
 #[test]
 fn a_container_reaches_the_outside_through_nat_and_without_it_only_the_host() {
     let said = host(
-        r#"nsenter --target $outside --net python3 -c "$serve" 80 outside > /dev/null &
-        python3 -c "$serve" 81 host > /dev/null &
-        sleep 0.5
+        r#"nsenter --target $outside --net python3 -c "$serve" 80 outside > outside.said &
+        python3 -c "$serve" 81 host > host.said &
+        until grep -q serving outside.said && grep -q serving host.said; do sleep 0.05; done
         probe='import sys,urllib.request as u
 for place in sys.argv[1:]:
-    try: print(u.urlopen("http://"+place, timeout=2).read().decode())
+    try: print(u.urlopen("http://"+place, timeout=4).read().decode())
     except OSError as error: print("no")'
         for flags in "" --no-nat; do
             $S run --net veth --ip-forward --dns none $flags -- python3 -c "$probe" 198.51.100.1 198.51.100.2:81 2>&1

@@ -64,21 +64,35 @@ END
 
 #[test]
 fn peers_reach_one_another_by_name_and_others_do_not_at_all() {
-    let said = served(
-        r#"server db --peers --hostname db -p 8080:80
-        probe='import sys,urllib.request as u
+    // With br_netfilter, where it is loaded, IP rules see what goes on within a bridge; without it they do not.
+    for by_ip_rules in [1, 0] {
+        let said = served(&format!(
+            r#"echo {by_ip_rules} 2>&- > /proc/sys/net/bridge/bridge-nf-call-iptables
+            server db --peers --hostname db -p 8080:80
+            server lone --hostname lone -p 8081:80
+            probe='import sys,urllib.request as u
 try: print(u.urlopen("http://"+sys.argv[1], timeout=2).read().decode())
 except OSError: print("no")'
-        run="$S run --net veth --ip-forward --dns none"
-        $run --peers --hostname app -- python3 -c "$probe" db
-        address=$($run --peers --hostname app -- sh -c 'while read -r a n rest; do [ "$n" = db ] && echo $a; done < /etc/hosts')
-        $run --peers -- python3 -c "$probe" $address
-        $run -- python3 -c "$probe" $address
-        kill $db; wait $db; gone"#,
-    );
-    let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].starts_with("db to 10.") && lines[1].starts_with("db to 10."), "{said}");
-    assert_eq!(lines[2..], ["no", "0"], "one without --peers: {said}");
+            run="$S run --net veth --ip-forward --dns none"
+            $run --peers --hostname app -- python3 -c "$probe" db
+            db_address=$($run --peers --hostname app -- sh -c 'while read -r a n rest; do [ "$n" = db ] && echo $a; done < /etc/hosts')
+            lone_address=$(ip -o link | sed -n 's/^[0-9]*: \(sc[0-9a-f]*\)@.*/\1/p' | python3 -c '
+import ipaddress, sys
+links = [ipaddress.ip_address(int(line[2:10], 16)) for line in sys.stdin]
+print(*[a for a in links if str(a) != sys.argv[1]])' $db_address)
+            $run --peers -- python3 -c "$probe" $db_address
+            for way in "$db_address --hostname=x" "$lone_address --peers" "$lone_address --hostname=x"; do
+                set -- $way
+                $run $2 -- sh -c 'python3 -c "$0" $1; ip neigh show $1 | grep -c -e REACHABLE -e STALE -e DELAY' "$probe" $1
+            done
+            kill $db $lone; wait $db; wait $lone; gone"#
+        ));
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines[0].starts_with("db to 10.") && lines[1].starts_with("db to 10."), "{by_ip_rules}: {said}");
+        // Not even the other's hardware address is to be had.
+        let neither = ["no", "0"];
+        assert_eq!(lines[2..], [&neither[..], &neither, &neither, &["0"]].concat(), "{by_ip_rules}: {said}");
+    }
 }
 
 #[test]
@@ -343,9 +357,9 @@ fn a_failed_start_gives_the_network_back() {
 fn a_given_bridge_is_used_and_left_as_it_was() {
     let said = host(
         r#"ip link add br7 type bridge; ip address add 10.7.0.1/24 dev br7; ip link set br7 up
-        ip -o address show br7 > before
+        ip -o -4 address show br7 > before
         $S run --net veth --no-nat --dns none --bridge br7 -- sh -c 'ip -o -4 address show eth0 | grep -o "10\.7\.0\.[0-9]*/24"; ip route | grep -o "default via 10.7.0.1"' | cut -d. -f1-3
-        ip -o address show br7 | cmp - before && nft list ruleset | wc -l"#,
+        ip -o -4 address show br7 | cmp - before && nft list ruleset | wc -l"#,
     );
     assert_eq!(said, "10.7.0\ndefault via 10.7.0\n0");
 }

@@ -88,6 +88,7 @@ fn guard(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
 
 /// The host's end: to its bridge, alone there unless it has peers, and up last; or with an address of its own.
 fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
+    const IFLA_GROUP: u16 = 27;
     const IFLA_INFO_SLAVE_KIND: u16 = 4;
     const IFLA_INFO_SLAVE_DATA: u16 = 5;
     const IFLA_BRPORT_ISOLATED: u16 = 33;
@@ -108,6 +109,7 @@ fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
     batch.add(SETLINK, ACK, &link_head(0, 0), about, |a| {
         a.text(IFLA_IFNAME, link);
         a.u32(IFLA_MASTER, bridge.index);
+        a.u32(IFLA_GROUP, if veth.request.peers { nft::WITH_PEERS } else { nft::ALONE });
     });
     let about = if veth.request.peers { format!("link {link} up") } else { format!("link {link} isolated and up") };
     batch.add(NEWLINK, ACK, &link_head(0, IFF_UP), about, |a| {

@@ -76,6 +76,16 @@ impl Rule {
         self.meta(7, NAME_WORDS)
     }
 
+    /// Only what came in over a link of this group.
+    pub(crate) fn iifgroup(self, group: u32) -> Rule {
+        self.meta(21, 1).equals(&group.to_ne_bytes())
+    }
+
+    /// Only what goes out over a link of this group.
+    pub(crate) fn oifgroup(self, group: u32) -> Rule {
+        self.meta(22, 1).equals(&group.to_ne_bytes())
+    }
+
     /// Only of that EtherType, from here on.
     pub(crate) fn ether_type(self, number: u16) -> Rule {
         self.meta(1, 1).equals(&number.to_be_bytes())

@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use super::element::Element;
 use super::expression::Rule;
 use super::guard::Guard;
+use super::neighbours;
 use super::rules::{self, Chain, Hook, Set};
 use crate::Error;
 use crate::error::About;
@@ -12,8 +13,10 @@ use crate::message::{APPEND, Attributes, Batch, CREATE, DUMP, EXCLUSIVE, Kind, a
 use crate::socket::Socket;
 
 const TABLE: &str = "seclude";
+const FAMILIES: &str = "nf_tables for inet, bridge and netdev";
 const NFPROTO_INET: u8 = 1;
 const NFPROTO_NETDEV: u8 = 5;
+const NFPROTO_BRIDGE: u8 = 7;
 
 const BATCH_BEGIN: Kind = Kind(16, "NFNL_MSG_BATCH_BEGIN");
 const BATCH_END: Kind = Kind(17, "NFNL_MSG_BATCH_END");
@@ -136,7 +139,7 @@ impl Transaction {
         self.batch.add(BATCH_END, 0, &head(0, 10), "nf_tables", |_| {});
         // The kernel acknowledges the end of a batch only since 6.10.
         let answer = socket.send_until(&self.batch, last);
-        answer.map_err(|error| error.lacking("nf_tables", &[Errno::OPNOTSUPP, Errno::PROTONOSUPPORT]))
+        answer.map_err(|error| error.lacking(FAMILIES, &[Errno::OPNOTSUPP, Errno::PROTONOSUPPORT]))
     }
 }
 
@@ -156,7 +159,9 @@ pub(crate) fn ensure(socket: &Socket) -> Result<(), Error> {
 pub(crate) fn probe(socket: &Socket) -> Result<(), Error> {
     let name = format!("seclude-probe-{}", std::process::id());
     let mut transaction = whole_table(EXCLUSIVE, &name);
-    transaction.request(DELTABLE, 0, NFPROTO_INET, format!("table inet {name}"), |a| a.text(1, &name));
+    for (family, kind) in [(NFPROTO_INET, "inet"), (NFPROTO_BRIDGE, "bridge")] {
+        transaction.request(DELTABLE, 0, family, format!("table {kind} {name}"), |a| a.text(1, &name));
+    }
     lacking(transaction.commit(socket))
 }
 
@@ -192,7 +197,26 @@ fn whole_table(flags: u16, table: &str) -> Transaction {
     for (chain, rule) in rules::all() {
         transaction.rule(NFPROTO_INET, table, chain, &rule);
     }
+    between_neighbours(&mut transaction, flags, table);
     transaction
+}
+
+fn between_neighbours(transaction: &mut Transaction, flags: u16, table: &str) {
+    const NF_BR_FORWARD: u32 = 2;
+    let about = || format!("table bridge {table}");
+    transaction.request(NEWTABLE, CREATE | flags, NFPROTO_BRIDGE, about(), |a| a.text(1, table));
+    transaction.request(NEWCHAIN, CREATE, NFPROTO_BRIDGE, about(), |a| {
+        a.text(1, table);
+        a.text(3, neighbours::CHAIN);
+        a.text(7, "filter");
+        a.nest(4, |a| {
+            a.be32(1, NF_BR_FORWARD);
+            a.be32(2, 0);
+        });
+    });
+    for rule in neighbours::rules() {
+        transaction.rule(NFPROTO_BRIDGE, table, neighbours::CHAIN, &rule);
+    }
 }
 
 fn new_set(transaction: &mut Transaction, table: &str, Set(name, kinds, is_map): &Set, id: u32) {
@@ -297,7 +321,7 @@ fn read_element(set: &'static str, element: &[u8]) -> Option<Element> {
 /// Removes all that is ours. It is looked for first: a transaction that fails costs the kernel a grace period.
 pub(crate) fn remove_tables(socket: &Socket) -> Result<(), Error> {
     let mut transaction = Transaction::new();
-    for (family, name) in [(NFPROTO_INET, "inet"), (NFPROTO_NETDEV, "netdev")] {
+    for (family, name) in [(NFPROTO_INET, "inet"), (NFPROTO_NETDEV, "netdev"), (NFPROTO_BRIDGE, "bridge")] {
         if exists(socket, family)? {
             transaction.request(DELTABLE, 0, family, format!("table {name} {TABLE}"), |a| a.text(1, TABLE));
         }

@@ -24,7 +24,7 @@
 //! Everything happens in the network namespace of the calling thread, which is "the host" here, and needs
 //! CAP_NET_ADMIN there and write access to `/run/seclude`. What is made is found again by its name, by whoever wants to
 //! clean up: a link `scHHHHHHHH` that has the container's address in its name, a bridge `seclude0` or
-//! `sc-HHHHHHHH-PREFIX`, the nf_tables tables `inet seclude` and `netdev seclude`, `/run/seclude/net.lock` and
+//! `sc-HHHHHHHH-PREFIX`, the nf_tables tables `inet seclude`, `bridge seclude` and `netdev seclude`, `/run/seclude/net.lock` and
 //! `/run/seclude/net`.
 //!
 //! What holds, whoever is root inside: nothing comes out of a container's link under any other address than its own;

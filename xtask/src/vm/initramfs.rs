@@ -15,7 +15,7 @@ const INIT: &str = include_str!("initramfs-init.sh");
 /// What the disks need. A module that is not there is in the kernel, or the machine does not start and says why.
 const DISKS: [&str; 6] = ["virtio_pci", "virtio_blk", "crc32c_generic", "crc32c_intel", "crc32c-cryptoapi", "ext4"];
 /// What tests may need: nothing loads a module later.
-const TESTS: [&str; 29] = [
+const TESTS: [&str; 30] = [
     "overlay",
     "fuse",
     "loop",
@@ -40,6 +40,7 @@ const TESTS: [&str; 29] = [
     "nft_fib_ipv6",
     "nft_fib_inet",
     "nft_limit",
+    "nft_meta_bridge",
     "nft_log",
     "nft_objref",
     "nft_quota",

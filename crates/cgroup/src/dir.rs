@@ -62,7 +62,12 @@ impl Dir {
 
     /// mkdir; false if it is there already.
     pub(crate) fn make_child(&self, name: &Path) -> Result<bool, Error> {
-        match rustix::fs::mkdirat(self.fd(), name, Mode::from_raw_mode(0o755)) {
+        self.make_child_with(name, 0o755)
+    }
+
+    /// The same with these permissions.
+    pub(crate) fn make_child_with(&self, name: &Path, mode: u32) -> Result<bool, Error> {
+        match rustix::fs::mkdirat(self.fd(), name, Mode::from_raw_mode(mode)) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
             Err(errno) => Err(Error::from_call("mkdir", &self.path.join(name), errno)),

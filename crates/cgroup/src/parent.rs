@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
+use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use crate::dir::Dir;
@@ -11,9 +11,10 @@ use crate::v1::inherit_cpuset;
 use crate::v2::hand_down;
 use crate::{Controller, Error, Hierarchy, Limit, Version};
 
-/// Marks a parent as made here: whichever of seclude's cgroups goes last, of whatever process, takes it along. User
-/// attributes of cgroups: Linux 5.7. Before, a parent that was made stays.
-const MADE: &str = "user.seclude.made";
+/// Marks a parent as made here, whichever of seclude's cgroups goes last, of whatever process, takes it along: the sticky
+/// bit, which means nothing for the kernel's use of the directory and is there from its first moment. An attribute would
+/// come too late if its maker were killed meanwhile.
+const MADE: u32 = 0o1000;
 
 /// Somebody else's last cgroup may take the parent along at any moment; then it is made again.
 const ATTEMPTS: usize = 100;
@@ -94,13 +95,8 @@ pub(crate) fn open_existing(hierarchy: &Hierarchy, path: &Path) -> Result<Dir, E
 fn open_or_make(above: &Dir, name: &Path) -> Result<Dir, Error> {
     match above.open_child(name) {
         Err(error) if error.is_not_found() => {
-            let made = above.make_child(name)?;
-            let dir = above.open_child(name)?;
-            if made {
-                // Without it nothing is wrong but that it stays.
-                let _ = fsetxattr(dir.fd(), MADE, b"1", XattrFlags::empty());
-            }
-            Ok(dir)
+            above.make_child_with(name, 0o755 | MADE)?;
+            above.open_child(name)
         }
         other => other,
     }
@@ -141,7 +137,7 @@ pub(crate) fn release(hierarchy: &Hierarchy, parent: &Path) {
         }
     }
     while let (Some(dir), Some(above)) = (chain.pop(), chain.last()) {
-        let made = fgetxattr(dir.fd(), MADE, &mut [0; 1][..]).is_ok();
+        let made = fstat(dir.fd()).is_ok_and(|stat| stat.st_mode & MADE != 0);
         let Some(name) = dir.path().file_name().filter(|_| made) else { return };
         // EBUSY: a sibling is in it.
         if above.remove_child(Path::new(name)).is_err_and(|errno| errno != Errno::NOENT) {

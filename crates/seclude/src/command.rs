@@ -456,6 +456,16 @@ impl Command {
         crate::spawn::spawn(self.plan()?)
     }
 
+    /// [`Command::spawn`] on a thread that lives as long as the program. Death with the parent follows the thread that made
+    /// the process; elsewhere than on the main thread `spawn` gives each process a thread of its own for that, which this
+    /// saves. If the calling thread does end, the container dies with it.
+    ///
+    /// # Errors
+    /// As [`Command::spawn`].
+    pub fn spawn_on_this_thread(&mut self) -> Result<Child> {
+        crate::spawn::spawn_here(self.plan()?)
+    }
+
     /// Runs the command to its end; stdin is /dev/null, stdout and stderr are collected, unless said otherwise.
     ///
     /// # Errors

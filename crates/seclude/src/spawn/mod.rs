@@ -37,7 +37,8 @@ pub(crate) fn spawn(plan: Plan) -> Result<Child> {
     }
 }
 
-fn spawn_here(mut plan: Plan) -> Result<Child> {
+/// The same, for a thread that does not end before the process.
+pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
     let mut ledger = Ledger::default();
     match start(&mut plan, &mut ledger) {
         Ok(running) => Ok(Child::new(running, ledger, &plan.command)),

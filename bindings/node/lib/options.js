@@ -1,5 +1,7 @@
 'use strict';
 
+const { isMainThread } = require('node:worker_threads');
+
 const { wrong } = require('./failure.js');
 const { numberOf } = require('./signals.js');
 const { readStdio } = require('./stdio.js');
@@ -103,8 +105,13 @@ function directory(given) {
   return value;
 }
 
-/** Names and values by turns. The addon is never left to look at the environment: the runtime may be changing it. */
+// Node's main thread has no environment but the process's own, which the addon reads much faster. Elsewhere it is an
+// object of JavaScript's.
+const own = isMainThread && process.versions.bun === undefined ? process.env : undefined;
+
+/** Names and values by turns, or nothing for the process's own. */
 function environment(env = process.env) {
+  if (env === own) return undefined;
   const flat = [];
   for (const [name, value] of Object.entries(object(env === false ? {} : env, 'env'))) {
     if (value === undefined) continue;

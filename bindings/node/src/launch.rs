@@ -19,8 +19,8 @@ pub struct Launch {
     pub args: Vec<String>,
     pub argv0: Option<String>,
     pub cwd: Option<String>,
-    /// Names and values by turns.
-    pub env: Vec<String>,
+    /// Names and values by turns; without it this process's own environment.
+    pub env: Option<Vec<String>>,
     /// stdin, stdout, stderr, and what follows: a descriptor, [`PIPE`], [`NULL`] or [`BYTES`].
     pub stdio: Vec<i32>,
     /// What stdin reads if it is [`BYTES`].
@@ -41,8 +41,18 @@ pub(crate) struct Composed {
 pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -> Result<Composed> {
     let mut command = Command::new(&launch.file);
     command.args(&launch.args).env_clear();
-    for pair in launch.env.chunks_exact(2) {
-        command.env(&pair[0], &pair[1]);
+    // Here, on the thread that may change the environment, and never later on another.
+    match &launch.env {
+        Some(env) => {
+            for pair in env.chunks_exact(2) {
+                command.env(&pair[0], &pair[1]);
+            }
+        }
+        None => {
+            for (name, value) in std::env::vars_os() {
+                command.env(name, value);
+            }
+        }
     }
     if let Some(name) = &launch.argv0 {
         command.arg0(name);

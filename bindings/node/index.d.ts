@@ -277,7 +277,7 @@ export function explain(cmd: Cmd, options?: SpawnOptions): Plan;
 /** What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type or out of range throws a TypeError or RangeError with the key's path; `false` means off. */
 export interface Container {
   /** The preset, which everything else here changes: all namespaces new but time, the caller mapped to root, the host's tree read-only with a fresh /proc, /dev and /tmp, a loopback interface and no other, no capabilities, a session of its own. `container: true` is the preset alone. */
-  sandbox?: boolean | false;
+  sandbox?: boolean;
   /** New, shared or existing namespaces. */
   namespace?: Namespaces | false;
   /** The same as `namespace`. */
@@ -293,7 +293,7 @@ export interface Container {
   /** The same as `limit`. */
   limits?: Limit | false;
   /** A cgroup of its own, also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the report, and `killTree()` without a pid namespace. */
-  cgroup?: boolean | CgroupOptions | false;
+  cgroup?: boolean | CgroupOptions;
   /** Limits that the start may go on without where the host does not have them; the report says whether they hold. The names: memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight, cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow. */
   prefer?: string[] | false;
   /** What it is connected by. `true` or `"loopback"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the host's network. The same as `namespace.network`. */
@@ -331,7 +331,7 @@ export interface Container {
   /** The NIS domain name inside, up to 64 bytes. A new UTS namespace comes with it. */
   domainname?: string | false;
   /** Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid namespace comes with it. */
-  init?: boolean | false;
+  init?: boolean;
   /** Milliseconds from its start after which everything in it is killed; the report's cause is then "deadline". */
   deadline?: number | false;
   /** Whether it is killed when this process ends, however that ends. Default: true. `false` also leaves it running when its worker thread ends. */
@@ -447,9 +447,9 @@ export interface NetworkOptions {
   /** Attaches it to this bridge, which exists, instead of one that seclude makes (veth). */
   bridge?: string | false;
   /** A link between host and container alone, without a bridge (veth). */
-  pointToPoint?: boolean | false;
+  pointToPoint?: boolean;
   /** The same as `pointToPoint`. */
-  point_to_point?: boolean | false;
+  point_to_point?: boolean;
   /** The subnet of its address, such as 10.20.0.0/24 (veth). Default: one that no route of the host leads to. */
   subnet?: string | false;
   /** Its IPv4 address (veth). Default: a free one. */
@@ -489,13 +489,13 @@ export interface RootOptions {
   /** A directory of the host. Without it: the host's own tree. */
   path?: string | false;
   /** Writes fail with EROFS. Targets of mounts must exist in it then. Linux 5.12. */
-  readonly?: boolean | false;
+  readonly?: boolean;
   /** The same as `readonly`. */
-  readOnly?: boolean | false;
+  readOnly?: boolean;
   /** `true`: writes go to memory and are gone at the end; an object: to its upper directory, or more directories below the path. */
-  overlay?: boolean | OverlayOptions | false;
+  overlay?: boolean | OverlayOptions;
   /** The same as `overlay`. */
-  overlayfs?: boolean | OverlayOptions | false;
+  overlayfs?: boolean | OverlayOptions;
 }
 
 /** Several directories as one. Without an upper directory, and not `ephemeral`, it is read-only, and needs two lower ones. */
@@ -513,11 +513,11 @@ export interface OverlayOptions {
   /** The same as `workDir`. */
   work_dir?: string | false;
   /** Writes go to memory and are gone at the end. */
-  ephemeral?: boolean | false;
+  ephemeral?: boolean;
   /** Writes fail with EROFS. */
-  readonly?: boolean | false;
+  readonly?: boolean;
   /** The same as `readonly`. */
-  readOnly?: boolean | false;
+  readOnly?: boolean;
 }
 
 /** One thing in the container's tree. */
@@ -659,9 +659,9 @@ export interface Limit {
   /** The same as `memorySwap`. */
   memory_swap?: number | bigint | false;
   /** Running out of memory kills everything inside, not one process (cgroup v2). */
-  memoryOomGroup?: boolean | false;
+  memoryOomGroup?: boolean;
   /** The same as `memoryOomGroup`. */
-  memory_oom_group?: boolean | false;
+  memory_oom_group?: boolean;
   /** The share of CPU time when there is not enough: 1 to 10000, 100 is everybody's. */
   cpuWeight?: number | false;
   /** The same as `cpuWeight`. */

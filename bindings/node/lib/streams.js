@@ -1,12 +1,12 @@
 'use strict';
 
-const { wrong } = require('./failure.js');
+const { SecludeError, wrong } = require('./failure.js');
 const { hub, ask } = require('./requests.js');
 
 /**
  * The web stream of a pipe. `open` answers the addon's end of it, once the command runs; `beRead` is told when somebody
  * reads. Nothing is read before somebody asks for it, so a command that writes without end waits in its pipe; but with
- * `most` it is read at once, up to so many bytes, and `overflow` is told of one more.
+ * `most` it is read at once, up to so many bytes, and `overflow` is told of one more; it answers when that has ended it.
  */
 function readable(open, beRead, most, overflow) {
   let end;
@@ -24,9 +24,9 @@ function readable(open, beRead, most, overflow) {
     // A Buffer is Node's; a Uint8Array is what web streams have everywhere.
     if (room > 0) controller.enqueue(new Uint8Array(chunk.buffer, chunk.byteOffset, room));
     if (room < chunk.length) {
-      end.close();
       controller.close();
-      overflow();
+      // Closed at once, the pipe would be what ends it.
+      overflow().then(() => end.close());
     }
   };
   const cancel = async () => {
@@ -51,6 +51,7 @@ class Stdin {
     const bytes = toBytes(chunk);
     if (this.#ended) throw new TypeError('stdin has ended');
     return this.#then(async (end) => {
+      if (end === null) throw closed();
       await ask((request) => end.write(hub, request, bytes));
       return bytes.length;
     });
@@ -63,7 +64,7 @@ class Stdin {
   end(chunk) {
     if (chunk !== undefined) this.write(chunk);
     this.#ended = true;
-    return this.#then((end) => end.close());
+    return this.#then((end) => end?.close());
   }
 
   #then(step) {
@@ -72,6 +73,12 @@ class Stdin {
     // Who does not wait for a write does not want to know of its end: the command may have gone.
     return handled(done);
   }
+}
+
+/** As the kernel has it, where the command has ended before anything was written. */
+function closed() {
+  const failure = { message: 'stdin write: EPIPE (parent)', kind: 'refused', code: 'EPIPE', errno: -32 };
+  return new SecludeError({ ...failure, step: 'stdin', side: 'parent', action: 'write', leftBehind: [] });
 }
 
 /** A promise whose failure is no surprise to anybody. */

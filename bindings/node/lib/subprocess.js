@@ -44,6 +44,8 @@ class Subprocess {
   #overflowed = false;
   #timer;
   #stdin = null;
+  /** The addon's end of its stdin, once something was written. */
+  #input;
   #stdout;
   #stderr;
   #abort = () => this.#stop();
@@ -74,8 +76,6 @@ class Subprocess {
       void this.stderr;
     }
   }
-
-  #input;
 
   #runs({ pid }) {
     this.#pid = pid;
@@ -120,6 +120,8 @@ class Subprocess {
   #finish() {
     clearTimeout(this.#timer);
     this.#settings.signal?.removeEventListener('abort', this.#abort);
+    // Nobody is left to read it.
+    this.#input?.close();
     this.#native.ended();
     this.unref();
     this.#over = true;
@@ -145,9 +147,10 @@ class Subprocess {
     };
     const { maxBuffer } = this.#settings;
     const beRead = () => maxBuffer === undefined && this.#observe();
-    return readable(open, beRead, maxBuffer, () => {
+    return readable(open, beRead, maxBuffer, async () => {
       this.#overflowed = true;
       this.#stop();
+      await this.#report.promise.catch(() => {});
     });
   }
 

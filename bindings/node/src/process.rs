@@ -189,9 +189,10 @@ impl Process {
         self.pipe(2).map(Reader::new).transpose()
     }
 
-    /// Forgets it after its end.
+    /// Forgets it after its end, but for what it has written.
     #[napi]
     pub fn ended(&self) {
+        drop(self.pipe(0));
         *lock(&self.shared.state) = State::Ended;
     }
 }

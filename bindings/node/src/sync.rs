@@ -42,7 +42,8 @@ pub struct Ended {
 pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let started = Instant::now();
     let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
-    let mut run = Run { bounds, limit, pid: None, output: [None, None], timed_out: false, overflowed: false };
+    let mut run =
+        Run { bounds, limit, pid: None, output: [None, None], timed_out: false, overflowed: false, stopped: false };
     let answer = match setup::start_and_wait(composed) {
         Ok(Ok(child)) => run.to_its_end(child, started),
         Ok(Err(error)) => Err(report::failure(&error)),
@@ -71,6 +72,8 @@ struct Run<'a> {
     output: [Option<Vec<u8>>; 2],
     timed_out: bool,
     overflowed: bool,
+    /// It was sent the signal.
+    stopped: bool,
 }
 
 impl Run<'_> {
@@ -87,7 +90,7 @@ impl Run<'_> {
         while exit.is_none() || pipes.iter().any(Option::is_some) {
             let waits = if exit.is_none() { self.time_left(&child) } else { None };
             // Whoever has escaped the signal may hold the pipes for ever: nobody waits for that.
-            let stopped = exit.is_some() && (self.timed_out || self.overflowed);
+            let stopped = exit.is_some() && self.stopped;
             let ready = look(&pidfd, exit.is_none(), &pipes, if stopped { Some(Duration::ZERO) } else { waits })?;
             if stopped && ready[1..] == [false, false] {
                 break;
@@ -109,7 +112,7 @@ impl Run<'_> {
     }
 
     fn time_left(&self, child: &Child) -> Option<Duration> {
-        let limit = self.limit.filter(|_| !self.timed_out);
+        let limit = self.limit.filter(|_| !self.stopped);
         let limit = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
         [limit, child.time_left()].into_iter().flatten().min()
     }
@@ -119,7 +122,12 @@ impl Run<'_> {
         let mut chunk = [0; 64 * 1024];
         match open.read(&mut chunk) {
             Ok(0) => *pipe = None,
-            Ok(read) => output.extend_from_slice(&chunk[..read]),
+            Ok(read) => {
+                let most = self.bounds.max_buffer.map_or(usize::MAX, |most| most as usize);
+                let room = read.min(most - output.len());
+                output.extend_from_slice(&chunk[..room]);
+                self.overflowed |= room < read;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(report::of_io("output", "read", &error)),
         }
@@ -127,21 +135,11 @@ impl Run<'_> {
     }
 
     fn keep_bounds(&mut self, child: &mut Child) -> Result<(), Json> {
-        let mut stop = false;
-        if !self.timed_out && self.limit.is_some_and(|limit| limit <= Instant::now()) {
-            (self.timed_out, stop) = (true, true);
-        }
-        if let Some(most) = self.bounds.max_buffer {
-            for output in self.output.iter_mut().flatten() {
-                if output.len() as f64 > most {
-                    output.truncate(most as usize);
-                    stop |= !std::mem::replace(&mut self.overflowed, true);
-                }
-            }
-        }
-        if !stop {
+        self.timed_out |= self.limit.is_some_and(|limit| limit <= Instant::now());
+        if self.stopped || !(self.timed_out || self.overflowed) {
             return Ok(());
         }
+        self.stopped = true;
         let sent = if self.bounds.signal == 0 { child.kill() } else { child.signal(self.bounds.signal) };
         match sent {
             Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {

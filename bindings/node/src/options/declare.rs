@@ -48,7 +48,11 @@ impl<T> Shape<T> {
 
 impl<T> Key<T> {
     fn declare(&self, text: &mut String) {
-        let off = if self.off == Off::Absent && !self.ts.contains("false") && !self.ts.contains("boolean") { " | false" } else { "" };
+        let off = if self.off == Off::Absent && !self.ts.contains("false") && !self.ts.contains("boolean") {
+            " | false"
+        } else {
+            ""
+        };
         let (first, others) = self.names.split_first().map_or(("", &[][..]), |(first, others)| (*first, others));
         comment(text, "  ", self.doc);
         let _ = writeln!(text, "  {first}?: {}{off};", self.ts);

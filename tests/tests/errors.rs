@@ -373,6 +373,24 @@ fn an_error_is_an_io_error_where_one_is_wanted() {
 }
 
 #[test]
+fn an_error_has_the_path_that_was_refused_and_none_where_there_is_none() {
+    let place = Place::new();
+    let refused = |command: &mut Command| {
+        let error = command.spawn().expect_err("it is wrong");
+        error.path().map(|path| path.display().to_string())
+    };
+    assert_eq!(refused(&mut place.command("/no/such/command")).as_deref(), Some("/no/such/command"));
+    assert_eq!(refused(place.command("/no/such/command").init(true)).as_deref(), Some("/no/such/command"));
+    let bind = Mount::bind("/no/such/source", "/mnt");
+    assert_eq!(refused(place.command("/bin/sh").mount(bind)).as_deref(), Some("/no/such/source"));
+    assert_eq!(refused(place.command("/bin/sh").current_dir("/no/such/workdir")).as_deref(), Some("/no/such/workdir"));
+    assert_eq!(refused(place.command("/bin/sh").mount(Mount::tmpfs("/plain/x"))).as_deref(), Some("/plain/x"));
+    let lower = Root::overlay(Overlay::new(["/no/such/lower"]).ephemeral());
+    assert_eq!(refused(place.command("/bin/sh").root(lower)).as_deref(), Some("/no/such/lower"));
+    assert_eq!(refused(Command::new("/bin/sh").hostname("needs a namespace")), None);
+}
+
+#[test]
 fn a_forbidden_candidate_of_path_does_not_hide_one_that_can_be_run() {
     let place = Place::new();
     for init in [false, true] {

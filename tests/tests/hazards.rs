@@ -175,6 +175,21 @@ fn a_thread_that_ends_does_not_take_its_container_along() {
 }
 
 #[test]
+fn a_thread_that_answers_for_its_end_takes_its_container_along() {
+    let mut child = std::thread::spawn(|| {
+        let mut command = shell("read line; echo $line");
+        command.sandbox().stdin(seclude::Stdio::piped());
+        command.spawn_on_this_thread().expect("a container")
+    })
+    .join()
+    .expect("the thread ends well");
+    let stdin = child.stdin.take();
+    let exit = child.wait_timeout(Duration::from_secs(10)).expect("its status").expect("it died with the thread");
+    assert_eq!(exit.signal(), Some(9));
+    drop(stdin);
+}
+
+#[test]
 fn a_container_dies_with_the_process_that_spawned_it_and_lives_on_only_if_asked_to() {
     for part in ["container", "with init"] {
         let mut helper = helper(part);

@@ -458,7 +458,7 @@ impl Command {
     /// # Errors
     /// The step that failed; nothing is left of it.
     pub fn spawn(&mut self) -> Result<Child> {
-        crate::prefer::spawn(self)
+        crate::prefer::spawn(self, crate::spawn::spawn)
     }
 
     /// Goes through all of a start but the exec, in a throwaway process, and undoes it: limits, maps, mounts, links and all.
@@ -475,6 +475,16 @@ impl Command {
             Err(error) => Err(error),
             Ok(_) => Err(crate::error::Error::invalid("exec", "a rehearsal has run the command")),
         }
+    }
+
+    /// [`Command::spawn`] on a thread that lives as long as the program. Death with the parent follows the thread that made
+    /// the process; elsewhere than on the main thread `spawn` gives each process a thread of its own for that, which this
+    /// saves. If the calling thread does end, the container dies with it.
+    ///
+    /// # Errors
+    /// As [`Command::spawn`].
+    pub fn spawn_on_this_thread(&mut self) -> Result<Child> {
+        crate::prefer::spawn(self, crate::spawn::spawn_here)
     }
 
     /// Runs the command to its end; stdin is /dev/null, stdout and stderr are collected, unless said otherwise.

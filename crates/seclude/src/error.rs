@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use seclude_cgroup::Limit;
 use seclude_child::wire::Call;
@@ -25,6 +26,7 @@ struct Inner {
     step: &'static str,
     side: Side,
     action: String,
+    path: Option<PathBuf>,
     call: Option<&'static str>,
     errno: Option<Errno>,
     hint: Option<String>,
@@ -116,12 +118,17 @@ impl Error {
     }
 
     fn new(code: Code, step: &'static str, side: Side, action: String) -> Error {
-        let (call, errno, hint, undo, limit, source) = (None, None, None, Vec::new(), None, None);
-        Error { inner: Box::new(Inner { code, step, side, action, call, errno, hint, undo, limit, source }) }
+        let (path, call, errno, hint, undo, limit, source) = (None, None, None, None, Vec::new(), None, None);
+        Error { inner: Box::new(Inner { code, step, side, action, path, call, errno, hint, undo, limit, source }) }
     }
 
     pub(crate) fn call(mut self, call: &'static str) -> Error {
         self.inner.call = Some(call);
+        self
+    }
+
+    pub(crate) fn path_of(mut self, path: impl Into<PathBuf>) -> Error {
+        self.inner.path = Some(path.into());
         self
     }
 
@@ -162,6 +169,12 @@ impl Error {
     /// What the step was about to do, such as `"tmpfs on /tmp"`.
     pub fn action(&self) -> &str {
         &self.inner.action
+    }
+
+    /// The path that was refused, if it was one: of the command, inside; of what was to be mounted, on the host; of the
+    /// place for it, inside.
+    pub fn path(&self) -> Option<&Path> {
+        self.inner.path.as_deref()
     }
 
     /// The system call that was refused.

@@ -1,6 +1,8 @@
 //! How an op reads when a plan is printed.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use seclude_child::op::Want;
 use seclude_child::{Op, Slot};
@@ -40,6 +42,19 @@ fn attributes(set: u32) -> String {
 
 fn recursively(recursive: bool) -> &'static str {
     if recursive { ", recursive" } else { "" }
+}
+
+/// The path that an op was given by the caller, for its error; the command is what an exec is `about`.
+pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
+    let bytes = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
+    match op {
+        Op::Exec { .. } | Op::ExecInit { .. } | Op::Rehearse { .. } => Some(about.into()),
+        Op::CloneTree { source: text, .. } | Op::WorkingDirectory { path: text } | Op::WriteProc { path: text, .. } => {
+            Some(bytes(text))
+        }
+        Op::Resolve { place, .. } | Op::ResolveIfPresent { place, .. } => Some(Path::new("/").join(bytes(place.path))),
+        _ => None,
+    }
 }
 
 /// One line for one op.

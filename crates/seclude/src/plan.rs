@@ -228,7 +228,11 @@ impl Plan {
         };
         let op = program.instructions.get(usize::from(op)).map(|instruction| &instruction.op);
         let hint = crate::hint::child(about, op, call, errno, detail);
-        Error::child(code, step, about.to_owned(), call.name(), errno).hint_if(hint)
+        let error = Error::child(code, step, about.to_owned(), call.name(), errno).hint_if(hint);
+        match op.and_then(|op| ops::path(op, about)) {
+            Some(path) => error.path_of(path),
+            None => error,
+        }
     }
 }
 
@@ -296,7 +300,9 @@ fn has_little_memory(command: &Command) -> bool {
     let limit = command.cgroup.as_ref().and_then(|cgroup| cgroup.limits.memory_max);
     let Some(limit) = limit.filter(|limit| *limit < 8 * AMPLE) else { return false };
     // Exec copies them to the new program's stack, on the container's account.
-    let inherited = std::env::vars_os().filter(|_| !command.clear_env).map(|(key, value)| key.len() + value.len());
+    // Not looked at for nothing: a host program in another language may be changing it.
+    let inherited = (!command.clear_env).then(std::env::vars_os).into_iter().flatten();
+    let inherited = inherited.map(|(key, value)| key.len() + value.len());
     let set = command.env.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len()));
     let strings: usize = command.args.iter().map(|arg| arg.len()).chain(inherited).chain(set).sum();
     limit < AMPLE + 4 * strings as u64 + 4096 * command.mounts.len() as u64

@@ -8,6 +8,7 @@ use crate::config::feature::Feature;
 use crate::config::ids::UserMap;
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
+use crate::plan::Plan;
 use crate::report::Preferred;
 
 /// Whatever is preferred has to be asked for.
@@ -66,12 +67,13 @@ fn leave_out(command: &mut Command, feature: Feature) {
     command.preferred.retain(|preferred| *preferred != feature);
 }
 
-pub(crate) fn spawn(command: &Command) -> Result<Child> {
+/// `start` makes one attempt.
+pub(crate) fn spawn(command: &Command, start: fn(Plan) -> Result<Child>) -> Result<Child> {
     let mut softened = None::<Command>;
     let mut lost = Vec::new();
     loop {
         let current = softened.as_ref().unwrap_or(command);
-        match crate::spawn::spawn(current.plan()?) {
+        match start(current.plan()?) {
             Ok(mut child) => {
                 let limit = |feature: &Feature| matches!(feature, Feature::Limit(_));
                 let held = current.preferred.iter().filter(|feature| !limit(feature));

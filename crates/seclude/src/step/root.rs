@@ -125,7 +125,8 @@ impl Step for Tree {
         match &mut self.root {
             Kind::Kept => Ok(()),
             Kind::Directory(path) => {
-                let failed = |errno| Error::parent(NAME, path.display().to_string(), errno).call("statx");
+                let failed =
+                    |errno| Error::parent(NAME, path.display().to_string(), errno).call("statx").path_of(&*path);
                 let found = statx(CWD, &*path, AtFlags::empty(), StatxFlags::TYPE).map_err(failed)?;
                 if rustix::fs::FileType::from_raw_mode(found.stx_mode.into()) != rustix::fs::FileType::Directory {
                     return Err(failed(rustix::io::Errno::NOTDIR).hint("the root has to be a directory"));

@@ -40,7 +40,7 @@ impl Step for Bind {
             Ok(_) => Ok(()),
             Err(errno) => {
                 let hint = (errno == rustix::io::Errno::NOENT).then(|| "the source does not exist".to_owned());
-                Err(Error::parent(NAME, &self.about, errno).call("statx").hint_if(hint))
+                Err(Error::parent(NAME, &self.about, errno).call("statx").path_of(&self.source).hint_if(hint))
             }
         }
     }

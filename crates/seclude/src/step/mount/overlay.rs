@@ -82,8 +82,10 @@ impl OverlayMount {
             directories.extend([upper, work]);
         }
         for (index, directory) in directories.into_iter().enumerate() {
-            let failed =
-                |errno| Error::parent(step, format!("{}: {}", self.about, directory.display()), errno).call("statx");
+            let failed = |errno| {
+                let action = format!("{}: {}", self.about, directory.display());
+                Error::parent(step, action, errno).call("statx").path_of(directory)
+            };
             let found = statx(CWD, directory, AtFlags::empty(), StatxFlags::TYPE | StatxFlags::MODE).map_err(failed)?;
             if FileType::from_raw_mode(found.stx_mode.into()) != FileType::Directory {
                 return Err(failed(Errno::NOTDIR));

@@ -1,0 +1,850 @@
+/// <reference types="node" />
+// Made by `npm run types` from types/process.d.ts, the addon's tables of keys and docs/report.schema.json.
+
+/** Where stdin comes from. A text that could be one of the three words is better given as bytes. */
+export type StdinSource =
+  | "pipe"
+  | "inherit"
+  | "ignore"
+  | false
+  | null
+  | undefined
+  | number
+  | FileSource
+  | URL
+  | Bytes
+  | ReadableStream
+  | Blob
+  | (string & {});
+
+/** Where stdout or stderr goes. */
+export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL;
+
+/** Bytes. */
+export type Bytes = NodeJS.TypedArray | DataView | ArrayBuffer;
+
+/** A file of the host to read. */
+export interface FileSource {
+  path: string;
+}
+
+/** A file of the host to write; made if it is missing, emptied unless `append`. */
+export interface FileTarget {
+  path: string;
+  append?: boolean;
+}
+
+/** The name of a signal, or its number. */
+export type Signal = NodeJS.Signals | number;
+
+interface Common {
+  /** What the command sees as its own name, instead of the command. */
+  argv0?: string | false;
+  /** The working directory inside: an absolute path. Default: this process's own, if the container has the host's tree, else `/`. */
+  cwd?: string | false;
+  /** The whole environment; `false`: none. Default: `process.env`. */
+  env?: Record<string, string | undefined> | false;
+  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else everything in the container is killed. */
+  timeout?: number | false;
+  /** What `timeout`, `signal` and `maxBuffer` send to the command, and `kill()` by default. */
+  killSignal?: Signal | false;
+  /** Bytes of stdout, and of stderr, of which one more stops it as `timeout` does. */
+  maxBuffer?: number | false;
+  /** What it is born in; `true`: the sandbox; `false`, the default: nothing. */
+  container?: Container | boolean;
+}
+
+/** How to start a process. An unknown key is a TypeError. */
+export interface SpawnOptions extends Common {
+  /** Default: "ignore". */
+  stdin?: StdinSource;
+  /** Default: "pipe". */
+  stdout?: OutputTarget;
+  /** Default: "inherit". */
+  stderr?: OutputTarget;
+  /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
+  stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+  /** Called at the end; with an error if it was not started, or its end is not known. */
+  onExit?:
+    | ((
+        subprocess: Subprocess,
+        exitCode: number | null,
+        signalCode: string | null,
+        error: SecludeError | undefined,
+      ) => void)
+    | false;
+  /** Stops it, as `timeout` does. One that is aborted already throws its reason. */
+  signal?: AbortSignal | false;
+}
+
+/** How to run a process to its end. */
+export interface SpawnSyncOptions extends Common {
+  /** Default: "ignore". */
+  stdin?: "inherit" | "ignore" | false | null | number | FileSource | URL | Bytes | (string & {});
+  /** Default: "pipe". */
+  stdout?: OutputTarget;
+  /** Default: "pipe". */
+  stderr?: OutputTarget;
+  /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
+  stdio?: [stdin?: SpawnSyncOptions["stdin"], stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+}
+
+/** A command and its arguments: a path inside, or a name for the `PATH` of its environment. */
+export type Cmd = readonly [command: string, ...args: string[]] | readonly string[];
+
+/** The command's stdin. Writes go one after the other; a promise is done when the pipe has taken all of its bytes. */
+export interface Stdin {
+  /** The number of bytes; EPIPE if the command has closed its end. */
+  write(chunk: string | Bytes): Promise<number>;
+  /** Done when everything that was written before is. */
+  flush(): Promise<void>;
+  /** The command reads the end after this. */
+  end(chunk?: string | Bytes): Promise<void>;
+}
+
+/** A process. As long as it runs it keeps the event loop alive, and its handle in memory. */
+export interface Subprocess extends AsyncDisposable {
+  /** The pid as this process sees it; `undefined` until it runs. */
+  readonly pid: number | undefined;
+  /** The pidfd, pidfd_open(2), as long as it runs. It is the handle's own: copy it, do not close it. */
+  readonly pidfd: number | undefined;
+  /** If stdin is "pipe". */
+  readonly stdin: Stdin | null;
+  /** If stdout is "pipe". Nothing is read before you read, so a command that writes more than a pipe holds waits for you. */
+  readonly stdout: ReadableStream<Uint8Array> | null;
+  /** If stderr is "pipe". */
+  readonly stderr: ReadableStream<Uint8Array> | null;
+  /** Its pid, when set-up has succeeded and the command runs; rejected with a SecludeError if it was not started. */
+  readonly spawned: Promise<number>;
+  /** Its exit code, or 128 plus the signal that ended it; rejected with a SecludeError if it was not started. */
+  readonly exited: Promise<number>;
+  /** How it ended, why, what it has used, and what proves that nothing of it runs; rejected as `exited`. */
+  readonly report: Promise<Report>;
+  /** `null` until it has exited, or if a signal ended it. */
+  readonly exitCode: number | null;
+  /** Such as "SIGKILL"; `null` unless a signal ended it. */
+  readonly signalCode: string | null;
+  /** Whether a signal was sent to it from here. */
+  readonly killed: boolean;
+  readonly exitedDueToTimeout: boolean;
+  readonly exitedDueToMaxBuffer: boolean;
+  /**
+   * Sends a signal to the command. Default: `killSignal`; without it SIGTERM, or SIGKILL where the command is PID 1
+   * without an init: the kernel drops what PID 1 has no handler for.
+   */
+  kill(signal?: Signal): void;
+  /** Kills everything in the container: in its cgroup, and in its pid namespace. */
+  killTree(): Promise<void>;
+  /** What it uses now and has used so far; needs `container.cgroup` or a limit. */
+  stats(): Promise<Stats>;
+  /** Stops every process of the container; done when all have stopped; needs `container.cgroup` or a limit. */
+  pause(): Promise<void>;
+  /** Lets them go on. */
+  resume(): Promise<void>;
+  /** Keeps the event loop alive until its end, again. */
+  ref(): void;
+  /** Lets the event loop end before it. */
+  unref(): void;
+  /** `undefined` until its end. */
+  resourceUsage(): ResourceUsage | undefined;
+  /** Kills everything in the container and waits for its end. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What it has used, as far as it is counted. */
+export interface ResourceUsage {
+  /** Microseconds: of the container with a cgroup, else of the process and the descendants that it waited for. */
+  cpuTime: { user: number; system: number; total: number };
+  /** The container's memory peak, bytes, with page cache; `undefined` without a cgroup. */
+  maxRSS: number | undefined;
+}
+
+/** What there is after the end. */
+export interface SyncSubprocess {
+  readonly pid: number;
+  /** If stdout was "pipe". */
+  readonly stdout: Buffer | null;
+  /** If stderr was "pipe". */
+  readonly stderr: Buffer | null;
+  readonly exitCode: number | null;
+  readonly signalCode: string | null;
+  /** Whether it exited with 0. */
+  readonly success: boolean;
+  readonly exitedDueToTimeout: boolean;
+  readonly exitedDueToMaxBuffer: boolean;
+  readonly resourceUsage: ResourceUsage;
+  readonly report: Report;
+}
+
+/** The counters of a container's cgroup; `null` is not counted here. Times in microseconds. */
+export interface Stats {
+  memoryBytes: number | null;
+  memoryPeakBytes: number | null;
+  cpuUserUs: number | null;
+  cpuSystemUs: number | null;
+  cpuThrottledUs: number | null;
+  periodsThrottled: number | null;
+  pids: number | null;
+  pidsPeak: number | null;
+  ioReadBytes: number | null;
+  ioWriteBytes: number | null;
+  /** Time lost to waiting (cgroup v2). */
+  pressure: { cpu: Pressure | null; memory: Pressure | null; io: Pressure | null };
+}
+
+/** Pressure stall information. `avg10`: percent of the last 10 s. */
+export interface Pressure {
+  some: { avg10: number; totalUs: number };
+  full: { avg10: number; totalUs: number } | null;
+}
+
+/** Why a container was not started, or why its end is not known. */
+export class SecludeError extends Error {
+  /** The symbol of the error number, such as "ENOENT"; without one "ERR_SECLUDE_" and the kind. */
+  readonly code: string;
+  readonly kind: "invalid" | "not-found" | "not-executable" | "refused" | "lost";
+  /** The negated error number, as in Node.js. */
+  readonly errno?: number;
+  /** The system call that was refused. */
+  readonly syscall?: string;
+  /** The step that failed, such as "mount" or "exec". */
+  readonly step: string;
+  /** Which half of the start failed: compiling the request, this process, or the new one. */
+  readonly side: "plan" | "parent" | "child";
+  /** What the step was about to do. */
+  readonly action: string;
+  /** The path that was refused. */
+  readonly path?: string;
+  /** What to do about it. */
+  readonly hint?: string;
+  /** The limit that it is about. */
+  readonly limit?: string;
+  /** What could not be undone; empty when the host is as it was. */
+  readonly leftBehind: string[];
+}
+
+/** What this host can do. */
+export interface Examination {
+  sandbox_works: boolean;
+  findings: Finding[];
+}
+
+export interface Finding {
+  feature: string;
+  verdict: "works" | "does-not";
+  /** What was tried and what the kernel answered. */
+  evidence: string;
+  /** What would make it work. */
+  remedy?: string;
+}
+
+/** What would be done. */
+export interface Plan {
+  /** The way of cloning. */
+  clone: "vm" | "copy" | "legacy";
+  /** Why that way. */
+  reason: string;
+  actions: Action[];
+  /** The same to read. */
+  text: string;
+}
+
+export interface Action {
+  moment: "prepare" | "clone" | "attend" | "child";
+  step: string;
+  action: string;
+  about?: string;
+}
+
+/**
+ * Starts a process. It returns at once, while set-up goes on elsewhere. Options that cannot be meant throw a TypeError or
+ * RangeError with the key's path; a set-up that fails rejects `spawned`, `exited` and `report` with a SecludeError.
+ */
+export function spawn(options: SpawnOptions & { cmd: Cmd }): Subprocess;
+export function spawn(cmd: Cmd, options?: SpawnOptions): Subprocess;
+
+/** Runs a process to its end, and blocks until then. A set-up that fails throws the SecludeError. */
+export function spawnSync(options: SpawnSyncOptions & { cmd: Cmd }): SyncSubprocess;
+export function spawnSync(cmd: Cmd, options?: SpawnSyncOptions): SyncSubprocess;
+
+/** What this host can do, found by doing it; as `seclude doctor --json`. */
+export function doctor(): Promise<Examination>;
+
+/** What `spawn` would do, by whom and in which order; as `seclude explain --json`. Nothing is started. */
+export function explain(options: SpawnOptions & { cmd: Cmd }): Plan;
+export function explain(cmd: Cmd, options?: SpawnOptions): Plan;
+
+/** What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type or out of range throws a TypeError or RangeError with the key's path; `false` means off. */
+export interface Container {
+  /** The preset, which everything else here changes: all namespaces new but time, the caller mapped to root, the host's tree read-only with a fresh /proc, /dev and /tmp, a loopback interface and no other, no capabilities, a session of its own. `container: true` is the preset alone. */
+  sandbox?: boolean;
+  /** New, shared or existing namespaces. */
+  namespace?: Namespaces | false;
+  /** The same as `namespace`. */
+  namespaces?: Namespaces | false;
+  /** What the process sees as `/`: a directory of the host, entered by pivot_root(2), or an overlay. A new mount namespace comes with it. `false`: the host's tree, writable, also in the sandbox. */
+  root?: string | RootOptions | false;
+  /** Mounts, files, directories, symlinks and masks, made in this order; a later one may lie in an earlier one. A new mount namespace comes with them. */
+  fs?: FsEntry[] | false;
+  /** The same as `fs`. */
+  mounts?: FsEntry[] | false;
+  /** What the container may use of the machine, in a cgroup of its own. A limit that cannot be set is an error, unless `prefer` names it. */
+  limit?: Limit | false;
+  /** The same as `limit`. */
+  limits?: Limit | false;
+  /** A cgroup of its own, also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the report, and `killTree()` without a pid namespace. */
+  cgroup?: boolean | CgroupOptions;
+  /** Limits that the start may go on without where the host does not have them; the report says whether they hold. The names: memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight, cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow. */
+  prefer?: string[] | false;
+  /** What it is connected by. `true` or `"loopback"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the host's network. The same as `namespace.network`. */
+  network?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;
+  /** The same as `network`. */
+  net?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;
+  /** Its name servers, in a /etc/resolv.conf of its own; `"host"`: the host's (the default with veth and pasta); `false`: the root's file is left as it is. */
+  dns?: string[] | "host" | false;
+  /** Lines of a /etc/hosts of its own: names and their addresses. */
+  hosts?: Record<string, string> | false;
+  /** The command's user id inside. With a new user namespace and no map of your own: as root the ids inside are those outside, as an ordinary user your own id is this one. */
+  uid?: number | false;
+  /** The command's group id inside. */
+  gid?: number | false;
+  /** The command's supplementary groups inside. */
+  groups?: number[] | false;
+  /** The capabilities that the command may have, by name, such as `NET_ADMIN` or `CAP_NET_ADMIN`; `false` or `[]`: none. */
+  capabilities?: string[] | "all" | false;
+  /** Capabilities that stay over exec for a command that is not uid 0. */
+  ambientCapabilities?: string[] | "all" | false;
+  /** The same as `ambientCapabilities`. */
+  ambient_capabilities?: string[] | "all" | false;
+  /** Whether an exec may not gain privileges (setuid bits, file capabilities). Default: true. */
+  noNewPrivileges?: boolean;
+  /** The same as `noNewPrivileges`. */
+  noNewPrivs?: boolean;
+  /** The same as `noNewPrivileges`. */
+  no_new_privileges?: boolean;
+  /** Resource limits by name, setrlimit(2), such as `{ NOFILE: 256 }`, in the resource's own unit. */
+  rlimits?: Record<string, number | "unlimited" | Rlimit> | false;
+  /** The same as `rlimits`. */
+  rlimit?: Record<string, number | "unlimited" | Rlimit> | false;
+  /** The host name inside, up to 64 bytes. A new UTS namespace comes with it. */
+  hostname?: string | false;
+  /** The NIS domain name inside, up to 64 bytes. A new UTS namespace comes with it. */
+  domainname?: string | false;
+  /** Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid namespace comes with it. */
+  init?: boolean;
+  /** Milliseconds from its start after which everything in it is killed; the report's cause is then "deadline". */
+  deadline?: number | false;
+  /** Whether it is killed when this process ends, however that ends. Default: true. `false` also leaves it running when its worker thread ends. */
+  dieWithParent?: boolean;
+  /** The same as `dieWithParent`. */
+  die_with_parent?: boolean;
+  /** A session of its own without a terminal: no keyboard signals. Default: in the sandbox alone. */
+  newSession?: boolean;
+  /** The same as `newSession`. */
+  new_session?: boolean;
+  /** The file mode creation mask, such as `0o022`. */
+  umask?: number | false;
+  /** How eager the kernel is to kill it when memory runs out, -1000 to 1000. */
+  oomScoreAdj?: number | false;
+  /** The same as `oomScoreAdj`. */
+  oom_score_adj?: number | false;
+  /** How the process is made: clone3(2) in the caller's memory (`vm`), with a copy of it (`copy`), or clone(2). Default: `auto`; the report says which way was taken and why. */
+  clone?: "auto" | "vm" | "copy" | "legacy" | false;
+  /** Measures the child's time in each step of its set-up for the report. */
+  timed?: boolean;
+}
+
+/** For each kind: `true` a new namespace, `false` this process's own, `{ join }` an existing one. */
+export interface Namespaces {
+  /** Process ids: the command is PID 1 and sees its own /proc (a new mount namespace comes with it); all of it ends with the command. */
+  pid?: boolean | NamespaceOptions;
+  /** User and group ids. `true` or `"root"`: this process's uid and gid are 0 inside; `"identity"`: ids are the same inside; `"subids"`: those of /etc/subuid and /etc/subgid follow from 1. */
+  user?: boolean | "root" | "identity" | "subids" | UserNamespaceOptions;
+  /** Network devices, addresses and ports. `true`: loopback alone. */
+  network?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;
+  /** The same as `network`. */
+  net?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;
+  /** The mount table. It comes with `root`, `fs` and `pid`. */
+  mount?: boolean | NamespaceOptions;
+  /** The same as `mount`. */
+  mnt?: boolean | NamespaceOptions;
+  /** Host name and domain name. */
+  uts?: boolean | NamespaceOptions;
+  /** System V IPC and POSIX message queues. */
+  ipc?: boolean | NamespaceOptions;
+  /** The root of /proc/self/cgroup. */
+  cgroup?: boolean | NamespaceOptions;
+  /** Offsets of the monotonic and the boot-time clock. */
+  time?: boolean | TimeNamespaceOptions;
+}
+
+/** An existing namespace. */
+export interface NamespaceOptions {
+  /** The existing namespace to enter, such as /proc/PID/ns/net. */
+  join?: string | false;
+}
+
+/** The ids of a new user namespace, user_namespaces(7), or an existing one. */
+export interface UserNamespaceOptions {
+  /** Extents of user ids. An ordinary user needs newuidmap(1) and ranges in /etc/subuid for more than its own id. Without it: your own uid is 0. */
+  uidMap?: IdExtent[] | false;
+  /** The same as `uidMap`. */
+  uid_map?: IdExtent[] | false;
+  /** Extents of group ids. Without it: your own gid is 0. */
+  gidMap?: IdExtent[] | false;
+  /** The same as `gidMap`. */
+  gid_map?: IdExtent[] | false;
+  /** This process's uid and gid are these inside, and no others exist there. */
+  callerAs?: CallerAs | false;
+  /** The same as `callerAs`. */
+  caller_as?: CallerAs | false;
+  /** The existing namespace to enter, such as /proc/PID/ns/net. */
+  join?: string | false;
+}
+
+/** A uid and a gid inside. */
+export interface CallerAs {
+  /** The uid inside. */
+  uid?: number;
+  /** The gid inside. */
+  gid?: number;
+}
+
+/** Consecutive ids: one line of /proc/PID/uid_map. */
+export interface IdExtent {
+  /** The first id inside. */
+  insideId?: number;
+  /** The same as `insideId`. */
+  inside_id?: number;
+  /** The first id outside. */
+  outsideId?: number;
+  /** The same as `outsideId`. */
+  outside_id?: number;
+  /** How many ids. Default: 1. */
+  length?: number;
+  /** The same as `length`. */
+  count?: number;
+}
+
+/** What the clocks of a new time namespace are ahead of the host's (negative: behind), or an existing one. */
+export interface TimeNamespaceOptions {
+  /** CLOCK_MONOTONIC, milliseconds. */
+  monotonic?: number | false;
+  /** CLOCK_BOOTTIME, milliseconds. */
+  boottime?: number | false;
+  /** The existing namespace to enter, such as /proc/PID/ns/net. */
+  join?: string | false;
+}
+
+/** What the container is connected by. */
+export interface NetworkOptions {
+  /** `loopback`: its own interface that is up, and no other; `host`: the host's network; `veth`: a link to a bridge of the host, as root; `pasta`: through the program pasta(1), as anybody. */
+  mode?: "loopback" | "host" | "veth" | "pasta";
+  /** The same as `mode`. */
+  type?: "loopback" | "host" | "veth" | "pasta";
+  /** The existing namespace to enter, such as /run/netns/NAME, instead of a mode. */
+  join?: string | false;
+  /** Attaches it to this bridge, which exists, instead of one that seclude makes (veth). */
+  bridge?: string | false;
+  /** A link between host and container alone, without a bridge (veth). */
+  pointToPoint?: boolean;
+  /** The same as `pointToPoint`. */
+  point_to_point?: boolean;
+  /** The subnet of its address, such as 10.20.0.0/24 (veth). Default: one that no route of the host leads to. */
+  subnet?: string | false;
+  /** Its IPv4 address (veth). Default: a free one. */
+  ip?: string | false;
+  /** The same as `ip`. */
+  address?: string | false;
+  /** An IPv6 address as well: of this subnet, or "auto" (veth). */
+  ip6?: string | false;
+  /** The same as `ip6`. */
+  ipv6?: string | false;
+  /** Its hardware address (veth). */
+  mac?: string | false;
+  /** The largest packet, bytes, 68 to 65535 (veth). Default: 1500. */
+  mtu?: number | false;
+  /** The name of its interface inside (veth). Default: eth0. */
+  interface?: string | false;
+  /** Whether it reaches what the host reaches; `false`: the host alone, by rule (veth). Default: true. */
+  nat?: boolean;
+  /** Lets net.ipv4.ip_forward be switched on, if it is off, until the last container has ended (veth). Default: false; then it is an error where it is off and needed. */
+  ipForward?: boolean;
+  /** The same as `ipForward`. */
+  ip_forward?: boolean;
+  /** Whether it and the other containers of its bridge that have this reach one another, also by their host names (veth). Default: false. */
+  peers?: boolean;
+  /** Ports of the host that lead to the container: "8080:80", "127.0.0.1:5353:53/udp", a range "8000-8010:8000-8010", or a number for the same port on both sides (veth, pasta). */
+  publish?: (string | number)[] | false;
+  /** The same as `publish`. */
+  ports?: (string | number)[] | false;
+  /** At most so many bits a second in each direction, 8000 or more (veth). */
+  rate?: number | false;
+  /** Added to every packet to it, milliseconds, up to a minute (veth). */
+  latency?: number | false;
+}
+
+/** What the process sees as `/`. */
+export interface RootOptions {
+  /** A directory of the host. Without it: the host's own tree. */
+  path?: string | false;
+  /** Writes fail with EROFS. Targets of mounts must exist in it then. Linux 5.12. */
+  readonly?: boolean;
+  /** The same as `readonly`. */
+  readOnly?: boolean;
+  /** `true`: writes go to memory and are gone at the end; an object: to its upper directory, or more directories below the path. */
+  overlay?: boolean | OverlayOptions;
+  /** The same as `overlay`. */
+  overlayfs?: boolean | OverlayOptions;
+}
+
+/** Several directories as one. Without an upper directory, and not `ephemeral`, it is read-only, and needs two lower ones. */
+export interface OverlayOptions {
+  /** Directories of the host; the first wins over the next. */
+  lowerDirs?: string[] | false;
+  /** The same as `lowerDirs`. */
+  lower_dirs?: string[] | false;
+  /** Where writes go, to stay. */
+  upperDir?: string | false;
+  /** The same as `upperDir`. */
+  upper_dir?: string | false;
+  /** An empty directory of the same file system as the upper, for the kernel's use. */
+  workDir?: string | false;
+  /** The same as `workDir`. */
+  work_dir?: string | false;
+  /** Writes go to memory and are gone at the end. */
+  ephemeral?: boolean;
+  /** Writes fail with EROFS. */
+  readonly?: boolean;
+  /** The same as `readonly`. */
+  readOnly?: boolean;
+}
+
+/** One thing in the container's tree. */
+export interface FsEntry {
+  /** What it is. `dev`: a minimal /dev; `mask`: hides what is there; `readonly`: makes what is there read-only; `cgroup`: the container's own cgroup (v2). */
+  type?: "overlayfs" | "overlay" | "tmpfs" | "bind" | "proc" | "sysfs" | "cgroup" | "mqueue" | "devpts" | "dev" | "file" | "directory" | "dir" | "symlink" | "mask" | "readonly" | "readOnly";
+  /** Where it will be: an absolute path inside. Missing directories are created where the root can be written, and never outside of it. */
+  to?: string;
+  /** The same as `to`. */
+  target?: string;
+  /** bind: the file or directory of the host; symlink: where it leads to. */
+  from?: string;
+  /** The same as `from`. */
+  source?: string;
+  /** More, under the name of the type. */
+  options?: FsEntryOptions | false;
+}
+
+/** Options of an entry, under the name of its type. */
+export interface FsEntryOptions {
+  /** For an entry of this type; it needs `lowerDirs`. */
+  overlayfs?: OverlayOptions | false;
+  /** The same as `overlayfs`. */
+  overlay?: OverlayOptions | false;
+  /** For an entry of this type. */
+  tmpfs?: TmpfsOptions | false;
+  /** For an entry of this type. */
+  bind?: BindOptions | false;
+  /** For an entry of this type. */
+  file?: FileOptions | false;
+  /** For an entry of this type. */
+  directory?: DirectoryOptions | false;
+  /** The same as `directory`. */
+  dir?: DirectoryOptions | false;
+  /** For an entry of this type. */
+  proc?: ViewOptions | false;
+  /** For an entry of this type. */
+  sysfs?: ViewOptions | false;
+  /** For an entry of this type. */
+  cgroup?: ViewOptions | false;
+  /** For an entry of this type. */
+  mask?: IfPresentOptions | false;
+  /** For an entry of this type. */
+  readonly?: IfPresentOptions | false;
+  /** The same as `readonly`. */
+  readOnly?: IfPresentOptions | false;
+}
+
+/** An empty file system in memory; nosuid and nodev. */
+export interface TmpfsOptions {
+  /** Bytes, 1 or more; writing more fails with ENOSPC. Default: half of the machine's memory. */
+  size?: number | bigint | false;
+  /** Permissions, such as `0o755`. */
+  mode?: number | false;
+  /** Writes fail with EROFS. */
+  readonly?: boolean;
+  /** The same as `readonly`. */
+  readOnly?: boolean;
+  /** Setuid bits and file capabilities do nothing. */
+  nosuid?: boolean;
+  /** Device nodes do nothing. */
+  nodev?: boolean;
+  /** Nothing can be executed. */
+  noexec?: boolean;
+}
+
+/** A file or directory of the host. Flags that the host has locked stay. */
+export interface BindOptions {
+  /** Writes fail with EROFS. */
+  readonly?: boolean;
+  /** The same as `readonly`. */
+  readOnly?: boolean;
+  /** With what is mounted below it. Default: true. */
+  recursive?: boolean;
+  /** Setuid bits and file capabilities do nothing. */
+  nosuid?: boolean;
+  /** Device nodes do nothing. */
+  nodev?: boolean;
+  /** Nothing can be executed. */
+  noexec?: boolean;
+}
+
+/** A file that is kept in memory. */
+export interface FileOptions {
+  /** What is in it. */
+  content?: string | Uint8Array;
+  /** Permissions, such as `0o755`. */
+  mode?: number | false;
+  /** Writes fail with EROFS. */
+  readonly?: boolean;
+  /** The same as `readonly`. */
+  readOnly?: boolean;
+}
+
+/** A directory; one that exists stays as it is. */
+export interface DirectoryOptions {
+  /** Permissions, such as `0o755`. */
+  mode?: number | false;
+}
+
+/** A view of the kernel's. */
+export interface ViewOptions {
+  /** Writes fail with EROFS. */
+  readonly?: boolean;
+  /** The same as `readonly`. */
+  readOnly?: boolean;
+}
+
+/** What happens if nothing is there. */
+export interface IfPresentOptions {
+  /** Nothing happens if the path is missing. Default: it is an error. */
+  ifPresent?: boolean;
+  /** The same as `ifPresent`. */
+  if_present?: boolean;
+}
+
+/** What the container may use of the machine, all its processes together, cgroups(7). */
+export interface Limit {
+  /** CPU time in percent of one CPU: 50 is half a CPU, 150 one and a half. From 1 to 100 for each CPU. */
+  cpu?: number | false;
+  /** The same as a number of CPUs: 0.5 is half a CPU. */
+  cpus?: number | false;
+  /** Memory, bytes, 4096 or more. Above it processes inside are killed, and the report's cause is "out-of-memory". */
+  ram?: number | bigint | false;
+  /** The same as `ram`. */
+  memory?: number | bigint | false;
+  /** Memory, bytes, above which processes inside are slowed down and made to give memory back (cgroup v2). */
+  memoryHigh?: number | bigint | false;
+  /** The same as `memoryHigh`. */
+  memory_high?: number | bigint | false;
+  /** Memory, bytes, that is taken from others first (cgroup v2). */
+  memoryLow?: number | bigint | false;
+  /** The same as `memoryLow`. */
+  memory_low?: number | bigint | false;
+  /** Swap, bytes, 0 for none; swap alone, not the sum with `ram`. */
+  memorySwap?: number | bigint | false;
+  /** The same as `memorySwap`. */
+  swap?: number | bigint | false;
+  /** The same as `memorySwap`. */
+  memory_swap?: number | bigint | false;
+  /** Running out of memory kills everything inside, not one process (cgroup v2). */
+  memoryOomGroup?: boolean;
+  /** The same as `memoryOomGroup`. */
+  memory_oom_group?: boolean;
+  /** The share of CPU time when there is not enough: 1 to 10000, 100 is everybody's. */
+  cpuWeight?: number | false;
+  /** The same as `cpuWeight`. */
+  cpu_weight?: number | false;
+  /** The CPUs to run on, such as "0-2,4". */
+  cpusetCpus?: string | false;
+  /** The same as `cpusetCpus`. */
+  cpuset_cpus?: string | false;
+  /** The memory nodes to allocate from. */
+  cpusetMems?: string | false;
+  /** The same as `cpusetMems`. */
+  cpuset_mems?: string | false;
+  /** Processes and threads, 1 to 4194304; one more fails with EAGAIN. */
+  pids?: number | false;
+  /** Bandwidth of block devices. */
+  ioMax?: IoLimit[] | false;
+  /** The same as `ioMax`. */
+  io_max?: IoLimit[] | false;
+  /** The share of block I/O: 1 to 10000, 100 is everybody's. */
+  ioWeight?: number | false;
+  /** The same as `ioWeight`. */
+  io_weight?: number | false;
+  /** Huge pages. */
+  hugetlb?: HugetlbLimit[] | false;
+  /** The devices that may be used, all others being refused: paths such as "/dev/null:rw", or numbers such as "c 136:*:rw" (`*` is any); r read, w write, m mknod, without them all three. */
+  devices?: string[] | false;
+}
+
+/** The bandwidth of one block device. */
+export interface IoLimit {
+  /** A path such as "/dev/vda", or a number such as "8:0". */
+  device?: string;
+  /** Bytes read a second. */
+  rbps?: number | false;
+  /** Bytes written a second. */
+  wbps?: number | false;
+  /** Reads a second. */
+  riops?: number | false;
+  /** Writes a second. */
+  wiops?: number | false;
+}
+
+/** Huge pages of one size. */
+export interface HugetlbLimit {
+  /** The size of a page, bytes. */
+  pageSize?: number;
+  /** The same as `pageSize`. */
+  page_size?: number;
+  /** The limit, bytes; 0 for none. */
+  max?: number;
+}
+
+/** The container's cgroup: one of its own, gone at its end with all that is in it. */
+export interface CgroupOptions {
+  /** The cgroup to make it in, absolute in the hierarchy, such as /ci/builds. Default: /seclude as root, the delegated cgroup that you are in as an ordinary user. */
+  parent?: string | false;
+  /** Counts memory, CPU time, processes and block I/O also where they are not limited. */
+  countAll?: boolean;
+  /** The same as `countAll`. */
+  count_all?: boolean;
+  /** Delegates a cgroup of its own to the container's root (cgroup v2); with an fs entry `cgroup` it can make cgroups there. */
+  delegate?: boolean;
+  /** Lets *this process* be moved to a cgroup below its own, where the kernel's rule against processes in inner cgroups stands in the way (cgroup v2). It stays there. Default: false. */
+  moveCaller?: boolean;
+  /** The same as `moveCaller`. */
+  move_caller?: boolean;
+}
+
+/** A resource limit, setrlimit(2). */
+export interface Rlimit {
+  /** What holds. */
+  soft?: number | "unlimited";
+  /** Up to what the command may raise it. */
+  hard?: number | "unlimited";
+}
+
+/** How it ended; docs/report.schema.json. */
+export interface Report {
+  /** Why it ended. out-of-memory and pids-limit: it failed, and the cgroup had killed or refused a process. */
+  cause: "exited" | "signaled" | "out-of-memory" | "pids-limit" | "deadline" | "killed";
+  /** Its exit code, if it exited. */
+  code: number | null;
+  /** The signal that ended it, if one did. */
+  signal: number | null;
+  /** From the start of seclude to the end of everything, microseconds. */
+  wall_us: number;
+  /** From its exec until its end was seen. */
+  run_us: number;
+  /** From then until everything that was there for it was gone. */
+  clean_up_us: number;
+  /** What it has used; null is not counted here. Without a cgroup only the CPU times of the process and the descendants it waited for. */
+  usage: {
+    /** The most memory at a time, with page cache. v1, or v2 from Linux 5.19. */
+    memory_peak_bytes: number | null;
+    /** Processes killed for lack of memory. */
+    oom_kills: number | null;
+    /** CPU time in user mode, microseconds. */
+    cpu_user_us: number | null;
+    /** CPU time in the kernel, microseconds. */
+    cpu_system_us: number | null;
+    /** Time that it could have run but for its CPU quota, microseconds, added up over the CPUs. */
+    cpu_throttled_us: number | null;
+    /** The most processes and threads at a time. Linux 6.1. */
+    pids_peak: number | null;
+    /** Processes and threads that were not made because of the limit. */
+    pids_refused: number | null;
+    /** Bytes read from block devices. */
+    io_read_bytes: number | null;
+    /** Bytes written to block devices. */
+    io_write_bytes: number | null;
+    /** Where each number comes from: a file, or waitid. */
+    sources: Record<string, string>;
+  };
+  tree: {
+    /** Whether it is proven that nothing of it runs. */
+    empty: boolean;
+    /** cgroup-removed: the kernel removes empty ones only; pid-namespace-ended: it ends with its first process. */
+    proof: "cgroup-removed" | "pid-namespace-ended" | "unknown";
+  };
+  /** How it was made, and the time of each part in microseconds. */
+  spawn: {
+    /** The way of cloning. */
+    clone: "vm" | "copy" | "legacy";
+    /** Whether the child ran in the caller's memory until its exec. */
+    shared_memory: boolean;
+    /** Why that way. */
+    clone_reason: string;
+    /** Its cgroup, if it has one. */
+    cgroup: null | {
+      /** The same in each hierarchy that it is in. */
+      path: string;
+      /** born: CLONE_INTO_CGROUP; joined: by cgroup.procs while it waited at its barrier. */
+      entered: "born" | "born-and-joined" | "joined";
+    };
+    /** What it is connected by, if it is. */
+    network: null | {
+      /** What it is connected by. */
+      by: "veth" | "pasta";
+      /** Its IPv4 address; null with pasta, which takes the host's. */
+      address: string | null;
+      /** Its IPv6 address, if one was asked for. */
+      address6: string | null;
+      /** Where it sends what is not of its subnet. */
+      gateway: string | null;
+      /** Its subnet. */
+      subnet: string | null;
+      /** The bridge, if there is one. */
+      bridge: string | null;
+      /** The host's end of the veth pair. */
+      link: string | null;
+      /** What its /etc/resolv.conf names; empty where that is the root's. */
+      name_servers: Array<string>;
+      /** Name servers of the host that were left out, because they are on its loopback. */
+      name_servers_left_out: Array<string>;
+    };
+    /** What the caller could have done without, and whether it holds. */
+    preferred: Array<{
+      feature: string;
+      achieved: boolean;
+      reason?: string;
+    }>;
+    /** Parent, until the clone. */
+    prepare_us: number;
+    /** The clone call itself. */
+    clone_us: number;
+    /** Parent, while the child waited at its barrier. */
+    attend_us: number;
+    /** Child, from its barrier to its exec. */
+    set_up_us: number;
+    /** The parent's time in each step before the clone. */
+    prepare: Array<{
+      step: string;
+      us: number;
+    }>;
+    /** The parent's time in each step at the barrier. */
+    attend: Array<{
+      step: string;
+      us: number;
+    }>;
+    /** The child's time in each step. */
+    child: Array<{
+      step: string;
+      us: number;
+    }>;
+  };
+}

@@ -1,0 +1,3 @@
+import seclude from './lib/index.js';
+
+export const { spawn, spawnSync, doctor, explain, SecludeError } = seclude;

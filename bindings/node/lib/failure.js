@@ -1,0 +1,31 @@
+'use strict';
+
+/** Why a container was not started, or why its end is not known. */
+class SecludeError extends Error {
+  constructor(failure) {
+    super(failure.message);
+    for (const [key, value] of Object.entries(failure)) {
+      if (key !== 'message' && value !== null) this[key] = value;
+    }
+    this.code ??= `ERR_SECLUDE_${failure.kind.toUpperCase().replaceAll('-', '_')}`;
+  }
+}
+Object.defineProperty(SecludeError.prototype, 'name', { value: 'SecludeError', configurable: true, writable: true });
+
+/** An error that names the option. */
+function wrong(Type, path, value, expected) {
+  const error = new Type(`${path} is ${show(value)}; it can be ${expected}`);
+  error.code = Type === RangeError ? 'ERR_OUT_OF_RANGE' : 'ERR_INVALID_ARG_TYPE';
+  return error;
+}
+
+function show(value) {
+  if (value === null || ['undefined', 'boolean', 'number', 'bigint'].includes(typeof value)) return String(value);
+  if (typeof value === 'string') return `the string ${JSON.stringify(value)}`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
+  if (Array.isArray(value)) return 'an array';
+  return value.constructor?.name && value.constructor.name !== 'Object' ? `a ${value.constructor.name}` : 'an object';
+}
+
+module.exports = { SecludeError, wrong };

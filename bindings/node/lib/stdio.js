@@ -1,0 +1,122 @@
+'use strict';
+
+const fs = require('node:fs');
+const { fileURLToPath } = require('node:url');
+
+const { wrong } = require('./failure.js');
+
+// As the addon has them.
+const PIPE = -1;
+const NULL = -2;
+const BYTES = -3;
+
+const NAMES = ['stdin', 'stdout', 'stderr'];
+const MOST_FD = 2 ** 31 - 1;
+const INPUT =
+  '"pipe", "inherit", "ignore", a descriptor, another string or bytes to read, a ReadableStream, a Blob, { path } or a file: URL';
+const OUTPUT = '"pipe", "inherit", "ignore", a descriptor, { path } or a file: URL';
+
+/**
+ * Where the first descriptors lead: their codes for the addon, what stdin reads if that is bytes, and what is to be
+ * written to it if that is a stream.
+ */
+function readStdio(given, { stdin, stdout, stderr, sync }) {
+  const result = { codes: [], input: undefined, stream: undefined, opened: [], close };
+  let sources = [given.stdin, given.stdout, given.stderr];
+  if (given.stdio !== undefined) {
+    if (!Array.isArray(given.stdio)) throw wrong(TypeError, 'stdio', given.stdio, 'an array');
+    const twice = NAMES.find((name) => given[name] !== undefined);
+    if (twice) throw wrong(TypeError, twice, given[twice], 'left out beside stdio');
+    sources = [...given.stdio];
+    while (sources.length < 3) sources.push(undefined);
+  }
+  const defaults = [stdin, stdout, stderr];
+  try {
+    sources.forEach((source, number) => {
+      const path = given.stdio === undefined ? NAMES[number] : `stdio[${number}]`;
+      const value = source ?? (source === null ? 'ignore' : defaults[number] ?? 'ignore');
+      result.codes.push(number === 0 ? input(result, value, path, sync) : output(result, value, path, number));
+    });
+  } catch (error) {
+    result.close();
+    throw error;
+  }
+  return result;
+}
+
+/** The addon has copies of its own. */
+function close() {
+  for (const fd of this.opened.splice(0)) fs.closeSync(fd);
+}
+
+function input(result, value, path, sync) {
+  const common = shared(result, value, path, 'r');
+  if (common !== undefined) {
+    if (common === PIPE && sync) throw wrong(TypeError, path, value, 'what is there before it starts: spawnSync blocks');
+    return common;
+  }
+  if (typeof value === 'string') return bytes(result, Buffer.from(value));
+  if (ArrayBuffer.isView(value)) return bytes(result, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+  if (value instanceof ArrayBuffer) return bytes(result, Buffer.from(value));
+  const stream = typeof Blob !== 'undefined' && value instanceof Blob ? value.stream() : value;
+  if (stream instanceof ReadableStream && !sync) {
+    if (stream.locked) throw wrong(TypeError, path, value, 'a ReadableStream that nobody else reads');
+    result.stream = stream;
+    return PIPE;
+  }
+  throw wrong(TypeError, path, value, sync ? INPUT.replace('a ReadableStream, a Blob, ', '') : INPUT);
+}
+
+function bytes(result, buffer) {
+  result.input = buffer;
+  return BYTES;
+}
+
+function output(result, value, path, number) {
+  const common = shared(result, value, path, 'w');
+  if (common === PIPE && number > 2) throw wrong(TypeError, path, value, 'a descriptor, "ignore", { path } or a file: URL');
+  if (common === undefined) throw wrong(TypeError, path, value, OUTPUT);
+  return common;
+}
+
+/** What means the same for input and output. */
+function shared(result, value, path, flags) {
+  if (value === 'pipe') return PIPE;
+  if (value === 'ignore' || value === false) return NULL;
+  if (value === 'inherit') return result.codes.length;
+  if (typeof value === 'number') {
+    if (!Number.isInteger(value) || value < 0 || value > MOST_FD) {
+      throw wrong(RangeError, path, value, 'a descriptor, 0 or more');
+    }
+    return value;
+  }
+  if (value instanceof URL) {
+    if (value.protocol !== 'file:') throw wrong(RangeError, path, value.href, 'a file: URL');
+    return open(result, fileURLToPath(value), flags);
+  }
+  if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
+    return file(result, value, path, flags);
+  }
+  return undefined;
+}
+
+/** `{ path }`, for output also `{ path, append }` */
+function file(result, value, path, flags) {
+  for (const key of Object.keys(value)) {
+    if (key !== 'path' && !(key === 'append' && flags === 'w')) {
+      throw wrong(TypeError, `${path}.${key}`, value[key], flags === 'w' ? 'path or append: unknown key' : 'path: unknown key');
+    }
+  }
+  if (typeof value.path !== 'string') throw wrong(TypeError, `${path}.path`, value.path, 'a path');
+  const { append = false } = value;
+  if (typeof append !== 'boolean') throw wrong(TypeError, `${path}.append`, append, 'true or false');
+  return open(result, value.path, append ? 'a' : flags);
+}
+
+function open(result, path, flags) {
+  const fd = fs.openSync(path, flags);
+  result.opened.push(fd);
+  return fd;
+}
+
+module.exports = { readStdio };

@@ -1,0 +1,39 @@
+'use strict';
+
+const { SecludeError } = require('./failure.js');
+const { read } = require('./options.js');
+const { hub } = require('./requests.js');
+const { nameOf } = require('./signals.js');
+const { resourceUsage } = require('./subprocess.js');
+
+const DEFAULTS = { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', sync: true };
+/** Everything in it is killed. */
+const ALL = 0;
+
+/** Runs a process to its end, and blocks until then. */
+function spawnSync(first, second) {
+  const settings = read(first, second, DEFAULTS);
+  const { launch, container, timeout, maxBuffer, killSignal } = settings;
+  let ended;
+  try {
+    ended = hub.spawnSync(launch, container, { timeout, maxBuffer, signal: killSignal ?? ALL });
+  } finally {
+    settings.stdio.close();
+  }
+  if (ended.failure) throw new SecludeError(JSON.parse(ended.failure));
+  const report = JSON.parse(ended.report);
+  return {
+    pid: ended.pid,
+    stdout: ended.stdout ?? null,
+    stderr: ended.stderr ?? null,
+    exitCode: report.code,
+    signalCode: report.signal === null ? null : nameOf(report.signal),
+    success: report.code === 0,
+    exitedDueToTimeout: ended.exitedDueToTimeout,
+    exitedDueToMaxBuffer: ended.exitedDueToMaxBuffer,
+    resourceUsage: resourceUsage(report),
+    report,
+  };
+}
+
+module.exports = { spawnSync };

@@ -1,0 +1,285 @@
+//! A process from its start to its end.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use napi::bindgen_prelude::Result;
+use napi::{Error, Status};
+use napi_derive::napi;
+use rustix::io::Errno;
+use seclude::{Child, Exit, Meter, Signaller};
+use serde_json::{Value as Json, json};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::hub::{Answer, Answers};
+use crate::options::container::Facts;
+use crate::pipe::{Reader, Writer};
+use crate::{reactor, report};
+
+/// What JavaScript, the start and the wait all look at.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pipes: Mutex<[Option<OwnedFd>; 3]>,
+}
+
+enum State {
+    /// What was asked of it before it ran.
+    Starting {
+        signals: Vec<i32>,
+        kill: bool,
+    },
+    Running(Running),
+    /// Nobody holds it any more: what starts yet is killed.
+    Abandoned,
+    Ended,
+}
+
+struct Running {
+    /// Locked by whoever reaps or kills it; both are asked for by the reactor.
+    child: Arc<Mutex<Child>>,
+    /// It keeps the pidfd open for as long as JavaScript may see its number.
+    signaller: Signaller,
+    pidfd: RawFd,
+    meter: Option<Meter>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The handle of a process.
+#[napi]
+pub struct Process {
+    shared: Arc<Shared>,
+    facts: Facts,
+}
+
+impl Process {
+    pub(crate) fn starting(facts: Facts) -> Process {
+        let state = Mutex::new(State::Starting { signals: Vec::new(), kill: false });
+        Process { shared: Arc::new(Shared { state, pipes: Mutex::default() }), facts }
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    fn pipe(&self, number: usize) -> Option<OwnedFd> {
+        lock(&self.shared.pipes)[number].take()
+    }
+
+    fn meter(&self) -> std::result::Result<Meter, Json> {
+        match &*lock(&self.shared.state) {
+            State::Running(Running { meter: Some(meter), .. }) => Ok(meter.clone()),
+            State::Running(_) => {
+                Err(report::invalid("cgroup", "it has none of its own; ask for one: container.cgroup"))
+            }
+            _ => Err(report::of_errno("cgroup", "the process does not run", Errno::SRCH)),
+        }
+    }
+}
+
+#[napi]
+impl Process {
+    /// Whether the command is PID 1, which gets only the signals that it has handlers for, and SIGKILL and SIGSTOP.
+    #[napi(getter)]
+    pub fn first(&self) -> bool {
+        self.facts.first
+    }
+
+    /// Sends a signal; answers whether there is somebody to get it.
+    #[napi]
+    pub fn signal(&self, signal: i32) -> Result<bool> {
+        match &mut *lock(&self.shared.state) {
+            State::Starting { signals, .. } => {
+                signals.push(signal);
+                Ok(true)
+            }
+            State::Running(running) => match running.signaller.send(signal) {
+                Ok(()) => Ok(true),
+                Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(false),
+                Err(error) => Err(Error::new(Status::GenericFailure, format!("signal {signal}: {error}"))),
+            },
+            State::Ended | State::Abandoned => Ok(false),
+        }
+    }
+
+    /// Kills everything in the container.
+    #[napi]
+    pub fn kill_tree(&self, answers: &crate::hub::Hub, request: f64) {
+        let answers = answers.answers();
+        let child = match &mut *lock(&self.shared.state) {
+            State::Starting { kill, .. } => {
+                *kill = true;
+                None
+            }
+            State::Running(running) => Some(running.child.clone()),
+            State::Ended | State::Abandoned => None,
+        };
+        let Some(child) = child else { return answers.send(request, Answer::Done) };
+        reactor::block(move || {
+            let answer = match lock(&child).kill() {
+                Ok(()) => Answer::Done,
+                Err(error) => Answer::Failed(report::of_io("kill", "everything in the container", &error)),
+            };
+            answers.send(request, answer);
+        });
+    }
+
+    /// The counters of its cgroup.
+    #[napi]
+    pub fn stats(&self, answers: &crate::hub::Hub, request: f64) {
+        self.with_meter(answers, request, |meter| meter.stats().map(|stats| Answer::Value(report::stats(&stats))));
+    }
+
+    /// Stops every process of the container.
+    #[napi]
+    pub fn pause(&self, answers: &crate::hub::Hub, request: f64) {
+        self.with_meter(answers, request, |meter| meter.pause().map(|()| Answer::Done));
+    }
+
+    /// Lets them go on.
+    #[napi]
+    pub fn resume(&self, answers: &crate::hub::Hub, request: f64) {
+        self.with_meter(answers, request, |meter| meter.resume().map(|()| Answer::Done));
+    }
+
+    fn with_meter(
+        &self,
+        answers: &crate::hub::Hub,
+        request: f64,
+        ask: impl FnOnce(&Meter) -> seclude::Result<Answer> + Send + 'static,
+    ) {
+        let answers = answers.answers();
+        match self.meter() {
+            Ok(meter) => reactor::block(move || {
+                let answer = ask(&meter).unwrap_or_else(|error| Answer::Failed(report::failure(&error)));
+                answers.send(request, answer);
+            }),
+            Err(failure) => answers.send(request, Answer::Failed(failure)),
+        }
+    }
+
+    /// The pidfd, as long as it runs.
+    #[napi(getter)]
+    pub fn pidfd(&self) -> Option<i32> {
+        match &*lock(&self.shared.state) {
+            State::Running(running) => Some(running.pidfd),
+            _ => None,
+        }
+    }
+
+    /// The end of its stdin that is written to; once.
+    #[napi]
+    pub fn stdin(&self) -> Result<Option<Writer>> {
+        self.pipe(0).map(Writer::new).transpose()
+    }
+
+    /// The end of its stdout that is read; once.
+    #[napi]
+    pub fn stdout(&self) -> Result<Option<Reader>> {
+        self.pipe(1).map(Reader::new).transpose()
+    }
+
+    /// The end of its stderr that is read; once.
+    #[napi]
+    pub fn stderr(&self) -> Result<Option<Reader>> {
+        self.pipe(2).map(Reader::new).transpose()
+    }
+
+    /// Forgets it after its end, but for what it has written.
+    #[napi]
+    pub fn ended(&self) {
+        drop(self.pipe(0));
+        *lock(&self.shared.state) = State::Ended;
+    }
+}
+
+impl Drop for Process {
+    /// JavaScript holds the handle of whatever runs, so this is the end of its environment, or that of the process.
+    fn drop(&mut self) {
+        if self.facts.outlives {
+            return;
+        }
+        let state = std::mem::replace(&mut *lock(&self.shared.state), State::Abandoned);
+        if let State::Running(running) = state {
+            reactor::block(move || drop(lock(&running.child).kill()));
+        }
+    }
+}
+
+/// Waits for the end of a process that runs by now.
+pub(crate) fn watch(
+    mut child: Child,
+    shared: &Arc<Shared>,
+    answers: Answers,
+    started: Instant,
+    spawned: f64,
+    exited: f64,
+) {
+    let made = serde_json::to_value(child.report()).unwrap_or_default();
+    let pidfd = child.pidfd().try_clone_to_owned();
+    *lock(&shared.pipes) = [
+        child.stdin.take().map(OwnedFd::from),
+        child.stdout.take().map(OwnedFd::from),
+        child.stderr.take().map(OwnedFd::from),
+    ];
+    let (pid, number, signaller, meter) = (child.id(), child.pidfd().as_raw_fd(), child.signaller(), child.meter());
+    let child = Arc::new(Mutex::new(child));
+    let (signals, kill) = {
+        let mut state = lock(&shared.state);
+        let running = Running { child: child.clone(), signaller: signaller.clone(), pidfd: number, meter };
+        match std::mem::replace(&mut *state, State::Running(running)) {
+            State::Starting { signals, kill } => (signals, kill),
+            _ => {
+                *state = State::Abandoned;
+                (Vec::new(), true)
+            }
+        }
+    };
+    for signal in signals {
+        // What nobody gets any more has nothing to end.
+        let _ = signaller.send(signal);
+    }
+    if kill {
+        let _ = lock(&child).kill();
+    }
+    answers.send(spawned, Answer::Value(json!({ "pid": pid })));
+    reactor::spawn(async move {
+        let answer = match ended(child, pidfd).await {
+            Ok(exit) => Answer::Value(report::ending(&exit, made, started.elapsed())),
+            Err(failure) => Answer::Failed(failure),
+        };
+        answers.send(exited, answer);
+    });
+}
+
+/// The end of `child`, or the deadline, which kills it.
+async fn ended(child: Arc<Mutex<Child>>, pidfd: std::io::Result<OwnedFd>) -> std::result::Result<Exit, Json> {
+    let failed = |error: std::io::Error| report::of_io("wait", "the pidfd", &error);
+    let pidfd = pidfd.map_err(failed)?;
+    // Deprecated because of types that close or swap their descriptor while it is registered; an OwnedFd cannot.
+    #[expect(deprecated, reason = "its successor is an unsafe function")]
+    let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE).map_err(failed)?;
+    loop {
+        let left = lock(&child).time_left();
+        match left {
+            Some(left) => {
+                // The deadline: the next look at the child kills it.
+                let _ = tokio::time::timeout(left, pidfd.readable()).await;
+            }
+            None => drop(pidfd.readable().await.map_err(failed)?),
+        }
+        let child = child.clone();
+        // Its clean-up waits for the kernel, and nobody's streams shall wait for that.
+        let looked = tokio::task::spawn_blocking(move || lock(&child).try_wait()).await;
+        match looked.map_err(|error| failed(std::io::Error::other(error)))? {
+            Ok(Some(exit)) => return Ok(exit),
+            // Readable is not forgotten by itself; after a deadline it is not there yet.
+            Ok(None) => tokio::task::yield_now().await,
+            Err(error) => return Err(report::failure(&error)),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What is known of an end, of a failure and of a running container, as JSON.
+
+use std::time::Duration;
+
+use rustix::io::Errno;
+use seclude::{Error, Exit, Limit, Psi, Stats};
+use serde_json::{Value as Json, json};
+
+/// As docs/report.schema.json has it. `made`: how it was made.
+pub(crate) fn ending(exit: &Exit, made: Json, wall: Duration) -> Json {
+    json!({
+        "cause": exit.cause(),
+        "code": exit.code(),
+        "signal": exit.signal(),
+        "wall_us": microseconds(wall),
+        "run_us": microseconds(exit.run_time()),
+        "clean_up_us": microseconds(exit.clean_up_time()),
+        "usage": exit.usage(),
+        "tree": { "empty": exit.tree().is_empty(), "proof": exit.tree() },
+        "spawn": made,
+    })
+}
+
+fn microseconds(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e3
+}
+
+/// What `lib/failure.js` makes an Error of.
+pub(crate) fn failure(error: &Error) -> Json {
+    json!({
+        "message": error.to_string(),
+        "kind": error.code().name(),
+        "code": error.errno_name(),
+        // As the runtimes have it.
+        "errno": error.raw_os_error().map(|errno| -errno),
+        "syscall": error.system_call(),
+        "step": error.step(),
+        "side": error.side().name(),
+        "action": error.action(),
+        "path": error.path().map(|path| path.to_string_lossy()),
+        "hint": error.advice(),
+        "limit": error.limit().map(Limit::name),
+        "leftBehind": error.left_behind(),
+    })
+}
+
+/// A failure of the binding's own part.
+pub(crate) fn of_io(step: &str, action: &str, error: &std::io::Error) -> Json {
+    match Errno::from_io_error(error) {
+        Some(errno) => of_errno(step, action, errno),
+        None => {
+            json!({ "message": format!("{step} {action}: {error}"), "kind": "refused", "step": step, "side": "parent",
+                        "action": action, "leftBehind": [] })
+        }
+    }
+}
+
+pub(crate) fn of_errno(step: &str, action: &str, errno: Errno) -> Json {
+    let name = match errno {
+        Errno::PIPE => Some("EPIPE"),
+        Errno::SRCH => Some("ESRCH"),
+        Errno::AGAIN => Some("EAGAIN"),
+        Errno::MFILE => Some("EMFILE"),
+        Errno::NFILE => Some("ENFILE"),
+        Errno::NOMEM => Some("ENOMEM"),
+        Errno::ACCESS => Some("EACCES"),
+        Errno::PERM => Some("EPERM"),
+        Errno::IO => Some("EIO"),
+        _ => None,
+    };
+    json!({
+        "message": format!("{step} {action}: {} (parent)", name.map_or_else(|| errno.to_string(), str::to_owned)),
+        "kind": "refused",
+        "code": name,
+        "errno": -errno.raw_os_error(),
+        "step": step,
+        "side": "parent",
+        "action": action,
+        "leftBehind": [],
+    })
+}
+
+pub(crate) fn invalid(step: &str, action: &str) -> Json {
+    json!({ "message": format!("{step}: {action}"), "kind": "invalid", "step": step, "side": "plan", "action": action,
+            "leftBehind": [] })
+}
+
+/// Times in microseconds, sizes in bytes; `null` is not counted here.
+pub(crate) fn stats(stats: &Stats) -> Json {
+    let us = |time: Option<Duration>| time.map(|time| time.as_micros() as u64);
+    let psi = |psi: Option<Psi>| {
+        psi.map(|psi| {
+            json!({
+                "some": { "avg10": psi.some.avg10, "totalUs": psi.some.total.as_micros() as u64 },
+                "full": psi.full.map(|full| json!({ "avg10": full.avg10, "totalUs": full.total.as_micros() as u64 })),
+            })
+        })
+    };
+    json!({
+        "memoryBytes": stats.memory_current,
+        "memoryPeakBytes": stats.memory_peak,
+        "cpuUserUs": us(stats.cpu_user),
+        "cpuSystemUs": us(stats.cpu_system),
+        "cpuThrottledUs": us(stats.cpu_throttled),
+        "periodsThrottled": stats.nr_throttled,
+        "pids": stats.pids_current,
+        "pidsPeak": stats.pids_peak,
+        "ioReadBytes": stats.io_read_bytes,
+        "ioWriteBytes": stats.io_write_bytes,
+        "pressure": {
+            "cpu": psi(stats.pressure.cpu),
+            "memory": psi(stats.pressure.memory),
+            "io": psi(stats.pressure.io),
+        },
+    })
+}

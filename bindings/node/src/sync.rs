@@ -1,0 +1,178 @@
+//! `spawnSync`: to the end, on the thread that asks.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use napi::bindgen_prelude::Buffer;
+use napi_derive::napi;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use seclude::Child;
+use serde_json::Value as Json;
+
+use crate::launch::Composed;
+use crate::{report, setup};
+
+/// When it is stopped, and how.
+#[napi(object)]
+pub struct Bounds {
+    /// Milliseconds after which it is sent the signal.
+    pub timeout: Option<f64>,
+    /// Bytes of stdout, and of stderr, above which it is sent the signal.
+    pub max_buffer: Option<f64>,
+    /// The number of the signal; 0: everything in it is killed.
+    pub signal: i32,
+}
+
+/// What there is after the end.
+#[napi(object)]
+pub struct Ended {
+    pub pid: Option<u32>,
+    /// The report, as JSON.
+    pub report: Option<String>,
+    /// What an Error is made of, as JSON.
+    pub failure: Option<String>,
+    pub stdout: Option<Buffer>,
+    pub stderr: Option<Buffer>,
+    pub exited_due_to_timeout: bool,
+    pub exited_due_to_max_buffer: bool,
+}
+
+pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
+    let started = Instant::now();
+    let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
+    let mut run =
+        Run { bounds, limit, pid: None, output: [None, None], timed_out: false, overflowed: false, stopped: false };
+    let answer = match setup::start_and_wait(composed) {
+        Ok(Ok(child)) => run.to_its_end(child, started),
+        Ok(Err(error)) => Err(report::failure(&error)),
+        Err(error) => Err(report::of_io("clone", "thread for set-up", &error)),
+    };
+    let [stdout, stderr] = run.output.map(|output| output.map(Buffer::from));
+    let (report, failure) = match answer {
+        Ok(report) => (Some(report.to_string()), None),
+        Err(failure) => (None, Some(failure.to_string())),
+    };
+    Ended {
+        pid: run.pid,
+        report,
+        failure,
+        stdout,
+        stderr,
+        exited_due_to_timeout: run.timed_out,
+        exited_due_to_max_buffer: run.overflowed,
+    }
+}
+
+struct Run<'a> {
+    bounds: &'a Bounds,
+    limit: Option<Instant>,
+    pid: Option<u32>,
+    output: [Option<Vec<u8>>; 2],
+    timed_out: bool,
+    overflowed: bool,
+    /// It was sent the signal.
+    stopped: bool,
+}
+
+impl Run<'_> {
+    fn to_its_end(&mut self, mut child: Child, started: Instant) -> Result<Json, Json> {
+        self.pid = Some(child.id());
+        let made = serde_json::to_value(child.report()).unwrap_or_default();
+        let mut pipes: [Option<File>; 2] = [
+            child.stdout.take().map(|pipe| OwnedFd::from(pipe).into()),
+            child.stderr.take().map(|pipe| OwnedFd::from(pipe).into()),
+        ];
+        self.output = [pipes[0].as_ref().map(|_| Vec::new()), pipes[1].as_ref().map(|_| Vec::new())];
+        let pidfd = child.pidfd().try_clone_to_owned().map_err(|error| report::of_io("wait", "the pidfd", &error))?;
+        let mut exit = None;
+        while exit.is_none() || pipes.iter().any(Option::is_some) {
+            let waits = if exit.is_none() { self.time_left(&child) } else { None };
+            // Whoever has escaped the signal may hold the pipes for ever: nobody waits for that.
+            let stopped = exit.is_some() && self.stopped;
+            let ready = look(&pidfd, exit.is_none(), &pipes, if stopped { Some(Duration::ZERO) } else { waits })?;
+            if stopped && ready[1..] == [false, false] {
+                break;
+            }
+            for number in 0..pipes.len() {
+                if ready[number + 1] {
+                    self.take(number, &mut pipes[number])?;
+                }
+            }
+            if exit.is_none() {
+                self.keep_bounds(&mut child)?;
+                exit = child.try_wait().map_err(|error| report::failure(&error))?;
+            }
+        }
+        match exit {
+            Some(exit) => Ok(report::ending(&exit, made, started.elapsed())),
+            None => Err(report::invalid("wait", "it has not ended")),
+        }
+    }
+
+    fn time_left(&self, child: &Child) -> Option<Duration> {
+        let limit = self.limit.filter(|_| !self.stopped);
+        let limit = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
+        [limit, child.time_left()].into_iter().flatten().min()
+    }
+
+    fn take(&mut self, number: usize, pipe: &mut Option<File>) -> Result<(), Json> {
+        let (Some(open), Some(output)) = (pipe.as_mut(), self.output[number].as_mut()) else { return Ok(()) };
+        let mut chunk = [0; 64 * 1024];
+        match open.read(&mut chunk) {
+            Ok(0) => *pipe = None,
+            Ok(read) => {
+                let most = self.bounds.max_buffer.map_or(usize::MAX, |most| most as usize);
+                let room = read.min(most - output.len());
+                output.extend_from_slice(&chunk[..room]);
+                self.overflowed |= room < read;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(report::of_io("output", "read", &error)),
+        }
+        Ok(())
+    }
+
+    fn keep_bounds(&mut self, child: &mut Child) -> Result<(), Json> {
+        self.timed_out |= self.limit.is_some_and(|limit| limit <= Instant::now());
+        if self.stopped || !(self.timed_out || self.overflowed) {
+            return Ok(());
+        }
+        self.stopped = true;
+        let sent = if self.bounds.signal == 0 { child.kill() } else { child.signal(self.bounds.signal) };
+        match sent {
+            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
+                Err(report::of_io("kill", "the command", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Which of the pidfd, stdout and stderr have something to tell.
+fn look(
+    pidfd: &OwnedFd,
+    running: bool,
+    pipes: &[Option<File>; 2],
+    timeout: Option<Duration>,
+) -> Result<[bool; 3], Json> {
+    let sources =
+        [running.then_some(pidfd.as_fd()), pipes[0].as_ref().map(AsFd::as_fd), pipes[1].as_ref().map(AsFd::as_fd)];
+    let open: Vec<usize> = (0..sources.len()).filter(|number| sources[*number].is_some()).collect();
+    let mut polled: Vec<PollFd<'_>> =
+        sources.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let timeout = timeout.map(|time| Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(time.subsec_nanos()),
+    });
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(errno) => return Err(report::of_errno("output", "poll", errno)),
+    }
+    let mut ready = [false; 3];
+    for (number, polled) in open.into_iter().zip(&polled) {
+        ready[number] = !polled.revents().is_empty();
+    }
+    Ok(ready)
+}

@@ -1,0 +1,116 @@
+// What was lost, or said to be well, in the interface that this one follows.
+import assert from 'node:assert/strict';
+import childProcess from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { SecludeError, spawn, spawnSync } from '../index.mjs';
+import { isolated, it, refused, run, runs, scratch, script, without } from './kit.mjs';
+
+const noContainer = without('user namespace', 'pid namespace', 'net namespace', 'fresh /proc');
+const both = [undefined, isolated];
+
+it('has no pid for a missing command, but an error with its cause; one that exits 127 is no error', noContainer, async () => {
+  for (const container of both) {
+    const child = spawn(['/no/such/command'], { container });
+    const error = await refused(child.exited);
+    assert.ok(error instanceof SecludeError && error instanceof Error);
+    assert.deepEqual(
+      [error.name, error.code, error.errno, error.syscall, error.step, error.side, error.path],
+      ['SecludeError', 'ENOENT', -2, 'execve', 'exec', 'child', '/no/such/command'],
+    );
+    assert.ok(error.hint.length > 0);
+    assert.deepEqual([child.pid, child.exitCode, child.signalCode], [undefined, null, null]);
+    assert.equal(await refused(child.report), error);
+    assert.equal(await refused(child.spawned), error);
+    assert.throws(() => spawnSync(['/no/such/command'], { container }), { code: 'ENOENT', path: '/no/such/command' });
+    assert.equal((await run(['sh', '-c', 'exit 127'], { container })).exitCode, 127);
+  }
+});
+
+it('tells a command that may not be executed from one that is missing, and names a missing interpreter', async () => {
+  const place = scratch({ text: 'text', script: '#!/no/such/interpreter\n' });
+  fs.chmodSync(path.join(place, 'script'), 0o755);
+  const plain = await refused(spawn([path.join(place, 'text')]).exited);
+  assert.deepEqual([plain.code, plain.kind], ['EACCES', 'not-executable']);
+  const interpreter = await refused(spawn([path.join(place, 'script')]).exited);
+  assert.deepEqual([interpreter.code, interpreter.kind], ['ENOENT', 'not-found']);
+  assert.match(interpreter.message, /\/no\/such\/interpreter/);
+});
+
+it('names the working directory that is missing, and the step of it', noContainer, async () => {
+  for (const container of both) {
+    const error = await refused(spawn(['true'], { cwd: '/no/such/directory', container }).exited);
+    assert.deepEqual([error.code, error.step, error.path], ['ENOENT', 'workdir', '/no/such/directory']);
+  }
+});
+
+it('has another step, call and path for each failure, not one for all', without('tmpfs'), async () => {
+  const namespace = { user: true, pid: true };
+  const failures = [
+    { container: { namespace, fs: [{ type: 'bind', from: '/no/such', to: '/mnt' }] } },
+    { container: { namespace, root: '/no/such' } },
+    { container: { namespace, fs: [{ type: 'tmpfs', to: '/etc/passwd/x' }] } },
+    { container: { namespace: { ...namespace, net: { join: '/no/such' } } } },
+    { container: { namespace: { user: true }, uid: 77, gid: 77, fs: [] }, cwd: '/no/such' },
+  ];
+  const seen = new Set();
+  for (const options of failures) {
+    const { step, syscall, path: where } = await refused(spawn(['true'], options).exited);
+    seen.add(`${step} ${syscall} ${where}`);
+  }
+  assert.equal(seen.size, failures.length, [...seen].join('; '));
+});
+
+it('refuses a root with nothing to put it in, instead of ignoring it', async () => {
+  const error = await refused(spawn(['true'], { container: { namespace: { mount: false }, root: '/' } }).exited);
+  assert.deepEqual([error.kind, error.side, error.step, error.code], ['invalid', 'plan', 'root', 'ERR_SECLUDE_INVALID']);
+});
+
+it('shows a failure that nobody looks at once, as an unhandled rejection, and no other', async () => {
+  const attempt = (body) => {
+    const [command, ...rest] = script(body);
+    return childProcess.spawnSync(command, rest, { encoding: 'utf8' });
+  };
+  const ignored = attempt(`seclude.spawn(['/no/such/command']); setTimeout(() => console.log('went on'), 2000);`);
+  assert.notEqual(ignored.status, 0);
+  assert.match(ignored.stderr, /ENOENT/);
+  assert.doesNotMatch(ignored.stdout, /went on/);
+  for (const look of [
+    'await child.exited.catch(() => {});',
+    'await child.report.catch(() => {});',
+    'await child.spawned.catch(() => {});',
+    'await new Response(child.stdout).text().catch(() => {});',
+  ]) {
+    const seen = attempt(`const child = seclude.spawn(['/no/such/command']); ${look} setTimeout(() => console.log('went on'), 50);`);
+    assert.deepEqual([seen.status, seen.stdout, seen.stderr], [0, 'went on\n', ''], look);
+  }
+  const told = attempt(`seclude.spawn(['/no/such'], { onExit: (child, code, signal, error) => console.log(error.code) });`);
+  assert.deepEqual([told.status, told.stdout], [0, 'ENOENT\n']);
+});
+
+it('leaves no descriptor, thread or process of a start that failed', noContainer, async () => {
+  const count = () => fs.readdirSync('/proc/self/fd').length + fs.readdirSync('/proc/self/task').length;
+  const fail = async () => {
+    await refused(spawn(['/no/such'], { container: isolated, stdin: 'pipe' }).exited);
+    await refused(spawn(['true'], { container: { ...isolated, root: '/no/such' } }).exited);
+  };
+  for (let round = 0; round < 20; round += 1) await fail();
+  const before = count();
+  for (let round = 0; round < 100; round += 1) await fail();
+  assert.ok(count() <= before + 4, `${before}, then ${count()}`);
+  const children = fs.readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
+  assert.equal(children.trim().split(' ').filter((pid) => pid && runs(pid)).length, 0);
+});
+
+it('cannot leave its root by going up; in the host\'s tree there is what it looks for', without('fresh /proc'), async () => {
+  const place = scratch({ 'root/bin/x': '', secret: 'of the host' });
+  const probe = `import os
+for _ in range(20): os.chdir("..")
+print(os.path.exists(${JSON.stringify(place)}.lstrip("/") + "/secret"), os.stat("/").st_ino == os.stat("/..").st_ino)`;
+  const namespace = { user: true, pid: true };
+  const hidden = { namespace, root: { overlay: true }, fs: [{ type: 'tmpfs', to: path.dirname(place) }] };
+  const ask = async (container) => (await run(['python3', '-c', probe], { container })).stdout.trim();
+  assert.equal(await ask(hidden), 'False True');
+  assert.equal(await ask({ namespace }), 'True True');
+});

@@ -1,0 +1,154 @@
+// What cannot be meant is refused at once, with the path of its key.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+
+import { explain, spawn, spawnSync } from '../index.mjs';
+import { it, without } from './kit.mjs';
+
+/** The error that `options` are refused with, by all that take options. */
+function wrong(options, Type, words) {
+  const given = { cmd: ['true'], ...options };
+  for (const take of [spawn, spawnSync, explain]) {
+    assert.throws(
+      () => take(given),
+      (error) => {
+        assert.equal(Object.getPrototypeOf(error), Type.prototype, `${take.name}: ${error.stack}`);
+        for (const word of [words].flat()) assert.ok(error.message.includes(word), `${take.name}: ${error.message}: ${word}`);
+        assert.equal(error.code, Type === TypeError ? 'ERR_INVALID_ARG_TYPE' : 'ERR_OUT_OF_RANGE');
+        return true;
+      },
+    );
+  }
+}
+
+const unknown = (options, path) => wrong(options, TypeError, [`${path}: unknown key`]);
+const type = (options, path) => wrong(options, TypeError, path);
+const range = (options, path) => wrong(options, RangeError, path);
+
+it('names an unknown key wherever it is', async () => {
+  unknown({ containers: {} }, 'containers');
+  unknown({ container: { name_space: {} } }, 'container.name_space');
+  unknown({ container: { namespace: { pidd: true } } }, 'container.namespace.pidd');
+  unknown({ container: { namespace: { user: { uids: [] } } } }, 'container.namespace.user.uids');
+  unknown({ container: { namespace: { user: { uid_map: [{ inside: 0 }] } } } }, 'container.namespace.user.uid_map[0].inside');
+  unknown({ container: { limit: { memory_max: 1 } } }, 'container.limit.memory_max');
+  unknown({ container: { fs: [{ type: 'tmpfs', to: '/tmp', size: 1 }] } }, 'container.fs[0].size');
+  unknown(
+    { container: { fs: [{ type: 'tmpfs', to: '/tmp', options: { tmpfs: { Size: 1 } } }] } },
+    'container.fs[0].options.tmpfs.Size',
+  );
+  unknown({ container: { 'with space': 1 } }, 'container["with space"]');
+});
+
+it('names a value of the wrong type, null among them', async () => {
+  type({ cmd: 'true' }, 'cmd is the string "true"');
+  type({ cmd: ['sh', 1] }, 'cmd[1] is 1');
+  type({ env: { A: 1 } }, 'env.A is 1');
+  type({ container: 1 }, 'container is 1');
+  type({ container: { namespace: true } }, 'container.namespace is true');
+  type({ container: { namespace: { pid: 1 } } }, 'container.namespace.pid is the number 1');
+  type({ container: { namespace: { pid: null } } }, 'container.namespace.pid is null');
+  type({ container: { root: 5 } }, 'container.root is the number 5');
+  type({ container: { fs: {} } }, 'container.fs is an object');
+  type({ container: { fs: [() => {}] } }, 'container.fs[0] is a function');
+  type({ container: { fs: [{ type: 'bind', to: '/mnt' }] } }, 'container.fs[0].from is missing');
+  type({ container: { fs: [{ type: 'tmpfs', to: '/tmp', from: '/x' }] } }, 'container.fs[0].from: not for');
+  type(
+    { container: { fs: [{ type: 'tmpfs', to: '/tmp', options: { bind: { readonly: true } } }] } },
+    'container.fs[0].options.bind: not for',
+  );
+  type({ container: { limit: { ram: '128M' } } }, 'container.limit.ram is the string "128M"');
+  type({ container: { limit: { cpu: true } } }, 'container.limit.cpu is true');
+  type({ container: { hostname: Symbol('x') } }, 'container.hostname is a symbol');
+  type({ container: { rlimits: { NOPE: 1 } } }, 'container.rlimits.NOPE');
+  type({ stdin: {} }, 'stdin.path is undefined');
+  type({ stdout: 'somewhere' }, 'stdout is the string "somewhere"');
+  type({ killSignal: 'SIGNOPE' }, 'killSignal is the string "SIGNOPE"');
+  type({ timeout: '5s' }, 'timeout is the string "5s"');
+});
+
+it('names a value out of range, with the range', async () => {
+  range({ cmd: [] }, 'cmd');
+  range({ cmd: ['a\0b'] }, 'cmd[0]');
+  range({ cwd: 'relative' }, 'cwd is the string "relative"');
+  range({ timeout: -1 }, 'timeout is -1');
+  range({ maxBuffer: Number.NaN }, 'maxBuffer is NaN');
+  range({ killSignal: 65 }, 'killSignal is 65');
+  range({ stdout: -5 }, 'stdout is -5');
+  range({ stdout: 987654 }, 'stdout: descriptor 987654');
+  range({ container: { limit: { ram: -1 } } }, 'container.limit.ram is the number -1');
+  range({ container: { limit: { ram: 1.5 } } }, 'container.limit.ram is the number 1.5');
+  range({ container: { limit: { ram: 100 } } }, ['container.limit.ram is 100 bytes', '4096']);
+  range({ container: { limit: { memory: 2n ** 70n } } }, 'container.limit.memory is the bigint');
+  range({ container: { limit: { cpu: 0 } } }, 'container.limit.cpu');
+  range({ container: { limit: { cpu: Number.POSITIVE_INFINITY } } }, 'container.limit.cpu');
+  range({ container: { limit: { pids: 0 } } }, 'container.limit.pids');
+  range({ container: { limit: { cpuWeight: 20_000 } } }, 'container.limit.cpuWeight');
+  range({ container: { fs: [{ type: 'nfs', to: '/mnt' }] } }, 'container.fs[0].type');
+  range({ container: { fs: [{ type: 'tmpfs', to: 'mnt' }] } }, 'container.fs[0].to');
+  range({ container: { fs: [{ type: 'tmpfs', to: '/mnt', options: { tmpfs: { size: 0 } } }] } }, 'tmpfs.size');
+  range({ container: { namespace: { user: { uid_map: [{ inside_id: -1, outside_id: 0, length: 1 }] } } } }, 'uid_map[0].inside_id');
+  range({ container: { namespace: { user: { uid_map: [{ inside_id: 0, outside_id: 0, length: 0 }] } } } }, 'uid_map[0].length');
+  range({ container: { network: { mode: 'veth', mtu: 10 } } }, 'container.network.mtu');
+  range({ container: { network: { mode: 'veth', publish: ['80'] } } }, 'container.network.publish[0]');
+  range({ container: { dns: ['not an address'] } }, 'container.dns[0]');
+  range({ container: { oomScoreAdj: 2000 } }, 'container.oomScoreAdj');
+  range({ container: { capabilities: ['NOPE'] } }, 'container.capabilities[0]');
+  range({ container: { hostname: 'x'.repeat(65) } }, 'container.hostname');
+  range({ container: { deadline: 0 } }, 'container.deadline');
+  range({ container: { clone: 'fork' } }, 'container.clone');
+});
+
+it('refuses two keys that say the same, and keys that belong to another', async () => {
+  type({ container: { limit: { ram: 1 << 30, memory: 1 << 30 } } }, 'container.limit.memory: container.limit.ram is the same');
+  type({ container: { limit: { cpu: 50, cpus: 1 } } }, 'container.limit.cpus');
+  type({ container: { network: true, namespace: { network: true } } }, 'says it already');
+  type({ container: { network: { mode: 'pasta', mtu: 1500 } } }, 'container.network.mtu: it needs mode "veth"');
+  type({ container: { network: { mode: 'loopback', publish: [80] } } }, 'container.network.publish: it needs mode');
+  type({ container: { network: {} } }, 'container.network: it needs a mode');
+  const overlayfs = { lower_dirs: ['/usr'], upper_dir: '/upper' };
+  type({ container: { fs: [{ type: 'overlayfs', to: '/mnt', options: { overlayfs } }] } }, 'upper_dir and work_dir go together');
+  type({ stdio: ['pipe'], stdout: 'pipe' }, 'stdout');
+});
+
+it('takes an object that holds itself for what it is', async () => {
+  const container = {};
+  container.container = container;
+  assert.throws(() => spawn(['true'], { container }), /nested too deeply|unknown key/);
+});
+
+it('lets nothing open that was opened for options that are refused', async () => {
+  const open = () => fs.readdirSync('/proc/self/fd').length;
+  const before = open();
+  for (let round = 0; round < 50; round += 1) {
+    assert.throws(() => spawn(['true'], { stdin: { path: '/dev/null' }, stdout: 'nowhere' }), TypeError);
+    assert.throws(() => spawn(['true'], { stdin: { path: '/dev/null' }, container: { x: 1 } }), TypeError);
+  }
+  assert.ok(open() <= before + 2, `${before} descriptors, then ${open()}`);
+});
+
+it('takes false as off for everything', without('user namespace'), async () => {
+  const off = { namespace: false, root: false, fs: false, limit: false, hostname: false, init: false, cgroup: false };
+  const limits = { limit: { ram: false, cpu: false, pids: false, memoryOomGroup: false } };
+  const namespaces = { namespace: { pid: false, user: false, network: false, mount: false, time: false } };
+  const bare = explain(['true']).actions;
+  for (const container of [false, {}, off, limits, namespaces]) {
+    assert.deepEqual(explain(['true'], { container }).actions, bare, JSON.stringify(container));
+  }
+  assert.notDeepEqual(explain(['true'], { container: { namespace: { user: true } } }).actions, bare);
+  assert.equal(await spawn(['true'], { container: off, signal: false, timeout: false, onExit: false }).exited, 0);
+});
+
+it('takes keys in either spelling for the same', async () => {
+  const plan = (container) => explain(['true'], { container }).text;
+  const lower = ['/usr', '/etc'];
+  const entry = (type, options) => ({ namespace: { user: true }, fs: [{ type, to: '/mnt', options: { [type]: options } }] });
+  assert.equal(plan(entry('overlayfs', { lower_dirs: lower })), plan(entry('overlay', { lowerDirs: lower })));
+  const bind = (options) => ({ namespace: { user: true }, fs: [{ type: 'bind', from: '/usr', to: '/mnt', options: { bind: options } }] });
+  assert.equal(plan(bind({ readonly: true })), plan(bind({ readOnly: true })));
+  assert.equal(plan(bind({ read_only: true })), plan(bind({ readonly: true })));
+  assert.notEqual(plan(bind({ readonly: false })), plan(bind({ readonly: true })));
+  assert.equal(plan({ limit: { ram: 1 << 28 } }), plan({ limits: { memory: 1 << 28 } }));
+  assert.equal(plan({ no_new_privileges: false }), plan({ noNewPrivileges: false }));
+  assert.notEqual(plan({ noNewPrivileges: true }), plan({ noNewPrivileges: false }));
+});

@@ -1,0 +1,334 @@
+// The shape of Bun.spawn, contained and not.
+import assert from 'node:assert/strict';
+import childProcess from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { spawn, spawnSync } from '../index.mjs';
+import { descriptors, isolated, it, refused, run, runs, said, scratch, script, until, without } from './kit.mjs';
+
+const noContainer = without('user namespace', 'pid namespace', 'net namespace', 'fresh /proc');
+const text = (stream) => new Response(stream).text();
+/** Each test here means the same with a container and without. */
+const both = [undefined, isolated];
+
+it('separates stdout from stderr, and tells the exit code', noContainer, async () => {
+  for (const container of both) {
+    const { stdout, stderr, exitCode, signalCode } = await run(['sh', '-c', 'echo out; echo err >&2; exit 7'], { container });
+    assert.deepEqual([stdout, stderr, exitCode, signalCode], ['out\n', 'err\n', 7, null]);
+    const sync = spawnSync(['sh', '-c', 'echo out; echo err >&2; exit 7'], { container });
+    assert.deepEqual([String(sync.stdout), String(sync.stderr), sync.exitCode, sync.success], ['out\n', 'err\n', 7, false]);
+  }
+});
+
+it('tells a signal by its name, and exited as a shell does', noContainer, async () => {
+  for (const container of both) {
+    const child = spawn(['sleep', '60'], { container });
+    await child.spawned;
+    child.kill('SIGKILL');
+    assert.equal(await child.exited, 137);
+    assert.deepEqual([child.exitCode, child.signalCode, child.killed], [null, 'SIGKILL', true]);
+    assert.deepEqual([(await child.report).signal, (await child.report).cause], [9, 'signaled']);
+  }
+  const own = spawn(['sh', '-c', 'kill -TERM $$']);
+  assert.equal(await own.exited, 143);
+  assert.deepEqual([own.signalCode, own.killed], ['SIGTERM', false]);
+});
+
+it('ends with kill() and no signal, also as PID 1 that has no handler; SIGTERM alone does not end that', noContainer, async () => {
+  const plain = spawn(['sleep', '60']);
+  plain.kill();
+  assert.equal(await plain.exited, 143);
+  const first = spawn(['sleep', '60'], { container: isolated });
+  await first.spawned;
+  first.kill('SIGTERM');
+  assert.equal(await Promise.race([first.exited, new Promise((resolve) => setTimeout(resolve, 200, 'goes on'))]), 'goes on');
+  first.kill();
+  assert.equal(await first.exited, 137);
+  const withInit = spawn(['sleep', '60'], { container: { namespace: { user: true }, init: true } });
+  await withInit.spawned;
+  withInit.kill();
+  assert.equal(await withInit.exited, 143);
+});
+
+it('has the environment that it was given, and no other variable', noContainer, async () => {
+  for (const container of both) {
+    const env = { PATH: process.env.PATH, GREETING: 'ü=1', LEFT_OUT: undefined };
+    const { stdout } = await run(['env'], { env, container });
+    assert.deepEqual(stdout.trim().split('\n').sort(), ['GREETING=ü=1', `PATH=${process.env.PATH}`]);
+    process.env.SECLUDE_NODE_LATE = 'set at run time';
+    assert.match((await run(['env'], { container })).stdout, /^SECLUDE_NODE_LATE=set at run time$/m);
+    delete process.env.SECLUDE_NODE_LATE;
+    assert.doesNotMatch((await run(['env'], { container })).stdout, /SECLUDE_NODE_LATE/);
+  }
+  assert.equal((await run(['/usr/bin/env'], { env: false })).stdout, '');
+});
+
+it('runs in the directory that it was given, else in this process\'s own', noContainer, async () => {
+  const place = fs.realpathSync(scratch());
+  for (const container of both) {
+    assert.equal(await said('pwd', container, { cwd: place }), place);
+    assert.equal(await said('pwd', container), process.cwd());
+  }
+});
+
+it('sees another name of itself as argv0', async () => {
+  assert.equal((await run(['sh', '-c', 'echo $0'], { argv0: 'other' })).stdout, 'other\n');
+});
+
+it('reads stdin from a string, bytes, a file, a descriptor, a stream, a Blob, or nothing', noContainer, async () => {
+  const file = path.join(scratch({ file: 'from a file' }), 'file');
+  const fd = fs.openSync(file, 'r');
+  const stream = () =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue('from ');
+        controller.enqueue(new TextEncoder().encode('a stream'));
+        controller.close();
+      },
+    });
+  for (const container of both) {
+    const cat = async (stdin) => (await run(['cat'], { stdin, container })).stdout;
+    assert.equal(await cat('from a string'), 'from a string');
+    assert.equal(await cat(new TextEncoder().encode('bytes')), 'bytes');
+    assert.equal(await cat(new Uint16Array([0x6968])), 'hi');
+    assert.equal(await cat({ path: file }), 'from a file');
+    assert.equal(await cat(pathToFileURL(file)), 'from a file');
+    assert.equal(await cat(stream()), 'from a stream');
+    assert.equal(await cat(new Blob(['from ', 'a blob'])), 'from a blob');
+    assert.equal(await cat('ignore'), '');
+    assert.equal(String(spawnSync(['cat'], { stdin: 'sync', container }).stdout), 'sync');
+  }
+  assert.equal((await run(['cat'], { stdin: fd })).stdout, 'from a file');
+  fs.closeSync(fd);
+  const large = 'x'.repeat(5 << 20);
+  assert.equal((await run(['wc', '-c'], { stdin: large })).stdout.trim(), String(large.length));
+});
+
+it('writes to stdin piece by piece, more than a pipe holds, and ends it', noContainer, async () => {
+  for (const container of both) {
+    const child = spawn(['wc', '-c'], { stdin: 'pipe', container });
+    const piece = new Uint8Array(300_000);
+    assert.equal(await child.stdin.write(piece), piece.length);
+    child.stdin.write('and more');
+    await child.stdin.end('!');
+    assert.equal((await text(child.stdout)).trim(), String(piece.length + 9));
+    assert.throws(() => child.stdin.write('late'), TypeError);
+    assert.equal(await child.exited, 0);
+  }
+});
+
+it('answers EPIPE for a write to a command that has closed its stdin', async () => {
+  const child = spawn(['sh', '-c', 'exec <&-; sleep 60'], { stdin: 'pipe' });
+  const failed = await refused((async () => {
+    for (;;) await child.stdin.write(new Uint8Array(70_000));
+  })());
+  assert.equal(failed.code, 'EPIPE');
+  child.kill();
+  await child.exited;
+});
+
+it('is not told an end by a stdin stream that fails: it is killed, and exited has the stream\'s error', async () => {
+  const failure = new Error('the source failed');
+  const stdin = new ReadableStream({
+    pull(controller) {
+      controller.enqueue('half');
+      return Promise.reject(failure);
+    },
+  });
+  const child = spawn(['sh', '-c', 'cat; echo all'], { stdin });
+  assert.equal(await refused(child.exited), failure);
+  assert.doesNotMatch(await text(child.stdout), /all/);
+});
+
+it('writes to a file, to its end, and to a descriptor', noContainer, async () => {
+  const file = path.join(scratch(), 'out');
+  for (const container of both) {
+    await run(['echo', 'one'], { stdout: { path: file }, container });
+    await run(['echo', 'two'], { stdout: { path: file, append: true }, container });
+    assert.equal(fs.readFileSync(file, 'utf8'), 'one\ntwo\n');
+    await run(['echo', 'three'], { stdout: pathToFileURL(file), container });
+    assert.equal(fs.readFileSync(file, 'utf8'), 'three\n');
+    const fd = fs.openSync(file, 'a');
+    await run(['sh', '-c', 'echo four; echo five >&2'], { stdout: fd, stderr: fd, container });
+    fs.closeSync(fd);
+    assert.equal(fs.readFileSync(file, 'utf8'), 'three\nfour\nfive\n');
+  }
+});
+
+it('gets further descriptors by stdio, and none that it was not given', noContainer, async () => {
+  const file = path.join(scratch({ file: 'descriptor three' }), 'file');
+  const fd = fs.openSync(file, 'r');
+  for (const container of both) {
+    const child = spawn({ cmd: ['sh', '-c', 'cat <&3; ls /proc/self/fd | wc -l'], stdio: ['ignore', 'pipe', 'inherit', fd], container });
+    // 0 to 3, and the one that ls reads the directory by.
+    assert.equal(await text(child.stdout), 'descriptor three5\n');
+    fs.closeSync(fs.openSync(file, 'r'));
+    await child.exited;
+    break;
+  }
+  fs.closeSync(fd);
+});
+
+it('inherits this process\'s own stdout', async () => {
+  const [command, ...rest] = script(`await seclude.spawn(['echo', 'through'], { stdout: 'inherit' }).exited;`);
+  assert.equal(childProcess.execFileSync(command, rest, { encoding: 'utf8' }), 'through\n');
+});
+
+it('fills no memory when nobody reads, and goes on when somebody does', async () => {
+  const child = spawn(['sh', '-c', 'yes | head -c 8000000; echo done >&2'], { stderr: 'pipe' });
+  await child.spawned;
+  const finished = text(child.stderr);
+  const early = await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, 300, 'waits'))]);
+  assert.equal(early, 'waits');
+  // What it has not been asked for is still in its pipe, and no more than that.
+  assert.equal((await new Response(child.stdout).arrayBuffer()).byteLength, 8_000_000);
+  assert.equal(await finished, 'done\n');
+});
+
+it('stops reading when the stream is cancelled', async () => {
+  const child = spawn(['yes'], { stdout: 'pipe' });
+  const reader = child.stdout.getReader();
+  assert.equal(new TextDecoder().decode((await reader.read()).value).slice(0, 2), 'y\n');
+  await reader.cancel();
+  assert.equal(await child.exited, 141);
+  assert.equal(child.signalCode, 'SIGPIPE');
+});
+
+it('calls onExit once, with how it ended', noContainer, async () => {
+  for (const container of both) {
+    const calls = [];
+    const onExit = (...call) => calls.push(call);
+    const child = spawn(['sh', '-c', 'exit 4'], { onExit, container });
+    await child.exited;
+    assert.deepEqual(calls, [[child, 4, null, undefined]]);
+    const killed = spawn(['sleep', '60'], { onExit, container });
+    killed.kill('SIGKILL');
+    await killed.exited;
+    assert.deepEqual(calls[1], [killed, null, 'SIGKILL', undefined]);
+  }
+  const missing = [];
+  spawn(['/no/such'], { onExit: (...call) => missing.push(call) });
+  await until('onExit is called', () => missing.length === 1);
+  assert.deepEqual([missing[0][1], missing[0][2], missing[0][3].code], [null, null, 'ENOENT']);
+});
+
+it('is stopped by an AbortSignal, and is not started by one that is aborted', noContainer, async () => {
+  for (const container of both) {
+    const controller = new AbortController();
+    const child = spawn(['sleep', '60'], { signal: controller.signal, container });
+    await child.spawned;
+    controller.abort();
+    assert.equal(await child.exited, 137);
+    assert.equal((await child.report).cause, 'killed');
+  }
+  const gentle = new AbortController();
+  const child = spawn(['sleep', '60'], { signal: gentle.signal, killSignal: 'SIGINT' });
+  gentle.abort();
+  assert.equal(await child.exited, 130);
+  assert.throws(() => spawn(['true'], { signal: AbortSignal.abort(new Error('not now')) }), /not now/);
+});
+
+it('is stopped by its timeout, by its deadline, and by neither if it is faster', noContainer, async () => {
+  for (const container of both) {
+    const late = spawn(['sleep', '60'], { timeout: 100, container });
+    assert.equal(await late.exited, 137);
+    assert.equal(late.exitedDueToTimeout, true);
+    const intime = spawn(['true'], { timeout: 30_000, container });
+    assert.equal(await intime.exited, 0);
+    assert.equal(intime.exitedDueToTimeout, false);
+    const sync = spawnSync(['sleep', '60'], { timeout: 100, container });
+    assert.deepEqual([sync.signalCode, sync.exitedDueToTimeout], ['SIGKILL', true]);
+  }
+  const deadline = await run(['sleep', '60'], { container: { ...isolated, deadline: 100 } });
+  assert.equal(deadline.report.cause, 'deadline');
+  const gentle = spawn(['sh', '-c', 'trap "echo bye; exit 5" USR1; while :; do sleep 0.01; done'], {
+    timeout: 300,
+    killSignal: 'SIGUSR1',
+    container: isolated,
+  });
+  assert.equal(await text(gentle.stdout), 'bye\n');
+  assert.equal(await gentle.exited, 5);
+});
+
+it('is stopped by more output than maxBuffer, and has as much as that', noContainer, async () => {
+  for (const container of both) {
+    const child = spawn(['yes'], { maxBuffer: 100_000, container });
+    assert.equal(await child.exited, 137);
+    assert.equal(child.exitedDueToMaxBuffer, true);
+    assert.equal((await text(child.stdout)).length, 100_000);
+    const exact = spawn(['head', '-c', '1000', '/dev/zero'], { maxBuffer: 1000, container });
+    assert.equal((await text(exact.stdout)).length, 1000);
+    assert.equal(await exact.exited, 0);
+    assert.equal(exact.exitedDueToMaxBuffer, false);
+    const sync = spawnSync(['yes'], { maxBuffer: 100_000, container });
+    assert.deepEqual([sync.stdout.length, sync.exitedDueToMaxBuffer, sync.signalCode], [100_000, true, 'SIGKILL']);
+  }
+});
+
+it('says what it has used only when it has ended', noContainer, async () => {
+  const child = spawn(['sh', '-c', 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done'], { container: isolated });
+  assert.equal(child.resourceUsage(), undefined);
+  await child.exited;
+  const { cpuTime, maxRSS } = child.resourceUsage();
+  assert.ok(cpuTime.total > 1000 && cpuTime.total === cpuTime.user + cpuTime.system, JSON.stringify(cpuTime));
+  assert.equal(maxRSS, undefined);
+});
+
+it('has a pid when it runs, and a pidfd for as long as it does', noContainer, async () => {
+  const child = spawn(['sleep', '60'], { container: isolated });
+  assert.equal(child.pid, undefined);
+  assert.equal(await child.spawned, child.pid);
+  assert.match(fs.readFileSync(`/proc/${child.pid}/cmdline`, 'utf8'), /^sleep/);
+  assert.match(fs.readFileSync(`/proc/self/fdinfo/${child.pidfd}`, 'utf8'), new RegExp(`^Pid:\\s+${child.pid}$`, 'm'));
+  child.kill();
+  await child.exited;
+  assert.equal(child.pidfd, undefined);
+});
+
+it('kills the whole tree, also what has left the session', noContainer, async () => {
+  const place = scratch();
+  const file = path.join(place, 'pid');
+  const body = `setsid sh -c 'exec sleep 300' & echo started; wait`;
+  const container = { namespace: { user: true, pid: true } };
+  const child = spawn(['sh', '-c', body], { container });
+  await child.stdout.getReader().read();
+  const inside = fs.readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ')[0];
+  assert.ok(runs(inside), `${file}: ${inside}`);
+  await child.killTree();
+  assert.equal(await child.exited, 137);
+  assert.equal((await child.report).cause, 'killed');
+  await until('its child has ended', () => !runs(inside));
+});
+
+it('is gone when an `await using` block is left', noContainer, async () => {
+  const dispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
+  const before = descriptors();
+  const child = spawn(['sleep', '60'], { stdin: 'pipe', stderr: 'pipe', container: isolated });
+  const pid = await child.spawned;
+  assert.ok(runs(pid));
+  await child[dispose]();
+  assert.ok(!runs(pid));
+  assert.equal(child.signalCode, 'SIGKILL');
+  const missing = spawn(['/no/such']);
+  await missing[dispose]();
+  await until('its descriptors are closed', () => descriptors() <= before + 3);
+});
+
+it('keeps the event loop alive, unless unref() says otherwise', async () => {
+  const quick = script(`seclude.spawn(['sleep', '300'], { container: { dieWithParent: true } }).unref();`);
+  const started = Date.now();
+  const unrefd = childProcess.spawn(quick[0], quick.slice(1), { stdio: 'inherit' });
+  assert.deepEqual(await once(unrefd, 'exit'), [0, null]);
+  assert.ok(Date.now() - started < 60_000);
+  const slow = script(`const child = seclude.spawn(['sleep', '0.3'], { onExit: () => console.log('waited') }); child.unref(); child.ref();`);
+  assert.equal(childProcess.execFileSync(slow[0], slow.slice(1), { encoding: 'utf8' }), 'waited\n');
+});
+
+it('takes a command before or in its options', async () => {
+  assert.equal(await spawn({ cmd: ['sh', '-c', 'exit 3'] }).exited, 3);
+  assert.equal(await spawn(['sh', '-c', 'exit 3'], {}).exited, 3);
+  assert.equal(spawnSync({ cmd: ['sh', '-c', 'exit 3'] }).exitCode, 3);
+});

@@ -1,0 +1,276 @@
+/// <reference types="node" />
+// Made by `npm run types` from types/process.d.ts, the addon's tables of keys and docs/report.schema.json.
+
+/** Where stdin comes from. A text that could be one of the three words is better given as bytes. */
+export type StdinSource =
+  | "pipe"
+  | "inherit"
+  | "ignore"
+  | false
+  | null
+  | undefined
+  | number
+  | FileSource
+  | URL
+  | Bytes
+  | ReadableStream
+  | Blob
+  | (string & {});
+
+/** Where stdout or stderr goes. */
+export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL;
+
+/** Bytes. */
+export type Bytes = NodeJS.TypedArray | DataView | ArrayBuffer;
+
+/** A file of the host to read. */
+export interface FileSource {
+  path: string;
+}
+
+/** A file of the host to write; made if it is missing, emptied unless `append`. */
+export interface FileTarget {
+  path: string;
+  append?: boolean;
+}
+
+/** The name of a signal, or its number. */
+export type Signal = NodeJS.Signals | number;
+
+interface Common {
+  /** What the command sees as its own name, instead of the command. */
+  argv0?: string | false;
+  /** The working directory inside: an absolute path. Default: this process's own, if the container has the host's tree, else `/`. */
+  cwd?: string | false;
+  /** The whole environment; `false`: none. Default: `process.env`. */
+  env?: Record<string, string | undefined> | false;
+  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else everything in the container is killed. */
+  timeout?: number | false;
+  /** What `timeout`, `signal` and `maxBuffer` send to the command, and `kill()` by default. */
+  killSignal?: Signal | false;
+  /** Bytes of stdout, and of stderr, of which one more stops it as `timeout` does. */
+  maxBuffer?: number | false;
+  /** What it is born in; `true`: the sandbox; `false`, the default: nothing. */
+  container?: Container | boolean;
+}
+
+/** How to start a process. An unknown key is a TypeError. */
+export interface SpawnOptions extends Common {
+  /** Default: "ignore". */
+  stdin?: StdinSource;
+  /** Default: "pipe". */
+  stdout?: OutputTarget;
+  /** Default: "inherit". */
+  stderr?: OutputTarget;
+  /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
+  stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+  /** Called at the end; with an error if it was not started, or its end is not known. */
+  onExit?:
+    | ((
+        subprocess: Subprocess,
+        exitCode: number | null,
+        signalCode: string | null,
+        error: SecludeError | undefined,
+      ) => void)
+    | false;
+  /** Stops it, as `timeout` does. One that is aborted already throws its reason. */
+  signal?: AbortSignal | false;
+}
+
+/** How to run a process to its end. */
+export interface SpawnSyncOptions extends Common {
+  /** Default: "ignore". */
+  stdin?: "inherit" | "ignore" | false | null | number | FileSource | URL | Bytes | (string & {});
+  /** Default: "pipe". */
+  stdout?: OutputTarget;
+  /** Default: "pipe". */
+  stderr?: OutputTarget;
+  /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
+  stdio?: [stdin?: SpawnSyncOptions["stdin"], stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+}
+
+/** A command and its arguments: a path inside, or a name for the `PATH` of its environment. */
+export type Cmd = readonly [command: string, ...args: string[]] | readonly string[];
+
+/** The command's stdin. Writes go one after the other; a promise is done when the pipe has taken all of its bytes. */
+export interface Stdin {
+  /** The number of bytes; EPIPE if the command has closed its end. */
+  write(chunk: string | Bytes): Promise<number>;
+  /** Done when everything that was written before is. */
+  flush(): Promise<void>;
+  /** The command reads the end after this. */
+  end(chunk?: string | Bytes): Promise<void>;
+}
+
+/** A process. As long as it runs it keeps the event loop alive, and its handle in memory. */
+export interface Subprocess extends AsyncDisposable {
+  /** The pid as this process sees it; `undefined` until it runs. */
+  readonly pid: number | undefined;
+  /** The pidfd, pidfd_open(2), as long as it runs. It is the handle's own: copy it, do not close it. */
+  readonly pidfd: number | undefined;
+  /** If stdin is "pipe". */
+  readonly stdin: Stdin | null;
+  /** If stdout is "pipe". Nothing is read before you read, so a command that writes more than a pipe holds waits for you. */
+  readonly stdout: ReadableStream<Uint8Array> | null;
+  /** If stderr is "pipe". */
+  readonly stderr: ReadableStream<Uint8Array> | null;
+  /** Its pid, when set-up has succeeded and the command runs; rejected with a SecludeError if it was not started. */
+  readonly spawned: Promise<number>;
+  /** Its exit code, or 128 plus the signal that ended it; rejected with a SecludeError if it was not started. */
+  readonly exited: Promise<number>;
+  /** How it ended, why, what it has used, and what proves that nothing of it runs; rejected as `exited`. */
+  readonly report: Promise<Report>;
+  /** `null` until it has exited, or if a signal ended it. */
+  readonly exitCode: number | null;
+  /** Such as "SIGKILL"; `null` unless a signal ended it. */
+  readonly signalCode: string | null;
+  /** Whether a signal was sent to it from here. */
+  readonly killed: boolean;
+  readonly exitedDueToTimeout: boolean;
+  readonly exitedDueToMaxBuffer: boolean;
+  /**
+   * Sends a signal to the command. Default: `killSignal`; without it SIGTERM, or SIGKILL where the command is PID 1
+   * without an init: the kernel drops what PID 1 has no handler for.
+   */
+  kill(signal?: Signal): void;
+  /** Kills everything in the container: in its cgroup, and in its pid namespace. */
+  killTree(): Promise<void>;
+  /** What it uses now and has used so far; needs `container.cgroup` or a limit. */
+  stats(): Promise<Stats>;
+  /** Stops every process of the container; done when all have stopped; needs `container.cgroup` or a limit. */
+  pause(): Promise<void>;
+  /** Lets them go on. */
+  resume(): Promise<void>;
+  /** Keeps the event loop alive until its end, again. */
+  ref(): void;
+  /** Lets the event loop end before it. */
+  unref(): void;
+  /** `undefined` until its end. */
+  resourceUsage(): ResourceUsage | undefined;
+  /** Kills everything in the container and waits for its end. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What it has used, as far as it is counted. */
+export interface ResourceUsage {
+  /** Microseconds: of the container with a cgroup, else of the process and the descendants that it waited for. */
+  cpuTime: { user: number; system: number; total: number };
+  /** The container's memory peak, bytes, with page cache; `undefined` without a cgroup. */
+  maxRSS: number | undefined;
+}
+
+/** What there is after the end. */
+export interface SyncSubprocess {
+  readonly pid: number;
+  /** If stdout was "pipe". */
+  readonly stdout: Buffer | null;
+  /** If stderr was "pipe". */
+  readonly stderr: Buffer | null;
+  readonly exitCode: number | null;
+  readonly signalCode: string | null;
+  /** Whether it exited with 0. */
+  readonly success: boolean;
+  readonly exitedDueToTimeout: boolean;
+  readonly exitedDueToMaxBuffer: boolean;
+  readonly resourceUsage: ResourceUsage;
+  readonly report: Report;
+}
+
+/** The counters of a container's cgroup; `null` is not counted here. Times in microseconds. */
+export interface Stats {
+  memoryBytes: number | null;
+  memoryPeakBytes: number | null;
+  cpuUserUs: number | null;
+  cpuSystemUs: number | null;
+  cpuThrottledUs: number | null;
+  periodsThrottled: number | null;
+  pids: number | null;
+  pidsPeak: number | null;
+  ioReadBytes: number | null;
+  ioWriteBytes: number | null;
+  /** Time lost to waiting (cgroup v2). */
+  pressure: { cpu: Pressure | null; memory: Pressure | null; io: Pressure | null };
+}
+
+/** Pressure stall information. `avg10`: percent of the last 10 s. */
+export interface Pressure {
+  some: { avg10: number; totalUs: number };
+  full: { avg10: number; totalUs: number } | null;
+}
+
+/** Why a container was not started, or why its end is not known. */
+export class SecludeError extends Error {
+  /** The symbol of the error number, such as "ENOENT"; without one "ERR_SECLUDE_" and the kind. */
+  readonly code: string;
+  readonly kind: "invalid" | "not-found" | "not-executable" | "refused" | "lost";
+  /** The negated error number, as in Node.js. */
+  readonly errno?: number;
+  /** The system call that was refused. */
+  readonly syscall?: string;
+  /** The step that failed, such as "mount" or "exec". */
+  readonly step: string;
+  /** Which half of the start failed: compiling the request, this process, or the new one. */
+  readonly side: "plan" | "parent" | "child";
+  /** What the step was about to do. */
+  readonly action: string;
+  /** The path that was refused. */
+  readonly path?: string;
+  /** What to do about it. */
+  readonly hint?: string;
+  /** The limit that it is about. */
+  readonly limit?: string;
+  /** What could not be undone; empty when the host is as it was. */
+  readonly leftBehind: string[];
+}
+
+/** What this host can do. */
+export interface Examination {
+  sandbox_works: boolean;
+  findings: Finding[];
+}
+
+export interface Finding {
+  feature: string;
+  verdict: "works" | "does-not";
+  /** What was tried and what the kernel answered. */
+  evidence: string;
+  /** What would make it work. */
+  remedy?: string;
+}
+
+/** What would be done. */
+export interface Plan {
+  /** The way of cloning. */
+  clone: "vm" | "copy" | "legacy";
+  /** Why that way. */
+  reason: string;
+  actions: Action[];
+  /** The same to read. */
+  text: string;
+}
+
+export interface Action {
+  moment: "prepare" | "clone" | "attend" | "child";
+  step: string;
+  action: string;
+  about?: string;
+}
+
+/**
+ * Starts a process. It returns at once, while set-up goes on elsewhere. Options that cannot be meant throw a TypeError or
+ * RangeError with the key's path; a set-up that fails rejects `spawned`, `exited` and `report` with a SecludeError.
+ */
+export function spawn(options: SpawnOptions & { cmd: Cmd }): Subprocess;
+export function spawn(cmd: Cmd, options?: SpawnOptions): Subprocess;
+
+/** Runs a process to its end, and blocks until then. A set-up that fails throws the SecludeError. */
+export function spawnSync(options: SpawnSyncOptions & { cmd: Cmd }): SyncSubprocess;
+export function spawnSync(cmd: Cmd, options?: SpawnSyncOptions): SyncSubprocess;
+
+/** What this host can do, found by doing it; as `seclude doctor --json`. */
+export function doctor(): Promise<Examination>;
+
+/** What `spawn` would do, by whom and in which order; as `seclude explain --json`. Nothing is started. */
+export function explain(options: SpawnOptions & { cmd: Cmd }): Plan;
+export function explain(cmd: Cmd, options?: SpawnOptions): Plan;
+

@@ -32,11 +32,10 @@ impl<T: Send + 'static> End<T> {
     }
 
     fn close(&self) {
+        // Whoever waits for it now lets go of it, seeing that it is closed.
         self.closed.send_replace(true);
-        // Whoever holds it now lets go of it, seeing that it is closed.
-        if let Ok(mut pipe) = self.pipe.try_lock() {
-            pipe.take();
-        }
+        let pipe = self.pipe.clone();
+        reactor::spawn(async move { drop(pipe.lock().await.take()) });
     }
 }
 
@@ -76,6 +75,7 @@ impl Reader {
             if !matches!(read, Ok(1..)) {
                 pipe.take();
             }
+            drop(pipe);
             answers.send(
                 request,
                 match read {
@@ -125,6 +125,7 @@ impl Writer {
             if written.is_err() {
                 pipe.take();
             }
+            drop(pipe);
             answers.send(
                 request,
                 match written {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import test from 'node:test';
+import test, { after } from 'node:test';
 
 import { doctor, spawn } from '../index.mjs';
 
@@ -60,10 +60,13 @@ export async function refused(promise) {
   throw new assert.AssertionError({ message: 'it was not refused' });
 }
 
+const places = [];
+after(() => places.splice(0).forEach((place) => fs.rmSync(place, { recursive: true, force: true })));
+
 /** A directory of its own, gone when the tests are over. */
 export function scratch(files = {}) {
   const place = fs.mkdtempSync(path.join(os.tmpdir(), 'seclude-node-'));
-  process.on('exit', () => fs.rmSync(place, { recursive: true, force: true }));
+  places.push(place);
   for (const [name, content] of Object.entries(files)) {
     fs.mkdirSync(path.dirname(path.join(place, name)), { recursive: true });
     if (content === null) fs.mkdirSync(path.join(place, name), { recursive: true });

@@ -3,6 +3,8 @@
 //! Nothing here waits on a thread of JavaScript's but `spawnSync`. A start runs on a thread of its own ([`setup`]), what
 //! comes after it on another ([`reactor`]); both answer through [`hub::Hub`], which each JavaScript environment (the main
 //! thread, each worker) has one of. Only Node-API is called: Bun has no libuv.
+// What is exported is not, where the target is a test.
+#![cfg_attr(test, allow(dead_code))]
 
 mod descriptor;
 mod examine;

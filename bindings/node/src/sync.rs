@@ -45,7 +45,7 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let mut run =
         Run { bounds, limit, pid: None, output: [None, None], timed_out: false, overflowed: false, stopped: false };
     let answer = match setup::start_and_wait(composed) {
-        Ok(Ok(child)) => run.to_its_end(child, started),
+        Ok(Ok(child)) => run.run_to_its_end(child, started),
         Ok(Err(error)) => Err(report::failure(&error)),
         Err(error) => Err(report::of_io("clone", "thread for set-up", &error)),
     };
@@ -77,7 +77,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_its_end(&mut self, mut child: Child, started: Instant) -> Result<Json, Json> {
+    fn run_to_its_end(&mut self, mut child: Child, started: Instant) -> Result<Json, Json> {
         self.pid = Some(child.id());
         let made = serde_json::to_value(child.report()).unwrap_or_default();
         let mut pipes: [Option<File>; 2] = [

@@ -127,7 +127,8 @@ impl Entry {
             Kind::Mask => Mount::mask(to),
             Kind::ReadOnly => Mount::read_only_path(to),
         };
-        let changes: [(bool, fn(Mount) -> Mount); 6] = [
+        type Change = fn(Mount) -> Mount;
+        let changes: [(bool, Change); 6] = [
             (flags.read_only, Mount::read_only),
             (flags.not_recursive, Mount::not_recursive),
             (flags.nosuid, Mount::nosuid),

@@ -4,7 +4,7 @@
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seclude::{Command, Limits, Mount, Namespace, Overlay, Root};
 use seclude_tests::{
-    Cgroups, Host, OwnProcess, Scratch, helper, helper_inside, inside, is_root, role, seclude_bin, shell, tell, told,
+    Cgroups, Host, OwnProcess, helper, helper_inside, inside, is_root, role, seclude_bin, shell, tell, told,
     told_inside,
 };
 
@@ -144,18 +144,21 @@ fn where_namespaces_may_not_be_made_the_sysctl_is_named_and_no_disk_is_called_fu
         assert!(said.contains(&format!("user.{knob}=0")) && said.contains("no disk is full"), "{said}");
         assert_eq!(with_at_most(knob, 8, &flags), "", "enough");
     }
+    // That of a copied child is not made by its clone.
+    let clocks = "--clone copy --unshare user,time --boottime 1h";
+    let said = with_at_most("max_time_namespaces", 0, clocks);
+    assert!(said.contains("unshare") && said.contains("ENOSPC") && said.contains("no disk is full"), "{said}");
+    assert_eq!(with_at_most("max_time_namespaces", 8, clocks), "", "enough");
     let nested = "--unshare user --cap-add ALL -- /tmp/seclude run --bare --unshare user";
     let said = with_at_most("max_user_namespaces", 1, nested);
     assert!(said.contains("ENOSPC") && said.contains("as many namespaces as are allowed exist"), "{said}");
 }
 
 #[test]
-fn a_full_upper_directory_is_an_error_of_the_command_or_of_the_step_that_writes_there() {
-    let tree = Scratch::new("full");
-    tree.directory("lower");
+fn a_full_upper_directory_is_an_error_of_the_command_that_writes_there() {
     // A file system of its own with room for the directories alone, in an outer container.
     let bin = format!("--ro-bind={}:/opt/seclude", seclude_bin().display());
-    let outer = ["--cap-add=ALL", "--tmpfs=/opt:size=1M", &bin, "--tmpfs=/mnt:size=64K", "--mount=type=proc,dst=/srv"];
+    let outer = ["--cap-add=ALL", "--tmpfs=/opt:size=1M", &bin, "--tmpfs=/mnt:size=64K"];
     let script = "mkdir /mnt/upper /mnt/work /mnt/lower; cd /; \
         run() { /opt/seclude run --bare --unshare user,mount --overlay-mount lower=/mnt/lower,upper=/mnt/upper,work=/mnt/work,to=/mnt/lower \"$@\" 2>&1; }; \
         run -- /bin/sh -c 'echo x > /mnt/lower/small && echo small; dd if=/dev/zero of=/mnt/lower/big bs=16K count=64'";

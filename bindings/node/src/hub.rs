@@ -71,6 +71,7 @@ impl Hub {
     /// `dispatch(request, failure, value)` gets every answer.
     #[napi(constructor)]
     pub fn new(dispatch: Function<'_, Arguments, ()>) -> Result<Hub> {
+        reactor::start().map_err(|error| napi::Error::from_reason(format!("the thread that waits: {error}")))?;
         let builder = dispatch.build_threadsafe_function::<Reply>().weak::<true>().callee_handled::<false>();
         let dispatch = builder.build_callback(|context| Ok(arguments(context.value)))?;
         Ok(Hub { answers: Answers(Arc::new(dispatch)) })

@@ -1,32 +1,48 @@
 //! The thread on which everything waits that happens after a start, for all processes and pipes.
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::io;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::{Builder, Handle};
 
 /// What is blocking (the clean-up after an end, a look into a cgroup) has threads of its own, up to so many.
 const BLOCKING: usize = 4;
 
-/// The runtime. One that cannot be made is as fatal as no memory: every runtime of JavaScript has threads of its own.
+static HANDLE: OnceLock<Handle> = OnceLock::new();
+
+/// Makes the thread, if it is not there: before anything is asked of it.
+pub(crate) fn start() -> io::Result<()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if HANDLE.get().is_some() {
+        return Ok(());
+    }
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let run = move || {
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(BLOCKING)
+            .thread_name("seclude-blocking")
+            .build();
+        match runtime {
+            Ok(runtime) => {
+                let _ = sender.send(Ok(runtime.handle().clone()));
+                runtime.block_on(std::future::pending::<()>());
+            }
+            Err(error) => drop(sender.send(Err(error))),
+        }
+    };
+    std::thread::Builder::new().name("seclude-reactor".into()).spawn(run)?;
+    let handle = receiver.recv().map_err(io::Error::other)??;
+    let _ = HANDLE.set(handle);
+    Ok(())
+}
+
+/// The runtime, which [`start`] has made for the first [`crate::hub::Hub`].
 pub(crate) fn handle() -> &'static Handle {
-    static HANDLE: OnceLock<Handle> = OnceLock::new();
-    HANDLE.get_or_init(|| {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        let run = move || {
-            let runtime = Builder::new_current_thread()
-                .enable_io()
-                .enable_time()
-                .max_blocking_threads(BLOCKING)
-                .thread_name("seclude-blocking")
-                .build()
-                .expect("an epoll descriptor");
-            let _ = sender.send(runtime.handle().clone());
-            runtime.block_on(std::future::pending::<()>());
-        };
-        std::thread::Builder::new().name("seclude-reactor".into()).spawn(run).expect("a thread");
-        receiver.recv().expect("the reactor has begun")
-    })
+    HANDLE.wait()
 }
 
 /// Lets `task` run to its end.

@@ -6,8 +6,11 @@ use std::path::Path;
 use rustix::process::{Resource, getrlimit};
 use seclude_cgroup::{Controller, Hierarchies};
 
-/// What an error number means that is about no call in particular.
-pub(crate) fn of(errno: i32) -> Option<String> {
+/// Calls that say ENOSPC where a file system is full.
+const WRITING: [&str; 5] = ["mkdir", "mkdirat", "openat2", "symlinkat", "write"];
+
+/// What an error number means that is about no call in particular; `call` is the one that answered it, if it is known.
+pub(crate) fn of(errno: i32, call: Option<&str>) -> Option<String> {
     let errno = rustix::io::Errno::from_raw_os_error(errno);
     Some(match errno {
         rustix::io::Errno::MFILE => match getrlimit(Resource::Nofile).current {
@@ -17,7 +20,10 @@ pub(crate) fn of(errno: i32) -> Option<String> {
         rustix::io::Errno::NFILE => "the machine has as many open files as it may: sysctl fs.file-max".into(),
         rustix::io::Errno::AGAIN => processes(),
         rustix::io::Errno::NOMEM => memory(),
-        rustix::io::Errno::NOSPC => "a file system that had to be written is full".into(),
+        // Of namespaces and mounts it says that there are as many as may be.
+        rustix::io::Errno::NOSPC if call.is_some_and(|call| WRITING.contains(&call)) => {
+            "a file system that had to be written is full".into()
+        }
         rustix::io::Errno::DQUOT => "the disk quota of the user is used up".into(),
         _ => return None,
     })

@@ -256,6 +256,12 @@ fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
 
 fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
     Some(match (call, errno) {
+        (Call::Unshare | Call::Setns, Errno::ENOSPC) => {
+            "as many namespaces of this kind as are allowed exist: /proc/sys/user/max_*_namespaces (no disk is full)".into()
+        }
+        (Call::Mount | Call::OpenTree | Call::PivotRoot, Errno::ENOSPC) => {
+            "the mount namespace has as many mounts as are allowed: sysctl fs.mount-max (no disk is full)".into()
+        }
         (Call::MountSetattr, Errno::ENOSYS) => "read-only mounts need Linux 5.12".into(),
         (Call::MountSetattr, Errno::EINVAL) => "it is not the root of a mount (the caller is in a chroot?)".into(),
         (Call::CheckReadOnly, _) => "the kernel took the flag, but the mount can be written".into(),

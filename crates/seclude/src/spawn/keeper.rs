@@ -42,7 +42,7 @@ pub(super) fn spawn(plan: Plan) -> Result<Child> {
         }
     });
     let keeper = keeper.map_err(|error| {
-        let exhausted = error.raw_os_error().and_then(crate::exhaustion::of);
+        let exhausted = error.raw_os_error().and_then(|errno| crate::exhaustion::of(errno, None));
         failed(error).hint_if(exhausted)
     })?;
     match receiver.recv() {
@@ -67,7 +67,7 @@ fn with_end(mut child: Child) -> Result<(Child, OwnedFd)> {
     match child.pidfd().try_clone_to_owned() {
         Ok(pidfd) => Ok((child, pidfd)),
         Err(error) => {
-            let exhausted = error.raw_os_error().and_then(crate::exhaustion::of);
+            let exhausted = error.raw_os_error().and_then(|errno| crate::exhaustion::of(errno, None));
             let mut error = failed(error).hint_if(exhausted);
             if let Err(left) = child.kill().map_err(failed).and_then(|()| child.wait().map(drop)) {
                 error.attach_undo(left.to_string());

@@ -41,7 +41,8 @@ pub(crate) fn spawn(plan: Plan) -> Result<Child> {
 pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
     // Before anything is undone: which limit it was is found by looking at what is in use.
     let explained = |error: Error| {
-        let exhausted = error.raw_os_error().filter(|_| error.advice().is_none()).and_then(crate::exhaustion::of);
+        let unexplained = error.raw_os_error().filter(|_| error.advice().is_none());
+        let exhausted = unexplained.and_then(|errno| crate::exhaustion::of(errno, error.system_call()));
         error.hint_if(exhausted)
     };
     let reserved = |errno| explained(Error::parent("clone", "descriptors to undo it with", errno));

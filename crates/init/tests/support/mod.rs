@@ -76,6 +76,10 @@ fn image() -> String {
     format!("/proc/self/fd/{}", IMAGE.as_raw_fd())
 }
 
+/// Whoever starts the init resets all signals first; a test that runs in the background may have inherited that SIGINT
+/// is ignored.
+const AS_THE_CHILD: [&str; 2] = ["env", "--default-signal"];
+
 /// An init to be started.
 pub(crate) struct Order<'a> {
     flags: &'a str,
@@ -147,7 +151,7 @@ impl<'a> Order<'a> {
         rustix::io::fcntl_setfd(&theirs, FdFlags::empty()).unwrap();
         let inode = rustix::fs::fstat(&theirs).unwrap().st_ino;
 
-        let mut words: Vec<String> = self.through.iter().map(|&word| word.into()).collect();
+        let mut words: Vec<String> = AS_THE_CHILD.iter().chain(self.through).map(|&word| word.into()).collect();
         words.push(image());
         words.extend([theirs.as_raw_fd().to_string(), self.flags.into(), self.mask.into()]);
         words.extend([format!("{}:{}", PLACE.0, PLACE.1), self.calls, self.candidates.len().to_string()]);

@@ -1,6 +1,6 @@
 // What a contained process costs from a program with a large heap, beside an uncontained one of the runtime's own.
 //
-//   npm run bench        (both runtimes; or `node bench.mjs`, `bun bench.mjs`)
+//   cargo xtask node --bench
 import childProcess from 'node:child_process';
 import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';

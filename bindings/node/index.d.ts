@@ -294,7 +294,7 @@ export interface Container {
   limits?: Limit | false;
   /** A cgroup of its own, also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the report, and `killTree()` without a pid namespace. */
   cgroup?: boolean | CgroupOptions;
-  /** Limits that the start may go on without where the host does not have them; the report says whether they hold. The names: memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight, cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow. */
+  /** What the start may go on without where the host does not have it; the report says whether it was achieved. The names: net, map-subids, rlimit (all of them), oom-score-adj, time, memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight, cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow. */
   prefer?: string[] | false;
   /** What it is connected by. `true` or `"loopback"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the host's network. The same as `namespace.network`. */
   network?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;

@@ -5,6 +5,8 @@ mod apt;
 mod binaries;
 mod check_child;
 mod dist;
+mod node;
+mod ordinary_user;
 mod own_process;
 mod progress;
 mod reliability;
@@ -47,6 +49,8 @@ enum Task {
     CheckChild,
     /// Run the tests as an ordinary user with subordinate ids
     Rootless(rootless::Options),
+    /// Build and test the JavaScript binding in Node.js and Bun, as root and as an ordinary user
+    Node(node::Options),
     /// Run the tests on other kernels, in virtual machines; prints which went how on which
     Vm(vm::Options),
     #[command(hide = true, subcommand)]
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::make(),
         Task::CheckChild => check_child::check(),
         Task::Rootless(options) => rootless::run_tests(&options),
+        Task::Node(options) => node::run_task(&options),
         Task::Vm(options) => vm::run(&options),
         Task::VersusHelper(task) => versus::helper::run(&task),
     };

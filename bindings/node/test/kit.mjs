@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import test, { after } from 'node:test';
+import test from 'node:test';
 
 import { doctor, spawn } from '../index.mjs';
 
@@ -61,7 +61,8 @@ export async function refused(promise) {
 }
 
 const places = [];
-after(() => places.splice(0).forEach((place) => fs.rmSync(place, { recursive: true, force: true })));
+// Not after(): in Bun all files share this module, and it would be called at the end of the first.
+process.on('exit', () => places.splice(0).forEach((place) => fs.rmSync(place, { recursive: true, force: true })));
 
 /** A directory of its own, gone when the tests are over. */
 export function scratch(files = {}) {

@@ -8,6 +8,8 @@ import { spawn } from '../index.mjs';
 
 const namespace = { user: true, pid: true };
 const noTmpfs = without('tmpfs');
+const debian = process.env.SECLUDE_DEBIAN_ROOT ?? '';
+const noDebian = fs.existsSync(path.join(debian, 'usr/bin/dpkg')) ? false : 'skipped: there is no Debian root: cargo xtask rootfs debian';
 const noOverlay = without('overlay, writes in memory');
 
 const mounts = () => fs.readFileSync('/proc/self/mountinfo', 'utf8');
@@ -145,6 +147,20 @@ it('makes what is there read-only, and keeps the flags that the host has locked'
   const own = mounts().split('\n').find((line) => line.includes(' /proc ')) ?? '';
   for (const flag of ['nosuid', 'nodev', 'noexec']) if (own.includes(flag)) assert.match(flags, new RegExp(flag));
   assert.match(flags, / \/mnt ro/);
+});
+
+it('runs the programs of a real Debian, which keeps nothing of what they write', noDebian, noOverlay, async () => {
+  const container = {
+    namespace: { user: true, pid: true, network: true },
+    root: { path: debian, overlay: true },
+    fs: [{ type: 'tmpfs', to: '/tmp' }],
+    init: true,
+  };
+  const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+  const probe = `dpkg-query -W -f '\${Package} \${Status}\\n' libc6
+    echo gone > /tmp/written; python3 -c 'print(open("/tmp/written").read())'`;
+  assert.equal(await said(probe, container, { env, stderr: 'pipe' }), 'libc6 install ok installed\ngone');
+  assert.equal(fs.existsSync(path.join(debian, 'tmp/written')), false);
 });
 
 it('names the path of a source or a directory that is missing', noTmpfs, async () => {

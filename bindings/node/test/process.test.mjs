@@ -121,7 +121,7 @@ it('writes to stdin piece by piece, more than a pipe holds, and ends it', noCont
 });
 
 it('answers EPIPE for a write to a command that has closed its stdin', async () => {
-  const child = spawn(['sh', '-c', 'exec <&-; sleep 60'], { stdin: 'pipe' });
+  const child = spawn(['sh', '-c', 'exec <&-; exec sleep 60'], { stdin: 'pipe' });
   const failed = await refused((async () => {
     for (;;) await child.stdin.write(new Uint8Array(70_000));
   })());

@@ -161,13 +161,13 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         Key {
             names: &["prefer"],
             ts: "string[]",
-            doc: "Limits that the start may go on without where the host does not have them; the report says whether they
-                  hold. The names: memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight,
+            doc: "What the start may go on without where the host does not have it; the report says whether it was
+                  achieved. The names: net, map-subids, rlimit (all of them), oom-score-adj, time, memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight,
                   cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow.",
             off: Off::Absent,
             read: |draft, at| {
                 for item in at.items("an array of names of limits")? {
-                    draft.command.prefer(item.parse::<Feature>("the name of a limit")?);
+                    draft.command.prefer(item.parse::<Feature>("the name of a feature")?);
                 }
                 Ok(())
             },

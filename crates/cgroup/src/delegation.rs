@@ -47,7 +47,7 @@ impl Hierarchies {
             Err(error) if error.is_gone() => return Ok(None),
             other => other?,
         };
-        if !dir.read("cgroup.procs")?.lines().any(|line| line.parse() == Ok(pid)) {
+        if !dir.read_list("cgroup.procs")?.lines().any(|line| line.parse() == Ok(pid)) {
             return Ok(None);
         }
         let name = PathBuf::from(format!("{LEAF}{pid}"));

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::{Error, Hierarchy, Version};
+use crate::{Error, Hierarchy, Version, read};
 
 /// `CGROUP_SUPER_MAGIC`, v1.
 const CGROUP: u64 = 0x0027_e0eb;
@@ -97,9 +97,20 @@ impl Dir {
             .map_err(|errno| Error::from_call("openat", &self.path.join(file), errno))
     }
 
+    /// A file that the kernel writes in one piece: all but the lists of processes and threads.
     pub(crate) fn read(&self, file: &str) -> Result<String, Error> {
         let fd = self.open_file(file, OFlags::RDONLY)?;
-        read_all(fd.as_fd()).map_err(|errno| Error::from_call("read", &self.path.join(file), errno))
+        read::piece(fd.as_fd()).map_err(|errno| Error::from_call("read", &self.path.join(file), errno))
+    }
+
+    /// A list of processes.
+    pub(crate) fn read_list(&self, file: &str) -> Result<String, Error> {
+        let fd = self.open_file(file, OFlags::RDONLY)?;
+        read::lines(fd.as_fd()).map_err(|errno| Error::from_call("read", &self.path.join(file), errno))
+    }
+
+    pub(crate) fn has(&self, file: &str) -> bool {
+        rustix::fs::accessat(self.fd(), file, Access::EXISTS, AtFlags::empty()).is_ok()
     }
 
     /// `None` if there is no such file, or nothing behind it (`EOPNOTSUPP`: PSI switched off).
@@ -113,9 +124,20 @@ impl Dir {
 
     /// One write(2): a cgroup file takes a whole value or none.
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), Error> {
-        let fail = |errno: Errno| Error::from_call("write", &self.path.join(file), errno);
         let fd = self.open_file(file, OFlags::WRONLY | OFlags::TRUNC)?;
-        match rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())).map_err(fail)? {
+        self.write_to(fd.as_fd(), file, value)
+    }
+
+    /// The same, and what the file has then.
+    pub(crate) fn exchange(&self, file: &str, value: &str) -> Result<String, Error> {
+        let fd = self.open_file(file, OFlags::RDWR | OFlags::TRUNC)?;
+        self.write_to(fd.as_fd(), file, value)?;
+        read::piece(fd.as_fd()).map_err(|errno| Error::from_call("read", &self.path.join(file), errno))
+    }
+
+    fn write_to(&self, fd: BorrowedFd<'_>, file: &str, value: &str) -> Result<(), Error> {
+        let fail = |errno: Errno| Error::from_call("write", &self.path.join(file), errno);
+        match rustix::io::retry_on_intr(|| rustix::io::write(fd, value.as_bytes())).map_err(fail)? {
             written if written == value.len() => Ok(()),
             _ => Err(fail(Errno::IO)),
         }
@@ -130,19 +152,5 @@ fn open_dir(at: BorrowedFd<'_>, name: &Path, path: PathBuf, magic: u64) -> Resul
     match stat.f_type as u64 == magic {
         true => Ok(Dir { fd, path, magic }),
         false => Err(Error::NotCgroup { path }),
-    }
-}
-
-/// The whole file from its beginning, whatever was read from this descriptor before.
-pub(crate) fn read_all(fd: BorrowedFd<'_>) -> Result<String, Errno> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let offset = bytes.len() as u64;
-        let count = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut buffer, offset))?;
-        match buffer.get(..count) {
-            Some(read) if count > 0 => bytes.extend_from_slice(read),
-            _ => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        }
     }
 }

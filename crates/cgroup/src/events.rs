@@ -52,22 +52,19 @@ impl Cgroup {
             let failed = v1.dir.read_if_any("memory.failcnt")?.as_deref().and_then(number);
             events.memory_max = Source::note(sources, "memory_max", v1, "memory.failcnt", failed);
         }
-        if let Some(place) = self.v2().into_iter().chain(self.v1_of(Controller::Pids)).find(|p| has_pids(p)) {
+        for place in self.v2().into_iter().chain(self.v1_of(Controller::Pids)) {
+            let Some(text) = place.dir.read_if_any("pids.events")? else { continue };
             // With a pids.events.local (v2, Linux 6.11) pids.events is of the whole tree. Before,
             // and on v1, it is of one cgroup: the one in which the fork failed.
-            let of_tree = place.dir.read_if_any("pids.events.local")?.is_some();
-            let hit = match of_tree {
-                true => place.dir.read_if_any("pids.events")?.and_then(|text| keyed(&text, "max")),
+            let hit = match place.dir.has("pids.events.local") {
+                true => keyed(&text, "max"),
                 false => sum(place, "pids.events", |text| keyed(text, "max"))?,
             };
             events.pids_max = Source::note(sources, "pids_max", place, "pids.events", hit);
+            break;
         }
         Ok(events)
     }
-}
-
-fn has_pids(place: &Place) -> bool {
-    place.dir.read_if_any("pids.events").is_ok_and(|text| text.is_some())
 }
 
 /// The sum over the cgroup and those below; `None` if it has no such counter itself.

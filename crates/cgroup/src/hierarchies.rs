@@ -1,12 +1,14 @@
 //! Which cgroup hierarchies are mounted, where, and where this process is in each.
 
 use std::cmp::Reverse;
-use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::dir::Dir;
 use crate::mountinfo::{self, Mount};
-use crate::{Controller, Error};
+use crate::{Controller, Error, read};
+
+/// Where this process is.
+pub(crate) const OWN: &str = "/proc/self/cgroup";
 
 /// The mounted cgroup hierarchies, as the calling process sees them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +58,8 @@ impl Hierarchies {
     /// When one of them cannot be read. A kernel without cgroups is not an error but
     /// [`Mode::Absent`].
     pub fn discover() -> Result<Hierarchies, Error> {
-        let mountinfo = read("/proc/self/mountinfo")?;
-        let own = match read("/proc/self/cgroup") {
+        let mountinfo = read::lines_of(Path::new("/proc/self/mountinfo"))?;
+        let own = match read::piece_of(Path::new(OWN)) {
             Err(error) if error.is_not_found() => String::new(),
             other => other?,
         };
@@ -75,7 +77,7 @@ impl Hierarchies {
         let mounts = mountinfo::parse(mountinfo);
         let own = own_paths(proc_self_cgroup);
         let mut found: Vec<Hierarchy> = Vec::new();
-        for mount in mounts.iter().filter(|m| matches!(m.fs_type.as_str(), "cgroup" | "cgroup2")) {
+        for mount in mounts.iter().filter(|m| matches!(m.fs_type, "cgroup" | "cgroup2")) {
             if !mountinfo::is_visible(mount, &mounts) {
                 continue;
             }
@@ -136,25 +138,49 @@ impl Hierarchies {
     }
 }
 
+impl Hierarchies {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Hierarchy> {
+        self.v2.iter().chain(&self.v1)
+    }
+
+    /// The same with where this process is by now.
+    pub(crate) fn with_own_paths(mut self, own: &[(Vec<&str>, PathBuf)]) -> Hierarchies {
+        for hierarchy in self.v2.iter_mut().chain(&mut self.v1) {
+            let is_it = |names: &[&str]| match hierarchy.version {
+                Version::V2 => names.is_empty(),
+                Version::V1 => hierarchy.controllers.iter().map(String::as_str).eq(names.iter().copied()),
+            };
+            let known = own.iter().find(|(names, _)| is_it(names));
+            hierarchy.own_path = known.and_then(|(_, path)| not_removed(path));
+        }
+        self
+    }
+}
+
+/// The path unless the kernel says that what it names was removed.
+fn not_removed(path: &Path) -> Option<PathBuf> {
+    (!path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")).then(|| path.to_owned())
+}
+
 impl Hierarchy {
-    fn of(mount: &Mount, own: &[(Vec<&str>, PathBuf)]) -> Hierarchy {
+    fn of(mount: &Mount<'_>, own: &[(Vec<&str>, PathBuf)]) -> Hierarchy {
         let version = if mount.fs_type == "cgroup2" { Version::V2 } else { Version::V1 };
         let known = own.iter().find(|(names, _)| match version {
             Version::V2 => names.is_empty(),
-            Version::V1 => !names.is_empty() && names.iter().all(|n| mount.options.iter().any(|o| o == n)),
+            Version::V1 => !names.is_empty() && names.iter().all(|name| mount.options().any(|option| option == *name)),
         });
         let controllers = match (version, known) {
             (Version::V2, _) => Vec::new(),
             (Version::V1, Some((names, _))) => names.iter().map(|&name| name.to_owned()).collect(),
-            (Version::V1, None) => mount.options.iter().filter(|o| is_v1_subsystem(o)).cloned().collect(),
+            (Version::V1, None) => mount.options().filter(|name| is_v1_subsystem(name)).map(str::to_owned).collect(),
         };
         Hierarchy {
             version,
-            mount_point: mount.point.clone(),
-            root: mount.root.clone(),
-            read_only: mount.read_only,
+            mount_point: mountinfo::unescape(mount.point),
+            root: mountinfo::unescape(mount.root),
+            read_only: mount.is_read_only(),
             controllers,
-            own_path: known.map(|(_, path)| path.clone()).filter(|p| !p.to_string_lossy().ends_with(" (deleted)")),
+            own_path: known.and_then(|(_, path)| not_removed(path)),
         }
     }
 
@@ -228,7 +254,7 @@ impl Hierarchy {
 }
 
 /// The lines of `/proc/PID/cgroup`: controllers (none for v2) and path.
-fn own_paths(text: &str) -> Vec<(Vec<&str>, PathBuf)> {
+pub(crate) fn own_paths(text: &str) -> Vec<(Vec<&str>, PathBuf)> {
     let line = |line: &'_ str| -> Option<(usize, usize)> {
         let names = line.find(':')? + 1;
         Some((names, names + line[names..].find(':')?))
@@ -246,10 +272,4 @@ fn is_v1_subsystem(option: &str) -> bool {
     option.starts_with("name=")
         || Controller::ALL.iter().any(|c| c.v1_name() == option)
         || matches!(option, "net_cls" | "net_prio" | "perf_event" | "rdma" | "misc")
-}
-
-/// A file of /proc. A path that is not UTF-8 becomes one that is not found.
-fn read(path: &'static str) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(|source: io::Error| Error::from_call("read", Path::new(path), source))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -2,48 +2,55 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// One line.
-#[derive(Debug, Clone)]
-pub(crate) struct Mount {
+/// One line, with blanks still escaped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mount<'a> {
     id: u64,
     parent: u64,
     /// What of the filesystem is mounted; `/` unless it is a bind mount or seen from a cgroup
     /// namespace.
-    pub(crate) root: PathBuf,
-    pub(crate) point: PathBuf,
-    pub(crate) read_only: bool,
-    pub(crate) fs_type: String,
+    pub(crate) root: &'a str,
+    pub(crate) point: &'a str,
+    mount_options: &'a str,
+    pub(crate) fs_type: &'a str,
+    fs_options: &'a str,
+}
+
+impl<'a> Mount<'a> {
     /// The filesystem's own options; for cgroup v1 they name its controllers.
-    pub(crate) options: Vec<String>,
+    pub(crate) fn options(&self) -> impl Iterator<Item = &'a str> {
+        self.fs_options.split(',')
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.mount_options.split(',').chain(self.options()).any(|option| option == "ro")
+    }
 }
 
 /// Every line that is one; the others are passed over.
-pub(crate) fn parse(text: &str) -> Vec<Mount> {
+pub(crate) fn parse(text: &str) -> Vec<Mount<'_>> {
     text.lines().filter_map(parse_line).collect()
 }
 
-fn parse_line(line: &str) -> Option<Mount> {
+fn parse_line(line: &str) -> Option<Mount<'_>> {
     // 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
     let (first, second) = line.split_once(" - ")?;
     let mut first = first.split(' ');
     let id = first.next()?.parse().ok()?;
     let parent = first.next()?.parse().ok()?;
     let _device = first.next()?;
-    let root = unescape(first.next()?);
-    let point = unescape(first.next()?);
-    let mount_options = first.next()?;
+    let (root, point, mount_options) = (first.next()?, first.next()?, first.next()?);
     let mut second = second.split(' ');
-    let fs_type = second.next()?.to_owned();
+    let fs_type = second.next()?;
     let _source = second.next()?;
-    let options: Vec<String> = second.next().unwrap_or_default().split(',').map(str::to_owned).collect();
-    let read_only = mount_options.split(',').any(|o| o == "ro") || options.iter().any(|o| o == "ro");
-    Some(Mount { id, parent, root, point, read_only, fs_type, options })
+    let fs_options = second.next().unwrap_or_default();
+    Some(Mount { id, parent, root, point, mount_options, fs_type, fs_options })
 }
 
 /// Undoes `\040` for a blank, `\011`, `\012` and `\134`.
-fn unescape(text: &str) -> PathBuf {
+pub(crate) fn unescape(text: &str) -> PathBuf {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -72,15 +79,17 @@ fn octal(digits: &[u8]) -> Option<u8> {
 
 /// Whether a path lookup reaches this mount: no other one lies over it or over a directory that
 /// leads to it.
-pub(crate) fn is_visible(mount: &Mount, all: &[Mount]) -> bool {
+pub(crate) fn is_visible(mount: &Mount<'_>, all: &[Mount<'_>]) -> bool {
     let chain = chain_of(mount, all);
     !all.iter().any(|other| {
-        !chain.contains(&other.id) && chain.contains(&other.parent) && mount.point.starts_with(&other.point)
+        !chain.contains(&other.id)
+            && chain.contains(&other.parent)
+            && Path::new(mount.point).starts_with(Path::new(other.point))
     })
 }
 
 /// The ids of the mount and of what it is mounted on, up to the root.
-fn chain_of(mount: &Mount, all: &[Mount]) -> Vec<u64> {
+fn chain_of(mount: &Mount<'_>, all: &[Mount<'_>]) -> Vec<u64> {
     let mut chain = vec![mount.id];
     let mut next = mount.parent;
     while let Some(mount) = all.iter().find(|m| m.id == next) {

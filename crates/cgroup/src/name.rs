@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
-use crate::Error;
+use crate::{Error, read};
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -13,7 +13,7 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// again, and a count. Read anew each time, as a fork without exec keeps the memory but not the pid.
 pub(crate) fn next() -> Result<PathBuf, Error> {
     let path = Path::new("/proc/self/stat");
-    let stat = std::fs::read_to_string(path).map_err(|source| Error::from_call("read", path, source))?;
+    let stat = read::piece_of(path)?;
     let start = start_time(&stat).ok_or_else(|| Error::from_call("read", path, Errno::INVAL))?;
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     Ok(PathBuf::from(format!("{}-{start}-{count}", std::process::id())))

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use crate::dir::Dir;
 use crate::sweep::hold;
 use crate::v1::inherit_cpuset;
-use crate::v2::hand_down;
+use crate::v2::{hand_down, hands_down};
 use crate::{Controller, Error, Hierarchy, Limit, Version};
 
 /// Marks a parent as made here, whichever of seclude's cgroups goes last, of whatever process, takes it along: the sticky
@@ -50,7 +50,7 @@ pub(crate) fn make(
     needed: &[(Controller, Option<Limit>)],
 ) -> Result<Dir, Error> {
     retrying(|| {
-        let made = open(hierarchy, parent, needed).and_then(|dir| make_leaf(hierarchy, &dir, name));
+        let made = open_ready(hierarchy, parent, needed).and_then(|dir| make_leaf(hierarchy, &dir, name));
         if made.is_err() {
             release(hierarchy, parent);
         }
@@ -58,7 +58,20 @@ pub(crate) fn make(
     })
 }
 
-/// Opens the parent from the mount downwards, and makes it ready to have children.
+/// Opens the parent and makes it ready to have children. What it hands down already, those above it do too, so nearly
+/// always one look is enough.
+fn open_ready(hierarchy: &Hierarchy, parent: &Path, needed: &[(Controller, Option<Limit>)]) -> Result<Dir, Error> {
+    if hierarchy.version() == Version::V2 {
+        match open_existing(hierarchy, parent) {
+            Ok(dir) if hands_down(&dir, needed)? => return Ok(dir),
+            Err(error) if !error.is_not_found() => return Err(error),
+            _ => {}
+        }
+    }
+    open(hierarchy, parent, needed)
+}
+
+/// Opens the parent from the mount downwards, making what is missing.
 fn open(hierarchy: &Hierarchy, parent: &Path, needed: &[(Controller, Option<Limit>)]) -> Result<Dir, Error> {
     let mut dir = Dir::open_mount(hierarchy)?;
     for component in below(hierarchy, parent)?.components() {
@@ -128,21 +141,28 @@ fn make_leaf(hierarchy: &Hierarchy, parent: &Dir, name: &Path) -> Result<Dir, Er
 /// Removes the parent, and those above it, as long as they are marked as made and nothing is in them any more. Failure
 /// is no error: others may use it.
 pub(crate) fn release(hierarchy: &Hierarchy, parent: &Path) {
-    let mut chain: Vec<Dir> = Dir::open_mount(hierarchy).into_iter().collect();
-    for name in hierarchy.below_root(parent).unwrap_or(Path::new("")).components() {
-        match chain.last().map(|dir| dir.open_child(name.as_ref())) {
-            Some(Ok(dir)) => chain.push(dir),
-            // It and all below are gone.
-            _ => break,
-        }
+    let (Ok(mut dir), Some(below)) = (Dir::open_mount(hierarchy), hierarchy.below_root(parent)) else { return };
+    let mut depth = 0;
+    for name in below.components() {
+        // It and all below may be gone already.
+        let Ok(child) = dir.open_child(name.as_ref()) else { break };
+        dir = child;
+        depth += 1;
     }
-    while let (Some(dir), Some(above)) = (chain.pop(), chain.last()) {
+    release_opened(dir, depth);
+}
+
+/// The same of one that is open, so many levels below the mount.
+pub(crate) fn release_opened(mut dir: Dir, depth: usize) {
+    for _ in 0..depth {
         let made = fstat(dir.fd()).is_ok_and(|stat| stat.st_mode & MADE != 0);
-        let Some(name) = dir.path().file_name().filter(|_| made) else { return };
+        let Some(name) = dir.path().file_name().filter(|_| made).map(Path::new).map(Path::to_owned) else { return };
+        let Ok(above) = dir.open_parent() else { return };
         // EBUSY: a sibling is in it.
-        if above.remove_child(Path::new(name)).is_err_and(|errno| errno != Errno::NOENT) {
+        if above.remove_child(&name).is_err_and(|errno| errno != Errno::NOENT) {
             return;
         }
+        dir = above;
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn listed<'a>(places: impl IntoIterator<Item = &'a Place>) -> Result<
     let mut listed = Listed::default();
     for place in places {
         walk(&place.dir, &mut |dir| {
-            for pid in dir.read("cgroup.procs")?.lines().filter_map(|line| line.parse().ok()) {
+            for pid in dir.read_list("cgroup.procs")?.lines().filter_map(|line| line.parse().ok()) {
                 match pid {
                     0 => listed.foreign = true,
                     pid => drop(listed.pids.insert(pid)),

@@ -30,7 +30,8 @@ impl Cgroup {
                     // Nearly always all that is below; if not, the walk finds it.
                     let _ = place.dir.remove_child(Path::new(INSIDE));
                     left.remove(&above, Path::new(name));
-                    parent::release(&place.hierarchy, self.path.parent().unwrap_or(Path::new("/")));
+                    let depth = self.path.parent().and_then(|parent| place.hierarchy.below_root(parent));
+                    parent::release_opened(above, depth.map_or(0, |path| path.components().count()));
                 }
                 (Err(error), _) if error.is_gone() => {}
                 (Err(error), _) => left.note(place.dir.path(), error.errno()),
@@ -84,7 +85,7 @@ impl Left {
 }
 
 fn nobody_is_listed(dir: &Dir) -> bool {
-    let no_process = dir.read("cgroup.procs").is_ok_and(|procs| procs.trim().is_empty());
+    let no_process = dir.read_list("cgroup.procs").is_ok_and(|procs| procs.trim().is_empty());
     no_process && dir.children().is_ok_and(|children| children.is_empty())
 }
 

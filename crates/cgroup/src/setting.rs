@@ -61,9 +61,9 @@ impl Setting {
 pub(crate) fn apply(dir: &Dir, settings: &[Setting]) -> Result<(), Error> {
     let mut done_otherwise = false;
     for setting in settings {
-        match dir.write(&setting.file, &setting.value) {
-            Ok(()) => {
-                read_back(dir, setting)?;
+        match write(dir, setting) {
+            Ok(found) => {
+                holds(setting, &found).then_some(()).ok_or_else(|| ignored(dir, setting, &found))?;
                 done_otherwise = setting.absent == Absent::Otherwise;
             }
             Err(error) if error.is_not_found() && error.call() == Some("openat") => match setting.absent {
@@ -80,6 +80,21 @@ pub(crate) fn apply(dir: &Dir, settings: &[Setting]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Writes it, and answers what the file has then that tells whether it holds.
+fn write(dir: &Dir, setting: &Setting) -> Result<String, Error> {
+    match told_by(setting) {
+        file if file == setting.file => dir.exchange(file, &setting.value),
+        file => dir.write(&setting.file, &setting.value).and_then(|()| dir.read(file)),
+    }
+}
+
+fn told_by(setting: &Setting) -> &str {
+    match setting.check {
+        Check::List(file) | Check::LineOf(file) | Check::NoLineOf(file, _) => file,
+        _ => setting.file.as_str(),
+    }
+}
+
 fn refused(dir: &Dir, setting: &Setting, error: Error) -> Error {
     match error.errno() {
         Some(errno) => Error::Refused {
@@ -92,17 +107,9 @@ fn refused(dir: &Dir, setting: &Setting, error: Error) -> Error {
     }
 }
 
-fn read_back(dir: &Dir, setting: &Setting) -> Result<(), Error> {
-    let file = match setting.check {
-        Check::List(file) | Check::LineOf(file) | Check::NoLineOf(file, _) => file,
-        _ => setting.file.as_str(),
-    };
-    let found = dir.read(file)?;
-    if holds(setting, &found) {
-        return Ok(());
-    }
-    let path: PathBuf = dir.path().join(file);
-    Err(Error::Ignored { limit: setting.limit, value: setting.value.clone(), path, found: found.trim().to_owned() })
+fn ignored(dir: &Dir, setting: &Setting, found: &str) -> Error {
+    let path: PathBuf = dir.path().join(told_by(setting));
+    Error::Ignored { limit: setting.limit, value: setting.value.clone(), path, found: found.trim().to_owned() }
 }
 
 fn holds(setting: &Setting, found: &str) -> bool {

@@ -99,6 +99,22 @@ impl Cgroup {
     /// # Errors
     /// When a file that is there cannot be read.
     pub fn stats(&self) -> Result<Stats, Error> {
+        let mut stats = self.totals()?;
+        if let Some(v2) = self.v2() {
+            stats.read_v2_now(v2)?;
+        }
+        for place in self.v1() {
+            stats.read_v1_now(place)?;
+        }
+        Ok(stats)
+    }
+
+    /// The same without what is of the moment: what is in use now, and pressure. What there is to know at the end, when
+    /// every file costs the caller time.
+    ///
+    /// # Errors
+    /// As [`Cgroup::stats`].
+    pub fn totals(&self) -> Result<Stats, Error> {
         let mut stats = Stats::default();
         if let Some(v2) = self.v2() {
             stats.read_v2(v2)?;
@@ -111,35 +127,52 @@ impl Cgroup {
 }
 
 impl Stats {
-    fn read_v2(&mut self, place: &Place) -> Result<(), Error> {
-        let read = |file| place.dir.read_if_any(file);
-        let s = &mut self.sources;
-        let mut one = |field, file: &'static str| -> Result<Option<u64>, Error> {
-            Ok(Source::note(s, field, place, file, read(file)?.as_deref().and_then(number)))
-        };
-        self.memory_current = one("memory_current", "memory.current")?;
-        self.memory_peak = one("memory_peak", "memory.peak")?;
-        self.pids_current = one("pids_current", "pids.current")?;
-        self.pids_peak = one("pids_peak", "pids.peak")?;
+    /// The one number of a file.
+    fn one(&mut self, field: &'static str, place: &Place, file: &'static str) -> Result<Option<u64>, Error> {
+        let value = place.dir.read_if_any(file)?.as_deref().and_then(number);
+        Ok(Source::note(&mut self.sources, field, place, file, value))
+    }
 
-        let text = read("cpu.stat")?.unwrap_or_default();
+    fn psi(&mut self, field: &'static str, place: &Place, file: &'static str) -> Result<Option<Psi>, Error> {
+        let value = place.dir.read_if_any(file)?.as_deref().and_then(parse_psi);
+        Ok(Source::note(&mut self.sources, field, place, file, value))
+    }
+
+    fn read_v2_now(&mut self, place: &Place) -> Result<(), Error> {
+        self.memory_current = self.one("memory_current", place, "memory.current")?;
+        self.pids_current = self.one("pids_current", place, "pids.current")?;
+        self.pressure.cpu = self.psi("pressure.cpu", place, "cpu.pressure")?;
+        self.pressure.memory = self.psi("pressure.memory", place, "memory.pressure")?;
+        self.pressure.io = self.psi("pressure.io", place, "io.pressure")?;
+        Ok(())
+    }
+
+    fn read_v1_now(&mut self, place: &Place) -> Result<(), Error> {
+        if place.hierarchy.serves(Controller::Memory) {
+            self.memory_current = self.one("memory_current", place, "memory.usage_in_bytes")?;
+        }
+        if place.hierarchy.serves(Controller::Pids) {
+            self.pids_current = self.one("pids_current", place, "pids.current")?;
+        }
+        Ok(())
+    }
+
+    fn read_v2(&mut self, place: &Place) -> Result<(), Error> {
+        self.memory_peak = self.one("memory_peak", place, "memory.peak")?;
+        self.pids_peak = self.one("pids_peak", place, "pids.peak")?;
+
+        let s = &mut self.sources;
+        let text = place.dir.read_if_any("cpu.stat")?.unwrap_or_default();
         let time = |key| keyed(&text, key).map(Duration::from_micros);
         self.cpu_user = Source::note(s, "cpu_user", place, "cpu.stat", time("user_usec"));
         self.cpu_system = Source::note(s, "cpu_system", place, "cpu.stat", time("system_usec"));
         self.cpu_throttled = Source::note(s, "cpu_throttled", place, "cpu.stat", time("throttled_usec"));
         self.nr_throttled = Source::note(s, "nr_throttled", place, "cpu.stat", keyed(&text, "nr_throttled"));
 
-        let text = read("io.stat")?;
+        let text = place.dir.read_if_any("io.stat")?;
         let bytes = |key| text.as_deref().map(|text| sum_assigned(text, key));
         self.io_read_bytes = Source::note(s, "io_read_bytes", place, "io.stat", bytes("rbytes"));
         self.io_write_bytes = Source::note(s, "io_write_bytes", place, "io.stat", bytes("wbytes"));
-
-        let mut psi = |field, file: &'static str| -> Result<Option<Psi>, Error> {
-            Ok(Source::note(s, field, place, file, read(file)?.as_deref().and_then(parse_psi)))
-        };
-        self.pressure.cpu = psi("pressure.cpu", "cpu.pressure")?;
-        self.pressure.memory = psi("pressure.memory", "memory.pressure")?;
-        self.pressure.io = psi("pressure.io", "io.pressure")?;
         Ok(())
     }
 
@@ -148,18 +181,13 @@ impl Stats {
     fn read_v1(&mut self, place: &Place) -> Result<(), Error> {
         let serves = |controller| place.hierarchy.serves(controller);
         let read = |file| place.dir.read_if_any(file);
-        let s = &mut self.sources;
-        let mut one = |field, file: &'static str| -> Result<Option<u64>, Error> {
-            Ok(Source::note(s, field, place, file, read(file)?.as_deref().and_then(number)))
-        };
         if serves(Controller::Memory) {
-            self.memory_current = one("memory_current", "memory.usage_in_bytes")?;
-            self.memory_peak = one("memory_peak", "memory.max_usage_in_bytes")?;
+            self.memory_peak = self.one("memory_peak", place, "memory.max_usage_in_bytes")?;
         }
         if serves(Controller::Pids) {
-            self.pids_current = one("pids_current", "pids.current")?;
-            self.pids_peak = one("pids_peak", "pids.peak")?;
+            self.pids_peak = self.one("pids_peak", place, "pids.peak")?;
         }
+        let s = &mut self.sources;
         if serves(Controller::Cpu) {
             let text = read("cpu.stat")?.unwrap_or_default();
             let time = keyed(&text, "throttled_time").map(Duration::from_nanos);

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::dir::Dir;
 use crate::inside::INSIDE;
-use crate::parent::{open_existing, release};
+use crate::parent::{below, open_existing, release_opened};
 use crate::{Error, Hierarchies, Hierarchy, name};
 
 /// Whose a cgroup is: its maker holds a lock on the directory, which the kernel takes away when the maker ends, however
@@ -16,8 +16,11 @@ use crate::{Error, Hierarchies, Hierarchy, name};
 pub(crate) fn hold(dir: &Dir) -> Result<(), Error> {
     let fail = |errno| Error::from_call("flock", dir.path(), errno);
     rustix::io::retry_on_intr(|| flock(dir.fd(), FlockOperation::LockShared)).map_err(fail)?;
-    // A sweep may have had it first: then it is gone, and this says so.
-    dir.read("cgroup.procs").map(drop)
+    // A sweep may have had it first: then it has no files any more.
+    match dir.has("cgroup.procs") {
+        true => Ok(()),
+        false => Err(Error::from_call("access", &dir.path().join("cgroup.procs"), Errno::NOENT)),
+    }
 }
 
 impl Hierarchies {
@@ -53,7 +56,7 @@ fn sweep_one(hierarchy: &Hierarchy, parent: &Path, swept: &mut Vec<PathBuf>) -> 
             swept.push(dir.path().join(child));
         }
     }
-    release(hierarchy, parent);
+    release_opened(dir, below(hierarchy, parent)?.components().count());
     Ok(())
 }
 

@@ -119,6 +119,16 @@ pub(crate) fn hugetlb(limits: &Limits, suffix: &str) -> Vec<Setting> {
     .collect()
 }
 
+/// Whether the cgroups below `dir` have these controllers.
+pub(crate) fn hands_down(dir: &Dir, needed: &[(Controller, Option<Limit>)]) -> Result<bool, Error> {
+    let mut names = needed.iter().filter_map(|(controller, _)| controller.v2_name()).peekable();
+    if names.peek().is_none() {
+        return Ok(true);
+    }
+    let enabled = dir.read("cgroup.subtree_control")?;
+    Ok(names.all(|name| enabled.split_ascii_whitespace().any(|word| word == name)))
+}
+
 /// Makes the cgroups below `dir` have these controllers.
 ///
 /// They stay handed down: others may rely on it by now, and without a limit they only count.

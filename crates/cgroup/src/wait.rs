@@ -9,10 +9,10 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::dir::{Dir, read_all};
+use crate::dir::Dir;
 use crate::processes::listed;
 use crate::text::keyed;
-use crate::{Cgroup, Error};
+use crate::{Cgroup, Error, read};
 
 /// When to give up; `None` is never.
 pub(crate) type Deadline = Option<Instant>;
@@ -64,7 +64,7 @@ pub(crate) fn event(dir: &Dir, key: &str, value: u64, deadline: Deadline) -> Res
         other => other?,
     };
     loop {
-        match read_all(file.as_fd()) {
+        match read::piece(file.as_fd()) {
             Ok(text) if keyed(&text, key) == Some(value) => return Ok(true),
             Ok(_) => {}
             Err(Errno::NODEV) => return Ok(true),

@@ -317,8 +317,9 @@ impl Child {
         let mut usage = waited.as_ref().map(Usage::of_process).unwrap_or_default();
         let mut left = Vec::new();
         if let Some(cgroup) = self.cgroup.take() {
-            // What is left of the tree is part of what was used.
-            let counted = step::empty_cgroup(&cgroup).and_then(|()| usage.add_cgroup(&cgroup));
+            // What is left of the tree is part of what was used; with a pid namespace nothing is.
+            let emptied = if self.new_pid { Ok(()) } else { step::empty_cgroup(&cgroup) };
+            let counted = emptied.and_then(|()| usage.add_cgroup(&cgroup));
             left.extend(counted.err().map(|error| format!("cgroup {} ({error})", cgroup.path().display())));
         }
         left.extend(self.ledger.0.settle());

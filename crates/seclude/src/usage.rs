@@ -62,7 +62,7 @@ impl Usage {
     /// What a cgroup has counted goes before what a process has.
     pub(crate) fn add_cgroup(&mut self, cgroup: &Cgroup) -> Result<(), seclude_cgroup::Error> {
         let Stats { memory_peak, cpu_user, cpu_system, cpu_throttled, pids_peak, sources, .. } = {
-            let stats = cgroup.stats()?;
+            let stats = cgroup.totals()?;
             (self.io_read_bytes, self.io_write_bytes) = (stats.io_read_bytes, stats.io_write_bytes);
             stats
         };

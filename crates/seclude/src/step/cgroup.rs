@@ -103,16 +103,28 @@ impl Group {
     }
 
     fn create(&self, host: &Host, limits: &Limits) -> Result<Cgroup, seclude_cgroup::Error> {
-        let hierarchies = Hierarchies::discover()?;
+        let known = Hierarchies::known()?;
+        self.create_on(&known, host, limits).or_else(|error| match Hierarchies::discover() {
+            Ok(now) if now != known => self.create_on(&now, host, limits),
+            _ => Err(error),
+        })
+    }
+
+    fn create_on(
+        &self,
+        hierarchies: &Hierarchies,
+        host: &Host,
+        limits: &Limits,
+    ) -> Result<Cgroup, seclude_cgroup::Error> {
         let parent = match &self.request.parent {
             Some(parent) => parent.clone(),
-            None => default_parent(&hierarchies, host)?,
+            None => default_parent(hierarchies, host)?,
         };
-        sweep_once(&hierarchies, &parent);
+        sweep_once(hierarchies, &parent);
         if self.request.move_caller {
             hierarchies.move_to_leaf(&parent, std::process::id())?;
         }
-        self.create_in(&hierarchies, &parent, limits)
+        self.create_in(hierarchies, &parent, limits)
     }
 
     fn create_in(

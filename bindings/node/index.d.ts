@@ -231,7 +231,8 @@ export interface Examination {
 
 export interface Finding {
   feature: string;
-  verdict: "works" | "does-not";
+  /** "works-with": in another way than the newest kernels have, which the evidence tells. */
+  verdict: "works" | "works-with" | "does-not";
   /** What was tried and what the kernel answered. */
   evidence: string;
   /** What would make it work. */

@@ -288,6 +288,33 @@ fn without_rights_over_the_host_a_veth_pair_is_an_error_that_names_the_way_out()
 }
 
 #[test]
+fn the_doctor_names_the_table_of_another_that_drops_what_is_forwarded() {
+    let said = host(
+        r#"nsenter --target $outside --net python3 -c "$serve" 80 outside > /dev/null &
+        row() { $S doctor | grep '^forwarding'; }
+        reach() { $S run --net veth --ip-forward --dns none -- python3 -c 'import urllib.request as u
+try: print(u.urlopen("http://198.51.100.1", timeout=2).read().decode())
+except OSError: print("no")'; }
+        until [ "$(fetch 198.51.100.1)" != no ]; do sleep 0.05; done
+        row; reach
+        nft 'add table ip filter
+            add chain ip filter DOCKER-USER
+            add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }
+            add rule ip filter FORWARD jump DOCKER-USER'
+        row; reach
+        nft 'add rule ip filter DOCKER-USER iifname seclude0 accept
+            add rule ip filter DOCKER-USER oifname seclude0 accept'
+        reach
+        nft delete table ip filter; gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains(" works ") && lines[0].contains("no other table"), "{said}");
+    assert_eq!(lines[1], "outside to 198.51.100.2", "{said}");
+    assert!(lines[2].contains("works with") && lines[2].contains("chain FORWARD of table ip filter"), "{said}");
+    assert_eq!(lines[3..], ["no", "outside to 198.51.100.2", "0"], "{said}");
+}
+
+#[test]
 fn forwarding_is_switched_on_only_when_asked_for_and_off_with_the_last_container() {
     let said = host(
         r#"f=/proc/sys/net/ipv4/ip_forward

@@ -14,7 +14,7 @@ const { findings } = await doctor();
 export function without(...features) {
   for (const feature of features) {
     const finding = findings.find((one) => one.feature === feature);
-    if (finding?.verdict !== 'works') return `skipped: ${feature}: ${finding?.evidence ?? 'unknown'}`;
+    if (!finding || finding.verdict === 'does-not') return `skipped: ${feature}: ${finding?.evidence ?? 'unknown'}`;
   }
   return false;
 }

@@ -67,3 +67,12 @@ pub fn tun() -> Result<(), Error> {
 pub fn ip_forward() -> Result<(), Error> {
     if forward::ipv4_is_on()? { Ok(()) } else { Err(Error::NoForwarding { file: forward::IPV4_FILE }) }
 }
+
+/// The chain of another table that drops what is forwarded unless a rule of it says otherwise, as Docker's and ufw's do;
+/// whether one does is not known. Those of xtables' legacy are not seen.
+///
+/// # Errors
+/// [`Error::NotPermitted`], [`Error::Call`].
+pub fn dropping_forwarded() -> Result<Option<String>, Error> {
+    nft::dropping(&Socket::netfilter()?)
+}

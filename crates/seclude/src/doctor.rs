@@ -203,6 +203,10 @@ fn other_ways(findings: &mut [Finding]) {
     }
 }
 
+/// Docker keeps DOCKER-USER for rules of the host's own.
+const LET_THROUGH: &str = "if containers do not get out, let their bridge through; beside Docker: \
+                           iptables -I DOCKER-USER -i seclude0 -j ACCEPT; iptables -I DOCKER-USER -o seclude0 -j ACCEPT";
+
 /// What connects a container. The kernel's part is tried in a network namespace of its own, so that nothing is to be seen
 /// on the host even for a moment.
 fn network() -> Vec<Finding> {
@@ -240,6 +244,16 @@ fn network() -> Vec<Finding> {
         Vec::from,
     );
     findings.push(found("ip_forward", probe::ip_forward()));
+    findings.push(match probe::dropping_forwarded() {
+        Ok(Some(chain)) => Finding {
+            feature: "forwarding".into(),
+            verdict: Verdict::WorksWith,
+            evidence: format!("{chain}, which drops what no rule of it lets through"),
+            remedy: Some(LET_THROUGH.into()),
+        },
+        Ok(None) => works("forwarding", "no other table of nf_tables drops what is forwarded"),
+        Err(error) => found("forwarding", Err(error)),
+    });
     findings.push(found("tun", probe::tun()));
     findings.push(match crate::step::pasta::find() {
         Some(program) => works("pasta", &program.display().to_string()),

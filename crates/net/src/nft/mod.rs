@@ -8,12 +8,14 @@ mod element;
 mod expression;
 mod guard;
 mod neighbours;
+mod others;
 mod rules;
 mod transaction;
 
 pub(crate) use element::{Element, sets};
 pub(crate) use guard::Guard;
 pub(crate) use neighbours::{ALONE, WITH_PEERS};
+pub(crate) use others::dropping;
 pub(crate) use rules::CONTAINERS;
 pub(crate) use transaction::{
     Transaction, chain_exists, elements_of, ensure, erase_note, guarded, note, probe, remove_tables, table_exists,

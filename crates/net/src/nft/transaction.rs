@@ -14,7 +14,7 @@ use crate::socket::Socket;
 
 const TABLE: &str = "seclude";
 const FAMILIES: &str = "nf_tables for inet, bridge and netdev";
-const NFPROTO_INET: u8 = 1;
+pub(super) const NFPROTO_INET: u8 = 1;
 const NFPROTO_NETDEV: u8 = 5;
 const NFPROTO_BRIDGE: u8 = 7;
 
@@ -24,7 +24,7 @@ const NEWTABLE: Kind = table_kind(0, "NFT_MSG_NEWTABLE");
 const GETTABLE: Kind = table_kind(1, "NFT_MSG_GETTABLE");
 const DELTABLE: Kind = table_kind(2, "NFT_MSG_DELTABLE");
 const NEWCHAIN: Kind = table_kind(3, "NFT_MSG_NEWCHAIN");
-const GETCHAIN: Kind = table_kind(4, "NFT_MSG_GETCHAIN");
+pub(super) const GETCHAIN: Kind = table_kind(4, "NFT_MSG_GETCHAIN");
 const DELCHAIN: Kind = table_kind(5, "NFT_MSG_DELCHAIN");
 const NEWRULE: Kind = table_kind(6, "NFT_MSG_NEWRULE");
 const NEWSET: Kind = table_kind(9, "NFT_MSG_NEWSET");
@@ -38,7 +38,7 @@ const fn table_kind(number: u16, name: &'static str) -> Kind {
 }
 
 /// `struct nfgenmsg`: family, version, a number in network order.
-fn head(family: u8, number: u16) -> [u8; 4] {
+pub(super) fn head(family: u8, number: u16) -> [u8; 4] {
     let [high, low] = number.to_be_bytes();
     [family, 0, high, low]
 }

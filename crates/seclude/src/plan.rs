@@ -38,6 +38,8 @@ pub(crate) struct Handled {
     pub(crate) new_pid: bool,
     pub(crate) joins_pid: bool,
     pub(crate) has_barrier: bool,
+    /// Whether undoing a start takes descriptors.
+    pub(crate) reserves: bool,
     pub(crate) timed: bool,
     pub(crate) program: String,
     #[cfg(feature = "fault")]
@@ -121,6 +123,7 @@ impl Plan {
             new_pid: command.namespaces.is_new(Namespace::Pid),
             joins_pid: command.namespaces.is_joined(Namespace::Pid),
             has_barrier: step::has_barrier(command),
+            reserves: command.cgroup.is_some() || command.network.is_some(),
             timed: command.timed,
             program: command.program.to_string_lossy().into_owned(),
             #[cfg(feature = "fault")]

@@ -46,7 +46,10 @@ pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
         error.hint_if(exhausted)
     };
     let reserved = |errno| explained(Error::parent("clone", "descriptors to undo it with", errno));
-    let mut ledger = Ledger::with_reserve().map_err(reserved)?;
+    let mut ledger = match plan.command.reserves {
+        true => Ledger::with_reserve().map_err(reserved)?,
+        false => Ledger::default(),
+    };
     match start(&mut plan, &mut ledger) {
         Ok(running) => {
             ledger.give_reserve_back();

@@ -1,12 +1,17 @@
 //! Where something has run out the error says which limit it was, and nothing is left: neither a panic nor a process, nor a
 //! descriptor.
 
+use std::sync::{Mutex, PoisonError};
+
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seclude::{Command, Limits, Mount, Namespace, Overlay, Root};
 use seclude_tests::{
     Cgroups, Host, OwnProcess, helper, helper_inside, inside, is_root, role, seclude_bin, shell, tell, told,
     told_inside,
 };
+
+/// Who makes cgroups, and who looks whether any were left.
+static CGROUPS: Mutex<()> = Mutex::new(());
 
 /// More than any spawn has open at a time.
 const ENOUGH: u64 = 64;
@@ -70,6 +75,7 @@ fn short_of_descriptors() {
 
 #[test]
 fn with_too_few_descriptors_the_limit_is_named_and_nothing_stays_open() {
+    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     let host = Host::look();
     let worked: Vec<u64> =
         told(&helper("descriptors").output().expect("it starts")).iter().map(|n| n.parse().unwrap()).collect();
@@ -119,6 +125,7 @@ fn short_of_processes_in_a_cgroup() {
 
 #[test]
 fn a_caller_whose_cgroup_is_full_is_told_which_it_is() {
+    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(cgroups) = Cgroups::with("exhaustion", &["--pids", "8"]) else { return };
     let mut command = helper_inside("bounded");
     command.cgroup(cgroups.cgroup().limits(Limits::new().pids_max(8)));

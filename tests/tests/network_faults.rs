@@ -6,16 +6,37 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command as Program;
 use std::time::Duration;
 
+use seclude::doctor::{self, Verdict};
 use seclude::fault::{Fault, Place};
-use seclude::{Command, Namespace, Publish, Veth};
+use seclude::{Command, Namespace, Pasta, Publish, Veth};
 use seclude_tests::{PASSED_BY, comes_back, helper, host, kill_whenever, place, role, root_only, tell, told_line};
 
-const VARIANTS: [&str; 3] = ["bridge", "point-to-point", "legacy"];
+const VARIANTS: [&str; 4] = ["bridge", "point-to-point", "legacy", PASTA];
+const PASTA: &str = "pasta";
+
+/// Those that this host can have.
+fn variants() -> impl Iterator<Item = &'static str> {
+    let examination = doctor::examine();
+    let works = |feature: &str| {
+        examination.findings.iter().any(|finding| finding.feature == feature && finding.verdict == Verdict::Works)
+    };
+    let pasta = works("pasta") && works("tun");
+    if !pasta {
+        println!("skipped: pasta, which does not work here");
+    }
+    VARIANTS.into_iter().filter(move |variant| pasta || *variant != PASTA)
+}
 
 fn command(variant: &str) -> Command {
     let mut command = Command::new("/bin/true");
     for kind in [Namespace::User, Namespace::Pid, Namespace::Mount, Namespace::Uts] {
         command.unshare(kind);
+    }
+    command.hostname("faulty").add_host("db", [10, 0, 0, 5].into());
+    command.dns(seclude::Dns::Servers(vec![[192, 0, 2, 1].into()]));
+    if variant == PASTA {
+        command.unshare(Namespace::Net).pasta(Pasta::new().publish(Publish::parse("8080:80").unwrap().remove(0)));
+        return command;
     }
     let mut veth = Veth::new().ip_forward(true).rate(1_000_000_000);
     for port in Publish::parse("8080-8089:80-89").unwrap() {
@@ -25,13 +46,14 @@ fn command(variant: &str) -> Command {
     if variant == "legacy" {
         command.clone_way(seclude::CloneWay::Legacy);
     }
-    command.veth(veth).hostname("faulty").add_host("db", [10, 0, 0, 5].into());
-    command.dns(seclude::Dns::Servers(vec![[192, 0, 2, 1].into()]));
+    command.veth(veth);
     command
 }
 
 /// All that a network leaves on a host.
-fn look() -> (BTreeSet<String>, String, bool, String) {
+type Left = (BTreeSet<String>, String, bool, String, usize);
+
+fn look() -> Left {
     let read = |program: &str, arguments: &[&str]| {
         let output = Program::new(program).args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -41,7 +63,15 @@ fn look() -> (BTreeSet<String>, String, bool, String) {
         read("nft", &["list", "ruleset"]),
         std::path::Path::new("/run/seclude").exists(),
         std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap(),
+        programs_of_pasta(),
     )
+}
+
+/// How many run, in the pid namespace of this host.
+fn programs_of_pasta() -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let names = processes.filter_map(|process| std::fs::read_to_string(process.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("pasta") || name.starts_with("passt")).count()
 }
 
 /// Runs the helper in a host of its own; answers what it tells.
@@ -82,7 +112,7 @@ fn helper_process() {
 fn fail_everywhere() {
     let before = look();
     let mut injected = 0;
-    for variant in VARIANTS {
+    for variant in variants() {
         for number in 0.. {
             let mut command = command(variant);
             let (place, _) = place(&command, number);
@@ -107,7 +137,7 @@ fn fail_everywhere() {
 fn die_everywhere() {
     let before = look();
     let mut kills = 0;
-    for variant in VARIANTS {
+    for variant in variants() {
         for number in 0.. {
             let null = std::process::Stdio::null;
             let role = format!("{variant} {number}");
@@ -124,7 +154,7 @@ fn die_everywhere() {
 }
 
 /// What there is once gc has removed what nobody has any more.
-fn collected() -> (BTreeSet<String>, String, bool, String) {
+fn collected() -> Left {
     seclude::gc::collect(None).unwrap();
     look()
 }

@@ -14,6 +14,8 @@ mod snapshot;
 use std::path::PathBuf;
 use std::process::Output as ProcessOutput;
 
+use seclude::{CloneWay, Command, Namespace};
+
 pub use cgroups::{Cgroups, on_v2};
 pub use cli::{Background, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside};
 pub use filter::{call, filtered};
@@ -92,4 +94,14 @@ pub fn shell(script: &str) -> seclude::Command {
     let mut command = seclude::Command::new("/bin/sh");
     command.args(["-c", script]);
     command
+}
+
+/// Whether this kernel has what is asked for: a time namespace cannot be had with shared memory before Linux 6.3.
+pub fn has_time_with(way: CloneWay) -> bool {
+    let plan = Command::new("/bin/true").unshare(Namespace::Time).clone_way(way).plan();
+    if let Err(error) = &plan {
+        assert!(error.to_string().contains("before Linux 6.3"), "{error}");
+        println!("skipped: {error}");
+    }
+    plan.is_ok()
 }

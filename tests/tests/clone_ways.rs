@@ -1,7 +1,7 @@
 //! The same behaviour under all three ways of cloning.
 
 use seclude::{CloneWay, Command, Mount, Namespace, Root, UserMap};
-use seclude_tests::{busybox_root, call, filtered, is_root, said, shell};
+use seclude_tests::{busybox_root, call, filtered, has_time_with, is_root, said, shell};
 
 const WAYS: [CloneWay; 3] = [CloneWay::Vm, CloneWay::Copy, CloneWay::Legacy];
 
@@ -78,7 +78,7 @@ fn each_way_runs_an_init_a_root_of_its_own_and_a_terminal() {
 
 #[test]
 fn each_way_can_set_the_clocks_of_a_time_namespace() {
-    for way in WAYS {
+    for way in WAYS.into_iter().filter(|way| has_time_with(*way)) {
         let mut command = shell("cut -d. -f1 /proc/uptime");
         command.unshare(Namespace::User).unshare(Namespace::Time).boottime_offset(1_000_000 * 1_000_000_000);
         let inside: u64 = said(&command.clone_way(way).output().expect("it runs")).parse().expect("a number");

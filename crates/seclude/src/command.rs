@@ -449,7 +449,13 @@ impl Command {
     /// # Errors
     /// What contradicts itself or is out of range.
     pub fn plan(&self) -> Result<Plan> {
-        let host = if self.cgroup.is_some() { Host::with_cgroups() } else { Host::current() };
+        let mut host = Host::current();
+        if self.cgroup.is_some() {
+            host = host.with_cgroups();
+        }
+        if self.namespaces.is_new(Namespace::Time) {
+            host = host.with_time();
+        }
         Plan::compile(self, &host)
     }
 

@@ -54,6 +54,7 @@ pub struct Examination {
     pub root: bool,
 }
 
+const MEMORY_OVERLAY: &str = "overlay, writes in memory";
 /// The feature that everything else stands on.
 const PROCESS: &str = "a new process";
 /// The feature that stands for the preset as a whole.
@@ -135,7 +136,7 @@ pub fn examine() -> Examination {
         in_tree(command);
         command.mount(Mount::tmpfs("/tmp"));
     });
-    attempt("overlay, writes in memory".into(), &|command| {
+    attempt(MEMORY_OVERLAY.into(), &|command| {
         in_tree(command);
         command.mount(Mount::overlay(Overlay::new(["/usr"]).ephemeral(), "/usr"));
     });
@@ -176,6 +177,13 @@ pub fn examine() -> Examination {
     Examination { findings, root }
 }
 
+/// Whether tmpfs has extended attributes of users, by which an overlay in a user namespace notes that a directory hides the
+/// one below it. A memfd is a file of it.
+fn keeps_attributes() -> bool {
+    let memfd = rustix::fs::memfd_create("seclude-doctor", rustix::fs::MemfdFlags::CLOEXEC);
+    memfd.and_then(|file| rustix::fs::fsetxattr(&file, "user.seclude", b"y", rustix::fs::XattrFlags::empty())).is_ok()
+}
+
 /// Says of what works by older means than the newest that it does.
 fn other_ways(findings: &mut [Finding]) {
     let hierarchies = Hierarchies::discover().ok();
@@ -193,6 +201,10 @@ fn other_ways(findings: &mut [Finding]) {
         "pids limit" => on_v1(Controller::Pids),
         "io weight" => on_v1(Controller::Io),
         "device rules" => on_v1(Controller::Devices),
+        MEMORY_OVERLAY => (!keeps_attributes())
+            .then(|| "before Linux 6.6: inside, a directory that was removed cannot be made again (EIO)".into()),
+        "time namespace" => (!Host::current().with_time().exec_enters_time)
+            .then(|| "a copy of the caller's memory (before Linux 6.3): slower".into()),
         _ => None,
     };
     for finding in findings.iter_mut().filter(|finding| finding.verdict == Verdict::Works) {

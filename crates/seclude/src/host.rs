@@ -1,4 +1,4 @@
-//! What this kernel and this caller can do, found by calling, not by reading a version.
+//! What this kernel and this caller can do, found by calling; by reading a version only where no call tells.
 
 use std::sync::OnceLock;
 
@@ -26,6 +26,9 @@ pub struct Host {
     /// Whether a process can be born in a cgroup of v2: `CLONE_INTO_CGROUP`, Linux 5.7. Looked at by
     /// [`Host::with_cgroups`] alone.
     pub born_in_cgroup: bool,
+    /// Whether a process that shares memory enters its new time namespace when it execs (Linux 6.3), not at birth. Looked at
+    /// by [`Host::with_time`] alone.
+    pub exec_enters_time: bool,
 }
 
 impl Host {
@@ -42,19 +45,51 @@ impl Host {
             capabilities: capabilities().map_or(0, |sets| sets.effective),
             clone3_refused,
             born_in_cgroup: false,
+            exec_enters_time: false,
         }
     }
 
     /// The same, with what a request with a cgroup asks of it besides.
-    pub fn with_cgroups() -> Host {
+    #[must_use]
+    pub fn with_cgroups(self) -> Host {
         static BORN_IN_CGROUP: OnceLock<bool> = OnceLock::new();
-        let host = Host::current();
-        let found = || host.clone3_refused.is_none() && clone::into_cgroup_refusal() == Errno::EBADF;
-        Host { born_in_cgroup: *BORN_IN_CGROUP.get_or_init(found), ..host }
+        let found = || self.clone3_refused.is_none() && clone::into_cgroup_refusal() == Errno::EBADF;
+        Host { born_in_cgroup: *BORN_IN_CGROUP.get_or_init(found), ..self }
+    }
+
+    /// The same, with what a request with a time namespace asks of it besides.
+    ///
+    /// Trying it takes privileges, and before Linux 6.3 it would change the clocks that the *caller* reads through its
+    /// vDSO. So here a version counts; an older one costs a copy of the memory and nothing else.
+    #[must_use]
+    pub fn with_time(self) -> Host {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        Host { exec_enters_time: is_at_least(&release, (6, 3)), ..self }
     }
 
     /// Whether the caller has `capability` (its number) in its own user namespace.
     pub fn has(&self, capability: Capability) -> bool {
         self.capabilities & capability.bit() != 0
+    }
+}
+
+/// Of a release such as `6.1.0-56-cloud-amd64`.
+fn is_at_least(release: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_compared_by_its_numbers() {
+        for newer in ["6.3.0", "6.18.44-fc-v657", "7.0-rc1", "6.3"] {
+            assert!(is_at_least(newer, (6, 3)), "{newer}");
+        }
+        for older in ["6.1.0-56-cloud-amd64", "5.10.0", "6.2.16", "6-x", ""] {
+            assert!(!is_at_least(older, (6, 3)), "{older}");
+        }
     }
 }

@@ -257,6 +257,8 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
         )
     } else if legacy && spaces.is_new(Namespace::Time) {
         Some("clone(2) has no flag for a time namespace, so the child makes it for itself")
+    } else if spaces.is_new(Namespace::Time) && !host.exec_enters_time {
+        Some("before Linux 6.3 who shares memory is in its time namespace from birth, too early for offsets")
     } else {
         None
     };

@@ -146,7 +146,8 @@ pub(crate) const OVERLAY: Shape<Layers> = Shape {
         Key {
             names: &["ephemeral"],
             ts: "boolean",
-            doc: "Writes go to memory and are gone at the end.",
+            doc: "Writes go to memory and are gone at the end. Before Linux 6.6, in a user namespace, a directory that was
+                  removed cannot be made again (EIO).",
             off: Off::Absent,
             read: |layers, at| {
                 layers.ephemeral = at.flag()?;

@@ -82,6 +82,9 @@ impl Overlay {
     }
 
     /// Writes go to a tmpfs and are gone at the end.
+    ///
+    /// Before Linux 6.6 a tmpfs keeps no attributes of users: in a user namespace a directory of the lower that was
+    /// removed cannot be made again there (`EIO`).
     #[must_use]
     pub fn ephemeral(mut self) -> Overlay {
         self.upper = Upper::Ephemeral;

@@ -513,7 +513,7 @@ export interface OverlayOptions {
   workDir?: string | false;
   /** The same as `workDir`. */
   work_dir?: string | false;
-  /** Writes go to memory and are gone at the end. */
+  /** Writes go to memory and are gone at the end. Before Linux 6.6, in a user namespace, a directory that was removed cannot be made again (EIO). */
   ephemeral?: boolean;
   /** Writes fail with EROFS. */
   readonly?: boolean;

@@ -1,6 +1,10 @@
 //! Making a cgroup: first what goes where, as data, then the directories, then the limits.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use crate::cgroup::Place;
 use crate::setting::{self, Setting};
@@ -44,13 +48,22 @@ impl Cgroup {
         parent::check(parent)?;
         let shares = shares(hierarchies, limits, extra)?;
         let name = name::next()?;
+        let reserve = reserve()?;
         let mut cgroup = Cgroup { path: parent.join(&name), places: Vec::with_capacity(shares.len()) };
         match cgroup.make(parent, &name, shares, limits) {
             Ok(()) => Ok(cgroup),
-            Err(error) => Err(match cgroup.remove() {
-                Ok(()) => error,
-                Err(undo) => Error::NotUndone { error: Box::new(error), undo: Box::new(undo) },
-            }),
+            Err(error) => {
+                drop(reserve);
+                let undone = cgroup.remove();
+                // The one that failed is in no place yet, but its parent may be there.
+                for hierarchy in hierarchies.v2().into_iter().chain(hierarchies.v1()) {
+                    parent::release(hierarchy, parent);
+                }
+                Err(match undone {
+                    Ok(()) => error,
+                    Err(undo) => Error::NotUndone { error: Box::new(error), undo: Box::new(undo) },
+                })
+            }
         }
     }
 
@@ -60,7 +73,10 @@ impl Cgroup {
         let mut settings = Vec::with_capacity(shares.len());
         for share in shares {
             let dir = match parent::make(share.hierarchy, parent, name, &share.needed) {
-                Err(error) if share.needed.is_empty() && !alone && error.is_no_access() => continue,
+                Err(error) if share.needed.is_empty() && !alone && error.is_no_access() => {
+                    parent::release(share.hierarchy, parent);
+                    continue;
+                }
                 other => other?,
             };
             self.places.push(Place { hierarchy: share.hierarchy.clone(), dir, inside: None });
@@ -75,6 +91,14 @@ impl Cgroup {
         }
         Ok(())
     }
+}
+
+/// As many descriptors as removing has open at a time: held meanwhile, so that what was made is undone also where it
+/// fails because they run out.
+fn reserve() -> Result<[OwnedFd; 3], Error> {
+    let failed = |errno: Errno| Error::Call { call: "openat", path: "/".into(), source: errno.into() };
+    let open = || openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed);
+    Ok([open()?, open()?, open()?])
 }
 
 fn shares<'a>(hierarchies: &'a Hierarchies, limits: &Limits, extra: &[Controller]) -> Result<Vec<Share<'a>>, Error> {

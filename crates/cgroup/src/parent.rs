@@ -42,20 +42,14 @@ pub(crate) fn retrying<T>(once: impl Fn() -> Result<T, Error>) -> Result<T, Erro
     }
 }
 
-/// Makes the cgroup `name` in the parent, and everything above that is missing.
+/// Makes the cgroup `name` in the parent, and everything above that is missing; if it fails that is for [`release`].
 pub(crate) fn make(
     hierarchy: &Hierarchy,
     parent: &Path,
     name: &Path,
     needed: &[(Controller, Option<Limit>)],
 ) -> Result<Dir, Error> {
-    retrying(|| {
-        let made = open_ready(hierarchy, parent, needed).and_then(|dir| make_leaf(hierarchy, &dir, name));
-        if made.is_err() {
-            release(hierarchy, parent);
-        }
-        made
-    })
+    retrying(|| open_ready(hierarchy, parent, needed).and_then(|dir| make_leaf(hierarchy, &dir, name)))
 }
 
 /// Opens the parent and makes it ready to have children. What it hands down already, those above it do too, so nearly

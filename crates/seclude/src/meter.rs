@@ -57,6 +57,11 @@ impl Meter {
 
 /// The error of the leaf crate as one of ours.
 pub(crate) fn from_cgroup(step: &'static str, error: seclude_cgroup::Error) -> Error {
+    if let seclude_cgroup::Error::NotUndone { error, undo } = error {
+        let mut made = from_cgroup(step, *error);
+        made.attach_undo(undo.to_string());
+        return made;
+    }
     let (hint, limit) = (error.hint(), error.limit());
     let made = match (error.errno(), error.call()) {
         (Some(errno), Some(call)) => {
@@ -64,9 +69,7 @@ pub(crate) fn from_cgroup(step: &'static str, error: seclude_cgroup::Error) -> E
                 (seclude_cgroup::Error::Refused { limit, value, path, .. }, _) => {
                     format!("{limit} {:?} into {}", value.trim(), path.display())
                 }
-                (seclude_cgroup::Error::NotRemoved { .. } | seclude_cgroup::Error::NotUndone { .. }, _) => {
-                    error.to_string()
-                }
+                (seclude_cgroup::Error::NotRemoved { .. }, _) => error.to_string(),
                 // The path alone would leave out what is wrong with it.
                 (seclude_cgroup::Error::InternalProcesses { .. } | seclude_cgroup::Error::Exists { .. }, _) => {
                     error.to_string().trim_start_matches("cgroup ").to_owned()

@@ -489,7 +489,7 @@ export interface NetworkOptions {
 export interface RootOptions {
   /** A directory of the host. Without it: the host's own tree. */
   path?: string | false;
-  /** Writes fail with EROFS. Targets of mounts must exist in it then. Linux 5.12. */
+  /** Writes fail with EROFS. Targets of mounts must exist in it then. */
   readonly?: boolean;
   /** The same as `readonly`. */
   readOnly?: boolean;

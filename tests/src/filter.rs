@@ -49,3 +49,14 @@ pub fn filtered(refused: &[(u32, i32)], program: impl AsRef<OsStr>) -> Command {
     command.args(["-c", SCRIPT, &rules.join(",")]).arg(program).env("LC_ALL", "C").stdin(Stdio::null());
     command
 }
+
+/// Runs the other tests of this file again, as a kernel before Linux 5.12 would.
+pub fn run_again_without_mount_setattr(skip: &[&str]) {
+    const ENOSYS: i32 = 38;
+    let own = std::env::current_exe().expect("a test knows its own path");
+    let again = filtered(&[(call::MOUNT_SETATTR, ENOSYS)], own)
+        .args(skip.iter().flat_map(|test| ["--skip", test]))
+        .output()
+        .expect("python3 is there");
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
+}

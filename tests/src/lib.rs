@@ -18,7 +18,7 @@ use seclude::{CloneWay, Command, Namespace};
 
 pub use cgroups::{Cgroups, on_v2};
 pub use cli::{Background, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside};
-pub use filter::{call, filtered};
+pub use filter::{call, filtered, run_again_without_mount_setattr};
 pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,
 };

@@ -8,6 +8,7 @@ use seclude_tests::{Scratch, call, filtered, inside, is_root, seclude_bin, seclu
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
 const EINVAL: i32 = 22;
+const ENOSYS: i32 = 38;
 /// pivot_root(2) on x86-64.
 const PIVOT_ROOT: u32 = 155;
 
@@ -148,6 +149,9 @@ fn the_doctor_says_of_a_confined_caller_what_is_refused_and_what_is_done_instead
     let (code, said) = examine(&[(call::CLONE3, EPERM)]);
     assert_eq!(code, Some(0), "{said}");
     has(&said, &["works with  clone(2): clone3 answers EPERM here"]);
+    let (code, said) = examine(&[(call::MOUNT_SETATTR, ENOSYS)]);
+    assert_eq!(code, Some(0), "{said}");
+    has(&said, &["read-only root", "works with  mount(2) for each mount"]);
     let (code, said) = examine(&[(call::CLONE3, EPERM), (call::CLONE, EPERM), (call::UNSHARE, EPERM)]);
     assert_eq!(code, Some(1), "{said}");
     has(&said, &["user namespace               does not", "seccomp filter", "the sandbox does not work"]);

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use seclude::{Code, Command, Mount, Namespace, Overlay, Root, Side, Stdio, UserMap};
 use seclude_tests::{
-    Host, PATIENCE, Scratch, busybox_root, ends_within, helper, helper_inside, is_root, pidfd, role, said, shell, tell,
-    told, told_inside,
+    Host, PATIENCE, Scratch, busybox_root, ends_within, helper, helper_inside, is_root, pidfd, role,
+    run_again_without_mount_setattr, said, shell, tell, told, told_inside,
 };
 
 #[test]
@@ -440,4 +440,10 @@ fn a_root_works_under_subordinate_ids() {
         command.user_map(UserMap::SubIds).root(tree);
         assert_eq!(said(&command.output().unwrap()).lines().next(), Some("0"));
     }
+}
+
+#[test]
+fn all_of_this_holds_without_mount_setattr() {
+    // The filter comes with no_new_privs, under which newuidmap has no privileges to use.
+    run_again_without_mount_setattr(&["all_of_this", "subordinate_ids"]);
 }

@@ -19,6 +19,7 @@ pub mod entry;
 mod exec;
 mod mounts;
 pub mod op;
+mod remount;
 pub mod run;
 pub mod wire;
 

@@ -5,6 +5,7 @@ use core::ffi::CStr;
 use seclude_sys::{Errno, Fd, file, mount};
 
 use crate::op::{Op, Place, Slot, Want};
+use crate::remount;
 use crate::run::{Done, Failure, Machine, Named};
 use crate::wire::Call;
 
@@ -47,8 +48,11 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.set(fs, mounted);
             Ok(())
         }
-        Op::SetAttributes { mount, set, clear, recursive } => {
-            mount::set_attributes(machine.get(mount), set, clear, recursive).named(Call::MountSetattr)
+        Op::SetAttributes { mount, set, recursive } => {
+            match mount::set_attributes(machine.get(mount), set, recursive) {
+                Err(Errno::ENOSYS) => remount::set_attributes(machine.get(mount), set, recursive),
+                answer => answer.named(Call::MountSetattr),
+            }
         }
         Op::CheckReadOnly { mount } => match mount::is_read_only(machine.get(mount)).named(Call::Statfs)? {
             true => Ok(()),

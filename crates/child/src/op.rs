@@ -115,15 +115,15 @@ pub enum Op<'a> {
     FsFlag { fs: Slot, key: &'a CStr },
     /// fsconfig(FSCONFIG_CMD_CREATE), fsmount(2); the slot holds the mount afterwards
     FsMount { fs: Slot, attributes: u32 },
-    /// mount_setattr(2)
-    SetAttributes { mount: Slot, set: u32, clear: u32, recursive: bool },
+    /// mount_setattr(2) of what is attached; before Linux 5.12 mount(2) for each mount, which only takes attached ones
+    SetAttributes { mount: Slot, set: u32, recursive: bool },
     /// fstatfs(2): fail unless ST_RDONLY
     CheckReadOnly { mount: Slot },
     /// fstat(2): fail unless it is the character device
     CheckDevice { node: Slot, major: u32, minor: u32 },
     /// openat2(RESOLVE_BENEATH), creating what is missing if `create` gives a mode
     Resolve { base: Slot, place: Place<'a>, want: Want, create: Option<u32>, symlinks: bool, into: Slot },
-    /// The same, but if the place is missing the ops up to the next [`Op::Attach`] or [`Op::Mask`] are skipped.
+    /// The same, but if the place is missing the ops up to the next [`Op::CheckReadOnly`] or [`Op::Mask`] are skipped.
     ResolveIfPresent { base: Slot, place: Place<'a>, into: Slot },
     /// move_mount(2)
     Attach { mount: Slot, onto: Slot },

@@ -73,7 +73,7 @@ impl<T> Named<T> for seclude_sys::Result<T> {
 /// What the child knows while it runs.
 pub(crate) struct Machine<'a> {
     slots: [Fd; SLOTS],
-    /// A place that may be missing is missing: skip to the op after the next attach.
+    /// A place that may be missing is missing: skip to the op that comes after all that is done to it.
     pub(crate) skipping: bool,
     first_umask: Option<u32>,
     pub(crate) setup: &'a Setup<'a>,
@@ -126,7 +126,7 @@ pub fn run(setup: &Setup<'_>) -> ! {
 fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
     let socket = machine.setup.socket;
     if machine.skipping {
-        machine.skipping = !matches!(op, Op::Attach { .. } | Op::Mask { .. });
+        machine.skipping = !matches!(op, Op::CheckReadOnly { .. } | Op::Mask { .. });
         return Ok(());
     }
     match *op {

@@ -203,6 +203,9 @@ fn other_ways(findings: &mut [Finding]) {
         "device rules" => on_v1(Controller::Devices),
         MEMORY_OVERLAY => (!keeps_attributes())
             .then(|| "before Linux 6.6: inside, a directory that was removed cannot be made again (EIO)".into()),
+        "read-only root" => (seclude_sys::mount::set_attributes(seclude_sys::Fd::NONE, 0, false)
+            == Err(seclude_sys::Errno::ENOSYS))
+        .then(|| "mount(2) for each mount, as there is no mount_setattr (before Linux 5.12): slower".into()),
         "time namespace" => (!Host::current().with_time().exec_enters_time)
             .then(|| "a copy of the caller's memory (before Linux 6.3): slower".into()),
         _ => None,

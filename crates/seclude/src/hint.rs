@@ -262,7 +262,9 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
         (Call::Mount | Call::OpenTree | Call::PivotRoot, Errno::ENOSPC) => {
             "the mount namespace has as many mounts as are allowed: sysctl fs.mount-max (no disk is full)".into()
         }
-        (Call::MountSetattr, Errno::ENOSYS) => "read-only mounts need Linux 5.12".into(),
+        (Call::Remount | Call::MountInfo, _) => {
+            "without mount_setattr (Linux 5.12) each mount is changed by its path in /proc, which set-up has to see".into()
+        }
         (Call::MountSetattr, Errno::EINVAL) => "it is not the root of a mount (the caller is in a chroot?)".into(),
         (Call::CheckReadOnly, _) => "the kernel took the flag, but the mount can be written".into(),
         (Call::CheckDevice, _) => "a device node of the host's /dev is not what its name says".into(),

@@ -18,7 +18,7 @@
 //! configures, drops rights and execs. A failure on either side is an [`Error`] with its step, call and errno, and
 //! whatever was made is undone.
 //!
-//! Linux 5.10 or later on x86-64. Read-only mounts need 5.12, overlays without privileges 5.11.
+//! Linux 5.10 or later on x86-64. Overlays without privileges need 5.11.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "tokio")]

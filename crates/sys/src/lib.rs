@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod file;
 pub mod memory;
 pub mod mount;
+mod path_buffer;
 pub mod process;
 pub mod signal;
 pub mod socket;
@@ -25,6 +26,7 @@ pub mod terminal;
 pub use errno::{Errno, Result};
 /// Constants of the kernel's own headers.
 pub use linux_raw_sys as raw;
+pub use path_buffer::PathBuffer;
 
 /// A file descriptor's number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::raw::general as k;
-use crate::{Fd, Result, call};
+use crate::{Fd, PathBuffer, Result, call};
 
 pub use k::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY};
 
@@ -76,12 +76,42 @@ struct MountAttr {
 
 /// `mount_setattr(2)` on the mount behind `mount`. Linux 5.12.
 #[inline(always)]
-pub fn set_attributes(mount: Fd, set: u32, clear: u32, recursive: bool) -> Result<()> {
-    let attr = MountAttr { set: set as u64, clear: clear as u64, propagation: 0, userns_fd: 0 };
+pub fn set_attributes(mount: Fd, set: u32, recursive: bool) -> Result<()> {
+    let attr = MountAttr { set: set as u64, clear: 0, propagation: 0, userns_fd: 0 };
     let flags = k::AT_EMPTY_PATH | if recursive { k::AT_RECURSIVE } else { 0 };
     let size = size_of::<MountAttr>();
     // SAFETY: `attr` is a struct mount_attr of `size` bytes.
     unsafe { call!(__NR_mount_setattr, mount.arg(), EMPTY, flags, &raw const attr, size) }.map(drop)
+}
+
+/// The same for one mount that is attached, by mount(2) with MS_REMOUNT | MS_BIND on its path in /proc/self/fd.
+///
+/// That call sets all flags: the mount's own are looked up and kept, as a user namespace may not clear locked ones. The
+/// kernel keeps how access times are written if no flag speaks of it.
+#[inline(always)]
+pub fn remount_with(mount: Fd, set: u32) -> Result<()> {
+    // As in statfs(2); the lower four are those of mount(2) and of mount_setattr(2) too.
+    const ST_NOSYMFOLLOW: u64 = 0x2000;
+    const COMMON: u32 = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    let now = statfs_flags(mount)?;
+    let mut flags = k::MS_REMOUNT | k::MS_BIND | (now as u32 | set) & COMMON;
+    if now & ST_NOSYMFOLLOW != 0 || set & MOUNT_ATTR_NOSYMFOLLOW != 0 {
+        flags |= k::MS_NOSYMFOLLOW;
+    }
+    let mut path = PathBuffer::new();
+    for byte in b"/proc/self/fd/" {
+        path.push(*byte)?;
+    }
+    let mut unit = 1_000_000_000;
+    while unit > 0 {
+        let digits = mount.0 as u32 / unit;
+        if digits > 0 || unit == 1 {
+            path.push(b'0' + (digits % 10) as u8)?;
+        }
+        unit /= 10;
+    }
+    // SAFETY: the target is a C string; source, type and data are ignored for a change of flags.
+    unsafe { call!(__NR_mount, 0, path.from(0).as_ptr(), 0, flags, 0) }.map(drop)
 }
 
 /// `move_mount(2)`: attaches the detached `mount` on what `onto` has open.
@@ -118,16 +148,22 @@ pub fn mount_id(base: Fd, path: &CStr) -> Result<u64> {
     }
 }
 
-/// The `f_flags` of fstatfs(2): ST_RDONLY is 1.
+/// Whether fstatfs(2) says ST_RDONLY.
 #[inline(always)]
 pub fn is_read_only(mount: Fd) -> Result<bool> {
+    statfs_flags(mount).map(|flags| flags & 1 != 0)
+}
+
+/// The `f_flags` of fstatfs(2).
+#[inline(always)]
+fn statfs_flags(mount: Fd) -> Result<u64> {
     let mut buffer = core::mem::MaybeUninit::<k::statfs64>::uninit();
     // SAFETY: the kernel fills the structure, and it is read only if the call succeeded.
     let flags = unsafe {
         call!(__NR_fstatfs, mount.arg(), buffer.as_mut_ptr())?;
         (*buffer.as_ptr()).f_flags
     };
-    Ok(flags & 1 != 0)
+    Ok(flags as u64)
 }
 
 /// The type of the file system behind `fd`, as fstatfs(2) numbers it.

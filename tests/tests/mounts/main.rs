@@ -7,7 +7,7 @@ mod made;
 mod targets;
 
 use seclude::{Command, Mount, Namespace, Root};
-use seclude_tests::{Scratch, busybox_root, role, shell};
+use seclude_tests::{Scratch, busybox_root, role, run_again_without_mount_setattr, shell};
 
 #[test]
 fn helper_process() {
@@ -58,3 +58,8 @@ fn try_to_write(file: &str) -> String {
 }
 
 const READ_ONLY: &str = "Read-only file system";
+
+#[test]
+fn all_of_this_holds_without_mount_setattr() {
+    run_again_without_mount_setattr(&["all_of_this"]);
+}

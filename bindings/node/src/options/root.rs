@@ -81,7 +81,7 @@ pub(crate) const ROOT: Shape<RootDraft> = Shape {
         Key {
             names: &["readonly", "readOnly"],
             ts: "boolean",
-            doc: "Writes fail with EROFS. Targets of mounts must exist in it then. Linux 5.12.",
+            doc: "Writes fail with EROFS. Targets of mounts must exist in it then.",
             off: Off::Absent,
             read: |root, at| {
                 root.read_only = at.flag()?;

@@ -127,7 +127,7 @@ impl Mount {
         Mount::new(target, MountKind::Mask { if_present: false })
     }
 
-    /// Makes what is there read-only, with what is mounted below it. Linux 5.12.
+    /// Makes what is there read-only, with what is mounted below it.
     pub fn read_only_path(target: impl AsRef<Path>) -> Mount {
         Mount::new(target, MountKind::ReadOnlyPath { if_present: false })
     }
@@ -142,7 +142,7 @@ impl Mount {
         self
     }
 
-    /// Writes fail with EROFS; for a bind also in what is mounted below it, and verified. Linux 5.12 for a bind.
+    /// Writes fail with EROFS; for a bind also in what is mounted below it, and verified.
     #[must_use]
     pub fn read_only(mut self) -> Mount {
         match &mut self.kind {

@@ -35,7 +35,7 @@ impl Root {
     }
 
     /// Nothing can be written to it (EROFS), also not by set-up: targets of mounts must exist in it, unless it is an
-    /// overlay. Linux 5.12.
+    /// overlay.
     #[must_use]
     pub fn read_only(mut self) -> Root {
         self.read_only = true;

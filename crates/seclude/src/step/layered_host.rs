@@ -166,9 +166,9 @@ impl LayeredHost {
                     let source = program.text(&part.path);
                     let (set, recursive) = (MOUNT_ATTR_RDONLY, true);
                     program.push(Op::CloneTree { source, recursive, into: Slot::TREE });
-                    program.push(Op::SetAttributes { mount: Slot::TREE, set, clear: 0, recursive });
                     program.push(resolve(Want::Like(Slot::TREE), 0o755));
                     program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
+                    program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive });
                 }
             }
         }

@@ -236,8 +236,8 @@ fn file<'a>(program: &mut Program<'a>, bytes: &'a [u8], target: &'a Path) {
 
 fn mount_file<'a>(program: &mut Program<'a>, target: &'a Path) {
     let set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
-    program.push(Op::SetAttributes { mount: Slot::TREE, set, clear: 0, recursive: false });
     mount::attach(program, target, Want::File, 0o644, true);
+    program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: false });
 }
 
 #[cfg(test)]

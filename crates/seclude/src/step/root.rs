@@ -165,10 +165,10 @@ impl Step for Tree {
             }
             Kind::LayeredHost(layers) => layers.make_root(program),
         }
+        program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
         if self.read_only && !self.is_read_only_at_the_end() {
             read_only(program, true);
         }
-        program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
         if self.scratch {
             attach_scratch(program);
         }
@@ -205,7 +205,7 @@ fn detach_scratch(program: &mut Program<'_>) {
 }
 
 fn read_only(program: &mut Program<'_>, recursive: bool) {
-    program.push(Op::SetAttributes { mount: Slot::ROOT, set: MOUNT_ATTR_RDONLY, clear: 0, recursive });
+    program.push(Op::SetAttributes { mount: Slot::ROOT, set: MOUNT_ATTR_RDONLY, recursive });
     program.push(Op::CheckReadOnly { mount: Slot::ROOT });
 }
 

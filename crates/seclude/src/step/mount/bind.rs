@@ -49,15 +49,15 @@ impl Step for Bind {
         program.about(&self.about);
         let source = program.text(&self.source);
         program.push(Op::CloneTree { source, recursive: self.recursive, into: Slot::TREE });
+        attach(program, &self.target, Want::Like(Slot::TREE), 0o755, true);
         let set = self.flags.attributes();
         if set != 0 {
             // Only adds: what the source's mount has locked (nosuid, nodev, noexec) stays.
-            program.push(Op::SetAttributes { mount: Slot::TREE, set, clear: 0, recursive: self.recursive });
+            program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: self.recursive });
         }
         if self.flags.read_only {
             program.push(Op::CheckReadOnly { mount: Slot::TREE });
         }
-        attach(program, &self.target, Want::Like(Slot::TREE), 0o755, true);
     }
 
     fn describe(&self, to: &mut Describe) {

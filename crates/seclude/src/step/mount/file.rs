@@ -39,8 +39,8 @@ impl Step for File {
         program.about(&self.about);
         write_to_scratch(program, &self.content, self.mode);
         let set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | if self.read_only { MOUNT_ATTR_RDONLY } else { 0 };
-        program.push(Op::SetAttributes { mount: Slot::TREE, set, clear: 0, recursive: false });
         attach(program, &self.target, Want::File, 0o644, true);
+        program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: false });
     }
 }
 

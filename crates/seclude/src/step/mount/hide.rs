@@ -57,9 +57,9 @@ impl Step for Hide {
             How::ReadOnly => {
                 program.push(Op::CloneFrom { from: Slot::PLACE, name: c"", recursive: true, into: Slot::TREE });
                 let set = MOUNT_ATTR_RDONLY;
-                program.push(Op::SetAttributes { mount: Slot::TREE, set, clear: 0, recursive: true });
-                program.push(Op::CheckReadOnly { mount: Slot::TREE });
                 program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
+                program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: true });
+                program.push(Op::CheckReadOnly { mount: Slot::TREE });
             }
         }
     }

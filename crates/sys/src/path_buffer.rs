@@ -1,0 +1,80 @@
+//! A path put together byte by byte on the stack.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use crate::{Errno, Result};
+
+/// The kernel's own limit, PATH_MAX, which counts the NUL.
+const CAPACITY: usize = 4096;
+
+/// Not zeroed when it is made: that would be a call to `memset`, which a child that shares memory cannot make.
+pub struct PathBuffer {
+    bytes: MaybeUninit<[u8; CAPACITY]>,
+    /// At most `CAPACITY - 1`; so many bytes are written.
+    length: usize,
+}
+
+impl PathBuffer {
+    /// An empty one.
+    #[inline(always)]
+    pub fn new() -> PathBuffer {
+        PathBuffer { bytes: MaybeUninit::uninit(), length: 0 }
+    }
+
+    /// Forgets what was pushed.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// How many bytes were pushed.
+    #[inline(always)]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Puts a byte at the end; ENAMETOOLONG if there is no room.
+    #[inline(always)]
+    pub fn push(&mut self, byte: u8) -> Result<()> {
+        if self.length >= CAPACITY - 1 {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        // SAFETY: the length is below the array's.
+        unsafe { self.bytes.as_mut_ptr().cast::<u8>().add(self.length).write(byte) };
+        self.length += 1;
+        Ok(())
+    }
+
+    /// The byte there, if so many were pushed.
+    #[inline(always)]
+    pub fn at(&self, index: usize) -> Option<u8> {
+        if index >= self.length {
+            return None;
+        }
+        // SAFETY: every byte below the length was written.
+        Some(unsafe { self.bytes.as_ptr().cast::<u8>().add(index).read() })
+    }
+
+    /// What was pushed from there on, up to a NUL in it.
+    #[inline(always)]
+    pub fn from(&mut self, start: usize) -> &CStr {
+        let start = if start < self.length { start } else { self.length };
+        // SAFETY: `length` is below the array's, and every byte from `start` to the NUL written here is initialised.
+        unsafe {
+            let first = self.bytes.as_mut_ptr().cast::<u8>();
+            first.add(self.length).write(0);
+            let mut length = 0;
+            while first.add(start + length).read() != 0 {
+                length += 1;
+            }
+            CStr::from_bytes_with_nul_unchecked(core::slice::from_raw_parts(first.add(start), length + 1))
+        }
+    }
+}
+
+impl Default for PathBuffer {
+    fn default() -> PathBuffer {
+        PathBuffer::new()
+    }
+}

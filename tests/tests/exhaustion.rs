@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seclude::{Command, Limits, Mount, Namespace, Overlay, Root};
 use seclude_tests::{
-    Cgroups, Host, OwnProcess, helper, helper_inside, inside, is_root, role, seclude_bin, shell, tell, told,
-    told_inside,
+    Cgroups, Host, OwnProcess, call, filtered, helper, helper_inside, inside, is_root, role, seclude_bin, shell, tell,
+    told, told_inside,
 };
 
 /// Who makes cgroups, and who looks whether any were left.
@@ -22,6 +22,7 @@ fn helper_process() {
         Some("descriptors") => short_of_descriptors(),
         Some("processes") => short_of_processes(),
         Some("bounded") => short_of_processes_in_a_cgroup(),
+        Some("poor") => short_of_memory_in_a_cgroup(),
         _ => {}
     }
 }
@@ -132,6 +133,42 @@ fn a_caller_whose_cgroup_is_full_is_told_which_it_is() {
     let lines = told_inside(&command.output().expect("it runs"));
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("pids.max is 8") && lines[0].contains("seclude"), "{lines:?}");
+}
+
+const POOR: u64 = 64 << 20;
+const ENOMEM: i32 = 12;
+const ENOSYS: i32 = 38;
+
+fn short_of_memory_in_a_cgroup() {
+    let before = OwnProcess::look();
+    for megabytes in [1, 256] {
+        let mut command = Command::new("/usr/bin/python3");
+        command.sandbox().args(["-c", &format!("bytearray({megabytes} << 20)")]);
+        let exit = command.spawn().expect("there is memory for that").wait().expect("it ends");
+        tell(format!("{megabytes} MiB: {exit}"));
+    }
+    // The kernel's killer comes before it ever answers this.
+    let refused = filtered(&[(call::CLONE3, ENOSYS), (call::CLONE, ENOMEM)], seclude_bin())
+        .args(["run", "true"])
+        .output()
+        .expect("python3");
+    tell(String::from_utf8_lossy(&refused.stderr).trim());
+    assert_eq!(OwnProcess::look(), before);
+}
+
+#[test]
+fn a_container_that_takes_the_last_memory_of_its_callers_cgroup_is_killed_and_not_the_caller() {
+    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(cgroups) = Cgroups::with("poor", &["--memory", "64M", "--memory-swap", "0"]) else { return };
+    let host = Host::look();
+    let mut command = helper_inside("poor");
+    command.cgroup(cgroups.cgroup()).limits(Limits::new().memory_max(POOR).memory_swap_max(0));
+    let lines = told_inside(&command.output().expect("it runs"));
+    let [small, large, refused] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(small.ends_with("exit status: 0"), "{small}");
+    assert!(large.contains("SIGKILL"), "{large}");
+    assert!(refused.contains("ENOMEM") && refused.contains(&format!(" is {POOR}")), "{refused}");
+    assert_eq!(Host::look(), host);
 }
 
 /// What seclude says in a user namespace whose root has written to a file of /proc/sys/user.

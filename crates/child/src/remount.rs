@@ -1,20 +1,24 @@
 //! Attributes of mounts where there is no mount_setattr(2), before Linux 5.12: mount(2) takes one mount at a time, so
 //! those below it are found in /proc/self/mountinfo, which no allocation may read.
 
-use seclude_sys::{Errno, Fd, PathBuffer, file, mount};
+use seclude_sys::{ByteReader, Errno, Fd, PathBuffer, PathSpace, ReadSpace, file, mount};
 
 use crate::run::{Done, Failure, Named};
 use crate::wire::Call;
 
+/// Apart from the interpreter, whose frame would have the room for the paths always.
+#[cold]
+#[inline(never)]
 pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
     mount::remount_with(tree, set).named(Call::Remount)?;
     if !recursive {
         return Ok(());
     }
     let root = mount::mount_id(tree, c"").named(Call::Stat)?;
-    let mut path = PathBuffer::new();
+    let (mut path_space, mut read_space) = (PathSpace::uninit(), ReadSpace::uninit());
+    let mut path = PathBuffer::new(&mut path_space);
     let below = {
-        let mut mounts = MountInfo::open()?;
+        let mut mounts = MountInfo::open(&mut read_space)?;
         loop {
             match mounts.next(&mut path)? {
                 Some(id) if id == root => break if path.length() == 1 { 1 } else { path.length() + 1 },
@@ -24,7 +28,7 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
             }
         }
     };
-    let mut mounts = MountInfo::open()?;
+    let mut mounts = MountInfo::open(&mut read_space)?;
     while let Some(id) = mounts.next(&mut path)? {
         if id == root || path.length() <= below || (below > 1 && path.at(below - 1) != Some(b'/')) {
             continue;
@@ -46,25 +50,20 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
 }
 
 /// The lines of /proc/self/mountinfo, proc_pid_mountinfo(5).
-struct MountInfo {
-    file: Fd,
-    buffer: [u8; 64],
-    length: usize,
-    next: usize,
-}
+struct MountInfo<'a>(ByteReader<'a>);
 
-impl MountInfo {
-    fn open() -> Done<MountInfo> {
+impl MountInfo<'_> {
+    fn open(space: &mut ReadSpace) -> Done<MountInfo<'_>> {
         let file = file::open(Fd::CWD, c"/proc/self/mountinfo", file::O_RDONLY, 0, 0).named(Call::MountInfo)?;
-        Ok(MountInfo { file, buffer: [0; 64], length: 0, next: 0 })
+        Ok(MountInfo(ByteReader::new(file, space)))
     }
 
     /// The next mount's id, with its mount point in `path`.
-    fn next(&mut self, path: &mut PathBuffer) -> Done<Option<u64>> {
+    fn next(&mut self, path: &mut PathBuffer<'_>) -> Done<Option<u64>> {
         path.clear();
-        let (mut field, mut id, mut read) = (0, 0u64, 0);
-        while let Some(byte) = self.byte()? {
-            read += 1;
+        let (mut field, mut id, mut begun) = (0, 0u64, false);
+        while let Some(byte) = self.0.next_byte().named(Call::MountInfo)? {
+            begun = true;
             match (field, byte) {
                 (_, b'\n') => return Ok(Some(id)),
                 (_, b' ') => field += 1,
@@ -73,7 +72,8 @@ impl MountInfo {
                 (4, b'\\') => {
                     let mut value = 0u8;
                     for _ in 0..3 {
-                        value = value.wrapping_mul(8).wrapping_add(self.byte()?.unwrap_or(b'0').wrapping_sub(b'0'));
+                        let digit = self.0.next_byte().named(Call::MountInfo)?.unwrap_or(b'0');
+                        value = value.wrapping_mul(8).wrapping_add(digit.wrapping_sub(b'0'));
                     }
                     path.push(value).named(Call::MountInfo)?;
                 }
@@ -81,25 +81,6 @@ impl MountInfo {
                 _ => {}
             }
         }
-        match read {
-            0 => Ok(None),
-            _ => Err(Failure(Call::MountInfo, Errno::EIO)),
-        }
-    }
-
-    fn byte(&mut self) -> Done<Option<u8>> {
-        if self.next >= self.length {
-            self.length = file::read(self.file, &mut self.buffer).named(Call::MountInfo)?;
-            self.next = 0;
-        }
-        let byte = if self.length == 0 { None } else { self.buffer.get(self.next).copied() };
-        self.next += 1;
-        Ok(byte)
-    }
-}
-
-impl Drop for MountInfo {
-    fn drop(&mut self) {
-        let _ = file::close(self.file);
+        if begun { Err(Failure(Call::MountInfo, Errno::EIO)) } else { Ok(None) }
     }
 }

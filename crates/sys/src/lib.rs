@@ -12,6 +12,7 @@ pub mod arch;
 mod errno;
 
 pub mod bpf;
+mod byte_reader;
 pub mod clone;
 pub mod credentials;
 pub mod file;
@@ -23,10 +24,11 @@ pub mod signal;
 pub mod socket;
 pub mod terminal;
 
+pub use byte_reader::{ByteReader, ReadSpace};
 pub use errno::{Errno, Result};
 /// Constants of the kernel's own headers.
 pub use linux_raw_sys as raw;
-pub use path_buffer::PathBuffer;
+pub use path_buffer::{PathBuffer, PathSpace};
 
 /// A file descriptor's number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

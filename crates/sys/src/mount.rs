@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::raw::general as k;
-use crate::{Fd, PathBuffer, Result, call};
+use crate::{Fd, PathBuffer, PathSpace, Result, call};
 
 pub use k::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY};
 
@@ -98,7 +98,8 @@ pub fn remount_with(mount: Fd, set: u32) -> Result<()> {
     if now & ST_NOSYMFOLLOW != 0 || set & MOUNT_ATTR_NOSYMFOLLOW != 0 {
         flags |= k::MS_NOSYMFOLLOW;
     }
-    let mut path = PathBuffer::new();
+    let mut space = PathSpace::uninit();
+    let mut path = PathBuffer::new(&mut space);
     for byte in b"/proc/self/fd/" {
         path.push(*byte)?;
     }

@@ -8,18 +8,22 @@ use crate::{Errno, Result};
 /// The kernel's own limit, PATH_MAX, which counts the NUL.
 const CAPACITY: usize = 4096;
 
-/// Not zeroed when it is made: that would be a call to `memset`, which a child that shares memory cannot make.
-pub struct PathBuffer {
-    bytes: MaybeUninit<[u8; CAPACITY]>,
+/// Where a [`PathBuffer`] has its bytes. It stands alone as it is never initialised: beside a number that is, the
+/// compiler would zero both, by a call to `memset` that a child which shares memory cannot make.
+pub type PathSpace = MaybeUninit<[u8; CAPACITY]>;
+
+/// A path of at most PATH_MAX.
+pub struct PathBuffer<'a> {
+    bytes: &'a mut PathSpace,
     /// At most `CAPACITY - 1`; so many bytes are written.
     length: usize,
 }
 
-impl PathBuffer {
+impl PathBuffer<'_> {
     /// An empty one.
     #[inline(always)]
-    pub fn new() -> PathBuffer {
-        PathBuffer { bytes: MaybeUninit::uninit(), length: 0 }
+    pub fn new(space: &mut PathSpace) -> PathBuffer<'_> {
+        PathBuffer { bytes: space, length: 0 }
     }
 
     /// Forgets what was pushed.
@@ -70,11 +74,5 @@ impl PathBuffer {
             }
             CStr::from_bytes_with_nul_unchecked(core::slice::from_raw_parts(first.add(start), length + 1))
         }
-    }
-}
-
-impl Default for PathBuffer {
-    fn default() -> PathBuffer {
-        PathBuffer::new()
     }
 }

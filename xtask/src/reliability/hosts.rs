@@ -13,7 +13,7 @@ const fn host(situation: &'static str, tests: &'static [&'static str], untested:
     Host { situation, tests, untested }
 }
 
-pub(super) const HOSTS: [Host; 21] = [
+pub(super) const HOSTS: [Host; 22] = [
     host(
         "AppArmor restricts unprivileged user namespaces (Ubuntu 23.10 and later)",
         &["hosts the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile"],
@@ -26,8 +26,10 @@ pub(super) const HOSTS: [Host; 21] = [
             "hosts a_filter_that_refuses_namespaces_is_named_and_clone3_alone_is_done_without",
             "hosts a_filter_that_refuses_mounts_is_named_with_the_call_that_it_refused",
             "hosts the_doctor_says_of_a_confined_caller_what_is_refused_and_what_is_done_instead",
+            "engine the_filter_of_docker_is_told_with_what_to_give_the_outer_container",
+            "engine a_privileged_container_takes_another_one_inside",
         ],
-        "not in a real engine: none runs here",
+        "in Podman, with what Docker's profile refuses; not in Docker itself",
     ),
     host(
         "a security module of an outer container",
@@ -78,7 +80,19 @@ pub(super) const HOSTS: [Host; 21] = [
     ),
     host(
         "a /proc with submounts of an outer container",
-        &["hosts a_proc_that_an_outer_container_has_masked_is_told_with_what_lies_over_it"],
+        &[
+            "hosts a_proc_that_an_outer_container_has_masked_is_told_with_what_lies_over_it",
+            "engine the_masked_proc_of_an_engine_is_told_and_both_remedies_work",
+        ],
+        "",
+    ),
+    host(
+        "no mount_setattr (before Linux 5.12)",
+        &[
+            "mounts all_of_this_holds_without_mount_setattr",
+            "root all_of_this_holds_without_mount_setattr",
+            "hosts the_doctor_says_of_a_confined_caller_what_is_refused_and_what_is_done_instead",
+        ],
         "",
     ),
     host("overlay in a user namespace before Linux 5.11", &[], "Debian's 5.10 allows it by a patch of its own"),
@@ -108,10 +122,11 @@ pub(super) const HOSTS: [Host; 21] = [
     ),
     host("a caller that ignores SIGCHLD", &["handle an_exit_code_survives_a_caller_that_ignores_sigchld"], ""),
     host(
-        "RLIMIT_NPROC, RLIMIT_NOFILE, pids.max of the caller",
+        "RLIMIT_NPROC, RLIMIT_NOFILE, pids.max, memory.max of the caller",
         &[
             "exhaustion a_user_with_too_many_processes_is_told_of_its_limit",
             "exhaustion a_caller_whose_cgroup_is_full_is_told_which_it_is",
+            "exhaustion a_container_that_takes_the_last_memory_of_its_callers_cgroup_is_killed_and_not_the_caller",
             "exhaustion with_too_few_descriptors_the_limit_is_named_and_nothing_stays_open",
         ],
         "vm.overcommit_memory=2: it would be the whole machine's",

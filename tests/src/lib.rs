@@ -14,7 +14,7 @@ mod snapshot;
 use std::path::PathBuf;
 use std::process::Output as ProcessOutput;
 
-use seclude::{CloneWay, Command, Namespace};
+use seclude::{CloneWay, Command, Mount, Namespace, Overlay};
 
 pub use cgroups::{Cgroups, on_v2};
 pub use cli::{Background, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside};
@@ -104,4 +104,17 @@ pub fn has_time_with(way: CloneWay) -> bool {
         println!("skipped: {error}");
     }
     plan.is_ok()
+}
+
+/// Whether overlays can be mounted in a user namespace: before Linux 5.11 they cannot.
+pub fn has_overlays() -> bool {
+    let mut command = Command::new("/bin/true");
+    command.unshare(Namespace::User).unshare(Namespace::Mount);
+    command.mount(Mount::overlay(Overlay::new(["/usr/share", "/usr/lib"]), "/mnt"));
+    let lack =
+        command.spawn().and_then(|mut child| child.wait()).err().filter(|error| error.to_string().contains("5.11"));
+    if let Some(error) = &lack {
+        println!("skipped: {error}");
+    }
+    lack.is_none()
 }

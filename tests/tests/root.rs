@@ -7,7 +7,7 @@ use std::path::Path;
 
 use seclude::{Code, Command, Mount, Namespace, Overlay, Root, Side, Stdio, UserMap};
 use seclude_tests::{
-    Host, PATIENCE, Scratch, busybox_root, ends_within, helper, helper_inside, is_root, pidfd, role,
+    Host, PATIENCE, Scratch, busybox_root, ends_within, has_overlays, helper, helper_inside, is_root, pidfd, role,
     run_again_without_mount_setattr, said, shell, tell, told, told_inside,
 };
 
@@ -115,6 +115,9 @@ fn a_directory_can_be_written_and_read_only_it_answers_erofs() {
 
 #[test]
 fn the_old_root_is_not_reachable_from_the_new_one() {
+    if !has_overlays() {
+        return;
+    }
     let sentinel = Scratch::new("sentinel");
     let file = sentinel.file("of-the-host", "");
     let root = busybox_root("pivoted");
@@ -147,6 +150,9 @@ fn nothing_of_set_up_is_mounted_in_the_hosts_tree_that_the_container_sees() {
 
 #[test]
 fn the_hosts_mounts_are_the_same_before_meanwhile_and_after() {
+    if !has_overlays() {
+        return;
+    }
     let before = Host::look().mounts;
     let root = busybox_root("unchanged");
     let mut command = contained("mount -t tmpfs none /tmp && echo mounted && read line");
@@ -176,6 +182,9 @@ fn a_mount_inside_does_not_reach_a_caller_whose_tree_is_shared() {
 
 #[test]
 fn the_first_lower_directory_wins_over_the_next() {
+    if !has_overlays() {
+        return;
+    }
     let (top, middle, bottom) = (Scratch::new("top"), Scratch::new("middle"), busybox_root("bottom"));
     top.file("etc/name", "top");
     middle.file("etc/name", "middle");
@@ -193,6 +202,9 @@ fn the_first_lower_directory_wins_over_the_next() {
 
 #[test]
 fn a_hundred_lower_directories_can_be_had() {
+    if !has_overlays() {
+        return;
+    }
     let root = busybox_root("hundred");
     let lowers = Scratch::new("lowers");
     let mut all: Vec<_> = (0..99).map(|number| lowers.directory(format!("{number}"))).collect();
@@ -208,6 +220,9 @@ fn a_hundred_lower_directories_can_be_had() {
 
 #[test]
 fn without_an_upper_an_overlay_answers_erofs() {
+    if !has_overlays() {
+        return;
+    }
     let (top, bottom) = (Scratch::new("no-upper"), busybox_root("no-upper-bottom"));
     fails_with(contained("touch /tmp/x").root(Root::overlay(Overlay::new([top.path(), bottom.path()]))), READ_ONLY);
     let overlay = Overlay::new([top.path(), bottom.path()]).ephemeral();
@@ -216,6 +231,9 @@ fn without_an_upper_an_overlay_answers_erofs() {
 
 #[test]
 fn ephemeral_writes_are_gone_at_the_end_and_the_lower_is_as_it_was() {
+    if !has_overlays() {
+        return;
+    }
     let root = busybox_root("ephemeral");
     root.file("etc/kept", "kept");
     let before = root.listing();
@@ -237,6 +255,9 @@ fn ephemeral_writes_are_gone_at_the_end_and_the_lower_is_as_it_was() {
 
 #[test]
 fn ephemeral_writes_over_the_hosts_whole_tree_are_gone_at_the_end() {
+    if !has_overlays() {
+        return;
+    }
     let scratch = Scratch::new("layered");
     let file = scratch.file("file", "before");
     let script = format!("cd {} && cat file && echo after > file && cat file && touch new", scratch.path().display());
@@ -254,6 +275,9 @@ fn ephemeral_writes_over_the_hosts_whole_tree_are_gone_at_the_end() {
 
 #[test]
 fn an_overlays_root_has_the_permissions_of_its_topmost_lower() {
+    if !has_overlays() {
+        return;
+    }
     let root = busybox_root("permissions");
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o751)).unwrap();
     let overlay = Root::overlay(Overlay::new([root.path()]).ephemeral());
@@ -262,6 +286,9 @@ fn an_overlays_root_has_the_permissions_of_its_topmost_lower() {
 
 #[test]
 fn a_given_upper_keeps_what_is_written_and_remembers_what_is_deleted() {
+    if !has_overlays() {
+        return;
+    }
     let (root, disk) = (busybox_root("given-upper"), Scratch::new("disk"));
     root.file("etc/deleted", "");
     let (upper, work) = (disk.directory("upper"), disk.directory("work"));
@@ -278,6 +305,9 @@ fn a_given_upper_keeps_what_is_written_and_remembers_what_is_deleted() {
 
 #[test]
 fn a_given_upper_goes_on_taking_writes_when_the_handle_was_let_go() {
+    if !has_overlays() {
+        return;
+    }
     let (root, disk) = (busybox_root("let-go"), Scratch::new("let-go-disk"));
     root.file("etc/kept", "lower");
     let (upper, work) = (disk.directory("upper"), disk.directory("work"));
@@ -298,6 +328,9 @@ fn a_given_upper_goes_on_taking_writes_when_the_handle_was_let_go() {
 
 #[test]
 fn the_work_directory_is_empty_again_also_after_a_failed_start() {
+    if !has_overlays() {
+        return;
+    }
     let (root, disk) = (busybox_root("failed-start"), Scratch::new("failed-disk"));
     let (upper, work) = (disk.directory("upper"), disk.directory("work"));
     let mut command = Command::new("/no/such/command");
@@ -311,6 +344,9 @@ fn the_work_directory_is_empty_again_also_after_a_failed_start() {
 
 #[test]
 fn a_read_only_overlay_takes_the_targets_of_mounts_and_no_write_of_the_command() {
+    if !has_overlays() {
+        return;
+    }
     let root = busybox_root("read-only-overlay");
     let before = root.listing();
     let mut command = contained("cat /made/for/this; touch /tmp/x");
@@ -324,6 +360,9 @@ fn a_read_only_overlay_takes_the_targets_of_mounts_and_no_write_of_the_command()
 
 #[test]
 fn overlay_paths_may_have_the_characters_that_the_kernel_reads_as_its_own() {
+    if !has_overlays() {
+        return;
+    }
     for name in ["a:b", "a,b", "a\\b", "a b", "a\nb", "a=b,c:d\\:e\\,", "ä\"'$", "-x"] {
         let place = Scratch::new("characters");
         let root = busybox_root("characters-root");
@@ -348,6 +387,9 @@ fn overlay_paths_may_have_the_characters_that_the_kernel_reads_as_its_own() {
 
 #[test]
 fn an_upper_directory_on_an_overlay_says_what_is_wrong() {
+    if !has_overlays() {
+        return;
+    }
     let place = Scratch::new("nested");
     let lower = place.directory("lower");
     let target = place.directory("target");
@@ -430,6 +472,9 @@ fn a_root_without_a_mount_namespace_is_refused_and_never_ignored() {
 
 #[test]
 fn a_root_works_under_subordinate_ids() {
+    if !has_overlays() {
+        return;
+    }
     let root = busybox_root("subid-root");
     for tree in [
         Root::directory(root.path()).read_only(),

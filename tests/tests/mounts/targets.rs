@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use seclude::{Code, Mount, Overlay, Root, Side};
-use seclude_tests::{Scratch, busybox_root, said};
+use seclude_tests::{Scratch, busybox_root, has_overlays, said};
 
 use super::{add, contained, in_root};
 
@@ -35,6 +35,9 @@ fn one_of_each(target: &str) -> [Mount; KINDS] {
 
 #[test]
 fn a_missing_target_is_made_in_a_writable_root_and_in_an_overlay() {
+    if !has_overlays() {
+        return;
+    }
     let root = busybox_root("made");
     // The last two hide what is there, and make nothing.
     for index in 0..KINDS - 2 {
@@ -54,6 +57,9 @@ fn a_missing_target_is_made_in_a_writable_root_and_in_an_overlay() {
 
 #[test]
 fn a_missing_target_in_a_read_only_root_is_an_error_and_nothing_is_made() {
+    if !has_overlays() {
+        return;
+    }
     let root = busybox_root("read-only-target");
     let before = root.listing();
     for target in ["/not/there/yet", "/mnt/new"] {
@@ -80,6 +86,9 @@ fn a_target_with_two_dots_or_without_a_slash_is_refused() {
 
 #[test]
 fn a_target_through_a_symlink_that_leaves_the_root_is_refused() {
+    if !has_overlays() {
+        return;
+    }
     let sentinel = Scratch::new("sentinel");
     let kept = sentinel.file("kept", "as it was");
     let root = busybox_root("escape");
@@ -118,6 +127,9 @@ fn a_symlink_that_stays_in_the_root_is_followed() {
 
 #[test]
 fn a_target_swapped_for_a_symlink_meanwhile_never_leads_out() {
+    if !has_overlays() {
+        return;
+    }
     let sentinel = Scratch::new("race-sentinel");
     sentinel.directory("deep");
     let before = sentinel.listing();

@@ -194,3 +194,11 @@ fn what_is_preferred_is_left_out_where_the_host_refuses_it_and_what_is_required_
     has(&complaint(&run(&["--prefer=net"])), &["net is preferred, but was not asked for"]);
     has(&complaint(&run(&["--rlimit=NOFILE=64:32", "--prefer=rlimit"])), &["rlimit"]);
 }
+
+#[test]
+fn what_cannot_be_made_read_only_without_mount_setattr_is_an_error_and_never_writable() {
+    // The copy of / has the container's own tree lying over it.
+    let mut command = filtered(&[(call::MOUNT_SETATTR, ENOSYS)], seclude_bin());
+    let output = command.args(["run", "--ro-bind=/:/mnt", "touch", "/mnt/tmp/seclude-written"]).output().unwrap();
+    has(&complaint(&output), &["mount", "MS_REMOUNT", "EBUSY", "5.12"]);
+}

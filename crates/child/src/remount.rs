@@ -21,7 +21,7 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
         let mut mounts = MountInfo::open(&mut read_space)?;
         loop {
             match mounts.next(&mut path)? {
-                Some(id) if id == root => break if path.length() == 1 { 1 } else { path.length() + 1 },
+                Some((id, _)) if id == root => break if path.length() == 1 { 1 } else { path.length() + 1 },
                 Some(_) => {}
                 // It is attached where no path leads from this process's root.
                 None => return Err(Failure(Call::MountInfo, Errno::ENOENT)),
@@ -29,7 +29,11 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
         }
     };
     let mut mounts = MountInfo::open(&mut read_space)?;
-    while let Some(id) = mounts.next(&mut path)? {
+    while let Some((id, parent)) = mounts.next(&mut path)? {
+        // Over the tree's own root: what the command sees is this one, and no path from the tree leads to it.
+        if parent == root && path.length() <= below && (below == 1 || path.length() + 1 == below) {
+            return Err(Failure(Call::Remount, Errno::EBUSY));
+        }
         if id == root || path.length() <= below || (below > 1 && path.at(below - 1) != Some(b'/')) {
             continue;
         }
@@ -37,9 +41,9 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
         // path is walked from the tree, and what it leads to decides.
         let leash = file::RESOLVE_BENEATH | file::RESOLVE_NO_SYMLINKS;
         let found = match file::open(tree, path.from(below), file::O_PATH, 0, leash) {
-            // Under another mount, or of another tree; where set-up cannot get, the command with less rights cannot either.
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP) => continue,
-            found => found.named(Call::Openat2)?,
+            // Under another mount, or of another tree. EACCES is none of these: with other ids the command may get there.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => continue,
+            found => found.named(Call::Remount)?,
         };
         if mount::mount_id(found, c"").named(Call::Stat)? == id {
             mount::remount_with(found, set).named(Call::Remount)?;
@@ -58,16 +62,17 @@ impl MountInfo<'_> {
         Ok(MountInfo(ByteReader::new(file, space)))
     }
 
-    /// The next mount's id, with its mount point in `path`.
-    fn next(&mut self, path: &mut PathBuffer<'_>) -> Done<Option<u64>> {
+    /// The next mount's id and its parent's, with its mount point in `path`.
+    fn next(&mut self, path: &mut PathBuffer<'_>) -> Done<Option<(u64, u64)>> {
         path.clear();
-        let (mut field, mut id, mut begun) = (0, 0u64, false);
+        let (mut field, mut id, mut parent, mut begun) = (0, 0u64, 0u64, false);
         while let Some(byte) = self.0.next_byte().named(Call::MountInfo)? {
             begun = true;
             match (field, byte) {
-                (_, b'\n') => return Ok(Some(id)),
+                (_, b'\n') => return Ok(Some((id, parent))),
                 (_, b' ') => field += 1,
                 (0, digit @ b'0'..=b'9') => id = id.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')),
+                (1, digit @ b'0'..=b'9') => parent = parent.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')),
                 // Space, tab, newline and backslash are octal there.
                 (4, b'\\') => {
                     let mut value = 0u8;

@@ -262,6 +262,11 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
         (Call::Mount | Call::OpenTree | Call::PivotRoot, Errno::ENOSPC) => {
             "the mount namespace has as many mounts as are allowed: sysctl fs.mount-max (no disk is full)".into()
         }
+        (Call::Remount, Errno::EACCES | Errno::EBUSY) => {
+            "without mount_setattr (Linux 5.12) a mount below it could not be made read-only: it is where set-up cannot \
+             get, or under another one; bind a directory without it"
+                .into()
+        }
         (Call::Remount | Call::MountInfo, _) => {
             "without mount_setattr (Linux 5.12) each mount is changed by its path in /proc, which set-up has to see".into()
         }

@@ -3,7 +3,9 @@
 
 use std::process::Output;
 
-use seclude_tests::{Scratch, call, filtered, inside, is_root, seclude_bin, seclude_command, stdout_of, try_inside};
+use seclude_tests::{
+    Scratch, call, filtered, inside, is_root, root_only, seclude_bin, seclude_command, stdout_of, try_inside,
+};
 
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
@@ -195,10 +197,60 @@ fn what_is_preferred_is_left_out_where_the_host_refuses_it_and_what_is_required_
     has(&complaint(&run(&["--rlimit=NOFILE=64:32", "--prefer=rlimit"])), &["rlimit"]);
 }
 
+/// How seclude ends without mount_setattr(2) in a mount namespace that a script has prepared, and with it. The script
+/// gets a directory of its own as `$1`, and this as `$@` behind it.
+fn with_and_without_setattr(script: &str, arguments: &[&str]) -> [Output; 2] {
+    [&[][..], &[(call::MOUNT_SETATTR, ENOSYS)]].map(|refused| {
+        let own = Scratch::new("setattr");
+        filtered(refused, "/usr/bin/unshare")
+            .args(["--mount", "sh", "-ec", &format!("own=$1; shift; {script}"), "sh"])
+            .args([own.path(), seclude_bin().as_path()])
+            .args(arguments.iter().map(|flag| flag.replace("OWN", own.path().to_str().expect("UTF-8"))))
+            .output()
+            .expect("python3 and unshare are there")
+    })
+}
+
 #[test]
 fn what_cannot_be_made_read_only_without_mount_setattr_is_an_error_and_never_writable() {
-    // The copy of / has the container's own tree lying over it.
-    let mut command = filtered(&[(call::MOUNT_SETATTR, ENOSYS)], seclude_bin());
-    let output = command.args(["run", "--ro-bind=/:/mnt", "touch", "/mnt/tmp/seclude-written"]).output().unwrap();
-    has(&complaint(&output), &["mount", "MS_REMOUNT", "EBUSY", "5.12"]);
+    root_only!();
+    // Set-up, whose ids are 100000, cannot enter the directory; the command, whose id is 100001, can.
+    let script = "mkdir -p $own/closed/mount; mount -t tmpfs -o mode=777 none $own/closed/mount; chmod 755 $own
+        chown 100001:0 $own/closed; chmod 700 $own/closed; cp $1 $own/seclude; shift; cd /; $own/seclude \"$@\"";
+    let ids = ["--uid-map=0:100000:10", "--gid-map=0:100000:10", "--user=1:1", "--workdir=/"];
+    let run = |bind| [&["run"][..], &ids, &[bind, "touch", "/mnt/closed/mount/file"]].concat();
+    let [with, without] = with_and_without_setattr(script, &run("--ro-bind=OWN:/mnt"));
+    assert!(String::from_utf8_lossy(&with.stderr).contains("Read-only file system"), "{with:?}");
+    has(&complaint(&without), &["MS_REMOUNT", "EACCES", "5.12"]);
+    for writable in with_and_without_setattr(script, &run("--bind=OWN:/mnt")) {
+        assert!(!String::from_utf8_lossy(&writable.stderr).contains("Read-only"), "{writable:?}");
+    }
+}
+
+#[test]
+fn a_file_system_of_fuse_that_does_not_answer_is_no_obstacle_to_a_read_only_root() {
+    root_only!();
+    if !std::path::Path::new("/dev/fuse").exists() {
+        println!("skipped: no fuse");
+        return;
+    }
+    // One that is another user's, and one whose daemon is gone; neither answers statx(2).
+    for (owner, gone) in [(12_345, false), (0, true)] {
+        let python = format!(
+            "import ctypes, os, sys\n\
+             fd = os.open('/dev/fuse', os.O_RDWR); own = sys.argv[1]; os.mkdir(own + '/fuse')\n\
+             options = f'fd={{fd}},rootmode=40000,user_id={owner},group_id={owner}'.encode()\n\
+             libc = ctypes.CDLL(None, use_errno=True)\n\
+             assert libc.mount(b'none', (own + '/fuse').encode(), b'fuse', 0, options) == 0, ctypes.get_errno()\n\
+             if {}: os.close(fd)\n\
+             try: os.stat(own + '/fuse'); sys.exit('it answers')\n\
+             except OSError: pass\n\
+             sys.exit(os.waitstatus_to_exitcode(os.spawnv(os.P_WAIT, sys.argv[2], sys.argv[2:]) << 8))",
+            if gone { "True" } else { "False" }
+        );
+        let script = format!("python3 -c \"$(cat <<'END'\n{python}\nEND\n)\" $own \"$@\"");
+        for output in with_and_without_setattr(&script, &["run", "true"]) {
+            assert!(output.status.success(), "gone: {gone}: {output:?}");
+        }
+    }
 }

@@ -73,6 +73,7 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             Ok(())
         }
         Op::Attach { mount, onto } => mount::attach(machine.get(mount), machine.get(onto)).named(Call::MoveMount),
+        Op::Uncover { mount, place } => uncover(machine.get(mount), machine.get(Slot::ROOT), &place),
         Op::Mask { place } => mask(machine, machine.get(place)),
         Op::DetachScratch => {
             file::fchdir(machine.get(Slot::SCRATCH)).named(Call::Chdir)?;
@@ -154,6 +155,22 @@ fn resolve(
         let _ = file::close(parent);
     }
     opened
+}
+
+fn uncover(mount: Fd, root: Fd, place: &Place<'_>) -> Done {
+    // The new root and the scratch tmpfs; more would be somebody else's.
+    for _ in 0..=2 {
+        let leash = file::RESOLVE_BENEATH | file::RESOLVE_NO_MAGICLINKS;
+        let top = file::open(root, place.path, file::O_PATH, 0, leash).named(Call::Openat2)?;
+        let found = mount::mount_id(top, c"").named(Call::Stat)?;
+        let _ = file::close(top);
+        if found == mount::mount_id(mount, c"").named(Call::Stat)? {
+            return Ok(());
+        }
+        file::fchdir(mount).named(Call::Chdir)?;
+        mount::detach_here().named(Call::Umount)?;
+    }
+    Err(Failure(Call::Umount, Errno::EBUSY))
 }
 
 /// Swaps the roots and lets go of the old one; that it is gone is looked at, not hoped for.

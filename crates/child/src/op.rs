@@ -127,6 +127,9 @@ pub enum Op<'a> {
     ResolveIfPresent { base: Slot, place: Place<'a>, into: Slot },
     /// move_mount(2)
     Attach { mount: Slot, onto: Slot },
+    /// A copy of the caller's `/` has the new root lying over it, as that is attached there: umount2(MNT_DETACH) until
+    /// `mount` itself is what the place in [`Slot::ROOT`] leads to
+    Uncover { mount: Slot, place: Place<'a> },
     /// An empty read-only tmpfs over a directory, /dev/null (looked at) over anything else
     Mask { place: Slot },
     /// fchdir, umount2(MNT_DETACH) of the scratch tmpfs: pivot_root wants nothing above the new root

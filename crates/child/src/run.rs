@@ -165,6 +165,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::Attach { .. }
         | Op::Mask { .. }
         | Op::DetachScratch
+        | Op::Uncover { .. }
         | Op::Pivot
         | Op::MakeDirectory { .. }
         | Op::MakeSymlink { .. }

@@ -101,6 +101,9 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         }
         Op::Attach { mount, onto } => format!("move_mount({}, {})", slot(*mount), slot(*onto)),
         Op::Mask { place } => format!("cover {} with an empty tmpfs or /dev/null", slot(*place)),
+        Op::Uncover { mount, place } => {
+            format!("umount2(what lies over {}, MNT_DETACH) at root/{}", slot(*mount), text(place.path))
+        }
         Op::DetachScratch => "umount2(scratch, MNT_DETACH)".into(),
         Op::Pivot => "pivot_root(root), umount2(host, MNT_DETACH), check /".into(),
         Op::MakeDirectory { base, name, .. } => format!("mkdirat({}, {})", slot(*base), text(name)),

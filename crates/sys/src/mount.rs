@@ -100,17 +100,8 @@ pub fn remount_with(mount: Fd, set: u32) -> Result<()> {
     }
     let mut space = PathSpace::uninit();
     let mut path = PathBuffer::new(&mut space);
-    for byte in b"/proc/self/fd/" {
-        path.push(*byte)?;
-    }
-    let mut unit = 1_000_000_000;
-    while unit > 0 {
-        let digits = mount.0 as u32 / unit;
-        if digits > 0 || unit == 1 {
-            path.push(b'0' + (digits % 10) as u8)?;
-        }
-        unit /= 10;
-    }
+    path.push_all(b"/proc/self/fd/")?;
+    path.push_number(mount.0 as u32)?;
     // SAFETY: the target is a C string; source, type and data are ignored for a change of flags.
     unsafe { call!(__NR_mount, 0, path.from(0).as_ptr(), 0, flags, 0) }.map(drop)
 }

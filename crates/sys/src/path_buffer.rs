@@ -50,6 +50,29 @@ impl PathBuffer<'_> {
         Ok(())
     }
 
+    /// Puts several at the end.
+    #[inline(always)]
+    pub fn push_all(&mut self, bytes: &[u8]) -> Result<()> {
+        for byte in bytes {
+            self.push(*byte)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a number at the end, in decimal.
+    #[inline(always)]
+    pub fn push_number(&mut self, number: u32) -> Result<()> {
+        let mut unit = 1_000_000_000;
+        while unit > 0 {
+            let digits = number / unit;
+            if digits > 0 || unit == 1 {
+                self.push(b'0' + (digits % 10) as u8)?;
+            }
+            unit /= 10;
+        }
+        Ok(())
+    }
+
     /// The byte there, if so many were pushed.
     #[inline(always)]
     pub fn at(&self, index: usize) -> Option<u8> {

@@ -124,6 +124,20 @@ fn a_source_is_the_hosts_also_where_something_was_mounted_over_it_inside() {
 }
 
 #[test]
+fn a_bind_of_the_hosts_root_shows_the_host_and_not_the_containers_own_tree() {
+    let scratch = Scratch::new("of-root");
+    let file = scratch.file("file", "");
+    let inside = Path::new("/mnt").join(file.strip_prefix("/").unwrap());
+    let write = try_to_write(inside.to_str().unwrap());
+    for source in ["/", "/proc/self/root"] {
+        let said = says([Mount::bind(source, "/mnt").read_only(), Mount::file("/scratch", "")], &write);
+        assert!(said.contains(READ_ONLY), "{source}: {said}");
+        assert_eq!(says([Mount::bind(source, "/mnt"), Mount::file("/scratch", "")], &write), "");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "x\nx\n");
+}
+
+#[test]
 fn a_missing_source_is_an_error_of_the_parent_that_names_it() {
     let root = seclude_tests::busybox_root("missing-source");
     let before = root.listing();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use seclude_child::op::Want;
 use seclude_child::{Op, Slot};
 
@@ -18,6 +18,8 @@ struct Bind {
     source: PathBuf,
     target: PathBuf,
     recursive: bool,
+    /// Whether the source is the caller's `/`.
+    of_root: bool,
     flags: Flags,
     about: String,
 }
@@ -26,7 +28,8 @@ pub(super) fn compile(source: &Path, target: &Path, recursive: bool, flags: Flag
     absolute(NAME, source)?;
     not_the_root(target)?;
     let about = format!("bind {} on {}{}", source.display(), target.display(), flags.describe());
-    Ok(Box::new(Bind { source: source.to_owned(), target: target.to_owned(), recursive, flags, about }))
+    let of_root = source == Path::new("/");
+    Ok(Box::new(Bind { source: source.to_owned(), target: target.to_owned(), recursive, of_root, flags, about }))
 }
 
 impl Step for Bind {
@@ -36,8 +39,14 @@ impl Step for Bind {
 
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
         // Looked at early for an early error: the child opens it in its own mount namespace.
-        match statx(CWD, &self.source, AtFlags::empty(), StatxFlags::TYPE) {
-            Ok(_) => Ok(()),
+        let look = |path: &Path| statx(CWD, path, AtFlags::empty(), StatxFlags::TYPE | StatxFlags::INO);
+        let file = |found: &Statx| (found.stx_dev_major, found.stx_dev_minor, found.stx_ino);
+        match look(&self.source) {
+            Ok(found) => {
+                // By another name, such as /proc/1/root.
+                self.of_root |= look(Path::new("/")).is_ok_and(|root| file(&root) == file(&found));
+                Ok(())
+            }
             Err(errno) => {
                 let hint = (errno == rustix::io::Errno::NOENT).then(|| "the source does not exist".to_owned());
                 Err(Error::parent(NAME, &self.about, errno).call("statx").path_of(&self.source).hint_if(hint))
@@ -50,6 +59,10 @@ impl Step for Bind {
         let source = program.text(&self.source);
         program.push(Op::CloneTree { source, recursive: self.recursive, into: Slot::TREE });
         attach(program, &self.target, Want::Like(Slot::TREE), 0o755, true);
+        if self.of_root && self.recursive {
+            let place = program.place(&self.target);
+            program.push(Op::Uncover { mount: Slot::TREE, place });
+        }
         let set = self.flags.attributes();
         if set != 0 {
             // Only adds: what the source's mount has locked (nosuid, nodev, noexec) stays.

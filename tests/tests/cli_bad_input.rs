@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use seclude_tests::{Host, Scratch, busybox_root, inside, refused, seclude_bin, seclude_command, try_inside};
+use seclude_tests::{Host, Scratch, busybox_root, inside, outside, refused, seclude_bin, seclude_command, try_inside};
 
 /// Arguments after `run`, the exit code, and what the line has to mention.
 type Case<'a> = (&'a [&'a str], i32, &'a str);
@@ -75,6 +75,11 @@ fn no_command() {
 
 #[test]
 fn namespaces_that_do_not_exist() {
+    let scratch = Scratch::new("fifo");
+    // Nobody ever writes to it: whoever opened it like a file would wait for ever.
+    let fifo = scratch.join("fifo");
+    outside(&format!("mkfifo {}", fifo.display()));
+    let fifo = format!("net={}", fifo.display());
     check(
         &[
             (&["--unshare", "banana", "true"], 125, "banana"),
@@ -85,8 +90,9 @@ fn namespaces_that_do_not_exist() {
             (&["--join", "net=/no/such/namespace", "true"], 125, "/no/such/namespace"),
             (&["--join", "net=/etc/hostname", "true"], 125, "join"),
             (&["--join", "net=/proc/self/ns/uts", "true"], 125, "join"),
+            (&["--join", &fifo, "true"], 125, "join"),
         ],
-        None,
+        Some(&scratch),
     );
 }
 

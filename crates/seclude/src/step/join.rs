@@ -48,9 +48,8 @@ impl Step for Join {
             let fd = match joined {
                 // A copy that is close-on-exec, whatever the caller's is.
                 Joined::Fd(fd) => fcntl_dupfd_cloexec(fd, 3).map_err(failed("fcntl"))?,
-                Joined::Path(path) => {
-                    open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed("open"))?
-                }
+                Joined::Path(path) => open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+                    .map_err(failed("open"))?,
             };
             self.open.push(fd);
         }

@@ -53,6 +53,10 @@ fn main() {
     for option in CODE {
         rustc.args(["-C", option]);
     }
+    // These targets bring start files of their own, and add them in spite of -nostartfiles.
+    if variable("CARGO_CFG_TARGET_ENV") == "musl" {
+        rustc.args(["-C", "link-self-contained=no"]);
+    }
     for option in LINK {
         rustc.args(["-C", &format!("link-arg={option}")]);
     }

@@ -64,9 +64,6 @@ pub(crate) struct CompletionsFlags {
 
 #[derive(Args)]
 pub(crate) struct RunFlags {
-    #[command(flatten)]
-    pub(crate) container: ContainerFlags,
-
     /// Print its pid, leave it running, and exit 0; stdin is /dev/null
     #[arg(long, conflicts_with_all = ["tty", "timeout", "report"])]
     pub(crate) detach: bool,
@@ -79,6 +76,8 @@ pub(crate) struct RunFlags {
     /// Say on stderr how it was made and how it ended
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) container: ContainerFlags,
 }
 
 #[derive(Args)]
@@ -108,151 +107,178 @@ pub(crate) struct GcFlags {
 }
 
 // What the container is: the same for `run` and `explain`. (A doc comment would become the task's.)
+//
+// A group for each heading of the help, also because each is a stack frame of its own: the one of all flags together
+// touched so many pages that a short command's time showed it.
 #[derive(Args)]
 pub(crate) struct ContainerFlags {
     /// The command and its arguments; nothing from its name on is read as a flag
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
-
     /// Start from nothing: only the namespaces, mounts and limits that other flags ask for, no preset
     #[arg(long, help_heading = "Namespaces")]
     pub(crate) bare: bool,
-    /// Make these namespaces too: user, pid, mount, net, uts, ipc, cgroup, time (all but time are made unless --bare)
-    #[arg(long, value_name = "LIST", help_heading = "Namespaces")]
-    pub(crate) unshare: Vec<NamespaceList>,
-    /// Keep the caller's namespaces of these kinds
-    #[arg(long, value_name = "LIST", help_heading = "Namespaces")]
-    pub(crate) share: Vec<NamespaceList>,
-    /// Enter an existing namespace, such as net=/proc/1234/ns/net
-    #[arg(long, value_name = "NS=PATH", help_heading = "Namespaces")]
-    pub(crate) join: Vec<JoinSpec>,
-    /// Set CLOCK_MONOTONIC ahead (or behind: -1h) of the host's; makes a time namespace
-    #[arg(long, value_name = "DURATION", value_parser = values::offset, allow_hyphen_values = true, help_heading = "Namespaces")]
-    pub(crate) monotonic: Option<i128>,
-    /// Set CLOCK_BOOTTIME ahead (or behind) of the host's; makes a time namespace
-    #[arg(long, value_name = "DURATION", value_parser = values::offset, allow_hyphen_values = true, help_heading = "Namespaces")]
-    pub(crate) boottime: Option<i128>,
 
-    /// Map LEN user ids from IN inside to OUT outside; may be repeated
-    #[arg(long, value_name = "IN:OUT:LEN", help_heading = "Users")]
-    pub(crate) uid_map: Vec<Extent>,
-    /// Map LEN group ids from IN inside to OUT outside; may be repeated
-    #[arg(long, value_name = "IN:OUT:LEN", help_heading = "Users")]
-    pub(crate) gid_map: Vec<Extent>,
-    /// Map subordinate ids: as a user yourself to 0 and your ranges of /etc/subuid and /etc/subgid from 1 up, as root
-    /// 65536 ids of the host that nobody has
-    #[arg(long, conflicts_with_all = ["uid_map", "gid_map"], help_heading = "Users")]
-    pub(crate) map_subids: bool,
-    /// Run as this uid and gid inside. Without a map: as a user you are mapped to them, as root each id is itself
-    #[arg(long, value_name = "UID[:GID]", help_heading = "Users")]
-    pub(crate) user: Option<UserSpec>,
-
-    /// The directory that becomes / (absolute); read-only unless --writable or --overlay
-    #[arg(long, value_name = "DIR", help_heading = "Files")]
-    pub(crate) root: Option<PathBuf>,
-    /// Put a writable layer in memory over the root; it is gone at the end
-    #[arg(long, conflicts_with_all = ["upper", "writable"], help_heading = "Files")]
-    pub(crate) overlay: bool,
-    /// Put a writable layer in this directory over the root; it stays
-    #[arg(long, value_name = "DIR", requires = "work", conflicts_with = "writable", help_heading = "Files")]
-    pub(crate) upper: Option<PathBuf>,
-    /// An empty directory on the file system of --upper, for the kernel's use
-    #[arg(long, value_name = "DIR", requires = "upper", help_heading = "Files")]
-    pub(crate) work: Option<PathBuf>,
-    /// Make the root read-only, also with --overlay and --upper
-    #[arg(long, conflicts_with = "writable", help_heading = "Files")]
-    pub(crate) read_only: bool,
-    /// Let the command write to the root itself
-    #[arg(long, help_heading = "Files")]
-    pub(crate) writable: bool,
-    /// Show a file or directory of the host inside (with what is mounted below it); `\:` is a colon in a path
-    #[arg(long, value_name = "SRC[:DST]", help_heading = "Files")]
-    pub(crate) bind: Vec<BindSpec>,
-    /// The same, read-only
-    #[arg(long, value_name = "SRC[:DST]", help_heading = "Files")]
-    pub(crate) ro_bind: Vec<BindSpec>,
-    /// An empty directory in memory
-    #[arg(long, value_name = "DST[:size=64M,mode=1777]", help_heading = "Files")]
-    pub(crate) tmpfs: Vec<TmpfsSpec>,
-    /// Several directories as one; the first lower wins. Without upper and work it is read-only; with the word
-    /// `ephemeral` writes go to memory. `\,` is a comma in a path
-    #[arg(long, value_name = "lower=A,lower=B[,upper=C,work=D],to=E", help_heading = "Files")]
-    pub(crate) overlay_mount: Vec<OverlaySpec>,
-    /// Any mount. Types: bind, tmpfs, overlay, proc, sysfs, mqueue, devpts, dev, file, dir, symlink, mask, ro. Keys: src,
-    /// dst, size, mode, lower, upper, work, content; words: ro, nosuid, nodev, noexec, norecursive, ephemeral, optional
-    #[arg(long, value_name = "type=…,src=…,dst=…", help_heading = "Files")]
-    pub(crate) mount: Vec<MountSpec>,
-    /// A file with this text, or with the content of a file of the host
-    #[arg(long, value_name = "DST=@HOSTFILE|TEXT", help_heading = "Files")]
-    pub(crate) file: Vec<FileSpec>,
-    /// A directory
-    #[arg(long, value_name = "DST", help_heading = "Files")]
-    pub(crate) dir: Vec<PathBuf>,
-    /// A symlink
-    #[arg(long, value_name = "TARGET:LINK", help_heading = "Files")]
-    pub(crate) symlink: Vec<SymlinkSpec>,
-    /// Hide a file or directory
-    #[arg(long, value_name = "PATH", help_heading = "Files")]
-    pub(crate) mask: Vec<PathBuf>,
-    /// Make a file or directory read-only
-    #[arg(long, value_name = "PATH", help_heading = "Files")]
-    pub(crate) ro_path: Vec<PathBuf>,
-
+    #[command(flatten)]
+    pub(crate) namespaces: NamespaceFlags,
+    #[command(flatten)]
+    pub(crate) users: UserFlags,
+    #[command(flatten)]
+    pub(crate) files: FileFlags,
     #[command(flatten)]
     pub(crate) network: NetworkFlags,
     #[command(flatten)]
     pub(crate) limits: LimitFlags,
+    #[command(flatten)]
+    pub(crate) process: ProcessFlags,
+}
 
+#[derive(Args)]
+#[command(next_help_heading = "Namespaces")]
+pub(crate) struct NamespaceFlags {
+    /// Make these namespaces too: user, pid, mount, net, uts, ipc, cgroup, time (all but time are made unless --bare)
+    #[arg(long, value_name = "LIST")]
+    pub(crate) unshare: Vec<NamespaceList>,
+    /// Keep the caller's namespaces of these kinds
+    #[arg(long, value_name = "LIST")]
+    pub(crate) share: Vec<NamespaceList>,
+    /// Enter an existing namespace, such as net=/proc/1234/ns/net
+    #[arg(long, value_name = "NS=PATH")]
+    pub(crate) join: Vec<JoinSpec>,
+    /// Set CLOCK_MONOTONIC ahead (or behind: -1h) of the host's; makes a time namespace
+    #[arg(long, value_name = "DURATION", value_parser = values::offset, allow_hyphen_values = true)]
+    pub(crate) monotonic: Option<i128>,
+    /// Set CLOCK_BOOTTIME ahead (or behind) of the host's; makes a time namespace
+    #[arg(long, value_name = "DURATION", value_parser = values::offset, allow_hyphen_values = true)]
+    pub(crate) boottime: Option<i128>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Users")]
+pub(crate) struct UserFlags {
+    /// Map LEN user ids from IN inside to OUT outside; may be repeated
+    #[arg(long, value_name = "IN:OUT:LEN")]
+    pub(crate) uid_map: Vec<Extent>,
+    /// Map LEN group ids from IN inside to OUT outside; may be repeated
+    #[arg(long, value_name = "IN:OUT:LEN")]
+    pub(crate) gid_map: Vec<Extent>,
+    /// Map subordinate ids: as a user yourself to 0 and your ranges of /etc/subuid and /etc/subgid from 1 up, as root
+    /// 65536 ids of the host that nobody has
+    #[arg(long, conflicts_with_all = ["uid_map", "gid_map"])]
+    pub(crate) map_subids: bool,
+    /// Run as this uid and gid inside. Without a map: as a user you are mapped to them, as root each id is itself
+    #[arg(long, value_name = "UID[:GID]")]
+    pub(crate) user: Option<UserSpec>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Files")]
+pub(crate) struct FileFlags {
+    /// The directory that becomes / (absolute); read-only unless --writable or --overlay
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Put a writable layer in memory over the root; it is gone at the end
+    #[arg(long, conflicts_with_all = ["upper", "writable"])]
+    pub(crate) overlay: bool,
+    /// Put a writable layer in this directory over the root; it stays
+    #[arg(long, value_name = "DIR", requires = "work", conflicts_with = "writable")]
+    pub(crate) upper: Option<PathBuf>,
+    /// An empty directory on the file system of --upper, for the kernel's use
+    #[arg(long, value_name = "DIR", requires = "upper")]
+    pub(crate) work: Option<PathBuf>,
+    /// Make the root read-only, also with --overlay and --upper
+    #[arg(long, conflicts_with = "writable")]
+    pub(crate) read_only: bool,
+    /// Let the command write to the root itself
+    #[arg(long)]
+    pub(crate) writable: bool,
+    /// Show a file or directory of the host inside (with what is mounted below it); `\:` is a colon in a path
+    #[arg(long, value_name = "SRC[:DST]")]
+    pub(crate) bind: Vec<BindSpec>,
+    /// The same, read-only
+    #[arg(long, value_name = "SRC[:DST]")]
+    pub(crate) ro_bind: Vec<BindSpec>,
+    /// An empty directory in memory
+    #[arg(long, value_name = "DST[:size=64M,mode=1777]")]
+    pub(crate) tmpfs: Vec<TmpfsSpec>,
+    /// Several directories as one; the first lower wins. Without upper and work it is read-only; with the word
+    /// `ephemeral` writes go to memory. `\,` is a comma in a path
+    #[arg(long, value_name = "lower=A,lower=B[,upper=C,work=D],to=E")]
+    pub(crate) overlay_mount: Vec<OverlaySpec>,
+    /// Any mount. Types: bind, tmpfs, overlay, proc, sysfs, mqueue, devpts, dev, file, dir, symlink, mask, ro. Keys: src,
+    /// dst, size, mode, lower, upper, work, content; words: ro, nosuid, nodev, noexec, norecursive, ephemeral, optional
+    #[arg(long, value_name = "type=…,src=…,dst=…")]
+    pub(crate) mount: Vec<MountSpec>,
+    /// A file with this text, or with the content of a file of the host
+    #[arg(long, value_name = "DST=@HOSTFILE|TEXT")]
+    pub(crate) file: Vec<FileSpec>,
+    /// A directory
+    #[arg(long, value_name = "DST")]
+    pub(crate) dir: Vec<PathBuf>,
+    /// A symlink
+    #[arg(long, value_name = "TARGET:LINK")]
+    pub(crate) symlink: Vec<SymlinkSpec>,
+    /// Hide a file or directory
+    #[arg(long, value_name = "PATH")]
+    pub(crate) mask: Vec<PathBuf>,
+    /// Make a file or directory read-only
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ro_path: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Process")]
+pub(crate) struct ProcessFlags {
     /// Set an environment variable
-    #[arg(long, value_name = "K=V", help_heading = "Process")]
+    #[arg(long, value_name = "K=V")]
     pub(crate) env: Vec<EnvSpec>,
     /// Start from an empty environment
-    #[arg(long, help_heading = "Process")]
+    #[arg(long)]
     pub(crate) clear_env: bool,
     /// The working directory inside (absolute)
-    #[arg(long, value_name = "DIR", help_heading = "Process")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
     /// The host name inside
-    #[arg(long, value_name = "NAME", help_heading = "Process")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) hostname: Option<OsString>,
     /// The NIS domain name inside
-    #[arg(long, value_name = "NAME", help_heading = "Process")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) domainname: Option<OsString>,
     /// Give a capability, such as NET_ADMIN, or ALL
-    #[arg(long, value_name = "NAME", help_heading = "Process")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) cap_add: Vec<CapabilityName>,
     /// Take a capability away from --cap-add ALL
-    #[arg(long, value_name = "NAME", help_heading = "Process")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) cap_drop: Vec<CapabilityName>,
     /// A resource limit of setrlimit(2), such as NOFILE=1024:4096; `unlimited` is a value
-    #[arg(long, value_name = "NAME=SOFT[:HARD]", help_heading = "Process")]
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub(crate) rlimit: Vec<RlimitSpec>,
     /// The file mode creation mask, octal
-    #[arg(long, value_name = "MODE", value_parser = values::mode, help_heading = "Process")]
+    #[arg(long, value_name = "MODE", value_parser = values::mode)]
     pub(crate) umask: Option<u32>,
     /// How eager the kernel is to kill it when memory runs out, -1000 to 1000
-    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Process")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) oom_score_adj: Option<i16>,
     /// Run it below a tiny init as PID 1 that reaps orphans and forwards signals
-    #[arg(long, help_heading = "Process")]
+    #[arg(long)]
     pub(crate) init: bool,
     /// Give it a terminal of its own, connected to this one; in a new pid namespace with --init, so that Ctrl-C works
-    #[arg(short, long, help_heading = "Process")]
+    #[arg(short, long)]
     pub(crate) tty: bool,
     /// The size of its terminal, instead of this one's
-    #[arg(long, value_name = "ROWSxCOLUMNS", requires = "tty", help_heading = "Process")]
+    #[arg(long, value_name = "ROWSxCOLUMNS", requires = "tty")]
     pub(crate) tty_size: Option<Dimension>,
     /// Kill it after this long: 500ms, 10s, 5m; a bare number is seconds
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Process")]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
     /// Let it go on when seclude or its caller ends
-    #[arg(long, help_heading = "Process")]
+    #[arg(long)]
     pub(crate) no_die_with_parent: bool,
     /// Whether an exec inside may not gain privileges
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1,
-          require_equals = true, default_missing_value = "true", help_heading = "Process")]
+          require_equals = true, default_missing_value = "true")]
     pub(crate) no_new_privs: bool,
     /// How to clone: vm, copy, legacy, or auto
-    #[arg(long, value_name = "WAY", default_value_t = CloneWay::Auto, help_heading = "Process")]
+    #[arg(long, value_name = "WAY", default_value_t = CloneWay::Auto)]
     pub(crate) clone: CloneWay,
 }

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use seclude::{Capabilities, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Root, UserMap};
 
 use crate::Failure;
-use crate::args::ContainerFlags;
+use crate::args::{ContainerFlags, FileFlags};
 use crate::values::{CapabilityName, NamespaceList, UserSpec};
 
 /// The request that the flags stand for; `order` tells in which order they were given.
@@ -19,8 +19,8 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool)
     }
     namespaces(&mut command, flags)?;
     users(&mut command, flags)?;
-    root(&mut command, flags);
-    for mount in in_order(flags, order) {
+    root(&mut command, &flags.files);
+    for mount in in_order(&flags.files, order) {
         command.mount(mount);
     }
     flags.network.compose(&mut command)?;
@@ -30,45 +30,46 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool)
 }
 
 fn namespaces(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
+    let asked = &flags.namespaces;
     let named = |lists: &[NamespaceList], kind| lists.iter().any(|list| list.0.contains(&kind));
     for kind in Namespace::ALL {
-        let clock = kind == Namespace::Time && (flags.monotonic.is_some() || flags.boottime.is_some());
-        let joined = flags.join.iter().filter(|join| join.0 == kind).count();
+        let clock = kind == Namespace::Time && (asked.monotonic.is_some() || asked.boottime.is_some());
+        let joined = asked.join.iter().filter(|join| join.0 == kind).count();
         let by_net = kind == Namespace::Net && flags.network.decides();
-        let ways = [named(&flags.share, kind), named(&flags.unshare, kind) || clock, joined > 0, by_net];
+        let ways = [named(&asked.share, kind), named(&asked.unshare, kind) || clock, joined > 0, by_net];
         if joined > 1 || ways.into_iter().filter(|way| *way).count() > 1 {
             let message = format!("{kind} namespace: asked for in two ways, of --share, --unshare, --join and --net");
             return Err(Failure::new(message));
         }
     }
-    for list in &flags.share {
+    for list in &asked.share {
         for kind in &list.0 {
             command.share(*kind);
         }
     }
-    for list in &flags.unshare {
+    for list in &asked.unshare {
         for kind in &list.0 {
             command.unshare(*kind);
         }
     }
-    for join in &flags.join {
+    for join in &asked.join {
         command.join(join.0, &join.1);
     }
-    if flags.monotonic.is_some() || flags.boottime.is_some() {
+    if asked.monotonic.is_some() || asked.boottime.is_some() {
         command.unshare(Namespace::Time);
-        command.monotonic_offset(flags.monotonic.unwrap_or(0)).boottime_offset(flags.boottime.unwrap_or(0));
+        command.monotonic_offset(asked.monotonic.unwrap_or(0)).boottime_offset(asked.boottime.unwrap_or(0));
     }
     Ok(())
 }
 
 fn users(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
-    let host = Host::current();
-    if let Some(UserSpec { uid, gid }) = flags.user {
+    let (host, users) = (Host::current(), &flags.users);
+    if let Some(UserSpec { uid, gid }) = users.user {
         command.uid(uid).gid(gid.unwrap_or(uid));
     }
-    if flags.map_subids {
+    if users.map_subids {
         command.user_map(UserMap::SubIds);
-    } else if !flags.uid_map.is_empty() || !flags.gid_map.is_empty() {
+    } else if !users.uid_map.is_empty() || !users.gid_map.is_empty() {
         let map = |flag: &str, extents: &[Extent], own: u32| {
             let map = match extents {
                 // The other kind was given: the caller is root of this one.
@@ -77,10 +78,10 @@ fn users(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
             };
             map.map_err(|error| Failure::new(format!("{flag}: {error}")))
         };
-        let uids = map("--uid-map", &flags.uid_map, host.uid)?;
-        let gids = map("--gid-map", &flags.gid_map, host.gid)?;
+        let uids = map("--uid-map", &users.uid_map, host.uid)?;
+        let gids = map("--gid-map", &users.gid_map, host.gid)?;
         command.user_map(UserMap::Extents { uids, gids });
-    } else if let Some(UserSpec { uid, gid }) = flags.user
+    } else if let Some(UserSpec { uid, gid }) = users.user
         && makes(flags, Namespace::User)
     {
         // An ordinary user has one id to give away; root's command shall have the rights of that user, not root's.
@@ -92,12 +93,13 @@ fn users(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
 
 /// Whether the flags come to a new namespace of this kind.
 fn makes(flags: &ContainerFlags, kind: Namespace) -> bool {
+    let asked = &flags.namespaces;
     let named = |lists: &[NamespaceList]| lists.iter().any(|list| list.0.contains(&kind));
-    let joined = flags.join.iter().any(|join| join.0 == kind);
-    !joined && (named(&flags.unshare) || !(flags.bare || named(&flags.share)))
+    let joined = asked.join.iter().any(|join| join.0 == kind);
+    !joined && (named(&asked.unshare) || !(flags.bare || named(&asked.share)))
 }
 
-fn root(command: &mut Command, flags: &ContainerFlags) {
+fn root(command: &mut Command, flags: &FileFlags) {
     let directory = flags.root.as_deref();
     let below = || [directory.unwrap_or(Path::new("/"))];
     let (root, layered) = match (&flags.upper, &flags.work, flags.overlay) {
@@ -120,7 +122,7 @@ fn absolute(path: &Path) -> std::path::PathBuf {
 }
 
 /// The mounts of all flags in the order of the command line.
-fn in_order(flags: &ContainerFlags, order: &ArgMatches) -> Vec<Mount> {
+fn in_order(flags: &FileFlags, order: &ArgMatches) -> Vec<Mount> {
     let mut found: Vec<(usize, Mount)> = Vec::new();
     let mut add = |id: &str, mounts: Vec<Mount>| {
         found.extend(order.indices_of(id).into_iter().flatten().zip(mounts));
@@ -140,19 +142,20 @@ fn in_order(flags: &ContainerFlags, order: &ArgMatches) -> Vec<Mount> {
 }
 
 fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
-    if flags.clear_env {
+    let process = &flags.process;
+    if process.clear_env {
         command.env_clear();
     }
-    for spec in &flags.env {
+    for spec in &process.env {
         command.env(&spec.0, &spec.1);
     }
-    if let Some(directory) = &flags.workdir {
+    if let Some(directory) = &process.workdir {
         command.current_dir(directory);
     }
-    if let Some(name) = &flags.hostname {
+    if let Some(name) = &process.hostname {
         command.hostname(name);
     }
-    if let Some(name) = &flags.domainname {
+    if let Some(name) = &process.domainname {
         command.domainname(name);
     }
     let apply = |set: Capabilities, names: &[CapabilityName], add: bool| {
@@ -163,35 +166,35 @@ fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure>
             (CapabilityName::One(one), false) => set.without(*one),
         })
     };
-    let capabilities = apply(apply(Capabilities::NONE, &flags.cap_add, true), &flags.cap_drop, false);
-    if !flags.bare || !flags.cap_add.is_empty() || !flags.cap_drop.is_empty() {
+    let capabilities = apply(apply(Capabilities::NONE, &process.cap_add, true), &process.cap_drop, false);
+    if !flags.bare || !process.cap_add.is_empty() || !process.cap_drop.is_empty() {
         command.capabilities(capabilities);
     }
-    if flags.user.is_some_and(|user| user.uid != 0) {
+    if flags.users.user.is_some_and(|user| user.uid != 0) {
         // Only ambient ones stay over the exec of somebody who is not root.
         command.ambient(capabilities);
     }
-    for spec in &flags.rlimit {
+    for spec in &process.rlimit {
         command.rlimit(spec.0, spec.1, spec.2);
     }
-    if let Some(mask) = flags.umask {
+    if let Some(mask) = process.umask {
         command.umask(mask);
     }
-    if let Some(value) = flags.oom_score_adj {
+    if let Some(value) = process.oom_score_adj {
         command.oom_score_adj(value);
     }
-    if flags.tty {
-        let size = flags.tty_size.map(|size| (size.rows, size.columns));
+    if process.tty {
+        let size = process.tty_size.map(|size| (size.rows, size.columns));
         let (rows, columns) = size.or_else(crate::terminal::size).unwrap_or((24, 80));
         command.terminal(rows, columns);
     }
-    if let Some(after) = flags.timeout {
+    if let Some(after) = process.timeout {
         command.deadline(after);
     }
     // The kernel drops the keyboard's signals for a first process that has no handler for them: Ctrl-C would do nothing.
-    command.init(flags.init || (flags.tty && makes(flags, Namespace::Pid)));
-    command.no_new_privileges(flags.no_new_privs);
-    command.die_with_parent(!flags.no_die_with_parent);
-    command.clone_way(flags.clone);
+    command.init(process.init || (process.tty && makes(flags, Namespace::Pid)));
+    command.no_new_privileges(process.no_new_privs);
+    command.die_with_parent(!process.no_die_with_parent);
+    command.clone_way(process.clone);
     Ok(())
 }

@@ -18,13 +18,18 @@ mod values;
 mod watch;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 
 use args::CompletionsFlags;
+
+/// musl's own took a tenth of a short command's time.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     if gains_privileges() {
@@ -79,10 +84,12 @@ fn say(line: impl Display) {
 /// such rights has been a way to root again and again (CVE-2020-5291).
 fn gains_privileges() -> bool {
     const AT_SECURE: u64 = 23;
-    let auxv = std::fs::read("/proc/self/auxv").unwrap_or_default();
-    let words: Vec<u64> =
-        auxv.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok().map(u64::from_ne_bytes)).collect();
-    let secure = words.chunks_exact(2).any(|pair| pair[0] == AT_SECURE && pair[1] != 0);
+    let mut auxv = [0; 4096];
+    // The kernel hands all of it over in one read.
+    let length = std::fs::File::open("/proc/self/auxv").and_then(|mut file| file.read(&mut auxv)).unwrap_or_default();
+    let (words, _) = auxv[..length].as_chunks::<8>();
+    let (pairs, _) = words.as_chunks::<2>();
+    let secure = pairs.iter().any(|[kind, value]| u64::from_ne_bytes(*kind) == AT_SECURE && *value != [0; 8]);
     use rustix::process::{getegid, geteuid, getgid, getuid};
     secure || getuid() != geteuid() || getgid() != getegid()
 }

@@ -16,7 +16,7 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
     }
     let (mut path_space, mut read_space) = (PathSpace::uninit(), ReadSpace::uninit());
     let mut path = PathBuffer::new(&mut path_space);
-    let root = mount_id(tree)?;
+    let root = mount::mount_id(tree, c"").named(Call::Stat)?;
     let below = {
         let mut mounts = MountInfo::open(&mut read_space)?;
         loop {
@@ -45,7 +45,7 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => continue,
             found => found.named(Call::Remount)?,
         };
-        if mount_id(found)? == id {
+        if mount::mount_id(found, c"").named(Call::Stat)? == id {
             match mount::remount_with(found, set) {
                 // A file system of fuse whose daemon is gone, and cannot come back: nobody writes to it.
                 Err(Errno::ENOTCONN) => {}
@@ -55,32 +55,6 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
         let _ = file::close(found);
     }
     Ok(())
-}
-
-/// The id of the mount that `fd` is on, proc_pid_fdinfo(5). Not statx(2): that asks the file system, and one of fuse
-/// answers EACCES to all but its owner.
-fn mount_id(fd: Fd) -> Done<u64> {
-    const NAME: &[u8] = b"mnt_id:";
-    let (mut path_space, mut read_space) = (PathSpace::uninit(), ReadSpace::uninit());
-    let mut path = PathBuffer::new(&mut path_space);
-    path.push_all(b"/proc/self/fdinfo/").and_then(|()| path.push_number(fd.0 as u32)).named(Call::MountInfo)?;
-    let file = file::open(Fd::CWD, path.from(0), file::O_RDONLY, 0, 0).named(Call::MountInfo)?;
-    let mut bytes = ByteReader::new(file, &mut read_space);
-    // More than there are in the name: this line has another.
-    let (mut matching, mut id) = (0, 0u64);
-    while let Some(byte) = bytes.next_byte().named(Call::MountInfo)? {
-        match byte {
-            b'\n' if matching == NAME.len() => return Ok(id),
-            b'\n' => matching = 0,
-            b'\t' if matching == NAME.len() => {}
-            digit @ b'0'..=b'9' if matching == NAME.len() => {
-                id = id.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-            }
-            byte if NAME.get(matching) == Some(&byte) => matching += 1,
-            _ => matching = NAME.len() + 1,
-        }
-    }
-    Err(Failure(Call::MountInfo, Errno::ENODATA))
 }
 
 /// The lines of /proc/self/mountinfo, proc_pid_mountinfo(5).

@@ -68,6 +68,9 @@ pub(crate) struct Options {
     /// No tests but a shell, on the one kernel that is named
     #[arg(long)]
     shell: bool,
+    /// No tests, but all that has to be fetched for them: the kernels, and a Debian to run in
+    #[arg(long, conflicts_with_all = ["test", "shell", "who", "cost"])]
+    prepare: bool,
     /// Only tests with this in their name
     filter: Option<String>,
 }
@@ -89,6 +92,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut progress = Progress::new();
     if let Some(runs) = options.cost {
         return cost::measure(options, runs, &mut progress);
+    }
+    if options.prepare {
+        get_kernels(options, &mut progress)?;
+        return disks::root(&mut progress).map(drop);
     }
     progress.show("building the tests");
     let binaries = build_tests()?;

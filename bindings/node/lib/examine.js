@@ -11,13 +11,8 @@ async function doctor() {
 
 /** What would be done, by whom and in which order. Nothing is started. */
 function explain(first, second) {
-  const settings = read(first, second, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit', sync: false });
-  let answer;
-  try {
-    answer = JSON.parse(hub.explain(settings.launch, settings.container));
-  } finally {
-    settings.stdio.close();
-  }
+  const { launch, container } = read(first, second, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit', sync: false });
+  const answer = JSON.parse(hub.explain(launch, container));
   if (answer.failure) throw new SecludeError(answer.failure);
   return { ...answer.plan, text: answer.text };
 }

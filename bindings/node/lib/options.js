@@ -19,7 +19,7 @@ const LONGEST = 2 ** 31 - 1;
 
 /** The options of `spawn(options)` and `spawn(cmd, options)`, understood. */
 function read(first, second, defaults) {
-  const given = Array.isArray(first) ? { ...object(second ?? {}, 'options'), cmd: first } : object(first, 'options');
+  const given = Array.isArray(first) ? { ...plain(second ?? {}, 'options'), cmd: first } : plain(first, 'options');
   if (Array.isArray(first) && second && 'cmd' in second) throw wrong(TypeError, 'cmd', second.cmd, 'given once');
   for (const key of Object.keys(given)) {
     if (!KEYS.includes(key)) throw unknown(key, KEYS);
@@ -28,15 +28,6 @@ function read(first, second, defaults) {
     }
   }
   const stdio = readStdio(given, defaults);
-  try {
-    return understood(given, stdio);
-  } catch (error) {
-    stdio.close();
-    throw error;
-  }
-}
-
-function understood(given, stdio) {
   const [file, ...args] = command(given.cmd);
   return {
     launch: {
@@ -46,6 +37,7 @@ function understood(given, stdio) {
       cwd: directory(given),
       env: environment(given.env),
       stdio: stdio.codes,
+      files: stdio.files,
       input: stdio.input,
     },
     container: container(given.container),
@@ -54,7 +46,7 @@ function understood(given, stdio) {
     signal: abortSignal(given.signal),
     timeout: bounded(given, 'timeout', 'a number of milliseconds, 1 to 2147483647', 1, LONGEST),
     killSignal: on(given.killSignal) ? numberOf(given.killSignal, 'killSignal') : undefined,
-    maxBuffer: bounded(given, 'maxBuffer', 'a number of bytes, 0 or more', 0, Number.MAX_SAFE_INTEGER),
+    maxBuffer: whole(bounded(given, 'maxBuffer', 'a number of bytes, 0 or more', 0, Number.MAX_SAFE_INTEGER), 'maxBuffer'),
   };
 }
 
@@ -69,9 +61,33 @@ function on(value) {
   return value !== undefined && value !== false;
 }
 
-function object(value, path) {
+/**
+ * An object whose own properties are all there is of it. Of any other (a Map, a class with getters, one that inherits its
+ * keys) what is not seen would be an isolation that was asked for and is not there.
+ */
+function plain(value, path) {
   if (typeof value !== 'object' || value === null) throw wrong(TypeError, path, value, 'an object');
+  const prototype = Object.getPrototypeOf(value);
+  // Object.prototype, also that of another realm.
+  const isPlain = prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty'));
+  if (!isPlain) throw wrong(TypeError, path, value, 'a plain object, with properties of its own alone');
+  const [symbol] = Object.getOwnPropertySymbols(value);
+  if (symbol !== undefined) throw wrong(TypeError, path, value, `an object without ${String(symbol)}`);
   return value;
+}
+
+/** Deeper than any option. */
+const DEEPEST = 16;
+
+/** The same for all that is in it. */
+function allPlain(value, path, depth = 0) {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  if (depth > DEEPEST) throw wrong(TypeError, path, value, 'less deeply nested: it may hold itself');
+  if (Array.isArray(value)) {
+    value.forEach((item, index) => allPlain(item, `${path}[${index}]`, depth + 1));
+    return;
+  }
+  for (const [key, item] of Object.entries(plain(value, path))) allPlain(item, `${path}.${key}`, depth + 1);
 }
 
 function command(cmd) {
@@ -113,7 +129,10 @@ const own = isMainThread && process.versions.bun === undefined ? process.env : u
 function environment(env = process.env) {
   if (env === own) return undefined;
   const flat = [];
-  for (const [name, value] of Object.entries(object(env === false ? {} : env, 'env'))) {
+  if (typeof env !== 'object' && env !== false) throw wrong(TypeError, 'env', env, 'an object');
+  // An array, a Map: its entries are no properties. It need not be plain: the runtimes' own is not.
+  if (env === null || env[Symbol.iterator]) throw wrong(TypeError, 'env', env, 'an object of names and values');
+  for (const [name, value] of Object.entries(env || {})) {
     if (value === undefined) continue;
     if (typeof value !== 'string') throw wrong(TypeError, `env.${name}`, value, 'a string');
     if (name === '' || name.includes('=') || name.includes('\0')) {
@@ -129,6 +148,7 @@ function container(value) {
   if (value !== true && (typeof value !== 'object' || value === null || Array.isArray(value))) {
     throw wrong(TypeError, 'container', value, 'an object, true for the sandbox, or false for none');
   }
+  allPlain(value, 'container');
   return { container: value };
 }
 
@@ -149,6 +169,11 @@ function bounded(given, key, expected, least, most) {
   if (!on(value)) return undefined;
   if (typeof value !== 'number') throw wrong(TypeError, key, value, expected);
   if (!(value >= least && value <= most)) throw wrong(RangeError, key, value, expected);
+  return value;
+}
+
+function whole(value, key) {
+  if (value !== undefined && !Number.isInteger(value)) throw wrong(RangeError, key, value, 'a whole number');
   return value;
 }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const fs = require('node:fs');
+const { resolve } = require('node:path');
 const { fileURLToPath } = require('node:url');
 
 const { wrong } = require('./failure.js');
@@ -9,6 +9,7 @@ const { wrong } = require('./failure.js');
 const PIPE = -1;
 const NULL = -2;
 const BYTES = -3;
+const FILE = -4;
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
 const MOST_FD = 2 ** 31 - 1;
@@ -17,11 +18,11 @@ const INPUT =
 const OUTPUT = '"pipe", "inherit", "ignore", a descriptor, { path } or a file: URL';
 
 /**
- * Where the first descriptors lead: their codes for the addon, what stdin reads if that is bytes, and what is to be
- * written to it if that is a stream.
+ * Where the first descriptors lead: their codes for the addon, the files that it is to open, what stdin reads if that is
+ * bytes, and what is to be written to it if that is a stream.
  */
 function readStdio(given, { stdin, stdout, stderr, sync }) {
-  const result = { codes: [], input: undefined, stream: undefined, opened: [], close };
+  const result = { codes: [], files: [], input: undefined, stream: undefined };
   let sources = [given.stdin, given.stdout, given.stderr];
   if (given.stdio !== undefined) {
     if (!Array.isArray(given.stdio)) throw wrong(TypeError, 'stdio', given.stdio, 'an array');
@@ -31,22 +32,12 @@ function readStdio(given, { stdin, stdout, stderr, sync }) {
     while (sources.length < 3) sources.push(undefined);
   }
   const defaults = [stdin, stdout, stderr];
-  try {
-    sources.forEach((source, number) => {
-      const path = given.stdio === undefined ? NAMES[number] : `stdio[${number}]`;
-      const value = source ?? (source === null ? 'ignore' : defaults[number] ?? 'ignore');
-      result.codes.push(number === 0 ? input(result, value, path, sync) : output(result, value, path, number));
-    });
-  } catch (error) {
-    result.close();
-    throw error;
-  }
+  sources.forEach((source, number) => {
+    const path = given.stdio === undefined ? NAMES[number] : `stdio[${number}]`;
+    const value = source ?? (source === null ? 'ignore' : defaults[number] ?? 'ignore');
+    result.codes.push(number === 0 ? input(result, value, path, sync) : output(result, value, path, number));
+  });
   return result;
-}
-
-/** The addon has copies of its own. */
-function close() {
-  for (const fd of this.opened.splice(0)) fs.closeSync(fd);
 }
 
 function input(result, value, path, sync) {
@@ -64,7 +55,7 @@ function input(result, value, path, sync) {
     result.stream = stream;
     return PIPE;
   }
-  throw wrong(TypeError, path, value, sync ? INPUT.replace('a ReadableStream, a Blob, ', '') : INPUT);
+  throw wrong(TypeError, path, value, sync ? INPUT.replace('"pipe", ', '').replace('a ReadableStream, a Blob, ', '') : INPUT);
 }
 
 function bytes(result, buffer) {
@@ -92,7 +83,7 @@ function shared(result, value, path, flags) {
   }
   if (value instanceof URL) {
     if (value.protocol !== 'file:') throw wrong(RangeError, path, value.href, 'a file: URL');
-    return open(result, fileURLToPath(value), flags);
+    return open(result, fileURLToPath(value), path, flags);
   }
   if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
     return file(result, value, path, flags);
@@ -110,13 +101,14 @@ function file(result, value, path, flags) {
   if (typeof value.path !== 'string') throw wrong(TypeError, `${path}.path`, value.path, 'a path');
   const { append = false } = value;
   if (typeof append !== 'boolean') throw wrong(TypeError, `${path}.append`, append, 'true or false');
-  return open(result, value.path, append ? 'a' : flags);
+  return open(result, value.path, `${path}.path`, append ? 'a' : flags);
 }
 
-function open(result, path, flags) {
-  const fd = fs.openSync(path, flags);
-  result.opened.push(fd);
-  return fd;
+/** The addon opens it when all else is understood, and not on this thread: that of a FIFO waits for its other end. */
+function open(result, file, path, flags) {
+  if (file === '' || file.includes('\0')) throw wrong(RangeError, path, file, 'a path, not empty and without a NUL byte');
+  result.files.push({ number: result.codes.length, path: resolve(file), flags });
+  return FILE;
 }
 
 module.exports = { readStdio };

@@ -96,7 +96,14 @@ function toBytes(chunk) {
 
 /** Writes all that `stream` gives. A command that stops reading ends it; `failed` is told what the stream itself fails with. */
 async function pump(stream, stdin, ended, failed) {
-  const reader = stream.getReader();
+  let reader;
+  try {
+    reader = stream.getReader();
+  } catch (error) {
+    // Bun's of a file that is missing.
+    failed(error);
+    return;
+  }
   handled(ended).then(() => reader.cancel(), () => reader.cancel()).catch(() => {});
   for (;;) {
     let next;

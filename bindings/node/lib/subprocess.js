@@ -13,12 +13,7 @@ const SIGKILL = numberOf('SIGKILL');
 
 /** Starts a process; set-up goes on while this returns. */
 function spawn(first, second) {
-  const settings = read(first, second, DEFAULTS);
-  try {
-    return new Subprocess(settings);
-  } finally {
-    settings.stdio.close();
-  }
+  return new Subprocess(read(first, second, DEFAULTS));
 }
 
 /** A promise, and what settles it. */

@@ -12,14 +12,8 @@ const ALL = 0;
 
 /** Runs a process to its end, and blocks until then. */
 function spawnSync(first, second) {
-  const settings = read(first, second, DEFAULTS);
-  const { launch, container, timeout, maxBuffer, killSignal } = settings;
-  let ended;
-  try {
-    ended = hub.spawnSync(launch, container, { timeout, maxBuffer, signal: killSignal ?? ALL });
-  } finally {
-    settings.stdio.close();
-  }
+  const { launch, container, timeout, maxBuffer, killSignal } = read(first, second, DEFAULTS);
+  const ended = hub.spawnSync(launch, container, { timeout, maxBuffer, signal: killSignal ?? ALL });
   if (ended.failure) throw new SecludeError(JSON.parse(ended.failure));
   const report = JSON.parse(ended.report);
   return {

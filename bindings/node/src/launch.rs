@@ -1,14 +1,18 @@
 //! From what `lib/` has made of the options to a request of the library.
 
+use std::fs::{File, OpenOptions};
+
 use napi::bindgen_prelude::{Buffer, Object, Result};
 use napi::{Env, Error, Status};
 use napi_derive::napi;
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use seclude::{Command, Stdio};
+use serde_json::Value as Json;
 
 use crate::descriptor;
 use crate::options::container::{self, Facts};
 use crate::options::{At, Wrong};
+use crate::report;
 use crate::value::Value;
 
 /// The command, as `lib/options.js` hands it over.
@@ -21,20 +25,79 @@ pub struct Launch {
     pub cwd: Option<String>,
     /// Names and values by turns; without it this process's own environment.
     pub env: Option<Vec<String>>,
-    /// stdin, stdout, stderr, and what follows: a descriptor, [`PIPE`], [`NULL`] or [`BYTES`].
+    /// stdin, stdout, stderr, and what follows: a descriptor, [`PIPE`], [`NULL`], [`BYTES`] or [`FILE`].
     pub stdio: Vec<i32>,
+    /// What is opened for each that is [`FILE`].
+    pub files: Vec<Source>,
     /// What stdin reads if it is [`BYTES`].
     pub input: Option<Buffer>,
+}
+
+/// A file that a descriptor of the command leads to.
+#[napi(object)]
+pub struct Source {
+    /// The descriptor.
+    pub number: i32,
+    /// Absolute.
+    pub path: String,
+    /// As fopen(3) has them: `r`, `w` or `a`.
+    pub flags: String,
 }
 
 const PIPE: i32 = -1;
 const NULL: i32 = -2;
 const BYTES: i32 = -3;
+const FILE: i32 = -4;
 
 /// A command to start.
 pub(crate) struct Composed {
     pub(crate) command: Command,
     pub(crate) facts: Facts,
+    files: Vec<Source>,
+    input: Option<Vec<u8>>,
+}
+
+impl Composed {
+    /// Whether [`Composed::open`] may take its time.
+    pub(crate) fn opens(&self) -> bool {
+        !self.files.is_empty() || self.input.is_some()
+    }
+
+    /// Opens what its descriptors lead to: not on the thread of JavaScript's. A FIFO waits for its other end, a network
+    /// file system for its server, and bytes can be many.
+    pub(crate) fn open(&mut self) -> std::result::Result<(), Json> {
+        for source in self.files.drain(..) {
+            let mut options = OpenOptions::new();
+            match source.flags.as_str() {
+                "r" => options.read(true),
+                "a" => options.append(true).create(true),
+                _ => options.write(true).create(true).truncate(true),
+            };
+            let name = name_of(source.number);
+            let file = options.open(&source.path).map_err(|error| report::of_file(&name, &source.path, &error))?;
+            lead(&mut self.command, source.number, file);
+        }
+        if let Some(bytes) = self.input.take() {
+            let file = memory(&bytes).map_err(|error| report::of_io("stdin", "bytes in memory", &error))?;
+            lead(&mut self.command, 0, file);
+        }
+        Ok(())
+    }
+}
+
+fn lead(command: &mut Command, number: i32, file: File) {
+    match number {
+        0 => drop(command.stdin(file)),
+        1 => drop(command.stdout(file)),
+        2 => drop(command.stderr(file)),
+        _ => drop(command.fd(file, number)),
+    }
+}
+
+fn name_of(number: i32) -> String {
+    const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];
+    let name = usize::try_from(number).ok().and_then(|number| NAMES.get(number));
+    name.map_or_else(|| format!("stdio[{number}]"), |name| (*name).to_owned())
 }
 
 /// The request. What is wrong with it has been thrown already.
@@ -69,7 +132,8 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
         }
     }
     stdio(env, &mut command, &launch)?;
-    Ok(Composed { command, facts })
+    let input = launch.input.map(|bytes| bytes.to_vec());
+    Ok(Composed { command, facts, files: launch.files, input })
 }
 
 fn throw(env: &Env, wrong: &Wrong) -> Error {
@@ -84,20 +148,19 @@ fn throw(env: &Env, wrong: &Wrong) -> Error {
 }
 
 fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<()> {
-    const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];
-    for (number, kind) in launch.stdio.iter().enumerate() {
-        let name = || NAMES.get(number).map_or_else(|| format!("stdio[{number}]"), |name| (*name).to_owned());
-        let wrong =
-            |error: std::io::Error| throw(env, &Wrong::Range(format!("{}: descriptor {kind}: {error}", name())));
+    for (number, kind) in (0..).zip(&launch.stdio) {
+        let wrong = |error: std::io::Error| {
+            throw(env, &Wrong::Range(format!("{}: descriptor {kind}: {error}", name_of(number))))
+        };
         let stdio = match (*kind, number) {
             (PIPE, 0..3) => Stdio::piped(),
-            (NULL, 0..3) => Stdio::null(),
+            // What is opened later takes its place.
+            (NULL | BYTES | FILE, 0..3) => Stdio::null(),
             // The library closes what is not given.
-            (PIPE | NULL, _) => continue,
-            (BYTES, _) => Stdio::from(memory(launch.input.as_deref().unwrap_or_default()).map_err(wrong)?),
+            (PIPE | NULL | BYTES | FILE, _) => continue,
             (fd, 0..3) => Stdio::from(descriptor::copy_of(fd).map_err(wrong)?),
             (fd, _) => {
-                command.fd(descriptor::copy_of(fd).map_err(wrong)?, number as i32);
+                command.fd(descriptor::copy_of(fd).map_err(wrong)?, number);
                 continue;
             }
         };
@@ -111,7 +174,7 @@ fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<()> {
 }
 
 /// A file in memory with these bytes, to be read from its beginning.
-fn memory(bytes: &[u8]) -> std::io::Result<std::os::fd::OwnedFd> {
+fn memory(bytes: &[u8]) -> std::io::Result<File> {
     let file = memfd_create("seclude-stdin", MemfdFlags::CLOEXEC)?;
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -119,5 +182,5 @@ fn memory(bytes: &[u8]) -> std::io::Result<std::os::fd::OwnedFd> {
         rest = rest.get(written..).unwrap_or_default();
     }
     seek(&file, SeekFrom::Start(0))?;
-    Ok(file)
+    Ok(file.into())
 }

@@ -55,6 +55,14 @@ pub(crate) fn of_io(step: &str, action: &str, error: &std::io::Error) -> Json {
     }
 }
 
+/// A file that could not be opened for one of the command's descriptors.
+pub(crate) fn of_file(step: &str, path: &str, error: &std::io::Error) -> Json {
+    let mut failure = of_io(step, &format!("open {path}"), error);
+    failure["path"] = path.into();
+    failure["syscall"] = "open".into();
+    failure
+}
+
 pub(crate) fn of_errno(step: &str, action: &str, errno: Errno) -> Json {
     let name = match errno {
         Errno::PIPE => Some("EPIPE"),
@@ -66,6 +74,18 @@ pub(crate) fn of_errno(step: &str, action: &str, errno: Errno) -> Json {
         Errno::ACCESS => Some("EACCES"),
         Errno::PERM => Some("EPERM"),
         Errno::IO => Some("EIO"),
+        Errno::NOENT => Some("ENOENT"),
+        Errno::NOTDIR => Some("ENOTDIR"),
+        Errno::ISDIR => Some("EISDIR"),
+        Errno::LOOP => Some("ELOOP"),
+        Errno::NAMETOOLONG => Some("ENAMETOOLONG"),
+        Errno::ROFS => Some("EROFS"),
+        Errno::NOSPC => Some("ENOSPC"),
+        Errno::DQUOT => Some("EDQUOT"),
+        Errno::NXIO => Some("ENXIO"),
+        Errno::NODEV => Some("ENODEV"),
+        Errno::TXTBSY => Some("ETXTBSY"),
+        Errno::BUSY => Some("EBUSY"),
         _ => None,
     };
     json!({

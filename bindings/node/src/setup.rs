@@ -5,7 +5,8 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use seclude::{Child, Error};
+use seclude::Child;
+use serde_json::Value as Json;
 
 use crate::hub::{Answer, Answers};
 use crate::launch::Composed;
@@ -52,28 +53,47 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
 
 /// Starts it; `spawned` and `exited` are answered.
 pub(crate) fn start(mut composed: Composed, shared: Arc<Shared>, answers: Answers, spawned: f64, exited: f64) {
-    let failed = answers.clone();
-    let job = move || {
-        let started = std::time::Instant::now();
-        match composed.command.spawn_on_this_thread() {
-            Ok(child) => process::watch(child, &shared, answers, started, spawned, exited),
-            Err(error) => {
-                for request in [spawned, exited] {
-                    answers.send(request, Answer::Failed(report::failure(&error)));
-                }
-            }
+    let (refused, no_thread) = (answers.clone(), answers.clone());
+    let refuse = move |answers: &Answers, failure: Json| {
+        for request in [spawned, exited] {
+            answers.send(request, Answer::Failed(failure.clone()));
         }
     };
-    if let Err(error) = run(Box::new(job)) {
-        for request in [spawned, exited] {
-            failed.send(request, Answer::Failed(report::of_io("clone", "thread for set-up", &error)));
+    let opens = composed.opens();
+    let begin = move || {
+        composed.open()?;
+        let job = move || {
+            let started = std::time::Instant::now();
+            match composed.command.spawn_on_this_thread() {
+                Ok(child) => process::watch(child, &shared, answers, started, spawned, exited),
+                Err(error) => refuse(&answers, report::failure(&error)),
+            }
+        };
+        run(Box::new(job)).map_err(|error| report::of_io("clone", "thread for set-up", &error))
+    };
+    let begin = move || {
+        if let Err(failure) = begin() {
+            refuse(&refused, failure);
         }
+    };
+    if !opens {
+        begin();
+        return;
+    }
+    // A thread for each that opens: one that waits for a FIFO's other end may wait for another start.
+    let thread = std::thread::Builder::new().name("seclude-open".into()).stack_size(STACK);
+    if let Err(error) = thread.spawn(begin) {
+        refuse(&no_thread, report::of_io("clone", "thread for its files", &error));
     }
 }
 
 /// Starts it and waits for that.
-pub(crate) fn start_and_wait(mut composed: Composed) -> io::Result<Result<Child, Error>> {
+pub(crate) fn start_and_wait(mut composed: Composed) -> Result<Child, Json> {
+    composed.open()?;
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    run(Box::new(move || drop(sender.send(composed.command.spawn_on_this_thread()))))?;
-    receiver.recv().map_err(io::Error::other)
+    let no_thread = |error: &io::Error| report::of_io("clone", "thread for set-up", error);
+    run(Box::new(move || drop(sender.send(composed.command.spawn_on_this_thread()))))
+        .map_err(|error| no_thread(&error))?;
+    let started = receiver.recv().map_err(|error| no_thread(&io::Error::other(error)))?;
+    started.map_err(|error| report::failure(&error))
 }

@@ -44,11 +44,7 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
     let mut run =
         Run { bounds, limit, pid: None, output: [None, None], timed_out: false, overflowed: false, stopped: false };
-    let answer = match setup::start_and_wait(composed) {
-        Ok(Ok(child)) => run.run_to_its_end(child, started),
-        Ok(Err(error)) => Err(report::failure(&error)),
-        Err(error) => Err(report::of_io("clone", "thread for set-up", &error)),
-    };
+    let answer = setup::start_and_wait(composed).and_then(|child| run.run_to_its_end(child, started));
     let [stdout, stderr] = run.output.map(|output| output.map(Buffer::from));
     let (report, failure) = match answer {
         Ok(report) => (Some(report.to_string()), None),
@@ -86,13 +82,15 @@ impl Run<'_> {
         ];
         self.output = [pipes[0].as_ref().map(|_| Vec::new()), pipes[1].as_ref().map(|_| Vec::new())];
         let pidfd = child.pidfd().try_clone_to_owned().map_err(|error| report::of_io("wait", "the pidfd", &error))?;
+        // Also of those who have its pipes when it has ended.
+        let deadline = child.time_left().map(|left| Instant::now() + left);
         let mut exit = None;
         while exit.is_none() || pipes.iter().any(Option::is_some) {
-            let waits = if exit.is_none() { self.time_left(&child) } else { None };
             // Whoever has escaped the signal may hold the pipes for ever: nobody waits for that.
-            let stopped = exit.is_some() && self.stopped;
-            let ready = look(&pidfd, exit.is_none(), &pipes, if stopped { Some(Duration::ZERO) } else { waits })?;
-            if stopped && ready[1..] == [false, false] {
+            let over = exit.is_some() && (self.stopped || self.is_late(deadline));
+            let waits = if over { Some(Duration::ZERO) } else { self.time_left(deadline) };
+            let ready = look(&pidfd, exit.is_none(), &pipes, waits)?;
+            if over && ready[1..] == [false, false] {
                 break;
             }
             for number in 0..pipes.len() {
@@ -111,10 +109,17 @@ impl Run<'_> {
         }
     }
 
-    fn time_left(&self, child: &Child) -> Option<Duration> {
+    fn time_left(&self, deadline: Option<Instant>) -> Option<Duration> {
         let limit = self.limit.filter(|_| !self.stopped);
-        let limit = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
-        [limit, child.time_left()].into_iter().flatten().min()
+        let first = [limit, deadline].into_iter().flatten().min();
+        first.map(|first| first.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the time is over. Then what was said after the command's end is cut off, and `timeout` says so.
+    fn is_late(&mut self, deadline: Option<Instant>) -> bool {
+        let now = Instant::now();
+        self.timed_out |= self.limit.is_some_and(|limit| limit <= now);
+        self.timed_out || deadline.is_some_and(|deadline| deadline <= now)
     }
 
     fn take(&mut self, number: usize, pipe: &mut Option<File>) -> Result<(), Json> {

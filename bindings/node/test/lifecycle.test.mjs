@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import childProcess from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 import { spawn } from '../index.mjs';
-import { descriptors, isolated, it, run, runs, script, threads, until, without } from './kit.mjs';
+import { descriptors, isolated, it, run, runs, scratch, script, threads, until, without } from './kit.mjs';
 
 const noContainer = without('user namespace', 'pid namespace', 'net namespace', 'fresh /proc');
 
@@ -117,6 +118,22 @@ it('keeps the event loop turning while a start takes its time', noContainer, asy
   }
   assert.equal(await child.exited, 0);
   assert.ok(turns > 10, `${turns} turns of the loop while it was set up`);
+});
+
+it('keeps the event loop turning while a file that is to be opened waits for its other end', async () => {
+  const fifo = path.join(scratch(), 'fifo');
+  childProcess.execFileSync('mkfifo', [fifo]);
+  // Were this thread what waits, somebody else would have to end it.
+  const [command, ...rest] = script('import fs from "node:fs"; setTimeout(() => fs.writeFileSync(process.argv[2], "late\\n"), 20_000);', fifo);
+  const rescue = childProcess.spawn(command, rest);
+  // More than there are threads for set-up.
+  const waiting = Array.from({ length: 4 }, () => run(['head', '-n', '1'], { stdin: { path: fifo } }));
+  assert.equal((await run(['echo', 'meanwhile'])).stdout, 'meanwhile\n');
+  const said = run(['sh', '-c', 'echo in time; echo in time; echo in time; echo in time; sleep 0.2'], { stdout: { path: fifo } });
+  const lines = (await Promise.all(waiting)).map(({ stdout }) => stdout);
+  assert.ok(lines.includes('in time\n') && !lines.includes('late\n'), String(lines));
+  await said;
+  rescue.kill();
 });
 
 it('works in worker threads, each with its own handles', noContainer, async () => {

@@ -107,6 +107,19 @@ it('reads stdin from a string, bytes, a file, a descriptor, a stream, a Blob, or
   assert.equal((await run(['wc', '-c'], { stdin: large })).stdout.trim(), String(large.length));
 });
 
+it('names the descriptor and the path of a file that cannot be opened', async () => {
+  for (const [options, step, code] of [
+    [{ stdin: { path: '/no/such/file' } }, 'stdin', 'ENOENT'],
+    [{ stdout: { path: '/dev' } }, 'stdout', 'EISDIR'],
+    [{ stdio: ['ignore', 'pipe', 'ignore', { path: '/dev/null/file' }] }, 'stdio[3]', 'ENOTDIR'],
+  ]) {
+    const where = Object.values(options)[0].path ?? '/dev/null/file';
+    const error = await refused(spawn(['true'], options).exited);
+    assert.deepEqual([error.name, error.step, error.code, error.side, error.path], ['SecludeError', step, code, 'parent', where]);
+    assert.throws(() => spawnSync(['true'], options), { step, code });
+  }
+});
+
 it('writes to stdin piece by piece, more than a pipe holds, and ends it', noContainer, async () => {
   for (const container of both) {
     const child = spawn(['wc', '-c'], { stdin: 'pipe', container });
@@ -141,6 +154,12 @@ it('is not told an end by a stdin stream that fails: it is killed, and exited ha
   const child = spawn(['sh', '-c', 'cat; echo all'], { stdin });
   assert.equal(await refused(child.exited), failure);
   assert.doesNotMatch(await text(child.stdout), /all/);
+  // As Bun's of a file that is missing.
+  const unreadable = new ReadableStream();
+  unreadable.getReader = () => {
+    throw failure;
+  };
+  assert.equal(await refused(spawn(['cat'], { stdin: unreadable }).exited), failure);
 });
 
 it('writes to a file, to its end, and to a descriptor', noContainer, async () => {
@@ -241,6 +260,12 @@ it('is stopped by its timeout, by its deadline, and by neither if it is faster',
     assert.equal(intime.exitedDueToTimeout, false);
     const sync = spawnSync(['sleep', '60'], { timeout: 100, container });
     assert.deepEqual([sync.signalCode, sync.exitedDueToTimeout], ['SIGKILL', true]);
+  }
+  // Its own end is in time, but somebody else has its pipe.
+  for (const options of [{ timeout: 100 }, { container: { deadline: 100 } }]) {
+    const pid = Number(spawnSync(['sh', '-c', 'sleep 61 & echo $!'], options).stdout);
+    assert.ok(runs(pid), 'it was not waited for');
+    process.kill(pid, 'SIGKILL');
   }
   const deadline = await run(['sleep', '60'], { container: { ...isolated, deadline: 100 } });
   assert.equal(deadline.report.cause, 'deadline');

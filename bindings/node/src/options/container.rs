@@ -261,7 +261,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["rlimits", "rlimit"],
-            ts: "Record<string, number | \"unlimited\" | Rlimit>",
+            ts: "Record<string, number | \"unlimited\" | Rlimit | false>",
             doc: "Resource limits by name, setrlimit(2), such as `{ NOFILE: 256 }`, in the resource's own unit.",
             off: Off::Absent,
             read: process::read_rlimits,

@@ -40,7 +40,7 @@ pub(crate) struct Flags {
     if_present: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Overlay,
     Tmpfs,
@@ -92,18 +92,24 @@ pub(super) fn read(at: &At<'_>) -> Read<Vec<Mount>> {
         .collect()
 }
 
+impl Kind {
+    fn name(self) -> &'static str {
+        KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
+}
+
 impl Entry {
     fn mount(self, at: &At<'_>) -> Read<Mount> {
         let missing = |key: &str| Wrong::Type(format!("{}.{key} is missing", at.path));
         let (kind, kind_path) = self.kind.ok_or_else(|| missing("type"))?;
         let to = self.to.ok_or_else(|| missing("to"))?;
         if let Some((_, path)) = self.options.given.iter().find(|(other, _)| *other != kind) {
-            return Err(Wrong::Type(format!("{path}: not for {kind_path} {kind:?}")));
+            return Err(Wrong::Type(format!("{path}: not for {kind_path} {:?}", kind.name())));
         }
         let takes_from = matches!(kind, Kind::Bind | Kind::Symlink);
         let from = match self.from {
             Some((_, from)) if takes_from => from,
-            Some((path, _)) => return Err(Wrong::Type(format!("{path}: not for {kind_path} {kind:?}"))),
+            Some((path, _)) => return Err(Wrong::Type(format!("{path}: not for {kind_path} {:?}", kind.name()))),
             None if takes_from => return Err(missing("from")),
             None => String::new(),
         };

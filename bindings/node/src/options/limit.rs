@@ -98,7 +98,11 @@ pub(crate) const LIMIT: Shape<Draft> = Shape {
             doc: "CPU time in percent of one CPU: 50 is half a CPU, 150 one and a half. From 1 to 100 for each CPU.",
             off: Off::Absent,
             read: |draft, at| {
-                let percent = at.number("percent of one CPU, 1 to 100 for each CPU")?;
+                const EXPECTED: &str = "percent of one CPU, 1 to 100 for each CPU";
+                let percent = at.number(EXPECTED)?;
+                if percent < 1.0 {
+                    return Err(at.out_of_range(EXPECTED));
+                }
                 draft.set(Limit::CpuMax, at, |limits| limits.cpu_max(percent / 100.0));
                 Ok(())
             },

@@ -140,6 +140,7 @@ impl<'a> At<'a> {
 
     pub(crate) fn text(&self) -> Read<&'a str> {
         match self.value {
+            Value::Text(text) if text.contains('\0') => Err(self.out_of_range("a string without a NUL byte")),
             Value::Text(text) => Ok(text),
             _ => Err(self.wrong_type("a string")),
         }
@@ -148,8 +149,8 @@ impl<'a> At<'a> {
     /// A path; empty ones lead nowhere.
     pub(crate) fn path_text(&self) -> Read<&'a str> {
         match self.value {
-            Value::Text(text) if !text.is_empty() => Ok(text),
-            Value::Text(_) => Err(self.out_of_range("a path, which is not empty")),
+            Value::Text(text) if !text.is_empty() && !text.contains('\0') => Ok(text),
+            Value::Text(_) => Err(self.out_of_range("a path, not empty and without a NUL byte")),
             _ => Err(self.wrong_type("a path")),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use seclude::{Dns, Ipv6, Mac, Namespace, Pasta, Protocol, Publish, Subnet, Subnet6, Veth};
 
@@ -15,6 +16,8 @@ pub(crate) struct Network {
     mode: Option<Mode>,
     join: Option<PathBuf>,
     veth: Veth,
+    /// Which key has said what its link leads to.
+    attached: Option<String>,
     /// The first key that only a veth pair can have.
     of_veth: Option<String>,
     ports: Vec<Publish>,
@@ -61,6 +64,13 @@ impl Network {
     fn veth(&mut self, at: &At<'_>, change: impl FnOnce(Veth) -> Veth) {
         self.of_veth.get_or_insert_with(|| at.path.clone());
         self.veth = change(std::mem::take(&mut self.veth));
+    }
+
+    fn attach(&mut self, at: &At<'_>) -> Read<()> {
+        match self.attached.replace(at.path.clone()) {
+            Some(other) => Err(said_twice(at, &other)),
+            None => Ok(()),
+        }
     }
 
     fn apply(self, draft: &mut Draft, at: &At<'_>) -> Read<()> {
@@ -127,6 +137,7 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
             off: Off::Absent,
             read: |network, at| {
                 let name = at.path_text()?;
+                network.attach(at)?;
                 network.veth(at, |veth| veth.bridge(name));
                 Ok(())
             },
@@ -138,6 +149,7 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
             off: Off::Absent,
             read: |network, at| {
                 at.flag()?;
+                network.attach(at)?;
                 network.veth(at, Veth::point_to_point);
                 Ok(())
             },
@@ -206,7 +218,11 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
             doc: "The name of its interface inside (veth). Default: eth0.",
             off: Off::Absent,
             read: |network, at| {
-                let name = at.path_text()?;
+                let name = at.text()?;
+                // IFNAMSIZ, and what the kernel takes for something else.
+                if !(1..16).contains(&name.len()) || name.contains(|c: char| c.is_whitespace() || "/:%".contains(c)) {
+                    return Err(at.out_of_range("a name of 1 to 15 bytes without space, '/', ':' or '%'"));
+                }
                 network.veth(at, |veth| veth.interface(name));
                 Ok(())
             },
@@ -267,8 +283,9 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
             doc: "At most so many bits a second in each direction, 8000 or more (veth).",
             off: Off::Absent,
             read: |network, at| {
-                let bits = at.unsigned("a number of bits a second")?;
-                network.veth(at, |veth| veth.rate(bits));
+                const MOST: i128 = 100_000_000_000;
+                let bits = at.integer(8_000, MOST, "a number of bits a second, 8000 to 100000000000")?;
+                network.veth(at, |veth| veth.rate(bits as u64));
                 Ok(())
             },
         },
@@ -279,6 +296,9 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
             off: Off::Absent,
             read: |network, at| {
                 let time = at.milliseconds()?;
+                if time > Duration::from_secs(60) {
+                    return Err(at.out_of_range("a number of milliseconds, up to 60000"));
+                }
                 network.veth(at, |veth| veth.latency(time));
                 Ok(())
             },
@@ -303,6 +323,9 @@ pub(super) fn read_dns(draft: &mut Draft, at: &At<'_>) -> Read<()> {
         Value::Text(text) if text == "host" => Dns::Host,
         Value::List(_) => {
             let servers = at.items("")?;
+            if servers.is_empty() {
+                return Err(at.out_of_range("an array of one address or more"));
+            }
             Dns::Servers(servers.iter().map(|server| server.parse::<IpAddr>("an address")).collect::<Read<_>>()?)
         }
         _ => return Err(at.wrong_type("an array of addresses, \"host\" or false")),
@@ -317,6 +340,9 @@ pub(super) fn read_dns(draft: &mut Draft, at: &At<'_>) -> Read<()> {
 pub(super) fn read_hosts(draft: &mut Draft, at: &At<'_>) -> Read<()> {
     draft.imply(Namespace::Mount);
     for (name, at) in at.entries()? {
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(Wrong::Range(format!("{}: it can be a name without blanks", at.path)));
+        }
         draft.command.add_host(name, at.parse::<IpAddr>("an address")?);
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use seclude::{Capabilities, Capability, Command, Host, Resource, UNLIMITED, UserMap};
 
-use super::container::Draft;
+use super::container::{Draft, said_twice};
 use super::{At, Key, Off, Read, Shape, Wrong};
 use crate::value::Value;
 
@@ -56,8 +56,13 @@ pub(super) fn host_name<'a>(at: &At<'a>) -> Read<&'a str> {
 const RLIMITS: &str = "a number, \"unlimited\", or { soft, hard }";
 
 pub(super) fn read_rlimits(draft: &mut Draft, at: &At<'_>) -> Read<()> {
+    let mut said: Vec<(Resource, String)> = Vec::new();
     for (name, at) in at.entries()? {
         let resource = Resource::from_str(name).map_err(|error| Wrong::Type(format!("{}: {error}", at.path)))?;
+        if let Some((_, other)) = said.iter().find(|(one, _)| *one == resource) {
+            return Err(said_twice(&at, other));
+        }
+        said.push((resource, at.path.clone()));
         if at.is_off() {
             continue;
         }

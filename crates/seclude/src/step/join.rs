@@ -43,7 +43,14 @@ impl Step for Join {
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
         for (kind, joined) in &self.namespaces {
             let failed = |call| {
-                move |errno| Error::parent(NAME, format!("{kind} namespace of {}", joined.describe()), errno).call(call)
+                move |errno| {
+                    let error =
+                        Error::parent(NAME, format!("{kind} namespace of {}", joined.describe()), errno).call(call);
+                    match joined {
+                        Joined::Path(path) => error.path_of(&**path),
+                        Joined::Fd(_) => error,
+                    }
+                }
             };
             let fd = match joined {
                 // A copy that is close-on-exec, whatever the caller's is.

@@ -324,9 +324,9 @@ export interface Container {
   /** The same as `noNewPrivileges`. */
   no_new_privileges?: boolean;
   /** Resource limits by name, setrlimit(2), such as `{ NOFILE: 256 }`, in the resource's own unit. */
-  rlimits?: Record<string, number | "unlimited" | Rlimit> | false;
+  rlimits?: Record<string, number | "unlimited" | Rlimit | false>;
   /** The same as `rlimits`. */
-  rlimit?: Record<string, number | "unlimited" | Rlimit> | false;
+  rlimit?: Record<string, number | "unlimited" | Rlimit | false>;
   /** The host name inside, up to 64 bytes. A new UTS namespace comes with it. */
   hostname?: string | false;
   /** The NIS domain name inside, up to 64 bytes. A new UTS namespace comes with it. */

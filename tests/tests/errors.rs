@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use seclude::{
     Capabilities, Capability, CloneWay, Code, Command, Error, Mount, Namespace, Overlay, Resource, Root, Side, UserMap,
 };
-use seclude_tests::{Host, OwnProcess, PATIENCE, Scratch, busybox_root, helper, role, said, tell, told};
+use seclude_tests::{Host, OwnProcess, PATIENCE, Scratch, busybox_root, has_overlays, helper, role, said, tell, told};
 
 struct Case {
     command: Command,
@@ -328,6 +328,9 @@ fn a_place_that_is_missing_or_something_else_is_named() {
 
 #[test]
 fn a_failure_at_the_last_step_is_told_like_any_other() {
+    if !has_overlays() {
+        return;
+    }
     check(of_late_failures);
 }
 

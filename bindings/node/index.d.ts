@@ -23,12 +23,12 @@ export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefi
 /** Bytes. */
 export type Bytes = NodeJS.TypedArray | DataView | ArrayBuffer;
 
-/** A file of the host to read. */
+/** A file of the host to read. It is opened on the way to the start: leave it there until `spawned`. */
 export interface FileSource {
   path: string;
 }
 
-/** A file of the host to write; made if it is missing, emptied unless `append`. */
+/** A file of the host to write; made if it is missing, emptied unless `append`; opened on the way to the start. */
 export interface FileTarget {
   path: string;
   append?: boolean;

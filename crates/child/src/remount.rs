@@ -47,8 +47,9 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
         };
         if mount::mount_id(found, c"").named(Call::Stat)? == id {
             match mount::remount_with(found, set) {
-                // A file system of fuse whose daemon is gone, and cannot come back: nobody writes to it.
-                Err(Errno::ENOTCONN) => {}
+                // A file system of fuse whose daemon is gone, before or after it had begun, and cannot come back: nobody
+                // writes to it.
+                Err(Errno::ENOTCONN | Errno::ECONNREFUSED) => {}
                 answer => answer.named(Call::Remount)?,
             }
         }

@@ -90,13 +90,14 @@ impl Run<'_> {
             let over = exit.is_some() && (self.stopped || self.is_late(deadline));
             let waits = if over { Some(Duration::ZERO) } else { self.time_left(deadline) };
             let ready = look(&pidfd, exit.is_none(), &pipes, waits)?;
-            if over && ready[1..] == [false, false] {
-                break;
-            }
             for number in 0..pipes.len() {
                 if ready[number + 1] {
                     self.take(number, &mut pipes[number])?;
                 }
+            }
+            if over {
+                // What a pipe held was read at once. Who goes on writing would be read for ever.
+                break;
             }
             if exit.is_none() {
                 self.keep_bounds(&mut child)?;

@@ -267,6 +267,9 @@ it('is stopped by its timeout, by its deadline, and by neither if it is faster',
     assert.ok(runs(pid), 'it was not waited for');
     process.kill(pid, 'SIGKILL');
   }
+  // Somebody else goes on writing: there is always something to read.
+  const endless = spawnSync(['sh', '-c', 'while :; do echo; done & exec sleep 0.1'], { timeout: 200 });
+  assert.deepEqual([endless.exitCode, endless.exitedDueToTimeout], [0, true]);
   const deadline = await run(['sleep', '60'], { container: { ...isolated, deadline: 100 } });
   assert.equal(deadline.report.cause, 'deadline');
   const gentle = spawn(['sh', '-c', 'trap "echo bye; exit 5" USR1; while :; do sleep 0.01; done'], {

@@ -3,6 +3,8 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+#[cfg(feature = "std")]
+use seclude_sys::memory::Mapping;
 use seclude_sys::{Errno, Fd, Result, file};
 
 /// Bytes of [`Board::detail`].
@@ -19,7 +21,7 @@ struct Page {
 
 /// The parent's handle of the page.
 #[cfg(feature = "std")]
-pub struct Board(seclude_sys::memory::Mapping);
+pub struct Board(Mapping);
 
 /// The child's: a plain pointer, valid as long as the parent's guard holds the [`Board`].
 #[derive(Clone, Copy)]
@@ -28,9 +30,13 @@ pub struct BoardPointer(NonNull<Page>);
 #[cfg(feature = "std")]
 #[allow(unsafe_code, reason = "shared memory between two processes, part of the child's entry")]
 impl Board {
-    /// Maps the page, zeroed.
-    pub fn new() -> Result<Board> {
-        seclude_sys::memory::Mapping::shared(size_of::<Page>()).map(Board)
+    /// Maps the page, zeroed, for a child of that memory.
+    pub fn new(memory: crate::entry::Memory) -> Result<Board> {
+        match memory {
+            crate::entry::Memory::Shared => Mapping::own(size_of::<Page>()),
+            crate::entry::Memory::Copied => Mapping::shared(size_of::<Page>()),
+        }
+        .map(Board)
     }
 
     /// For [`crate::run::Setup`].

@@ -1,10 +1,11 @@
 //! The flags: parser, help, man page and completions are made from these definitions.
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Command};
+use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use seclude::{CloneWay, Extent};
 
 use crate::limits::LimitFlags;
@@ -12,10 +13,58 @@ use crate::mounts::{BindSpec, FileSpec, MountSpec, OverlaySpec, SymlinkSpec, Tmp
 use crate::network::NetworkFlags;
 use crate::values::{self, CapabilityName, Dimension, EnvSpec, JoinSpec, NamespaceList, RlimitSpec, UserSpec};
 
-/// The program: its tasks, each with its flags.
+/// What was given, understood.
 ///
-/// The flags of a task are defined when it is called. To define those of every task each time was a noticeable part of a
-/// short command's time.
+/// Defining all flags was the largest part of what `run` adds to a short command. So it is first tried with the flags of
+/// those headings alone that one is given of; whatever that cannot make sense of, all of them decide.
+pub(crate) fn parse(words: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    if let Some(("run", rest)) = words.get(1).and_then(|task| task.to_str()).zip(words.get(2..)) {
+        // Not taken apart again: the end of the process does that at once.
+        let mut brief = ManuallyDrop::new(brief_run(&Words::of(rest)));
+        if let Ok(matches) = brief.try_get_matches_from_mut(words) {
+            return Ok(matches);
+        }
+    }
+    ManuallyDrop::new(command()).try_get_matches_from_mut(words)
+}
+
+fn brief_run(words: &Words) -> Command {
+    let run = RunFlags::augment_args(Command::new("run"));
+    let run = ContainerFlags::define(run, |flags| words.have_one_of(flags));
+    Command::new("seclude").disable_help_subcommand(true).subcommand_required(true).subcommand(run)
+}
+
+/// The words of a command line that may be flags.
+struct Words {
+    /// Long ones, spelled as their fields, without value.
+    long: Vec<String>,
+    /// Whether there are short ones, which can stand together.
+    short: bool,
+}
+
+impl Words {
+    fn of(words: &[OsString]) -> Words {
+        let words = words.iter().map(|word| word.as_encoded_bytes()).take_while(|word| *word != b"--");
+        let mut found = Words { long: Vec::new(), short: false };
+        for word in words {
+            match word {
+                [b'-', b'-', long @ ..] => {
+                    let name = long.split(|byte| *byte == b'=').next().unwrap_or_default();
+                    found.long.push(String::from_utf8_lossy(name).replace('-', "_"));
+                }
+                [b'-', _, ..] => found.short = true,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn have_one_of(&self, flags: &[&str]) -> bool {
+        self.short || self.long.iter().any(|word| flags.contains(&word.as_str()))
+    }
+}
+
+/// The program: its tasks, each with its flags, which are defined when it is called.
 pub(crate) fn command() -> Command {
     Command::new("seclude")
         .version(env!("CARGO_PKG_VERSION"))
@@ -30,30 +79,38 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
-            task::<RunFlags>("run", "Run a command in a container").long_about(
+            task("run", "Run a command in a container", |run| whole(RunFlags::augment_args(run))).long_about(
                 "Run a command in a container\n\nWithout flags: all namespaces new (but time), the caller mapped to root, \
                  the host's tree read-only with a fresh /proc, /dev and /tmp, only a loopback interface that is up, no \
                  capabilities, no new privileges, a session of its own, and death with the parent.",
             ),
         )
-        .subcommand(task::<ExplainFlags>(
+        .subcommand(task(
             "explain",
             "Print what `run` would do with the same flags: who does what, in which order",
+            |explain| whole(ExplainFlags::augment_args(explain)),
         ))
-        .subcommand(task::<DoctorFlags>(
+        .subcommand(task(
             "doctor",
             "Try what this host can do, each thing for real in a throwaway process",
+            DoctorFlags::augment_args,
         ))
-        .subcommand(task::<GcFlags>(
+        .subcommand(task(
             "gc",
             "Remove what seclude has left where it was killed; each run looks for that itself",
+            GcFlags::augment_args,
         ))
-        .subcommand(task::<CompletionsFlags>("completions", "Print the completions for a shell"))
+        .subcommand(task("completions", "Print the completions for a shell", CompletionsFlags::augment_args))
         .subcommand(Command::new("man").about("Print the manual page (for man -l -)"))
 }
 
-fn task<Flags: Args>(name: &'static str, about: &'static str) -> Command {
-    Command::new(name).about(about).defer(Flags::augment_args)
+fn task(name: &'static str, about: &'static str, flags: fn(Command) -> Command) -> Command {
+    Command::new(name).about(about).defer(flags)
+}
+
+/// With all that a container can have.
+pub(crate) fn whole(task: Command) -> Command {
+    ContainerFlags::define(task, |_| true)
 }
 
 #[derive(Args)]
@@ -65,7 +122,7 @@ pub(crate) struct CompletionsFlags {
 #[derive(Args)]
 pub(crate) struct RunFlags {
     /// Print its pid, leave it running, and exit 0; stdin is /dev/null
-    #[arg(long, conflicts_with_all = ["tty", "timeout", "report"])]
+    #[arg(long, conflicts_with = "report")]
     pub(crate) detach: bool,
     /// Write how it ended, how it was made and the time of each step to this file, as JSON
     #[arg(long, value_name = "FILE")]
@@ -76,8 +133,6 @@ pub(crate) struct RunFlags {
     /// Say on stderr how it was made and how it ended
     #[arg(short, long)]
     pub(crate) verbose: bool,
-    #[command(flatten)]
-    pub(crate) container: ContainerFlags,
 }
 
 #[derive(Args)]
@@ -85,8 +140,6 @@ pub(crate) struct ExplainFlags {
     /// Print it as JSON
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) container: ContainerFlags,
 }
 
 #[derive(Args)]
@@ -106,34 +159,70 @@ pub(crate) struct GcFlags {
     pub(crate) cgroup: Option<PathBuf>,
 }
 
-// What the container is: the same for `run` and `explain`. (A doc comment would become the task's.)
-//
-// A group for each heading of the help, also because each is a stack frame of its own: the one of all flags together
-// touched so many pages that a short command's time showed it.
-#[derive(Args)]
+/// What the container is: the same for `run`, `explain` and `doctor --for`.
 pub(crate) struct ContainerFlags {
+    pub(crate) base: BaseFlags,
+    pub(crate) namespaces: NamespaceFlags,
+    pub(crate) users: UserFlags,
+    pub(crate) files: FileFlags,
+    pub(crate) network: NetworkFlags,
+    pub(crate) limits: LimitFlags,
+    pub(crate) process: ProcessFlags,
+}
+
+/// The flags below one heading of the help. None is required and none has a value that was not given: where they are not
+/// defined, they are as by default.
+pub(crate) trait Heading: Args + Default {
+    /// The names of their fields, which are their ids as well.
+    const FLAGS: &[&str];
+}
+
+impl ContainerFlags {
+    /// Defines them; of those below a heading only if `wanted` is one of these.
+    pub(crate) fn define(mut task: Command, wanted: impl Fn(&[&str]) -> bool) -> Command {
+        task = BaseFlags::augment_args(task);
+        task = if wanted(NamespaceFlags::FLAGS) { NamespaceFlags::augment_args(task) } else { task };
+        task = if wanted(UserFlags::FLAGS) { UserFlags::augment_args(task) } else { task };
+        task = if wanted(FileFlags::FLAGS) { FileFlags::augment_args(task) } else { task };
+        task = if wanted(NetworkFlags::FLAGS) { NetworkFlags::augment_args(task) } else { task };
+        task = if wanted(LimitFlags::FLAGS) { LimitFlags::augment_args(task) } else { task };
+        if wanted(ProcessFlags::FLAGS) { ProcessFlags::augment_args(task) } else { task }
+    }
+
+    pub(crate) fn read(given: &ArgMatches) -> Result<ContainerFlags, clap::Error> {
+        Ok(ContainerFlags {
+            base: BaseFlags::from_arg_matches(given)?,
+            namespaces: read(given)?,
+            users: read(given)?,
+            files: read(given)?,
+            network: read(given)?,
+            limits: read(given)?,
+            process: read(given)?,
+        })
+    }
+}
+
+fn read<Flags: Heading>(given: &ArgMatches) -> Result<Flags, clap::Error> {
+    if is_defined(given, Flags::FLAGS) { Flags::from_arg_matches(given) } else { Ok(Flags::default()) }
+}
+
+/// Whether any of these flags has a value, if only the one of a switch that was not given.
+pub(crate) fn is_defined(given: &ArgMatches, flags: &[&str]) -> bool {
+    given.ids().any(|id| flags.contains(&id.as_str()))
+}
+
+// (A doc comment would become the task's, here and below.)
+#[derive(Args)]
+pub(crate) struct BaseFlags {
     /// The command and its arguments; nothing from its name on is read as a flag
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
     /// Start from nothing: only the namespaces, mounts and limits that other flags ask for, no preset
     #[arg(long, help_heading = "Namespaces")]
     pub(crate) bare: bool,
-
-    #[command(flatten)]
-    pub(crate) namespaces: NamespaceFlags,
-    #[command(flatten)]
-    pub(crate) users: UserFlags,
-    #[command(flatten)]
-    pub(crate) files: FileFlags,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
-    #[command(flatten)]
-    pub(crate) limits: LimitFlags,
-    #[command(flatten)]
-    pub(crate) process: ProcessFlags,
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(next_help_heading = "Namespaces")]
 pub(crate) struct NamespaceFlags {
     /// Make these namespaces too: user, pid, mount, net, uts, ipc, cgroup, time (all but time are made unless --bare)
@@ -153,7 +242,11 @@ pub(crate) struct NamespaceFlags {
     pub(crate) boottime: Option<i128>,
 }
 
-#[derive(Args)]
+impl Heading for NamespaceFlags {
+    const FLAGS: &[&str] = &["unshare", "share", "join", "monotonic", "boottime"];
+}
+
+#[derive(Args, Default)]
 #[command(next_help_heading = "Users")]
 pub(crate) struct UserFlags {
     /// Map LEN user ids from IN inside to OUT outside; may be repeated
@@ -171,7 +264,11 @@ pub(crate) struct UserFlags {
     pub(crate) user: Option<UserSpec>,
 }
 
-#[derive(Args)]
+impl Heading for UserFlags {
+    const FLAGS: &[&str] = &["uid_map", "gid_map", "map_subids", "user"];
+}
+
+#[derive(Args, Default)]
 #[command(next_help_heading = "Files")]
 pub(crate) struct FileFlags {
     /// The directory that becomes / (absolute); read-only unless --writable or --overlay
@@ -226,7 +323,28 @@ pub(crate) struct FileFlags {
     pub(crate) ro_path: Vec<PathBuf>,
 }
 
-#[derive(Args)]
+impl Heading for FileFlags {
+    const FLAGS: &[&str] = &[
+        "root",
+        "overlay",
+        "upper",
+        "work",
+        "read_only",
+        "writable",
+        "bind",
+        "ro_bind",
+        "tmpfs",
+        "overlay_mount",
+        "mount",
+        "file",
+        "dir",
+        "symlink",
+        "mask",
+        "ro_path",
+    ];
+}
+
+#[derive(Args, Default)]
 #[command(next_help_heading = "Process")]
 pub(crate) struct ProcessFlags {
     /// Set an environment variable
@@ -274,11 +392,92 @@ pub(crate) struct ProcessFlags {
     /// Let it go on when seclude or its caller ends
     #[arg(long)]
     pub(crate) no_die_with_parent: bool,
-    /// Whether an exec inside may not gain privileges
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1,
-          require_equals = true, default_missing_value = "true")]
-    pub(crate) no_new_privs: bool,
-    /// How to clone: vm, copy, legacy, or auto
-    #[arg(long, value_name = "WAY", default_value_t = CloneWay::Auto)]
-    pub(crate) clone: CloneWay,
+    /// Whether an exec inside may not gain privileges; it is so unless this is `false`
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    pub(crate) no_new_privs: Option<bool>,
+    /// How to clone: vm, copy, legacy, or auto (the default)
+    #[arg(long, value_name = "WAY")]
+    pub(crate) clone: Option<CloneWay>,
+}
+
+impl Heading for ProcessFlags {
+    const FLAGS: &[&str] = &[
+        "env",
+        "clear_env",
+        "workdir",
+        "hostname",
+        "domainname",
+        "cap_add",
+        "cap_drop",
+        "rlimit",
+        "umask",
+        "oom_score_adj",
+        "init",
+        "tty",
+        "tty_size",
+        "timeout",
+        "no_die_with_parent",
+        "no_new_privs",
+        "clone",
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::compose;
+
+    fn heading<Flags: Heading>() {
+        let defined = Flags::augment_args(Command::new("task"));
+        let mut ids: Vec<&str> = defined.get_arguments().map(|argument| argument.get_id().as_str()).collect();
+        // Not in every build.
+        ids.extend((!cfg!(feature = "systemd") && Flags::FLAGS.contains(&"cgroup_scope")).then_some("cgroup_scope"));
+        let (mut named, mut ids) = (Flags::FLAGS.to_vec(), ids);
+        named.sort_unstable();
+        ids.sort_unstable();
+        assert_eq!(named, ids);
+        assert!(defined.get_arguments().all(|argument| !argument.is_required_set()));
+    }
+
+    #[test]
+    fn every_heading_names_its_flags() {
+        heading::<NamespaceFlags>();
+        heading::<UserFlags>();
+        heading::<FileFlags>();
+        heading::<NetworkFlags>();
+        heading::<LimitFlags>();
+        heading::<ProcessFlags>();
+    }
+
+    #[test]
+    fn flags_of_a_heading_that_is_not_defined_are_as_if_not_given() {
+        let lines = [
+            "true",
+            "-- true --memory 64M",
+            "--bare true",
+            "--share net --hostname box true",
+            "--root / --writable --mount type=proc,dst=/proc --tmpfs /tmp -- true",
+            "--uid-map 0:0:1 --ro-bind /usr true",
+            "--net veth --publish 8080:80 -- true",
+            "-p 8080:80 --net=veth true",
+            "--memory=64M --pids 5 --timeout 5s true",
+            "--no-new-privs=false --clone copy true",
+            "-tv --stats true",
+            "--oom-score-adj -5 sh -c true",
+            "--verbose --monotonic -1h true",
+        ];
+        for line in lines {
+            let words: Vec<OsString> = ["seclude run", line].join(" ").split(' ').map(OsString::from).collect();
+            let plan = |task: Command| {
+                let matches = task.try_get_matches_from(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
+                let (_, given) = matches.subcommand().unwrap();
+                let flags = ContainerFlags::read(given).unwrap();
+                compose(&flags, given, false).ok().and_then(|command| command.plan().ok()).map(|plan| plan.to_string())
+            };
+            let brief = plan(brief_run(&Words::of(&words[2..])));
+            assert!(brief.is_some(), "{line}");
+            assert_eq!(brief, plan(command()), "{line}");
+        }
+    }
 }

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use clap::ArgMatches;
-use seclude::{Capabilities, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Root, UserMap};
+use seclude::{Capabilities, CloneWay, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Root, UserMap};
 
 use crate::Failure;
-use crate::args::{ContainerFlags, FileFlags};
+use crate::args::{ContainerFlags, FileFlags, Heading, is_defined};
 use crate::values::{CapabilityName, NamespaceList, UserSpec};
 
 /// The request that the flags stand for; `order` tells in which order they were given.
 pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool) -> Result<Command, Failure> {
-    let (program, arguments) = flags.command.split_first().ok_or_else(|| Failure::new("no command was given"))?;
+    let (program, arguments) = flags.base.command.split_first().ok_or_else(|| Failure::new("no command was given"))?;
     let mut command = Command::new(program);
     command.args(arguments);
-    if !flags.bare {
+    if !flags.base.bare {
         command.sandbox();
     }
     namespaces(&mut command, flags)?;
@@ -96,7 +96,7 @@ fn makes(flags: &ContainerFlags, kind: Namespace) -> bool {
     let asked = &flags.namespaces;
     let named = |lists: &[NamespaceList]| lists.iter().any(|list| list.0.contains(&kind));
     let joined = asked.join.iter().any(|join| join.0 == kind);
-    !joined && (named(&asked.unshare) || !(flags.bare || named(&asked.share)))
+    !joined && (named(&asked.unshare) || !(flags.base.bare || named(&asked.share)))
 }
 
 fn root(command: &mut Command, flags: &FileFlags) {
@@ -123,6 +123,9 @@ fn absolute(path: &Path) -> std::path::PathBuf {
 
 /// The mounts of all flags in the order of the command line.
 fn in_order(flags: &FileFlags, order: &ArgMatches) -> Vec<Mount> {
+    if !is_defined(order, FileFlags::FLAGS) {
+        return Vec::new();
+    }
     let mut found: Vec<(usize, Mount)> = Vec::new();
     let mut add = |id: &str, mounts: Vec<Mount>| {
         found.extend(order.indices_of(id).into_iter().flatten().zip(mounts));
@@ -167,7 +170,7 @@ fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure>
         })
     };
     let capabilities = apply(apply(Capabilities::NONE, &process.cap_add, true), &process.cap_drop, false);
-    if !flags.bare || !process.cap_add.is_empty() || !process.cap_drop.is_empty() {
+    if !flags.base.bare || !process.cap_add.is_empty() || !process.cap_drop.is_empty() {
         command.capabilities(capabilities);
     }
     if flags.users.user.is_some_and(|user| user.uid != 0) {
@@ -193,8 +196,8 @@ fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure>
     }
     // The kernel drops the keyboard's signals for a first process that has no handler for them: Ctrl-C would do nothing.
     command.init(process.init || (process.tty && makes(flags, Namespace::Pid)));
-    command.no_new_privileges(process.no_new_privs);
+    command.no_new_privileges(process.no_new_privs.unwrap_or(true));
     command.die_with_parent(!process.no_die_with_parent);
-    command.clone_way(process.clone);
+    command.clone_way(process.clone.unwrap_or(CloneWay::Auto));
     Ok(())
 }

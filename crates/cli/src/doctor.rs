@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, Command, FromArgMatches};
+use clap::Command;
 use seclude::Code;
 use seclude::doctor::{Finding, Verdict, examine};
 use serde_json::json;
 
-use crate::args::{ContainerFlags, DoctorFlags};
+use crate::args::{ContainerFlags, DoctorFlags, whole};
 use crate::compose::compose;
 use crate::{Failure, one_line, report};
 
@@ -73,7 +73,7 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
     let said = |error: clap::Error| Failure::new(format!("--for: {}", one_line(&error.render().to_string())));
     let parse = |words: &[OsString]| {
         let own = std::iter::once(OsString::from("seclude")).chain(words.iter().cloned());
-        let mut parser = ContainerFlags::augment_args(Command::new("seclude").disable_help_flag(true));
+        let mut parser = whole(Command::new("seclude").disable_help_flag(true));
         parser.try_get_matches_from_mut(own)
     };
     let (named, given) = match parse(plan) {
@@ -83,7 +83,7 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
         }
         other => (true, other.map_err(said)?),
     };
-    let flags = ContainerFlags::from_arg_matches(&given).map_err(said)?;
+    let flags = ContainerFlags::read(&given).map_err(said)?;
     let command = compose(&flags, &given, false)?;
     // What contradicts itself fails on every host.
     command.plan()?;

@@ -5,11 +5,15 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use crate::Failure;
-use crate::args::ExplainFlags;
+use crate::args::{ContainerFlags, ExplainFlags};
 use crate::compose::compose;
 
-pub(crate) fn explain(flags: &ExplainFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
-    let plan = compose(&flags.container, order, false)?.plan()?;
+pub(crate) fn explain(
+    flags: &ExplainFlags,
+    container: &ContainerFlags,
+    order: &ArgMatches,
+) -> Result<ExitCode, Failure> {
+    let plan = compose(container, order, false)?.plan()?;
     let text = if flags.json {
         let (way, reason) = plan.clone_way();
         let whole = serde_json::json!({ "clone": way.name(), "reason": reason, "actions": plan.actions() });

@@ -11,12 +11,13 @@ use seclude::{
 };
 
 use crate::Failure;
+use crate::args::Heading;
 use crate::values::size;
 
 type Parsed<T> = Result<T, String>;
 
 // What the container may use of the machine. Any of these makes a cgroup. (A doc comment would become the task's.)
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
     /// Memory; above it processes inside are killed
@@ -80,6 +81,30 @@ pub(crate) struct LimitFlags {
     /// flag, such as memory-swap, or net, map-subids, rlimit, oom-score-adj, time
     #[arg(long, value_name = "NAME")]
     prefer: Vec<Feature>,
+}
+
+impl Heading for LimitFlags {
+    const FLAGS: &[&str] = &[
+        "memory",
+        "memory_high",
+        "memory_low",
+        "memory_swap",
+        "memory_oom_group",
+        "cpus",
+        "cpu_weight",
+        "cpuset_cpus",
+        "cpuset_mems",
+        "pids",
+        "io_max",
+        "io_weight",
+        "hugetlb",
+        "device_allow",
+        "cgroup",
+        "cgroup_scope",
+        "cgroup_move_self",
+        "cgroup_mount",
+        "prefer",
+    ];
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

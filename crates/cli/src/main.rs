@@ -17,6 +17,7 @@ mod terminal;
 mod values;
 mod watch;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use args::CompletionsFlags;
+use args::{CompletionsFlags, ContainerFlags};
 
 /// musl's own took a tenth of a short command's time.
 #[cfg(target_env = "musl")]
@@ -36,9 +37,8 @@ fn main() -> ExitCode {
         say("it must not be setuid, setgid or have file capabilities: its caller decides what it does");
         return ExitCode::from(125);
     }
-    // Neither is taken apart again: the end of the process does that at once.
-    let mut command = ManuallyDrop::new(args::command());
-    let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let matches = match args::parse(&words) {
         Ok(matches) => ManuallyDrop::new(matches),
         Err(error) if error.use_stderr() => {
             say(one_line(&error.render().to_string()));
@@ -51,8 +51,8 @@ fn main() -> ExitCode {
         }
     };
     let done = match matches.subcommand() {
-        Some(("run", given)) => flags(given).and_then(|flags| run::run(&flags, given)),
-        Some(("explain", given)) => flags(given).and_then(|flags| explain::explain(&flags, given)),
+        Some(("run", given)) => flags(given).and_then(|flags| run::run(&flags, &container(given)?, given)),
+        Some(("explain", given)) => flags(given).and_then(|flags| explain::explain(&flags, &container(given)?, given)),
         Some(("doctor", given)) => flags(given).and_then(|flags| doctor::doctor(&flags)),
         Some(("gc", given)) => flags(given).and_then(|flags| gc::gc(&flags)),
         Some(("completions", given)) => flags(given).and_then(|flags| completions(&flags)),
@@ -66,7 +66,15 @@ fn main() -> ExitCode {
 }
 
 fn flags<Flags: clap::Args>(given: &ArgMatches) -> Result<Flags, Failure> {
-    Flags::from_arg_matches(given).map_err(|error| Failure::new(one_line(&error.render().to_string())))
+    Flags::from_arg_matches(given).map_err(misread)
+}
+
+fn container(given: &ArgMatches) -> Result<ContainerFlags, Failure> {
+    ContainerFlags::read(given).map_err(misread)
+}
+
+fn misread(error: clap::Error) -> Failure {
+    Failure::new(one_line(&error.render().to_string()))
 }
 
 fn completions(flags: &CompletionsFlags) -> Result<ExitCode, Failure> {

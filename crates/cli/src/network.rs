@@ -9,12 +9,13 @@ use clap::Args;
 use seclude::{Command, Dns, Ipv6, Mac, Namespace, Pasta, Publish, Subnet, Subnet6, Veth};
 
 use crate::Failure;
+use crate::args::Heading;
 use crate::values::duration;
 
 type Parsed<T> = Result<T, String>;
 
 // How the container is connected. (A doc comment would become the task's.)
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkFlags {
     /// none: only a loopback that is up (the default); host: the host's own; veth: a link to a bridge of the host, as
@@ -66,6 +67,27 @@ pub(crate) struct NetworkFlags {
     /// Delay every packet to it, such as 50ms (veth; needs the kernel's sch_netem)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     latency: Option<Duration>,
+}
+
+impl Heading for NetworkFlags {
+    const FLAGS: &[&str] = &[
+        "net",
+        "bridge",
+        "point_to_point",
+        "subnet",
+        "ip",
+        "ip6",
+        "mac",
+        "mtu",
+        "no_nat",
+        "ip_forward",
+        "peers",
+        "publish",
+        "dns",
+        "add_host",
+        "rate",
+        "latency",
+    ];
 }
 
 /// `--net`

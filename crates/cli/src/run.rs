@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::ArgMatches;
 use seclude::{Cause, Child, Exit, Stdio};
 
-use crate::args::RunFlags;
+use crate::args::{ContainerFlags, RunFlags};
 use crate::compose::compose;
 use crate::report::{self, Ending};
 use crate::signals::Forwarder;
@@ -17,7 +17,13 @@ use crate::terminal;
 use crate::watch::Watch;
 use crate::{Failure, say};
 
-pub(crate) fn run(flags: &RunFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
+pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
+    if flags.detach {
+        let given = [("--tty", container.process.tty), ("--timeout", container.process.timeout.is_some())];
+        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(Failure::new(format!("the argument '--detach' cannot be used with '{flag}'")));
+        }
+    }
     // Opened first: a report that could not be written is an error before anything runs.
     let report = match &flags.report {
         Some(path) => {
@@ -27,7 +33,7 @@ pub(crate) fn run(flags: &RunFlags, order: &ArgMatches) -> Result<ExitCode, Fail
         None => None,
     };
     let started = Instant::now();
-    let ended = start_and_wait(flags, order, report.is_some());
+    let ended = start_and_wait(flags, container, order, report.is_some());
     if let Some((file, path)) = report {
         let ending = match &ended {
             Ok(Ended::Exit(exit, made)) => Ending::Exit { exit, made, wall: started.elapsed() },
@@ -77,8 +83,13 @@ impl From<seclude::Error> for Stop {
     }
 }
 
-fn start_and_wait(flags: &RunFlags, order: &ArgMatches, timed: bool) -> Result<Ended, Stop> {
-    let mut command = compose(&flags.container, order, flags.stats).map_err(Stop::Flags)?;
+fn start_and_wait(
+    flags: &RunFlags,
+    container: &ContainerFlags,
+    order: &ArgMatches,
+    timed: bool,
+) -> Result<Ended, Stop> {
+    let mut command = compose(container, order, flags.stats).map_err(Stop::Flags)?;
     command.timed(timed);
     if flags.detach {
         command.die_with_parent(false).kill_on_drop(false).stdin(Stdio::null());

@@ -1,47 +1,46 @@
-//! Signals that seclude gets are meant for the command. SIGPIPE is not among them: it speaks of seclude's own output, and
-//! the handler would raise it again by waking a reader that is gone.
+//! Signals that seclude gets are meant for the command. SIGPIPE is not among them: it speaks of seclude's own output.
 //!
 //! No thread: where a seccomp filter answers EPERM to clone3, glibc can make none.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use seclude::Child;
-use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::{flag, low_level::pipe};
 
-const FORWARDED: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM];
+const FORWARDED: [Signal; 7] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+];
 
 /// Signals that came and wait to be handed on.
 pub(crate) struct Forwarder {
-    /// Readable when one has come.
-    wake: UnixStream,
-    come: Vec<(i32, Arc<AtomicBool>)>,
+    come: SignalFd,
     ended_by: Option<i32>,
+}
+
+/// Blocks these signals: from here on they wait in what is answered, signalfd(2), and interrupt nothing.
+pub(crate) fn hold(signals: &[Signal]) -> io::Result<SignalFd> {
+    let set: SigSet = signals.iter().copied().collect();
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }
 
 impl Forwarder {
     /// From here on signals wait for [`Self::deliver`].
     pub(crate) fn new() -> io::Result<Forwarder> {
-        let (wake, waker) = UnixStream::pair()?;
-        wake.set_nonblocking(true)?;
-        let mut come = Vec::new();
-        for signal in FORWARDED {
-            let flag = Arc::new(AtomicBool::new(false));
-            // The flag first: who is woken looks at it.
-            flag::register(signal, flag.clone())?;
-            pipe::register(signal, waker.try_clone()?)?;
-            come.push((signal, flag));
-        }
-        Ok(Forwarder { wake, come, ended_by: None })
+        Ok(Forwarder { come: hold(&FORWARDED)?, ended_by: None })
     }
 
     /// To poll for: readable when a signal waits.
     pub(crate) fn wake(&self) -> BorrowedFd<'_> {
-        self.wake.as_fd()
+        self.come.as_fd()
     }
 
     /// Hands on what has come.
@@ -49,18 +48,14 @@ impl Forwarder {
     /// The kernel drops a signal for the first process of a pid namespace if that has no handler for it, where any
     /// other process would end: a `sleep` could not be interrupted. So what would have ended it ends the container.
     pub(crate) fn deliver(&mut self, child: &Child) {
-        // One that comes after this read wakes again.
-        while matches!((&self.wake).read(&mut [0; 64]), Ok(1..)) {}
-        for (signal, come) in &self.come {
-            if !come.swap(false, Ordering::Relaxed) {
-                continue;
-            }
+        while let Ok(Some(come)) = self.come.read_signal() {
+            let signal = come.ssi_signo as i32;
             // A process that has ended meanwhile needs no signal.
-            if leaves_it_to_the_default(child.id(), *signal) == Some(true) {
-                self.ended_by.get_or_insert(*signal);
-                let _ = child.signal(SIGKILL);
+            if leaves_it_to_the_default(child.id(), signal) == Some(true) {
+                self.ended_by.get_or_insert(signal);
+                let _ = child.signal(Signal::SIGKILL as i32);
             } else {
-                let _ = child.signal(*signal);
+                let _ = child.signal(signal);
             }
         }
     }

@@ -2,17 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
 
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use seclude::Child;
-use signal_hook::consts::SIGWINCH;
-use signal_hook::low_level::pipe;
 
+use crate::signals::hold;
 use crate::watch::Watch;
 
 /// Rows and columns of the terminal that seclude runs in.
@@ -47,8 +47,7 @@ impl Drop for Raw {
 
 /// Copies between this terminal and the container's `master` until the command has ended and all it wrote is shown.
 pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> io::Result<()> {
-    let (resized, on_resize) = UnixStream::pair()?;
-    pipe::register(SIGWINCH, on_resize)?;
+    let resized = hold(&[Signal::SIGWINCH])?;
     let _raw = Raw::enter()?;
     // A full terminal takes no more until what it has to say is read: waiting in a write would be for ever.
     fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
@@ -60,8 +59,7 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
         let [keys, shown, resize] = wait(child, &master, watch, &resized, (typing, !typed.is_empty()), ended)?;
         watch.attend(child);
         if resize {
-            // The socket only wakes: how often is no matter.
-            let _ = (&resized).read(&mut buffer);
+            let _ = resized.read_signal();
             if let Some((ws_row, ws_col)) = size() {
                 tcsetwinsize(&master, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 })?;
             }
@@ -109,7 +107,7 @@ fn wait(
     child: &Child,
     master: &File,
     watch: &Watch,
-    resized: &UnixStream,
+    resized: &SignalFd,
     (typing, pending): (bool, bool),
     ended: bool,
 ) -> io::Result<[bool; 3]> {

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use bumpalo::Bump;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use seclude_child::board::Board;
 use seclude_child::entry::{Memory, Newborn, birth};
@@ -129,7 +130,8 @@ fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
         fault::strike(&plan.command, Place::Prepared(number), step.name())?;
     }
     let (ours, theirs) = channel::pair(ends.socket_above)?;
-    let board = Board::new().map_err(|errno| Error::parent("clone", "shared page", errno).call("mmap"))?;
+    let board =
+        Board::new(plan.clone.memory).map_err(|errno| Error::parent("clone", "shared page", errno).call("mmap"))?;
     let arena = Bump::new();
     let program = plan.program(&arena, Fd(theirs.as_raw_fd()))?;
     let setup = Setup {
@@ -263,7 +265,12 @@ fn unexpected(event: Event, newborn: &Newborn, channel: &Channel) -> Stopped {
             let detail = if call == Call::ExecInterpreter { channel.rest() } else { Vec::new() };
             Stopped::Failed { op, call, errno, detail }
         }
-        Event::End => Stopped::Ended(death_of(newborn).flatten()),
+        Event::End => {
+            // Its files are closed a moment before its end shows.
+            let moment = Timespec { tv_sec: 1, tv_nsec: 0 };
+            let _ = poll(&mut [PollFd::new(&newborn.pidfd, PollFlags::IN)], Some(&moment));
+            Stopped::Ended(death_of(newborn).flatten())
+        }
         other => Stopped::Parent(Error::invalid("child", format!("it said {other:?} out of turn"))),
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn compile(command: &Command) -> Result<Option<Tree>> {
             return Err(Error::invalid(NAME, why));
         }
         if let Some(mount) = command.mounts.first() {
-            return Err(Error::invalid("mount", format!("{}: {why}", mount.target.display())));
+            return Err(Error::invalid("mount", format!("{}: {why}", mount.target.display())).mount_of(0));
         }
         return Ok(None);
     }

@@ -43,8 +43,12 @@ pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
             steps.push(kernel::proc(Path::new("/proc"), false, "proc on /proc, added for the new pid namespace"));
         }
     }
+    let mut callers = 0;
     for mount in &command.mounts {
-        steps.push(compile_one(mount, command)?);
+        steps.push(
+            compile_one(mount, command).map_err(|error| if mount.preset { error } else { error.mount_of(callers) })?,
+        );
+        callers += usize::from(!mount.preset);
     }
     Ok(steps)
 }

@@ -9,7 +9,7 @@ import { spawn } from '../index.mjs';
 const namespace = { user: true, pid: true };
 const noTmpfs = without('tmpfs');
 const debian = process.env.SECLUDE_DEBIAN_ROOT ?? '';
-const noDebian = fs.existsSync(path.join(debian, 'usr/bin/dpkg')) ? false : 'skipped: there is no Debian root: cargo xtask rootfs debian';
+const noDebian = debian && fs.existsSync(path.join(debian, 'usr/bin/dpkg')) ? false : 'skipped: there is no Debian root: cargo xtask rootfs debian';
 const noOverlay = without('overlay, writes in memory');
 
 const mounts = () => fs.readFileSync('/proc/self/mountinfo', 'utf8');

@@ -1,6 +1,6 @@
 // What cannot be meant is refused at once, with the path of its key.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { explain, spawn, spawnSync } from '../index.mjs';
@@ -114,6 +114,114 @@ it('refuses two keys that say the same, and keys that belong to another', async 
   type({ stdio: ['pipe'], stdout: 'pipe' }, 'stdout');
 });
 
+// [the path that the message begins with, the options, what else it says]
+const refused = [
+  ['cwd', { cwd: 'relative' }],
+  ['env', { env: { 'A=B': '1' } }],
+  ['env.A', { env: { A: 'a\0b' } }],
+  ['cmd[0]', { cmd: [''] }],
+  ['container.fs[1].to', fs({ type: 'tmpfs', to: '/tmp' }, { type: 'tmpfs', to: '/' }), 'the root itself'],
+  ['container.fs[0].to', fs({ type: 'bind', from: '/usr', to: '/' }), 'the root itself'],
+  ['container.fs[0].to', fs({ type: 'directory', to: '/a/../../b' }), '`..`'],
+  ['container.fs[0].to', fs({ type: 'tmpfs', to: 'relative' }), 'absolute'],
+  ['container.fs[0].target', fs({ type: 'mask', target: '/' }), 'the root itself'],
+  ['container.mounts[1].to', { container: { mounts: [{ type: 'dev', to: '/dev' }, { type: 'file', to: '/', options: { file: { content: '' } } }] } }],
+  ['container.fs[0].to', { container: { sandbox: true, fs: [{ type: 'tmpfs', to: '/..' }] } }, '`..`'],
+  ['container.fs[0].options.tmpfs.size', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { size: 0 } } })],
+  ['container.fs[0].options.tmpfs.mode', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { mode: 0o10000 } } })],
+  ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/usr'] }), 'one lower directory'],
+  ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/', '/usr'] }), 'an overlay of /'],
+  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr'], upperDir: '/a', workDir: '/a/b' }), 'each other'],
+  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: Array(101).fill('/usr') }), '100'],
+  ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'proc', to: '/mnt' }] } }, 'new pid namespace', TypeError],
+  ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'mqueue', to: '/mnt' }] } }, 'new ipc namespace', TypeError],
+  ['container.fs[0]', fs({ type: 'cgroup', to: '/mnt' }), 'cgroup', TypeError],
+  ['container.fs[0]', { container: { namespace: { mount: false }, fs: [{ type: 'tmpfs', to: '/mnt' }] } }, 'new mount namespace', TypeError],
+  ['container.root', { container: { namespace: { mount: false }, root: '/' } }, 'new mount namespace', TypeError],
+  ['container.root', { container: { root: { overlay: true, readonly: true } } }, 'read-only'],
+  ['container.namespace.mount', { container: { namespace: { pid: true, mount: false } } }, 'new mount namespace', TypeError],
+  ['container.namespaces.mnt', { container: { namespaces: { pid: true, mnt: false } } }, 'new mount namespace', TypeError],
+  ['container.namespace.time', { container: { namespace: { time: { join: '/proc/self/ns/time', boottime: 5 } } } }, 'already', TypeError],
+  ['container.network.publish[1]', veth({ publish: ['8080:80', '8080:81'] }), 'has it already', TypeError],
+  ['container.network.publish[1]', veth({ publish: [53, 53, 53] }), 'has it already', TypeError],
+  ['container.network.ports[2]', { container: { network: { mode: 'pasta', ports: [53, 54, '53:80'] } } }, 'has it already', TypeError],
+  ['container.network.publish[0]', veth({ publish: ['224.0.0.1:80:80'] }), 'no host can have'],
+  ['container.namespace.net.interface', { container: { namespace: { net: { mode: 'veth', interface: 'lo' } } } }, 'lo'],
+  ['container.network.ip', veth({ subnet: '10.20.0.0/24', ip: '10.21.0.5' }), 'not in'],
+  ['container.network.address', veth({ subnet: '10.20.0.0/24', address: '10.20.0.255' }), 'broadcast'],
+  ['container.network.mtu', veth({ ip6: 'auto', mtu: 1000 }), '1280'],
+  ['container.network.peers', veth({ pointToPoint: true, peers: true }), 'none', TypeError],
+  ['container.network.bridge', veth({ bridge: 'a'.repeat(16) }), '15'],
+  ['container.network', { container: { network: 'pasta', dieWithParent: false } }, 'outlives', TypeError],
+  ['container.dns', { container: { namespace: { mount: false }, dns: ['192.0.2.1'] } }, 'new mount namespace', TypeError],
+  ['container.hosts', { container: { namespace: { mount: false }, hosts: { db: '192.0.2.1' } } }, 'new mount namespace'],
+  ['container.hosts["a#b"]', { container: { hosts: { 'a#b': '192.0.2.1' } } }],
+  ['container.limit.cpusetCpus', limit({ cpusetCpus: '65535' }), 'CPUs online'],
+  ['container.limit.cpuset_mems', limit({ cpuset_mems: '65535' }), 'memory nodes online'],
+  ['container.limits.cpu', { container: { limits: { cpu: 100_000_000 } } }, 'CPUs'],
+  ['container.limit.memoryHigh', limit({ ram: 1 << 20, memoryHigh: 1 << 21 }), 'at most'],
+  ['container.limit.ioMax[0]', limit({ ioMax: [{ device: '8:0' }] }), 'rate'],
+  ['container.limit.hugetlb[0]', limit({ hugetlb: [{ pageSize: 3, max: 0 }] })],
+  ['container.cgroup.parent', { container: { cgroup: { parent: '/a/../b' } } }, '`..`'],
+  ['container.cgroup.delegate', { container: { cgroup: { delegate: true } } }, 'cgroup namespace', TypeError],
+  ['container.hostname', { container: { hostname: 'x', namespace: { uts: false } } }, 'new uts namespace', TypeError],
+  ['container.domainname', { container: { domainname: 'x', namespace: { uts: false } } }, 'new uts namespace', TypeError],
+  ['container.rlimits.NOFILE', { container: { rlimits: { NOFILE: { soft: 2, hard: 1 } } } }, 'soft is above hard'],
+  ['container.oomScoreAdj', { container: { oomScoreAdj: 1001 } }],
+  ['container.oom_score_adj', { container: { oom_score_adj: -1001 } }],
+  ['container.ambientCapabilities', { container: { capabilities: ['CHOWN'], ambientCapabilities: ['NET_ADMIN'] } }, 'among', TypeError],
+  ['container.uid', { container: { namespace: { user: 'root' }, uid: 5 } }, 'not mapped', TypeError],
+  ['container.gid', { container: { namespace: { user: { callerAs: { uid: 5, gid: 6 } } }, uid: 5, gid: 7 } }, 'not mapped', TypeError],
+  ['container.prefer[1]', { container: { limit: { pids: 9 }, prefer: ['pids', 'memory'] } }, 'not asked for', TypeError],
+  ['container.prefer[0]', { container: { prefer: ['time'] } }, 'not asked for', TypeError],
+  ['container.clone', { container: { oomScoreAdj: 1, clone: 'vm' } }, 'vm cannot be had', TypeError],
+  ['container.init', { container: { init: true, namespace: { pid: false } } }, 'pid namespace', TypeError],
+];
+
+function fs(...entries) {
+  return { container: { fs: entries } };
+}
+
+function overlay(overlayfs) {
+  return fs({ type: 'overlayfs', to: '/mnt', options: { overlayfs } });
+}
+
+function veth(options) {
+  return { container: { network: { mode: 'veth', ...options } } };
+}
+
+function limit(limits) {
+  return { container: { limit: limits } };
+}
+
+it('refuses at once whatever no host could do, with the path of the key', async () => {
+  for (const [key, options, words = '', Type] of refused) {
+    for (const take of [spawn, spawnSync, explain]) {
+      const what = `${take.name}: ${key}`;
+      assert.throws(
+        () => take({ cmd: ['true'], ...options }),
+        (error) => {
+          assert.ok(error instanceof (Type ?? RangeError) || (!Type && error instanceof TypeError), `${what}: ${error.stack}`);
+          assert.match(error.message.slice(key.length), /^(:| is )/, `${what}: ${error.message}`);
+          assert.ok(error.message.startsWith(key) && error.message.includes(words), `${what}: ${error.message}`);
+          assert.equal(error.code, error instanceof TypeError ? 'ERR_INVALID_ARG_TYPE' : 'ERR_OUT_OF_RANGE');
+          return true;
+        },
+        what,
+      );
+    }
+  }
+});
+
+it('rejects, and throws nothing, where only the host can tell', async () => {
+  const namespace = { user: true };
+  for (const container of [{ namespace, root: '/no/such' }, { namespace, fs: [{ type: 'bind', from: '/no/such', to: '/mnt' }] }]) {
+    const child = spawn(['true'], { container });
+    await assert.rejects(child.exited, { name: 'SecludeError', code: 'ENOENT' });
+    explain(['true'], { container });
+  }
+});
+
 it('takes an object that holds itself for what it is', async () => {
   const container = {};
   container.container = container;
@@ -151,9 +259,9 @@ it('opens no file for options that are refused, nor to explain', async () => {
   assert.throws(() => spawn(['true'], { stdout, container: { x: 1 } }), TypeError);
   assert.throws(() => spawnSync(['true'], { stdout, container: { limit: { pids: 0 } } }), RangeError);
   explain(['true'], { stdout });
-  assert.equal(fs.readFileSync(file, 'utf8'), 'kept');
+  assert.equal(readFileSync(file, 'utf8'), 'kept');
   assert.equal(await spawn(['true'], { stdout }).exited, 0);
-  assert.equal(fs.readFileSync(file, 'utf8'), '');
+  assert.equal(readFileSync(file, 'utf8'), '');
 });
 
 it('takes false as off for everything', without('user namespace'), async () => {

@@ -1,7 +1,7 @@
 //! `container.limit` and `container.cgroup`.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use seclude::{Access, Cgroup, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List};
 
@@ -27,7 +27,7 @@ impl Draft {
 
     /// The limits, if each is in its range.
     pub(super) fn checked(self) -> Read<Limits> {
-        match self.limits.validate() {
+        match self.limits.validate().and_then(|()| self.limits.validate_online()) {
             Ok(()) => Ok(self.limits),
             Err(error) => {
                 let key = self.keys.iter().find(|(limit, _)| *limit == error.limit);
@@ -377,8 +377,8 @@ pub(crate) const CGROUP: Shape<Cgroup> = Shape {
             off: Off::Absent,
             read: |cgroup, at| {
                 let path = PathBuf::from(at.path_text()?);
-                if !path.is_absolute() {
-                    return Err(at.out_of_range("an absolute path in the hierarchy, such as /ci/builds"));
+                if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+                    return Err(at.out_of_range("an absolute path in the hierarchy without `..`, such as /ci/builds"));
                 }
                 change(cgroup, |cgroup| cgroup.parent(path));
                 Ok(())

@@ -306,7 +306,7 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
     ],
 };
 
-fn read_ports(at: &At<'_>) -> Read<Vec<Publish>> {
+pub(super) fn read_ports(at: &At<'_>) -> Read<Vec<Publish>> {
     match at.value {
         Value::Text(text) => Publish::parse(text).map_err(|error| Wrong::Range(format!("{}: {error}", at.path))),
         Value::Number(_) | Value::Integer(_) => {
@@ -340,8 +340,8 @@ pub(super) fn read_dns(draft: &mut Draft, at: &At<'_>) -> Read<()> {
 pub(super) fn read_hosts(draft: &mut Draft, at: &At<'_>) -> Read<()> {
     draft.imply(Namespace::Mount);
     for (name, at) in at.entries()? {
-        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(Wrong::Range(format!("{}: it can be a name without blanks", at.path)));
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
+            return Err(Wrong::Range(format!("{}: it can be a name without blanks and '#'", at.path)));
         }
         draft.command.add_host(name, at.parse::<IpAddr>("an address")?);
     }

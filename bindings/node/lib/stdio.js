@@ -65,7 +65,7 @@ function bytes(result, buffer) {
 
 function output(result, value, path, number) {
   const common = shared(result, value, path, 'w');
-  if (common === PIPE && number > 2) throw wrong(TypeError, path, value, 'a descriptor, "ignore", { path } or a file: URL');
+  if (common === PIPE && number > 2) throw wrong(TypeError, path, value, '"inherit", "ignore", a descriptor, { path } or a file: URL');
   if (common === undefined) throw wrong(TypeError, path, value, OUTPUT);
   return common;
 }

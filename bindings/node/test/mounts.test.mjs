@@ -139,6 +139,20 @@ it('puts files, directories, symlinks and masks where they were asked for', noTm
   assert.notEqual(await said('wc -c < /etc/passwd', { namespace }), '0');
 });
 
+it('takes bytes of every kind for what is in a file', noTmpfs, async () => {
+  const { buffer } = new Uint8Array([120, 104, 105, 10]);
+  const views = [
+    buffer,
+    new DataView(buffer, 1, 3),
+    new Uint16Array(buffer, 2, 1),
+    Buffer.from(buffer, 1),
+    new Float64Array(0),
+  ];
+  const fs = views.map((content, number) => ({ type: 'file', to: `/mnt/${number}`, options: { file: { content } } }));
+  const said = await run(['sh', '-c', 'cat /mnt/*'], { container: { namespace, fs: [{ type: 'tmpfs', to: '/mnt' }, ...fs] } });
+  assert.equal(`${said.stderr}${said.stdout}`, 'xhi\nhi\ni\nhi\n');
+});
+
 it('makes what is there read-only, and keeps the flags that the host has locked', noTmpfs, async () => {
   const container = { namespace, fs: [{ type: 'readonly', to: '/usr' }] };
   assert.match((await run(['touch', '/usr/x'], { container })).stderr, /Read-only file system/);

@@ -120,6 +120,19 @@ const refused = [
   ['env', { env: { 'A=B': '1' } }],
   ['env.A', { env: { A: 'a\0b' } }],
   ['cmd[0]', { cmd: [''] }],
+  ['container.fs[0].type', fs({ to: '/mnt' }), 'is missing', TypeError],
+  ['container.fs[0].to', fs({ type: 'tmpfs' }), 'is missing', TypeError],
+  ['container.fs[0].from', fs({ type: 'symlink', to: '/mnt' }), 'is missing', TypeError],
+  ['container.fs[0].options.file', fs({ type: 'file', to: '/mnt' }), 'is missing', TypeError],
+  ['container.fs[0].options.file.content', fs({ type: 'file', to: '/mnt', options: { file: {} } }), 'is missing', TypeError],
+  ['container.fs[0].options.overlayfs', fs({ type: 'overlay', to: '/mnt', options: false }), 'is missing', TypeError],
+  ['container.fs[0].options.overlayfs.lowerDirs', overlay({ ephemeral: true }), 'is missing', TypeError],
+  ['container.limit.ioMax[0].device', limit({ ioMax: [{ rbps: 5 }] }), 'is missing', TypeError],
+  ['container.limit.hugetlb[0].pageSize', limit({ hugetlb: [{ max: 5 }] }), 'is missing', TypeError],
+  ['container.namespace.user.callerAs.gid', { container: { namespace: { user: { callerAs: { uid: 5 } } } } }, 'is missing', TypeError],
+  ['container.namespace.user.uidMap[0].outsideId', { container: { namespace: { user: { uidMap: [{ inside_id: 5 }] } } } }, 'is missing', TypeError],
+  ['container.namespace.ipc.join', { container: { namespace: { ipc: {} } } }, 'is missing', TypeError],
+  ['container.rlimits.NOFILE.hard', { container: { rlimits: { NOFILE: { soft: 5 } } } }, 'is missing', TypeError],
   ['container.fs[1].to', fs({ type: 'tmpfs', to: '/tmp' }, { type: 'tmpfs', to: '/' }), 'the root itself'],
   ['container.fs[0].to', fs({ type: 'bind', from: '/usr', to: '/' }), 'the root itself'],
   ['container.fs[0].to', fs({ type: 'directory', to: '/a/../../b' }), '`..`'],
@@ -274,6 +287,19 @@ it('takes false as off for everything', without('user namespace'), async () => {
   }
   assert.notDeepEqual(explain(['true'], { container: { namespace: { user: true } } }).actions, bare);
   assert.equal(await spawn(['true'], { container: off, signal: false, timeout: false, onExit: false }).exited, 0);
+});
+
+it('takes a bigint for a whole number, and "none" for loopback', async () => {
+  const plan = (container) => explain(['true'], { container: { namespace: { user: true }, ...container } }).text;
+  for (const [one, other] of [
+    [{ network: 'none' }, { network: 'loopback' }],
+    [{ uid: 0n, gid: 0n, umask: 0o22n, oomScoreAdj: 5n }, { uid: 0, gid: 0, umask: 0o22, oomScoreAdj: 5 }],
+    [{ rlimits: { NOFILE: 256n, CORE: { soft: 0n, hard: 1n } } }, { rlimits: { NOFILE: 256, CORE: { soft: 0, hard: 1 } } }],
+    [{ limit: { pids: 5n, ioMax: [{ device: '8:0', riops: 5n }] } }, { limit: { pids: 5, ioMax: [{ device: '8:0', riops: 5 }] } }],
+    [{ network: { mode: 'pasta', publish: [80n] } }, { network: { mode: 'pasta', publish: [80] } }],
+  ]) {
+    assert.equal(plan(one), plan(other));
+  }
 });
 
 it('takes keys in either spelling for the same', async () => {

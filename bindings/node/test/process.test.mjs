@@ -196,6 +196,15 @@ it('inherits this process\'s own stdout', async () => {
   assert.equal(childProcess.execFileSync(command, rest, { encoding: 'utf8' }), 'through\n');
 });
 
+it('inherits a further descriptor by its number, and refuses one that is not open', async () => {
+  const stdio = "['ignore', 'pipe', 'inherit', 'inherit']";
+  const body = `console.log(String(seclude.spawnSync(['cat', '/dev/fd/3'], { stdio: ${stdio} }).stdout));`;
+  const file = path.join(scratch({ file: 'of the caller' }), 'file');
+  assert.equal(childProcess.execFileSync('sh', ['-c', `exec 3< ${file}; exec "$@"`, 'sh', ...script(body)], { encoding: 'utf8' }), 'of the caller\n');
+  const none = [...Array(3).fill('ignore'), ...Array(900).fill('ignore'), 'inherit'];
+  assert.throws(() => spawn(['true'], { stdio: none }), /^RangeError: stdio\[903\]: descriptor 903/);
+});
+
 it('fills no memory when nobody reads, and goes on when somebody does', async () => {
   const child = spawn(['sh', '-c', 'yes | head -c 8000000; echo done >&2'], { stderr: 'pipe' });
   await child.spawned;

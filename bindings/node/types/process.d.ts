@@ -20,6 +20,9 @@ export type StdinSource =
 /** Where stdout or stderr goes. */
 export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL;
 
+/** What a descriptor from 3 on is. "inherit": this process's own of the same number. */
+export type ExtraTarget = "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL;
+
 /** Bytes. */
 export type Bytes = NodeJS.TypedArray | DataView | ArrayBuffer;
 
@@ -63,7 +66,7 @@ export interface SpawnOptions extends Common {
   /** Default: "inherit". */
   stderr?: OutputTarget;
   /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
-  stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+  stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: ExtraTarget[]];
   /** Called at the end; with an error if it was not started, or its end is not known. */
   onExit?:
     | ((
@@ -77,16 +80,29 @@ export interface SpawnOptions extends Common {
   signal?: AbortSignal | false;
 }
 
-/** How to run a process to its end. */
-export interface SpawnSyncOptions extends Common {
-  /** Default: "ignore". */
-  stdin?: "inherit" | "ignore" | false | null | number | FileSource | URL | Bytes | (string & {});
+/** Where stdin of `spawnSync` comes from. */
+export type SyncStdinSource<In extends string = string> =
+  | "inherit"
+  | "ignore"
+  | false
+  | null
+  | undefined
+  | number
+  | FileSource
+  | URL
+  | Bytes
+  | (In & (In extends "pipe" ? never : unknown));
+
+/** How to run a process to its end. `In` is the text of stdin. */
+export interface SpawnSyncOptions<In extends string = string> extends Common {
+  /** Default: "ignore". Not "pipe": nobody could write to it meanwhile. */
+  stdin?: SyncStdinSource<In>;
   /** Default: "pipe". */
   stdout?: OutputTarget;
   /** Default: "pipe". */
   stderr?: OutputTarget;
   /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
-  stdio?: [stdin?: SpawnSyncOptions["stdin"], stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+  stdio?: [stdin?: SyncStdinSource<In>, stdout?: OutputTarget, stderr?: OutputTarget, ...more: ExtraTarget[]];
 }
 
 /** A command and its arguments: a path inside, or a name for the `PATH` of its environment. */
@@ -265,8 +281,8 @@ export function spawn(options: SpawnOptions & { cmd: Cmd }): Subprocess;
 export function spawn(cmd: Cmd, options?: SpawnOptions): Subprocess;
 
 /** Runs a process to its end, and blocks until then. A set-up that fails throws the SecludeError. */
-export function spawnSync(options: SpawnSyncOptions & { cmd: Cmd }): SyncSubprocess;
-export function spawnSync(cmd: Cmd, options?: SpawnSyncOptions): SyncSubprocess;
+export function spawnSync<In extends string>(options: SpawnSyncOptions<In> & { cmd: Cmd }): SyncSubprocess;
+export function spawnSync<In extends string>(cmd: Cmd, options?: SpawnSyncOptions<In>): SyncSubprocess;
 
 /** What this host can do, found by doing it; as `seclude doctor --json`. */
 export function doctor(): Promise<Examination>;

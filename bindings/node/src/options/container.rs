@@ -174,8 +174,9 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["network", "net"],
-            ts: "boolean | \"loopback\" | \"host\" | \"veth\" | \"pasta\" | NetworkOptions",
-            doc: "What it is connected by. `true` or `\"loopback\"`: its own loopback interface, up, and nothing else;
+            ts: "boolean | \"loopback\" | \"none\" | \"host\" | \"veth\" | \"pasta\" | NetworkOptions",
+            doc: "What it is connected by. `true`, `\"loopback\"` or `\"none\"`: its own loopback interface, up, and nothing
+                  else;
                   `false` or `\"host\"`: the host's network. The same as `namespace.network`.",
             off: Off::Told,
             read: network::read,
@@ -197,7 +198,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["uid"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The command's user id inside. With a new user namespace and no map of your own: as root the ids inside are
                   those outside, as an ordinary user your own id is this one.",
             off: Off::Absent,
@@ -208,7 +209,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["gid"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The command's group id inside.",
             off: Off::Absent,
             read: |draft, at| {
@@ -218,7 +219,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["groups"],
-            ts: "number[]",
+            ts: "(number | bigint)[]",
             doc: "The command's supplementary groups inside.",
             off: Off::Absent,
             read: |draft, at| {
@@ -261,7 +262,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["rlimits", "rlimit"],
-            ts: "Record<string, number | \"unlimited\" | Rlimit | false>",
+            ts: "Record<string, number | bigint | \"unlimited\" | Rlimit | false>",
             doc: "Resource limits by name, setrlimit(2), such as `{ NOFILE: 256 }`, in the resource's own unit.",
             off: Off::Absent,
             read: process::read_rlimits,
@@ -339,7 +340,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["umask"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The file mode creation mask, such as `0o022`.",
             off: Off::Absent,
             read: |draft, at| {
@@ -350,7 +351,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["oomScoreAdj"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "How eager the kernel is to kill it when memory runs out, -1000 to 1000.",
             off: Off::Absent,
             read: |draft, at| {

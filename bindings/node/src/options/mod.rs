@@ -49,6 +49,8 @@ pub(crate) enum Off {
     Absent,
     /// The key's own reader is told.
     Told,
+    /// No value of it: the key has to be there.
+    Required,
 }
 
 /// An object of options.
@@ -102,7 +104,12 @@ impl<T> Shape<T> {
         }
         for key in self.keys {
             let mut given = properties.iter().filter(|(name, _)| key.is_called(name));
-            let Some((name, value)) = given.next() else { continue };
+            let Some((name, value)) = given.next() else {
+                if key.off == Off::Required {
+                    return Err(Wrong::Type(format!("{} is missing", at.child(key.names[0]))));
+                }
+                continue;
+            };
             if let Some((again, _)) = given.next() {
                 return Err(Wrong::Type(format!("{}: {} is the same", at.child(again), at.child(name))));
             }

@@ -85,6 +85,28 @@ it('shows a failure that nobody looks at once, as an unhandled rejection, and no
     const seen = attempt(`const child = seclude.spawn(['/no/such/command']); ${look} setTimeout(() => console.log('went on'), 50);`);
     assert.deepEqual([seen.status, seen.stdout, seen.stderr], [0, 'went on\n', ''], look);
   }
+  const piped = (look) => attempt(
+    `const child = seclude.spawn(['/no/such/command'], { stdin: 'pipe' }); ${look} setTimeout(() => console.log('went on'), 50);`,
+  );
+  for (const look of [
+    'await child.stdin.write("x").catch(() => {});',
+    'try { await child.stdin.write("x"); } catch {}',
+    'child.stdin.write("x"); await child.stdin.end().then(() => {}, () => {});',
+    'await Promise.allSettled([child.stdin.flush()]);',
+  ]) {
+    const seen = piped(look);
+    assert.deepEqual([seen.status, seen.stdout, seen.stderr], [0, 'went on\n', ''], look);
+  }
+  // Who does not wait for a write has seen nothing of it, and who waits and does not catch it has let it through.
+  for (const look of ['child.stdin.write("x"); child.stdin.end();', 'child.stdin.write("x").then(() => {});', 'await child.stdin.end("x");']) {
+    const seen = piped(look);
+    assert.notEqual(seen.status, 0, look);
+    assert.match(seen.stderr, /ENOENT/, look);
+  }
+  const streamed = attempt(
+    `seclude.spawn(['/no/such'], { stdin: new Blob(['x']).stream() }); setTimeout(() => console.log('went on'), 2000);`,
+  );
+  assert.deepEqual([streamed.status !== 0, streamed.stdout], [true, '']);
   const told = attempt(`seclude.spawn(['/no/such'], { onExit: (child, code, signal, error) => console.log(error.code) });`);
   assert.deepEqual([told.status, told.stdout], [0, 'ENOENT\n']);
 });

@@ -5,10 +5,14 @@ use seclude::doctor::examine;
 use serde_json::{Value as Json, json};
 
 use crate::report;
+use crate::words::with_keys;
 
-/// As `seclude doctor --json`.
+/// As `seclude doctor --json`, with keys where that has flags.
 pub(crate) fn doctor() -> Json {
-    let examination = examine();
+    let mut examination = examine();
+    for remedy in examination.findings.iter_mut().filter_map(|finding| finding.remedy.as_mut()) {
+        *remedy = with_keys(remedy);
+    }
     json!({ "sandbox_works": examination.sandbox_works(), "findings": examination.findings })
 }
 

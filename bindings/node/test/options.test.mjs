@@ -143,12 +143,18 @@ const refused = [
   ['container.fs[0].options.tmpfs.size', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { size: 0 } } })],
   ['container.fs[0].options.tmpfs.mode', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { mode: 0o10000 } } })],
   ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/usr'] }), 'one lower directory'],
-  ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/', '/usr'] }), 'an overlay of /'],
+  ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/', '/usr'] }), 'overlay the directories that are to be written (entries of container.fs), or give another root (container.root)'],
   ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr'], upperDir: '/a', workDir: '/a/b' }), 'each other'],
   ['container.fs[0].options.overlayfs', overlay({ lowerDirs: Array(101).fill('/usr') }), '100'],
   ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'proc', to: '/mnt' }] } }, 'new pid namespace', TypeError],
   ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'mqueue', to: '/mnt' }] } }, 'new ipc namespace', TypeError],
   ['container.fs[0]', fs({ type: 'cgroup', to: '/mnt' }), 'cgroup', TypeError],
+  [
+    'container.fs[0]',
+    { container: { cgroup: true, namespace: { cgroup: true }, fs: [{ type: 'cgroup', to: '/mnt' }] } },
+    'show it read-only (options.cgroup.readonly), or delegate it (container.cgroup.delegate)',
+    TypeError,
+  ],
   ['container.fs[0]', { container: { namespace: { mount: false }, fs: [{ type: 'tmpfs', to: '/mnt' }] } }, 'new mount namespace', TypeError],
   ['container.root', { container: { namespace: { mount: false }, root: '/' } }, 'new mount namespace', TypeError],
   ['container.root', { container: { root: { overlay: true, readonly: true } } }, 'read-only'],
@@ -171,7 +177,7 @@ const refused = [
   ['container.hosts["a#b"]', { container: { hosts: { 'a#b': '192.0.2.1' } } }],
   ['container.limit.cpusetCpus', limit({ cpusetCpus: '65535' }), 'CPUs online'],
   ['container.limit.cpuset_mems', limit({ cpuset_mems: '65535' }), 'memory nodes online'],
-  ['container.limits.cpu', { container: { limits: { cpu: 100_000_000 } } }, 'CPUs'],
+  ['container.limits.cpu', { container: { limits: { cpu: 1e6 } } }, 'each of which is 100'],
   ['container.limit.memoryHigh', limit({ ram: 1 << 20, memoryHigh: 1 << 21 }), 'at most'],
   ['container.limit.ioMax[0]', limit({ ioMax: [{ device: '8:0' }] }), 'rate'],
   ['container.limit.hugetlb[0]', limit({ hugetlb: [{ pageSize: 3, max: 0 }] })],
@@ -183,7 +189,7 @@ const refused = [
   ['container.oomScoreAdj', { container: { oomScoreAdj: 1001 } }],
   ['container.oom_score_adj', { container: { oom_score_adj: -1001 } }],
   ['container.ambientCapabilities', { container: { capabilities: ['CHOWN'], ambientCapabilities: ['NET_ADMIN'] } }, 'among', TypeError],
-  ['container.uid', { container: { namespace: { user: 'root' }, uid: 5 } }, 'not mapped', TypeError],
+  ['container.uid', { container: { namespace: { user: 'root' }, uid: 5 } }, 'map the subordinate ids (container.namespace.user: "subids")', TypeError],
   ['container.gid', { container: { namespace: { user: { callerAs: { uid: 5, gid: 6 } } }, uid: 5, gid: 7 } }, 'not mapped', TypeError],
   ['container.prefer[1]', { container: { limit: { pids: 9 }, prefer: ['pids', 'memory'] } }, 'not asked for', TypeError],
   ['container.prefer[0]', { container: { prefer: ['time'] } }, 'not asked for', TypeError],
@@ -217,6 +223,8 @@ it('refuses at once whatever no host could do, with the path of the key', async 
           assert.ok(error instanceof (Type ?? RangeError) || (!Type && error instanceof TypeError), `${what}: ${error.stack}`);
           assert.match(error.message.slice(key.length), /^(:| is )/, `${what}: ${error.message}`);
           assert.ok(error.message.startsWith(key) && error.message.includes(words), `${what}: ${error.message}`);
+          // Flags and methods are of the other front ends.
+          assert.doesNotMatch(error.message, / --|[(]--|::/, what);
           assert.equal(error.code, error instanceof TypeError ? 'ERR_INVALID_ARG_TYPE' : 'ERR_OUT_OF_RANGE');
           return true;
         },

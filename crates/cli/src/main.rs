@@ -16,6 +16,7 @@ mod stats;
 mod terminal;
 mod values;
 mod watch;
+mod words;
 
 use std::fmt::Display;
 use std::io::{Read, Write};
@@ -121,7 +122,7 @@ impl Failure {
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
         let flag = error.limit().map_or(String::new(), |limit| format!("{}: ", limits::flag(limit)));
-        Failure { code: error.exit_code(), message: format!("{flag}{error}") }
+        Failure { code: error.exit_code(), message: format!("{flag}{}", words::with_flags(&error.to_string())) }
     }
 }
 

@@ -10,6 +10,7 @@ use super::namespace::NAMESPACES;
 use super::network::{NETWORK, read_ports};
 use super::{At, Wrong};
 use crate::value::Value;
+use crate::words::with_keys;
 
 /// What the plan of a request is refused with, with the path of the key; `container` is what was given as that.
 pub(crate) fn wrong(container: &At<'_>, error: &Error) -> Wrong {
@@ -17,7 +18,7 @@ pub(crate) fn wrong(container: &At<'_>, error: &Error) -> Wrong {
     let mut message = format!("{path}: {}", error.action());
     if let Some(hint) = error.advice() {
         message.push_str(": ");
-        message.push_str(hint);
+        message.push_str(&with_keys(hint));
     }
     if contradicts { Wrong::Type(message) } else { Wrong::Range(message) }
 }

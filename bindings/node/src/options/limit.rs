@@ -32,7 +32,9 @@ impl Draft {
             Err(error) => {
                 let key = self.keys.iter().find(|(limit, _)| *limit == error.limit);
                 let path = key.map_or("container.limit", |(_, path)| path.as_str());
-                Err(Wrong::Range(format!("{path} is {}; it can be {}", error.value, error.expected)))
+                // The library counts CPUs, this key percent.
+                let each = if path.ends_with(".cpu") { ", each of which is 100" } else { "" };
+                Err(Wrong::Range(format!("{path} is {}; it can be {}{each}", error.value, error.expected)))
             }
         }
     }

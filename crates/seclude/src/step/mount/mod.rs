@@ -111,7 +111,7 @@ fn cgroup_is_its_own(command: &Command, read_only: bool) -> Result<()> {
     }
     if !read_only && !cgroup.delegated {
         let action = "cgroup2: what is not delegated to the container can only be shown to it read-only";
-        return Err(Error::invalid(NAME, action).hint("Mount::read_only, or Cgroup::delegate"));
+        return Err(Error::invalid(NAME, action).hint("show it read-only, or delegate it"));
     }
     Ok(())
 }

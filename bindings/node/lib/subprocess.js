@@ -88,6 +88,11 @@ class Subprocess {
   #ends(report) {
     this.#finish();
     this.#ending = report;
+    if (report.cause === 'deadline') {
+      // It is the container's timeout, and was kept from here.
+      this.#timedOut = true;
+      this.#killed = true;
+    }
     const { exitCode, signalCode } = this;
     this.#report.resolve(report);
     this.#exited.resolve(exitCode ?? 128 + report.signal);

@@ -47,7 +47,7 @@ interface Common {
   cwd?: string | false;
   /** The whole environment; `false`: none. Default: `process.env`. */
   env?: Record<string, string | undefined> | false;
-  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else everything in the container is killed. */
+  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else as by `killTree()`. Default: never. */
   timeout?: number | false;
   /** What `timeout`, `signal` and `maxBuffer` send to the command, and `kill()` by default. */
   killSignal?: Signal | false;
@@ -140,16 +140,21 @@ export interface Subprocess extends AsyncDisposable {
   readonly exitCode: number | null;
   /** Such as "SIGKILL"; `null` unless a signal ended it. */
   readonly signalCode: string | null;
-  /** Whether a signal was sent to it from here. */
+  /** Whether a signal was sent to it from here: by you, or for `timeout`, `signal`, `maxBuffer` or `container.deadline`. */
   readonly killed: boolean;
+  /** Whether `timeout` or `container.deadline` stopped it; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
+  /** Whether `maxBuffer` did. */
   readonly exitedDueToMaxBuffer: boolean;
   /**
    * Sends a signal to the command. Default: `killSignal`; without it SIGTERM, or SIGKILL where the command is PID 1
    * without an init: the kernel drops what PID 1 has no handler for.
    */
   kill(signal?: Signal): void;
-  /** Kills everything in the container: in its cgroup, and in its pid namespace. */
+  /**
+   * Kills everything in the container: in its cgroup, and in its pid namespace. Without either (`container.cgroup`, a limit,
+   * `namespace.pid`) it kills the command alone, and what that has started goes on.
+   */
   killTree(): Promise<void>;
   /** What it uses now and has used so far; needs `container.cgroup` or a limit. */
   stats(): Promise<Stats>;
@@ -163,7 +168,7 @@ export interface Subprocess extends AsyncDisposable {
   unref(): void;
   /** `undefined` until its end. */
   resourceUsage(): ResourceUsage | undefined;
-  /** Kills everything in the container and waits for its end. */
+  /** `killTree()`, and waits for its end. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -186,7 +191,9 @@ export interface SyncSubprocess {
   readonly signalCode: string | null;
   /** Whether it exited with 0. */
   readonly success: boolean;
+  /** Whether `timeout` or `container.deadline` stopped it; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
+  /** Whether `maxBuffer` did. */
   readonly exitedDueToMaxBuffer: boolean;
   readonly resourceUsage: ResourceUsage;
   readonly report: Report;

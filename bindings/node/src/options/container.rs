@@ -307,8 +307,8 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         Key {
             names: &["deadline"],
             ts: "number",
-            doc: "Milliseconds from its start after which everything in it is killed; the report's cause is then
-                  \"deadline\".",
+            doc: "Milliseconds from its start after which it is killed, as by `killTree()`; the report's cause is then
+                  \"deadline\", and `killed` and `exitedDueToTimeout` are true. Default: none.",
             off: Off::Absent,
             read: |draft, at| {
                 draft.command.deadline(at.milliseconds()?);

@@ -63,6 +63,13 @@ impl Composed {
         !self.files.is_empty() || self.input.is_some()
     }
 
+    /// Which descriptors it opens, and what.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = (i32, String)> {
+        let files = self.files.iter().map(|source| (source.number, source.path.clone()));
+        let input = self.input.as_ref().map(|bytes| (0, format!("{} bytes in memory", bytes.len())));
+        files.chain(input)
+    }
+
     /// Opens what its descriptors lead to: not on the thread of JavaScript's. A FIFO waits for its other end, a network
     /// file system for its server, and bytes can be many.
     pub(crate) fn open(&mut self) -> std::result::Result<(), Json> {

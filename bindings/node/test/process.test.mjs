@@ -205,6 +205,19 @@ it('inherits a further descriptor by its number, and refuses one that is not ope
   assert.throws(() => spawn(['true'], { stdio: none }), /^RangeError: stdio\[903\]: descriptor 903/);
 });
 
+it('writes to a file of Bun\'s, and to no other Blob', process.versions.bun ? false : 'skipped: it is Bun\'s', async () => {
+  const file = path.join(scratch(), 'file');
+  assert.equal(await spawn(['echo', 'one'], { stdout: Bun.file(file) }).exited, 0);
+  assert.equal(spawnSync(['sh', '-c', 'echo two >&2'], { stderr: Bun.file(file) }).success, true);
+  assert.equal(await Bun.file(file).text(), 'two\n');
+  const read = spawn(['cat'], { stdin: Bun.file(file) });
+  assert.equal(await text(read.stdout), 'two\n');
+  for (const blob of [new Blob(['x']), new File(['x'], file), Bun.file(1)]) {
+    assert.throws(() => spawn(['echo'], { stdout: blob }), /^TypeError: stdout is a Blob/);
+  }
+  assert.equal(await Bun.file(file).text(), 'two\n');
+});
+
 it('fills no memory when nobody reads, and goes on when somebody does', async () => {
   const child = spawn(['sh', '-c', 'yes | head -c 8000000; echo done >&2'], { stderr: 'pipe' });
   await child.spawned;

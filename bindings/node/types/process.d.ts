@@ -18,10 +18,17 @@ export type StdinSource =
   | (string & {});
 
 /** Where stdout or stderr goes. */
-export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL;
+export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
 
 /** What a descriptor from 3 on is. "inherit": this process's own of the same number. */
-export type ExtraTarget = "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL;
+export type ExtraTarget = "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
+
+/** In Bun: `Bun.file(path)`, as `{ path }`. */
+export interface BunFile extends Blob {
+  readonly name?: string;
+  exists(): Promise<boolean>;
+  unlink(): Promise<void>;
+}
 
 /** Bytes. */
 export type Bytes = NodeJS.TypedArray | DataView | ArrayBuffer;

@@ -61,6 +61,10 @@ spawnSync(['true'], syncOptions);
 spawnSync({ cmd: ['true'], stdin: String(5), ...syncOptions });
 spawnSync(['true'], { stdin: 'inherit' });
 void taken;
+declare const ofBun: Blob & { readonly name?: string; exists(): Promise<boolean>; unlink(): Promise<void> };
+spawn(['true'], { stdout: ofBun, stdin: ofBun });
+// @ts-expect-error: it has no place
+spawn(['true'], { stdout: new Blob(['x']) });
 
 // @ts-expect-error: nobody could write to it
 spawnSync(['true'], { stdin: 'pipe' });

@@ -234,6 +234,67 @@ it('refuses at once whatever no host could do, with the path of the key', async 
   }
 });
 
+/** Values that are well by themselves; what is wrong is their company. */
+const company = {
+  sandbox: [true],
+  namespace: [
+    { pid: true }, { pid: false }, { user: true }, { user: 'subids' }, { user: false }, { user: { callerAs: { uid: 1, gid: 2 } } },
+    { user: { uidMap: [{ insideId: 5, outsideId: 0 }] } }, { user: { join: '/x' } }, { mount: false }, { mount: { join: '/x' } },
+    { uts: false }, { ipc: true }, { cgroup: true }, { cgroup: false }, { net: false }, { net: { join: '/x' } }, { time: true },
+    { time: { join: '/x', monotonic: 5 } }, { time: { boottime: 5 }, pid: { join: '/x' } },
+  ],
+  root: ['/', '/usr', { overlay: true }, { overlay: true, readonly: true }, { path: '/usr', overlay: { lowerDirs: ['/'] } }, { overlay: {} }],
+  fs: ['proc', 'sysfs', 'cgroup', 'mqueue', 'devpts', 'dev', 'directory', 'mask', 'readonly', 'tmpfs'].flatMap((type) => [
+    [{ type, to: '/mnt' }], [{ type: 'tmpfs', to: '/tmp' }, { type, to: '/' }], [{ type, to: '/mnt/..' }],
+  ]),
+  limit: [{ ram: 1 << 26 }, { cpu: 50, pids: 5 }, { memorySwap: 0 }, { ram: 4096, memoryHigh: 8192 }],
+  cgroup: [true, { delegate: true }, { parent: '/x', moveCaller: true }],
+  prefer: [['net'], ['map-subids', 'time'], ['memory', 'pids'], ['rlimit', 'oom-score-adj']],
+  network: ['veth', 'pasta', 'loopback', 'host', { mode: 'veth', publish: [1, '2:1', '2:2/udp'] }, { mode: 'veth', pointToPoint: true, peers: true }],
+  dns: [['192.0.2.1'], 'host', false],
+  hosts: [{ a: '192.0.2.1' }],
+  uid: [0, 5],
+  gid: [0, 5],
+  groups: [[], [5]],
+  capabilities: [[], ['CHOWN'], 'all'],
+  ambientCapabilities: [['CHOWN'], 'all'],
+  rlimits: [{ NOFILE: 5 }],
+  hostname: ['name'],
+  domainname: ['name'],
+  init: [true],
+  dieWithParent: [false],
+  oomScoreAdj: [5],
+  clone: ['vm', 'copy', 'legacy'],
+};
+
+it('has a key for whatever cannot be meant, in any company', async () => {
+  let seed = 7;
+  // The same company in each run: Park and Miller's generator.
+  const below = (most) => (seed = (seed * 48271) % 2147483647) % most;
+  const keys = Object.keys(company);
+  const seen = new Set();
+  let explained = 0;
+  for (let round = 0; round < 2000; round += 1) {
+    const container = {};
+    for (let count = 1 + below(5); count > 0; count -= 1) {
+      const key = keys[below(keys.length)];
+      container[key] = company[key][below(company[key].length)];
+    }
+    try {
+      explain(['true'], { container });
+      explained += 1;
+    } catch (error) {
+      const given = `${JSON.stringify(container)}: ${error.stack}`;
+      assert.ok(error instanceof TypeError || error instanceof RangeError, given);
+      const [path] = /^container(\.\w+|\[\d+\])+/.exec(error.message) ?? assert.fail(given);
+      // What is named is there.
+      assert.ok(path.split('.')[1].replace(/\[.*/, '') in container, given);
+      seen.add(path.replace(/\d+/, ''));
+    }
+  }
+  assert.ok(explained > 500 && seen.size > 15, `${explained} explained; ${[...seen].join(' ')}`);
+});
+
 it('rejects, and throws nothing, where only the host can tell', async () => {
   const namespace = { user: true };
   for (const container of [{ namespace, root: '/no/such' }, { namespace, fs: [{ type: 'bind', from: '/no/such', to: '/mnt' }] }]) {

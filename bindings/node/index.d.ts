@@ -309,7 +309,7 @@ type Spelled<Names extends string, T> = {
   [Name in Names]: { [Key in Name]: T } & { [Other in Exclude<Names, Name>]?: never };
 }[Names];
 
-/** What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type or out of range throws a TypeError or RangeError with the key's path; `false` means off. */
+/** What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path; `false` means off. */
 export interface Container {
   /** The preset, which everything else here changes: all namespaces new but time, the caller mapped to root, the host's tree read-only with a fresh /proc, /dev and /tmp, a loopback interface and no other, no capabilities, a session of its own. `container: true` is the preset alone. */
   sandbox?: boolean;
@@ -329,8 +329,8 @@ export interface Container {
   limits?: Limit | false;
   /** A cgroup of its own, also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the report, and `killTree()` without a pid namespace. */
   cgroup?: boolean | CgroupOptions;
-  /** What the start may go on without where the host does not have it; the report says whether it was achieved. The names: net, map-subids, rlimit (all of them), oom-score-adj, time, memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight, cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow. */
-  prefer?: string[] | false;
+  /** What the start may go on without where the host does not have it; the report says whether it was achieved. */
+  prefer?: Feature[] | false;
   /** What it is connected by. `true`, `"loopback"` or `"none"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the host's network. The same as `namespace.network`. */
   network?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
   /** The same as `network`. */
@@ -684,6 +684,9 @@ export interface IfPresentOptions {
   /** The same as `ifPresent`. */
   if_present?: boolean;
 }
+
+/** What `prefer` can name; `rlimit` is all of them. */
+export type Feature = "memory" | "memory-high" | "memory-low" | "memory-swap" | "memory-oom-group" | "cpus" | "cpu-weight" | "cpuset-cpus" | "cpuset-mems" | "pids" | "io-max" | "io-weight" | "hugetlb" | "device-allow" | "net" | "oom-score-adj" | "rlimit" | "map-subids" | "time";
 
 /** What the container may use of the machine, all its processes together, cgroups(7). */
 export interface Limit {

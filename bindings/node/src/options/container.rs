@@ -83,7 +83,8 @@ fn finish(mut draft: Draft) -> Read<(Command, Facts)> {
 pub(crate) const CONTAINER: Shape<Draft> = Shape {
     name: "Container",
     doc: "What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type
-          or out of range throws a TypeError or RangeError with the key's path; `false` means off.",
+          or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path;
+          `false` means off.",
     keys: &[
         Key {
             names: &["sandbox"],
@@ -160,10 +161,9 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["prefer"],
-            ts: "string[]",
+            ts: "Feature[]",
             doc: "What the start may go on without where the host does not have it; the report says whether it was
-                  achieved. The names: net, map-subids, rlimit (all of them), oom-score-adj, time, memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight,
-                  cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow.",
+                  achieved.",
             off: Off::Absent,
             read: |draft, at| {
                 for item in at.items("an array of names of limits")? {

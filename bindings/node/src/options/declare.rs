@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use seclude::Feature;
+
 use super::{Key, Off, Shape, container, fs, limit, namespace, network, process, root, snake};
 
 /// The types of everything below `container`.
@@ -23,12 +25,19 @@ pub(crate) fn declarations() -> String {
     for options in fs::OF_EACH_TYPE {
         options.declare(&mut text);
     }
+    features(&mut text);
     limit::LIMIT.declare(&mut text);
     limit::IO.declare(&mut text);
     limit::HUGETLB.declare(&mut text);
     limit::CGROUP.declare(&mut text);
     process::RLIMIT.declare(&mut text);
     text
+}
+
+fn features(text: &mut String) {
+    comment(text, "", "What `prefer` can name; `rlimit` is all of them.");
+    let names: Vec<String> = Feature::all().map(|feature| format!("{:?}", feature.name())).collect();
+    let _ = writeln!(text, "export type Feature = {};\n", names.join(" | "));
 }
 
 fn comment(text: &mut String, indent: &str, doc: &str) {

@@ -53,6 +53,7 @@ const taken: Container[] = [
   { limit: { pids: 5n, ioMax: [{ device: '8:0', rbps: 5n }], hugetlb: [{ page_size: 2 ** 21, max: 0n }] }, fs: entries },
   { namespace: { user: { callerAs: { uid: 0, gid: 0n } }, ipc: { join: '/proc/1/ns/ipc' } }, rlimits: { NOFILE: { soft: 1n, hard: 'unlimited' } } },
   { namespace: { user: { uidMap: [{ insideId: 0, outside_id: 5n }] } }, rlimits: false, uid: 5n, groups: [1n, 2], umask: 0o22n },
+  { prefer: ['memory', 'map-subids', 'device-allow'], limit: { ram: 5 } },
   { root: { path: '/a', overlay: { upperDir: '/u', workDir: '/w' } } },
 ];
 spawn(['true'], { stdio: ['ignore', 'pipe', 'inherit', 'inherit', 5, false] });
@@ -106,6 +107,8 @@ const refused: Container[] = [
   { namespace: { ipc: {} } },
   // @ts-expect-error: up to what
   { rlimits: { NOFILE: { soft: 5 } } },
+  // @ts-expect-error: no such feature
+  { prefer: ['ram'] },
   // @ts-expect-error: no whole number
   { deadline: 5n },
 ];

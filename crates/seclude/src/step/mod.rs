@@ -153,8 +153,9 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     // Overwrites numbers that set-up was using, so after everything that opens a descriptor but the next.
     add(descriptors::compile(command)?);
     // Opened here, where there is still a number to open it with, and entered below.
-    let (directory, opened) = workdir::open(command)?;
-    add(directory);
+    let directory = workdir::open(command)?;
+    let opened = directory.as_ref().map(workdir::WorkingDirectory::place);
+    add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
     // A limit on file size or open files is for the command, not for set-up; raising one takes rights.
     add(rlimits::compile(command)?);
     // Rights go last: each step above may need them.

@@ -20,7 +20,7 @@ pub(crate) const INHERITED: &str = "where the caller is";
 /// Empty for where the caller is, until that is looked up in `prepare`.
 pub(super) type Directory = Arc<OnceLock<PathBuf>>;
 
-struct WorkingDirectory {
+pub(super) struct WorkingDirectory {
     path: Directory,
     inherited: bool,
 }
@@ -29,16 +29,14 @@ impl WorkingDirectory {
     fn at(path: &Path) -> WorkingDirectory {
         WorkingDirectory { path: Arc::new(path.to_owned().into()), inherited: false }
     }
+
+    /// Where it is, for the step that goes there.
+    pub(super) fn place(&self) -> Directory {
+        self.path.clone()
+    }
 }
 
-/// The step that opens it, and where that is, for the one that goes there.
-pub(super) fn open(command: &Command) -> Result<(Option<Box<dyn Step>>, Option<Directory>)> {
-    let step = opened(command)?;
-    let path = step.as_ref().map(|step| step.path.clone());
-    Ok((step.map(|step| Box::new(step) as Box<dyn Step>), path))
-}
-
-fn opened(command: &Command) -> Result<Option<WorkingDirectory>> {
+pub(super) fn open(command: &Command) -> Result<Option<WorkingDirectory>> {
     if let Some(path) = &command.workdir {
         if !path.is_absolute() {
             return Err(Error::invalid(NAME, format!("{path:?} is not an absolute path inside the container")));

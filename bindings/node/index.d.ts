@@ -18,7 +18,17 @@ export type StdinSource =
   | (string & {});
 
 /** Where stdout or stderr goes. */
-export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL;
+export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
+
+/** What a descriptor from 3 on is. "inherit": this process's own of the same number. */
+export type ExtraTarget = "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
+
+/** In Bun: `Bun.file(path)`, as `{ path }`. */
+export interface BunFile extends Blob {
+  readonly name?: string;
+  exists(): Promise<boolean>;
+  unlink(): Promise<void>;
+}
 
 /** Bytes. */
 export type Bytes = NodeJS.TypedArray | DataView | ArrayBuffer;
@@ -44,7 +54,7 @@ interface Common {
   cwd?: string | false;
   /** The whole environment; `false`: none. Default: `process.env`. */
   env?: Record<string, string | undefined> | false;
-  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else everything in the container is killed. */
+  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else as by `killTree()`. Default: never. */
   timeout?: number | false;
   /** What `timeout`, `signal` and `maxBuffer` send to the command, and `kill()` by default. */
   killSignal?: Signal | false;
@@ -63,7 +73,7 @@ export interface SpawnOptions extends Common {
   /** Default: "inherit". */
   stderr?: OutputTarget;
   /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
-  stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+  stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: ExtraTarget[]];
   /** Called at the end; with an error if it was not started, or its end is not known. */
   onExit?:
     | ((
@@ -77,16 +87,29 @@ export interface SpawnOptions extends Common {
   signal?: AbortSignal | false;
 }
 
-/** How to run a process to its end. */
-export interface SpawnSyncOptions extends Common {
-  /** Default: "ignore". */
-  stdin?: "inherit" | "ignore" | false | null | number | FileSource | URL | Bytes | (string & {});
+/** Where stdin of `spawnSync` comes from. */
+export type SyncStdinSource<In extends string = string> =
+  | "inherit"
+  | "ignore"
+  | false
+  | null
+  | undefined
+  | number
+  | FileSource
+  | URL
+  | Bytes
+  | (In & (In extends "pipe" ? never : unknown));
+
+/** How to run a process to its end. `In` is the text of stdin. */
+export interface SpawnSyncOptions<In extends string = string> extends Common {
+  /** Default: "ignore". Not "pipe": nobody could write to it meanwhile. */
+  stdin?: SyncStdinSource<In>;
   /** Default: "pipe". */
   stdout?: OutputTarget;
   /** Default: "pipe". */
   stderr?: OutputTarget;
   /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
-  stdio?: [stdin?: SpawnSyncOptions["stdin"], stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+  stdio?: [stdin?: SyncStdinSource<In>, stdout?: OutputTarget, stderr?: OutputTarget, ...more: ExtraTarget[]];
 }
 
 /** A command and its arguments: a path inside, or a name for the `PATH` of its environment. */
@@ -124,16 +147,21 @@ export interface Subprocess extends AsyncDisposable {
   readonly exitCode: number | null;
   /** Such as "SIGKILL"; `null` unless a signal ended it. */
   readonly signalCode: string | null;
-  /** Whether a signal was sent to it from here. */
+  /** Whether a signal was sent to it from here: by you, or for `timeout`, `signal`, `maxBuffer` or `container.deadline`. */
   readonly killed: boolean;
+  /** Whether `timeout` or `container.deadline` stopped it; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
+  /** Whether `maxBuffer` did. */
   readonly exitedDueToMaxBuffer: boolean;
   /**
    * Sends a signal to the command. Default: `killSignal`; without it SIGTERM, or SIGKILL where the command is PID 1
    * without an init: the kernel drops what PID 1 has no handler for.
    */
   kill(signal?: Signal): void;
-  /** Kills everything in the container: in its cgroup, and in its pid namespace. */
+  /**
+   * Kills everything in the container: in its cgroup, and in its pid namespace. Without either (`container.cgroup`, a limit,
+   * `namespace.pid`) it kills the command alone, and what that has started goes on.
+   */
   killTree(): Promise<void>;
   /** What it uses now and has used so far; needs `container.cgroup` or a limit. */
   stats(): Promise<Stats>;
@@ -147,7 +175,7 @@ export interface Subprocess extends AsyncDisposable {
   unref(): void;
   /** `undefined` until its end. */
   resourceUsage(): ResourceUsage | undefined;
-  /** Kills everything in the container and waits for its end. */
+  /** `killTree()`, and waits for its end. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -170,7 +198,9 @@ export interface SyncSubprocess {
   readonly signalCode: string | null;
   /** Whether it exited with 0. */
   readonly success: boolean;
+  /** Whether `timeout` or `container.deadline` stopped it; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
+  /** Whether `maxBuffer` did. */
   readonly exitedDueToMaxBuffer: boolean;
   readonly resourceUsage: ResourceUsage;
   readonly report: Report;
@@ -265,8 +295,8 @@ export function spawn(options: SpawnOptions & { cmd: Cmd }): Subprocess;
 export function spawn(cmd: Cmd, options?: SpawnOptions): Subprocess;
 
 /** Runs a process to its end, and blocks until then. A set-up that fails throws the SecludeError. */
-export function spawnSync(options: SpawnSyncOptions & { cmd: Cmd }): SyncSubprocess;
-export function spawnSync(cmd: Cmd, options?: SpawnSyncOptions): SyncSubprocess;
+export function spawnSync<In extends string>(options: SpawnSyncOptions<In> & { cmd: Cmd }): SyncSubprocess;
+export function spawnSync<In extends string>(cmd: Cmd, options?: SpawnSyncOptions<In>): SyncSubprocess;
 
 /** What this host can do, found by doing it; as `seclude doctor --json`. */
 export function doctor(): Promise<Examination>;
@@ -275,7 +305,11 @@ export function doctor(): Promise<Examination>;
 export function explain(options: SpawnOptions & { cmd: Cmd }): Plan;
 export function explain(cmd: Cmd, options?: SpawnOptions): Plan;
 
-/** What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type or out of range throws a TypeError or RangeError with the key's path; `false` means off. */
+type Spelled<Names extends string, T> = {
+  [Name in Names]: { [Key in Name]: T } & { [Other in Exclude<Names, Name>]?: never };
+}[Names];
+
+/** What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path; `false` means off. */
 export interface Container {
   /** The preset, which everything else here changes: all namespaces new but time, the caller mapped to root, the host's tree read-only with a fresh /proc, /dev and /tmp, a loopback interface and no other, no capabilities, a session of its own. `container: true` is the preset alone. */
   sandbox?: boolean;
@@ -295,22 +329,22 @@ export interface Container {
   limits?: Limit | false;
   /** A cgroup of its own, also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the report, and `killTree()` without a pid namespace. */
   cgroup?: boolean | CgroupOptions;
-  /** What the start may go on without where the host does not have it; the report says whether it was achieved. The names: net, map-subids, rlimit (all of them), oom-score-adj, time, memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight, cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow. */
-  prefer?: string[] | false;
-  /** What it is connected by. `true` or `"loopback"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the host's network. The same as `namespace.network`. */
-  network?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;
+  /** What the start may go on without where the host does not have it; the report says whether it was achieved. */
+  prefer?: Feature[] | false;
+  /** What it is connected by. `true`, `"loopback"` or `"none"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the host's network. The same as `namespace.network`. */
+  network?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
   /** The same as `network`. */
-  net?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;
+  net?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
   /** Its name servers, in a /etc/resolv.conf of its own; `"host"`: the host's (the default with veth and pasta); `false`: the root's file is left as it is. */
   dns?: string[] | "host" | false;
   /** Lines of a /etc/hosts of its own: names and their addresses. */
   hosts?: Record<string, string> | false;
   /** The command's user id inside. With a new user namespace and no map of your own: as root the ids inside are those outside, as an ordinary user your own id is this one. */
-  uid?: number | false;
+  uid?: number | bigint | false;
   /** The command's group id inside. */
-  gid?: number | false;
+  gid?: number | bigint | false;
   /** The command's supplementary groups inside. */
-  groups?: number[] | false;
+  groups?: (number | bigint)[] | false;
   /** The capabilities that the command may have, by name, such as `NET_ADMIN` or `CAP_NET_ADMIN`; `false` or `[]`: none. */
   capabilities?: string[] | "all" | false;
   /** Capabilities that stay over exec for a command that is not uid 0. */
@@ -324,16 +358,16 @@ export interface Container {
   /** The same as `noNewPrivileges`. */
   no_new_privileges?: boolean;
   /** Resource limits by name, setrlimit(2), such as `{ NOFILE: 256 }`, in the resource's own unit. */
-  rlimits?: Record<string, number | "unlimited" | Rlimit | false>;
+  rlimits?: Record<string, number | bigint | "unlimited" | Rlimit | false> | false;
   /** The same as `rlimits`. */
-  rlimit?: Record<string, number | "unlimited" | Rlimit | false>;
+  rlimit?: Record<string, number | bigint | "unlimited" | Rlimit | false> | false;
   /** The host name inside, up to 64 bytes. A new UTS namespace comes with it. */
   hostname?: string | false;
   /** The NIS domain name inside, up to 64 bytes. A new UTS namespace comes with it. */
   domainname?: string | false;
   /** Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid namespace comes with it. */
   init?: boolean;
-  /** Milliseconds from its start after which everything in it is killed; the report's cause is then "deadline". */
+  /** Milliseconds from its start after which it is killed, as by `killTree()`; the report's cause is then "deadline", and `killed` and `exitedDueToTimeout` are true. Default: none. */
   deadline?: number | false;
   /** Whether it is killed when this process ends, however that ends. Default: true. `false` also leaves it running when its worker thread ends. */
   dieWithParent?: boolean;
@@ -344,11 +378,11 @@ export interface Container {
   /** The same as `newSession`. */
   new_session?: boolean;
   /** The file mode creation mask, such as `0o022`. */
-  umask?: number | false;
+  umask?: number | bigint | false;
   /** How eager the kernel is to kill it when memory runs out, -1000 to 1000. */
-  oomScoreAdj?: number | false;
+  oomScoreAdj?: number | bigint | false;
   /** The same as `oomScoreAdj`. */
-  oom_score_adj?: number | false;
+  oom_score_adj?: number | bigint | false;
   /** How the process is made: clone3(2) in the caller's memory (`vm`), with a copy of it (`copy`), or clone(2). Default: `auto`; the report says which way was taken and why. */
   clone?: "auto" | "vm" | "copy" | "legacy" | false;
   /** Measures the child's time in each step of its set-up for the report. */
@@ -362,9 +396,9 @@ export interface Namespaces {
   /** User and group ids. `true` or `"root"`: this process's uid and gid are 0 inside; `"identity"`: ids are the same inside; `"subids"`: those of /etc/subuid and /etc/subgid follow from 1. */
   user?: boolean | "root" | "identity" | "subids" | UserNamespaceOptions;
   /** Network devices, addresses and ports. `true`: loopback alone. */
-  network?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;
+  network?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
   /** The same as `network`. */
-  net?: boolean | "loopback" | "host" | "veth" | "pasta" | NetworkOptions;
+  net?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
   /** The mount table. It comes with `root`, `fs` and `pid`. */
   mount?: boolean | NamespaceOptions;
   /** The same as `mount`. */
@@ -382,7 +416,7 @@ export interface Namespaces {
 /** An existing namespace. */
 export interface NamespaceOptions {
   /** The existing namespace to enter, such as /proc/PID/ns/net. */
-  join?: string | false;
+  join: string;
 }
 
 /** The ids of a new user namespace, user_namespaces(7), or an existing one. */
@@ -406,26 +440,28 @@ export interface UserNamespaceOptions {
 /** A uid and a gid inside. */
 export interface CallerAs {
   /** The uid inside. */
-  uid?: number;
+  uid: number | bigint;
   /** The gid inside. */
-  gid?: number;
+  gid: number | bigint;
+}
+
+interface IdExtentKeys {
+  /** The first id inside. */
+  insideId?: number | bigint;
+  /** The same as `insideId`. */
+  inside_id?: number | bigint;
+  /** The first id outside. */
+  outsideId?: number | bigint;
+  /** The same as `outsideId`. */
+  outside_id?: number | bigint;
+  /** How many ids. Default: 1. */
+  length?: number | bigint;
+  /** The same as `length`. */
+  count?: number | bigint;
 }
 
 /** Consecutive ids: one line of /proc/PID/uid_map. */
-export interface IdExtent {
-  /** The first id inside. */
-  insideId?: number;
-  /** The same as `insideId`. */
-  inside_id?: number;
-  /** The first id outside. */
-  outsideId?: number;
-  /** The same as `outsideId`. */
-  outside_id?: number;
-  /** How many ids. Default: 1. */
-  length?: number;
-  /** The same as `length`. */
-  count?: number;
-}
+export type IdExtent = IdExtentKeys & Spelled<"insideId" | "inside_id", number | bigint> & Spelled<"outsideId" | "outside_id", number | bigint>;
 
 /** What the clocks of a new time namespace are ahead of the host's (negative: behind), or an existing one. */
 export interface TimeNamespaceOptions {
@@ -439,10 +475,10 @@ export interface TimeNamespaceOptions {
 
 /** What the container is connected by. */
 export interface NetworkOptions {
-  /** `loopback`: its own interface that is up, and no other; `host`: the host's network; `veth`: a link to a bridge of the host, as root; `pasta`: through the program pasta(1), as anybody. */
-  mode?: "loopback" | "host" | "veth" | "pasta";
+  /** `loopback` or `none`: its own interface that is up, and no other; `host`: the host's network; `veth`: a link to a bridge of the host, as root; `pasta`: through the program pasta(1), as anybody. */
+  mode?: "loopback" | "none" | "host" | "veth" | "pasta";
   /** The same as `mode`. */
-  type?: "loopback" | "host" | "veth" | "pasta";
+  type?: "loopback" | "none" | "host" | "veth" | "pasta";
   /** The existing namespace to enter, such as /run/netns/NAME, instead of a mode. */
   join?: string | false;
   /** Attaches it to this bridge, which exists, instead of one that seclude makes (veth). */
@@ -464,7 +500,7 @@ export interface NetworkOptions {
   /** Its hardware address (veth). */
   mac?: string | false;
   /** The largest packet, bytes, 68 to 65535 (veth). Default: 1500. */
-  mtu?: number | false;
+  mtu?: number | bigint | false;
   /** The name of its interface inside (veth). Default: eth0. */
   interface?: string | false;
   /** Whether it reaches what the host reaches; `false`: the host alone, by rule (veth). Default: true. */
@@ -476,11 +512,11 @@ export interface NetworkOptions {
   /** Whether it and the other containers of its bridge that have this reach one another, also by their host names (veth). Default: false. */
   peers?: boolean;
   /** Ports of the host that lead to the container: "8080:80", "127.0.0.1:5353:53/udp", a range "8000-8010:8000-8010", or a number for the same port on both sides (veth, pasta). */
-  publish?: (string | number)[] | false;
+  publish?: (string | number | bigint)[] | false;
   /** The same as `publish`. */
-  ports?: (string | number)[] | false;
+  ports?: (string | number | bigint)[] | false;
   /** At most so many bits a second in each direction, 8000 or more (veth). */
-  rate?: number | false;
+  rate?: number | bigint | false;
   /** Added to every packet to it, milliseconds, up to a minute (veth). */
   latency?: number | false;
 }
@@ -521,10 +557,9 @@ export interface OverlayOptions {
   readOnly?: boolean;
 }
 
-/** One thing in the container's tree. */
-export interface FsEntry {
+interface FsEntryPlaceKeys {
   /** What it is. `dev`: a minimal /dev; `mask`: hides what is there; `readonly`: makes what is there read-only; `cgroup`: the container's own cgroup (v2). */
-  type?: "overlayfs" | "overlay" | "tmpfs" | "bind" | "proc" | "sysfs" | "cgroup" | "mqueue" | "devpts" | "dev" | "file" | "directory" | "dir" | "symlink" | "mask" | "readonly" | "readOnly";
+  type: unknown;
   /** Where it will be: an absolute path inside. Missing directories are created where the root can be written, and never outside of it. */
   to?: string;
   /** The same as `to`. */
@@ -534,45 +569,60 @@ export interface FsEntry {
   /** The same as `from`. */
   source?: string;
   /** More, under the name of the type. */
-  options?: FsEntryOptions | false;
+  options?: unknown;
 }
 
-/** Options of an entry, under the name of its type. */
-export interface FsEntryOptions {
-  /** For an entry of this type; it needs `lowerDirs`. */
-  overlayfs?: OverlayOptions | false;
-  /** The same as `overlayfs`. */
-  overlay?: OverlayOptions | false;
-  /** For an entry of this type. */
-  tmpfs?: TmpfsOptions | false;
-  /** For an entry of this type. */
-  bind?: BindOptions | false;
-  /** For an entry of this type. */
-  file?: FileOptions | false;
-  /** For an entry of this type. */
-  directory?: DirectoryOptions | false;
-  /** The same as `directory`. */
-  dir?: DirectoryOptions | false;
-  /** For an entry of this type. */
-  proc?: ViewOptions | false;
-  /** For an entry of this type. */
-  sysfs?: ViewOptions | false;
-  /** For an entry of this type. */
-  cgroup?: ViewOptions | false;
-  /** For an entry of this type. */
-  mask?: IfPresentOptions | false;
-  /** For an entry of this type. */
-  readonly?: IfPresentOptions | false;
+/** What every entry of `fs` has. */
+export type FsEntryPlace = FsEntryPlaceKeys & Spelled<"to" | "target", string>;
+
+/** One thing in the container's tree. */
+export type FsEntry = FsEntryPlace & (
+  | ({ type: "overlayfs" | "overlay"; options: Spelled<"overlayfs" | "overlay", OverlayEntryOptions>; from?: never; source?: never })
+  | ({ type: "tmpfs"; options?: { tmpfs?: TmpfsOptions | false } | false; from?: never; source?: never })
+  | ({ type: "bind"; options?: { bind?: BindOptions | false } | false } & Spelled<"from" | "source", string>)
+  | ({ type: "proc"; options?: { proc?: ViewOptions | false } | false; from?: never; source?: never })
+  | ({ type: "sysfs"; options?: { sysfs?: ViewOptions | false } | false; from?: never; source?: never })
+  | ({ type: "cgroup"; options?: { cgroup?: ViewOptions | false } | false; from?: never; source?: never })
+  | ({ type: "mqueue"; options?: Record<string, never> | false; from?: never; source?: never })
+  | ({ type: "devpts"; options?: Record<string, never> | false; from?: never; source?: never })
+  | ({ type: "dev"; options?: Record<string, never> | false; from?: never; source?: never })
+  | ({ type: "file"; options: Spelled<"file", FileOptions>; from?: never; source?: never })
+  | ({ type: "directory" | "dir"; options?: { directory?: DirectoryOptions | false; dir?: DirectoryOptions | false } | false; from?: never; source?: never })
+  | ({ type: "symlink"; options?: Record<string, never> | false } & Spelled<"from" | "source", string>)
+  | ({ type: "mask"; options?: { mask?: IfPresentOptions | false } | false; from?: never; source?: never })
+  | ({ type: "readonly" | "readOnly"; options?: { readonly?: IfPresentOptions | false; readOnly?: IfPresentOptions | false } | false; from?: never; source?: never })
+);
+
+interface OverlayEntryOptionsKeys {
+  /** Directories of the host; the first wins over the next. */
+  lowerDirs?: string[];
+  /** The same as `lowerDirs`. */
+  lower_dirs?: string[];
+  /** Where writes go, to stay. */
+  upperDir?: string | false;
+  /** The same as `upperDir`. */
+  upper_dir?: string | false;
+  /** An empty directory of the same file system as the upper, for the kernel's use. */
+  workDir?: string | false;
+  /** The same as `workDir`. */
+  work_dir?: string | false;
+  /** Writes go to memory and are gone at the end. Before Linux 6.6, in a user namespace, a directory that was removed cannot be made again (EIO). */
+  ephemeral?: boolean;
+  /** Writes fail with EROFS. */
+  readonly?: boolean;
   /** The same as `readonly`. */
-  readOnly?: IfPresentOptions | false;
+  readOnly?: boolean;
 }
+
+/** Several directories as one. Without an upper directory, and not `ephemeral`, it is read-only, and needs two lower ones. */
+export type OverlayEntryOptions = OverlayEntryOptionsKeys & Spelled<"lowerDirs" | "lower_dirs", string[]>;
 
 /** An empty file system in memory; nosuid and nodev. */
 export interface TmpfsOptions {
   /** Bytes, 1 or more; writing more fails with ENOSPC. Default: half of the machine's memory. */
   size?: number | bigint | false;
   /** Permissions, such as `0o755`. */
-  mode?: number | false;
+  mode?: number | bigint | false;
   /** Writes fail with EROFS. */
   readonly?: boolean;
   /** The same as `readonly`. */
@@ -604,9 +654,9 @@ export interface BindOptions {
 /** A file that is kept in memory. */
 export interface FileOptions {
   /** What is in it. */
-  content?: string | Uint8Array;
+  content: string | Bytes;
   /** Permissions, such as `0o755`. */
-  mode?: number | false;
+  mode?: number | bigint | false;
   /** Writes fail with EROFS. */
   readonly?: boolean;
   /** The same as `readonly`. */
@@ -616,7 +666,7 @@ export interface FileOptions {
 /** A directory; one that exists stays as it is. */
 export interface DirectoryOptions {
   /** Permissions, such as `0o755`. */
-  mode?: number | false;
+  mode?: number | bigint | false;
 }
 
 /** A view of the kernel's. */
@@ -634,6 +684,9 @@ export interface IfPresentOptions {
   /** The same as `ifPresent`. */
   if_present?: boolean;
 }
+
+/** What `prefer` can name; `rlimit` is all of them. */
+export type Feature = "memory" | "memory-high" | "memory-low" | "memory-swap" | "memory-oom-group" | "cpus" | "cpu-weight" | "cpuset-cpus" | "cpuset-mems" | "pids" | "io-max" | "io-weight" | "hugetlb" | "device-allow" | "net" | "oom-score-adj" | "rlimit" | "map-subids" | "time";
 
 /** What the container may use of the machine, all its processes together, cgroups(7). */
 export interface Limit {
@@ -664,9 +717,9 @@ export interface Limit {
   /** The same as `memoryOomGroup`. */
   memory_oom_group?: boolean;
   /** The share of CPU time when there is not enough: 1 to 10000, 100 is everybody's. */
-  cpuWeight?: number | false;
+  cpuWeight?: number | bigint | false;
   /** The same as `cpuWeight`. */
-  cpu_weight?: number | false;
+  cpu_weight?: number | bigint | false;
   /** The CPUs to run on, such as "0-2,4". */
   cpusetCpus?: string | false;
   /** The same as `cpusetCpus`. */
@@ -676,15 +729,15 @@ export interface Limit {
   /** The same as `cpusetMems`. */
   cpuset_mems?: string | false;
   /** Processes and threads, 1 to 4194304; one more fails with EAGAIN. */
-  pids?: number | false;
+  pids?: number | bigint | false;
   /** Bandwidth of block devices. */
   ioMax?: IoLimit[] | false;
   /** The same as `ioMax`. */
   io_max?: IoLimit[] | false;
   /** The share of block I/O: 1 to 10000, 100 is everybody's. */
-  ioWeight?: number | false;
+  ioWeight?: number | bigint | false;
   /** The same as `ioWeight`. */
-  io_weight?: number | false;
+  io_weight?: number | bigint | false;
   /** Huge pages. */
   hugetlb?: HugetlbLimit[] | false;
   /** The devices that may be used, all others being refused: paths such as "/dev/null:rw", or numbers such as "c 136:*:rw" (`*` is any); r read, w write, m mknod, without them all three. */
@@ -694,26 +747,28 @@ export interface Limit {
 /** The bandwidth of one block device. */
 export interface IoLimit {
   /** A path such as "/dev/vda", or a number such as "8:0". */
-  device?: string;
+  device: string;
   /** Bytes read a second. */
-  rbps?: number | false;
+  rbps?: number | bigint | false;
   /** Bytes written a second. */
-  wbps?: number | false;
+  wbps?: number | bigint | false;
   /** Reads a second. */
-  riops?: number | false;
+  riops?: number | bigint | false;
   /** Writes a second. */
-  wiops?: number | false;
+  wiops?: number | bigint | false;
+}
+
+interface HugetlbLimitKeys {
+  /** The size of a page, bytes. */
+  pageSize?: number | bigint;
+  /** The same as `pageSize`. */
+  page_size?: number | bigint;
+  /** The limit, bytes; 0 for none. */
+  max: number | bigint;
 }
 
 /** Huge pages of one size. */
-export interface HugetlbLimit {
-  /** The size of a page, bytes. */
-  pageSize?: number;
-  /** The same as `pageSize`. */
-  page_size?: number;
-  /** The limit, bytes; 0 for none. */
-  max?: number;
-}
+export type HugetlbLimit = HugetlbLimitKeys & Spelled<"pageSize" | "page_size", number | bigint>;
 
 /** The container's cgroup: one of its own, gone at its end with all that is in it. */
 export interface CgroupOptions {
@@ -734,9 +789,9 @@ export interface CgroupOptions {
 /** A resource limit, setrlimit(2). */
 export interface Rlimit {
   /** What holds. */
-  soft?: number | "unlimited";
+  soft: number | bigint | "unlimited";
   /** Up to what the command may raise it. */
-  hard?: number | "unlimited";
+  hard: number | bigint | "unlimited";
 }
 
 /** How it ended; docs/report.schema.json. */

@@ -388,6 +388,11 @@ fn an_error_has_the_path_that_was_refused_and_none_where_there_is_none() {
     assert_eq!(refused(place.command("/bin/sh").mount(bind)).as_deref(), Some("/no/such/source"));
     assert_eq!(refused(place.command("/bin/sh").current_dir("/no/such/workdir")).as_deref(), Some("/no/such/workdir"));
     assert_eq!(refused(place.command("/bin/sh").mount(Mount::tmpfs("/plain/x"))).as_deref(), Some("/plain/x"));
+    let mut closed = place.command("/bin/sh");
+    place.root.directory("locked");
+    std::fs::set_permissions(place.root.join("locked"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    closed.current_dir("/locked").capabilities(Capabilities::NONE);
+    assert_eq!(refused(&mut closed).as_deref(), Some("/locked"));
     let lower = Root::overlay(Overlay::new(["/no/such/lower"]).ephemeral());
     assert_eq!(refused(place.command("/bin/sh").root(lower)).as_deref(), Some("/no/such/lower"));
     assert_eq!(refused(Command::new("/bin/sh").hostname("needs a namespace")), None);

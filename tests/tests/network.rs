@@ -198,7 +198,10 @@ fn a_name_server_on_the_hosts_loopback_is_left_out_and_said_so() {
         gone"#,
     );
     let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].contains("127.0.0.53 is on its loopback") && lines[0].contains("--dns"), "{said}");
+    assert!(
+        lines[0].contains("127.0.0.53 is on its loopback") && lines[0].contains("name the servers (--dns ADDRESS)"),
+        "{said}"
+    );
     assert_eq!(lines[1..3], ["nameserver 192.0.2.1", "search example.com"], "{said}");
     assert_eq!(lines[3], "['192.0.2.1'] ['127.0.0.53']", "{said}");
     assert_eq!(lines[4..], ["nameserver 127.0.0.53", "search example.org", "0"], "left as it is: {said}");
@@ -255,7 +258,7 @@ fn what_cannot_be_meant_is_one_line_and_leaves_nothing() {
         ("", "--bridge nowhere", "bridge nowhere"),
         ("", "--bridge up0", "bridge up0"),
         ("", "--subnet 198.51.100.0/24", "subnet 198.51.100.0/24 collides with"),
-        ("", "--peers", "use --ip-forward"),
+        ("", "--peers", "let it be switched on (--ip-forward)"),
         (
             "python3 -c \"$serve\" 8080 x > said & until grep -q . said; do sleep 0.05; done",
             "--no-nat --ip-forward -p 8080:80",

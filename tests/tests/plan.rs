@@ -1,6 +1,6 @@
 //! A request is compiled into a plan without doing anything, and the plan says what will be done.
 
-use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Plan};
+use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Pasta, Plan, Publish, Veth};
 
 fn actions(build: impl FnOnce(&mut Command)) -> Vec<Action> {
     let mut command = Command::new("true");
@@ -105,4 +105,32 @@ fn a_plan_is_data_that_a_program_can_read() {
     assert_eq!(json.as_array().map(Vec::len), Some(actions.len()));
     assert_eq!(json[actions.len() - 1]["step"], "exec");
     assert_eq!(json[actions.len() - 1]["moment"], "child");
+}
+
+#[test]
+fn a_mount_that_cannot_be_meant_is_named_by_its_place_among_the_callers() {
+    let refused = |build: fn(&mut Command) -> &mut Command| {
+        let mut command = Command::new("true");
+        build(&mut command);
+        command.plan().expect_err("it cannot be meant").mount()
+    };
+    assert_eq!(refused(|command| command.sandbox().mount(Mount::tmpfs("/mnt")).mount(Mount::tmpfs("/"))), Some(1));
+    assert_eq!(refused(|command| command.unshare(Namespace::Mount).mount(Mount::mask("/a/../.."))), Some(0));
+    assert_eq!(refused(|command| command.mount(Mount::tmpfs("/mnt"))), Some(0));
+    assert_eq!(refused(|command| command.unshare(Namespace::Pid)), None);
+}
+
+#[test]
+fn a_port_that_is_published_twice_is_an_error_of_the_plan() {
+    let port = |text: &str| Publish::parse(text).expect("it is a port").remove(0);
+    for (first, second) in [("8080:80", "8080:81"), ("127.0.0.1:53:53/udp", "53:53/udp")] {
+        let mut veth = Command::new("true");
+        veth.veth(Veth::new().publish(port(first)).publish(port(second)));
+        let mut pasta = Command::new("true");
+        pasta.unshare(Namespace::Mount).pasta(Pasta::new().publish(port(first)).publish(port(second)));
+        for command in [veth, pasta] {
+            let error = command.plan().expect_err("both want the same").to_string();
+            assert!(error.contains("has it already"), "{error}");
+        }
+    }
 }

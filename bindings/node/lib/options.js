@@ -81,7 +81,7 @@ const DEEPEST = 16;
 
 /** The same for all that is in it. */
 function allPlain(value, path, depth = 0) {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return;
   if (depth > DEEPEST) throw wrong(TypeError, path, value, 'less deeply nested: it may hold itself');
   if (Array.isArray(value)) {
     value.forEach((item, index) => allPlain(item, `${path}[${index}]`, depth + 1));

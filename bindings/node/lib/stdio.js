@@ -65,9 +65,16 @@ function bytes(result, buffer) {
 
 function output(result, value, path, number) {
   const common = shared(result, value, path, 'w');
-  if (common === PIPE && number > 2) throw wrong(TypeError, path, value, 'a descriptor, "ignore", { path } or a file: URL');
-  if (common === undefined) throw wrong(TypeError, path, value, OUTPUT);
-  return common;
+  if (common === PIPE && number > 2) throw wrong(TypeError, path, value, '"inherit", "ignore", a descriptor, { path } or a file: URL');
+  if (common !== undefined) return common;
+  if (isFileOfBun(value)) return open(result, value.name, path, 'w');
+  throw wrong(TypeError, path, value, OUTPUT);
+}
+
+/** `Bun.file(path)` is a Blob with a name; of a File the name is no path. */
+function isFileOfBun(value) {
+  if (process.versions.bun === undefined || !(value instanceof Blob) || value instanceof File) return false;
+  return typeof value.name === 'string';
 }
 
 /** What means the same for input and output. */

@@ -37,14 +37,37 @@ function readable(open, beRead, most, overflow) {
   return new ReadableStream({ pull, cancel }, { highWaterMark: most === undefined ? 0 : most + 1, size });
 }
 
+/** A promise that tells when somebody asks for its outcome: `await` calls the `then` of what is more than a Promise. */
+class Watched extends Promise {
+  #asked;
+
+  static get [Symbol.species]() {
+    return Promise;
+  }
+
+  static of(promise, asked) {
+    const watched = handled(new Watched((resolve, reject) => promise.then(resolve, reject)));
+    watched.#asked = asked;
+    return watched;
+  }
+
+  then(...handlers) {
+    this.#asked?.();
+    return super.then(...handlers);
+  }
+}
+
 /** What is written to the command. Writes go one after the other; each promise is done when the pipe has taken all of it. */
 class Stdin {
   #open;
+  #beSeen;
   #tail = Promise.resolve();
   #ended = false;
 
-  constructor(open) {
+  /** `beSeen` is told when somebody waits for a write: who does learns of a start that failed. */
+  constructor(open, beSeen) {
     this.#open = open;
+    this.#beSeen = beSeen;
   }
 
   write(chunk) {
@@ -71,7 +94,7 @@ class Stdin {
     const done = this.#tail.then(async () => step(await this.#open()));
     this.#tail = done.catch(() => {});
     // Who does not wait for a write does not want to know of its end: the command may have gone.
-    return handled(done);
+    return Watched.of(done, this.#beSeen);
   }
 }
 

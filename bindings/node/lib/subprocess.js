@@ -58,12 +58,12 @@ class Subprocess {
     settings.signal?.addEventListener('abort', this.#abort, { once: true });
     const { stdio } = settings;
     if (stdio.codes[0] === -1) {
-      const stdin = new Stdin(async () => {
+      const open = async () => {
         await this.#spawned.promise;
         return (this.#input ??= this.#native.stdin());
-      });
-      if (stdio.stream) pump(stdio.stream, stdin, this.#report.promise, (error) => this.#inputFails(error));
-      else this.#stdin = stdin;
+      };
+      if (stdio.stream) pump(stdio.stream, new Stdin(open), this.#report.promise, (error) => this.#inputFails(error));
+      else this.#stdin = new Stdin(open, () => this.#observe());
     }
     if (settings.maxBuffer !== undefined) {
       // Read at once, so that one byte too many is seen.
@@ -88,6 +88,11 @@ class Subprocess {
   #ends(report) {
     this.#finish();
     this.#ending = report;
+    if (report.cause === 'deadline') {
+      // It is the container's timeout, and was kept from here.
+      this.#timedOut = true;
+      this.#killed = true;
+    }
     const { exitCode, signalCode } = this;
     this.#report.resolve(report);
     this.#exited.resolve(exitCode ?? 128 + report.signal);

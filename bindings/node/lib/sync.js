@@ -23,7 +23,7 @@ function spawnSync(first, second) {
     exitCode: report.code,
     signalCode: report.signal === null ? null : nameOf(report.signal),
     success: report.code === 0,
-    exitedDueToTimeout: ended.exitedDueToTimeout,
+    exitedDueToTimeout: ended.exitedDueToTimeout || report.cause === 'deadline',
     exitedDueToMaxBuffer: ended.exitedDueToMaxBuffer,
     resourceUsage: resourceUsage(report),
     report,

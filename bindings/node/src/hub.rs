@@ -117,7 +117,7 @@ impl Hub {
     #[napi]
     pub fn explain(&self, env: Env, launch: Launch, container: Option<Object<'_>>) -> Result<String> {
         let command = launch::compose(&env, launch, container.as_ref())?;
-        Ok(examine::explain(&command.command).to_string())
+        Ok(examine::explain(&command).to_string())
     }
 }
 

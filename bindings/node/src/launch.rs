@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::descriptor;
 use crate::options::container::{self, Facts};
-use crate::options::{At, Wrong};
+use crate::options::{At, Wrong, blame};
 use crate::report;
 use crate::value::Value;
 
@@ -61,6 +61,13 @@ impl Composed {
     /// Whether [`Composed::open`] may take its time.
     pub(crate) fn opens(&self) -> bool {
         !self.files.is_empty() || self.input.is_some()
+    }
+
+    /// Which descriptors it opens, and what.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = (i32, String)> {
+        let files = self.files.iter().map(|source| (source.number, source.path.clone()));
+        let input = self.input.as_ref().map(|bytes| (0, format!("{} bytes in memory", bytes.len())));
+        files.chain(input)
     }
 
     /// Opens what its descriptors lead to: not on the thread of JavaScript's. A FIFO waits for its other end, a network
@@ -124,14 +131,16 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
         command.current_dir(directory);
     }
     // `{ container }`, so that the walker has a key to begin with.
-    let mut facts = Facts::default();
-    if let Some(Value::Object(properties)) = options.map(Value::read).transpose()? {
-        for (name, value) in properties {
-            let read = container::read(command, &At::new(&value, &name));
-            (command, facts) = read.map_err(|wrong| throw(env, &wrong))?;
-        }
-    }
+    let given = match options.map(Value::read).transpose()? {
+        Some(Value::Object(properties)) => properties.into_iter().next(),
+        _ => None,
+    };
+    let (name, value) = given.unwrap_or_else(|| ("container".into(), Value::Bool(false)));
+    let at = At::new(&value, &name);
+    let (mut command, facts) = container::read(command, &at).map_err(|wrong| throw(env, &wrong))?;
     stdio(env, &mut command, &launch)?;
+    // What several options mean together is known here: a plan is compiled without a system call.
+    command.plan().map_err(|error| throw(env, &blame::wrong(&at, &error)))?;
     let input = launch.input.map(|bytes| bytes.to_vec());
     Ok(Composed { command, facts, files: launch.files, input })
 }

@@ -18,3 +18,4 @@ mod report;
 mod setup;
 mod sync;
 mod value;
+mod words;

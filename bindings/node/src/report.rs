@@ -6,6 +6,8 @@ use rustix::io::Errno;
 use seclude::{Error, Exit, Limit, Psi, Stats};
 use serde_json::{Value as Json, json};
 
+use crate::words::with_keys;
+
 /// As docs/report.schema.json has it. `made`: how it was made.
 pub(crate) fn ending(exit: &Exit, made: Json, wall: Duration) -> Json {
     json!({
@@ -28,7 +30,7 @@ fn microseconds(time: Duration) -> f64 {
 /// What `lib/failure.js` makes an Error of.
 pub(crate) fn failure(error: &Error) -> Json {
     json!({
-        "message": error.to_string(),
+        "message": with_keys(&error.to_string()),
         "kind": error.code().name(),
         "code": error.errno_name(),
         // As the runtimes have it.
@@ -38,7 +40,7 @@ pub(crate) fn failure(error: &Error) -> Json {
         "side": error.side().name(),
         "action": error.action(),
         "path": error.path().map(|path| path.to_string_lossy()),
-        "hint": error.advice(),
+        "hint": error.advice().map(with_keys),
         "limit": error.limit().map(Limit::name),
         "leftBehind": error.left_behind(),
     })

@@ -116,11 +116,11 @@ impl Run<'_> {
         first.map(|first| first.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the time is over. Then what was said after the command's end is cut off, and `timeout` says so.
+    /// Whether the time is over. Then what was said after the command's end is cut off, and `exitedDueToTimeout` says so.
     fn is_late(&mut self, deadline: Option<Instant>) -> bool {
         let now = Instant::now();
-        self.timed_out |= self.limit.is_some_and(|limit| limit <= now);
-        self.timed_out || deadline.is_some_and(|deadline| deadline <= now)
+        self.timed_out |= [self.limit, deadline].into_iter().flatten().any(|limit| limit <= now);
+        self.timed_out
     }
 
     fn take(&mut self, number: usize, pipe: &mut Option<File>) -> Result<(), Json> {

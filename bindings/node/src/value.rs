@@ -1,6 +1,6 @@
 //! A JavaScript value as plain data: read once, on the JavaScript thread, and understood without a runtime.
 
-use napi::bindgen_prelude::{Array, BigInt, Buffer, JsValue, Object, Result, Unknown};
+use napi::bindgen_prelude::{Array, ArrayBuffer, BigInt, Buffer, JsValue, Object, Result, Unknown};
 use napi::{Error, Status, ValueType};
 
 /// What options are made of. A property that is `undefined` is not there.
@@ -102,6 +102,7 @@ impl Place<'_, '_> {
                 if lossless { Value::Integer(value) } else { Value::Other("a bigint of more than 128 bits") }
             }
             ValueType::Object if self.kind.is_array()? => read_list(&self.get()?, depth + 1)?,
+            ValueType::Object if self.kind.is_arraybuffer()? => Value::Bytes(self.get::<ArrayBuffer<'_>>()?.to_vec()),
             ValueType::Object if self.kind.is_buffer()? => Value::Bytes(self.get::<Buffer>()?.to_vec()),
             ValueType::Object => read_object(&self.get()?, depth + 1)?,
             ValueType::Function => Value::Other("a function"),

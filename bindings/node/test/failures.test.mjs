@@ -45,6 +45,44 @@ it('names the working directory that is missing, and the step of it', noContaine
   }
 });
 
+it('has the path that was refused and a hint, wherever one is known', without('tmpfs'), async () => {
+  const place = scratch({ closed: null, file: '' });
+  const closed = path.join(place, 'closed');
+  fs.chmodSync(closed, 0o000);
+  const namespace = { user: true };
+  const lowerDirs = ['/no/such', '/usr'];
+  for (const [options, code, step, where, hint] of [
+    [{ cwd: closed, container: { namespace, capabilities: false } }, 'EACCES', 'workdir', closed, /mode: name a working directory \(cwd\)/],
+    [{ cwd: '/no/such', container: { namespace } }, 'ENOENT', 'workdir', '/no/such', /no such directory inside/],
+    [{ container: { namespace, root: '/no/such' } }, 'ENOENT', 'root', '/no/such', /on the host/],
+    [{ container: { namespace, root: path.join(place, 'file') } }, 'ENOTDIR', 'root', path.join(place, 'file'), /directory/],
+    [
+      { container: { namespace, fs: [{ type: 'overlayfs', to: '/mnt', options: { overlayfs: { lowerDirs } } }] } },
+      'ENOENT', 'mount', '/no/such', /on the host/,
+    ],
+    [{ container: { namespace: { net: { join: '/no/such' } } } }, 'ENOENT', 'join', '/no/such', /no such file/],
+    [{ container: { namespace, fs: [{ type: 'bind', from: '/no/such', to: '/mnt' }] } }, 'ENOENT', 'mount', '/no/such', /source/],
+  ]) {
+    const error = await refused(spawn(['true'], options).exited);
+    assert.deepEqual([error.name, error.code, error.step, error.path], ['SecludeError', code, step, where], error.message);
+    assert.ok(Number.isInteger(error.errno) && ['parent', 'child'].includes(error.side), error.message);
+    assert.match(error.hint, hint);
+    assert.ok(error.message.endsWith(error.hint), error.message);
+  }
+});
+
+it('says that a working directory that the container does not have was the default', without('tmpfs'), async () => {
+  const place = scratch();
+  const origin = { namespace: { user: true }, fs: [{ type: 'tmpfs', to: path.dirname(place) }] };
+  const body = `const child = seclude.spawn(['true'], { container: ${JSON.stringify(origin)} });
+    await child.exited.catch(({ code, path, hint }) => console.log(JSON.stringify([code, path, hint])));`;
+  const [command, ...rest] = script(body);
+  const [code, where, hint] = JSON.parse(childProcess.execFileSync(command, rest, { cwd: place, encoding: 'utf8' }));
+  assert.deepEqual([code, where], ['ENOENT', place]);
+  assert.match(hint, /the default.*name a working directory \(cwd\)/);
+  assert.equal((await run(['true'], { cwd: '/', container: origin })).exitCode, 0);
+});
+
 it('has another step, call and path for each failure, not one for all', without('tmpfs'), async () => {
   const namespace = { user: true, pid: true };
   const failures = [
@@ -63,8 +101,8 @@ it('has another step, call and path for each failure, not one for all', without(
 });
 
 it('refuses a root with nothing to put it in, instead of ignoring it', async () => {
-  const error = await refused(spawn(['true'], { container: { namespace: { mount: false }, root: '/' } }).exited);
-  assert.deepEqual([error.kind, error.side, error.step, error.code], ['invalid', 'plan', 'root', 'ERR_SECLUDE_INVALID']);
+  const bad = { container: { namespace: { mount: false }, root: '/' } };
+  for (const take of [spawn, spawnSync]) assert.throws(() => take(['true'], bad), /^TypeError: container\.root: .*mount namespace/);
 });
 
 it('shows a failure that nobody looks at once, as an unhandled rejection, and no other', async () => {
@@ -85,6 +123,28 @@ it('shows a failure that nobody looks at once, as an unhandled rejection, and no
     const seen = attempt(`const child = seclude.spawn(['/no/such/command']); ${look} setTimeout(() => console.log('went on'), 50);`);
     assert.deepEqual([seen.status, seen.stdout, seen.stderr], [0, 'went on\n', ''], look);
   }
+  const piped = (look) => attempt(
+    `const child = seclude.spawn(['/no/such/command'], { stdin: 'pipe' }); ${look} setTimeout(() => console.log('went on'), 50);`,
+  );
+  for (const look of [
+    'await child.stdin.write("x").catch(() => {});',
+    'try { await child.stdin.write("x"); } catch {}',
+    'child.stdin.write("x"); await child.stdin.end().then(() => {}, () => {});',
+    'await Promise.allSettled([child.stdin.flush()]);',
+  ]) {
+    const seen = piped(look);
+    assert.deepEqual([seen.status, seen.stdout, seen.stderr], [0, 'went on\n', ''], look);
+  }
+  // Who does not wait for a write has seen nothing of it, and who waits and does not catch it has let it through.
+  for (const look of ['child.stdin.write("x"); child.stdin.end();', 'child.stdin.write("x").then(() => {});', 'await child.stdin.end("x");']) {
+    const seen = piped(look);
+    assert.notEqual(seen.status, 0, look);
+    assert.match(seen.stderr, /ENOENT/, look);
+  }
+  const streamed = attempt(
+    `seclude.spawn(['/no/such'], { stdin: new Blob(['x']).stream() }); setTimeout(() => console.log('went on'), 2000);`,
+  );
+  assert.deepEqual([streamed.status !== 0, streamed.stdout], [true, '']);
   const told = attempt(`seclude.spawn(['/no/such'], { onExit: (child, code, signal, error) => console.log(error.code) });`);
   assert.deepEqual([told.status, told.stdout], [0, 'ENOENT\n']);
 });

@@ -115,12 +115,21 @@ it('does nothing while it is paused, and goes on after', without('cgroup'), asyn
 });
 
 it('is an error if a limit cannot be set, and goes on without one that is only preferred', without('cgroup'), async () => {
-  const error = await refused(spawn(['true'], { container: { namespace, limit: { cpu: 1e6 } } }).exited);
-  assert.match(error.message, /CPU/i);
+  const devices = [{ device: '4095:1048575', rbps: 1 }];
+  const error = await refused(spawn(['true'], { container: { namespace, limit: { ioMax: devices } } }).exited);
+  assert.deepEqual([error.name, error.step, error.limit], ['SecludeError', 'cgroup', 'io.max'], error.message);
+  const impossible = { container: { namespace, limit: { cpu: 1e6 }, prefer: ['cpus'] } };
+  assert.throws(() => spawn(['true'], impossible), /^RangeError: container\.limit\.cpu is 10000 CPUs; .* each of which is 100$/);
   // Some hosts have it, others not.
   const limited = (prefer) => spawn(['true'], { container: { namespace, limit: { memoryHigh: 64 * MiB }, prefer } });
   const required = await limited(false).report.catch((refusal) => refusal);
   const [preferred] = (await limited(['memory-high']).report).spawn.preferred;
   assert.deepEqual([preferred.feature, preferred.achieved], ['memory-high', !(required instanceof Error)]);
   if (required instanceof Error) assert.deepEqual([required.limit, required.leftBehind], ['memory.high', []]);
+});
+
+it('names the file of the cgroup that a limit could not be written to, and the limit', without('memory limit'), async () => {
+  const error = await refused(spawn(['true'], { container: { cgroup: { parent: '/cgroup.procs' }, limit: { ram: 64 * MiB } } }).exited);
+  assert.deepEqual([error.step, error.side], ['cgroup', 'parent'], error.message);
+  assert.ok(error.path.endsWith('/cgroup.procs') && error.hint.length > 0, error.message);
 });

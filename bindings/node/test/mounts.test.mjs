@@ -9,7 +9,7 @@ import { spawn } from '../index.mjs';
 const namespace = { user: true, pid: true };
 const noTmpfs = without('tmpfs');
 const debian = process.env.SECLUDE_DEBIAN_ROOT ?? '';
-const noDebian = fs.existsSync(path.join(debian, 'usr/bin/dpkg')) ? false : 'skipped: there is no Debian root: cargo xtask rootfs debian';
+const noDebian = debian && fs.existsSync(path.join(debian, 'usr/bin/dpkg')) ? false : 'skipped: there is no Debian root: cargo xtask rootfs debian';
 const noOverlay = without('overlay, writes in memory');
 
 const mounts = () => fs.readFileSync('/proc/self/mountinfo', 'utf8');
@@ -137,6 +137,20 @@ it('puts files, directories, symlinks and masks where they were asked for', noTm
   const probe = 'cat /mnt/text /mnt/bytes /mnt/link; stat -c %a /mnt/text /mnt/deep/down; wc -c < /etc/passwd; ls /dev | grep -c null';
   assert.equal(await said(probe, container), 'texthitext600\n700\n0\n1');
   assert.notEqual(await said('wc -c < /etc/passwd', { namespace }), '0');
+});
+
+it('takes bytes of every kind for what is in a file', noTmpfs, async () => {
+  const { buffer } = new Uint8Array([120, 104, 105, 10]);
+  const views = [
+    buffer,
+    new DataView(buffer, 1, 3),
+    new Uint16Array(buffer, 2, 1),
+    Buffer.from(buffer, 1),
+    new Float64Array(0),
+  ];
+  const fs = views.map((content, number) => ({ type: 'file', to: `/mnt/${number}`, options: { file: { content } } }));
+  const said = await run(['sh', '-c', 'cat /mnt/*'], { container: { namespace, fs: [{ type: 'tmpfs', to: '/mnt' }, ...fs] } });
+  assert.equal(`${said.stderr}${said.stdout}`, 'xhi\nhi\ni\nhi\n');
 });
 
 it('makes what is there read-only, and keeps the flags that the host has locked', noTmpfs, async () => {

@@ -1,6 +1,6 @@
 // What cannot be meant is refused at once, with the path of its key.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { explain, spawn, spawnSync } from '../index.mjs';
@@ -114,6 +114,196 @@ it('refuses two keys that say the same, and keys that belong to another', async 
   type({ stdio: ['pipe'], stdout: 'pipe' }, 'stdout');
 });
 
+// [the path that the message begins with, the options, what else it says]
+const refused = [
+  ['cwd', { cwd: 'relative' }],
+  ['env', { env: { 'A=B': '1' } }],
+  ['env.A', { env: { A: 'a\0b' } }],
+  ['cmd[0]', { cmd: [''] }],
+  ['container.fs[0].type', fs({ to: '/mnt' }), 'is missing', TypeError],
+  ['container.fs[0].to', fs({ type: 'tmpfs' }), 'is missing', TypeError],
+  ['container.fs[0].from', fs({ type: 'symlink', to: '/mnt' }), 'is missing', TypeError],
+  ['container.fs[0].options.file', fs({ type: 'file', to: '/mnt' }), 'is missing', TypeError],
+  ['container.fs[0].options.file.content', fs({ type: 'file', to: '/mnt', options: { file: {} } }), 'is missing', TypeError],
+  ['container.fs[0].options.overlayfs', fs({ type: 'overlay', to: '/mnt', options: false }), 'is missing', TypeError],
+  ['container.fs[0].options.overlayfs.lowerDirs', overlay({ ephemeral: true }), 'is missing', TypeError],
+  ['container.limit.ioMax[0].device', limit({ ioMax: [{ rbps: 5 }] }), 'is missing', TypeError],
+  ['container.limit.hugetlb[0].pageSize', limit({ hugetlb: [{ max: 5 }] }), 'is missing', TypeError],
+  ['container.namespace.user.callerAs.gid', { container: { namespace: { user: { callerAs: { uid: 5 } } } } }, 'is missing', TypeError],
+  ['container.namespace.user.uidMap[0].outsideId', { container: { namespace: { user: { uidMap: [{ inside_id: 5 }] } } } }, 'is missing', TypeError],
+  ['container.namespace.ipc.join', { container: { namespace: { ipc: {} } } }, 'is missing', TypeError],
+  ['container.rlimits.NOFILE.hard', { container: { rlimits: { NOFILE: { soft: 5 } } } }, 'is missing', TypeError],
+  ['container.fs[1].to', fs({ type: 'tmpfs', to: '/tmp' }, { type: 'tmpfs', to: '/' }), 'the root itself'],
+  ['container.fs[0].to', fs({ type: 'bind', from: '/usr', to: '/' }), 'the root itself'],
+  ['container.fs[0].to', fs({ type: 'directory', to: '/a/../../b' }), '`..`'],
+  ['container.fs[0].to', fs({ type: 'tmpfs', to: 'relative' }), 'absolute'],
+  ['container.fs[0].target', fs({ type: 'mask', target: '/' }), 'the root itself'],
+  ['container.mounts[1].to', { container: { mounts: [{ type: 'dev', to: '/dev' }, { type: 'file', to: '/', options: { file: { content: '' } } }] } }],
+  ['container.fs[0].to', { container: { sandbox: true, fs: [{ type: 'tmpfs', to: '/..' }] } }, '`..`'],
+  ['container.fs[0].options.tmpfs.size', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { size: 0 } } })],
+  ['container.fs[0].options.tmpfs.mode', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { mode: 0o10000 } } })],
+  ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/usr'] }), 'one lower directory'],
+  ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/', '/usr'] }), 'overlay the directories that are to be written (entries of container.fs), or give another root (container.root)'],
+  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr'], upperDir: '/a', workDir: '/a/b' }), 'each other'],
+  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: Array(101).fill('/usr') }), '100'],
+  ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'proc', to: '/mnt' }] } }, 'new pid namespace', TypeError],
+  ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'mqueue', to: '/mnt' }] } }, 'new ipc namespace', TypeError],
+  ['container.fs[0]', fs({ type: 'cgroup', to: '/mnt' }), 'cgroup', TypeError],
+  [
+    'container.fs[0]',
+    { container: { cgroup: true, namespace: { cgroup: true }, fs: [{ type: 'cgroup', to: '/mnt' }] } },
+    'show it read-only (options.cgroup.readonly), or delegate it (container.cgroup.delegate)',
+    TypeError,
+  ],
+  ['container.fs[0]', { container: { namespace: { mount: false }, fs: [{ type: 'tmpfs', to: '/mnt' }] } }, 'new mount namespace', TypeError],
+  ['container.root', { container: { namespace: { mount: false }, root: '/' } }, 'new mount namespace', TypeError],
+  ['container.root', { container: { root: { overlay: true, readonly: true } } }, 'read-only'],
+  ['container.namespace.mount', { container: { namespace: { pid: true, mount: false } } }, 'new mount namespace', TypeError],
+  ['container.namespaces.mnt', { container: { namespaces: { pid: true, mnt: false } } }, 'new mount namespace', TypeError],
+  ['container.namespace.time', { container: { namespace: { time: { join: '/proc/self/ns/time', boottime: 5 } } } }, 'already', TypeError],
+  ['container.network.publish[1]', veth({ publish: ['8080:80', '8080:81'] }), 'has it already', TypeError],
+  ['container.network.publish[1]', veth({ publish: [53, 53, 53] }), 'has it already', TypeError],
+  ['container.network.ports[2]', { container: { network: { mode: 'pasta', ports: [53, 54, '53:80'] } } }, 'has it already', TypeError],
+  ['container.network.publish[0]', veth({ publish: ['224.0.0.1:80:80'] }), 'no host can have'],
+  ['container.namespace.net.interface', { container: { namespace: { net: { mode: 'veth', interface: 'lo' } } } }, 'lo'],
+  ['container.network.ip', veth({ subnet: '10.20.0.0/24', ip: '10.21.0.5' }), 'not in'],
+  ['container.network.address', veth({ subnet: '10.20.0.0/24', address: '10.20.0.255' }), 'broadcast'],
+  ['container.network.mtu', veth({ ip6: 'auto', mtu: 1000 }), '1280'],
+  ['container.network.peers', veth({ pointToPoint: true, peers: true }), 'none', TypeError],
+  ['container.network.bridge', veth({ bridge: 'a'.repeat(16) }), '15'],
+  ['container.network', { container: { network: 'pasta', dieWithParent: false } }, 'outlives', TypeError],
+  ['container.dns', { container: { namespace: { mount: false }, dns: ['192.0.2.1'] } }, 'new mount namespace', TypeError],
+  ['container.hosts', { container: { namespace: { mount: false }, hosts: { db: '192.0.2.1' } } }, 'new mount namespace'],
+  ['container.hosts["a#b"]', { container: { hosts: { 'a#b': '192.0.2.1' } } }],
+  ['container.limit.cpusetCpus', limit({ cpusetCpus: '65535' }), 'CPUs online'],
+  ['container.limit.cpuset_mems', limit({ cpuset_mems: '65535' }), 'memory nodes online'],
+  ['container.limits.cpu', { container: { limits: { cpu: 1e6 } } }, 'each of which is 100'],
+  ['container.limit.memoryHigh', limit({ ram: 1 << 20, memoryHigh: 1 << 21 }), 'at most'],
+  ['container.limit.ioMax[0]', limit({ ioMax: [{ device: '8:0' }] }), 'rate'],
+  ['container.limit.hugetlb[0]', limit({ hugetlb: [{ pageSize: 3, max: 0 }] })],
+  ['container.cgroup.parent', { container: { cgroup: { parent: '/a/../b' } } }, '`..`'],
+  ['container.cgroup.delegate', { container: { cgroup: { delegate: true } } }, 'cgroup namespace', TypeError],
+  ['container.hostname', { container: { hostname: 'x', namespace: { uts: false } } }, 'new uts namespace', TypeError],
+  ['container.domainname', { container: { domainname: 'x', namespace: { uts: false } } }, 'new uts namespace', TypeError],
+  ['container.rlimits.NOFILE', { container: { rlimits: { NOFILE: { soft: 2, hard: 1 } } } }, 'soft is above hard'],
+  ['container.oomScoreAdj', { container: { oomScoreAdj: 1001 } }],
+  ['container.oom_score_adj', { container: { oom_score_adj: -1001 } }],
+  ['container.ambientCapabilities', { container: { capabilities: ['CHOWN'], ambientCapabilities: ['NET_ADMIN'] } }, 'among', TypeError],
+  ['container.uid', { container: { namespace: { user: 'root' }, uid: 5 } }, 'map the subordinate ids (container.namespace.user: "subids")', TypeError],
+  ['container.gid', { container: { namespace: { user: { callerAs: { uid: 5, gid: 6 } } }, uid: 5, gid: 7 } }, 'not mapped', TypeError],
+  ['container.prefer[1]', { container: { limit: { pids: 9 }, prefer: ['pids', 'memory'] } }, 'not asked for', TypeError],
+  ['container.prefer[0]', { container: { prefer: ['time'] } }, 'not asked for', TypeError],
+  ['container.clone', { container: { oomScoreAdj: 1, clone: 'vm' } }, 'vm cannot be had', TypeError],
+  ['container.init', { container: { init: true, namespace: { pid: false } } }, 'pid namespace', TypeError],
+];
+
+function fs(...entries) {
+  return { container: { fs: entries } };
+}
+
+function overlay(overlayfs) {
+  return fs({ type: 'overlayfs', to: '/mnt', options: { overlayfs } });
+}
+
+function veth(options) {
+  return { container: { network: { mode: 'veth', ...options } } };
+}
+
+function limit(limits) {
+  return { container: { limit: limits } };
+}
+
+it('refuses at once whatever no host could do, with the path of the key', async () => {
+  for (const [key, options, words = '', Type] of refused) {
+    for (const take of [spawn, spawnSync, explain]) {
+      const what = `${take.name}: ${key}`;
+      assert.throws(
+        () => take({ cmd: ['true'], ...options }),
+        (error) => {
+          assert.ok(error instanceof (Type ?? RangeError) || (!Type && error instanceof TypeError), `${what}: ${error.stack}`);
+          assert.match(error.message.slice(key.length), /^(:| is )/, `${what}: ${error.message}`);
+          assert.ok(error.message.startsWith(key) && error.message.includes(words), `${what}: ${error.message}`);
+          // Flags and methods are of the other front ends.
+          assert.doesNotMatch(error.message, / --|[(]--|::/, what);
+          assert.equal(error.code, error instanceof TypeError ? 'ERR_INVALID_ARG_TYPE' : 'ERR_OUT_OF_RANGE');
+          return true;
+        },
+        what,
+      );
+    }
+  }
+});
+
+/** Values that are well by themselves; what is wrong is their company. */
+const company = {
+  sandbox: [true],
+  namespace: [
+    { pid: true }, { pid: false }, { user: true }, { user: 'subids' }, { user: false }, { user: { callerAs: { uid: 1, gid: 2 } } },
+    { user: { uidMap: [{ insideId: 5, outsideId: 0 }] } }, { user: { join: '/x' } }, { mount: false }, { mount: { join: '/x' } },
+    { uts: false }, { ipc: true }, { cgroup: true }, { cgroup: false }, { net: false }, { net: { join: '/x' } }, { time: true },
+    { time: { join: '/x', monotonic: 5 } }, { time: { boottime: 5 }, pid: { join: '/x' } },
+  ],
+  root: ['/', '/usr', { overlay: true }, { overlay: true, readonly: true }, { path: '/usr', overlay: { lowerDirs: ['/'] } }, { overlay: {} }],
+  fs: ['proc', 'sysfs', 'cgroup', 'mqueue', 'devpts', 'dev', 'directory', 'mask', 'readonly', 'tmpfs'].flatMap((type) => [
+    [{ type, to: '/mnt' }], [{ type: 'tmpfs', to: '/tmp' }, { type, to: '/' }], [{ type, to: '/mnt/..' }],
+  ]),
+  limit: [{ ram: 1 << 26 }, { cpu: 50, pids: 5 }, { memorySwap: 0 }, { ram: 4096, memoryHigh: 8192 }],
+  cgroup: [true, { delegate: true }, { parent: '/x', moveCaller: true }],
+  prefer: [['net'], ['map-subids', 'time'], ['memory', 'pids'], ['rlimit', 'oom-score-adj']],
+  network: ['veth', 'pasta', 'loopback', 'host', { mode: 'veth', publish: [1, '2:1', '2:2/udp'] }, { mode: 'veth', pointToPoint: true, peers: true }],
+  dns: [['192.0.2.1'], 'host', false],
+  hosts: [{ a: '192.0.2.1' }],
+  uid: [0, 5],
+  gid: [0, 5],
+  groups: [[], [5]],
+  capabilities: [[], ['CHOWN'], 'all'],
+  ambientCapabilities: [['CHOWN'], 'all'],
+  rlimits: [{ NOFILE: 5 }],
+  hostname: ['name'],
+  domainname: ['name'],
+  init: [true],
+  dieWithParent: [false],
+  oomScoreAdj: [5],
+  clone: ['vm', 'copy', 'legacy'],
+};
+
+it('has a key for whatever cannot be meant, in any company', async () => {
+  let seed = 7;
+  // The same company in each run: Park and Miller's generator.
+  const below = (most) => (seed = (seed * 48271) % 2147483647) % most;
+  const keys = Object.keys(company);
+  const seen = new Set();
+  let explained = 0;
+  for (let round = 0; round < 2000; round += 1) {
+    const container = {};
+    for (let count = 1 + below(5); count > 0; count -= 1) {
+      const key = keys[below(keys.length)];
+      container[key] = company[key][below(company[key].length)];
+    }
+    try {
+      explain(['true'], { container });
+      explained += 1;
+    } catch (error) {
+      const given = `${JSON.stringify(container)}: ${error.stack}`;
+      assert.ok(error instanceof TypeError || error instanceof RangeError, given);
+      const [path] = /^container(\.\w+|\[\d+\])+/.exec(error.message) ?? assert.fail(given);
+      // What is named is there.
+      assert.ok(path.split('.')[1].replace(/\[.*/, '') in container, given);
+      seen.add(path.replace(/\d+/, ''));
+    }
+  }
+  assert.ok(explained > 500 && seen.size > 15, `${explained} explained; ${[...seen].join(' ')}`);
+});
+
+it('rejects, and throws nothing, where only the host can tell', async () => {
+  const namespace = { user: true };
+  for (const container of [{ namespace, root: '/no/such' }, { namespace, fs: [{ type: 'bind', from: '/no/such', to: '/mnt' }] }]) {
+    const child = spawn(['true'], { container });
+    await assert.rejects(child.exited, { name: 'SecludeError', code: 'ENOENT' });
+    explain(['true'], { container });
+  }
+});
+
 it('takes an object that holds itself for what it is', async () => {
   const container = {};
   container.container = container;
@@ -151,9 +341,9 @@ it('opens no file for options that are refused, nor to explain', async () => {
   assert.throws(() => spawn(['true'], { stdout, container: { x: 1 } }), TypeError);
   assert.throws(() => spawnSync(['true'], { stdout, container: { limit: { pids: 0 } } }), RangeError);
   explain(['true'], { stdout });
-  assert.equal(fs.readFileSync(file, 'utf8'), 'kept');
+  assert.equal(readFileSync(file, 'utf8'), 'kept');
   assert.equal(await spawn(['true'], { stdout }).exited, 0);
-  assert.equal(fs.readFileSync(file, 'utf8'), '');
+  assert.equal(readFileSync(file, 'utf8'), '');
 });
 
 it('takes false as off for everything', without('user namespace'), async () => {
@@ -166,6 +356,19 @@ it('takes false as off for everything', without('user namespace'), async () => {
   }
   assert.notDeepEqual(explain(['true'], { container: { namespace: { user: true } } }).actions, bare);
   assert.equal(await spawn(['true'], { container: off, signal: false, timeout: false, onExit: false }).exited, 0);
+});
+
+it('takes a bigint for a whole number, and "none" for loopback', async () => {
+  const plan = (container) => explain(['true'], { container: { namespace: { user: true }, ...container } }).text;
+  for (const [one, other] of [
+    [{ network: 'none' }, { network: 'loopback' }],
+    [{ uid: 0n, gid: 0n, umask: 0o22n, oomScoreAdj: 5n }, { uid: 0, gid: 0, umask: 0o22, oomScoreAdj: 5 }],
+    [{ rlimits: { NOFILE: 256n, CORE: { soft: 0n, hard: 1n } } }, { rlimits: { NOFILE: 256, CORE: { soft: 0, hard: 1 } } }],
+    [{ limit: { pids: 5n, ioMax: [{ device: '8:0', riops: 5n }] } }, { limit: { pids: 5, ioMax: [{ device: '8:0', riops: 5 }] } }],
+    [{ network: { mode: 'pasta', publish: [80n] } }, { network: { mode: 'pasta', publish: [80] } }],
+  ]) {
+    assert.equal(plan(one), plan(other));
+  }
 });
 
 it('takes keys in either spelling for the same', async () => {

@@ -196,6 +196,28 @@ it('inherits this process\'s own stdout', async () => {
   assert.equal(childProcess.execFileSync(command, rest, { encoding: 'utf8' }), 'through\n');
 });
 
+it('inherits a further descriptor by its number, and refuses one that is not open', async () => {
+  const stdio = "['ignore', 'pipe', 'inherit', 'inherit']";
+  const body = `console.log(String(seclude.spawnSync(['cat', '/dev/fd/3'], { stdio: ${stdio} }).stdout));`;
+  const file = path.join(scratch({ file: 'of the caller' }), 'file');
+  assert.equal(childProcess.execFileSync('sh', ['-c', `exec 3< ${file}; exec "$@"`, 'sh', ...script(body)], { encoding: 'utf8' }), 'of the caller\n');
+  const none = [...Array(3).fill('ignore'), ...Array(900).fill('ignore'), 'inherit'];
+  assert.throws(() => spawn(['true'], { stdio: none }), /^RangeError: stdio\[903\]: descriptor 903/);
+});
+
+it('writes to a file of Bun\'s, and to no other Blob', process.versions.bun ? false : 'skipped: it is Bun\'s', async () => {
+  const file = path.join(scratch(), 'file');
+  assert.equal(await spawn(['echo', 'one'], { stdout: Bun.file(file) }).exited, 0);
+  assert.equal(spawnSync(['sh', '-c', 'echo two >&2'], { stderr: Bun.file(file) }).success, true);
+  assert.equal(await Bun.file(file).text(), 'two\n');
+  const read = spawn(['cat'], { stdin: Bun.file(file) });
+  assert.equal(await text(read.stdout), 'two\n');
+  for (const blob of [new Blob(['x']), new File(['x'], file), Bun.file(1)]) {
+    assert.throws(() => spawn(['echo'], { stdout: blob }), /^TypeError: stdout is a Blob/);
+  }
+  assert.equal(await Bun.file(file).text(), 'two\n');
+});
+
 it('fills no memory when nobody reads, and goes on when somebody does', async () => {
   const child = spawn(['sh', '-c', 'yes | head -c 8000000; echo done >&2'], { stderr: 'pipe' });
   await child.spawned;
@@ -263,15 +285,26 @@ it('is stopped by its timeout, by its deadline, and by neither if it is faster',
   }
   // Its own end is in time, but somebody else has its pipe.
   for (const options of [{ timeout: 100 }, { container: { deadline: 100 } }]) {
-    const pid = Number(spawnSync(['sh', '-c', 'sleep 61 & echo $!'], options).stdout);
+    const { stdout, exitedDueToTimeout, report } = spawnSync(['sh', '-c', 'sleep 61 & echo $!'], options);
+    const pid = Number(stdout);
     assert.ok(runs(pid), 'it was not waited for');
+    assert.deepEqual([exitedDueToTimeout, report.cause], [true, 'exited']);
     process.kill(pid, 'SIGKILL');
   }
   // Somebody else goes on writing: there is always something to read.
   const endless = spawnSync(['sh', '-c', 'while :; do echo; done & exec sleep 0.1'], { timeout: 200 });
   assert.deepEqual([endless.exitCode, endless.exitedDueToTimeout], [0, true]);
-  const deadline = await run(['sleep', '60'], { container: { ...isolated, deadline: 100 } });
-  assert.equal(deadline.report.cause, 'deadline');
+  for (const container of [{ deadline: 100 }, { ...isolated, deadline: 100 }]) {
+    const dead = spawn(['sleep', '60'], { container });
+    assert.deepEqual([dead.killed, dead.exitedDueToTimeout], [false, false]);
+    assert.equal((await dead.report).cause, 'deadline');
+    assert.deepEqual([dead.killed, dead.exitedDueToTimeout, dead.signalCode], [true, true, 'SIGKILL']);
+    const sync = spawnSync(['sleep', '60'], { container });
+    assert.deepEqual([sync.exitedDueToTimeout, sync.signalCode, sync.report.cause], [true, 'SIGKILL', 'deadline']);
+    const early = spawn(['true'], { container: { ...container, deadline: 60_000 } });
+    assert.equal(await early.exited, 0);
+    assert.deepEqual([early.killed, early.exitedDueToTimeout], [false, false]);
+  }
   const gentle = spawn(['sh', '-c', 'trap "echo bye; exit 5" USR1; while :; do sleep 0.01; done'], {
     timeout: 300,
     killSignal: 'SIGUSR1',
@@ -280,6 +313,40 @@ it('is stopped by its timeout, by its deadline, and by neither if it is faster',
   assert.equal(await text(gentle.stdout), 'bye\n');
   assert.equal(await gentle.exited, 5);
 });
+
+it('kills what the command has started with a pid namespace, and without one the command alone', noContainer, async () => {
+  const file = path.join(scratch(), 'fifo');
+  childProcess.execFileSync('mkfifo', [file]);
+  for (const [container, goesOn] of [[isolated, false], [{ namespace: { user: true } }, true], [undefined, true]]) {
+    for (const how of [(child) => child.killTree(), () => {}]) {
+      // What is left of it holds the FIFO open, whatever its pid is there.
+      const child = spawn(['sh', '-c', 'sleep 60 & echo; exec sleep 60'], { stdout: { path: file }, container, timeout: 400 });
+      const reader = fs.createReadStream(file);
+      let ended = false;
+      reader.on('close', () => (ended = true));
+      await new Promise((resolve) => reader.once('data', resolve));
+      await how(child);
+      assert.equal(await child.exited, 137);
+      if (goesOn) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        assert.equal(ended, false);
+        const left = fs.readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && holds(pid, file));
+        assert.equal(left.length, 1);
+        process.kill(Number(left[0]), 'SIGKILL');
+      }
+      await until('nobody holds it', () => ended);
+    }
+  }
+});
+
+/** Whether a process has a file as its stdout. */
+function holds(pid, file) {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/fd/1`) === file;
+  } catch {
+    return false;
+  }
+}
 
 it('is stopped by more output than maxBuffer, and has as much as that', noContainer, async () => {
   for (const container of both) {

@@ -18,7 +18,17 @@ export type StdinSource =
   | (string & {});
 
 /** Where stdout or stderr goes. */
-export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL;
+export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
+
+/** What a descriptor from 3 on is. "inherit": this process's own of the same number. */
+export type ExtraTarget = "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
+
+/** In Bun: `Bun.file(path)`, as `{ path }`. */
+export interface BunFile extends Blob {
+  readonly name?: string;
+  exists(): Promise<boolean>;
+  unlink(): Promise<void>;
+}
 
 /** Bytes. */
 export type Bytes = NodeJS.TypedArray | DataView | ArrayBuffer;
@@ -44,7 +54,7 @@ interface Common {
   cwd?: string | false;
   /** The whole environment; `false`: none. Default: `process.env`. */
   env?: Record<string, string | undefined> | false;
-  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else everything in the container is killed. */
+  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else as by `killTree()`. Default: never. */
   timeout?: number | false;
   /** What `timeout`, `signal` and `maxBuffer` send to the command, and `kill()` by default. */
   killSignal?: Signal | false;
@@ -63,7 +73,7 @@ export interface SpawnOptions extends Common {
   /** Default: "inherit". */
   stderr?: OutputTarget;
   /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
-  stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+  stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: ExtraTarget[]];
   /** Called at the end; with an error if it was not started, or its end is not known. */
   onExit?:
     | ((
@@ -77,16 +87,29 @@ export interface SpawnOptions extends Common {
   signal?: AbortSignal | false;
 }
 
-/** How to run a process to its end. */
-export interface SpawnSyncOptions extends Common {
-  /** Default: "ignore". */
-  stdin?: "inherit" | "ignore" | false | null | number | FileSource | URL | Bytes | (string & {});
+/** Where stdin of `spawnSync` comes from. */
+export type SyncStdinSource<In extends string = string> =
+  | "inherit"
+  | "ignore"
+  | false
+  | null
+  | undefined
+  | number
+  | FileSource
+  | URL
+  | Bytes
+  | (In & (In extends "pipe" ? never : unknown));
+
+/** How to run a process to its end. `In` is the text of stdin. */
+export interface SpawnSyncOptions<In extends string = string> extends Common {
+  /** Default: "ignore". Not "pipe": nobody could write to it meanwhile. */
+  stdin?: SyncStdinSource<In>;
   /** Default: "pipe". */
   stdout?: OutputTarget;
   /** Default: "pipe". */
   stderr?: OutputTarget;
   /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
-  stdio?: [stdin?: SpawnSyncOptions["stdin"], stdout?: OutputTarget, stderr?: OutputTarget, ...more: (number | "ignore" | null | FileTarget | URL)[]];
+  stdio?: [stdin?: SyncStdinSource<In>, stdout?: OutputTarget, stderr?: OutputTarget, ...more: ExtraTarget[]];
 }
 
 /** A command and its arguments: a path inside, or a name for the `PATH` of its environment. */
@@ -124,16 +147,21 @@ export interface Subprocess extends AsyncDisposable {
   readonly exitCode: number | null;
   /** Such as "SIGKILL"; `null` unless a signal ended it. */
   readonly signalCode: string | null;
-  /** Whether a signal was sent to it from here. */
+  /** Whether a signal was sent to it from here: by you, or for `timeout`, `signal`, `maxBuffer` or `container.deadline`. */
   readonly killed: boolean;
+  /** Whether `timeout` or `container.deadline` stopped it; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
+  /** Whether `maxBuffer` did. */
   readonly exitedDueToMaxBuffer: boolean;
   /**
    * Sends a signal to the command. Default: `killSignal`; without it SIGTERM, or SIGKILL where the command is PID 1
    * without an init: the kernel drops what PID 1 has no handler for.
    */
   kill(signal?: Signal): void;
-  /** Kills everything in the container: in its cgroup, and in its pid namespace. */
+  /**
+   * Kills everything in the container: in its cgroup, and in its pid namespace. Without either (`container.cgroup`, a limit,
+   * `namespace.pid`) it kills the command alone, and what that has started goes on.
+   */
   killTree(): Promise<void>;
   /** What it uses now and has used so far; needs `container.cgroup` or a limit. */
   stats(): Promise<Stats>;
@@ -147,7 +175,7 @@ export interface Subprocess extends AsyncDisposable {
   unref(): void;
   /** `undefined` until its end. */
   resourceUsage(): ResourceUsage | undefined;
-  /** Kills everything in the container and waits for its end. */
+  /** `killTree()`, and waits for its end. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -170,7 +198,9 @@ export interface SyncSubprocess {
   readonly signalCode: string | null;
   /** Whether it exited with 0. */
   readonly success: boolean;
+  /** Whether `timeout` or `container.deadline` stopped it; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
+  /** Whether `maxBuffer` did. */
   readonly exitedDueToMaxBuffer: boolean;
   readonly resourceUsage: ResourceUsage;
   readonly report: Report;
@@ -265,8 +295,8 @@ export function spawn(options: SpawnOptions & { cmd: Cmd }): Subprocess;
 export function spawn(cmd: Cmd, options?: SpawnOptions): Subprocess;
 
 /** Runs a process to its end, and blocks until then. A set-up that fails throws the SecludeError. */
-export function spawnSync(options: SpawnSyncOptions & { cmd: Cmd }): SyncSubprocess;
-export function spawnSync(cmd: Cmd, options?: SpawnSyncOptions): SyncSubprocess;
+export function spawnSync<In extends string>(options: SpawnSyncOptions<In> & { cmd: Cmd }): SyncSubprocess;
+export function spawnSync<In extends string>(cmd: Cmd, options?: SpawnSyncOptions<In>): SyncSubprocess;
 
 /** What this host can do, found by doing it; as `seclude doctor --json`. */
 export function doctor(): Promise<Examination>;

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use crate::cgroup::Place;
 use crate::setting::{self, Setting};
 use crate::{Cgroup, Controller, Error, Hierarchies, Hierarchy, Limit, Limits, Version};
-use crate::{bpf, machine, name, parent, v1, v2};
+use crate::{bpf, name, parent, v1, v2};
 
 /// What one hierarchy has to do with it.
 struct Share<'a> {
@@ -44,7 +44,7 @@ impl Cgroup {
         extra: &[Controller],
     ) -> Result<Cgroup, Error> {
         limits.validate()?;
-        machine::check(limits)?;
+        limits.validate_online()?;
         parent::check(parent)?;
         let shares = shares(hierarchies, limits, extra)?;
         let name = name::next()?;

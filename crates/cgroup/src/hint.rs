@@ -60,6 +60,9 @@ impl Error {
             {
                 "the cpu controller cannot be handed down while there are realtime processes below (CONFIG_RT_GROUP_SCHED)"
             }
+            Error::Call { source, .. } if Errno::from_io_error(source) == Some(Errno::NOTDIR) => {
+                "a part of the parent's path is a file, not a cgroup"
+            }
             Error::NotUndone { error, .. } => return error.hint(),
             _ => return None,
         };

@@ -2,21 +2,27 @@
 
 use crate::{Limit, LimitError, Limits, List};
 
-/// Checks the limits that name CPUs and memory nodes. Reads nothing when there is none.
-pub(crate) fn check(limits: &Limits) -> Result<(), LimitError> {
-    if limits.cpu_max.is_some() || limits.cpuset_cpus.is_some() {
-        // Without sysfs there is nothing to compare with; the kernel still refuses a cpuset.
-        if let Some(online) = online("/sys/devices/system/cpu/online") {
-            check_cpus(limits, &online)?;
+impl Limits {
+    /// Looks at the values beside what this machine has online: CPUs and memory nodes, as /sys/devices/system tells.
+    /// Reads nothing where no limit names them. [`Cgroup::create`](crate::Cgroup::create) looks as well.
+    ///
+    /// # Errors
+    /// The first value that is above that, with what is there.
+    pub fn validate_online(&self) -> Result<(), LimitError> {
+        if self.cpu_max.is_some() || self.cpuset_cpus.is_some() {
+            // Without sysfs there is nothing to compare with; the kernel still refuses a cpuset.
+            if let Some(online) = online("/sys/devices/system/cpu/online") {
+                check_cpus(self, &online)?;
+            }
         }
-    }
-    if let Some(nodes) = &limits.cpuset_mems {
-        // A kernel without NUMA has no such file, and one node, 0.
-        if let Some(online) = online("/sys/devices/system/node/online").or_else(|| "0".parse().ok()) {
-            subset(Limit::CpusetMems, nodes, &online, "memory nodes")?;
+        if let Some(nodes) = &self.cpuset_mems {
+            // A kernel without NUMA has no such file, and one node, 0.
+            if let Some(online) = online("/sys/devices/system/node/online").or_else(|| "0".parse().ok()) {
+                subset(Limit::CpusetMems, nodes, &online, "memory nodes")?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn check_cpus(limits: &Limits, online: &List) -> Result<(), LimitError> {

@@ -20,8 +20,8 @@ const MAX_PIDS: u64 = 4_194_304;
 const MAX_IOPS: u64 = 4_294_967_294;
 
 impl Limits {
-    /// Looks at the values by themselves. What this machine has (CPUs online, devices, huge page
-    /// sizes) is looked at by [`Cgroup::create`](crate::Cgroup::create).
+    /// Looks at the values by themselves. What this machine has is looked at by [`Limits::validate_online`] (CPUs and
+    /// memory nodes) and by [`Cgroup::create`](crate::Cgroup::create) (devices and huge page sizes as well).
     ///
     /// # Errors
     /// The first value that is out of range, or contradicts another, with the range.

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::args::{ContainerFlags, DoctorFlags, whole};
 use crate::compose::compose;
+use crate::words::with_flags;
 use crate::{Failure, one_line, report};
 
 /// An ordinary user that every host has.
@@ -20,7 +21,10 @@ pub(crate) fn doctor(flags: &DoctorFlags) -> Result<ExitCode, Failure> {
     if !flags.plan.is_empty() {
         return rehearse(&flags.plan, flags.json);
     }
-    let examination = examine();
+    let mut examination = examine();
+    for remedy in examination.findings.iter_mut().filter_map(|finding| finding.remedy.as_mut()) {
+        *remedy = with_flags(remedy);
+    }
     let works = examination.sandbox_works();
     let text = if flags.json {
         let whole = json!({
@@ -97,7 +101,7 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
             "it works: every step up to the exec was made and undone, and the command is there\n".to_owned()
         }
         (None, false) => "it works: every step up to the exec was made and undone\n".to_owned(),
-        (Some(error), false) => format!("it does not work: {error}\n"),
+        (Some(error), false) => format!("it does not work: {}\n", with_flags(&error.to_string())),
     };
     crate::print(text.as_bytes())?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -16,6 +16,7 @@ mod stats;
 mod terminal;
 mod values;
 mod watch;
+mod words;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -129,7 +130,7 @@ impl Failure {
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
         let flag = error.limit().map_or(String::new(), |limit| format!("{}: ", limits::flag(limit)));
-        Failure { code: error.exit_code(), message: format!("{flag}{error}") }
+        Failure { code: error.exit_code(), message: format!("{flag}{}", words::with_flags(&error.to_string())) }
     }
 }
 

@@ -8,6 +8,7 @@ use seclude::{Error, Exit, Report};
 use serde_json::{Value, json};
 
 use crate::run::Stop;
+use crate::words::with_flags;
 
 /// What there is to report.
 pub(crate) enum Ending<'a> {
@@ -52,9 +53,9 @@ pub(crate) fn describe(error: &Error) -> Value {
         "action": error.action(),
         "call": error.system_call(),
         "errno": error.errno_name(),
-        "hint": error.advice(),
+        "hint": error.advice().map(with_flags),
         "limit": error.limit().map(seclude::Limit::name),
         "left_behind": error.left_behind(),
-        "message": error.to_string(),
+        "message": with_flags(&error.to_string()),
     })
 }

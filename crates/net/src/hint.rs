@@ -21,7 +21,7 @@ impl Error {
             Error::PortTaken { .. } => "something listens there (ss -lntup), or another container has it published",
             Error::NoForwarding { file } => {
                 return Some(format!(
-                    "use --ip-forward (it is switched off again with the last container that needs it), or for good: \
+                    "let it be switched on, which ends with the last container that needs it, or switch it on for good: \
                      echo 1 > {file}"
                 ));
             }

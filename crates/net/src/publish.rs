@@ -86,7 +86,7 @@ impl Publish {
     }
 
     /// Whether the two want the same port of the host.
-    pub(crate) fn clashes(&self, other: &Publish) -> bool {
+    pub fn clashes(&self, other: &Publish) -> bool {
         let same_host = self.host.is_none() || other.host.is_none() || self.host == other.host;
         same_host && self.host_port == other.host_port && self.protocol == other.protocol
     }

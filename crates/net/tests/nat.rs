@@ -282,7 +282,7 @@ fn forwarding_is_switched_on_only_if_asked_and_off_with_the_last() {
     host.run(|| {
         let error = Veth::prepare(&Request::default()).unwrap_err();
         assert_eq!(error.to_string(), "/proc/sys/net/ipv4/ip_forward is 0: this host forwards no packets");
-        assert!(error.hint().unwrap().contains("--ip-forward"));
+        assert!(error.hint().unwrap().contains("let it be switched on"));
         assert_eq!(leftovers(), "");
         let (one, two) = (Veth::prepare(&with_nat()).unwrap(), Veth::prepare(&Request::default()));
         assert_eq!(ip_forward(), "1");

@@ -32,6 +32,7 @@ struct Inner {
     hint: Option<String>,
     undo: Vec<String>,
     limit: Option<Limit>,
+    mount: Option<usize>,
     source: Option<io::Error>,
 }
 
@@ -118,8 +119,11 @@ impl Error {
     }
 
     fn new(code: Code, step: &'static str, side: Side, action: String) -> Error {
-        let (path, call, errno, hint, undo, limit, source) = (None, None, None, None, Vec::new(), None, None);
-        Error { inner: Box::new(Inner { code, step, side, action, path, call, errno, hint, undo, limit, source }) }
+        let (path, call, errno, hint, undo, limit, mount, source) =
+            (None, None, None, None, Vec::new(), None, None, None);
+        Error {
+            inner: Box::new(Inner { code, step, side, action, path, call, errno, hint, undo, limit, mount, source }),
+        }
     }
 
     pub(crate) fn call(mut self, call: &'static str) -> Error {
@@ -144,6 +148,11 @@ impl Error {
 
     pub(crate) fn limit_of(mut self, limit: Limit) -> Error {
         self.inner.limit = Some(limit);
+        self
+    }
+
+    pub(crate) fn mount_of(mut self, number: usize) -> Error {
+        self.inner.mount = Some(number);
         self
     }
 
@@ -200,6 +209,11 @@ impl Error {
     /// The limit that it is about, if it is about one.
     pub fn limit(&self) -> Option<Limit> {
         self.inner.limit
+    }
+
+    /// Which of the caller's mounts cannot be meant, [`Side::Plan`]: 0 is the first of [`crate::Command::mount`].
+    pub fn mount(&self) -> Option<usize> {
+        self.inner.mount
     }
 
     /// What could not be undone after the failure; empty when the host is as it was.

@@ -7,6 +7,7 @@ use seclude_sys::{Errno, clone as flag};
 
 use crate::config::capability::Capability;
 use crate::host::Host;
+use crate::step::INHERITED;
 use crate::{confinement, exhaustion};
 
 /// The kinds of which sysctl limits the number, by their flag and the name in /proc/sys/user.
@@ -82,6 +83,27 @@ pub(crate) fn no_proc(errno: ParentErrno) -> Option<String> {
     (errno == ParentErrno::NOENT).then(|| "/proc has to be mounted where the caller runs".to_owned())
 }
 
+/// Why a directory of the host that is named cannot be had.
+pub(crate) fn directory(errno: ParentErrno) -> Option<String> {
+    Some(match errno {
+        ParentErrno::NOENT => "there is no such directory on the host".into(),
+        ParentErrno::NOTDIR => "it, or a part of its path, is not a directory".into(),
+        ParentErrno::ACCESS => "the caller may not search a directory above it".into(),
+        _ => return None,
+    })
+}
+
+/// Why a file of a namespace could not be opened.
+pub(crate) fn namespace_file(errno: ParentErrno) -> Option<String> {
+    Some(match errno {
+        ParentErrno::NOENT => "there is no such file: the process may have ended, or the kernel lacks the kind".into(),
+        ParentErrno::ACCESS | ParentErrno::PERM => {
+            "the caller may not look at that process's namespaces, ptrace(2)".into()
+        }
+        _ => return None,
+    })
+}
+
 /// Why an op failed in the child; `about` is what it was about, `detail` what the child left on the board.
 pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, detail: &[u8]) -> Option<String> {
     let confined = || {
@@ -107,7 +129,11 @@ pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, 
         }
         Call::Openat2 | Call::Mkdir if errno == Errno::EROFS && about.starts_with("resolv.conf") => Some(
             "the root is read-only and has no such file: create it there (empty will do), put an overlay over the root, or \
-             do without name servers (--dns none)"
+             do without name servers"
+                .into(),
+        ),
+        Call::Openat2 if errno == Errno::ENOENT && about.ends_with(INHERITED) => Some(
+            "it is where the caller is, which is the default, and is not in the container's tree: name a working directory"
                 .into(),
         ),
         Call::Openat2 | Call::Mkdir | Call::Symlink | Call::MoveMount => place(op, errno),
@@ -190,7 +216,7 @@ fn filesystem(about: &str, call: Call, errno: Errno, said: &str) -> Option<Strin
     }
     let advice = match (call, errno) {
         _ if said.contains("not supported as upperdir") => Some(
-            "the upper directory is itself on overlayfs, or on NFS; use a tmpfs (--overlay) or a directory of a disk",
+            "the upper directory is itself on overlayfs, or on NFS; use a tmpfs as upper, or a directory of a disk",
         ),
         _ if said.contains("workdir and upperdir must reside under the same mount") => {
             Some("upper and work directory have to be on the same file system")
@@ -226,8 +252,8 @@ fn masked_proc() -> String {
     };
     format!(
         "an outer container has mounts over parts of /proc{which}, and so the kernel refuses a fresh one: have it unmasked \
-         (Docker: --security-opt systempaths=unconfined; Kubernetes: procMount: Unmasked with hostUsers: false), or keep \
-         the outer /proc and pid namespace (--share pid, --bind /proc)"
+         (Docker: --security-opt systempaths=unconfined; Kubernetes: procMount: Unmasked with hostUsers: false), or \
+         keep the outer /proc and pid namespace"
     )
 }
 
@@ -298,6 +324,7 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
         (Call::Prctl, Errno::EPERM) if matches!(op, Some(Op::BoundingSet { .. })) => {
             "dropping capabilities needs CAP_SETPCAP; ask for a new user namespace too".into()
         }
+        (Call::Chdir, Errno::EACCES) => "the command's user may not enter it, by its mode: name a working directory that it may enter".into(),
         (Call::Setns, Errno::EPERM) => "entering needs CAP_SYS_ADMIN in the namespace's owner; join its user \
                                         namespace too"
             .into(),

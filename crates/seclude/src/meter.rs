@@ -62,7 +62,7 @@ pub(crate) fn from_cgroup(step: &'static str, error: seclude_cgroup::Error) -> E
         made.attach_undo(undo.to_string());
         return made;
     }
-    let (hint, limit) = (error.hint(), error.limit());
+    let (hint, limit, path) = (error.hint(), error.limit(), error.path().map(Path::to_path_buf));
     let made = match (error.errno(), error.call()) {
         (Some(errno), Some(call)) => {
             let action = match (&error, error.path()) {
@@ -82,6 +82,10 @@ pub(crate) fn from_cgroup(step: &'static str, error: seclude_cgroup::Error) -> E
         _ => Error::invalid(step, error.to_string()),
     };
     let made = made.hint_if(hint);
+    let made = match path {
+        Some(path) => made.path_of(path),
+        None => made,
+    };
     match limit {
         Some(limit) => made.limit_of(limit),
         None => made,

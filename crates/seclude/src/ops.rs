@@ -52,6 +52,8 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         Op::CloneTree { source: text, .. } | Op::WorkingDirectory { path: text } | Op::WriteProc { path: text, .. } => {
             Some(bytes(text))
         }
+        // Of an overlay it is the directory that its options are relative to.
+        Op::GoTo { .. } if about.starts_with('/') => Some(about.into()),
         Op::Resolve { place, .. } | Op::ResolveIfPresent { place, .. } => Some(Path::new("/").join(bytes(place.path))),
         _ => None,
     }

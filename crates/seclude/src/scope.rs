@@ -16,9 +16,7 @@ pub(crate) fn start(pid: u32) -> Result<()> {
     let failed = |what: &'static str| {
         move |error: zbus::Error| {
             let error = Error::parent(NAME, what, std::io::Error::other(one_line(&error)));
-            error.hint(
-                "a systemd that can be reached over D-Bus makes scopes; without one use Cgroup::parent (--cgroup)",
-            )
+            error.hint("a systemd that can be reached over D-Bus makes scopes; without one name a parent cgroup")
         }
     };
     let bus = if geteuid().is_root() { Connection::system() } else { Connection::session() };

@@ -83,7 +83,8 @@ fn finish(mut draft: Draft) -> Read<(Command, Facts)> {
 pub(crate) const CONTAINER: Shape<Draft> = Shape {
     name: "Container",
     doc: "What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type
-          or out of range throws a TypeError or RangeError with the key's path; `false` means off.",
+          or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path;
+          `false` means off.",
     keys: &[
         Key {
             names: &["sandbox"],
@@ -160,10 +161,9 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["prefer"],
-            ts: "string[]",
+            ts: "Feature[]",
             doc: "What the start may go on without where the host does not have it; the report says whether it was
-                  achieved. The names: net, map-subids, rlimit (all of them), oom-score-adj, time, memory, memory-high, memory-low, memory-swap, memory-oom-group, cpus, cpu-weight,
-                  cpuset-cpus, cpuset-mems, pids, io-max, io-weight, hugetlb, device-allow.",
+                  achieved.",
             off: Off::Absent,
             read: |draft, at| {
                 for item in at.items("an array of names of limits")? {
@@ -174,8 +174,9 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["network", "net"],
-            ts: "boolean | \"loopback\" | \"host\" | \"veth\" | \"pasta\" | NetworkOptions",
-            doc: "What it is connected by. `true` or `\"loopback\"`: its own loopback interface, up, and nothing else;
+            ts: "boolean | \"loopback\" | \"none\" | \"host\" | \"veth\" | \"pasta\" | NetworkOptions",
+            doc: "What it is connected by. `true`, `\"loopback\"` or `\"none\"`: its own loopback interface, up, and nothing
+                  else;
                   `false` or `\"host\"`: the host's network. The same as `namespace.network`.",
             off: Off::Told,
             read: network::read,
@@ -197,7 +198,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["uid"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The command's user id inside. With a new user namespace and no map of your own: as root the ids inside are
                   those outside, as an ordinary user your own id is this one.",
             off: Off::Absent,
@@ -208,7 +209,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["gid"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The command's group id inside.",
             off: Off::Absent,
             read: |draft, at| {
@@ -218,7 +219,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["groups"],
-            ts: "number[]",
+            ts: "(number | bigint)[]",
             doc: "The command's supplementary groups inside.",
             off: Off::Absent,
             read: |draft, at| {
@@ -261,7 +262,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["rlimits", "rlimit"],
-            ts: "Record<string, number | \"unlimited\" | Rlimit | false>",
+            ts: "Record<string, number | bigint | \"unlimited\" | Rlimit | false>",
             doc: "Resource limits by name, setrlimit(2), such as `{ NOFILE: 256 }`, in the resource's own unit.",
             off: Off::Absent,
             read: process::read_rlimits,
@@ -306,8 +307,8 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         Key {
             names: &["deadline"],
             ts: "number",
-            doc: "Milliseconds from its start after which everything in it is killed; the report's cause is then
-                  \"deadline\".",
+            doc: "Milliseconds from its start after which it is killed, as by `killTree()`; the report's cause is then
+                  \"deadline\", and `killed` and `exitedDueToTimeout` are true. Default: none.",
             off: Off::Absent,
             read: |draft, at| {
                 draft.command.deadline(at.milliseconds()?);
@@ -339,7 +340,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["umask"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The file mode creation mask, such as `0o022`.",
             off: Off::Absent,
             read: |draft, at| {
@@ -350,7 +351,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         },
         Key {
             names: &["oomScoreAdj"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "How eager the kernel is to kill it when memory runs out, -1000 to 1000.",
             off: Off::Absent,
             read: |draft, at| {

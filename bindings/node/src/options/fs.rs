@@ -1,17 +1,18 @@
 //! `container.fs`: what is mounted or put into the tree.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use seclude::Mount;
 
-use super::root::{Layers, OVERLAY};
+use super::root::{Layers, OVERLAY_ENTRY};
 use super::{At, Key, Off, Read, Shape, Wrong};
 use crate::value::Value;
 
 /// An entry as far as it is read.
 #[derive(Default)]
 pub(crate) struct Entry {
-    kind: Option<(Kind, String)>,
+    of: Option<(&'static Type, String)>,
     from: Option<(String, String)>,
     to: Option<PathBuf>,
     options: Options,
@@ -36,7 +37,7 @@ pub(crate) struct Flags {
     noexec: bool,
     size: Option<u64>,
     mode: Option<u32>,
-    content: Option<Vec<u8>>,
+    content: Vec<u8>,
     if_present: bool,
 }
 
@@ -58,24 +59,35 @@ enum Kind {
     ReadOnly,
 }
 
-const KINDS: [(&str, Kind); 17] = [
-    ("overlayfs", Kind::Overlay),
-    ("overlay", Kind::Overlay),
-    ("tmpfs", Kind::Tmpfs),
-    ("bind", Kind::Bind),
-    ("proc", Kind::Proc),
-    ("sysfs", Kind::Sysfs),
-    ("cgroup", Kind::Cgroup),
-    ("mqueue", Kind::Mqueue),
-    ("devpts", Kind::Devpts),
-    ("dev", Kind::Dev),
-    ("file", Kind::File),
-    ("directory", Kind::Directory),
-    ("dir", Kind::Directory),
-    ("symlink", Kind::Symlink),
-    ("mask", Kind::Mask),
-    ("readonly", Kind::ReadOnly),
-    ("readOnly", Kind::ReadOnly),
+/// What is said of each type, and what an entry of it has.
+struct Type {
+    kind: Kind,
+    names: &'static [&'static str],
+    /// Whether it comes from somewhere.
+    from: bool,
+    /// Whether it is nothing without its options.
+    options: bool,
+}
+
+const fn kind(kind: Kind, names: &'static [&'static str]) -> Type {
+    Type { kind, names, from: false, options: false }
+}
+
+const TYPES: [Type; 14] = [
+    Type { options: true, ..kind(Kind::Overlay, &["overlayfs", "overlay"]) },
+    kind(Kind::Tmpfs, &["tmpfs"]),
+    Type { from: true, ..kind(Kind::Bind, &["bind"]) },
+    kind(Kind::Proc, &["proc"]),
+    kind(Kind::Sysfs, &["sysfs"]),
+    kind(Kind::Cgroup, &["cgroup"]),
+    kind(Kind::Mqueue, &["mqueue"]),
+    kind(Kind::Devpts, &["devpts"]),
+    kind(Kind::Dev, &["dev"]),
+    Type { options: true, ..kind(Kind::File, &["file"]) },
+    kind(Kind::Directory, &["directory", "dir"]),
+    Type { from: true, ..kind(Kind::Symlink, &["symlink"]) },
+    kind(Kind::Mask, &["mask"]),
+    kind(Kind::ReadOnly, &["readonly", "readOnly"]),
 ];
 
 const EXPECTED: &str = "\"overlayfs\", \"tmpfs\", \"bind\", \"proc\", \"sysfs\", \"cgroup\", \"mqueue\", \"devpts\", \"dev\", \
@@ -92,29 +104,51 @@ pub(super) fn read(at: &At<'_>) -> Read<Vec<Mount>> {
         .collect()
 }
 
-impl Kind {
-    fn name(self) -> &'static str {
-        KINDS.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+/// The types of entries: each takes `from`, and options under its own name, as it has them.
+pub(crate) fn declare(text: &mut String) {
+    text.push_str("/** One thing in the container's tree. */\nexport type FsEntry = FsEntryPlace & (\n");
+    for of in &TYPES {
+        let names: Vec<String> = of.names.iter().map(|name| format!("{name:?}")).collect();
+        let _ = write!(text, "  | ({{ type: {}", names.join(" | "));
+        let options = OPTIONS.keys.iter().find(|key| key.names[0] == of.names[0]);
+        let _ = match options {
+            Some(key) if of.options => write!(text, "; options: {}", key.spelled(key.ts)),
+            Some(key) => {
+                let spellings = key.spellings();
+                let keys: Vec<String> = spellings.iter().map(|name| format!("{name}?: {} | false", key.ts)).collect();
+                write!(text, "; options?: {{ {} }} | false", keys.join("; "))
+            }
+            None => write!(text, "; options?: Record<string, never> | false"),
+        };
+        for from in ENTRY.keys.iter().filter(|key| key.names[0] == "from") {
+            let _ = match of.from {
+                true => writeln!(text, " }} & {})", from.spelled(from.ts)),
+                false => writeln!(text, "; from?: never; source?: never }})"),
+            };
+        }
     }
+    text.push_str(");\n\n");
 }
 
 impl Entry {
     fn mount(self, at: &At<'_>) -> Read<Mount> {
         let missing = |key: &str| Wrong::Type(format!("{}.{key} is missing", at.path));
-        let (kind, kind_path) = self.kind.ok_or_else(|| missing("type"))?;
+        let (of, kind_path) = self.of.ok_or_else(|| missing("type"))?;
         let to = self.to.ok_or_else(|| missing("to"))?;
-        if let Some((_, path)) = self.options.given.iter().find(|(other, _)| *other != kind) {
-            return Err(Wrong::Type(format!("{path}: not for {kind_path} {:?}", kind.name())));
+        let not_for = |path: &str| Wrong::Type(format!("{path}: not for {kind_path} {:?}", of.names[0]));
+        if let Some((_, path)) = self.options.given.iter().find(|(other, _)| *other != of.kind) {
+            return Err(not_for(path));
         }
-        let takes_from = matches!(kind, Kind::Bind | Kind::Symlink);
+        let given = !self.options.given.is_empty();
         let from = match self.from {
-            Some((_, from)) if takes_from => from,
-            Some((path, _)) => return Err(Wrong::Type(format!("{path}: not for {kind_path} {:?}", kind.name()))),
-            None if takes_from => return Err(missing("from")),
+            Some((_, from)) if of.from => from,
+            Some((path, _)) => return Err(not_for(&path)),
+            None if of.from => return Err(missing("from")),
+            None if of.options && !given => return Err(missing(&format!("options.{}", of.names[0]))),
             None => String::new(),
         };
         let flags = self.options.flags;
-        let mut mount = match kind {
+        let mut mount = match of.kind {
             Kind::Overlay => Mount::overlay(self.options.layers.overlay(at)?, to),
             Kind::Tmpfs => Mount::tmpfs(to),
             Kind::Bind => {
@@ -127,7 +161,7 @@ impl Entry {
             Kind::Mqueue => Mount::mqueue(to),
             Kind::Devpts => Mount::devpts(to),
             Kind::Dev => Mount::dev(to),
-            Kind::File => Mount::file(to, flags.content.ok_or_else(|| missing("options.file.content"))?),
+            Kind::File => Mount::file(to, flags.content),
             Kind::Directory => Mount::directory(to),
             Kind::Symlink => Mount::symlink(from, to),
             Kind::Mask => Mount::mask(to),
@@ -156,21 +190,19 @@ impl Entry {
 }
 
 pub(crate) const ENTRY: Shape<Entry> = Shape {
-    name: "FsEntry",
-    doc: "One thing in the container's tree.",
+    name: "FsEntryPlace",
+    doc: "What every entry of `fs` has.",
     keys: &[
         Key {
             names: &["type"],
-            ts: "\"overlayfs\" | \"overlay\" | \"tmpfs\" | \"bind\" | \"proc\" | \"sysfs\" | \"cgroup\" | \"mqueue\" | \"devpts\" | \
-                 \"dev\" | \"file\" | \"directory\" | \"dir\" | \"symlink\" | \"mask\" | \"readonly\" | \"readOnly\"",
+            ts: "unknown",
             doc: "What it is. `dev`: a minimal /dev; `mask`: hides what is there; `readonly`: makes what is there
                   read-only; `cgroup`: the container's own cgroup (v2).",
-            off: Off::Told,
+            off: Off::Required,
             read: |entry, at| {
                 let word = at.text()?;
-                let found = KINDS.iter().find(|(name, _)| *name == word);
-                let (_, kind) = found.ok_or_else(|| at.out_of_range(EXPECTED))?;
-                entry.kind = Some((*kind, at.path.clone()));
+                let found = TYPES.iter().find(|of| of.names.contains(&word));
+                entry.of = Some((found.ok_or_else(|| at.out_of_range(EXPECTED))?, at.path.clone()));
                 Ok(())
             },
         },
@@ -179,7 +211,7 @@ pub(crate) const ENTRY: Shape<Entry> = Shape {
             ts: "string",
             doc: "Where it will be: an absolute path inside. Missing directories are created where the root can be
                   written, and never outside of it.",
-            off: Off::Told,
+            off: Off::Required,
             read: |entry, at| {
                 let path = PathBuf::from(at.path_text()?);
                 if !path.is_absolute() {
@@ -201,7 +233,7 @@ pub(crate) const ENTRY: Shape<Entry> = Shape {
         },
         Key {
             names: &["options"],
-            ts: "FsEntryOptions",
+            ts: "unknown",
             doc: "More, under the name of the type.",
             off: Off::Absent,
             read: |entry, at| OPTIONS.read(&mut entry.options, at),
@@ -230,12 +262,12 @@ pub(crate) const OPTIONS: Shape<Options> = Shape {
     keys: &[
         Key {
             names: &["overlayfs", "overlay"],
-            ts: "OverlayOptions",
-            doc: "For an entry of this type; it needs `lowerDirs`.",
+            ts: "OverlayEntryOptions",
+            doc: "For an entry of this type.",
             off: Off::Absent,
             read: |options, at| {
                 options.given.push((Kind::Overlay, at.path.clone()));
-                OVERLAY.read(&mut options.layers, at)?;
+                OVERLAY_ENTRY.read(&mut options.layers, at)?;
                 options.flags.read_only = options.layers.read_only;
                 Ok(())
             },
@@ -273,7 +305,7 @@ const NODEV: Key<Flags> = boolean!(&["nodev"], nodev, "Device nodes do nothing."
 const NOEXEC: Key<Flags> = boolean!(&["noexec"], noexec, "Nothing can be executed.");
 const MODE: Key<Flags> = Key {
     names: &["mode"],
-    ts: "number",
+    ts: "number | bigint",
     doc: "Permissions, such as `0o755`.",
     off: Off::Absent,
     read: |flags, at| {
@@ -334,15 +366,15 @@ const FILE: Shape<Flags> = Shape {
     keys: &[
         Key {
             names: &["content"],
-            ts: "string | Uint8Array",
+            ts: "string | Bytes",
             doc: "What is in it.",
-            off: Off::Told,
+            off: Off::Required,
             read: |flags, at| {
-                flags.content = Some(match at.value {
+                flags.content = match at.value {
                     Value::Text(text) => text.clone().into_bytes(),
                     Value::Bytes(bytes) => bytes.clone(),
-                    _ => return Err(at.wrong_type("a string or a Uint8Array")),
-                });
+                    _ => return Err(at.wrong_type("a string or bytes")),
+                };
                 Ok(())
             },
         },

@@ -1,7 +1,7 @@
 //! `container.limit` and `container.cgroup`.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use seclude::{Access, Cgroup, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List};
 
@@ -27,12 +27,14 @@ impl Draft {
 
     /// The limits, if each is in its range.
     pub(super) fn checked(self) -> Read<Limits> {
-        match self.limits.validate() {
+        match self.limits.validate().and_then(|()| self.limits.validate_online()) {
             Ok(()) => Ok(self.limits),
             Err(error) => {
                 let key = self.keys.iter().find(|(limit, _)| *limit == error.limit);
                 let path = key.map_or("container.limit", |(_, path)| path.as_str());
-                Err(Wrong::Range(format!("{path} is {}; it can be {}", error.value, error.expected)))
+                // The library counts CPUs, this key percent.
+                let each = if path.ends_with(".cpu") { ", each of which is 100" } else { "" };
+                Err(Wrong::Range(format!("{path} is {}; it can be {}{each}", error.value, error.expected)))
             }
         }
     }
@@ -60,7 +62,7 @@ macro_rules! weight {
     ($names:expr, $limit:ident, $set:ident, $doc:expr) => {
         Key {
             names: $names,
-            ts: "number",
+            ts: "number | bigint",
             doc: $doc,
             off: Off::Absent,
             read: |draft, at| {
@@ -162,7 +164,7 @@ pub(crate) const LIMIT: Shape<Draft> = Shape {
         list!(&["cpusetMems"], CpusetMems, cpuset_mems, "The memory nodes to allocate from."),
         Key {
             names: &["pids"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "Processes and threads, 1 to 4194304; one more fails with EAGAIN.",
             off: Off::Absent,
             read: |draft, at| {
@@ -178,10 +180,9 @@ pub(crate) const LIMIT: Shape<Draft> = Shape {
             off: Off::Absent,
             read: |draft, at| {
                 for item in at.items("an array of { device, rbps, wbps, riops, wiops }")? {
-                    let mut io = Io::default();
-                    IO.read(&mut io, &item)?;
-                    let device = io.device.ok_or_else(|| Wrong::Type(format!("{}.device is missing", item.path)))?;
-                    let limit = IoLimit { device, rbps: io.rbps, wbps: io.wbps, riops: io.riops, wiops: io.wiops };
+                    let device = DeviceNumber { major: 0, minor: 0 };
+                    let mut limit = IoLimit { device, rbps: None, wbps: None, riops: None, wiops: None };
+                    IO.read(&mut limit, &item)?;
                     draft.set(Limit::IoMax, &item, |limits| limits.io_max(limit));
                 }
                 Ok(())
@@ -200,12 +201,8 @@ pub(crate) const LIMIT: Shape<Draft> = Shape {
             off: Off::Absent,
             read: |draft, at| {
                 for item in at.items("an array of { pageSize, max }")? {
-                    let mut pair = (None, None);
-                    HUGETLB.read(&mut pair, &item)?;
-                    let (Some(page_size), Some(max)) = pair else {
-                        return Err(Wrong::Type(format!("{}: it needs pageSize and max", item.path)));
-                    };
-                    let limit = HugetlbLimit { page_size, max };
+                    let mut limit = HugetlbLimit { page_size: 0, max: 0 };
+                    HUGETLB.read(&mut limit, &item)?;
                     draft.set(Limit::HugetlbMax, &item, |limits| limits.hugetlb(limit));
                 }
                 Ok(())
@@ -227,20 +224,11 @@ pub(crate) const LIMIT: Shape<Draft> = Shape {
     ],
 };
 
-#[derive(Default)]
-pub(crate) struct Io {
-    device: Option<DeviceNumber>,
-    rbps: Option<u64>,
-    wbps: Option<u64>,
-    riops: Option<u64>,
-    wiops: Option<u64>,
-}
-
 macro_rules! rate {
     ($name:expr, $field:ident, $doc:expr) => {
         Key {
             names: &[$name],
-            ts: "number",
+            ts: "number | bigint",
             doc: $doc,
             off: Off::Absent,
             read: |io, at| {
@@ -251,7 +239,7 @@ macro_rules! rate {
     };
 }
 
-pub(crate) const IO: Shape<Io> = Shape {
+pub(crate) const IO: Shape<IoLimit> = Shape {
     name: "IoLimit",
     doc: "The bandwidth of one block device.",
     keys: &[
@@ -259,13 +247,13 @@ pub(crate) const IO: Shape<Io> = Shape {
             names: &["device"],
             ts: "string",
             doc: "A path such as \"/dev/vda\", or a number such as \"8:0\".",
-            off: Off::Told,
+            off: Off::Required,
             read: |io, at| {
                 let text = at.path_text()?;
-                io.device = Some(match number(text) {
+                io.device = match number(text) {
                     Some(number) => number,
                     None => device_of(at, text)?.1,
-                });
+                };
                 Ok(())
             },
         },
@@ -276,27 +264,27 @@ pub(crate) const IO: Shape<Io> = Shape {
     ],
 };
 
-pub(crate) const HUGETLB: Shape<(Option<u64>, Option<u64>)> = Shape {
+pub(crate) const HUGETLB: Shape<HugetlbLimit> = Shape {
     name: "HugetlbLimit",
     doc: "Huge pages of one size.",
     keys: &[
         Key {
             names: &["pageSize"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The size of a page, bytes.",
-            off: Off::Told,
-            read: |pair, at| {
-                pair.0 = Some(at.unsigned(BYTES)?);
+            off: Off::Required,
+            read: |hugetlb, at| {
+                hugetlb.page_size = at.unsigned(BYTES)?;
                 Ok(())
             },
         },
         Key {
             names: &["max"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The limit, bytes; 0 for none.",
-            off: Off::Told,
-            read: |pair, at| {
-                pair.1 = Some(at.unsigned(BYTES)?);
+            off: Off::Required,
+            read: |hugetlb, at| {
+                hugetlb.max = at.unsigned(BYTES)?;
                 Ok(())
             },
         },
@@ -377,8 +365,8 @@ pub(crate) const CGROUP: Shape<Cgroup> = Shape {
             off: Off::Absent,
             read: |cgroup, at| {
                 let path = PathBuf::from(at.path_text()?);
-                if !path.is_absolute() {
-                    return Err(at.out_of_range("an absolute path in the hierarchy, such as /ci/builds"));
+                if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+                    return Err(at.out_of_range("an absolute path in the hierarchy without `..`, such as /ci/builds"));
                 }
                 change(cgroup, |cgroup| cgroup.parent(path));
                 Ok(())

@@ -1,5 +1,6 @@
 //! How options are read: each object has one table of its keys, which is also where its TypeScript type comes from.
 
+pub(crate) mod blame;
 pub(crate) mod container;
 mod declare;
 mod fs;
@@ -48,6 +49,8 @@ pub(crate) enum Off {
     Absent,
     /// The key's own reader is told.
     Told,
+    /// No value of it: the key has to be there.
+    Required,
 }
 
 /// An object of options.
@@ -77,6 +80,18 @@ pub(crate) fn snake(camel: &str) -> String {
 }
 
 impl<T> Shape<T> {
+    /// What an object has under a key, in whichever spelling.
+    fn find<'a>(&self, at: &At<'a>, name: &str) -> Option<At<'a>> {
+        let key = self.keys.iter().find(|key| key.names[0] == name)?;
+        let (name, value) = at.properties().ok()?.iter().find(|(name, _)| key.is_called(name))?;
+        Some(At { value, path: at.child(name) })
+    }
+
+    /// The path of a key as it is spelled there.
+    fn path(&self, at: &At<'_>, name: &str) -> String {
+        self.find(at, name).map_or_else(|| at.child(name), |found| found.path)
+    }
+
     /// Reads an object into `into`, in the order of the table.
     pub(crate) fn read(&self, into: &mut T, at: &At<'_>) -> Read<()> {
         let properties = at.properties()?;
@@ -89,7 +104,12 @@ impl<T> Shape<T> {
         }
         for key in self.keys {
             let mut given = properties.iter().filter(|(name, _)| key.is_called(name));
-            let Some((name, value)) = given.next() else { continue };
+            let Some((name, value)) = given.next() else {
+                if key.off == Off::Required {
+                    return Err(Wrong::Type(format!("{} is missing", at.child(key.names[0]))));
+                }
+                continue;
+            };
             if let Some((again, _)) = given.next() {
                 return Err(Wrong::Type(format!("{}: {} is the same", at.child(again), at.child(name))));
             }

@@ -1,5 +1,7 @@
 //! `container.namespace`: which namespaces are new, and whose ids a user namespace has.
 
+use std::path::PathBuf;
+
 use seclude::{Extent, Host, IdMap, Namespace, UserMap};
 
 use super::container::Draft;
@@ -37,7 +39,7 @@ pub(crate) const NAMESPACES: Shape<Draft> = Shape {
         },
         Key {
             names: &["network", "net"],
-            ts: "boolean | \"loopback\" | \"host\" | \"veth\" | \"pasta\" | NetworkOptions",
+            ts: "boolean | \"loopback\" | \"none\" | \"host\" | \"veth\" | \"pasta\" | NetworkOptions",
             doc: "Network devices, addresses and ports. `true`: loopback alone.",
             off: Off::Told,
             read: network::read,
@@ -100,7 +102,7 @@ fn plain(draft: &mut Draft, at: &At<'_>, kind: Namespace) -> Read<()> {
         Value::Object(_) => {
             let mut joined = Joined::default();
             NAMESPACE.read(&mut joined, at)?;
-            joined.apply(draft, at, kind)?;
+            draft.command.join(kind, joined.path);
         }
         _ => return Err(at.wrong_type(EXPECTED)),
     }
@@ -110,15 +112,7 @@ fn plain(draft: &mut Draft, at: &At<'_>, kind: Namespace) -> Read<()> {
 /// An existing namespace.
 #[derive(Default)]
 pub(crate) struct Joined {
-    path: Option<std::path::PathBuf>,
-}
-
-impl Joined {
-    fn apply(self, draft: &mut Draft, at: &At<'_>, kind: Namespace) -> Read<()> {
-        let path = self.path.ok_or_else(|| Wrong::Type(format!("{} is empty; give `join` a path", at.path)))?;
-        draft.command.join(kind, path);
-        Ok(())
-    }
+    path: PathBuf,
 }
 
 const JOIN: &str = "The existing namespace to enter, such as /proc/PID/ns/net.";
@@ -130,9 +124,9 @@ pub(crate) const NAMESPACE: Shape<Joined> = Shape {
         names: &["join"],
         ts: "string",
         doc: JOIN,
-        off: Off::Absent,
+        off: Off::Required,
         read: |joined, at| {
-            joined.path = Some(at.host_path()?);
+            joined.path = at.host_path()?;
             Ok(())
         },
     }],
@@ -143,7 +137,7 @@ pub(crate) struct User {
     uids: Option<IdMap>,
     gids: Option<IdMap>,
     caller_as: Option<(u32, u32)>,
-    joined: Joined,
+    joined: Option<PathBuf>,
 }
 
 fn read_user(draft: &mut Draft, at: &At<'_>) -> Read<()> {
@@ -164,13 +158,14 @@ fn read_user(draft: &mut Draft, at: &At<'_>) -> Read<()> {
             let mut user = User::default();
             USER.read(&mut user, at)?;
             let mapped = user.uids.is_some() || user.gids.is_some();
-            let ways = [mapped, user.caller_as.is_some(), user.joined.path.is_some()];
+            let ways = [mapped, user.caller_as.is_some(), user.joined.is_some()];
             if ways.into_iter().filter(|way| *way).count() != 1 {
                 let message = "it can have uid_map and gid_map, or callerAs, or join: one of these";
                 return Err(Wrong::Type(format!("{}: {message}", at.path)));
             }
-            if user.joined.path.is_some() {
-                return user.joined.apply(draft, at, Namespace::User);
+            if let Some(path) = user.joined {
+                draft.command.join(Namespace::User, path);
+                return Ok(());
             }
             Some(match user.caller_as {
                 Some((uid, gid)) => UserMap::CallerAs { uid, gid },
@@ -227,12 +222,9 @@ pub(crate) const USER: Shape<User> = Shape {
             doc: "This process's uid and gid are these inside, and no others exist there.",
             off: Off::Absent,
             read: |user, at| {
-                let mut ids = (None, None);
+                let mut ids = (0, 0);
                 CALLER_AS.read(&mut ids, at)?;
-                let (Some(uid), Some(gid)) = ids else {
-                    return Err(Wrong::Type(format!("{}: it needs uid and gid", at.path)));
-                };
-                user.caller_as = Some((uid, gid));
+                user.caller_as = Some(ids);
                 Ok(())
             },
         },
@@ -242,56 +234,52 @@ pub(crate) const USER: Shape<User> = Shape {
             doc: JOIN,
             off: Off::Absent,
             read: |user, at| {
-                user.joined.path = Some(at.host_path()?);
+                user.joined = Some(at.host_path()?);
                 Ok(())
             },
         },
     ],
 };
 
-pub(crate) const CALLER_AS: Shape<(Option<u32>, Option<u32>)> = Shape {
+pub(crate) const CALLER_AS: Shape<(u32, u32)> = Shape {
     name: "CallerAs",
     doc: "A uid and a gid inside.",
     keys: &[
         Key {
             names: &["uid"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The uid inside.",
-            off: Off::Told,
+            off: Off::Required,
             read: |ids, at| {
-                ids.0 = Some(at.id()?);
+                ids.0 = at.id()?;
                 Ok(())
             },
         },
         Key {
             names: &["gid"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The gid inside.",
-            off: Off::Told,
+            off: Off::Required,
             read: |ids, at| {
-                ids.1 = Some(at.id()?);
+                ids.1 = at.id()?;
                 Ok(())
             },
         },
     ],
 };
 
-#[derive(Default)]
 pub(crate) struct Ids {
-    inside: Option<u32>,
-    outside: Option<u32>,
-    count: Option<u32>,
+    inside: u32,
+    outside: u32,
+    count: u32,
 }
 
 fn read_map(at: &At<'_>) -> Read<IdMap> {
     let mut extents = Vec::new();
     for item in at.items("an array of { inside_id, outside_id, length }")? {
-        let mut ids = Ids::default();
+        let mut ids = Ids { inside: 0, outside: 0, count: 1 };
         EXTENT.read(&mut ids, &item)?;
-        let (Some(inside), Some(outside)) = (ids.inside, ids.outside) else {
-            return Err(Wrong::Type(format!("{}: it needs inside_id and outside_id", item.path)));
-        };
-        let extent = Extent::new(inside, outside, ids.count.unwrap_or(1));
+        let extent = Extent::new(ids.inside, ids.outside, ids.count);
         extents.push(extent.map_err(|error| Wrong::Range(format!("{}: {error}", item.path)))?);
     }
     IdMap::new(extents).map_err(|error| Wrong::Range(format!("{}: {error}", at.path)))
@@ -303,31 +291,31 @@ pub(crate) const EXTENT: Shape<Ids> = Shape {
     keys: &[
         Key {
             names: &["insideId"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The first id inside.",
-            off: Off::Told,
+            off: Off::Required,
             read: |ids, at| {
-                ids.inside = Some(at.id()?);
+                ids.inside = at.id()?;
                 Ok(())
             },
         },
         Key {
             names: &["outsideId"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The first id outside.",
-            off: Off::Told,
+            off: Off::Required,
             read: |ids, at| {
-                ids.outside = Some(at.id()?);
+                ids.outside = at.id()?;
                 Ok(())
             },
         },
         Key {
             names: &["length", "count"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "How many ids. Default: 1.",
             off: Off::Told,
             read: |ids, at| {
-                ids.count = Some(at.integer(1, u32::MAX.into(), "a number of ids, 1 or more")? as u32);
+                ids.count = at.integer(1, u32::MAX.into(), "a number of ids, 1 or more")? as u32;
                 Ok(())
             },
         },

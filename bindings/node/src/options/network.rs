@@ -110,9 +110,9 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
     keys: &[
         Key {
             names: &["mode", "type"],
-            ts: "\"loopback\" | \"host\" | \"veth\" | \"pasta\"",
+            ts: "\"loopback\" | \"none\" | \"host\" | \"veth\" | \"pasta\"",
             doc:
-                "`loopback`: its own interface that is up, and no other; `host`: the host's network; `veth`: a link to a
+                "`loopback` or `none`: its own interface that is up, and no other; `host`: the host's network; `veth`: a link to a
                   bridge of the host, as root; `pasta`: through the program pasta(1), as anybody.",
             off: Off::Told,
             read: |network, at| {
@@ -203,7 +203,7 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
         },
         Key {
             names: &["mtu"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "The largest packet, bytes, 68 to 65535 (veth). Default: 1500.",
             off: Off::Absent,
             read: |network, at| {
@@ -265,7 +265,7 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
         },
         Key {
             names: &["publish", "ports"],
-            ts: "(string | number)[]",
+            ts: "(string | number | bigint)[]",
             doc: "Ports of the host that lead to the container: \"8080:80\", \"127.0.0.1:5353:53/udp\", a range
                   \"8000-8010:8000-8010\", or a number for the same port on both sides (veth, pasta).",
             off: Off::Absent,
@@ -279,7 +279,7 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
         },
         Key {
             names: &["rate"],
-            ts: "number",
+            ts: "number | bigint",
             doc: "At most so many bits a second in each direction, 8000 or more (veth).",
             off: Off::Absent,
             read: |network, at| {
@@ -306,7 +306,7 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
     ],
 };
 
-fn read_ports(at: &At<'_>) -> Read<Vec<Publish>> {
+pub(super) fn read_ports(at: &At<'_>) -> Read<Vec<Publish>> {
     match at.value {
         Value::Text(text) => Publish::parse(text).map_err(|error| Wrong::Range(format!("{}: {error}", at.path))),
         Value::Number(_) | Value::Integer(_) => {
@@ -340,8 +340,8 @@ pub(super) fn read_dns(draft: &mut Draft, at: &At<'_>) -> Read<()> {
 pub(super) fn read_hosts(draft: &mut Draft, at: &At<'_>) -> Read<()> {
     draft.imply(Namespace::Mount);
     for (name, at) in at.entries()? {
-        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(Wrong::Range(format!("{}: it can be a name without blanks", at.path)));
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
+            return Err(Wrong::Range(format!("{}: it can be a name without blanks and '#'", at.path)));
         }
         draft.command.add_host(name, at.parse::<IpAddr>("an address")?);
     }

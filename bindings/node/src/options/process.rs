@@ -68,12 +68,9 @@ pub(super) fn read_rlimits(draft: &mut Draft, at: &At<'_>) -> Read<()> {
         }
         let (soft, hard) = match at.value {
             Value::Object(_) => {
-                let mut pair = (None, None);
+                let mut pair = (0, 0);
                 RLIMIT.read(&mut pair, &at)?;
-                let (Some(soft), Some(hard)) = pair else {
-                    return Err(Wrong::Type(format!("{}: it needs soft and hard", at.path)));
-                };
-                (soft, hard)
+                pair
             }
             _ => {
                 let both = rlimit(&at)?;
@@ -95,27 +92,27 @@ fn rlimit(at: &At<'_>) -> Read<u64> {
     }
 }
 
-pub(crate) const RLIMIT: Shape<(Option<u64>, Option<u64>)> = Shape {
+pub(crate) const RLIMIT: Shape<(u64, u64)> = Shape {
     name: "Rlimit",
     doc: "A resource limit, setrlimit(2).",
     keys: &[
         Key {
             names: &["soft"],
-            ts: "number | \"unlimited\"",
+            ts: "number | bigint | \"unlimited\"",
             doc: "What holds.",
-            off: Off::Told,
+            off: Off::Required,
             read: |pair, at| {
-                pair.0 = Some(rlimit(at)?);
+                pair.0 = rlimit(at)?;
                 Ok(())
             },
         },
         Key {
             names: &["hard"],
-            ts: "number | \"unlimited\"",
+            ts: "number | bigint | \"unlimited\"",
             doc: "Up to what the command may raise it.",
-            off: Off::Told,
+            off: Off::Required,
             read: |pair, at| {
-                pair.1 = Some(rlimit(at)?);
+                pair.1 = rlimit(at)?;
                 Ok(())
             },
         },

@@ -26,9 +26,6 @@ pub(crate) struct Layers {
 
 impl Layers {
     pub(super) fn overlay(self, at: &At<'_>) -> Read<Overlay> {
-        if self.lowers.is_empty() {
-            return Err(Wrong::Type(format!("{}: it needs lower_dirs", at.path)));
-        }
         let overlay = Overlay::new(self.lowers);
         match (self.upper, self.work, self.ephemeral) {
             (None, None, false) => Ok(overlay),
@@ -107,62 +104,72 @@ pub(crate) const ROOT: Shape<RootDraft> = Shape {
     ],
 };
 
-pub(crate) const OVERLAY: Shape<Layers> = Shape {
-    name: "OverlayOptions",
-    doc: "Several directories as one. Without an upper directory, and not `ephemeral`, it is read-only, and needs two
-          lower ones.",
-    keys: &[
-        Key {
-            names: &["lowerDirs"],
-            ts: "string[]",
-            doc: "Directories of the host; the first wins over the next.",
-            off: Off::Absent,
-            read: |layers, at| {
-                let items = at.items("an array of paths")?;
-                layers.lowers = items.iter().map(At::host_path).collect::<Read<_>>()?;
-                Ok(())
-            },
-        },
-        Key {
-            names: &["upperDir"],
-            ts: "string",
-            doc: "Where writes go, to stay.",
-            off: Off::Absent,
-            read: |layers, at| {
-                layers.upper = Some(at.host_path()?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["workDir"],
-            ts: "string",
-            doc: "An empty directory of the same file system as the upper, for the kernel's use.",
-            off: Off::Absent,
-            read: |layers, at| {
-                layers.work = Some(at.host_path()?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["ephemeral"],
-            ts: "boolean",
-            doc: "Writes go to memory and are gone at the end. Before Linux 6.6, in a user namespace, a directory that was
-                  removed cannot be made again (EIO).",
-            off: Off::Absent,
-            read: |layers, at| {
-                layers.ephemeral = at.flag()?;
-                Ok(())
-            },
-        },
-        Key {
-            names: &["readonly", "readOnly"],
-            ts: "boolean",
-            doc: "Writes fail with EROFS.",
-            off: Off::Absent,
-            read: |layers, at| {
-                layers.read_only = at.flag()?;
-                Ok(())
-            },
-        },
-    ],
+const LOWER_DIRS: Key<Layers> = Key {
+    names: &["lowerDirs"],
+    ts: "string[]",
+    doc: "Directories of the host; the first wins over the next.",
+    off: Off::Absent,
+    read: |layers, at| {
+        let items = at.items("an array of paths")?;
+        layers.lowers = items.iter().map(At::host_path).collect::<Read<_>>()?;
+        Ok(())
+    },
+};
+
+const UPPER_DIR: Key<Layers> = Key {
+    names: &["upperDir"],
+    ts: "string",
+    doc: "Where writes go, to stay.",
+    off: Off::Absent,
+    read: |layers, at| {
+        layers.upper = Some(at.host_path()?);
+        Ok(())
+    },
+};
+
+const WORK_DIR: Key<Layers> = Key {
+    names: &["workDir"],
+    ts: "string",
+    doc: "An empty directory of the same file system as the upper, for the kernel's use.",
+    off: Off::Absent,
+    read: |layers, at| {
+        layers.work = Some(at.host_path()?);
+        Ok(())
+    },
+};
+
+const EPHEMERAL: Key<Layers> = Key {
+    names: &["ephemeral"],
+    ts: "boolean",
+    doc: "Writes go to memory and are gone at the end. Before Linux 6.6, in a user namespace, a directory that was
+          removed cannot be made again (EIO).",
+    off: Off::Absent,
+    read: |layers, at| {
+        layers.ephemeral = at.flag()?;
+        Ok(())
+    },
+};
+
+const READ_ONLY: Key<Layers> = Key {
+    names: &["readonly", "readOnly"],
+    ts: "boolean",
+    doc: "Writes fail with EROFS.",
+    off: Off::Absent,
+    read: |layers, at| {
+        layers.read_only = at.flag()?;
+        Ok(())
+    },
+};
+
+const OVERLAY_DOC: &str = "Several directories as one. Without an upper directory, and not `ephemeral`, it is read-only, and needs \
+                           two lower ones.";
+
+/// Of a root, whose path may be the only lower directory.
+pub(crate) const OVERLAY: Shape<Layers> =
+    Shape { name: "OverlayOptions", doc: OVERLAY_DOC, keys: &[LOWER_DIRS, UPPER_DIR, WORK_DIR, EPHEMERAL, READ_ONLY] };
+
+pub(crate) const OVERLAY_ENTRY: Shape<Layers> = Shape {
+    name: "OverlayEntryOptions",
+    doc: OVERLAY_DOC,
+    keys: &[Key { off: Off::Required, ..LOWER_DIRS }, UPPER_DIR, WORK_DIR, EPHEMERAL, READ_ONLY],
 };

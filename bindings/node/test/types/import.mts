@@ -1,5 +1,5 @@
 // What the types take, and what they refuse; checked by test/interface.test.mjs, never run.
-import { type Container, type Report, SecludeError, doctor, explain, spawn, spawnSync } from 'seclude';
+import { type Container, type FsEntry, type Report, type SpawnSyncOptions, SecludeError, doctor, explain, spawn, spawnSync } from 'seclude';
 
 const origin = spawn({
   cmd: ['echo', 'hello'],
@@ -39,6 +39,80 @@ const lines: string = explain(['true'], { container: true }).text;
 if (new Error() instanceof SecludeError) throw new Error();
 console.log(code, cause, pid, stdout, output, findings, lines);
 
+const entries: FsEntry[] = [
+  { type: 'bind', source: '/a', target: '/b' },
+  { type: 'file', to: '/f', options: { file: { content: new DataView(new ArrayBuffer(1)), mode: 0o600n } } },
+  { type: 'file', to: '/f', options: { file: { content: new ArrayBuffer(1) } } },
+  { type: 'symlink', from: 'a', to: '/b', options: false },
+  { type: 'overlay', to: '/o', options: { overlay: { lowerDirs: ['/a', '/b'], ephemeral: false } } },
+  { type: 'readonly', to: '/o', options: { readOnly: { if_present: true } } },
+  { type: 'dev', to: '/dev' },
+];
+const taken: Container[] = [
+  { network: 'none', namespace: { net: { mode: 'veth', publish: [80n, '90:90', 70] } } },
+  { limit: { pids: 5n, ioMax: [{ device: '8:0', rbps: 5n }], hugetlb: [{ page_size: 2 ** 21, max: 0n }] }, fs: entries },
+  { namespace: { user: { callerAs: { uid: 0, gid: 0n } }, ipc: { join: '/proc/1/ns/ipc' } }, rlimits: { NOFILE: { soft: 1n, hard: 'unlimited' } } },
+  { namespace: { user: { uidMap: [{ insideId: 0, outside_id: 5n }] } }, rlimits: false, uid: 5n, groups: [1n, 2], umask: 0o22n },
+  { prefer: ['memory', 'map-subids', 'device-allow'], limit: { ram: 5 } },
+  { root: { path: '/a', overlay: { upperDir: '/u', workDir: '/w' } } },
+];
+spawn(['true'], { stdio: ['ignore', 'pipe', 'inherit', 'inherit', 5, false] });
+const syncOptions: SpawnSyncOptions = { stdin: 'a text', cwd: '/' };
+spawnSync(['true'], syncOptions);
+spawnSync({ cmd: ['true'], stdin: String(5), ...syncOptions });
+spawnSync(['true'], { stdin: 'inherit' });
+void taken;
+declare const ofBun: Blob & { readonly name?: string; exists(): Promise<boolean>; unlink(): Promise<void> };
+spawn(['true'], { stdout: ofBun, stdin: ofBun });
+// @ts-expect-error: it has no place
+spawn(['true'], { stdout: new Blob(['x']) });
+
+// @ts-expect-error: nobody could write to it
+spawnSync(['true'], { stdin: 'pipe' });
+// @ts-expect-error: nor here
+spawnSync({ cmd: ['true'], stdin: 'pipe' });
+// @ts-expect-error: nor here
+spawnSync(['true'], { stdio: ['pipe'] });
+spawnSync(['true'], { stdio: ['a text', 'pipe', 'pipe', 'inherit'] });
+const refused: Container[] = [
+  // @ts-expect-error: where to is missing
+  { fs: [{ type: 'tmpfs' }] },
+  // @ts-expect-error: it is said twice
+  { fs: [{ type: 'tmpfs', to: '/a', target: '/a' }] },
+  // @ts-expect-error: what it is is missing
+  { fs: [{ to: '/tmp' }] },
+  // @ts-expect-error: where from is missing
+  { fs: [{ type: 'bind', to: '/tmp' }] },
+  // @ts-expect-error: it comes from nowhere
+  { fs: [{ type: 'tmpfs', from: '/a', to: '/tmp' }] },
+  // @ts-expect-error: options of another type
+  { fs: [{ type: 'tmpfs', to: '/tmp', options: { bind: {} } }] },
+  // @ts-expect-error: an unknown option
+  { fs: [{ type: 'tmpfs', to: '/tmp', options: { tmpfs: { Size: 5 } } }] },
+  // @ts-expect-error: a file of nothing
+  { fs: [{ type: 'file', to: '/f' }] },
+  // @ts-expect-error: nor here
+  { fs: [{ type: 'file', to: '/f', options: { file: { mode: 0o600 } } }] },
+  // @ts-expect-error: an overlay of nothing
+  { fs: [{ type: 'overlayfs', to: '/o', options: { overlayfs: { upperDir: '/u', workDir: '/w' } } }] },
+  // @ts-expect-error: of which device
+  { limit: { ioMax: [{ rbps: 5 }] } },
+  // @ts-expect-error: pages of which size
+  { limit: { hugetlb: [{ max: 0 }] } },
+  // @ts-expect-error: as which group
+  { namespace: { user: { callerAs: { uid: 0 } } } },
+  // @ts-expect-error: from which id on
+  { namespace: { user: { uidMap: [{ insideId: 0 }] } } },
+  // @ts-expect-error: which one
+  { namespace: { ipc: {} } },
+  // @ts-expect-error: up to what
+  { rlimits: { NOFILE: { soft: 5 } } },
+  // @ts-expect-error: no such feature
+  { prefer: ['ram'] },
+  // @ts-expect-error: no whole number
+  { deadline: 5n },
+];
+void refused;
 // @ts-expect-error: an unknown key
 spawn(['true'], { container: { limit: { memory_max: 1 } } });
 // @ts-expect-error: a wrong type

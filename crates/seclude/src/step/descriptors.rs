@@ -183,5 +183,8 @@ impl Step for Descriptors {
                 _ => {}
             }
         }
+        for (fd, number) in &self.extra {
+            to.prepare(NAME, format!("copy descriptor {} for descriptor {number}", fd.as_raw_fd()));
+        }
     }
 }

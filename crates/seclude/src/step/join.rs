@@ -47,7 +47,7 @@ impl Step for Join {
                     let error =
                         Error::parent(NAME, format!("{kind} namespace of {}", joined.describe()), errno).call(call);
                     match joined {
-                        Joined::Path(path) => error.path_of(&**path),
+                        Joined::Path(path) => error.path_of(&**path).hint_if(crate::hint::namespace_file(errno)),
                         Joined::Fd(_) => error,
                     }
                 }

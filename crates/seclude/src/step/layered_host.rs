@@ -74,7 +74,7 @@ impl LayeredHost {
 
     pub(super) fn prepare(&mut self, ledger: &mut Ledger) -> Result<()> {
         let mounts = read_to_string("/proc/self/mountinfo")
-            .map_err(|error| Error::parent(NAME, "read /proc/self/mountinfo", error))?;
+            .map_err(|error| Error::parent(NAME, "read /proc/self/mountinfo", error).path_of("/proc/self/mountinfo"))?;
         let mounts = Mounts::parse(&mounts);
         self.scan(Path::new("/"), &mounts)?;
         for part in &mut self.parts {
@@ -86,7 +86,7 @@ impl LayeredHost {
     }
 
     fn scan(&mut self, directory: &Path, mounts: &Mounts) -> Result<()> {
-        let failed = |error| Error::parent(NAME, format!("list {}", directory.display()), error);
+        let failed = |error| Error::parent(NAME, format!("list {}", directory.display()), error).path_of(directory);
         let mut entries: Vec<DirEntry> =
             read_dir(directory).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
         entries.sort_by_key(DirEntry::file_name);

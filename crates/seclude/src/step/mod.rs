@@ -45,6 +45,7 @@ pub(crate) use descriptors::ParentEnds;
 pub(crate) use oom::OOM_SCORE_ADJ;
 pub(crate) use user::leaves_caller_out;
 pub(crate) use veth::from_net;
+pub(crate) use workdir::INHERITED;
 
 /// The new process as the parent sees it while it waits.
 pub(crate) struct Born {
@@ -153,8 +154,8 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(descriptors::compile(command)?);
     // Opened here, where there is still a number to open it with, and entered below.
     let directory = workdir::open(command)?;
-    let opened = directory.is_some();
-    add(directory);
+    let opened = directory.as_ref().map(workdir::WorkingDirectory::place);
+    add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
     // A limit on file size or open files is for the command, not for set-up; raising one takes rights.
     add(rlimits::compile(command)?);
     // Rights go last: each step above may need them.

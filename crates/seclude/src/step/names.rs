@@ -130,7 +130,7 @@ impl Step for Resolver {
 fn of_the_host(connected: bool) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
     let read = |path: &str| {
         let text = std::fs::read_to_string(path);
-        text.map_err(|error| Error::parent(NAME, path, error).call("read").hint("say which name servers (--dns)"))
+        text.map_err(|error| Error::parent(NAME, path, error).call("read").path_of(path).hint("name the servers"))
     };
     let (all, rest) = parse(&read(RESOLV_CONF)?);
     if !connected {
@@ -147,7 +147,7 @@ fn of_the_host(connected: bool) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
             Some(server) => format!("the host's name server {server} is on its loopback, where the container is not"),
             None => format!("the host's {RESOLV_CONF} names no server"),
         };
-        return Err(Error::invalid(NAME, action).hint("say which name servers (--dns), or none (--dns none)"));
+        return Err(Error::invalid(NAME, action).hint("name the servers, or do without name servers"));
     }
     Ok((servers, rest, left_out))
 }

@@ -29,9 +29,12 @@ pub(super) fn compile(pasta: &Pasta, dies_with_parent: bool) -> Result<Box<dyn S
         let action = "it ends with its caller, so a container that outlives that would lose its network";
         return Err(Error::invalid(NAME, action).hint("a veth pair stays, or let the container die with its parent"));
     }
-    for port in &pasta.publish {
+    for (index, port) in pasta.publish.iter().enumerate() {
         if port.host_port == 0 || port.port == 0 {
             return Err(Error::invalid(NAME, format!("published port {port}: port 0 is none")));
+        }
+        if let Some(other) = pasta.publish.iter().take(index).find(|other| port.clashes(other)) {
+            return Err(Error::invalid(NAME, format!("published port {port}: {other} has it already")));
         }
     }
     Ok(Box::new(Program { publish: pasta.publish.clone(), found: None }))

@@ -47,7 +47,7 @@ pub(super) fn compile(command: &Command) -> Result<Option<Tree>> {
             return Err(Error::invalid(NAME, why));
         }
         if let Some(mount) = command.mounts.first() {
-            return Err(Error::invalid("mount", format!("{}: {why}", mount.target.display())));
+            return Err(Error::invalid("mount", format!("{}: {why}", mount.target.display())).mount_of(0));
         }
         return Ok(None);
     }
@@ -127,7 +127,8 @@ impl Step for Tree {
             Kind::Directory(path) => {
                 let failed =
                     |errno| Error::parent(NAME, path.display().to_string(), errno).call("statx").path_of(&*path);
-                let found = statx(CWD, &*path, AtFlags::empty(), StatxFlags::TYPE).map_err(failed)?;
+                let missing = |errno| failed(errno).hint_if(crate::hint::directory(errno));
+                let found = statx(CWD, &*path, AtFlags::empty(), StatxFlags::TYPE).map_err(missing)?;
                 if rustix::fs::FileType::from_raw_mode(found.stx_mode.into()) != rustix::fs::FileType::Directory {
                     return Err(failed(rustix::io::Errno::NOTDIR).hint("the root has to be a directory"));
                 }

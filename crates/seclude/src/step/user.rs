@@ -78,8 +78,9 @@ pub(super) fn map(command: &Command) -> Result<Option<Box<dyn Step>>> {
             for (kind, id, only) in [("uid", uid, only_uid), ("gid", gid, only_gid)] {
                 if let Some(id) = id.filter(|id| *id != only) {
                     let action = format!("{kind} {id} is not mapped: only {only} is");
-                    return Err(Error::invalid(NAME, action)
-                        .hint("map the subordinate ids (--map-subids), or the caller to that id (--uid-map)"));
+                    return Err(
+                        Error::invalid(NAME, action).hint("map the subordinate ids, or map the caller to that id")
+                    );
                 }
             }
         }
@@ -147,7 +148,7 @@ impl Map {
 /// Each id that exists in our own namespace, to itself.
 fn identity_of(file: &str) -> Result<IdMap> {
     let path = format!("/proc/self/{file}");
-    let failed = |error: io::Error| Error::parent(NAME, format!("read {path}"), error);
+    let failed = |error: io::Error| Error::parent(NAME, format!("read {path}"), error).path_of(&path);
     let text = std::fs::read_to_string(&path).map_err(failed)?;
     let ours = IdMap::parse_kernel_text(&text).map_err(|error| failed(io::Error::other(error)))?;
     let same = ours.extents().iter().map(|extent| Extent { outside: extent.inside, ..*extent });
@@ -159,7 +160,7 @@ fn ranges(file: &str, uid: u32) -> Result<Vec<seclude_idmap::Range>> {
     match read_ranges_for(file, name.as_deref(), uid) {
         Ok(ranges) => Ok(ranges),
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Error::parent(NAME, format!("read {file}"), error.source)),
+        Err(error) => Err(Error::parent(NAME, format!("read {file}"), error.source).path_of(file)),
     }
 }
 
@@ -170,7 +171,7 @@ fn no_ranges(file: &str, uid: u32) -> Error {
 
 fn not_ours(file: &str, extent: Extent, uid: u32) -> Error {
     Error::invalid(NAME, format!("{extent} is not in a range of uid {uid} in {file}"))
-        .hint("ask for ids of your own ranges, or for --map-subids")
+        .hint("ask for ids of your own ranges, or map the subordinate ids")
 }
 
 /// A range that no user, no group and nobody's subordinate ids use.
@@ -178,9 +179,9 @@ fn chosen_range() -> Result<(IdMap, IdMap)> {
     let mut taken = Vec::new();
     for (subids, names) in [(SUBUID_FILE, PASSWD_FILE), (SUBGID_FILE, GROUP_FILE)] {
         let found = read_taken(subids, names);
-        taken.extend(
-            found.map_err(|error| Error::parent(NAME, format!("read {}", error.path.display()), error.source))?,
-        );
+        taken.extend(found.map_err(|error| {
+            Error::parent(NAME, format!("read {}", error.path.display()), error.source).path_of(error.path)
+        })?);
     }
     let seed = u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns();
     let range = free_range(&taken, CHOSEN, seed)
@@ -242,7 +243,12 @@ impl Step for Map {
 /// The process's directory in /proc, made sure to be one: the write must not land in a file that imitates it.
 fn open_process(pid: i32) -> Result<OwnedFd> {
     let path = format!("/proc/{pid}");
-    let failed = |errno| Error::parent(NAME, format!("open {path}"), errno).hint_if(crate::hint::no_proc(errno));
+    let failed = |errno| {
+        Error::parent(NAME, format!("open {path}"), errno)
+            .call("open")
+            .path_of(&path)
+            .hint_if(crate::hint::no_proc(errno))
+    };
     let process = open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     let kind = fstatfs(&process).map_err(failed)?.f_type;
     if kind != rustix::fs::PROC_SUPER_MAGIC {

@@ -1,6 +1,7 @@
 //! The working directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use seclude_child::{Op, Slot};
 
@@ -13,24 +14,41 @@ use crate::program::Program;
 
 const NAME: &str = "workdir";
 
-struct WorkingDirectory {
-    /// `None`: where the caller is, looked up in `prepare`.
-    path: Option<PathBuf>,
+/// Said of the default.
+pub(crate) const INHERITED: &str = "where the caller is";
+
+/// Empty for where the caller is, until that is looked up in `prepare`.
+pub(super) type Directory = Arc<OnceLock<PathBuf>>;
+
+pub(super) struct WorkingDirectory {
+    path: Directory,
+    inherited: bool,
 }
 
-pub(super) fn open(command: &Command) -> Result<Option<Box<dyn Step>>> {
+impl WorkingDirectory {
+    fn at(path: &Path) -> WorkingDirectory {
+        WorkingDirectory { path: Arc::new(path.to_owned().into()), inherited: false }
+    }
+
+    /// Where it is, for the step that goes there.
+    pub(super) fn place(&self) -> Directory {
+        self.path.clone()
+    }
+}
+
+pub(super) fn open(command: &Command) -> Result<Option<WorkingDirectory>> {
     if let Some(path) = &command.workdir {
         if !path.is_absolute() {
             return Err(Error::invalid(NAME, format!("{path:?} is not an absolute path inside the container")));
         }
-        return Ok(Some(Box::new(WorkingDirectory { path: Some(path.clone()) })));
+        return Ok(Some(WorkingDirectory::at(path)));
     }
     let tree_of_its_own = command.root.as_ref().is_some_and(|root| !root.shows_the_host());
     Ok(if tree_of_its_own || command.namespaces.is_joined(Namespace::Mount) {
-        Some(Box::new(WorkingDirectory { path: Some("/".into()) }))
+        Some(WorkingDirectory::at(Path::new("/")))
     } else if command.namespaces.is_new(Namespace::Mount) {
         // By its path, anew: the directory that is inherited may be covered by a mount now.
-        Some(Box::new(WorkingDirectory { path: None }))
+        Some(WorkingDirectory { path: Arc::default(), inherited: true })
     } else {
         None
     })
@@ -42,43 +60,46 @@ impl Step for WorkingDirectory {
     }
 
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
-        if self.path.is_none() {
+        if self.inherited {
             let here = std::env::current_dir().map_err(|error| {
                 Error::parent(NAME, "the caller's own", error)
                     .call("getcwd")
-                    .hint("the current directory is gone; name one inside the container")
+                    .hint("the current directory is gone: name a working directory")
             })?;
-            self.path = Some(here);
+            let _ = self.path.set(here);
         }
         Ok(())
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        match &self.path {
+        match self.path.get() {
             Some(path) => {
-                program.about_owned(path.display().to_string());
+                let inherited = if self.inherited { format!(", {INHERITED}") } else { String::new() };
+                program.about_owned(format!("{}{inherited}", path.display()));
                 let path = program.text(path);
                 program.push(Op::WorkingDirectory { path });
             }
             None => {
-                program.about("where the caller is");
+                program.about(INHERITED);
                 program.push(Op::WorkingDirectory { path: c"." });
             }
         }
     }
 
     fn describe(&self, to: &mut Describe) {
-        if self.path.is_none() {
+        if self.inherited {
             to.prepare(NAME, "look up the caller's".to_owned());
         }
     }
 }
 
 /// Goes there with the command's own rights: it must not start where it may not be.
-struct Enter;
+struct Enter {
+    path: Directory,
+}
 
-pub(super) fn enter(opened: bool) -> Option<Box<dyn Step>> {
-    if opened { Some(Box::new(Enter)) } else { None }
+pub(super) fn enter(opened: Option<Directory>) -> Option<Box<dyn Step>> {
+    opened.map(|path| Box::new(Enter { path }) as Box<dyn Step>)
 }
 
 impl Step for Enter {
@@ -87,7 +108,10 @@ impl Step for Enter {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        program.about("with the command's rights");
+        match self.path.get() {
+            Some(path) => program.about_owned(path.display().to_string()),
+            None => program.about(INHERITED),
+        }
         program.push(Op::GoTo { directory: Slot::PLACE });
     }
 }

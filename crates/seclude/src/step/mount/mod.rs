@@ -43,8 +43,12 @@ pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
             steps.push(kernel::proc(Path::new("/proc"), false, "proc on /proc, added for the new pid namespace"));
         }
     }
+    let mut callers = 0;
     for mount in &command.mounts {
-        steps.push(compile_one(mount, command)?);
+        steps.push(
+            compile_one(mount, command).map_err(|error| if mount.preset { error } else { error.mount_of(callers) })?,
+        );
+        callers += usize::from(!mount.preset);
     }
     Ok(steps)
 }
@@ -107,7 +111,7 @@ fn cgroup_is_its_own(command: &Command, read_only: bool) -> Result<()> {
     }
     if !read_only && !cgroup.delegated {
         let action = "cgroup2: what is not delegated to the container can only be shown to it read-only";
-        return Err(Error::invalid(NAME, action).hint("Mount::read_only, or Cgroup::delegate"));
+        return Err(Error::invalid(NAME, action).hint("show it read-only, or delegate it"));
     }
     Ok(())
 }

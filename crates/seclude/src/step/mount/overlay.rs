@@ -57,8 +57,7 @@ impl OverlayMount {
                 // Ephemeral writes over the whole tree are made of many overlays: see layered_host.
                 let why = "an overlay of / has none of the mounts below it in it, and users may not make one";
                 return wrong(why.into()).map_err(|error: Error| {
-                    error.hint("overlay the directories that are to be written (--overlay-mount lower=/usr,ephemeral,to=/usr), \
-                                or give another root (--root DIR)")
+                    error.hint("overlay the directories that are to be written, or give another root")
                 });
             }
         }
@@ -84,7 +83,10 @@ impl OverlayMount {
         for (index, directory) in directories.into_iter().enumerate() {
             let failed = |errno| {
                 let action = format!("{}: {}", self.about, directory.display());
-                Error::parent(step, action, errno).call("statx").path_of(directory)
+                Error::parent(step, action, errno)
+                    .call("statx")
+                    .path_of(directory)
+                    .hint_if(crate::hint::directory(errno))
             };
             let found = statx(CWD, directory, AtFlags::empty(), StatxFlags::TYPE | StatxFlags::MODE).map_err(failed)?;
             if FileType::from_raw_mode(found.stx_mode.into()) != FileType::Directory {

@@ -48,7 +48,8 @@ it('names the working directory that is missing, and the step of it', noContaine
 it('has the path that was refused and a hint, wherever one is known', without('tmpfs'), async () => {
   const place = scratch({ closed: null, file: '' });
   const closed = path.join(place, 'closed');
-  fs.chmodSync(closed, 0o000);
+  // Not to be entered, but to be read: or it could not be removed.
+  fs.chmodSync(closed, 0o400);
   const namespace = { user: true };
   const lowerDirs = ['/no/such', '/usr'];
   for (const [options, code, step, where, hint] of [

@@ -65,7 +65,18 @@ export async function refused(promise) {
 
 const places = [];
 // Not after(): in Bun all files share this module, and it would be called at the end of the first.
-process.on('exit', () => places.splice(0).forEach((place) => fs.rmSync(place, { recursive: true, force: true })));
+process.on('exit', () => {
+  const failed = places.splice(0).filter((place) => {
+    try {
+      fs.rmSync(place, { recursive: true, force: true });
+      return false;
+    } catch (error) {
+      console.error(`${place} is left: ${error}`);
+      return true;
+    }
+  });
+  if (failed.length > 0) process.exitCode = 1;
+});
 
 /** A directory of its own, gone when the tests are over. */
 export function scratch(files = {}) {

@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use seclude::{CloneWay, Extent};
 
@@ -13,25 +14,26 @@ use crate::mounts::{BindSpec, FileSpec, MountSpec, OverlaySpec, SymlinkSpec, Tmp
 use crate::network::NetworkFlags;
 use crate::values::{self, CapabilityName, Dimension, EnvSpec, JoinSpec, NamespaceList, RlimitSpec, UserSpec};
 
-/// What was given, understood.
+/// What was given, understood: the task, and its flags.
 ///
 /// Defining all flags was the largest part of what `run` adds to a short command. So it is first tried with the flags of
 /// those headings alone that one is given of; whatever that cannot make sense of, all of them decide.
-pub(crate) fn parse(words: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    if let Some(("run", rest)) = words.get(1).and_then(|task| task.to_str()).zip(words.get(2..)) {
-        // Not taken apart again: the end of the process does that at once.
-        let mut brief = ManuallyDrop::new(brief_run(&Words::of(rest)));
-        if let Ok(matches) = brief.try_get_matches_from_mut(words) {
-            return Ok(matches);
+pub(crate) fn parse(words: &[OsString]) -> Result<(String, ArgMatches), clap::Error> {
+    // Not taken apart again, both of them: the end of the process does that at once.
+    if let Some(("run", given)) = words.get(1).and_then(|task| task.to_str()).zip(words.get(2..)) {
+        let mut brief = ManuallyDrop::new(brief_run(&Words::of(given)));
+        if let Ok(matches) = brief.try_get_matches_from_mut(given) {
+            return Ok(("run".into(), matches));
         }
     }
-    ManuallyDrop::new(command()).try_get_matches_from_mut(words)
+    let mut whole = ManuallyDrop::new(command());
+    let found = whole.try_get_matches_from_mut(words)?.remove_subcommand();
+    found.ok_or_else(|| whole.error(ErrorKind::MissingSubcommand, "no task was given"))
 }
 
 fn brief_run(words: &Words) -> Command {
-    let run = RunFlags::augment_args(Command::new("run"));
-    let run = ContainerFlags::define(run, |flags| words.have_one_of(flags));
-    Command::new("seclude").disable_help_subcommand(true).subcommand_required(true).subcommand(run)
+    let run = Command::new("run").no_binary_name(true).disable_help_flag(true);
+    ContainerFlags::define(RunFlags::augment_args(run), |flags| words.have_one_of(flags))
 }
 
 /// The words of a command line that may be flags.
@@ -469,15 +471,15 @@ mod tests {
         ];
         for line in lines {
             let words: Vec<OsString> = ["seclude run", line].join(" ").split(' ').map(OsString::from).collect();
-            let plan = |task: Command| {
-                let matches = task.try_get_matches_from(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
-                let (_, given) = matches.subcommand().unwrap();
-                let flags = ContainerFlags::read(given).unwrap();
-                compose(&flags, given, false).ok().and_then(|command| command.plan().ok()).map(|plan| plan.to_string())
+            let plan = |given: ArgMatches| {
+                let flags = ContainerFlags::read(&given).unwrap();
+                let command =
+                    compose(&flags, &given, false).unwrap_or_else(|failure| panic!("{line}: {}", failure.message));
+                command.plan().unwrap().to_string()
             };
-            let brief = plan(brief_run(&Words::of(&words[2..])));
-            assert!(brief.is_some(), "{line}");
-            assert_eq!(brief, plan(command()), "{line}");
+            let brief = brief_run(&Words::of(&words[2..])).try_get_matches_from(&words[2..]).unwrap();
+            let whole = command().try_get_matches_from(&words).unwrap().remove_subcommand().unwrap().1;
+            assert_eq!(plan(brief), plan(whole), "{line}");
         }
     }
 }

@@ -39,8 +39,8 @@ fn main() -> ExitCode {
         return ExitCode::from(125);
     }
     let words: Vec<OsString> = std::env::args_os().collect();
-    let matches = match args::parse(&words) {
-        Ok(matches) => ManuallyDrop::new(matches),
+    let (task, given) = match args::parse(&words) {
+        Ok((task, given)) => (task, ManuallyDrop::new(given)),
         Err(error) if error.use_stderr() => {
             say(one_line(&error.render().to_string()));
             return ExitCode::from(125);
@@ -51,13 +51,14 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let done = match matches.subcommand() {
-        Some(("run", given)) => flags(given).and_then(|flags| run::run(&flags, &container(given)?, given)),
-        Some(("explain", given)) => flags(given).and_then(|flags| explain::explain(&flags, &container(given)?, given)),
-        Some(("doctor", given)) => flags(given).and_then(|flags| doctor::doctor(&flags)),
-        Some(("gc", given)) => flags(given).and_then(|flags| gc::gc(&flags)),
-        Some(("completions", given)) => flags(given).and_then(|flags| completions(&flags)),
-        Some(("man", _)) => man(),
+    let given: &ArgMatches = &given;
+    let done = match task.as_str() {
+        "run" => flags(given).and_then(|flags| run::run(&flags, &container(given)?, given)),
+        "explain" => flags(given).and_then(|flags| explain::explain(&flags, &container(given)?, given)),
+        "doctor" => flags(given).and_then(|flags| doctor::doctor(&flags)),
+        "gc" => flags(given).and_then(|flags| gc::gc(&flags)),
+        "completions" => flags(given).and_then(|flags| completions(&flags)),
+        "man" => man(),
         _ => Err(Failure::new("no such task; see --help")),
     };
     done.unwrap_or_else(|failure| {

@@ -84,11 +84,13 @@ pub enum Error {
         /// What it is for.
         what: &'static str,
     },
-    /// The address that was asked for is another container's.
-    #[error("address {address} is in use by another container")]
+    /// The address that was asked for is another container's, or somebody else's at a given bridge.
+    #[error("address {address} is in use by {by}")]
     AddressInUse {
         /// The address.
         address: Ipv4Addr,
+        /// Who has it.
+        by: &'static str,
     },
     /// A published port is taken on the host (`EADDRINUSE`).
     #[error("port {address}:{port}/{protocol} of the host is taken")]

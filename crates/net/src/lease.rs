@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::Error;
 use crate::host::Host;
 use crate::lock::Place;
+use crate::network::Network;
+use crate::occupied;
 use crate::request::check_address;
 use crate::route::{link, links};
-use crate::subnet::Subnet;
 
 /// After so many addresses in a row that are taken, all links are looked at once instead of one for each.
 const PATIENCE: u32 = 8;
@@ -30,15 +31,19 @@ pub(crate) fn address_of(link: &str) -> Option<Ipv4Addr> {
 }
 
 /// Takes the address that is asked for, or one that is free: its lock is then held.
-pub(crate) fn take(
-    host: &Host,
-    subnet: Subnet,
-    gateway: Option<Ipv4Addr>,
-    wanted: Option<Ipv4Addr>,
-) -> Result<Ipv4Addr, Error> {
+pub(crate) fn take(host: &Host, network: &Network, wanted: Option<Ipv4Addr>) -> Result<Ipv4Addr, Error> {
+    let (subnet, gateway) = (network.subnet, network.gateway);
+    let others = match &network.bridge {
+        Some(bridge) if !bridge.is_own => occupied::at(host, bridge)?,
+        _ => HashSet::new(),
+    };
     if let Some(address) = wanted {
         check_address(address, subnet, gateway)?;
-        return if try_take(host, address)? { Ok(address) } else { Err(Error::AddressInUse { address }) };
+        return match () {
+            () if others.contains(&address) => Err(Error::AddressInUse { address, by: "somebody else at the bridge" }),
+            () if try_take(host, address)? => Ok(address),
+            () => Err(Error::AddressInUse { address, by: "another container" }),
+        };
     }
     let start = rotation();
     let mut taken: Option<HashSet<String>> = None;
@@ -48,7 +53,7 @@ pub(crate) fn take(
         }
         let address = subnet.host(start.wrapping_add(index) % subnet.hosts());
         let known = taken.as_ref().is_some_and(|taken| taken.contains(&link_name(address)));
-        if Some(address) != gateway && !known && try_take(host, address)? {
+        if Some(address) != gateway && !known && !others.contains(&address) && try_take(host, address)? {
             return Ok(address);
         }
     }

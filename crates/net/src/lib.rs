@@ -53,6 +53,7 @@ mod mac;
 mod message;
 mod network;
 mod nft;
+mod occupied;
 mod ports;
 pub mod probe;
 mod publish;

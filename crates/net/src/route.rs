@@ -1,5 +1,6 @@
 //! rtnetlink(7): links, addresses and routes of the host, asked for and changed.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustix::io::Errno;
@@ -17,6 +18,8 @@ const NEWADDR: Kind = Kind(20, "RTM_NEWADDR");
 const GETADDR: Kind = Kind(22, "RTM_GETADDR");
 const NEWROUTE: Kind = Kind(24, "RTM_NEWROUTE");
 const GETROUTE: Kind = Kind(26, "RTM_GETROUTE");
+const NEWNEIGH: Kind = Kind(28, "RTM_NEWNEIGH");
+const GETNEIGH: Kind = Kind(30, "RTM_GETNEIGH");
 
 pub(crate) const AF_INET: u8 = 2;
 pub(crate) const AF_INET6: u8 = 10;
@@ -185,6 +188,44 @@ pub(crate) fn routes(socket: &Socket) -> Result<Vec<(Subnet, Option<u32>)>, Erro
             IpAddr::V6(_) => None,
         }
     })
+}
+
+/// Whose hardware address the kernel knows on a link.
+pub(crate) fn neighbours(socket: &Socket, index: u32) -> Result<Vec<(Ipv4Addr, [u8; 6])>, Error> {
+    let mut head = [0; 12];
+    head[0] = AF_INET;
+    let mut batch = Batch::new();
+    batch.add(GETNEIGH, DUMP, &head, "neighbours", |_| {});
+    let all = socket.dump(&batch, |message| {
+        let on = u32_at(message.body, 4).filter(|_| message.kind == NEWNEIGH.0)?;
+        let (address, mac) = neighbour(message)?;
+        Some((on, <[u8; 4]>::try_from(address?).ok()?, mac))
+    })?;
+    Ok(all.into_iter().filter(|(on, ..)| *on == index).map(|(_, address, mac)| (address.into(), mac)).collect())
+}
+
+/// What hardware addresses a bridge has seen behind its ports.
+pub(crate) fn forwarded(socket: &Socket, bridge: u32) -> Result<HashSet<[u8; 6]>, Error> {
+    const AF_BRIDGE: u8 = 7;
+    // `struct ifinfomsg` here, as `bridge fdb` has it: with `struct ndmsg` the kernel heeds no attribute.
+    let mut head = link_head(0, 0);
+    head[0] = AF_BRIDGE;
+    let mut batch = Batch::new();
+    batch.add(GETNEIGH, DUMP, &head, "forwarding table", |a| a.u32(IFLA_MASTER, bridge));
+    let found = socket.dump(&batch, |message| {
+        // NTF_SELF: of the port itself, and nobody behind it.
+        let behind = message.kind == NEWNEIGH.0 && message.body.get(10)? & 2 == 0;
+        behind.then(|| neighbour(message))?.map(|(_, mac)| mac)
+    })?;
+    Ok(found.into_iter().collect())
+}
+
+/// The address (a bridge has none) and the hardware address of a `struct ndmsg`.
+fn neighbour<'a>(message: &Message<'a>) -> Option<(Option<&'a [u8]>, [u8; 6])> {
+    const NDA_DST: u16 = 1;
+    const NDA_LLADDR: u16 = 2;
+    let find = |wanted| message.attributes(12).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+    Some((find(NDA_DST), find(NDA_LLADDR)?.try_into().ok()?))
 }
 
 /// `struct ifaddrmsg`.

@@ -59,7 +59,7 @@ impl Veth {
         let mut claims = Claims::new(Host::open()?);
         let bridge = &mut claims.bridge;
         let network = Network::of(&claims.host, request, |made| *bridge = Some(made.clone()))?;
-        let address = lease::take(&claims.host, network.subnet, network.gateway, request.address)?;
+        let address = lease::take(&claims.host, &network, request.address)?;
         claims.address = Some(address);
         for publish in &request.publish {
             claims.ports.push(ports::hold(publish)?);

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use common::*;
-use seclude_net::{Error, Request, Veth};
+use seclude_net::{Attach, Error, Request, Veth};
 
 fn within(subnet: &str) -> Request {
     let mut request = Request::default();
@@ -53,6 +53,41 @@ fn an_address_that_is_asked_for_is_given_once() {
         // A link alone is a lease as well: its maker may be dead.
         make_link("sc0a530406", "veth");
         assert_eq!(refused([10, 83, 4, 6]), "address 10.83.4.6 is in use by another container");
+    });
+}
+
+#[test]
+fn what_somebody_else_at_a_given_bridge_has_is_not_given_out() {
+    root_only!();
+    let (host, stranger) = (Space::host(), Space::container());
+    let pid = stranger.pid().to_string();
+    host.run(move || {
+        let bridge = make_link("br0", "bridge");
+        give_address(bridge, [10, 9, 0, 1], 29);
+        give_address(bridge, [10, 9, 0, 2], 29);
+        look("ip", &["link", "add", "port0", "type", "veth", "peer", "name", "eth0", "netns", &pid]);
+        look("ip", &["link", "set", "port0", "master", "br0", "up"]);
+    });
+    stranger.run(|| {
+        look("ip", &["address", "add", "10.9.0.3/29", "dev", "eth0"]);
+        look("ip", &["link", "set", "eth0", "up"]);
+    });
+    host.run(|| {
+        assert!(eventually(|| reaches([10, 9, 0, 3].into())));
+        let mut request = Request::default();
+        request.nat = false;
+        request.attach = Attach::Bridge("br0".to_owned());
+        let all = || (0..).map_while(|_| Veth::prepare(&request).ok()).collect::<Vec<Veth>>();
+        let addresses = |all: &[Veth]| all.iter().map(|veth| veth.address().octets()[3]).collect::<HashSet<u8>>();
+        assert_eq!(addresses(&all()), HashSet::from([4, 5, 6]));
+        for last in [2, 3] {
+            let mut wanted = request.clone();
+            wanted.address = Some(Ipv4Addr::new(10, 9, 0, last));
+            let refused = Veth::prepare(&wanted).unwrap_err().to_string();
+            assert_eq!(refused, format!("address 10.9.0.{last} is in use by somebody else at the bridge"));
+        }
+        look("ip", &["link", "delete", "port0"]);
+        assert_eq!(addresses(&all()), HashSet::from([3, 4, 5, 6]));
     });
 }
 

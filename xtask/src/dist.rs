@@ -21,7 +21,10 @@ pub(crate) fn build() -> Result<PathBuf> {
     let mut release = cargo();
     release.args(["build", "--quiet", "--locked", "--profile", "dist", "--package", "seclude-cli", "--target", TARGET]);
     release.arg("--target-dir").arg(&build);
-    release.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
+    release.env(
+        "RUSTFLAGS",
+        "-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,-z,noseparate-code",
+    );
     run(&mut release)?;
     let dist = target().join("dist");
     fs::create_dir_all(&dist).with_context(|| format!("create {}", dist.display()))?;

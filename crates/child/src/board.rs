@@ -2,6 +2,8 @@
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(feature = "std")]
+use std::boxed::Box;
 
 #[cfg(feature = "std")]
 use seclude_sys::memory::Mapping;
@@ -21,7 +23,11 @@ struct Page {
 
 /// The parent's handle of the page.
 #[cfg(feature = "std")]
-pub struct Board(Mapping);
+pub struct Board {
+    page: NonNull<Page>,
+    /// What it lies in; `None` for memory of the allocator's, which a child in the same memory sees as well.
+    mapping: Option<Mapping>,
+}
 
 /// The child's: a plain pointer, valid as long as the parent's guard holds the [`Board`].
 #[derive(Clone, Copy)]
@@ -30,33 +36,46 @@ pub struct BoardPointer(NonNull<Page>);
 #[cfg(feature = "std")]
 #[allow(unsafe_code, reason = "shared memory between two processes, part of the child's entry")]
 impl Board {
-    /// Maps the page, zeroed, for a child of that memory.
+    /// An empty page, for a child of that memory.
     pub fn new(memory: crate::entry::Memory) -> Result<Board> {
-        match memory {
-            crate::entry::Memory::Shared => Mapping::own(size_of::<Page>()),
-            crate::entry::Memory::Copied => Mapping::shared(size_of::<Page>()),
+        if memory == crate::entry::Memory::Copied {
+            let mapping = Mapping::shared(size_of::<Page>())?;
+            return Ok(Board { page: mapping.start().cast(), mapping: Some(mapping) });
         }
-        .map(Board)
+        let page =
+            Page { length: AtomicU32::new(0), clocks: [const { AtomicU64::new(0) }; CLOCKS], detail: [0; DETAIL] };
+        Ok(Board { page: NonNull::from(Box::leak(Box::new(page))), mapping: None })
     }
 
     /// For [`crate::run::Setup`].
     pub fn pointer(&self) -> BoardPointer {
-        BoardPointer(self.0.start().cast())
+        BoardPointer(self.page)
     }
 
     /// What the child left to explain its failure. Only to be read once the child has ended or exec'd.
     pub fn detail(&self) -> &[u8] {
-        // SAFETY: the page is mapped as long as self; the child, its only writer, is gone.
-        let page = unsafe { self.0.start().cast::<Page>().as_ref() };
+        // SAFETY: the page is there as long as self; the child, its only writer, is gone.
+        let page = unsafe { self.page.as_ref() };
         let length = page.length.load(Ordering::Acquire) as usize;
         page.detail.get(..length).unwrap_or(&[])
     }
 
     /// Nanoseconds that the child spent in step number `step`.
     pub fn nanoseconds(&self, step: usize) -> u64 {
-        // SAFETY: the page is mapped as long as self, and the clocks are atomic.
-        let page = unsafe { self.0.start().cast::<Page>().as_ref() };
+        // SAFETY: the page is there as long as self, and the clocks are atomic.
+        let page = unsafe { self.page.as_ref() };
         page.clocks.get(step).map_or(0, |clock| clock.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(feature = "std")]
+#[allow(unsafe_code, reason = "shared memory between two processes, part of the child's entry")]
+impl Drop for Board {
+    fn drop(&mut self) {
+        if self.mapping.is_none() {
+            // SAFETY: it came from a Box, and the child, which had the other pointer, is gone.
+            drop(unsafe { Box::from_raw(self.page.as_ptr()) });
+        }
     }
 }
 
@@ -64,7 +83,7 @@ impl Board {
 impl BoardPointer {
     #[inline(always)]
     pub(crate) fn add_time(self, step: u8, nanoseconds: u64) {
-        // SAFETY: the parent keeps the page mapped until the child has exec'd or ended; clocks are atomic.
+        // SAFETY: the parent keeps the page until the child has exec'd or ended; clocks are atomic.
         let page = unsafe { self.0.as_ref() };
         if let Some(clock) = page.clocks.get(step as usize) {
             clock.fetch_add(nanoseconds, Ordering::Relaxed);

@@ -25,6 +25,7 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use rustix::thread::{CapabilitiesSecureBits, capabilities, capabilities_secure_bits};
 
 use args::{CompletionsFlags, ContainerFlags};
 
@@ -90,18 +91,30 @@ fn say(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "seclude: {line}");
 }
 
-/// Whether the program runs with more rights than its caller has: AT_SECURE of getauxval(3). A namespace tool with
-/// such rights has been a way to root again and again (CVE-2020-5291).
+/// Whether the program runs with more rights than its caller has. A namespace tool with such rights has been a way to root
+/// again and again (CVE-2020-5291).
 fn gains_privileges() -> bool {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    if getuid() != geteuid() || getgid() != getegid() {
+        return true;
+    }
+    // What is left are capabilities of the file. Who has none has none of those; root has all whatever the file says.
+    match geteuid().is_root() {
+        true if capabilities_secure_bits().is_ok_and(|bits| !bits.contains(CapabilitiesSecureBits::NO_ROOT)) => false,
+        false if capabilities(None).is_ok_and(|sets| sets.permitted.is_empty()) => false,
+        _ => is_secure_execution(),
+    }
+}
+
+/// AT_SECURE of getauxval(3).
+fn is_secure_execution() -> bool {
     const AT_SECURE: u64 = 23;
     let mut auxv = [0; 4096];
     // The kernel hands all of it over in one read.
     let length = std::fs::File::open("/proc/self/auxv").and_then(|mut file| file.read(&mut auxv)).unwrap_or_default();
     let (words, _) = auxv[..length].as_chunks::<8>();
     let (pairs, _) = words.as_chunks::<2>();
-    let secure = pairs.iter().any(|[kind, value]| u64::from_ne_bytes(*kind) == AT_SECURE && *value != [0; 8]);
-    use rustix::process::{getegid, geteuid, getgid, getuid};
-    secure || getuid() != geteuid() || getgid() != getegid()
+    pairs.iter().any(|[kind, value]| u64::from_ne_bytes(*kind) == AT_SECURE && *value != [0; 8])
 }
 
 /// The parser's complaint without its usage text: what is wrong, and its tip.

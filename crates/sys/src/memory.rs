@@ -30,11 +30,6 @@ impl Mapping {
         Self::map(length, k::MAP_SHARED)
     }
 
-    /// `length` zeroed bytes, for a child in our memory: unlike shared ones, no file of tmpfs has to be made for them.
-    pub fn own(length: usize) -> Result<Mapping> {
-        Self::map(length, k::MAP_PRIVATE)
-    }
-
     fn map(length: usize, flags: u32) -> Result<Mapping> {
         let (access, flags) = (k::PROT_READ | k::PROT_WRITE, flags | k::MAP_ANONYMOUS);
         // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that exists.

@@ -407,6 +407,11 @@ fn a_seclude_that_is_setuid_refuses_to_run() {
             assert!(line.contains("setuid"), "{mode:o} {flags}: {line}");
         }
     }
+    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    outside(&format!("setcap cap_sys_admin+i '{}'", program.display()));
+    assert_eq!(stdout_of(&run("")), "0", "a capability that nobody gets by it");
+    outside(&format!("setcap cap_sys_admin+ep '{}'", program.display()));
+    assert!(refusal(125, &run("")).contains("file capabilities"));
 }
 
 #[test]

@@ -25,7 +25,7 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use rustix::thread::{CapabilitiesSecureBits, capabilities, capabilities_secure_bits};
+use rustix::thread::capabilities;
 
 use args::{CompletionsFlags, ContainerFlags};
 
@@ -98,12 +98,9 @@ fn gains_privileges() -> bool {
     if getuid() != geteuid() || getgid() != getegid() {
         return true;
     }
-    // What is left are capabilities of the file. Who has none has none of those; root has all whatever the file says.
-    match geteuid().is_root() {
-        true if capabilities_secure_bits().is_ok_and(|bits| !bits.contains(CapabilitiesSecureBits::NO_ROOT)) => false,
-        false if capabilities(None).is_ok_and(|sets| sets.permitted.is_empty()) => false,
-        _ => is_secure_execution(),
-    }
+    // What is left are capabilities of the file. To the kernel root gains nothing by them, and who has none has none of those.
+    let has_none = || capabilities(None).is_ok_and(|sets| sets.permitted.is_empty());
+    !geteuid().is_root() && !has_none() && is_secure_execution()
 }
 
 /// AT_SECURE of getauxval(3).

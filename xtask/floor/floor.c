@@ -49,7 +49,7 @@
 #define P_PIDFD 3
 #endif
 
-enum { STACK = 36864, GUARD = 4096, BOARD = 2568, KERNEL_MASK = 8, FAILED = 125 };
+enum { STACK = 36864, GUARD = 4096, KERNEL_MASK = 8, FAILED = 125 };
 
 /* --- raw system calls: the child shares the parent's thread-local storage, and with it libc's errno */
 
@@ -283,7 +283,6 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
     int pair[2];
     TRY(CALL(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
     int access = PROT_READ | PROT_WRITE;
-    long board = TRY(CALL(__NR_mmap, 0, BOARD, access, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     long stack = TRY(
         CALL(__NR_mmap, 0, STACK, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0));
     TRY(CALL(__NR_mprotect, stack, GUARD, PROT_NONE));
@@ -336,7 +335,6 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
         CALL(__NR_futex, &busy, FUTEX_WAIT, 1, 0);
     TRY(CALL(__NR_munmap, stack, STACK));
     TRY(CALL(__NR_close, pair[0]));
-    TRY(CALL(__NR_munmap, board, BOARD));
 
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
     TRY(CALL(__NR_ppoll, &ended, 1, 0, 0, KERNEL_MASK));

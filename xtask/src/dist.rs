@@ -21,10 +21,7 @@ pub(crate) fn build() -> Result<PathBuf> {
     let mut release = cargo();
     release.args(["build", "--quiet", "--locked", "--profile", "dist", "--package", "seclude-cli", "--target", TARGET]);
     release.arg("--target-dir").arg(&build);
-    release.env(
-        "RUSTFLAGS",
-        "-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,-z,noseparate-code",
-    );
+    release.env("RUSTFLAGS", format!("-C target-feature=+crt-static -C relocation-model=static {}", linker()?));
     run(&mut release)?;
     let dist = target().join("dist");
     fs::create_dir_all(&dist).with_context(|| format!("create {}", dist.display()))?;
@@ -36,10 +33,21 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// LLVM's linker, whose layout has a short command touch fewer pages; rustup's own if there is one, or the system's.
+fn linker() -> Result<String> {
+    let libraries = read(rustc().args(["--print", "target-libdir"]))?;
+    let own = Path::new(libraries.trim()).with_file_name("bin").join("gcc-ld");
+    let place = if own.join("ld.lld").exists() { format!("-C link-arg=-B{} ", own.display()) } else { String::new() };
+    Ok(format!("{place}-C link-arg=-fuse-ld=lld"))
+}
+
+fn rustc() -> Command {
+    Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+}
+
 /// Has the standard library for the target, from rustup if need be.
 fn add_target() -> Result<()> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let library = read(Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]))?;
+    let library = read(rustc().args(["--print", "target-libdir", "--target", TARGET]))?;
     if Path::new(library.trim()).exists() {
         return Ok(());
     }

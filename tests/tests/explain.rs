@@ -16,7 +16,8 @@ fn explained(flags: &[&str]) -> Value {
 
 #[test]
 fn the_plan_says_who_does_what_and_when() {
-    let text = explain(&["--tmpfs", "/mnt:size=1M", "--hostname", "box", "--rlimit", "NOFILE=7", "id"]);
+    let text =
+        explain(&["--tmpfs", "/mnt:size=1M", "--hostname", "box", "--rlimit", "NOFILE=7", "--bind", "/etc:/opt", "id"]);
     let headings: Vec<&str> = text.lines().filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(headings, ["parent, before the clone", "clone", "parent, while the child waits", "child"]);
     for word in ["tmpfs on /mnt, 1048576 bytes", "box", "NOFILE", "lo up", "uid_map", "pivot"] {

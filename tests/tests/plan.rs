@@ -1,6 +1,6 @@
 //! A request is compiled into a plan without doing anything, and the plan says what will be done.
 
-use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Pasta, Plan, Publish, Veth};
+use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Pasta, Plan, Publish, Root, Veth};
 
 fn actions(build: impl FnOnce(&mut Command)) -> Vec<Action> {
     let mut command = Command::new("true");
@@ -16,7 +16,7 @@ fn position(actions: &[Action], step: &str, word: &str) -> usize {
 #[test]
 fn the_sandbox_is_built_in_the_only_safe_order() {
     let actions = actions(|command| {
-        command.sandbox();
+        command.sandbox().mount(Mount::bind("/usr", "/mnt"));
     });
     let clone = actions.iter().position(|action| action.moment == Moment::Clone).expect("there is a clone");
     assert!(actions[..clone].iter().all(|action| action.moment == Moment::Prepare));
@@ -31,6 +31,40 @@ fn the_sandbox_is_built_in_the_only_safe_order() {
     assert!(clone < barrier && barrier < private && private < proc && proc < pivot && pivot < rights && rights < exec);
     assert_eq!(exec, actions.len() - 1, "nothing comes after the exec");
     assert_eq!(actions[clone + 1].moment, Moment::Attend, "the maps are written while the child waits");
+}
+
+#[test]
+fn the_hosts_tree_is_left_for_a_copy_only_where_something_takes_from_it() {
+    type Change = dyn Fn(&mut Command) -> &mut Command;
+    let pivots = |build: &Change| {
+        actions(|command| {
+            command.sandbox();
+            build(command);
+        })
+        .iter()
+        .any(|action| action.action.contains("pivot_root"))
+    };
+    let stays: [&Change; 4] = [
+        &|command| command,
+        &|command| command.root(Root::directory("/")),
+        &|command| command.mount(Mount::tmpfs("/mnt")).mount(Mount::mask("/etc/shadow")),
+        &|command| command.mount(Mount::directory("/tmp/made")).mount(Mount::tmpfs("/dev/shm")),
+    ];
+    for (number, build) in stays.iter().enumerate() {
+        assert!(!pivots(build), "request {number}");
+    }
+    let copied: [&Change; 7] = [
+        &|command| command.mount(Mount::bind("/usr", "/mnt")),
+        &|command| command.mount(Mount::file("/etc/motd", "x")),
+        &|command| command.add_host("peer", [10, 0, 0, 1].into()),
+        &|command| command.mount(Mount::tmpfs("/dev")),
+        &|command| command.mount(Mount::mask("/proc")),
+        &|command| command.share(Namespace::User),
+        &|command| command.root(Root::directory("/usr")),
+    ];
+    for (number, build) in copied.iter().enumerate() {
+        assert!(pivots(build), "request {number}");
+    }
 }
 
 #[test]

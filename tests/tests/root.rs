@@ -149,6 +149,19 @@ fn nothing_of_set_up_is_mounted_in_the_hosts_tree_that_the_container_sees() {
 }
 
 #[test]
+fn what_the_hosts_tree_lies_on_cannot_be_uncovered() {
+    // With all capabilities over its namespaces it can undo its own mounts, and no more.
+    let script = "for m in / /sys; do umount -l $m && echo uncovered $m; done; umount /proc && echo its own";
+    for root in [None, Some(Root::host().read_only()), Some(Root::host())] {
+        let mut command = contained(script);
+        if let Some(root) = root {
+            command.root(root);
+        }
+        assert_eq!(said(&command.output().unwrap()), "its own");
+    }
+}
+
+#[test]
 fn the_hosts_mounts_are_the_same_before_meanwhile_and_after() {
     if !has_overlays() {
         return;

@@ -12,9 +12,9 @@ use crate::wire::Call;
 pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
     match *op {
         Op::MakePrivate => mount::make_all_private().named(Call::Mount),
-        Op::OpenHostRoot => {
-            let host = open_directory(Fd::CWD, c"/")?;
-            machine.set(Slot::HOST, host);
+        Op::OpenHost { directory, into } => {
+            let opened = file::open(Fd::CWD, directory, file::O_PATH | file::O_DIRECTORY, 0, 0).named(Call::Openat2)?;
+            machine.set(into, opened);
             Ok(())
         }
         Op::CloneTree { source, recursive, into } => {
@@ -97,10 +97,6 @@ fn explained<T>(machine: &Machine<'_>, fs: Slot, done: Done<T>) -> Done<T> {
         while matches!(machine.setup.board.append_from(machine.get(fs)), Ok(1..)) {}
     }
     done
-}
-
-fn open_directory(base: Fd, path: &CStr) -> Done<Fd> {
-    file::open(base, path, file::O_PATH | file::O_DIRECTORY, 0, 0).named(Call::Openat2)
 }
 
 /// Opens a place inside the base, never outside of it: a `..` or a symlink that leaves it is EXDEV.

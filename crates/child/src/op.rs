@@ -22,7 +22,7 @@ pub struct Instruction<'a> {
 pub struct Slot(pub(crate) u8);
 
 /// How many [`Slot`]s there are: a power of two, so that a number can be masked instead of checked.
-pub(crate) const SLOTS: usize = 8;
+pub(crate) const SLOTS: usize = 16;
 
 impl Slot {
     /// The root of the caller's tree as it was at the clone.
@@ -41,6 +41,8 @@ impl Slot {
     pub const DEVPTS: Slot = Slot(6);
     /// The container's end of the terminal.
     pub const TERMINAL: Slot = Slot(7);
+    /// The caller's /dev, which the container's may lie over.
+    pub const HOST_DEV: Slot = Slot(8);
 }
 
 /// A path below a base, with what is needed to create it component by component.
@@ -101,8 +103,8 @@ pub enum Op<'a> {
     // --- mounts
     /// mount(MS_REC | MS_PRIVATE) on /
     MakePrivate,
-    /// open("/", O_PATH) into [`Slot::HOST`]
-    OpenHostRoot,
+    /// open(O_PATH | O_DIRECTORY) of a directory in the caller's tree
+    OpenHost { directory: &'a CStr, into: Slot },
     /// open_tree(OPEN_TREE_CLONE)
     CloneTree { source: &'a CStr, recursive: bool, into: Slot },
     /// open_tree(OPEN_TREE_CLONE) of `name` in the directory `from`, or of `from` itself if the name is empty

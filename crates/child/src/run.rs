@@ -150,7 +150,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::TimeOffsets { text, separate } => set_time_offsets(text, separate),
 
         Op::MakePrivate
-        | Op::OpenHostRoot
+        | Op::OpenHost { .. }
         | Op::CloneTree { .. }
         | Op::CloneFrom { .. }
         | Op::FsOpen { .. }

@@ -22,6 +22,7 @@ fn slot(slot: Slot) -> &'static str {
         Slot::DEV => "dev",
         Slot::DEVPTS => "devpts",
         Slot::TERMINAL => "terminal",
+        Slot::HOST_DEV => "the host's /dev",
         _ => "?",
     }
 }
@@ -52,6 +53,7 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         Op::CloneTree { source: text, .. } | Op::WorkingDirectory { path: text } | Op::WriteProc { path: text, .. } => {
             Some(bytes(text))
         }
+        Op::CloneFrom { from: Slot::HOST_DEV, name, .. } => Some(Path::new("/dev").join(bytes(name))),
         // Of an overlay it is the directory that its options are relative to.
         Op::GoTo { .. } if about.starts_with('/') => Some(about.into()),
         Op::Resolve { place, .. } | Op::ResolveIfPresent { place, .. } => Some(Path::new("/").join(bytes(place.path))),
@@ -72,7 +74,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::TimeOffsets { separate: true, .. } => "unshare(CLONE_NEWTIME), write timens_offsets, setns".into(),
         Op::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
         Op::MakePrivate => "mount(/, MS_REC | MS_PRIVATE)".into(),
-        Op::OpenHostRoot => "open / as host".into(),
+        Op::OpenHost { directory, into } => format!("open {} as {}", text(directory), slot(*into)),
         Op::CloneTree { source, recursive, into } => {
             format!("open_tree({}{}) as {}", text(source), recursively(*recursive), slot(*into))
         }

@@ -1,6 +1,6 @@
 //! What the process sees as `/`, and leaving the host's tree behind.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::statx;
 use rustix::fs::{AtFlags, CWD, StatxFlags};
@@ -9,7 +9,7 @@ use seclude_child::{Op, Slot};
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::layered_host::LayeredHost;
-use super::mount::overlay::OverlayMount;
+use super::mount::{self, overlay::OverlayMount};
 use super::{Preparation, Step, names};
 use crate::command::Command;
 use crate::config::mount::MountKind;
@@ -30,10 +30,12 @@ pub(super) struct Tree {
 }
 
 enum Kind {
-    /// The namespace's own copy of the caller's tree, as it is: nothing is mounted in it.
-    Kept,
-    /// A tree of the host, `/` among them: a copy of its own, so that sources are looked up in the tree as it was,
-    /// not below what was mounted meanwhile.
+    /// The namespace's own copy of the caller's tree; `mounted`: with mounts made in it.
+    Kept {
+        mounted: bool,
+    },
+    /// A tree of the host, `/` among them: another copy, so that sources are looked up in the tree as it was, not below
+    /// what was mounted meanwhile.
     Directory(PathBuf),
     Overlay(OverlayMount),
     /// An ephemeral overlay over the host's whole tree, which takes more than one.
@@ -56,15 +58,17 @@ pub(super) fn compile(command: &Command) -> Result<Option<Tree>> {
         || command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::File { .. } | MountKind::Overlay { .. }));
     let new_user = command.namespaces.is_new(Namespace::User);
     let proc_is_added = command.namespaces.is_new(Namespace::Pid);
-    let mut tree = Tree { root: Kind::Kept, read_only: false, scratch, about: "the host's tree, writable".into() };
-    if !command.mounts.is_empty() || proc_is_added || names {
-        tree.root = Kind::Directory("/".into());
-    }
+    let mounted = !command.mounts.is_empty() || proc_is_added || names;
+    let stays = !names && stays(command);
+    let host = |mounted| if stays { Kind::Kept { mounted } } else { Kind::Directory("/".into()) };
+    let root = if mounted { host(true) } else { Kind::Kept { mounted } };
+    let mut tree = Tree { root, read_only: false, scratch, about: "the host's tree, writable".into() };
     if let Some(root) = &command.root {
         tree.read_only = root.read_only;
         tree.about = root.describe();
         match &root.kind {
-            RootKind::Host => tree.root = Kind::Directory("/".into()),
+            RootKind::Host => tree.root = host(true),
+            RootKind::Directory(path) if path == Path::new("/") => tree.root = host(true),
             RootKind::Directory(path) => {
                 absolute(NAME, path)?;
                 tree.root = Kind::Directory(path.clone());
@@ -89,6 +93,13 @@ pub(super) fn compile(command: &Command) -> Result<Option<Tree>> {
     Ok(Some(tree))
 }
 
+/// Whether the host's tree can be the container's without a second copy, and without a pivot from one to the other: no mount
+/// has a source in it. Only below a user namespace, which the kernel gives to nobody in a chroot(2): a container would not
+/// be held by its caller's.
+fn stays(command: &Command) -> bool {
+    command.namespaces.is_new(Namespace::User) && command.mounts.iter().all(mount::leaves_the_host_as_it_was)
+}
+
 pub(super) fn absolute(step: &'static str, path: &std::path::Path) -> Result<()> {
     if path.is_absolute() {
         return Ok(());
@@ -98,7 +109,7 @@ pub(super) fn absolute(step: &'static str, path: &std::path::Path) -> Result<()>
 
 impl Tree {
     pub(super) fn is_replaced(&self) -> bool {
-        !matches!(self.root, Kind::Kept)
+        !matches!(self.root, Kind::Kept { .. })
     }
 
     pub(super) fn has_scratch(&self) -> bool {
@@ -110,7 +121,7 @@ impl Tree {
     pub(super) fn is_read_only_at_the_end(&self) -> bool {
         let takes_writes = match &self.root {
             Kind::Overlay(overlay) => !matches!(overlay.upper(), Upper::None),
-            Kind::Kept | Kind::Directory(_) | Kind::LayeredHost(_) => false,
+            Kind::Kept { .. } | Kind::Directory(_) | Kind::LayeredHost(_) => false,
         };
         self.read_only && takes_writes
     }
@@ -123,7 +134,7 @@ impl Step for Tree {
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         match &mut self.root {
-            Kind::Kept => Ok(()),
+            Kind::Kept { .. } => Ok(()),
             Kind::Directory(path) => {
                 let failed =
                     |errno| Error::parent(NAME, path.display().to_string(), errno).call("statx").path_of(&*path);
@@ -146,13 +157,15 @@ impl Step for Tree {
         program.about("make every mount private");
         program.push(Op::MakePrivate);
         program.about(&self.about);
-        if !self.is_replaced() {
-            return;
-        }
-        program.push(Op::OpenHostRoot);
-        program.about(&self.about);
         match &self.root {
-            Kind::Kept => {}
+            Kind::Kept { mounted: false } => return,
+            Kind::Kept { mounted: true } => {
+                program.push(Op::OpenHost { directory: c"/", into: Slot::ROOT });
+            }
+            _ => program.push(Op::OpenHost { directory: c"/", into: Slot::HOST }),
+        }
+        match &self.root {
+            Kind::Kept { .. } => {}
             Kind::Directory(path) => {
                 let source = program.text(path);
                 program.push(Op::CloneTree { source, recursive: true, into: Slot::ROOT });
@@ -166,7 +179,9 @@ impl Step for Tree {
             }
             Kind::LayeredHost(layers) => layers.make_root(program),
         }
-        program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
+        if self.is_replaced() {
+            program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
+        }
         if self.read_only && !self.is_read_only_at_the_end() {
             read_only(program, true);
         }
@@ -180,7 +195,7 @@ impl Step for Tree {
 
     fn describe(&self, to: &mut Describe) {
         match &self.root {
-            Kind::Kept => {}
+            Kind::Kept { .. } => {}
             Kind::Directory(_) => to.prepare(NAME, format!("look at {}", self.about)),
             Kind::LayeredHost(_) => to.prepare(
                 NAME,

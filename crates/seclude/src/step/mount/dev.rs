@@ -11,15 +11,9 @@ use super::{NAME, attach_slot, kernel};
 use crate::program::Program;
 use crate::step::Step;
 
-/// Name, the host's node, and the number that it must have (Documentation/admin-guide/devices.txt).
-const NODES: [(&CStr, &CStr, u32, u32); 6] = [
-    (c"null", c"/dev/null", 1, 3),
-    (c"zero", c"/dev/zero", 1, 5),
-    (c"full", c"/dev/full", 1, 7),
-    (c"random", c"/dev/random", 1, 8),
-    (c"urandom", c"/dev/urandom", 1, 9),
-    (c"tty", c"/dev/tty", 5, 0),
-];
+/// A node of the host, and the number that it must have (Documentation/admin-guide/devices.txt).
+const NODES: [(&CStr, u32, u32); 6] =
+    [(c"null", 1, 3), (c"zero", 1, 5), (c"full", 1, 7), (c"random", 1, 8), (c"urandom", 1, 9), (c"tty", 5, 0)];
 
 const LINKS: [(&CStr, &CStr); 5] = [
     (c"ptmx", c"pts/ptmx"),
@@ -49,15 +43,16 @@ impl Step for Dev {
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
+        program.push(Op::OpenHost { directory: c"/dev", into: Slot::HOST_DEV });
         let options: &[_] = &[(c"mode", Some(c"755"))];
         // Not nodev: the nodes are mounts of their own, and in a user namespace tmpfs is nodev anyway.
         kernel::make(program, c"tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Slot::DEV);
         // Not through a symlink: an image whose /dev is one would have the host's files created (CVE-2026-41579).
         attach_slot(program, Slot::DEV, &self.target, Want::Directory, 0o755, false);
 
-        for (name, node, major, minor) in NODES {
-            program.about_owned(format!("device {} on {}", node.to_string_lossy(), self.target.display()));
-            program.push(Op::CloneTree { source: node, recursive: false, into: Slot::TREE });
+        for (name, major, minor) in NODES {
+            program.about_owned(format!("device /dev/{} on {}", name.to_string_lossy(), self.target.display()));
+            program.push(Op::CloneFrom { from: Slot::HOST_DEV, name, recursive: false, into: Slot::TREE });
             program.push(Op::CheckDevice { node: Slot::TREE, major, minor });
             inside(program, name, Want::File, 0o666);
             program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });

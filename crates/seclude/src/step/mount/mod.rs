@@ -53,6 +53,18 @@ pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
     Ok(steps)
 }
 
+/// Whether it takes nothing of the host's tree, and leaves what others take: the devices of /dev, and what /proc tells.
+pub(super) fn leaves_the_host_as_it_was(mount: &Mount) -> bool {
+    let lies_over = |place: &str| Path::new(place).starts_with(&mount.target);
+    match &mount.kind {
+        MountKind::Bind { .. } | MountKind::Overlay { .. } | MountKind::File { .. } => false,
+        MountKind::Directory { .. } | MountKind::Symlink { .. } => true,
+        MountKind::Dev if mount.target == Path::new("/dev") => true,
+        MountKind::Proc { .. } if mount.target == Path::new("/proc") => true,
+        _ => !lies_over("/dev") && !lies_over("/proc"),
+    }
+}
+
 /// Whether the caller has decided what /proc is.
 fn shows_processes(mount: &Mount) -> bool {
     mount.target == Path::new("/proc") && !matches!(mount.kind, MountKind::Directory { .. })

@@ -73,7 +73,7 @@ fn the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile()
     let knob = ["--tmpfs=/proc/sys/kernel:size=4K", "--file=/proc/sys/kernel/apparmor_restrict_unprivileged_userns=1"];
     let script = |number: u32| {
         let mut command = filtered(&[(number, EACCES)], "/tmp/seclude");
-        command.args(["run", "--bare", "--unshare=user,mount", "--tmpfs=/mnt", "true"]);
+        command.args(["run", "--bare", "--unshare=user,mount", "--tmpfs=/mnt", "--bind=/usr:/opt", "true"]);
         let words: Vec<String> =
             command.get_args().map(|word| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"))).collect();
         format!("/usr/bin/python3 {}", words.join(" "))
@@ -131,7 +131,16 @@ fn a_proc_that_an_outer_container_has_masked_is_told_with_what_lies_over_it() {
 
 #[test]
 fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
-    has(&under(&[(PIVOT_ROOT, EINVAL)], &["run", "true"]), &["pivot_root", "EINVAL", "initramfs", "switch_root"]);
+    let line = under(&[(PIVOT_ROOT, EINVAL)], &["run", "--bind", "/usr:/opt", "true"]);
+    has(&line, &["pivot_root", "EINVAL", "initramfs", "switch_root"]);
+    let found = filtered(&[(PIVOT_ROOT, EINVAL)], seclude_bin()).arg("doctor").output().expect("it starts");
+    let row = String::from_utf8_lossy(&found.stdout)
+        .lines()
+        .find(|line| line.starts_with("root of its own"))
+        .map(str::to_owned);
+    has(&row.expect("a row"), &["does not", "pivot_root"]);
+    // Where the host's tree is the container's, and nothing takes from it, there is nothing to pivot.
+    stdout_of(&filtered(&[(PIVOT_ROOT, EINVAL)], seclude_bin()).args(["run", "true"]).output().expect("it starts"));
 }
 
 #[test]

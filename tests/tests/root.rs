@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use seclude::{Code, Command, Mount, Namespace, Overlay, Root, Side, Stdio, UserMap};
+use seclude::{Code, Command, Mount, Namespace, Overlay, Root, RootMade, Side, Stdio, UserMap};
 use seclude_tests::{
     Host, PATIENCE, Scratch, busybox_root, ends_within, has_overlays, helper, helper_inside, is_root, pidfd, role,
     run_again_without_mount_setattr, said, shell, tell, told, told_inside,
@@ -159,6 +159,61 @@ fn what_the_hosts_tree_lies_on_cannot_be_uncovered() {
         }
         assert_eq!(said(&command.output().unwrap()), "its own");
     }
+}
+
+#[test]
+fn a_root_that_is_all_that_is_needed_is_made_without_the_rest_where_the_kernel_can() {
+    let root = busybox_root("entered");
+    let other = Scratch::new("entered-other");
+    let expected = match seclude::Host::current().with_tree_namespaces().tree_namespaces {
+        true => RootMade::Entered,
+        false => RootMade::Pivoted,
+    };
+    // In a user namespace the kernel mounts no /proc where none is, so a container with one needs the copy.
+    let user = || {
+        let mut command = shell("echo /*; ls /.. | wc -l; touch /file");
+        command.unshare(Namespace::User).unshare(Namespace::Mount);
+        command
+    };
+    let privileged = || {
+        let mut command = shell("echo /*; ls /.. | wc -l; touch /file; wc -l < /proc/self/mountinfo");
+        command.unshare(Namespace::Mount).unshare(Namespace::Pid);
+        command
+    };
+    let all: [(&dyn Fn() -> Command, &str); 2] = [(&user, ""), (&privileged, "\n4")];
+    let before = Host::look().mounts;
+    let names: Vec<_> = fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    for (command, mounts) in all.iter().take(if is_root() { 2 } else { 1 }) {
+        let made = |change: &dyn Fn(&mut Command)| {
+            let mut command = command();
+            command
+                .root(Root::directory(root.path()).read_only())
+                .mount(Mount::tmpfs("/tmp"))
+                .mount(Mount::tmpfs("/mnt"));
+            change(&mut command);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let child = command.spawn().unwrap();
+            let made = child.report().root;
+            let output = child.wait_with_output().unwrap();
+            assert!(String::from_utf8_lossy(&output.stderr).contains(READ_ONLY));
+            (made, String::from_utf8(output.stdout).unwrap().trim().to_owned())
+        };
+        let (alone, seen) = made(&|_| {});
+        assert_eq!(alone, Some(expected));
+        let mut there: Vec<_> = names.iter().map(|name| format!("/{}", name.display())).collect();
+        there.sort();
+        assert_eq!(seen, format!("{}\n{}{mounts}", there.join(" "), there.len()));
+        // The same with the copy, where a bind is asked for.
+        let (copied, seen_there) = made(&|command| {
+            command.mount(Mount::bind(other.path(), "/mnt"));
+        });
+        assert_eq!(copied, Some(RootMade::Pivoted));
+        assert_eq!(seen_there.lines().next(), seen.lines().next());
+    }
+    assert_eq!(Host::look().mounts, before);
+    let mut kept = contained("true");
+    assert_eq!(kept.spawn().unwrap().report().root, Some(RootMade::Kept));
+    assert_eq!(shell("true").spawn().unwrap().report().root, None);
 }
 
 #[test]

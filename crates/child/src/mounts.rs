@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use seclude_sys::{Errno, Fd, file, mount};
+use seclude_sys::{Errno, Fd, clone, file, mount};
 
 use crate::op::{Op, Place, Slot, Want};
 use crate::remount;
@@ -11,6 +11,12 @@ use crate::wire::Call;
 
 pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
     match *op {
+        Op::EnterTree { source } => {
+            let namespace = mount::tree_namespace(source).named(Call::OpenTree)?;
+            let entered = clone::setns(namespace, clone::CLONE_NEWNS).named(Call::Setns);
+            let _ = file::close(namespace);
+            entered
+        }
         Op::MakePrivate => mount::make_all_private().named(Call::Mount),
         Op::OpenHost { directory, into } => {
             let opened = file::open(Fd::CWD, directory, file::O_PATH | file::O_DIRECTORY, 0, 0).named(Call::Openat2)?;

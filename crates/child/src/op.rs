@@ -101,6 +101,8 @@ pub enum Op<'a> {
     TimeOffsets { text: &'a [u8], separate: bool },
 
     // --- mounts
+    /// open_tree(OPEN_TREE_NAMESPACE), setns(2): what is at `source` is / now, and all that there is
+    EnterTree { source: &'a CStr },
     /// mount(MS_REC | MS_PRIVATE) on /
     MakePrivate,
     /// open(O_PATH | O_DIRECTORY) of a directory in the caller's tree

@@ -149,7 +149,8 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::CgroupNamespace => clone::unshare(clone::CLONE_NEWCGROUP).named(Call::Unshare),
         Op::TimeOffsets { text, separate } => set_time_offsets(text, separate),
 
-        Op::MakePrivate
+        Op::EnterTree { .. }
+        | Op::MakePrivate
         | Op::OpenHost { .. }
         | Op::CloneTree { .. }
         | Op::CloneFrom { .. }

@@ -456,6 +456,9 @@ impl Command {
         if self.namespaces.is_new(Namespace::Time) {
             host = host.with_time();
         }
+        if crate::step::root_is_all(self) {
+            host = host.with_tree_namespaces();
+        }
         Plan::compile(self, &host)
     }
 

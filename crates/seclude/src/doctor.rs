@@ -124,6 +124,10 @@ pub fn examine() -> Examination {
         in_tree(command);
         command.root(Root::host().read_only());
     });
+    attempt("root of its own".into(), &|command| {
+        in_tree(command);
+        command.root(Root::directory("/usr").read_only()).mount(Mount::bind("/usr/bin", "/bin"));
+    });
     attempt("fresh /proc".into(), &|command| {
         in_tree(command);
         command.unshare(Namespace::Pid).mount(Mount::proc("/proc"));

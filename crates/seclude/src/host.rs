@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
 use seclude_sys::credentials::capabilities;
-use seclude_sys::{Errno, clone};
+use seclude_sys::{Errno, clone, mount};
 
 use crate::config::capability::Capability;
 
@@ -29,6 +29,9 @@ pub struct Host {
     /// Whether a process that shares memory enters its new time namespace when it execs (Linux 6.3), not at birth. Looked at
     /// by [`Host::with_time`] alone.
     pub exec_enters_time: bool,
+    /// Whether a mount namespace can be made of one tree: OPEN_TREE_NAMESPACE, Linux 7.0. Looked at by
+    /// [`Host::with_tree_namespaces`] alone.
+    pub tree_namespaces: bool,
 }
 
 impl Host {
@@ -46,6 +49,7 @@ impl Host {
             clone3_refused,
             born_in_cgroup: false,
             exec_enters_time: false,
+            tree_namespaces: false,
         }
     }
 
@@ -65,6 +69,15 @@ impl Host {
     pub fn with_time(self) -> Host {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         Host { exec_enters_time: is_at_least(&release, (6, 3)), ..self }
+    }
+
+    /// The same, with what a request with a root of its own asks of it besides.
+    #[must_use]
+    pub fn with_tree_namespaces(self) -> Host {
+        static TREE_NAMESPACES: OnceLock<bool> = OnceLock::new();
+        // A kernel that knows the flag comes to look at the path, or to miss the capability.
+        let found = || matches!(mount::tree_namespace(c""), Err(Errno::ENOENT | Errno::EPERM));
+        Host { tree_namespaces: *TREE_NAMESPACES.get_or_init(found), ..self }
     }
 
     /// Whether the caller has `capability` (its number) in its own user namespace.

@@ -73,7 +73,7 @@ pub use exit::{Cause, Exit, Output};
 pub use host::Host;
 pub use meter::Meter;
 pub use plan::{Action, Moment, Plan};
-pub use report::{Connection, Entered, Placement, Preferred, Report, StepTime, StepTimes};
+pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
 pub use seclude_cgroup::{
     Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List, Pressure, Psi, PsiLine,
     Stats,

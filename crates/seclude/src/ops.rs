@@ -50,9 +50,10 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
     let bytes = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
     match op {
         Op::Exec { .. } | Op::ExecInit { .. } | Op::Rehearse { .. } => Some(about.into()),
-        Op::CloneTree { source: text, .. } | Op::WorkingDirectory { path: text } | Op::WriteProc { path: text, .. } => {
-            Some(bytes(text))
-        }
+        Op::CloneTree { source: text, .. }
+        | Op::EnterTree { source: text }
+        | Op::WorkingDirectory { path: text }
+        | Op::WriteProc { path: text, .. } => Some(bytes(text)),
         Op::CloneFrom { from: Slot::HOST_DEV, name, .. } => Some(Path::new("/dev").join(bytes(name))),
         // Of an overlay it is the directory that its options are relative to.
         Op::GoTo { .. } if about.starts_with('/') => Some(about.into()),
@@ -73,6 +74,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::TimeOffsets { separate: false, .. } => "write timens_offsets".into(),
         Op::TimeOffsets { separate: true, .. } => "unshare(CLONE_NEWTIME), write timens_offsets, setns".into(),
         Op::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
+        Op::EnterTree { source } => format!("open_tree({}, as a mount namespace), setns", text(source)),
         Op::MakePrivate => "mount(/, MS_REC | MS_PRIVATE)".into(),
         Op::OpenHost { directory, into } => format!("open {} as {}", text(directory), slot(*into)),
         Op::CloneTree { source, recursive, into } => {

@@ -6,7 +6,7 @@ use bumpalo::Bump;
 use seclude_child::board::CLOCKS;
 use seclude_child::entry::{Memory, Request};
 use seclude_child::wire::Call;
-use seclude_sys::clone::{CLONE_NEWCGROUP, CLONE_NEWTIME};
+use seclude_sys::clone::{CLONE_NEWCGROUP, CLONE_NEWNS, CLONE_NEWTIME};
 use seclude_sys::{Errno, Fd};
 use serde::Serialize;
 
@@ -287,6 +287,9 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
     if copying {
         // Made by the child itself: offsets cannot be set any more when a process was born in it.
         namespaces &= !u64::from(CLONE_NEWTIME);
+    }
+    if host.tree_namespaces && step::root_is_all(command) {
+        namespaces &= !u64::from(CLONE_NEWNS);
     }
     if step::makes_namespace_late(command) {
         namespaces &= !u64::from(CLONE_NEWCGROUP);

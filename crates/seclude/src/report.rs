@@ -19,6 +19,8 @@ pub struct Report {
     pub shared_memory: bool,
     /// Why that way.
     pub clone_reason: String,
+    /// How its root was made; `None` without a new mount namespace.
+    pub root: Option<RootMade>,
     /// Its cgroup, if it has one.
     pub cgroup: Option<Placement>,
     /// What it is connected by, if it is.
@@ -43,6 +45,20 @@ pub struct Report {
     pub attend: StepTimes,
     /// The child's time in each step; empty unless [`crate::Command::timed`] asked for it.
     pub child: Vec<StepTime>,
+}
+
+/// How a container's root was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RootMade {
+    /// It is the copy of the host's tree that every new mount namespace has.
+    Kept,
+    /// A tree was made in that copy, and pivot_root(2) left the rest of it behind.
+    Pivoted,
+    /// The mount namespace was made of the root alone, OPEN_TREE_NAMESPACE of open_tree(2), Linux 7.0: what it costs does not
+    /// grow with the host's mounts.
+    Entered,
 }
 
 /// Where a container's cgroup is, and how its first process came there.
@@ -186,6 +202,7 @@ impl Report {
             clone: clone.way.name(),
             shared_memory: clone.memory == Memory::Shared,
             clone_reason: clone.reason.clone(),
+            root: None,
             cgroup: None,
             network: None,
             preferred: Vec::new(),

@@ -27,6 +27,18 @@ pub fn clone_tree(base: Fd, path: &CStr, recursive: bool) -> Result<Fd> {
     unsafe { call!(__NR_open_tree, base.arg(), path.as_ptr(), flags) }.map(|fd| Fd(fd as i32))
 }
 
+/// Linux 7.0; not in the headers yet.
+const OPEN_TREE_NAMESPACE: u32 = 1 << 1;
+
+/// `open_tree(2)` with OPEN_TREE_NAMESPACE: a mount namespace that has nothing but a copy of the mount at `path` and those
+/// below it. EINVAL before Linux 7.0.
+#[inline(always)]
+pub fn tree_namespace(path: &CStr) -> Result<Fd> {
+    let flags = OPEN_TREE_NAMESPACE | k::OPEN_TREE_CLOEXEC | k::AT_RECURSIVE;
+    // SAFETY: the path is a C string.
+    unsafe { call!(__NR_open_tree, Fd::CWD.arg(), path.as_ptr(), flags) }.map(|fd| Fd(fd as i32))
+}
+
 /// `fsopen(2)`: a file system being configured.
 #[inline(always)]
 pub fn fsopen(kind: &CStr) -> Result<Fd> {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::own_process::State;
 
 use super::contestants::{lean, time_library};
-use super::{limits, network};
+use super::{limits, network, roots};
 
 #[derive(Subcommand)]
 pub(crate) enum Task {
@@ -23,6 +23,8 @@ pub(crate) enum Task {
     Throughput { program: PathBuf, threads: usize, spawns: usize },
     /// Spawn with limits and without
     Limits { program: PathBuf, runs: usize },
+    /// Spawn with a directory as root, among few mounts and many; in a mount namespace of its own
+    Roots { program: PathBuf, runs: usize },
     /// Spawn with veth pairs; in a network namespace of its own
     Network { program: PathBuf, runs: usize },
 }
@@ -37,6 +39,10 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         }
         Task::Limits { program, runs } => {
             println!("{}", serde_json::to_string(&limits::measure(program, *runs)?)?);
+            Ok(())
+        }
+        Task::Roots { program, runs } => {
+            println!("{}", serde_json::to_string(&roots::measure(program, *runs)?)?);
             Ok(())
         }
         Task::Network { program, runs } => {

@@ -38,7 +38,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    fn of(found: &[Duration]) -> Result<Times> {
+    pub(super) fn of(found: &[Duration]) -> Result<Times> {
         let found = Statistics::of(found).context("no times")?;
         Ok(Times { p50: found.p50, p99: found.p99 })
     }

@@ -10,6 +10,7 @@ mod ours;
 mod outcome;
 pub(crate) mod programs;
 mod rivals;
+pub(crate) mod roots;
 mod rounds;
 mod statistics;
 

@@ -62,7 +62,8 @@ pub(crate) struct Options {
     /// List all tests, also those that passed everywhere
     #[arg(long)]
     verbose: bool,
-    /// No tests, but what limits cost on cgroups of version 2, so many times; emulated, so only its proportions mean anything
+    /// No tests, but what limits cost on cgroups of version 2, and a directory as root, so many times; emulated, so only the
+    /// proportions mean anything
     #[arg(long, value_name = "RUNS", conflicts_with_all = ["test", "shell", "who"])]
     cost: Option<usize>,
     /// No tests but a shell, on the one kernel that is named

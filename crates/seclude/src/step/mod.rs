@@ -43,6 +43,7 @@ pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::ParentEnds;
 pub(crate) use oom::OOM_SCORE_ADJ;
+pub(crate) use root::is_all as root_is_all;
 pub(crate) use user::leaves_caller_out;
 pub(crate) use veth::from_net;
 pub(crate) use workdir::INHERITED;
@@ -135,7 +136,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(connected);
     add(low_ports::compile(command));
     // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
-    let tree = root::compile(command)?;
+    let tree = root::compile(command, host)?;
     let replaced = tree.as_ref().is_some_and(|root| root.is_replaced());
     let scratch = tree.as_ref().is_some_and(|root| root.has_scratch());
     let late_read_only = tree.as_ref().is_some_and(|root| root.is_read_only_at_the_end());

@@ -14,10 +14,12 @@ use super::{Preparation, Step, names};
 use crate::command::Command;
 use crate::config::mount::MountKind;
 use crate::config::namespace::Namespace;
-use crate::config::root::{RootKind, Upper};
+use crate::config::root::{Root, RootKind, Upper};
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::plan::Describe;
 use crate::program::Program;
+use crate::report::RootMade;
 
 pub(super) const NAME: &str = "root";
 
@@ -34,6 +36,8 @@ enum Kind {
     Kept {
         mounted: bool,
     },
+    /// A tree of the host, of which the mount namespace is made.
+    Entered(PathBuf),
     /// A tree of the host, `/` among them: another copy, so that sources are looked up in the tree as it was, not below
     /// what was mounted meanwhile.
     Directory(PathBuf),
@@ -42,7 +46,7 @@ enum Kind {
     LayeredHost(LayeredHost),
 }
 
-pub(super) fn compile(command: &Command) -> Result<Option<Tree>> {
+pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
     if !command.namespaces.is_new(Namespace::Mount) {
         let why = "it needs a new mount namespace: the mounts would be the host's own";
         if command.root.is_some() {
@@ -60,18 +64,19 @@ pub(super) fn compile(command: &Command) -> Result<Option<Tree>> {
     let proc_is_added = command.namespaces.is_new(Namespace::Pid);
     let mounted = !command.mounts.is_empty() || proc_is_added || names;
     let stays = !names && stays(command);
-    let host = |mounted| if stays { Kind::Kept { mounted } } else { Kind::Directory("/".into()) };
-    let root = if mounted { host(true) } else { Kind::Kept { mounted } };
+    let of_the_host = || if stays { Kind::Kept { mounted: true } } else { Kind::Directory("/".into()) };
+    let root = if mounted { of_the_host() } else { Kind::Kept { mounted } };
     let mut tree = Tree { root, read_only: false, scratch, about: "the host's tree, writable".into() };
     if let Some(root) = &command.root {
         tree.read_only = root.read_only;
         tree.about = root.describe();
         match &root.kind {
-            RootKind::Host => tree.root = host(true),
-            RootKind::Directory(path) if path == Path::new("/") => tree.root = host(true),
+            RootKind::Host => tree.root = of_the_host(),
+            RootKind::Directory(path) if path == Path::new("/") => tree.root = of_the_host(),
             RootKind::Directory(path) => {
                 absolute(NAME, path)?;
-                tree.root = Kind::Directory(path.clone());
+                let entered = host.tree_namespaces && is_all(command);
+                tree.root = if entered { Kind::Entered(path.clone()) } else { Kind::Directory(path.clone()) };
             }
             RootKind::Overlay(overlay) => {
                 if root.shows_the_host() && overlay.upper == Upper::Ephemeral {
@@ -100,6 +105,25 @@ fn stays(command: &Command) -> bool {
     command.namespaces.is_new(Namespace::User) && command.mounts.iter().all(mount::leaves_the_host_as_it_was)
 }
 
+/// Whether a directory is all that the container needs of the host's tree, so that its mount namespace can be made of that
+/// alone, where the kernel can: it costs nothing then how many mounts the host has.
+pub(crate) fn is_all(command: &Command) -> bool {
+    let spaces = &command.namespaces;
+    let directory = |root: &Root| matches!(&root.kind, RootKind::Directory(path) if path != Path::new("/"));
+    // The kernel gives a user namespace a /proc or /sys only where there is a whole one already: EPERM, Linux 7.3.
+    let of_the_kernel = || {
+        spaces.is_new(Namespace::Pid)
+            || command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Proc { .. } | MountKind::Sysfs { .. }))
+    };
+    command.root.as_ref().is_some_and(directory)
+        && spaces.is_new(Namespace::Mount)
+        && spaces.joined().next().is_none()
+        && command.terminal.is_none()
+        && !names::are_wanted(command)
+        && !command.mounts.iter().any(mount::takes_from_the_host)
+        && !(spaces.is_new(Namespace::User) && of_the_kernel())
+}
+
 pub(super) fn absolute(step: &'static str, path: &std::path::Path) -> Result<()> {
     if path.is_absolute() {
         return Ok(());
@@ -109,7 +133,7 @@ pub(super) fn absolute(step: &'static str, path: &std::path::Path) -> Result<()>
 
 impl Tree {
     pub(super) fn is_replaced(&self) -> bool {
-        !matches!(self.root, Kind::Kept { .. })
+        !matches!(self.root, Kind::Kept { .. } | Kind::Entered(_))
     }
 
     pub(super) fn has_scratch(&self) -> bool {
@@ -121,7 +145,7 @@ impl Tree {
     pub(super) fn is_read_only_at_the_end(&self) -> bool {
         let takes_writes = match &self.root {
             Kind::Overlay(overlay) => !matches!(overlay.upper(), Upper::None),
-            Kind::Kept { .. } | Kind::Directory(_) | Kind::LayeredHost(_) => false,
+            Kind::Kept { .. } | Kind::Entered(_) | Kind::Directory(_) | Kind::LayeredHost(_) => false,
         };
         self.read_only && takes_writes
     }
@@ -133,9 +157,14 @@ impl Step for Tree {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        preparation.report.root = Some(match self.root {
+            Kind::Kept { .. } => RootMade::Kept,
+            Kind::Entered(_) => RootMade::Entered,
+            Kind::Directory(_) | Kind::Overlay(_) | Kind::LayeredHost(_) => RootMade::Pivoted,
+        });
         match &mut self.root {
             Kind::Kept { .. } => Ok(()),
-            Kind::Directory(path) => {
+            Kind::Directory(path) | Kind::Entered(path) => {
                 let failed =
                     |errno| Error::parent(NAME, path.display().to_string(), errno).call("statx").path_of(&*path);
                 let missing = |errno| failed(errno).hint_if(crate::hint::directory(errno));
@@ -154,18 +183,23 @@ impl Step for Tree {
         // Creation modes below are meant as they are written.
         program.about("umask of set-up");
         program.push(Op::Umask { mask: Some(0) });
+        if let Kind::Entered(path) = &self.root {
+            program.about(&self.about);
+            let source = program.text(path);
+            program.push(Op::EnterTree { source });
+        }
         program.about("make every mount private");
         program.push(Op::MakePrivate);
         program.about(&self.about);
         match &self.root {
             Kind::Kept { mounted: false } => return,
-            Kind::Kept { mounted: true } => {
+            Kind::Kept { mounted: true } | Kind::Entered(_) => {
                 program.push(Op::OpenHost { directory: c"/", into: Slot::ROOT });
             }
             _ => program.push(Op::OpenHost { directory: c"/", into: Slot::HOST }),
         }
         match &self.root {
-            Kind::Kept { .. } => {}
+            Kind::Kept { .. } | Kind::Entered(_) => {}
             Kind::Directory(path) => {
                 let source = program.text(path);
                 program.push(Op::CloneTree { source, recursive: true, into: Slot::ROOT });
@@ -196,7 +230,7 @@ impl Step for Tree {
     fn describe(&self, to: &mut Describe) {
         match &self.root {
             Kind::Kept { .. } => {}
-            Kind::Directory(_) => to.prepare(NAME, format!("look at {}", self.about)),
+            Kind::Directory(_) | Kind::Entered(_) => to.prepare(NAME, format!("look at {}", self.about)),
             Kind::LayeredHost(_) => to.prepare(
                 NAME,
                 "list /: each directory without mounts below it gets an overlay, whose ops are not shown here"

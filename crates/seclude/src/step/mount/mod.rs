@@ -53,7 +53,16 @@ pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
     Ok(steps)
 }
 
-/// Whether it takes nothing of the host's tree, and leaves what others take: the devices of /dev, and what /proc tells.
+/// Whether it has a source in the host's tree, or devices.
+pub(super) fn takes_from_the_host(mount: &Mount) -> bool {
+    match mount.kind {
+        MountKind::Bind { .. } | MountKind::Overlay { .. } | MountKind::File { .. } => true,
+        MountKind::Dev | MountKind::Mask { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether it takes nothing of the host's tree but devices, and leaves what others take: those of /dev, and what /proc tells.
 pub(super) fn leaves_the_host_as_it_was(mount: &Mount) -> bool {
     let lies_over = |place: &str| Path::new(place).starts_with(&mount.target);
     match &mount.kind {

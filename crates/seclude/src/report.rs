@@ -56,8 +56,8 @@ pub enum RootMade {
     Kept,
     /// A tree was made in that copy, and pivot_root(2) left the rest of it behind.
     Pivoted,
-    /// The mount namespace was made of the root alone, OPEN_TREE_NAMESPACE of open_tree(2), Linux 7.0: what it costs does not
-    /// grow with the host's mounts.
+    /// The mount namespace was made of the root alone, OPEN_TREE_NAMESPACE of open_tree(2), Linux 7.0: no other mount of the
+    /// host's was copied for it.
     Entered,
 }
 

@@ -106,7 +106,7 @@ fn stays(command: &Command) -> bool {
 }
 
 /// Whether a directory is all that the container needs of the host's tree, so that its mount namespace can be made of that
-/// alone, where the kernel can: it costs nothing then how many mounts the host has.
+/// alone, where the kernel can: no other mount of the host is copied then.
 pub(crate) fn is_all(command: &Command) -> bool {
     let spaces = &command.namespaces;
     let directory = |root: &Root| matches!(&root.kind, RootKind::Directory(path) if path != Path::new("/"));

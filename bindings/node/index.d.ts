@@ -845,6 +845,8 @@ export interface Report {
     shared_memory: boolean;
     /** Why that way. */
     clone_reason: string;
+    /** How its root was made. kept: the copy of the host's tree that every new mount namespace has; pivoted: made in that copy, the rest left behind; entered: the namespace was made of it alone, Linux 7.0; null without a new mount namespace. */
+    root: "kept" | "pivoted" | "entered" | null;
     /** Its cgroup, if it has one. */
     cgroup: null | {
       /** The same in each hierarchy that it is in. */

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
 use seclude_sys::credentials::capabilities;
-use seclude_sys::{Errno, clone, mount};
+use seclude_sys::{Errno, Fd, clone, mount};
 
 use crate::config::capability::Capability;
 
@@ -75,8 +75,12 @@ impl Host {
     #[must_use]
     pub fn with_tree_namespaces(self) -> Host {
         static TREE_NAMESPACES: OnceLock<bool> = OnceLock::new();
-        // A kernel that knows the flag comes to look at the path, or to miss the capability.
-        let found = || matches!(mount::tree_namespace(c""), Err(Errno::ENOENT | Errno::EPERM));
+        // A kernel that knows the flag comes to look at the path, or to miss the capability. Where a filter refuses
+        // mount_setattr, attributes are set by what /proc tells, and in such a namespace there may be none.
+        let found = || {
+            matches!(mount::tree_namespace(c""), Err(Errno::ENOENT | Errno::EPERM))
+                && mount::set_attributes(Fd::NONE, 0, false) != Err(Errno::ENOSYS)
+        };
         Host { tree_namespaces: *TREE_NAMESPACES.get_or_init(found), ..self }
     }
 

@@ -55,18 +55,19 @@ pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
 
 /// Whether it has a source in the host's tree, or devices.
 pub(super) fn takes_from_the_host(mount: &Mount) -> bool {
-    match mount.kind {
-        MountKind::Bind { .. } | MountKind::Overlay { .. } | MountKind::File { .. } => true,
-        MountKind::Dev | MountKind::Mask { .. } => true,
-        _ => false,
-    }
+    has_source(mount) || matches!(mount.kind, MountKind::Dev | MountKind::Mask { .. })
+}
+
+/// (The one of a file from bytes is a mount of set-up's own, which has to be left behind.)
+fn has_source(mount: &Mount) -> bool {
+    matches!(mount.kind, MountKind::Bind { .. } | MountKind::Overlay { .. } | MountKind::File { .. })
 }
 
 /// Whether it takes nothing of the host's tree but devices, and leaves what others take: those of /dev, and what /proc tells.
 pub(super) fn leaves_the_host_as_it_was(mount: &Mount) -> bool {
     let lies_over = |place: &str| Path::new(place).starts_with(&mount.target);
     match &mount.kind {
-        MountKind::Bind { .. } | MountKind::Overlay { .. } | MountKind::File { .. } => false,
+        _ if has_source(mount) => false,
         MountKind::Directory { .. } | MountKind::Symlink { .. } => true,
         MountKind::Dev if mount.target == Path::new("/dev") => true,
         MountKind::Proc { .. } if mount.target == Path::new("/proc") => true,

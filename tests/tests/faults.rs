@@ -12,8 +12,8 @@ use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 use seclude::fault::{Fault, Place};
 use seclude::{Capabilities, Cgroup, Command, Exit, Limits, Mount, Namespace, Overlay, Resource, Root, Stdio, UserMap};
 use seclude_tests::{
-    Cgroups, Host, OwnProcess, PASSED_BY, Scratch, busybox_root, comes_back, helper, is_root, kill_whenever, place,
-    role,
+    Cgroups, Host, OwnProcess, PASSED_BY, Scratch, busybox_root, comes_back, has_overlays, helper, is_root,
+    kill_whenever, place, role,
 };
 
 /// Looks at the process and the host would see each other's spawns.
@@ -24,6 +24,12 @@ struct Everything {
     root: Scratch,
     own: Scratch,
     cgroups: Option<Cgroups>,
+    overlays: bool,
+}
+
+/// An overlay where those can be had.
+fn root(directory: &str, overlays: bool) -> Root {
+    if overlays { Root::overlay(Overlay::new([directory]).ephemeral()) } else { Root::directory(directory) }
 }
 
 impl Everything {
@@ -36,7 +42,7 @@ impl Everything {
         for path in [root.path(), own.path()] {
             std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         }
-        Everything { root, own, cgroups: Cgroups::with("everything", &["--pids", "20"]) }
+        Everything { root, own, cgroups: Cgroups::with("everything", &["--pids", "20"]), overlays: has_overlays() }
     }
 
     fn command(&self, variant: Variant) -> Command {
@@ -47,7 +53,7 @@ impl Everything {
         if variant == Variant::Ranges {
             command.user_map(UserMap::SubIds);
         }
-        command.root(Root::overlay(Overlay::new([self.root.path()]).ephemeral()));
+        command.root(root(&self.root.path().display().to_string(), self.overlays));
         for mount in [
             Mount::proc("/proc"),
             Mount::dev("/dev"),
@@ -222,7 +228,7 @@ fn helper_process() {
 }
 
 /// The same request in a process that owns none of it.
-fn shared_command(root: &str, own: &str, variant: Variant) -> Command {
+fn shared_command(directory: &str, own: &str, variant: Variant) -> Command {
     let mut command = Command::new("/bin/true");
     for kind in Namespace::ALL {
         command.unshare(kind);
@@ -230,7 +236,7 @@ fn shared_command(root: &str, own: &str, variant: Variant) -> Command {
     if variant == Variant::Ranges {
         command.user_map(UserMap::SubIds);
     }
-    command.root(Root::overlay(Overlay::new([root]).ephemeral()));
+    command.root(root(directory, std::env::var_os("NO_OVERLAYS").is_none()));
     command.mount(Mount::proc("/proc")).mount(Mount::dev("/dev"));
     command.mount(Mount::tmpfs("/mnt")).mount(Mount::bind(own, "/mnt/shown"));
     command.mount(Mount::mask("/usr")).hostname("killed").terminal(24, 80).capabilities(Capabilities::NONE);
@@ -269,7 +275,8 @@ fn spawners_killed_at_any_moment_leave_no_process_and_nothing_that_gc_does_not_f
     set_child_subreaper(Some(getpid())).unwrap();
     let before = (Host::look(), namespaces());
     let spawner = || {
-        let mut spawner = seclude_tests::seclude_command(&["run", "--overlay", "--init", "--hostname", "whenever"]);
+        let root = if everything.overlays { "--overlay" } else { "--writable" };
+        let mut spawner = seclude_tests::seclude_command(&["run", root, "--init", "--hostname", "whenever"]);
         spawner.env(MARK, std::process::id().to_string()).arg("--root").arg(everything.root.path());
         if is_root() && everything.cgroups.is_some() {
             spawner.args(["--cgroup", &parent, "--pids", "20"]);
@@ -306,6 +313,9 @@ fn whenever_the_spawner_is_killed_nothing_survives_it() {
             spawner.env("ROOT", everything.root.path()).env("OWN", everything.own.path()).env(MARK, &mark);
             if is_root() && everything.cgroups.is_some() {
                 spawner.env("PARENT", &parent);
+            }
+            if !everything.overlays {
+                spawner.env("NO_OVERLAYS", "");
             }
             // Nothing of it may hold a pipe: whoever waits for its end would wait for what it left.
             let null = std::process::Stdio::null;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use seclude::doctor::{self, Verdict};
 use seclude::fault::{Fault, Place};
 use seclude::{Command, Namespace, Pasta, Publish, Veth};
-use seclude_tests::{PASSED_BY, comes_back, helper, host, kill_whenever, place, role, root_only, tell, told_line};
+use seclude_tests::{
+    PASSED_BY, Scratch, comes_back, helper, host, kill_whenever, place, role, root_only, tell, told_line,
+};
 
 const VARIANTS: [&str; 4] = ["bridge", "point-to-point", "legacy", PASTA];
 const PASTA: &str = "pasta";
@@ -135,17 +137,22 @@ fn fail_everywhere() {
 }
 
 fn die_everywhere() {
+    let scratch = Scratch::new("said");
     let before = look();
     let mut kills = 0;
     for variant in variants() {
         for number in 0.. {
             let null = std::process::Stdio::null;
             let role = format!("{variant} {number}");
-            let ended = helper(&role).stdout(null()).stderr(null()).status().unwrap();
+            // A file: whoever waited for the end of a pipe would wait for what was left.
+            let said = scratch.join("said");
+            let file = std::fs::File::create(&said).unwrap();
+            let ended = helper(&role).stdout(null()).stderr(file).status().unwrap();
             if ended.code() == Some(PASSED_BY) {
                 break;
             }
-            assert_eq!(ended.signal(), Some(9), "{role}");
+            let said = || std::fs::read_to_string(&said).unwrap_or_default();
+            assert_eq!(ended.signal(), Some(9), "{role}: {ended}: {}", said());
             comes_back(&before, &role, collected);
             kills += 1;
         }

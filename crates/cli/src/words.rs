@@ -39,9 +39,14 @@ mod tests {
 
     #[test]
     fn the_library_says_what_the_flags_are_behind_and_names_none_itself() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        if !crates.exists() {
+            println!("skipped: the sources are not on this machine");
+            return;
+        }
         let mut said = String::new();
         for library in ["seclude", "net", "cgroup"] {
-            sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(library).join("src"), &mut said);
+            sources(&crates.join(library).join("src"), &mut said);
         }
         for (words, flag) in FLAGS {
             assert!(said.contains(words), "nobody says {words:?}");

@@ -1,5 +1,7 @@
 //! The unified hierarchy: its files, and handing controllers down.
 
+use std::time::Duration;
+
 use rustix::io::Errno;
 
 use crate::dir::Dir;
@@ -148,14 +150,29 @@ pub(crate) fn hand_down(dir: &Dir, needed: &[(Controller, Option<Limit>)]) -> Re
         return Err(Error::NoController { controller, limit, path: Some(dir.path().to_path_buf()) });
     }
     let value: Vec<String> = lacking.iter().map(|(.., name)| format!("+{name}")).collect();
-    dir.write("cgroup.subtree_control", &value.join(" ")).map_err(|error| match error.is(Errno::BUSY) {
+    patiently(|| dir.write("cgroup.subtree_control", &value.join(" "))).map_err(|error| match error.is(Errno::BUSY) {
         true => Error::InternalProcesses { path: dir.path().to_path_buf() },
         false => error,
     })
 }
 
+/// Again while it answers EINVAL, which an old kernel (seen on 5.10) does for the cpu controller as long as a process below
+/// is just being forked; for a tenth of a second, as it does that also where realtime processes are in the way.
+fn patiently(write: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
+    for _ in 0..100 {
+        match write() {
+            Err(error) if error.is(Errno::INVAL) => std::thread::sleep(Duration::from_millis(1)),
+            answer => return answer,
+        }
+    }
+    write()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::path::Path;
+
     use super::*;
     use crate::testing::Tree;
     use crate::{DeviceNumber, HugetlbLimit, IoLimit};
@@ -214,6 +231,24 @@ mod tests {
         hand_down(&tree.dir(), &[(Controller::Cpu, None), (Controller::Memory, None), (Controller::Pids, None)])
             .unwrap();
         assert_eq!(tree.text("cgroup.subtree_control"), "+memory +pids");
+    }
+
+    #[test]
+    fn a_refusal_that_passes_is_waited_for_and_any_other_is_told() {
+        let refusal = |errno| Error::from_call("write", Path::new("cgroup.subtree_control"), errno);
+        let tries = Cell::new(0);
+        let after = |wanted: u32, errno| {
+            tries.set(0);
+            patiently(|| {
+                tries.set(tries.get() + 1);
+                if tries.get() > wanted { Ok(()) } else { Err(refusal(errno)) }
+            })
+        };
+        assert!(after(5, Errno::INVAL).is_ok());
+        assert!(after(1000, Errno::INVAL).is_err_and(|error| error.is(Errno::INVAL)));
+        assert!(tries.get() > 50);
+        assert!(after(1, Errno::BUSY).is_err_and(|error| error.is(Errno::BUSY)));
+        assert_eq!(tries.get(), 1);
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, 
         refused.then(confinement::found).flatten()
     };
     match call {
+        // Of whatever call: `exhaustion` tells which limit it was.
+        _ if matches!(errno, Errno::EMFILE | Errno::ENFILE) => None,
         Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::ExecInit => exec(call, errno, detail),
         Call::Fsopen
         | Call::Mount

@@ -1,6 +1,6 @@
 //! A request is compiled into a plan without doing anything, and the plan says what will be done.
 
-use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Pasta, Plan, Publish, Root, Veth};
+use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Overlay, Pasta, Plan, Publish, Root, Veth};
 
 fn actions(build: impl FnOnce(&mut Command)) -> Vec<Action> {
     let mut command = Command::new("true");
@@ -48,22 +48,69 @@ fn the_hosts_tree_is_left_for_a_copy_only_where_something_takes_from_it() {
         &|command| command,
         &|command| command.root(Root::directory("/")),
         &|command| command.mount(Mount::tmpfs("/mnt")).mount(Mount::mask("/etc/shadow")),
-        &|command| command.mount(Mount::directory("/tmp/made")).mount(Mount::tmpfs("/dev/shm")),
+        &|command| command.mount(Mount::directory("/tmp/made")).mount(Mount::symlink("made", "/tmp/link")),
     ];
     for (number, build) in stays.iter().enumerate() {
         assert!(!pivots(build), "request {number}");
     }
-    let copied: [&Change; 7] = [
+    let copied: [&Change; 9] = [
         &|command| command.mount(Mount::bind("/usr", "/mnt")),
         &|command| command.mount(Mount::file("/etc/motd", "x")),
         &|command| command.add_host("peer", [10, 0, 0, 1].into()),
         &|command| command.mount(Mount::tmpfs("/dev")),
+        &|command| command.mount(Mount::tmpfs("/dev/shm")),
+        &|command| command.mount(Mount::mask("/dev/zero")).mount(Mount::dev("/mnt")),
         &|command| command.mount(Mount::mask("/proc")),
         &|command| command.share(Namespace::User),
         &|command| command.root(Root::directory("/usr")),
     ];
     for (number, build) in copied.iter().enumerate() {
         assert!(pivots(build), "request {number}");
+    }
+}
+
+#[test]
+fn a_mount_namespace_is_made_of_the_root_only_where_that_is_all_and_nothing_is_mounted_before() {
+    type Change = dyn Fn(&mut Command) -> &mut Command;
+    let compiled = |able: bool, build: &Change| {
+        let mut command = Command::new("true");
+        command.unshare(Namespace::Mount).unshare(Namespace::Pid).root(Root::directory("/usr"));
+        command.mount(Mount::tmpfs("/mnt"));
+        build(&mut command);
+        let mut host = Host::current();
+        host.tree_namespaces = able;
+        Plan::compile(&command, &host).expect("it compiles").actions()
+    };
+    let has = |actions: &[Action], word: &str| actions.iter().any(|action| action.action.contains(word));
+    let alone: [&Change; 3] = [
+        &|command| command,
+        &|command| command.unshare(Namespace::Net).unshare(Namespace::Ipc).mount(Mount::sysfs("/sys")),
+        &|command| command.root(Root::directory("/usr").read_only()).mount(Mount::read_only_path("/lib")),
+    ];
+    for (number, build) in alone.iter().enumerate() {
+        let actions = compiled(true, build);
+        assert!(!has(&actions, "pivot_root"), "request {number}");
+        let first = actions.iter().find(|action| {
+            ["open_tree", "mount", "fsopen"].iter().any(|word| action.action.contains(word))
+                && action.moment == Moment::Child
+        });
+        assert!(first.expect("a mount").action.contains("as a mount namespace"), "request {number}: {first:?}");
+        assert!(has(&compiled(false, build), "pivot_root"), "request {number}");
+    }
+    let more: [&Change; 9] = [
+        &|command| command.mount(Mount::bind("/etc", "/opt")),
+        &|command| command.mount(Mount::dev("/dev")),
+        &|command| command.mount(Mount::mask("/lib")),
+        &|command| command.mount(Mount::file("/made", "x")),
+        &|command| command.mount(Mount::overlay(Overlay::new(["/usr"]).ephemeral(), "/lib")),
+        &|command| command.terminal(24, 80),
+        &|command| command.add_host("peer", [10, 0, 0, 1].into()),
+        &|command| command.unshare(Namespace::User),
+        &|command| command.root(Root::directory("/")),
+    ];
+    for (number, build) in more.iter().enumerate() {
+        let actions = compiled(true, build);
+        assert!(has(&actions, "pivot_root") && !has(&actions, "as a mount namespace"), "request {number}");
     }
 }
 

@@ -140,6 +140,12 @@ static void attach(int mount, int onto) {
     DO(CALL(__NR_move_mount, mount, "", onto, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
 }
 
+static uint64_t mount_of(int base, const char *path) {
+    struct statx found;
+    DO(CALL(__NR_statx, base, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &found));
+    return found.stx_mnt_id;
+}
+
 static void raise_loopback(void) {
     struct {
         struct nlmsghdr head;
@@ -192,6 +198,9 @@ static void child(void *data) {
     DO(CALL(__NR_close, place));
     attach(tmp, second);
 
+    uint64_t wanted = mount_of(root, "");
+    if (mount_of(AT_FDCWD, "/") != wanted || mount_of(AT_FDCWD, "/..") != wanted)
+        child_failed(FAILED);
     DO(CALL(__NR_umask, mask));
 
     int directory = open_at(AT_FDCWD, setup->directory, RESOLVE_NO_MAGICLINKS);

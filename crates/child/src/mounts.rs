@@ -12,10 +12,15 @@ use crate::wire::Call;
 pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
     match *op {
         Op::EnterTree { source } => {
+            let before = mount::mount_id(Fd::CWD, c"/").named(Call::Stat)?;
             let namespace = mount::tree_namespace(source).named(Call::OpenTree)?;
-            let entered = clone::setns(namespace, clone::CLONE_NEWNS).named(Call::Setns);
+            clone::setns(namespace, clone::CLONE_NEWNS).named(Call::Setns)?;
             let _ = file::close(namespace);
-            entered
+            // Whatever follows would be done to the caller's own tree.
+            match mount::mount_id(Fd::CWD, c"/").named(Call::Stat)? == before {
+                true => Err(Failure(Call::CheckRoot, Errno::EXDEV)),
+                false => Ok(()),
+            }
         }
         Op::MakePrivate => mount::make_all_private().named(Call::Mount),
         Op::OpenHost { directory, into } => {
@@ -86,6 +91,7 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             mount::detach_here().named(Call::Umount)
         }
         Op::Pivot => pivot(machine.get(Slot::ROOT), machine.get(Slot::HOST)),
+        Op::CheckRoot => check_root(machine.get(Slot::ROOT)),
         Op::MakeDirectory { base, name, mode } => file::mkdir(machine.get(base), name, mode).named(Call::Mkdir),
         Op::MakeSymlink { base, name, target } => file::symlink(target, machine.get(base), name).named(Call::Symlink),
         Op::WriteFile { base, name, bytes, mode } => write_file(machine.get(base), name, bytes, mode),
@@ -175,14 +181,18 @@ fn uncover(mount: Fd, root: Fd, place: &Place<'_>) -> Done {
     Err(Failure(Call::Umount, Errno::EBUSY))
 }
 
-/// Swaps the roots and lets go of the old one; that it is gone is looked at, not hoped for.
+/// Swaps the roots and lets go of the old one.
 fn pivot(root: Fd, host: Fd) -> Done {
     file::fchdir(root).named(Call::Chdir)?;
     mount::pivot_here().named(Call::PivotRoot)?;
     // The old root now lies over the new one, and only its descriptor leads to it for certain.
     file::fchdir(host).named(Call::Chdir)?;
     mount::detach_here().named(Call::Umount)?;
-    file::fchdir(root).named(Call::Chdir)?;
+    file::fchdir(root).named(Call::Chdir)
+}
+
+/// Looked at, not hoped for: a symlink in a mount's target can lead back to the root.
+fn check_root(root: Fd) -> Done {
     // A mount left over the root would be found through "/..", which goes to the topmost one.
     let wanted = mount::mount_id(root, c"").named(Call::Stat)?;
     for path in [c"/", c"/.."] {
@@ -211,7 +221,7 @@ fn mask(machine: &mut Machine<'_>, place: Fd) -> Done {
         let empty = mount::fsmount(fs, attributes).named(Call::Fsmount)?;
         machine.set(Slot::TREE, empty);
     } else {
-        let null = mount::clone_tree(Fd::CWD, c"/dev/null", false).named(Call::OpenTree)?;
+        let null = mount::clone_tree(machine.get(Slot::HOST_DEV), c"null", false).named(Call::OpenTree)?;
         machine.set(Slot::TREE, null);
         check_device(null, 1, 3)?;
     }

@@ -101,7 +101,7 @@ pub enum Op<'a> {
     TimeOffsets { text: &'a [u8], separate: bool },
 
     // --- mounts
-    /// open_tree(OPEN_TREE_NAMESPACE), setns(2): what is at `source` is / now, and all that there is
+    /// open_tree(OPEN_TREE_NAMESPACE), setns(2), and a look that / is another mount: what is at `source`, and all that there is
     EnterTree { source: &'a CStr },
     /// mount(MS_REC | MS_PRIVATE) on /
     MakePrivate,
@@ -138,8 +138,10 @@ pub enum Op<'a> {
     Mask { place: Slot },
     /// fchdir, umount2(MNT_DETACH) of the scratch tmpfs: pivot_root wants nothing above the new root
     DetachScratch,
-    /// fchdir, pivot_root(".", "."), umount2(MNT_DETACH), and a look that / is the new root and nothing lies over it
+    /// fchdir, pivot_root(".", "."), umount2(MNT_DETACH)
     Pivot,
+    /// statx(2): fail unless / and /.. are what is in [`Slot::ROOT`], and so nothing lies over it
+    CheckRoot,
     /// mkdirat(2) in a directory of our own
     MakeDirectory { base: Slot, name: &'a CStr, mode: u32 },
     /// symlinkat(2)

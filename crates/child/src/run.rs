@@ -168,6 +168,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::DetachScratch
         | Op::Uncover { .. }
         | Op::Pivot
+        | Op::CheckRoot
         | Op::MakeDirectory { .. }
         | Op::MakeSymlink { .. }
         | Op::WriteFile { .. }

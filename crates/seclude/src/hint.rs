@@ -262,6 +262,7 @@ fn masked_proc() -> String {
 fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
     let working = matches!(op, Some(Op::WorkingDirectory { .. }));
     Some(match errno {
+        Errno::ENOENT if matches!(op, Some(Op::OpenHost { .. })) => "the host's tree has no such directory".into(),
         Errno::EXDEV => "the target leaves the root: a symlink in it is absolute or climbs above /; give the path \
                          that it leads to"
             .into(),
@@ -284,6 +285,15 @@ fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
 
 fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
     Some(match (call, errno) {
+        (Call::OpenTree, Errno::ENOSPC) if matches!(op, Some(Op::EnterTree { .. })) => {
+            "as many mount namespaces as are allowed exist: /proc/sys/user/max_mnt_namespaces (no disk is full)".into()
+        }
+        (Call::OpenTree, Errno::EINVAL) if matches!(op, Some(Op::EnterTree { .. })) => {
+            "the directory is on an unbindable mount".into()
+        }
+        (Call::Setns, Errno::EPERM) if matches!(op, Some(Op::EnterTree { .. })) => {
+            "entering a mount namespace needs CAP_SYS_ADMIN and CAP_SYS_CHROOT".into()
+        }
         (Call::Unshare | Call::Setns, Errno::ENOSPC) => {
             "as many namespaces of this kind as are allowed exist: /proc/sys/user/max_*_namespaces (no disk is full)".into()
         }
@@ -301,11 +311,13 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
         (Call::MountSetattr, Errno::EINVAL) => "it is not the root of a mount (the caller is in a chroot?)".into(),
         (Call::CheckReadOnly, _) => "the kernel took the flag, but the mount can be written".into(),
         (Call::CheckDevice, _) => "a device node of the host's /dev is not what its name says".into(),
-        (Call::CheckRoot, _) => "after pivot_root / is not the new root, or a mount still lies over it".into(),
+        (Call::CheckRoot, _) => {
+            "/ is not the new root, or a mount lies over it: a symlink in a mount's target may lead there".into()
+        }
         (Call::PivotRoot, Errno::EINVAL) => {
             "the caller's root is a ramfs or initramfs, which cannot be pivoted: switch_root first".into()
         }
-        (Call::OpenTree, Errno::ENOENT) if matches!(op, Some(Op::CloneTree { .. })) => "it does not exist".into(),
+        (Call::OpenTree, Errno::ENOENT) => "it does not exist".into(),
         (Call::OpenTree, Errno::EINVAL) => {
             "in a user namespace it cannot be bound without the mounts below it, or it is unbindable".into()
         }

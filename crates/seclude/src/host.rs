@@ -29,8 +29,8 @@ pub struct Host {
     /// Whether a process that shares memory enters its new time namespace when it execs (Linux 6.3), not at birth. Looked at
     /// by [`Host::with_time`] alone.
     pub exec_enters_time: bool,
-    /// Whether a mount namespace can be made of one tree: OPEN_TREE_NAMESPACE, Linux 7.0. Looked at by
-    /// [`Host::with_tree_namespaces`] alone.
+    /// Whether this caller can make a mount namespace of one tree and enter it: OPEN_TREE_NAMESPACE, Linux 7.0, with
+    /// CAP_SYS_ADMIN and CAP_SYS_CHROOT in the first user namespace. Looked at by [`Host::with_tree_namespaces`] alone.
     pub tree_namespaces: bool,
 }
 
@@ -81,13 +81,21 @@ impl Host {
             matches!(mount::tree_namespace(c""), Err(Errno::ENOENT | Errno::EPERM))
                 && mount::set_attributes(Fd::NONE, 0, false) != Err(Errno::ENOSYS)
         };
-        Host { tree_namespaces: *TREE_NAMESPACES.get_or_init(found), ..self }
+        // Below another user namespace the kernel would mount no /proc or /sys in it.
+        let may = self.has(Capability::SYS_ADMIN) && self.has(Capability::SYS_CHROOT) && has_all_ids();
+        Host { tree_namespaces: may && *TREE_NAMESPACES.get_or_init(found), ..self }
     }
 
     /// Whether the caller has `capability` (its number) in its own user namespace.
     pub fn has(&self, capability: Capability) -> bool {
         self.capabilities & capability.bit() != 0
     }
+}
+
+/// Whether this is the first user namespace, as far as its map tells, user_namespaces(7).
+fn has_all_ids() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// Of a release such as `6.1.0-56-cloud-amd64`.

@@ -52,6 +52,7 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         Op::Exec { .. } | Op::ExecInit { .. } | Op::Rehearse { .. } => Some(about.into()),
         Op::CloneTree { source: text, .. }
         | Op::EnterTree { source: text }
+        | Op::OpenHost { directory: text, .. }
         | Op::WorkingDirectory { path: text }
         | Op::WriteProc { path: text, .. } => Some(bytes(text)),
         Op::CloneFrom { from: Slot::HOST_DEV, name, .. } => Some(Path::new("/dev").join(bytes(name))),
@@ -74,7 +75,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::TimeOffsets { separate: false, .. } => "write timens_offsets".into(),
         Op::TimeOffsets { separate: true, .. } => "unshare(CLONE_NEWTIME), write timens_offsets, setns".into(),
         Op::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
-        Op::EnterTree { source } => format!("open_tree({}, as a mount namespace), setns", text(source)),
+        Op::EnterTree { source } => format!("open_tree({}, as a mount namespace), setns, check /", text(source)),
         Op::MakePrivate => "mount(/, MS_REC | MS_PRIVATE)".into(),
         Op::OpenHost { directory, into } => format!("open {} as {}", text(directory), slot(*into)),
         Op::CloneTree { source, recursive, into } => {
@@ -111,7 +112,8 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             format!("umount2(what lies over {}, MNT_DETACH) at root/{}", slot(*mount), text(place.path))
         }
         Op::DetachScratch => "umount2(scratch, MNT_DETACH)".into(),
-        Op::Pivot => "pivot_root(root), umount2(host, MNT_DETACH), check /".into(),
+        Op::Pivot => "pivot_root(root), umount2(host, MNT_DETACH)".into(),
+        Op::CheckRoot => "check that / is root, and nothing lies over it".into(),
         Op::MakeDirectory { base, name, .. } => format!("mkdirat({}, {})", slot(*base), text(name)),
         Op::MakeSymlink { base, name, target } => {
             format!("symlinkat({}, {}/{})", text(target), slot(*base), text(name))

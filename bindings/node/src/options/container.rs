@@ -109,7 +109,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
         Key {
             names: &["root"],
             ts: "string | RootOptions | false",
-            doc: "What the process sees as `/`: a directory of the host, entered by pivot_root(2), or an overlay. A new
+            doc: "What the process sees as `/`: a directory of the host, or an overlay. A new
                   mount namespace comes with it. `false`: the host's tree, writable, also in the sandbox.",
             off: Off::Told,
             read: |draft, at| {

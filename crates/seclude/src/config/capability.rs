@@ -59,6 +59,8 @@ impl Capability {
     pub const SETGID: Capability = Capability(6);
     /// Configure the network.
     pub const NET_ADMIN: Capability = Capability(12);
+    /// chroot(2), and entering a mount namespace.
+    pub const SYS_CHROOT: Capability = Capability(18);
     /// The new root.
     pub const SYS_ADMIN: Capability = Capability(21);
 
@@ -172,6 +174,7 @@ mod tests {
     #[test]
     fn names_are_read_in_any_case_with_or_without_their_prefix() {
         assert_eq!("cap_net_admin".parse(), Ok(Capability::NET_ADMIN));
+        assert_eq!("SYS_CHROOT".parse(), Ok(Capability::SYS_CHROOT));
         assert_eq!("SYS_ADMIN".parse(), Ok(Capability::SYS_ADMIN));
         assert!("SYS_EVERYTHING".parse::<Capability>().is_err());
         assert_eq!("CHECKPOINT_RESTORE".parse::<Capability>().unwrap().bit(), 1 << 40);

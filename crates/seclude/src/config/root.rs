@@ -24,7 +24,10 @@ impl Root {
         Root { kind: RootKind::Host, read_only: false, preset: false }
     }
 
-    /// A directory of the host, with what is mounted below it; pivot_root(2) makes it `/`.
+    /// A directory of the host, with what is mounted below it, as `/`: nothing else of the host's tree is left.
+    ///
+    /// Where a privileged caller takes nothing else from the host, Linux 7.0 makes the mount namespace of it alone; mounts below
+    /// it that are unbindable (mount_namespaces(7)) are then left out.
     pub fn directory(path: impl Into<PathBuf>) -> Root {
         Root { kind: RootKind::Directory(path.into()), read_only: false, preset: false }
     }

@@ -137,9 +137,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(low_ports::compile(command));
     // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
     let tree = root::compile(command, host)?;
-    let replaced = tree.as_ref().is_some_and(|root| root.is_replaced());
-    let scratch = tree.as_ref().is_some_and(|root| root.has_scratch());
-    let late_read_only = tree.as_ref().is_some_and(|root| root.is_read_only_at_the_end());
+    let leave = root::leave(command, tree.as_ref());
     add(tree.map(|root| Box::new(root) as Box<dyn Step>));
     for step in mount::compile(command)? {
         add(Some(step));
@@ -148,7 +146,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
         add(Some(step));
     }
     add(session::compile(command)?);
-    add(root::leave(command, replaced, scratch, late_read_only));
+    add(leave);
     // Needs the UTS namespace and root in it.
     add(hostname::compile(command)?);
     // Overwrites numbers that set-up was using, so after everything that opens a descriptor but the next.

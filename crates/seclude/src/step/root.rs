@@ -28,6 +28,7 @@ pub(super) struct Tree {
     root: Kind,
     read_only: bool,
     scratch: bool,
+    devices: bool,
     about: String,
 }
 
@@ -66,7 +67,8 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
     let stays = !names && stays(command);
     let of_the_host = || if stays { Kind::Kept { mounted: true } } else { Kind::Directory("/".into()) };
     let root = if mounted { of_the_host() } else { Kind::Kept { mounted } };
-    let mut tree = Tree { root, read_only: false, scratch, about: "the host's tree, writable".into() };
+    let devices = command.mounts.iter().any(mount::takes_devices);
+    let mut tree = Tree { root, read_only: false, scratch, devices, about: "the host's tree, writable".into() };
     if let Some(root) = &command.root {
         tree.read_only = root.read_only;
         tree.about = root.describe();
@@ -110,18 +112,14 @@ fn stays(command: &Command) -> bool {
 pub(crate) fn is_all(command: &Command) -> bool {
     let spaces = &command.namespaces;
     let directory = |root: &Root| matches!(&root.kind, RootKind::Directory(path) if path != Path::new("/"));
-    // The kernel gives a user namespace a /proc or /sys only where there is a whole one already: EPERM, Linux 7.3.
-    let of_the_kernel = || {
-        spaces.is_new(Namespace::Pid)
-            || command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Proc { .. } | MountKind::Sysfs { .. }))
-    };
     command.root.as_ref().is_some_and(directory)
         && spaces.is_new(Namespace::Mount)
         && spaces.joined().next().is_none()
         && command.terminal.is_none()
         && !names::are_wanted(command)
         && !command.mounts.iter().any(mount::takes_from_the_host)
-        && !(spaces.is_new(Namespace::User) && of_the_kernel())
+        // The kernel gives a user namespace a /proc or /sys only where there is a whole one already: EPERM, Linux 7.3.
+        && !spaces.is_new(Namespace::User)
 }
 
 pub(super) fn absolute(step: &'static str, path: &std::path::Path) -> Result<()> {
@@ -132,17 +130,22 @@ pub(super) fn absolute(step: &'static str, path: &std::path::Path) -> Result<()>
 }
 
 impl Tree {
-    pub(super) fn is_replaced(&self) -> bool {
+    fn is_replaced(&self) -> bool {
         !matches!(self.root, Kind::Kept { .. } | Kind::Entered(_))
     }
 
-    pub(super) fn has_scratch(&self) -> bool {
+    /// Whether there is a root in which mounts were made.
+    fn is_built(&self) -> bool {
+        !matches!(self.root, Kind::Kept { mounted: false })
+    }
+
+    fn has_scratch(&self) -> bool {
         self.scratch
     }
 
     /// An overlay with an upper takes the targets of mounts as well as the command's writes, so it is closed after
     /// them; any other read-only root is never written, not even for a target.
-    pub(super) fn is_read_only_at_the_end(&self) -> bool {
+    fn is_read_only_at_the_end(&self) -> bool {
         let takes_writes = match &self.root {
             Kind::Overlay(overlay) => !matches!(overlay.upper(), Upper::None),
             Kind::Kept { .. } | Kind::Entered(_) | Kind::Directory(_) | Kind::LayeredHost(_) => false,
@@ -225,6 +228,11 @@ impl Step for Tree {
         if let Kind::LayeredHost(layers) = &self.root {
             layers.make_parts(program);
         }
+        // Before any mount that could lie over it.
+        if self.devices {
+            program.about("the host's devices");
+            program.push(Op::OpenHost { directory: c"/dev", into: Slot::HOST_DEV });
+        }
     }
 
     fn describe(&self, to: &mut Describe) {
@@ -261,6 +269,7 @@ fn read_only(program: &mut Program<'_>, recursive: bool) {
 
 /// After the last mount: what only set-up needed goes, and the host's tree with it.
 struct Leave {
+    built: bool,
     replaced: bool,
     scratch: bool,
     read_only: bool,
@@ -268,12 +277,19 @@ struct Leave {
     mounts: bool,
 }
 
-pub(super) fn leave(command: &Command, replaced: bool, scratch: bool, read_only: bool) -> Option<Box<dyn Step>> {
-    let mounts = command.namespaces.is_new(Namespace::Mount);
-    if !mounts && command.umask.is_none() {
+pub(super) fn leave(command: &Command, tree: Option<&Tree>) -> Option<Box<dyn Step>> {
+    let is = |what: fn(&Tree) -> bool| tree.is_some_and(what);
+    if tree.is_none() && command.umask.is_none() {
         return None;
     }
-    Some(Box::new(Leave { replaced, scratch, read_only, umask: command.umask, mounts }))
+    Some(Box::new(Leave {
+        built: is(Tree::is_built),
+        replaced: is(Tree::is_replaced),
+        scratch: is(Tree::has_scratch),
+        read_only: is(Tree::is_read_only_at_the_end),
+        umask: command.umask,
+        mounts: tree.is_some(),
+    }))
 }
 
 impl Step for Leave {
@@ -292,6 +308,10 @@ impl Step for Leave {
         if self.replaced {
             program.about("leave the host's tree");
             program.push(Op::Pivot);
+        }
+        if self.built {
+            program.about("look at /");
+            program.push(Op::CheckRoot);
         }
         program.about("umask of the command");
         program.push(Op::Umask { mask: self.umask });

@@ -43,7 +43,6 @@ impl Step for Dev {
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
-        program.push(Op::OpenHost { directory: c"/dev", into: Slot::HOST_DEV });
         let options: &[_] = &[(c"mode", Some(c"755"))];
         // Not nodev: the nodes are mounts of their own, and in a user namespace tmpfs is nodev anyway.
         kernel::make(program, c"tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Slot::DEV);

@@ -55,7 +55,7 @@ pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
 
 /// Whether it has a source in the host's tree, or devices.
 pub(super) fn takes_from_the_host(mount: &Mount) -> bool {
-    has_source(mount) || matches!(mount.kind, MountKind::Dev | MountKind::Mask { .. })
+    has_source(mount) || takes_devices(mount)
 }
 
 /// (The one of a file from bytes is a mount of set-up's own, which has to be left behind.)
@@ -63,15 +63,21 @@ fn has_source(mount: &Mount) -> bool {
     matches!(mount.kind, MountKind::Bind { .. } | MountKind::Overlay { .. } | MountKind::File { .. })
 }
 
-/// Whether it takes nothing of the host's tree but devices, and leaves what others take: those of /dev, and what /proc tells.
+/// Whether it needs the host's devices.
+pub(super) fn takes_devices(mount: &Mount) -> bool {
+    matches!(mount.kind, MountKind::Dev | MountKind::Mask { .. })
+}
+
+/// Whether it takes nothing of the host's tree but devices, and leaves what others take: all of /dev, and what /proc tells.
 pub(super) fn leaves_the_host_as_it_was(mount: &Mount) -> bool {
     let lies_over = |place: &str| Path::new(place).starts_with(&mount.target);
+    let in_dev = mount.target.starts_with("/dev");
     match &mount.kind {
         _ if has_source(mount) => false,
         MountKind::Directory { .. } | MountKind::Symlink { .. } => true,
         MountKind::Dev if mount.target == Path::new("/dev") => true,
         MountKind::Proc { .. } if mount.target == Path::new("/proc") => true,
-        _ => !lies_over("/dev") && !lies_over("/proc"),
+        _ => !in_dev && !lies_over("/dev") && !lies_over("/proc"),
     }
 }
 

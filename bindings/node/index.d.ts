@@ -317,7 +317,7 @@ export interface Container {
   namespace?: Namespaces | false;
   /** The same as `namespace`. */
   namespaces?: Namespaces | false;
-  /** What the process sees as `/`: a directory of the host, entered by pivot_root(2), or an overlay. A new mount namespace comes with it. `false`: the host's tree, writable, also in the sandbox. */
+  /** What the process sees as `/`: a directory of the host, or an overlay. A new mount namespace comes with it. `false`: the host's tree, writable, also in the sandbox. */
   root?: string | RootOptions | false;
   /** Mounts, files, directories, symlinks and masks, made in this order; a later one may lie in an earlier one. A new mount namespace comes with them. */
   fs?: FsEntry[] | false;

@@ -573,5 +573,5 @@ fn a_root_works_under_subordinate_ids() {
 #[test]
 fn all_of_this_holds_without_mount_setattr() {
     // The filter comes with no_new_privs, under which newuidmap has no privileges to use.
-    run_again_without_mount_setattr(&["all_of_this", "subordinate_ids"]);
+    run_again_without_mount_setattr(&["all_of_this", "subordinate_ids", "a_root_that_is_all"]);
 }

@@ -52,8 +52,8 @@ pub(super) fn measure(program: &Path, runs: usize) -> Result<Vec<Cost>> {
         _ => "a copy of all",
     };
     let mut costs = Vec::new();
-    for mounts in MOUNTS {
-        fill(place, mounts)?;
+    for wanted in MOUNTS {
+        let mounts = fill(place, wanted)?;
         let (mut first, mut second) = (Vec::new(), Vec::new());
         for _ in 0..runs {
             first.push(time_library(alone)?);
@@ -65,8 +65,8 @@ pub(super) fn measure(program: &Path, runs: usize) -> Result<Vec<Cost>> {
     Ok(costs)
 }
 
-/// Mounts until there are as many.
-fn fill(place: &Path, wanted: usize) -> Result<()> {
+/// Mounts until there are as many; answers how many there are.
+fn fill(place: &Path, wanted: usize) -> Result<usize> {
     let there = fs::read_to_string("/proc/self/mountinfo")?.lines().count();
     for number in there..wanted {
         let target = place.join(format!("mount-{number}"));
@@ -74,5 +74,5 @@ fn fill(place: &Path, wanted: usize) -> Result<()> {
         mount("none", &target, "tmpfs", MountFlags::empty(), None)
             .with_context(|| format!("mount {}", target.display()))?;
     }
-    Ok(())
+    Ok(there.max(wanted))
 }

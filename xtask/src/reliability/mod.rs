@@ -20,6 +20,8 @@ const COUNTED: [&str; 2] = ["faults", "network_faults"];
 /// What is run besides, for what it shows by passing.
 const SHOWN: [&str; 3] = ["exhaustion", "properties", "hazards"];
 
+const KERNELS: &str = "\n## Kernels\n";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// How many spawners are killed at a random moment, with a network and without
@@ -28,6 +30,9 @@ pub(crate) struct Options {
     /// How many containers one process starts
     #[arg(long, default_value_t = 20_000)]
     soak: usize,
+    /// Write the table of kernels only, by what `cargo xtask vm` has found since
+    #[arg(long)]
+    kernels: bool,
 }
 
 /// What a file of tests said.
@@ -38,6 +43,9 @@ struct Said {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.kernels {
+        return write_kernels();
+    }
     ensure!(rustix::process::geteuid().is_root(), "faults of cgroups and networks need root");
     run_command(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
     let binaries = build_tests()?;
@@ -139,9 +147,9 @@ fn passed(host: &hosts::Host, said: &BTreeMap<&str, Said>) -> usize {
     if skipped { good.iter().filter(|good| **good).count() } else { 0 }
 }
 
-/// What the last runs of `cargo xtask vm` have left.
+/// What the runs of `cargo xtask vm` have left: of each file of tests the last.
 fn kernels(text: &mut String) -> Result<()> {
-    writeln!(text, "\n## Kernels\n")?;
+    writeln!(text, "{KERNELS}")?;
     let logs = fs::read_dir(workspace::target().join("vm/logs")).into_iter().flatten().flatten();
     let mut files: Vec<_> =
         logs.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "report")).collect();
@@ -152,18 +160,34 @@ fn kernels(text: &mut String) -> Result<()> {
     }
     writeln!(
         text,
-        "In virtual machines with cgroup v2 alone, by the last `cargo xtask vm`.\n\n| kernel | as | tests |\n|---|---|---|"
+        "In virtual machines with cgroup v2 alone, each file of tests by its last run in `cargo xtask vm`.\n\n\
+         | kernel | as | files | tests |\n|---|---|---|---|"
     )?;
     for file in files {
-        let said = fs::read(&file).with_context(|| file.display().to_string())?;
+        let mut said = fs::read(file.with_extension("earlier")).unwrap_or_default();
+        said.extend(fs::read(&file).with_context(|| file.display().to_string())?);
         let report = Report::parse(&String::from_utf8_lossy(&said));
         let version = file.file_stem().unwrap_or_default().to_string_lossy();
-        let users: BTreeSet<&str> = report.runs.iter().map(|run| run.who.as_str()).collect();
-        for who in users {
-            let runs = report.runs.iter().filter(|run| run.who == who);
-            let end = if report.done { "" } else { " (not to the end)" };
-            writeln!(text, "| {version} | {who} | {}{end} |", Totals::of(runs.flat_map(|run| run.tests.values())))?;
+        let mut last: BTreeMap<&str, BTreeMap<&str, &BTreeMap<String, Outcome>>> = BTreeMap::new();
+        for run in &report.runs {
+            last.entry(&run.who).or_default().insert(&run.binary, &run.tests);
+        }
+        for (who, files) in last {
+            let totals = Totals::of(files.values().flat_map(|tests| tests.values()));
+            writeln!(text, "| {version} | {who} | {} | {totals} |", files.len())?;
         }
     }
+    Ok(())
+}
+
+/// Writes the page's last part again, by what `cargo xtask vm` has left since.
+fn write_kernels() -> Result<()> {
+    let file = workspace::root().join("docs/reliability.md");
+    let page = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let (rest, _) = page.split_once(KERNELS).context("the page has no kernels: write all of it")?;
+    let mut text = rest.to_owned();
+    kernels(&mut text)?;
+    fs::write(&file, &text).with_context(|| file.display().to_string())?;
+    print!("{}", &text[rest.len()..]);
     Ok(())
 }

@@ -30,7 +30,9 @@ pub(super) fn measure(options: &Options, runs: usize, progress: &mut Progress) -
     for (line, kernel) in &kernels {
         progress.show(&format!("{}: {runs} rounds", line.version));
         let initramfs = initramfs::make(kernel, &directory())?;
-        let machine = machine(line, kernel, &initramfs, &root, &work);
+        let mut machine = machine(line, kernel, &initramfs, &root, &work);
+        // Not among those of tests.
+        machine.report.set_extension("cost");
         machine.run(Duration::from_secs(60 * options.machine_limit), |_| {})?;
         let said = fs::read_to_string(&machine.report).with_context(|| machine.report.display().to_string())?;
         let json = |begin: char| {

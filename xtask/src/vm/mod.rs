@@ -10,6 +10,7 @@ mod matrix;
 pub(crate) mod report;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,7 @@ fn machine<'a>(line: &Line, kernel: &'a Kernel, initramfs: &'a Path, root: &'a P
 
 fn try_one(options: &Options, line: &Line, machine: &Machine, runs: usize, progress: &mut Progress) -> Result<Tried> {
     let started = Instant::now();
+    keep(&machine.report)?;
     progress.show(&format!("{}: boots {}", line.version, machine.kernel.release));
     let limit = Duration::from_secs(60 * options.machine_limit);
     let end = machine.run(limit, |said| {
@@ -151,6 +153,17 @@ fn try_one(options: &Options, line: &Line, machine: &Machine, runs: usize, progr
     let took = started.elapsed();
     progress.show(&format!("{}: {} after {} s", line.version, report.totals(), took.as_secs()));
     Ok(Tried { version: line.version, release: machine.kernel.release.clone(), report, trouble, took })
+}
+
+/// Puts what the last run said behind what those before it said: the next may be of a few tests only.
+fn keep(report: &Path) -> Result<()> {
+    if let Ok(said) = fs::read(report) {
+        let earlier = report.with_extension("earlier");
+        let mut file = fs::File::options().create(true).append(true).open(&earlier).context("keep the last report")?;
+        file.write_all(&said)?;
+        fs::remove_file(report)?;
+    }
+    Ok(())
 }
 
 /// A line for each run: who, the binary, its seconds, and arguments.

@@ -164,17 +164,21 @@ fn kernels(text: &mut String) -> Result<()> {
          | kernel | as | files | tests |\n|---|---|---|---|"
     )?;
     for file in files {
-        let mut said = fs::read(file.with_extension("earlier")).unwrap_or_default();
-        said.extend(fs::read(&file).with_context(|| file.display().to_string())?);
-        let report = Report::parse(&String::from_utf8_lossy(&said));
+        let earlier = fs::read(file.with_extension("earlier")).unwrap_or_default();
+        let said = fs::read(&file).with_context(|| file.display().to_string())?;
+        let earlier = Report::parse(&String::from_utf8_lossy(&earlier));
+        let mut report = Report::parse(&String::from_utf8_lossy(&said));
+        // Of a machine that was not off by itself the last file has not ended.
+        let end = if report.done { "" } else { " (not to the end)" };
+        report.runs.truncate(report.runs.len() - usize::from(!report.done && !report.runs.is_empty()));
         let version = file.file_stem().unwrap_or_default().to_string_lossy();
         let mut last: BTreeMap<&str, BTreeMap<&str, &BTreeMap<String, Outcome>>> = BTreeMap::new();
-        for run in &report.runs {
+        for run in earlier.runs.iter().chain(&report.runs) {
             last.entry(&run.who).or_default().insert(&run.binary, &run.tests);
         }
         for (who, files) in last {
             let totals = Totals::of(files.values().flat_map(|tests| tests.values()));
-            writeln!(text, "| {version} | {who} | {} | {totals} |", files.len())?;
+            writeln!(text, "| {version} | {who} | {} | {totals}{end} |", files.len())?;
         }
     }
     Ok(())

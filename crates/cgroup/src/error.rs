@@ -95,6 +95,12 @@ pub enum Error {
         /// The cgroup.
         path: PathBuf,
     },
+    /// A v2 cgroup is the root of threaded ones, or threaded itself: those made in it can have no processes of their own.
+    #[error("cgroup {} has threaded cgroups, beside which no other can have processes", path.display())]
+    Threaded {
+        /// The cgroup.
+        path: PathBuf,
+    },
     /// This host's cgroups cannot do it.
     #[error("{what} is not possible here: {reason}")]
     Unsupported {
@@ -205,6 +211,7 @@ impl Error {
             | Error::Missing { path, .. }
             | Error::Exists { path }
             | Error::InternalProcesses { path }
+            | Error::Threaded { path }
             | Error::Refused { path, .. }
             | Error::Ignored { path, .. }
             | Error::Survivors { path, .. }
@@ -266,6 +273,7 @@ impl Error {
             Error::NoHierarchy
             | Error::NoController { .. }
             | Error::InternalProcesses { .. }
+            | Error::Threaded { .. }
             | Error::Unsupported { .. }
             | Error::Refused { .. }
             | Error::Ignored { .. } => true,

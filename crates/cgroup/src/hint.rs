@@ -41,6 +41,10 @@ impl Error {
                 "move those processes to a cgroup below it, or give another parent (cgroups(7), the no internal \
                  processes rule)"
             }
+            Error::Threaded { .. } => {
+                "start from a cgroup that is not threaded (its cgroup.type is domain; cgroups(7), thread mode): \
+                 systemd-run --user --scope -p Delegate=yes COMMAND"
+            }
             Error::Refused { limit, source, .. } => return refused(*limit, Errno::from_io_error(source)),
             Error::Ignored { limit: Limit::CpusetCpus | Limit::CpusetMems, .. } => {
                 "the parent cgroup does not have all of them"

@@ -115,6 +115,10 @@ fn make_leaf(hierarchy: &Hierarchy, parent: &Dir, name: &Path) -> Result<Dir, Er
     }
     let ready = parent.open_child(name).and_then(|dir| {
         hold(&dir)?;
+        // Known now, it is an error of the request's own; clone3 and cgroup.procs would only say EOPNOTSUPP.
+        if hierarchy.version() == Version::V2 && dir.read("cgroup.type")?.trim() == "domain invalid" {
+            return Err(Error::Threaded { path: parent.path().to_path_buf() });
+        }
         if hierarchy.serves_v1_cpuset() {
             inherit_cpuset(parent, &dir)?;
         }

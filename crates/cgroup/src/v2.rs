@@ -150,9 +150,13 @@ pub(crate) fn hand_down(dir: &Dir, needed: &[(Controller, Option<Limit>)]) -> Re
         return Err(Error::NoController { controller, limit, path: Some(dir.path().to_path_buf()) });
     }
     let value: Vec<String> = lacking.iter().map(|(.., name)| format!("+{name}")).collect();
-    patiently(|| dir.write("cgroup.subtree_control", &value.join(" "))).map_err(|error| match error.is(Errno::BUSY) {
-        true => Error::InternalProcesses { path: dir.path().to_path_buf() },
-        false => error,
+    patiently(|| dir.write("cgroup.subtree_control", &value.join(" "))).map_err(|error| {
+        let path = dir.path().to_path_buf();
+        match error {
+            busy if busy.is(Errno::BUSY) => Error::InternalProcesses { path },
+            threaded if threaded.is(Errno::OPNOTSUPP) => Error::Threaded { path },
+            other => other,
+        }
     })
 }
 

@@ -13,11 +13,14 @@ const fn host(situation: &'static str, tests: &'static [&'static str], untested:
     Host { situation, tests, untested }
 }
 
-pub(super) const HOSTS: [Host; 22] = [
+pub(super) const HOSTS: [Host; 23] = [
     host(
         "AppArmor restricts unprivileged user namespaces (Ubuntu 23.10 and later)",
-        &["hosts the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile"],
-        "imitated by its sysctl and a filter; refused maps and addresses are not",
+        &[
+            "hosts the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile",
+            "machine a_profile_of_apparmor_that_refuses_is_named_with_the_step_that_it_refused",
+        ],
+        "Ubuntu's own sysctl, which is imitated; what it refuses, a profile refuses in the virtual machines",
     ),
     host(
         "a container engine's seccomp filter: clone3 ENOSYS or EPERM; namespaces, mounts EPERM",
@@ -33,16 +36,20 @@ pub(super) const HOSTS: [Host; 22] = [
     ),
     host(
         "a security module of an outer container",
-        &["hosts a_filter_that_refuses_mounts_is_named_with_the_call_that_it_refused"],
-        "profiles are read from made-up text: no kernel of ours has a module",
+        &[
+            "hosts a_filter_that_refuses_mounts_is_named_with_the_call_that_it_refused",
+            "machine a_profile_of_apparmor_that_refuses_is_named_with_the_step_that_it_refused",
+        ],
+        "SELinux: its contexts are read from made-up text",
     ),
     host(
         "user namespaces are off, or as many as may be exist",
         &[
             "explain the_doctor_finds_a_host_ill_that_has_no_user_namespaces",
             "exhaustion where_namespaces_may_not_be_made_the_sysctl_is_named_and_no_disk_is_called_full",
+            "machine debians_switch_of_user_namespaces_is_told_by_its_name",
         ],
-        "Debian's own knob is on no kernel of ours",
+        "a kernel without CONFIG_USER_NS",
     ),
     host(
         "no subordinate ids; a helper without privileges; a nested sandbox without CAP_SETFCAP",
@@ -65,13 +72,16 @@ pub(super) const HOSTS: [Host; 22] = [
     host(
         "cgroup v2's rule against processes in inner cgroups",
         &["limits a_caller_in_an_inner_cgroup_is_moved_only_if_it_says_so"],
-        "needs v2 with controllers: in the virtual machines",
+        "",
     ),
     host("a controller is not offered", &["hierarchies a_limit_whose_controller_is_nowhere_names_both"], ""),
     host(
         "no birth in the cgroup: joined by cgroup.procs before GO",
-        &["limits the_process_is_in_its_cgroup_whatever_way_it_was_cloned"],
-        "EOPNOTSUPP of a threaded cgroup",
+        &[
+            "limits the_process_is_in_its_cgroup_whatever_way_it_was_cloned",
+            "machine in_a_threaded_cgroup_a_limit_is_told_that_it_cannot_hold_and_one_that_is_preferred_is_left_out",
+        ],
+        "",
     ),
     host(
         "hybrid and legacy cgroups",
@@ -95,7 +105,11 @@ pub(super) const HOSTS: [Host; 22] = [
         ],
         "",
     ),
-    host("overlay in a user namespace before Linux 5.11", &[], "Debian's 5.10 allows it by a patch of its own"),
+    host(
+        "overlay in a user namespace before Linux 5.11",
+        &["machine a_kernel_whose_overlays_are_not_for_users_says_from_when_on_they_are"],
+        "",
+    ),
     host(
         "an upper directory that is on an overlay",
         &["cli_bad_input an_upper_directory_that_is_on_an_overlay_itself"],
@@ -106,8 +120,11 @@ pub(super) const HOSTS: [Host; 22] = [
         &[
             "network without_rights_over_the_host_a_veth_pair_is_an_error_that_names_the_way_out",
             "network a_host_without_pasta_or_tun_says_so",
+            "machine a_kernel_without_veth_says_so_and_a_network_that_is_preferred_is_left_out",
+            "machine a_kernel_without_masquerading_says_so_where_a_network_needs_it",
+            "machine a_kernel_without_tun_says_so_where_pasta_needs_it",
         ],
-        "a kernel without the modules",
+        "",
     ),
     host("locked flags of a bind", &["mounts a_read_only_bind_keeps_the_locked_flags_of_its_source"], ""),
     host(
@@ -129,7 +146,12 @@ pub(super) const HOSTS: [Host; 22] = [
             "exhaustion a_container_that_takes_the_last_memory_of_its_callers_cgroup_is_killed_and_not_the_caller",
             "exhaustion with_too_few_descriptors_the_limit_is_named_and_nothing_stays_open",
         ],
-        "vm.overcommit_memory=2: it would be the whole machine's",
+        "",
+    ),
+    host(
+        "vm.overcommit_memory=2",
+        &["machine where_the_machine_promises_no_more_than_it_has_a_large_caller_can_start_what_it_could_not_copy"],
+        "",
     ),
     host("a fixed RLIMIT_AS", &["hosts no_resource_limit_is_set_that_was_not_asked_for"], ""),
 ];

@@ -1,6 +1,7 @@
 //! `cargo xtask reliability`: everything that is to fail without a trace, and docs/reliability.md with what came of it.
 
 mod hosts;
+mod kernels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -11,16 +12,15 @@ use anyhow::{Context, Result, ensure};
 
 use crate::binaries::{TestBinary, build_tests};
 use crate::soak::{self, Soak};
-use crate::vm::report::{self, Outcome, Report, Totals};
+use crate::vm::report::{self, Outcome};
 use crate::workspace::{self, cargo, run as run_command};
 use hosts::HOSTS;
+use kernels::Seen;
 
 /// Whose output has the numbers.
 const COUNTED: [&str; 2] = ["faults", "network_faults"];
 /// What is run besides, for what it shows by passing.
 const SHOWN: [&str; 3] = ["exhaustion", "properties", "hazards"];
-
-const KERNELS: &str = "\n## Kernels\n";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -43,8 +43,9 @@ struct Said {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let seen = kernels::seen()?;
     if options.kernels {
-        return write_kernels();
+        return kernels::write_anew(&seen);
     }
     ensure!(rustix::process::geteuid().is_root(), "faults of cgroups and networks need root");
     run_command(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
@@ -75,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .collect();
     ensure!(failed.is_empty() && soak.leaks.is_empty(), "failed: {failed:?}; leaks: {:?}", soak.leaks);
     // Only what holds is written down.
-    let text = page(&said, &soak, options.kills)?;
+    let text = page(&said, &seen, &soak, options.kills)?;
     let file = workspace::root().join("docs/reliability.md");
     fs::write(&file, &text).with_context(|| file.display().to_string())?;
     print!("{text}");
@@ -97,13 +98,13 @@ fn listen(binary: &TestBinary, kills: u32) -> Result<Said> {
     Ok(Said { tests, counted: counted.collect() })
 }
 
-fn page(said: &BTreeMap<&str, Said>, soak: &Soak, kills: u32) -> Result<String> {
+fn page(said: &BTreeMap<&str, Said>, seen: &[Seen], soak: &Soak, kills: u32) -> Result<String> {
     let count = |word: &str| -> usize {
         let all = COUNTED.iter().filter_map(|file| said.get(file)).flat_map(|said| &said.counted);
         all.filter(|(counted, _)| counted == word).map(|(_, number)| number).sum()
     };
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("the kernel's release")?;
-    let recognised = HOSTS.iter().filter(|host| passed(host, said) > 0).count();
+    let recognised = HOSTS.iter().filter(|host| host.tests.iter().any(|test| passed(test, said, seen).any())).count();
     let mut text = String::new();
     writeln!(text, "# Reliability\n\nWritten by `cargo xtask reliability`, Linux {}.\n", release.trim())?;
     writeln!(text, "| what | figure |\n|---|---|")?;
@@ -123,75 +124,50 @@ fn page(said: &BTreeMap<&str, Said>, soak: &Soak, kills: u32) -> Result<String> 
     writeln!(text, "\n## One process, {} containers\n\n```\n{soak}```", soak.spawns)?;
     writeln!(text, "\n## Hosts\n\n| situation | tests | not tested |\n|---|---|---|")?;
     for host in &HOSTS {
-        let tests = match (host.tests.len(), passed(host, said)) {
-            (0, _) => "none".to_owned(),
-            (_, 0) => "skipped here".to_owned(),
-            (all, passed) if passed < all => format!("{passed} passed, {} skipped here", all - passed),
-            (all, _) => format!("{all} passed"),
-        };
-        writeln!(text, "| {} | {tests} | {} |", host.situation, host.untested)?;
+        writeln!(text, "| {} | {} | {} |", host.situation, how(host, said, seen), host.untested)?;
     }
-    kernels(&mut text)?;
+    kernels::write(&mut text, seen)?;
     Ok(text)
 }
 
-/// How many of its tests passed; none if one is not there. (Nothing is written where one failed.)
-fn passed(host: &hosts::Host, said: &BTreeMap<&str, Said>) -> usize {
-    let each = |test: &&str| {
-        let (file, name) = test.split_once(' ')?;
-        let tests = &said.get(file)?.tests;
-        tests.iter().find(|(test, _)| *test == name || test.ends_with(&format!("::{name}"))).map(|(_, outcome)| outcome)
+/// Where a test passed. (Nothing is written where one failed.)
+struct Passed<'a> {
+    here: bool,
+    kernels: BTreeSet<&'a str>,
+}
+
+impl Passed<'_> {
+    fn any(&self) -> bool {
+        self.here || !self.kernels.is_empty()
+    }
+}
+
+fn passed<'a>(test: &str, said: &BTreeMap<&str, Said>, seen: &'a [Seen]) -> Passed<'a> {
+    let (file, name) = test.split_once(' ').unwrap_or((test, ""));
+    let has_passed = |tests: &BTreeMap<String, Outcome>| {
+        let outcome = tests.iter().find(|(test, _)| *test == name || test.ends_with(&format!("::{name}")));
+        outcome.is_some_and(|(_, outcome)| *outcome == Outcome::Pass)
     };
-    let good: Vec<bool> = host.tests.iter().map(|test| matches!(each(test), Some(Outcome::Pass))).collect();
-    let skipped = host.tests.iter().all(|test| matches!(each(test), Some(Outcome::Pass | Outcome::Skipped(_))));
-    if skipped { good.iter().filter(|good| **good).count() } else { 0 }
+    let kernels = seen.iter().filter(|seen| seen.tests_of(file).any(has_passed));
+    Passed {
+        here: said.get(file).is_some_and(|said| has_passed(&said.tests)),
+        kernels: kernels.map(|seen| seen.version.as_str()).collect(),
+    }
 }
 
-/// What the runs of `cargo xtask vm` have left: of each file of tests the last.
-fn kernels(text: &mut String) -> Result<()> {
-    writeln!(text, "{KERNELS}")?;
-    let logs = fs::read_dir(workspace::target().join("vm/logs")).into_iter().flatten().flatten();
-    let mut files: Vec<_> =
-        logs.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "report")).collect();
-    files.sort();
-    if files.is_empty() {
-        writeln!(text, "None has been tried here: `cargo xtask vm --all`, and this again.")?;
-        return Ok(());
-    }
-    writeln!(
-        text,
-        "In virtual machines with cgroup v2 alone, each file of tests by its last run in `cargo xtask vm`.\n\n\
-         | kernel | as | files | tests |\n|---|---|---|---|"
-    )?;
-    for file in files {
-        let earlier = fs::read(file.with_extension("earlier")).unwrap_or_default();
-        let said = fs::read(&file).with_context(|| file.display().to_string())?;
-        let earlier = Report::parse(&String::from_utf8_lossy(&earlier));
-        let mut report = Report::parse(&String::from_utf8_lossy(&said));
-        // Of a machine that was not off by itself the last file has not ended.
-        let end = if report.done { "" } else { " (not to the end)" };
-        report.runs.truncate(report.runs.len() - usize::from(!report.done && !report.runs.is_empty()));
-        let version = file.file_stem().unwrap_or_default().to_string_lossy();
-        let mut last: BTreeMap<&str, BTreeMap<&str, &BTreeMap<String, Outcome>>> = BTreeMap::new();
-        for run in earlier.runs.iter().chain(&report.runs) {
-            last.entry(&run.who).or_default().insert(&run.binary, &run.tests);
-        }
-        for (who, files) in last {
-            let totals = Totals::of(files.values().flat_map(|tests| tests.values()));
-            writeln!(text, "| {version} | {who} | {} | {totals}{end} |", files.len())?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the page's last part again, by what `cargo xtask vm` has left since.
-fn write_kernels() -> Result<()> {
-    let file = workspace::root().join("docs/reliability.md");
-    let page = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let (rest, _) = page.split_once(KERNELS).context("the page has no kernels: write all of it")?;
-    let mut text = rest.to_owned();
-    kernels(&mut text)?;
-    fs::write(&file, &text).with_context(|| file.display().to_string())?;
-    print!("{}", &text[rest.len()..]);
-    Ok(())
+/// How the tests of a host went, in few words.
+fn how(host: &hosts::Host, said: &BTreeMap<&str, Said>, seen: &[Seen]) -> String {
+    let all: Vec<Passed> = host.tests.iter().map(|test| passed(test, said, seen)).collect();
+    let here = all.iter().filter(|passed| passed.here).count();
+    let elsewhere: Vec<&Passed> = all.iter().filter(|passed| !passed.here && passed.any()).collect();
+    let kernels: BTreeSet<&str> = elsewhere.iter().flat_map(|passed| &passed.kernels).copied().collect();
+    let kernels: Vec<&str> = seen.iter().map(|seen| seen.version.as_str()).filter(|v| kernels.contains(v)).collect();
+    let parts = [
+        (here, "passed".to_owned()),
+        (elsewhere.len(), format!("passed in a virtual machine ({})", kernels.join(", "))),
+        (all.len() - here - elsewhere.len(), "skipped".to_owned()),
+    ];
+    let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, how)| format!("{number} {how}"));
+    let how = parts.collect::<Vec<_>>().join(", ");
+    if how.is_empty() { "none".to_owned() } else { how }
 }

@@ -30,7 +30,7 @@ pub(super) fn measure(options: &Options, runs: usize, progress: &mut Progress) -
     for (line, kernel) in &kernels {
         progress.show(&format!("{}: {runs} rounds", line.version));
         let initramfs = initramfs::make(kernel, &directory())?;
-        let mut machine = machine(line, kernel, &initramfs, &root, &work);
+        let mut machine = machine(line, kernel, initramfs, &root, &work);
         // Not among those of tests.
         machine.report.set_extension("cost");
         machine.run(Duration::from_secs(60 * options.machine_limit), |_| {})?;

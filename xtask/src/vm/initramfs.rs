@@ -69,7 +69,7 @@ pub(crate) fn make(kernel: &Kernel, directory: &Path) -> Result<PathBuf> {
         order.push_str(&format!("{name}\n"));
     }
     fs::write(tree.join("modules/order"), order)?;
-    let archive = directory.join("initramfs.cpio");
+    let archive = directory.join(format!("initramfs-{}.cpio", kernel.release));
     pack(&busybox, &tree, &archive)?;
     fs::remove_dir_all(&tree)?;
     Ok(archive)

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) struct Machine<'a> {
     pub(crate) kernel: &'a Kernel,
-    pub(crate) initramfs: &'a Path,
+    pub(crate) initramfs: PathBuf,
     pub(crate) root: &'a Path,
     pub(crate) work: &'a Path,
     /// What the kernel says.
@@ -75,7 +75,7 @@ impl Machine<'_> {
         // With two processors QEMU 7.2 made some kernels oops at boot.
         command.args(["-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", MEMORY]);
         command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-nic", "none"]);
-        command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.initramfs);
+        command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&self.initramfs);
         command.args(["-append", "console=ttyS0 panic=-1 quiet random.trust_cpu=on"]);
         // What is written goes to a temporary file of QEMU's.
         for (disk, more) in [(self.root, "snapshot=on"), (self.work, "readonly=on")] {

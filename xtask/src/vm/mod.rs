@@ -1,5 +1,6 @@
 //! `cargo xtask vm`: the tests on other kernels than this machine's, as root and as an ordinary user, with cgroups of
-//! version 2 alone. Debian's kernels boot under QEMU in software, one after the other; each says how every test went.
+//! version 2 alone. Debian's kernels boot under QEMU in software, as many at once as there are processors; each says how
+//! every test went.
 
 mod cost;
 mod disks;
@@ -9,13 +10,17 @@ mod machine;
 mod matrix;
 pub(crate) mod report;
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::builder::PossibleValuesParser;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::binaries::{TestBinary, build_tests, chosen};
 use crate::progress::Progress;
@@ -46,7 +51,7 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "kernel")]
     all: bool,
     /// On this line of kernels; may be repeated
-    #[arg(long, value_name = "LINE", value_parser = PossibleValuesParser::new(LINES.map(|line| line.version)))]
+    #[arg(long, value_name = "LINE", value_parser = PossibleValuesParser::new(versions()))]
     kernel: Vec<String>,
     /// The tests of this file, such as limits or seclude-cgroup.limits; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -54,12 +59,15 @@ pub(crate) struct Options {
     /// As this user only
     #[arg(long = "as", value_name = "WHO", value_parser = WHO)]
     who: Option<String>,
-    /// A minute limit for each machine
-    #[arg(long, value_name = "MINUTES", default_value_t = 20)]
+    /// A minute limit for each machine; all tests of both users take about half an hour
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     machine_limit: u64,
     /// A minute limit for each test file
-    #[arg(long, value_name = "MINUTES", default_value_t = 5)]
+    #[arg(long, value_name = "MINUTES", default_value_t = 10)]
     test_limit: u64,
+    /// How many machines run at once, each with a processor and 2 GiB [default: as many as there are processors]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: Option<u8>,
     /// List all tests, also those that passed everywhere
     #[arg(long)]
     verbose: bool,
@@ -79,6 +87,11 @@ pub(crate) struct Options {
 
 const WHO: [&str; 2] = ["root", "user"];
 
+/// The lines of kernels, from the oldest to the newest.
+pub(crate) fn versions() -> impl Iterator<Item = &'static str> {
+    LINES.iter().map(|line| line.version)
+}
+
 /// Where all of it is kept.
 fn directory() -> PathBuf {
     target().join("vm")
@@ -92,6 +105,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(directory().join("logs"))?;
 
     let mut progress = Progress::new();
+    let _lock = lock(&mut progress)?;
     if let Some(runs) = options.cost {
         return cost::measure(options, runs, &mut progress);
     }
@@ -110,38 +124,105 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let runs = plan.lines().count();
     let work = disks::work(&Work { binaries: &binaries, plan, shell: options.shell, others: &[] })?;
 
-    let mut matrix = Matrix::default();
+    let mut machines = Vec::new();
     for (line, kernel) in &kernels {
         let initramfs = initramfs::make(kernel, &directory())?;
-        let machine = machine(line, kernel, &initramfs, &root, &work);
-        if options.shell {
-            drop(progress);
-            return machine.shell();
-        }
-        matrix.add(try_one(options, line, &machine, runs, &mut progress)?);
+        machines.push((line, machine(line, kernel, initramfs, &root, &work)));
     }
-    drop(progress);
+    if options.shell {
+        drop(progress);
+        let [(_, machine)] = machines.as_mut_slice() else { bail!("a shell is on one kernel: name it") };
+        // Not among those of tests.
+        machine.report.set_extension("shell");
+        return machine.shell();
+    }
+    let watch = Watch { progress: Mutex::new((progress, BTreeMap::new())), runs };
+    let matrix = try_all(options, &machines, &watch)?;
+    drop(watch);
     print!("{}", matrix.show(options.verbose));
     println!("what the machines said: {}", directory().join("logs").display());
     ensure!(matrix.is_good(), "not all passed");
     Ok(())
 }
 
-fn machine<'a>(line: &Line, kernel: &'a Kernel, initramfs: &'a Path, root: &'a Path, work: &'a Path) -> Machine<'a> {
+/// Held as long as it is open: two of us would write into the same images and logs.
+fn lock(progress: &mut Progress) -> Result<File> {
+    let lock = File::create(directory().join("lock")).context("create the lock")?;
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        progress.show("another cargo xtask vm is at work: waiting for its end");
+        flock(&lock, FlockOperation::LockExclusive).context("flock")?;
+    }
+    Ok(lock)
+}
+
+/// Each machine on a thread that is free, in the order of their kernels.
+fn try_all(options: &Options, machines: &[(&Line, Machine)], watch: &Watch) -> Result<Matrix> {
+    let jobs = match options.jobs {
+        Some(jobs) => usize::from(jobs),
+        None => thread::available_parallelism().context("the number of processors")?.get(),
+    };
+    let next = Mutex::new(machines.iter().enumerate());
+    let tried = Mutex::new(BTreeMap::new());
+    let work = || -> Result<()> {
+        loop {
+            let taken = held(&next).next();
+            let Some((index, (line, machine))) = taken else { return Ok(()) };
+            let one = try_one(options, line, machine, watch)?;
+            held(&tried).insert(index, one);
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.min(machines.len())).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a thread panicked"))?)
+    })?;
+    let mut matrix = Matrix::default();
+    for one in tried.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+        matrix.add(one);
+    }
+    Ok(matrix)
+}
+
+fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How far the machines are, in one line.
+struct Watch {
+    progress: Mutex<(Progress, BTreeMap<&'static str, String>)>,
+    /// How many each has to do.
+    runs: usize,
+}
+
+impl Watch {
+    fn update(&self, version: &'static str, how: String) {
+        let (progress, running) = &mut *held(&self.progress);
+        running.insert(version, how);
+        let all: Vec<String> = running.iter().map(|(version, how)| format!("{version}: {how}")).collect();
+        progress.update(&all.join(" | "));
+    }
+
+    fn end(&self, version: &'static str, how: &str) {
+        let (progress, running) = &mut *held(&self.progress);
+        running.remove(version);
+        progress.show(&format!("{version}: {how}"));
+    }
+}
+
+fn machine<'a>(line: &Line, kernel: &'a Kernel, initramfs: PathBuf, root: &'a Path, work: &'a Path) -> Machine<'a> {
     let log = |kind: &str| directory().join("logs").join(format!("{}.{kind}", line.version));
     Machine { kernel, initramfs, root, work, console: log("console"), report: log("report") }
 }
 
-fn try_one(options: &Options, line: &Line, machine: &Machine, runs: usize, progress: &mut Progress) -> Result<Tried> {
+fn try_one(options: &Options, line: &Line, machine: &Machine, watch: &Watch) -> Result<Tried> {
     let started = Instant::now();
     keep(&machine.report)?;
-    progress.show(&format!("{}: boots {}", line.version, machine.kernel.release));
+    watch.update(line.version, format!("boots {}", machine.kernel.release));
     let limit = Duration::from_secs(60 * options.machine_limit);
     let end = machine.run(limit, |said| {
         let begun: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix(report::BEGIN)).collect();
-        let last = begun.last().copied().unwrap_or("boots");
+        let last = begun.last().map_or("boots".to_owned(), |last| last.replace("seclude-tests.", ""));
         let seconds = started.elapsed().as_secs();
-        progress.update(&format!("{}: {} of {runs}, {last}, {seconds} s", line.version, begun.len()));
+        watch.update(line.version, format!("{} of {}, {last}, {seconds} s", begun.len(), watch.runs));
     })?;
     let said = fs::read(&machine.report).with_context(|| format!("read {}", machine.report.display()))?;
     let report = Report::parse(&String::from_utf8_lossy(&said));
@@ -151,7 +232,7 @@ fn try_one(options: &Options, line: &Line, machine: &Machine, runs: usize, progr
         End::Off | End::Died => Some(format!("the machine died: see {}", machine.console.display())),
     };
     let took = started.elapsed();
-    progress.show(&format!("{}: {} after {} s", line.version, report.totals(), took.as_secs()));
+    watch.end(line.version, &format!("{} after {} s", report.totals(), took.as_secs()));
     Ok(Tried { version: line.version, release: machine.kernel.release.clone(), report, trouble, took })
 }
 

@@ -7,6 +7,8 @@ pub(crate) const BEGIN: &str = "%% begin ";
 /// And behind it the exit code and the seconds.
 pub(crate) const END: &str = "%% end ";
 const DONE: &str = "%% done";
+/// And behind it the kernel's release and the seconds since it started.
+const BOOTED: &str = "%% booted ";
 /// What a test says that found it had nothing to do.
 const SKIPPED: [&str; 2] = ["skipped:", "not run:"];
 const PANICKED: &str = " panicked at ";
@@ -34,6 +36,8 @@ pub(crate) struct Run {
 
 #[derive(Default)]
 pub(crate) struct Report {
+    /// The kernel, as `uname -r` says it; empty if it did not get so far.
+    pub(crate) release: String,
     pub(crate) runs: Vec<Run>,
     /// Whether it came to the end of its plan.
     pub(crate) done: bool,
@@ -41,7 +45,9 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn parse(text: &str) -> Report {
-        let mut report = Report { done: text.lines().any(|line| line == DONE), ..Report::default() };
+        let booted = text.lines().find_map(|line| line.strip_prefix(BOOTED)?.split(' ').next());
+        let done = text.lines().any(|line| line == DONE);
+        let mut report = Report { release: booted.unwrap_or_default().to_owned(), runs: Vec::new(), done };
         // The first part is before any run.
         for part in text.split(&format!("\n{BEGIN}")).skip(1) {
             let (head, said) = part.split_once('\n').unwrap_or((part, ""));
@@ -175,6 +181,7 @@ mod tests {
     fn what_a_test_showed_tells_how_it_went() {
         let report = Report::parse(SAID);
         assert!(!report.done);
+        assert_eq!(report.release, "6.12.0");
         let [first, second] = report.runs.as_slice() else { panic!("two runs") };
         assert_eq!((first.who.as_str(), first.binary.as_str()), ("root", "a.limits"));
         assert_eq!(first.tests["one"], Outcome::Pass);

@@ -45,6 +45,7 @@ const HOST: Recipe = Recipe {
     name: HOST_NAME,
     suite: None,
     packages: &[
+        "apparmor",
         "busybox-static",
         "dbus-daemon",
         "iperf3",
@@ -58,7 +59,7 @@ const HOST: Recipe = Recipe {
         "stress-ng",
         "uidmap",
     ],
-    programs: &["busybox", "ip", "setpriv", "ps", "python3", "newuidmap"],
+    programs: &["apparmor_parser", "busybox", "ip", "setpriv", "ps", "python3", "newuidmap"],
 };
 
 pub(super) fn make() -> Result<PathBuf> {
@@ -100,7 +101,7 @@ fn build(recipe: &Recipe, place: &Place, progress: &mut Progress, source: &Sourc
     }
     open_to_all(&place.new)?;
     for program in recipe.programs {
-        if !["bin", "usr/bin"].iter().any(|directory| place.new.join(directory).join(program).exists()) {
+        if !["bin", "usr/bin", "usr/sbin"].iter().any(|directory| place.new.join(directory).join(program).exists()) {
             bail!("it has no {program}");
         }
     }

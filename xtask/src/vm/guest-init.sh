@@ -16,6 +16,7 @@ for number in 0:stdin 1:stdout 2:stderr; do
 done
 mkdir -p /dev/pts
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+mount -t securityfs securityfs /sys/kernel/security
 mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
 mount --make-rshared /
 mount -o remount,rw /
@@ -42,7 +43,8 @@ delegate() {
     done
 }
 
-# as LOGIN LEAF BINARY SECONDS [ARGUMENTS]: in a cgroup, with nothing of our environment. Two tests at once: with one
+# as LOGIN LEAF BINARY SECONDS [ARGUMENTS]: in a cgroup, with nothing of our environment, but told that the machine is
+# theirs, its sysctls and modules too. Two tests at once: with one
 # the harness writes a test's name before it runs it, and what its children write stands between that and how it went.
 as() {
     login=$1 leaf=$2 binary=$3 seconds=$4
@@ -50,7 +52,7 @@ as() {
     home=$(getent passwd "$login" | cut -d: -f6)
     timeout --kill-after=10 "$seconds" sh -c 'echo 0 > "$0" && exec "$@"' "/sys/fs/cgroup/$leaf/cgroup.procs" \
         setpriv --reuid "$login" --regid "$login" --init-groups -- \
-        env -i PATH="$PATH" HOME="$home" USER="$login" SECLUDE_BIN=$here/seclude RUST_BACKTRACE=0 \
+        env -i PATH="$PATH" HOME="$home" USER="$login" SECLUDE_BIN=$here/seclude SECLUDE_TEST_MACHINE=/opt/modules RUST_BACKTRACE=0 \
         "$here/tests/$binary" --show-output --color never --test-threads 2 "$@"
 }
 

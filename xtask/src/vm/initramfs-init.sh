@@ -15,6 +15,8 @@ done
 busybox mount -t ext4 /dev/vda /root
 busybox mkdir -p /root/opt/seclude
 busybox mount -t ext4 -o ro /dev/vdb /root/opt/seclude
+# Where tests find a module again that they have taken away.
+busybox cp -r /modules /root/opt/modules
 for mounted in dev proc sys; do
     busybox mount -o move "/$mounted" "/root/$mounted"
 done

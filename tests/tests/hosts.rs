@@ -78,11 +78,16 @@ fn the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile()
             command.get_args().map(|word| format!("'{}'", word.to_string_lossy().replace('\'', "'\\''"))).collect();
         format!("/usr/bin/python3 {}", words.join(" "))
     };
+    // It is not for whoever has CAP_SYS_ADMIN.
+    let [bin, all] = outer();
+    let restricted = [&bin, "--cap-add=SETFCAP", knob[0], knob[1]];
     for number in [call::FSOPEN, call::OPEN_TREE] {
-        let line = complaint(&nested(&knob, &script(number)));
+        let line = complaint(&try_inside(&restricted, &script(number)));
         has(&line, &["EACCES", "profile seclude /tmp/seclude flags=(unconfined) { userns, }"]);
-        let line = complaint(&nested(&[], &script(number)));
-        assert!(!line.contains("AppArmor"), "{line}");
+        for free in [&[&bin, "--cap-add=SETFCAP"][..], &[&bin, &all, knob[0], knob[1]]] {
+            let line = complaint(&try_inside(free, &script(number)));
+            assert!(line.contains("seccomp filter") && !line.contains("AppArmor"), "{line}");
+        }
     }
 }
 

@@ -11,9 +11,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use seclude::CloneWay;
 use seclude_tests::{
-    Scratch, helper, host, refusal, role, root_only, seclude_bin, seclude_command, stdout_of, tell, told,
+    Scratch, call, filtered, helper, host, refusal, role, root_only, seclude_bin, seclude_command, stdout_of, tell,
+    told,
 };
 
+const EPERM: i32 = 1;
+/// As programs are whose files are seen from another mount namespace.
+const ATTACHED: &str = "attach_disconnected";
 /// Nobody's: it has no subordinate ids and no cgroup.
 const USER: u32 = 12_345;
 
@@ -288,12 +292,12 @@ struct Profile(Scratch);
 impl Profile {
     const NAME: &'static str = "seclude-test";
 
-    /// With these rules, and all of files.
-    fn load(rules: &str) -> Option<Profile> {
+    /// In this mode, with these rules, and all of files.
+    fn load(mode: &str, rules: &str) -> Option<Profile> {
         if fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|enabled| enabled.trim() == "Y") {
             let scratch = Scratch::new("profile");
             let text = format!(
-                "profile {} flags=(attach_disconnected) {{\n/** rwlkmix,\n/ r,\nnetwork,\nsignal,\nptrace,\nunix,\n{rules}\n}}\n",
+                "profile {} flags=({mode}) {{\n/** rwlkmix,\n/ r,\nnetwork,\nsignal,\nptrace,\nunix,\n{rules}\n}}\n",
                 Profile::NAME
             );
             fs::write(scratch.join("profile"), text).expect("a scratch file");
@@ -310,11 +314,18 @@ impl Profile {
         parser.args([what, "--skip-cache"]).arg(self.0.join("profile")).output().expect("package apparmor")
     }
 
-    /// `seclude` as a user who is confined by it.
-    fn as_user(&self, arguments: &[&str]) -> Output {
+    /// `seclude` as a user who is confined by it, and by a filter.
+    fn as_user(&self, refused: &[(u32, i32)], arguments: &[&str]) -> Output {
+        let filtered = filtered(refused, seclude_bin());
         let mut command = Command::new("aa-exec");
-        command.args(["-p", Profile::NAME, "--"]).arg(seclude_bin()).args(arguments).env("LC_ALL", "C");
-        command.uid(USER).gid(USER).current_dir("/").output().expect("package apparmor")
+        command.args(["-p", Profile::NAME, "--"]);
+        if refused.is_empty() {
+            command.arg(seclude_bin());
+        } else {
+            command.arg(filtered.get_program()).args(filtered.get_args());
+        }
+        command.args(arguments).env("LC_ALL", "C").uid(USER).gid(USER).current_dir("/");
+        command.output().expect("package apparmor")
     }
 }
 
@@ -339,16 +350,23 @@ fn a_profile_of_apparmor_that_refuses_is_named_with_the_step_that_it_refused() {
         ("", &bare, &[]),
     ] {
         let rules: Vec<&str> = all.lines().filter(|rule| *rule != left_out).collect();
-        let Some(profile) = Profile::load(&rules.join("\n")) else { return };
-        let run = profile.as_user(arguments);
+        let Some(profile) = Profile::load(ATTACHED, &rules.join("\n")) else { return };
+        let run = profile.as_user(&[], arguments);
         if left_out.is_empty() {
             stdout_of(&run);
             continue;
         }
         has(&complaint(&run), &[words, &[Profile::NAME]].concat());
-        let doctor = profile.as_user(&["doctor"]);
+        let doctor = profile.as_user(&[], &["doctor"]);
         assert_eq!(doctor.status.code(), Some(1), "{doctor:?}");
         has(&row(&doctor, "sandbox"), &["does not", Profile::NAME]);
+    }
+    // Either may be what refused; a profile that refuses nothing did not.
+    for (mode, named) in [(ATTACHED, true), ("attach_disconnected, complain", false)] {
+        let Some(profile) = Profile::load(mode, all) else { return };
+        let line = complaint(&profile.as_user(&[(call::FSOPEN, EPERM)], &["run", "true"]));
+        has(&line, &["fsopen", "EPERM", "seccomp filter"]);
+        assert_eq!(line.contains(Profile::NAME), named, "{line}");
     }
     stdout_of(&as_user(&["run", "true"]));
 }

@@ -20,8 +20,12 @@ use crate::{Error, Veth, shape};
 pub(crate) fn connect(veth: &Veth, claims: &mut Claims, pid: u32) -> Result<(), Error> {
     // Rules first: no packet of the container is ever seen without them.
     add_elements(veth, claims)?;
-    make_pair(veth, claims, pid)?;
-    claims.link = Some(veth.link.clone());
+    let made = make_pair(veth, claims, pid);
+    // It is there also if only the answer was lost; not ours is one that was there before.
+    if !made.as_ref().is_err_and(|error| error.is(Errno::EXIST)) {
+        claims.link = Some(veth.link.clone());
+    }
+    made?;
     guard(veth, claims)?;
     attach(veth, claims)?;
     shape::shape(veth, claims)?;
@@ -77,13 +81,13 @@ fn guard(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
         transaction.guard(&veth.link, &guard);
         transaction.commit(&claims.host.filter)
     };
+    // Also if only the answer is lost.
+    claims.guarded = Some(veth.link.clone());
     match commit(false) {
         // The chain of somebody dead who had the address.
-        Err(error) if error.is(Errno::EXIST) => commit(true)?,
-        other => other?,
+        Err(error) if error.is(Errno::EXIST) => commit(true),
+        other => other,
     }
-    claims.guarded = Some(veth.link.clone());
-    Ok(())
 }
 
 /// The host's end: to its bridge, alone there unless it has peers, and up last; or with an address of its own.

@@ -51,12 +51,12 @@ impl Locks {
             let directory = match rustix::fs::open(DIRECTORY, flags, Mode::empty()) {
                 // The last user removed it just now.
                 Err(Errno::NOENT) => continue,
-                other => other.map_err(|errno| Error::from_call(DIRECTORY, "open", errno))?,
+                other => other.map_err(|errno| given_up(DIRECTORY, "open", errno))?,
             };
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let file = match rustix::fs::openat(&directory, FILE_NAME, flags, Mode::RUSR | Mode::WUSR) {
                 Err(Errno::NOENT) => continue,
-                other => other.map_err(|errno| Error::from_call(FILE, "openat", errno))?,
+                other => other.map_err(|errno| given_up(FILE, "openat", errno))?,
             };
             let fail = |call| move |errno| Error::from_call(FILE, call, errno);
             rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockShared))
@@ -145,6 +145,12 @@ impl Drop for Locks {
         // A child that is between its clone and its exec has a copy of the descriptor.
         let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
+}
+
+/// Takes the directory away again, which stays if somebody else has files in it.
+fn given_up(about: &str, call: &'static str, errno: Errno) -> Error {
+    let _ = rustix::fs::unlinkat(rustix::fs::CWD, DIRECTORY, AtFlags::REMOVEDIR);
+    Error::from_call(about, call, errno)
 }
 
 /// Which byte of the file: three bits of what, 28 of the namespace's inode number, 32 of which.

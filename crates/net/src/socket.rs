@@ -1,6 +1,7 @@
 //! A netlink socket: requests go out, answers come back.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
@@ -27,6 +28,8 @@ const KERNEL: SocketAddrNetlink = SocketAddrNetlink::new(0, 0);
 /// A socket for the network namespace of the thread that opened it, whoever uses it later.
 pub(crate) struct Socket {
     fd: OwnedFd,
+    /// Whether answers to the last request may still be there: they are not to be taken for those to the next.
+    unread: AtomicBool,
 }
 
 impl Socket {
@@ -47,7 +50,7 @@ impl Socket {
         for option in [NETLINK_CAP_ACK, NETLINK_EXT_ACK] {
             let _ = set_option(seclude_sys::Fd(fd.as_raw_fd()), SOL_NETLINK, option, 1);
         }
-        Ok(Socket { fd })
+        Ok(Socket { fd, unread: AtomicBool::new(false) })
     }
 
     /// Sends all messages in one call and answers the first error, or that all was done.
@@ -79,6 +82,7 @@ impl Socket {
                 }
             }
         }
+        self.unread.store(false, Ordering::Relaxed);
         match first {
             Ok(()) if !acknowledged => Err(Error::from_call("netlink answer", "recv", Errno::PROTO)),
             other => other,
@@ -94,27 +98,29 @@ impl Socket {
     ) -> Result<bool, Error> {
         self.transmit(batch)?;
         let mut buffer = Vec::new();
-        loop {
+        let answered = 'answers: loop {
             self.receive(&mut buffer, RecvFlags::empty())
                 .map_err(|errno| Error::from_call("netlink answer", "recv", errno))?;
             for message in messages(&buffer) {
                 match message.kind {
                     NOOP => {}
                     ERROR => match refusal(batch, &message) {
-                        Err(error) if absent.iter().any(|errno| error.is(*errno)) => return Ok(false),
-                        other => return other.map(|()| true),
+                        Err(error) if absent.iter().any(|errno| error.is(*errno)) => break 'answers Ok(false),
+                        other => break 'answers other.map(|()| true),
                     },
-                    DONE => return Ok(true),
+                    DONE => break 'answers Ok(true),
                     _ => {
                         each(message);
                         // What is no part of a dump is the only answer.
                         if message.flags & 2 == 0 {
-                            return Ok(true);
+                            break 'answers Ok(true);
                         }
                     }
                 }
             }
-        }
+        };
+        self.unread.store(false, Ordering::Relaxed);
+        answered
     }
 
     /// A dump, from the beginning again while the kernel says that things changed during it.
@@ -137,6 +143,15 @@ impl Socket {
     }
 
     fn transmit(&self, batch: &Batch) -> Result<(), Error> {
+        if self.unread.swap(true, Ordering::Relaxed) {
+            let mut buffer = Vec::new();
+            // A dump that was given up is some of them.
+            for _ in 0..64 {
+                if self.receive(&mut buffer, RecvFlags::DONTWAIT) == Err(Errno::AGAIN) {
+                    break;
+                }
+            }
+        }
         rustix::io::retry_on_intr(|| rustix::net::sendto(&self.fd, batch.bytes(), SendFlags::empty(), &KERNEL))
             .map(drop)
             .map_err(|errno| Error::from_call("netlink request", "sendto", errno))

@@ -15,7 +15,7 @@ use seclude_sys::{Errno, Fd, process, signal};
 use crate::error::{Error, Result};
 use crate::exit::{Account, Cause, Exit, Output};
 use crate::ledger::Ledger;
-use crate::meter::Meter;
+use crate::meter::{Meter, from_cgroup};
 use crate::plan::Handled;
 use crate::report::{Preferred, Report};
 use crate::spawn::{Channel, Running};
@@ -227,7 +227,8 @@ impl Child {
     /// Waits for the end, or for the deadline, which kills it. Closes stdin first, as std does.
     ///
     /// # Errors
-    /// If its status is lost: another part of the program reaped it, on a kernel before 6.15.
+    /// If its status is lost: another part of the program reaped it, on a kernel before 6.15. If something could not be
+    /// removed, or what was used could not be read; then the next call answers the exit.
     pub fn wait(&mut self) -> Result<Exit> {
         drop(self.stdin.take());
         loop {
@@ -305,9 +306,9 @@ impl Child {
         let own = match &waited {
             Ok(waited) => Ok(waited.status),
             // Ignored SIGCHLD, or somebody's wait for any child.
-            Err(_) => match process::pidfd_exit_status(Fd(self.pidfd.as_raw_fd())) {
+            Err(errno) => match process::pidfd_exit_status(Fd(self.pidfd.as_raw_fd())) {
                 Ok(Some(status)) => Ok(status),
-                _ => Err(Errno::ECHILD),
+                _ => Err(*errno),
             },
         };
         let sent = self.ties.channel.take().and_then(|channel| channel.ended());
@@ -316,11 +317,12 @@ impl Child {
         }
         let mut usage = waited.as_ref().map(Usage::of_process).unwrap_or_default();
         let mut left = Vec::new();
+        let mut uncounted = None;
         if let Some(cgroup) = self.cgroup.take() {
             // What is left of the tree is part of what was used; with a pid namespace nothing is.
             let emptied = if self.new_pid { Ok(()) } else { step::empty_cgroup(&cgroup) };
-            let counted = emptied.and_then(|()| usage.add_cgroup(&cgroup));
-            left.extend(counted.err().map(|error| format!("cgroup {} ({error})", cgroup.path().display())));
+            left.extend(emptied.err().map(|error| format!("cgroup {} ({error})", cgroup.path().display())));
+            uncounted = usage.add_cgroup(&cgroup).err();
         }
         left.extend(self.ledger.0.settle());
         let tree = match (self.report.cgroup.is_some() && left.is_empty(), self.new_pid) {
@@ -345,6 +347,9 @@ impl Child {
         self.exit = Some(exit.clone());
         if !left.is_empty() {
             return Err(left_behind(Error::lost("clean-up", Errno::EBUSY)));
+        }
+        if let Some(error) = uncounted {
+            return Err(from_cgroup("usage", error));
         }
         Ok(exit)
     }

@@ -45,8 +45,15 @@ pub(crate) fn pair(above: i32) -> Result<(Channel, OwnedFd)> {
 
 impl Channel {
     /// Lets the child pass its barrier. If it is gone, the next [`Self::receive`] tells why.
-    pub(crate) fn go(&self) {
-        let _ = send(&self.0, b"G", SendFlags::NOSIGNAL);
+    pub(crate) fn go(&self) -> Result<()> {
+        loop {
+            match send(&self.0, b"G", SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Ok(()),
+                // It waits for this and would wait for ever.
+                Err(errno) => return Err(Error::parent(NAME, "", errno).call("sendto")),
+            }
+        }
     }
 
     /// Waits for what the child says next.
@@ -120,7 +127,7 @@ impl Channel {
                         return Some(status);
                     }
                 }
-                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 _ => return None,
             }
         }

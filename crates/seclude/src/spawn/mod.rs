@@ -230,13 +230,13 @@ fn attend(
     }
     arrived.attended = Some(Instant::now());
     if plan.command.has_barrier {
-        channel.go();
+        channel.go()?;
     }
     loop {
         match channel.receive()? {
             Event::Message(Message::AtIds) => {
                 arrived.id_change = Some(ids::IdChange::begin());
-                channel.go();
+                channel.go()?;
             }
             #[cfg(feature = "fault")]
             Event::Message(Message::KillParent) => fault::die(),
@@ -301,5 +301,5 @@ fn quietly(any: bool) -> WaitIdOptions {
 /// Only an exec gives a child its exit signal (SIGCHLD) back, and without one only `__WALL` finds it.
 fn has_executed(newborn: &Newborn) -> bool {
     let find = |any| waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(any));
-    find(false).is_ok() || find(true).is_err()
+    !(find(false).is_err_and(|errno| errno == rustix::io::Errno::CHILD) && find(true).is_ok())
 }

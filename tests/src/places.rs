@@ -46,6 +46,18 @@ pub fn kill_whenever(spawner: impl Fn() -> Program, longest: Duration) -> usize 
     kills
 }
 
+/// Processes of a spawner that has this in its environment.
+pub fn marked(mark: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").expect("/proc is there").flatten() {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        if environment.windows(mark.len()).any(|window| window == mark.as_bytes()) {
+            found.push(process.path().display().to_string());
+        }
+    }
+    found
+}
+
 /// Looks again until it is as before; what was killed goes in its own time.
 pub fn comes_back<T: PartialEq + std::fmt::Debug>(before: &T, what: &str, mut look: impl FnMut() -> T) {
     let started = Instant::now();

@@ -13,7 +13,7 @@ use seclude::fault::{Fault, Place};
 use seclude::{Capabilities, Cgroup, Command, Exit, Limits, Mount, Namespace, Overlay, Resource, Root, Stdio, UserMap};
 use seclude_tests::{
     Cgroups, Host, OwnProcess, PASSED_BY, Scratch, busybox_root, comes_back, has_overlays, helper, is_root,
-    kill_whenever, place, role,
+    kill_whenever, marked, place, role,
 };
 
 /// Looks at the process and the host would see each other's spawns.
@@ -195,18 +195,6 @@ fn whatever_fails_is_named_and_nothing_is_left() {
 }
 
 const MARK: &str = "SECLUDE_TEST_MARK";
-
-/// Processes of a spawner that has this mark in its environment.
-fn marked(mark: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        if environment.windows(mark.len()).any(|window| window == mark.as_bytes()) {
-            found.push(process.path().display().to_string());
-        }
-    }
-    found
-}
 
 #[test]
 fn helper_process() {

@@ -4,10 +4,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use seclude::{Command, Limits, Mount, Namespace, Overlay, Root};
+use seclude::{Command, Limits, Mount, Namespace, Overlay, Root, Stdio};
 use seclude_tests::{
-    Cgroups, Host, OwnProcess, call, filtered, has_overlays, helper, helper_inside, inside, is_root, role, seclude_bin,
-    shell, tell, told, told_inside,
+    Cgroups, Host, OwnProcess, call, filtered, has_overlays, helper, helper_inside, inside, is_root, role, said,
+    seclude_bin, shell, tell, told, told_inside,
 };
 
 /// Who makes cgroups, and who looks whether any were left.
@@ -22,6 +22,7 @@ fn helper_process() {
         Some("descriptors") => short_of_descriptors(),
         Some("processes") => short_of_processes(),
         Some("bounded") => short_of_processes_in_a_cgroup(),
+        Some("files") => short_of_file_size(),
         Some("poor") => short_of_memory_in_a_cgroup(),
         _ => {}
     }
@@ -93,6 +94,40 @@ fn with_too_few_descriptors_the_limit_is_named_and_nothing_stays_open() {
             "some are enough, and some are not: {worked:?}"
         );
     }
+    assert_eq!(Host::look(), host);
+}
+
+fn short_of_file_size() {
+    // With the soft limit alone: what is told of it goes to a pipe.
+    setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum: None }).expect("it is lowered");
+    let before = OwnProcess::look();
+    let mut init = Command::new("/bin/true");
+    init.sandbox().init(true);
+    let mut file = Command::new("/bin/true");
+    file.sandbox().mount(Mount::file("/tmp/file", "text"));
+    for command in [&mut init, &mut file] {
+        if is_root() {
+            command.limits(Limits::new().pids_max(64));
+        }
+        // This would end whoever does not hold the signal back.
+        tell(command.spawn().map(|_| ()).expect_err("nothing may be written"));
+    }
+    let mut plain = shell("grep -E '^Sig(Blk|Ign|Pnd)' /proc/self/status");
+    tell(format!("{:?}", plain.sandbox().stdout(Stdio::piped()).output().map(|output| output.stdout)));
+    assert_eq!(OwnProcess::look(), before);
+}
+
+#[test]
+fn a_caller_that_may_write_no_files_is_told_and_not_killed() {
+    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
+    let host = Host::look();
+    let [init, file, plain] = told(&helper("files").output().expect("it starts")).try_into().expect("three lines");
+    for (line, step) in [(init, "exec the init's image"), (file, "mount file /tmp/file")] {
+        assert!(line.starts_with(step) && line.contains("EFBIG") && line.contains("RLIMIT_FSIZE"), "{line}");
+    }
+    // Nor does the command inherit that the signal was held back.
+    let ordinary = said(&shell("grep -E '^Sig(Blk|Ign|Pnd)' /proc/self/status").output().expect("it runs"));
+    assert_eq!(plain, format!("{:?}", Ok::<_, ()>(format!("{ordinary}\n").into_bytes())));
     assert_eq!(Host::look(), host);
 }
 

@@ -134,6 +134,32 @@ fn a_proc_that_an_outer_container_has_masked_is_told_with_what_lies_over_it() {
     stdout_of(&nested(&["--mask=/proc/uptime", "--mount=type=proc,dst=/mnt"], "/tmp/seclude run true"));
 }
 
+/// What seclude complains of in a mount namespace that a script has prepared.
+fn where_mounts_are(prepare: &str) -> String {
+    let mut command = std::process::Command::new("unshare");
+    if !is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "sh", "-ec", &format!("{prepare}; cd /; exec \"$0\" run true")]).arg(seclude_bin());
+    complaint(&command.env("LC_ALL", "C").stdin(std::process::Stdio::null()).output().expect("unshare is there"))
+}
+
+#[test]
+fn what_the_host_itself_lacks_is_named_and_not_what_it_was_for() {
+    // The same without anything prepared is every other test.
+    has(
+        &where_mounts_are("mount -t tmpfs none /dev; : > /dev/stdin"),
+        &["open_tree", "ENOENT", "the host's /dev has no null"],
+    );
+    if is_root() {
+        has(
+            &where_mounts_are("mount -o remount,bind,ro /proc"),
+            &["user map", "uid_map", "EROFS", "/proc is mounted read-only"],
+        );
+        has(&where_mounts_are("umount -l /proc"), &["/proc has to be mounted"]);
+    }
+}
+
 #[test]
 fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
     let line = under(&[(PIVOT_ROOT, EINVAL)], &["run", "--bind", "/usr:/opt", "true"]);

@@ -35,6 +35,7 @@ impl Error {
                  from inside the delegated cgroup: systemd-run --user --scope -p Delegate=yes COMMAND"
             }
             Error::NotDelegated { .. } => DELEGATE,
+            Error::Missing { path, .. } if path.starts_with("/proc") => "/proc has to be mounted where the caller runs",
             Error::Missing { .. } => "the cgroup was removed meanwhile, or the kernel does not have this file",
             Error::Exists { .. } => "it is somebody else's; try again",
             Error::InternalProcesses { .. } => {

@@ -58,6 +58,9 @@ const ORDINARY: &str = "as an ordinary user: ";
 
 /// The summary of the same examination by a process without privileges: what root can do says nothing about it.
 fn as_ordinary_user() -> String {
+    if !std::path::Path::new("/proc/self/exe").exists() {
+        return format!("{ORDINARY}not tried: /proc has to be mounted");
+    }
     let mut command = seclude::Command::new("/proc/self/exe");
     command.arg("doctor").uid(NOBODY).gid(NOBODY).current_dir("/");
     let why = match command.output() {

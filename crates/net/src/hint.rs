@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::probe;
 
 impl Error {
     /// What the user can do, where the message does not say it already.
@@ -42,7 +43,13 @@ impl Error {
             Error::NotPermitted { about, .. } if about.starts_with("/run") => {
                 "run as root; without rights over the host a user-mode network such as pasta can give the container one"
             }
+            Error::NotPermitted { about, .. } if about == probe::TUN => {
+                "whoever owns the host can open it to all, as udev does: chmod 666 /dev/net/tun"
+            }
             Error::NotPermitted { .. } => "run as root",
+            Error::Call { about, .. } if about == probe::TUN => {
+                "the module is not loaded (modprobe tun), or an outer container was not given the device"
+            }
             Error::Call { call: "bind", source, .. } if Errno::from_io_error(source) == Some(Errno::ADDRNOTAVAIL) => {
                 "publish on an address that this host has (ip address), or on all"
             }

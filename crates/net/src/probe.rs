@@ -6,10 +6,13 @@ use std::net::Ipv4Addr;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::lock::Locks;
 use crate::message::{ACK, Batch, CREATE, EXCLUSIVE};
 use crate::route::{IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, NEWLINK, delete_link, link_head};
 use crate::socket::Socket;
 use crate::{Error, forward, lease, nft};
+
+pub(crate) const TUN: &str = "/dev/net/tun";
 
 /// Whether veth pairs can be made.
 ///
@@ -40,6 +43,14 @@ fn make(kind: &'static str) -> Result<(), Error> {
     delete_link(&socket, &name).map(drop)
 }
 
+/// Whether it can be written down who uses which address, in /run/seclude.
+///
+/// # Errors
+/// [`Error::NotPermitted`], [`Error::Call`].
+pub fn locks() -> Result<(), Error> {
+    Locks::open().map(drop)
+}
+
 /// Whether nf_tables can have what is needed: a table with chains of type nat, maps and sets, and their rules.
 ///
 /// # Errors
@@ -53,10 +64,9 @@ pub fn nf_tables() -> Result<(), Error> {
 /// # Errors
 /// [`Error::NotPermitted`], [`Error::Call`].
 pub fn tun() -> Result<(), Error> {
-    const FILE: &str = "/dev/net/tun";
-    match rustix::fs::open(FILE, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+    match rustix::fs::open(TUN, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
         Ok(_) => Ok(()),
-        Err(errno) => Err(Error::from_call(FILE, "open", errno)),
+        Err(errno) => Err(Error::from_call(TUN, "open", errno)),
     }
 }
 

@@ -231,8 +231,12 @@ const LET_THROUGH: &str = "if containers do not get out, let their bridge throug
 fn network() -> Vec<Finding> {
     use seclude_net::probe;
     type Probe = fn() -> Result<(), seclude_net::Error>;
-    let kernel: [(&str, Probe); 3] =
-        [("veth", probe::veth), ("bridge", probe::bridge), ("nf_tables NAT", probe::nf_tables)];
+    let kernel: [(&str, Probe); 4] = [
+        ("veth", probe::veth),
+        ("bridge", probe::bridge),
+        ("nf_tables NAT", probe::nf_tables),
+        ("network locks", probe::locks),
+    ];
     let found = |feature: &str, answer: Result<(), seclude_net::Error>| match answer {
         Ok(()) => works(feature, "tried"),
         Err(error) => finding(feature.into(), Some(crate::step::from_net("network", error))),
@@ -254,9 +258,11 @@ fn network() -> Vec<Finding> {
         |error| {
             let failed = |(feature, _): &(&str, Probe)| {
                 let action = format!("thread to try {feature} in");
-                let error = std::io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(0));
-                let hint = crate::confinement::found();
-                finding((*feature).into(), Some(Error::parent("network", action, error).hint_if(hint)))
+                let errno = std::io::Error::from_raw_os_error(error.raw_os_error().unwrap_or(0));
+                let exhausted = || crate::exhaustion::of(error.raw_os_error()?, None);
+                let hint = crate::confinement::found().or_else(exhausted);
+                let error = Error::parent("network", action, errno).call("clone3");
+                finding((*feature).into(), Some(error.hint_if(hint)))
             };
             kernel.iter().map(failed).collect()
         },
@@ -273,9 +279,17 @@ fn network() -> Vec<Finding> {
         Ok(None) => works("forwarding", "no other table of nf_tables drops what is forwarded"),
         Err(error) => found("forwarding", Err(error)),
     });
-    findings.push(found("tun", probe::tun()));
+    let tun = found("tun", probe::tun());
+    let has_tun = tun.verdict == Verdict::Works;
+    findings.push(tun);
     findings.push(match crate::step::pasta::find() {
-        Some(program) => works("pasta", &program.display().to_string()),
+        Some(program) if has_tun => works("pasta", &program.display().to_string()),
+        Some(program) => Finding {
+            feature: "pasta".into(),
+            verdict: Verdict::DoesNot,
+            evidence: format!("{} is there, and needs tun", program.display()),
+            remedy: None,
+        },
         None => Finding {
             feature: "pasta".into(),
             verdict: Verdict::DoesNot,

@@ -1,10 +1,12 @@
-//! Which limit was hit, where the kernel says only that one was: EAGAIN, EMFILE, ENFILE, ENOMEM, ENOSPC.
+//! Which limit was hit, where the kernel says only that one was: EAGAIN, EFBIG, EMFILE, ENFILE, ENOMEM, ENOSPC.
 
 use std::fs;
 use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
 use seclude_cgroup::{Controller, Hierarchies};
+
+use crate::host::is_bound_by_nproc;
 
 /// Calls that say ENOSPC where a file system is full.
 const WRITING: [&str; 5] = ["mkdir", "mkdirat", "openat2", "symlinkat", "write"];
@@ -18,6 +20,10 @@ pub(crate) fn of(errno: i32, call: Option<&str>) -> Option<String> {
             None => "the caller has as many open files as it may: fs.nr_open".into(),
         },
         rustix::io::Errno::NFILE => "the machine has as many open files as it may: sysctl fs.file-max".into(),
+        rustix::io::Errno::FBIG => match getrlimit(Resource::Fsize).current {
+            Some(limit) => format!("the caller may write files of {limit} bytes at most: RLIMIT_FSIZE (ulimit -f)"),
+            None => "the file system has no files of that size".into(),
+        },
         rustix::io::Errno::AGAIN => processes(),
         rustix::io::Errno::NOMEM => memory(),
         // Of namespaces and mounts it says that there are as many as may be.
@@ -39,9 +45,11 @@ pub(crate) fn processes() -> String {
     if let Some((what, cgroup)) = of_own_cgroups(Controller::Pids, full) {
         return format!("the caller's cgroup {cgroup} has as many processes as it may: {what}");
     }
-    match getrlimit(Resource::Nproc).current {
+    match getrlimit(Resource::Nproc).current.filter(|_| is_bound_by_nproc()) {
         Some(limit) => format!("the user has as many processes as it may: RLIMIT_NPROC is {limit} (ulimit -u)"),
-        None => "a limit of the machine is reached: sysctl kernel.pid_max or kernel.threads-max".into(),
+        None => "there are as many processes as may be: pids.max of a cgroup that is not seen here, sysctl kernel.pid_max or \
+                 kernel.threads-max"
+            .into(),
     }
 }
 

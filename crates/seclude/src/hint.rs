@@ -37,6 +37,10 @@ pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String
             Some(value) if value == "0" => {
                 "user namespaces are off for ordinary users: sysctl kernel.unprivileged_userns_clone=1".into()
             }
+            _ if is_in_chroot() => {
+                "the caller is in a chroot, where the kernel makes no user namespaces: have it use pivot_root instead"
+                    .into()
+            }
             _ => confinement::found()
                 .unwrap_or_else(|| "a security module refuses it, or the caller is in a chroot".into()),
         },
@@ -62,6 +66,12 @@ pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String
     })
 }
 
+/// Whether no mount is seen where the caller's root is: it is a directory of one. A chroot to a mount is not told by this.
+fn is_in_chroot() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    !mounts.is_empty() && mounts.lines().all(|line| line.split(' ').nth(4) != Some("/"))
+}
+
 /// Why a map could not be written.
 pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<String> {
     Some(match (file, errno) {
@@ -73,6 +83,9 @@ pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<String> {
              the outer namespace needs CAP_SETFCAP (Linux 5.12), which the root of an outer sandbox has only if it was given it (--cap-add SETFCAP)"
                 .into()
         }),
+        (_, ParentErrno::ROFS) => {
+            "/proc is mounted read-only here, as in a container that may not change it: mount it writable".into()
+        }
         (_, ParentErrno::INVAL) => "the kernel takes at most 340 extents that do not overlap, in 4095 bytes".into(),
         _ => return None,
     })
@@ -317,6 +330,9 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
         (Call::PivotRoot, Errno::EINVAL) => {
             "the caller's root is a ramfs or initramfs, which cannot be pivoted: switch_root first".into()
         }
+        (Call::OpenTree, Errno::ENOENT) if matches!(op, Some(Op::Mask { .. })) => {
+            "the host's /dev has no null, which is laid over a file that is masked".into()
+        }
         (Call::OpenTree, Errno::ENOENT) => "it does not exist".into(),
         (Call::OpenTree, Errno::EINVAL) => {
             "in a user namespace it cannot be bound without the mounts below it, or it is unbindable".into()
@@ -330,7 +346,7 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
             "the id is not mapped in the user namespace".into()
         }
         (Call::Setgroups, Errno::EPERM) => {
-            "setgroups is denied in a user namespace whose gid map an ordinary user wrote; map subordinate ids".into()
+            "it takes CAP_SETGID, and in a user namespace a gid map that no ordinary user wrote: map subordinate ids".into()
         }
         (Call::Setresuid | Call::Setresgid, Errno::EPERM) => "the caller may not change to that id".into(),
         (Call::Setrlimit, Errno::EPERM) => "a hard limit can only be raised with CAP_SYS_RESOURCE".into(),

@@ -92,6 +92,13 @@ impl Host {
     }
 }
 
+/// Whether RLIMIT_NPROC binds the caller, setrlimit(2): not whoever has one of these in the first user namespace.
+pub(crate) fn is_bound_by_nproc() -> bool {
+    let host = Host::current();
+    let privileged = host.has(Capability::SYS_RESOURCE) || host.has(Capability::SYS_ADMIN);
+    !(privileged && has_all_ids())
+}
+
 /// Whether this is the first user namespace, as far as its map tells, user_namespaces(7).
 fn has_all_ids() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();

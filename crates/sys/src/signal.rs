@@ -17,6 +17,36 @@ pub fn set_mask(mask: SignalSet) -> Result<SignalSet> {
     Ok(before)
 }
 
+/// Keeps SIGXFSZ from the calling thread while it lives, and what of it came meanwhile: a write beyond RLIMIT_FSIZE answers
+/// EFBIG, and does not end the process, setrlimit(2).
+pub struct FileSizeSignal {
+    /// The mask to go back to, if the signal was not blocked already.
+    before: Option<SignalSet>,
+}
+
+static SIGXFSZ: SignalSet = 1 << (25 - 1);
+
+impl FileSizeSignal {
+    /// From here on.
+    pub fn hold() -> FileSizeSignal {
+        const SIG_BLOCK: usize = 0;
+        let mut before: SignalSet = 0;
+        // SAFETY: both are sets of the size that is passed.
+        let held = unsafe { call!(__NR_rt_sigprocmask, SIG_BLOCK, &raw const SIGXFSZ, &raw mut before, SET_SIZE) };
+        FileSizeSignal { before: held.ok().map(|_| before).filter(|before| before & SIGXFSZ == 0) }
+    }
+}
+
+impl Drop for FileSizeSignal {
+    fn drop(&mut self) {
+        let Some(before) = self.before else { return };
+        let now = [0_i64; 2];
+        // SAFETY: a set, no siginfo, and a `struct timespec` of zero: it does not wait.
+        let _ = unsafe { call!(__NR_rt_sigtimedwait, &raw const SIGXFSZ, 0, &raw const now, SET_SIZE) };
+        let _ = set_mask(before);
+    }
+}
+
 /// `struct sigaction` as the kernel takes it on x86-64.
 #[repr(C)]
 #[derive(Default)]

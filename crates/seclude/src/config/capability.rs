@@ -63,6 +63,8 @@ impl Capability {
     pub const SYS_CHROOT: Capability = Capability(18);
     /// The new root.
     pub const SYS_ADMIN: Capability = Capability(21);
+    /// Go beyond resource limits.
+    pub const SYS_RESOURCE: Capability = Capability(24);
 
     /// Every capability that this version knows by name.
     pub fn all() -> impl Iterator<Item = Capability> {

@@ -40,6 +40,7 @@ pub(crate) fn spawn(plan: Plan) -> Result<Child> {
 
 /// The same, for a thread that does not end before the process.
 pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
+    let _held = signal::FileSizeSignal::hold();
     // Before anything is undone: which limit it was is found by looking at what is in use.
     let explained = |error: Error| {
         let unexplained = error.raw_os_error().filter(|_| error.advice().is_none());

@@ -125,7 +125,7 @@ impl Step for Descriptors {
                 Some(StdioKind::Fd(fd)) => self.lift(fd, number)?,
                 Some(StdioKind::Null) => {
                     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-                    self.lift(null.map_err(|errno| failed("/dev/null", errno))?, number)?
+                    self.lift(null.map_err(|errno| failed("/dev/null", errno).call("open"))?, number)?
                 }
                 Some(StdioKind::Piped) => {
                     let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("pipe", errno))?;

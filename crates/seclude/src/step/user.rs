@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::{Mode, OFlags, fstatfs, open, openat};
 use seclude_child::Op;
 use seclude_idmap::{
-    Extent, GROUP_FILE, IdMap, PASSWD_FILE, SUBGID_FILE, SUBUID_FILE, first_uncovered, free_range, read_ranges_for,
-    read_taken, read_user_name, rootless_map,
+    Extent, GROUP_FILE, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, first_uncovered, free_range,
+    read_ranges_for, read_taken, read_user_name, rootless_map,
 };
 
 use super::{Born, Preparation, Step};
@@ -155,7 +155,7 @@ fn identity_of(file: &str) -> Result<IdMap> {
     IdMap::new(same.collect()).map_err(|error| failed(io::Error::other(error)))
 }
 
-fn ranges(file: &str, uid: u32) -> Result<Vec<seclude_idmap::Range>> {
+fn ranges(file: &str, uid: u32) -> Result<Vec<Range>> {
     let name = read_user_name(uid, PASSWD_FILE).ok().flatten();
     match read_ranges_for(file, name.as_deref(), uid) {
         Ok(ranges) => Ok(ranges),
@@ -165,8 +165,12 @@ fn ranges(file: &str, uid: u32) -> Result<Vec<seclude_idmap::Range>> {
 }
 
 fn no_ranges(file: &str, uid: u32) -> Error {
+    let name = read_user_name(uid, PASSWD_FILE).ok().flatten().unwrap_or_else(|| "USER".to_owned());
+    let free = unused(u64::from(uid))
+        .ok()
+        .map_or_else(|| "FIRST-LAST".to_owned(), |free| format!("{}-{}", free.start, free.start + (CHOSEN - 1)));
     Error::invalid(NAME, format!("uid {uid} has no range in {file}"))
-        .hint("as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER; or map only the caller")
+        .hint(format!("as root: usermod --add-subuids {free} --add-subgids {free} {name}; or map only the caller"))
 }
 
 fn not_ours(file: &str, extent: Extent, uid: u32) -> Error {
@@ -175,7 +179,7 @@ fn not_ours(file: &str, extent: Extent, uid: u32) -> Error {
 }
 
 /// A range that no user, no group and nobody's subordinate ids use.
-fn chosen_range() -> Result<(IdMap, IdMap)> {
+fn unused(seed: u64) -> Result<Range> {
     let mut taken = Vec::new();
     for (subids, names) in [(SUBUID_FILE, PASSWD_FILE), (SUBGID_FILE, GROUP_FILE)] {
         let found = read_taken(subids, names);
@@ -183,9 +187,12 @@ fn chosen_range() -> Result<(IdMap, IdMap)> {
             Error::parent(NAME, format!("read {}", error.path.display()), error.source).path_of(error.path)
         })?);
     }
-    let seed = u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns();
-    let range = free_range(&taken, CHOSEN, seed)
-        .ok_or_else(|| Error::invalid(NAME, format!("no {CHOSEN} ids in a row are free on this host")))?;
+    free_range(&taken, CHOSEN, seed)
+        .ok_or_else(|| Error::invalid(NAME, format!("no {CHOSEN} ids in a row are free on this host")))
+}
+
+fn chosen_range() -> Result<(IdMap, IdMap)> {
+    let range = unused(u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns())?;
     let map = IdMap::new(vec![Extent { inside: 0, outside: range.start, count: range.count }])
         .map_err(|error| Error::invalid(NAME, error.to_string()))?;
     Ok((map.clone(), map))

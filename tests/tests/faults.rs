@@ -3,6 +3,7 @@
 //!
 //! One test at a time: each looks at all of the process and of the host before and after.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::{Mutex, PoisonError};
@@ -208,6 +209,7 @@ fn helper_process() {
     match command.fault(place, Fault::Kill).spawn() {
         Ok(mut child) => {
             drop(child.take_terminal());
+            child.kill().unwrap();
             child.wait().unwrap();
             std::process::exit(PASSED_BY);
         }
@@ -215,9 +217,10 @@ fn helper_process() {
     }
 }
 
-/// The same request in a process that owns none of it.
+/// The same request in a process that owns none of it, for a command that would be seen if it survived.
 fn shared_command(directory: &str, own: &str, variant: Variant) -> Command {
-    let mut command = Command::new("/bin/true");
+    let mut command = Command::new("/bin/sleep");
+    command.arg("1000");
     for kind in Namespace::ALL {
         command.unshare(kind);
     }
@@ -262,14 +265,18 @@ fn spawners_killed_at_any_moment_leave_no_process_and_nothing_that_gc_does_not_f
     let mark = format!("{MARK}={}", std::process::id());
     set_child_subreaper(Some(getpid())).unwrap();
     let before = (Host::look(), namespaces());
+    let ends = Cell::new(false);
     let spawner = || {
+        // Every other one goes on until it is killed.
+        ends.set(!ends.get());
         let root = if everything.overlays { "--overlay" } else { "--writable" };
         let mut spawner = seclude_tests::seclude_command(&["run", root, "--init", "--hostname", "whenever"]);
         spawner.env(MARK, std::process::id().to_string()).arg("--root").arg(everything.root.path());
         if is_root() && everything.cgroups.is_some() {
             spawner.args(["--cgroup", &parent, "--pids", "20"]);
         }
-        spawner.args(["--bind", &format!("{}:/mnt", everything.own.path().display()), "/bin/sleep", "0.01"]);
+        spawner.args(["--bind", &format!("{}:/mnt", everything.own.path().display()), "/bin/sleep"]);
+        spawner.arg(if ends.get() { "0.01" } else { "1000" });
         spawner
     };
     let kills = kill_whenever(spawner, Duration::from_millis(40));

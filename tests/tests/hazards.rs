@@ -71,7 +71,9 @@ fn helper_process() {
         "endless spawns" => {
             println!("pid {}", std::process::id());
             loop {
-                let _ = Command::new("/bin/true").sandbox().hostname("seclude-hazard").spawn();
+                let mut command = Command::new("/bin/sleep");
+                // Ended with its handle; who survived would be seen.
+                let _ = command.arg("1000").sandbox().hostname("seclude-hazard").spawn();
             }
         }
         "caller's state" => {

@@ -1,6 +1,7 @@
 //! Every place of a spawn with a network fails once, and its spawner is killed at every place once: no link, rule, lease
 //! or file is left, and forwarding is as it was.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command as Program;
@@ -30,7 +31,10 @@ fn variants() -> impl Iterator<Item = &'static str> {
 }
 
 fn command(variant: &str) -> Command {
-    let mut command = Command::new("/bin/true");
+    with(variant, Command::new("/bin/true"))
+}
+
+fn with(variant: &str, mut command: Command) -> Command {
     for kind in [Namespace::User, Namespace::Pid, Namespace::Mount, Namespace::Uts] {
         command.unshare(kind);
     }
@@ -65,15 +69,15 @@ fn look() -> Left {
         read("nft", &["list", "ruleset"]),
         std::path::Path::new("/run/seclude").exists(),
         std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap(),
-        programs_of_pasta(),
+        programs(),
     )
 }
 
-/// How many run, in the pid namespace of this host.
-fn programs_of_pasta() -> usize {
+/// How many of pasta's run, and of those that a container would run for ever, in the pid namespace of this host.
+fn programs() -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let names = processes.filter_map(|process| std::fs::read_to_string(process.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("pasta") || name.starts_with("passt")).count()
+    names.filter(|name| ["pasta", "passt", "sleep"].iter().any(|known| name.starts_with(known))).count()
 }
 
 /// Runs the helper in a host of its own; answers what it tells.
@@ -98,10 +102,14 @@ fn helper_process() {
         None if role == "die-whenever" => die_whenever(),
         None => a_hundred(),
         Some((variant, number)) => {
-            let mut command = command(variant);
+            // Who survived its spawner would be seen.
+            let mut command = Command::new("/bin/sleep");
+            command.arg("1000");
+            let mut command = with(variant, command);
             let (place, _) = place(&command, number.parse().unwrap());
             match command.fault(place, Fault::Kill).spawn() {
                 Ok(mut child) => {
+                    child.kill().unwrap();
                     child.wait().unwrap();
                     std::process::exit(PASSED_BY);
                 }
@@ -169,10 +177,13 @@ fn collected() -> Left {
 /// Kills spawners at some moment of the start, the run or the end.
 fn die_whenever() {
     let before = look();
+    let ends = Cell::new(false);
     let spawner = || {
+        // Every other one goes on until it is killed.
+        ends.set(!ends.get());
         let mut spawner = Program::new(seclude_tests::seclude_bin());
         spawner.args(["run", "--net", "veth", "--ip-forward", "--dns", "none", "--peers", "--hostname", "h"]);
-        spawner.args(["-p", "8080:80", "true"]);
+        spawner.args(["-p", "8080:80", "sleep", if ends.get() { "0" } else { "1000" }]);
         spawner
     };
     let kills = kill_whenever(spawner, Duration::from_millis(60));

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seclude::{Command, Limits, Mount, Namespace, Overlay, Root, Stdio};
 use seclude_tests::{
-    Cgroups, Host, OwnProcess, call, filtered, has_overlays, helper, helper_inside, inside, is_root, role, said,
-    seclude_bin, shell, tell, told, told_inside,
+    Cgroups, Host, OwnProcess, call, filtered, has_overlays, helper, helper_inside, inside, is_root, refusal, role,
+    said, seclude_bin, shell, stdout_of, tell, told, told_inside,
 };
 
 /// Who makes cgroups, and who looks whether any were left.
@@ -240,9 +240,11 @@ fn where_namespaces_may_not_be_made_the_sysctl_is_named_and_no_disk_is_called_fu
     let said = with_at_most("max_time_namespaces", 0, clocks);
     assert!(said.contains("unshare") && said.contains("ENOSPC") && said.contains("no disk is full"), "{said}");
     assert_eq!(with_at_most("max_time_namespaces", 8, clocks), "", "enough");
-    let nested = "--unshare user --cap-add ALL -- /tmp/seclude run --bare --unshare user";
-    let said = with_at_most("max_user_namespaces", 1, nested);
-    assert!(said.contains("ENOSPC") && said.contains("as many namespaces as are allowed exist"), "{said}");
+    for kind in ["user", "net"] {
+        let nested = format!("--unshare user,{kind} --cap-add ALL -- /tmp/seclude run --bare --unshare user,{kind}");
+        let said = with_at_most(&format!("max_{kind}_namespaces"), 1, &nested);
+        assert!(said.contains("ENOSPC") && said.contains("as many namespaces as are allowed exist"), "{said}");
+    }
 }
 
 #[test]
@@ -258,4 +260,28 @@ fn a_full_upper_directory_is_an_error_of_the_command_that_writes_there() {
         run -- /bin/sh -c 'echo x > /mnt/lower/small && echo small; dd if=/dev/zero of=/mnt/lower/big bs=16K count=64'";
     let said = inside(&outer, &format!("{script} | head -3; true"));
     assert!(said.contains("small") && said.contains("No space left on device"), "{said}");
+}
+
+#[test]
+fn a_full_tmp_is_in_nobodys_way_and_a_full_run_is_named_where_it_is_needed() {
+    let full = |directory: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new("unshare");
+        if !is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        // The command may be in there.
+        let prepare = format!(
+            "exec 9< \"$1\"; shift; mount -t tmpfs -o size=4K,nr_inodes=2 none {directory}
+            echo full > {directory}/one; ! echo full 2> /dev/null > {directory}/two; cd /; exec /proc/self/fd/9 \"$@\""
+        );
+        command.args(["--mount", "--net", "sh", "-ec", &prepare, "sh"]).arg(seclude_bin()).args(arguments);
+        command.env("LC_ALL", "C").stdin(std::process::Stdio::null()).output().expect("unshare is there")
+    };
+    let everything = ["run", "--init", "--tmpfs=/mnt", "--file=/mnt/x=text", "--hostname=full", "cat", "/mnt/x"];
+    assert_eq!(stdout_of(&full("/tmp", &everything)), "text");
+    if is_root() {
+        let network = full("/run", &["run", "--net=veth", "--ip-forward", "true"]);
+        let line = refusal(125, &network);
+        assert!(line.contains("/run/seclude") && line.contains("ENOSPC") && line.contains("is full"), "{line}");
+    }
 }

@@ -89,8 +89,68 @@ fn helper_process() {
             assert_eq!(before, after);
             println!("pid 0");
         }
+        "busy" => {
+            spawn_while_others_are_busy();
+            println!("pid 0");
+        }
         other => panic!("no part is called {other}"),
     }
+}
+
+/// Sixteen threads that spawn, beside some that fork and exec, change the directory, and open and close descriptors.
+fn spawn_while_others_are_busy() {
+    const DIRECTORIES: [&str; 2] = ["/usr", "/etc"];
+    let look = || {
+        let output = shell("pwd; cd /proc/self/fd; echo *").sandbox().output().expect("a container");
+        let said = said(&output);
+        let (directory, descriptors) = said.split_once('\n').expect("two lines");
+        (directory.to_owned(), descriptors.to_owned())
+    };
+    let set = |directory: &str| std::env::set_current_dir(directory).expect("it is there");
+    set(DIRECTORIES[0]);
+    let (_, quiet) = look();
+    let stop = AtomicBool::new(false);
+    let goes_on = || !stop.load(Ordering::Relaxed);
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while goes_on() {
+                assert!(Process::new("/bin/true").status().expect("std still spawns").success());
+            }
+        });
+        scope.spawn(|| {
+            while goes_on() {
+                DIRECTORIES.iter().for_each(|directory| set(directory));
+            }
+        });
+        scope.spawn(|| {
+            while goes_on() {
+                let files: Vec<_> = (0..32).map(|_| std::fs::File::open("/dev/null").expect("it is there")).collect();
+                drop(files);
+            }
+        });
+        let spawners: Vec<_> = (0..16)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        let (directory, descriptors) = look();
+                        assert!(DIRECTORIES.contains(&directory.as_str()), "{directory}");
+                        assert_eq!(descriptors, quiet, "as where nobody else is busy");
+                    }
+                })
+            })
+            .collect();
+        let ended: Vec<_> = spawners.into_iter().map(|spawner| spawner.join().is_ok()).collect();
+        stop.store(true, Ordering::Relaxed);
+        ended
+    });
+    assert_eq!(ended, [true; 16]);
+}
+
+#[test]
+fn sixteen_threads_spawn_while_others_fork_exec_change_directory_and_close_descriptors() {
+    let mut helper = helper("busy");
+    assert_eq!(pid_of(&mut helper), 0);
+    assert!(helper.wait().expect("it ends").success());
 }
 
 #[test]

@@ -389,3 +389,14 @@ fn all_three_streams_may_be_closed() {
     assert_eq!(outside(&format!("('{}' run sh -c 'exit 5' <&- >&- 2>&-); echo $?", bin.display())), "5");
     assert_eq!(outside(&format!("('{}' run --no-such <&- >&- 2>&-); echo $?", bin.display())), "125");
 }
+
+#[test]
+fn a_report_that_could_not_be_written_does_not_hide_how_the_command_ended() {
+    let line = refused(125, &["run", "--report", "/dev/full", "sh", "-c", "exit 3"]);
+    assert!(
+        line.contains("--report /dev/full: No space left") && line.ends_with("the command ended: exit status: 3"),
+        "{line}"
+    );
+    let line = refused(125, &["run", "--report", "/dev/full", "/no/such"]);
+    assert!(line.contains("--report /dev/full: No space left") && line.contains("ENOENT in execve"), "{line}");
+}

@@ -40,7 +40,15 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
             Ok(Ended::Detached) => return Ok(ExitCode::SUCCESS),
             Err(error) => Ending::NotStarted(error),
         };
-        report::write(file, &ending).map_err(|error| Failure::new(format!("--report {}: {error}", path.display())))?;
+        report::write(file, &ending).map_err(|error| {
+            // What the report was to tell is told here, as the exit status is no longer the command's.
+            let otherwise = match &ending {
+                Ending::Exit { exit, .. } => format!("the command ended: {exit}"),
+                Ending::NotStarted(Stop::Library(error)) => error.to_string(),
+                Ending::NotStarted(Stop::Flags(failure)) => failure.message.clone(),
+            };
+            Failure::new(format!("--report {}: {error}; {otherwise}", path.display()))
+        })?;
     }
     match ended.map_err(Stop::into_failure)? {
         Ended::Detached => Ok(ExitCode::SUCCESS),

@@ -107,6 +107,10 @@ fn the_doctor_finds_this_host_well() {
     let text = stdout_of(&text);
     let json: Value = serde_json::from_str(&stdout_of(&seclude(&["doctor", "--json"]))).unwrap();
     assert_eq!(json["sandbox_works"], true);
+    // A verdict for each privilege level, also for programs.
+    // A verdict for each privilege level, also for programs.
+    let both = ["summary", "other_summary"].map(|key| json[key].as_str().unwrap().starts_with("as root"));
+    assert_eq!(both, [seclude_tests::is_root(), !seclude_tests::is_root()]);
     let findings = json["findings"].as_array().unwrap();
     for feature in ["user namespace", "net namespace", "clone way vm", "clone way legacy", "minimal /dev", "sandbox"] {
         let finding = findings.iter().find(|finding| finding["feature"] == feature);

@@ -26,14 +26,15 @@ pub(crate) fn doctor(flags: &DoctorFlags) -> Result<ExitCode, Failure> {
         *remedy = with_flags(remedy);
     }
     let works = examination.sandbox_works();
+    let other = if examination.root { as_ordinary_user() } else { "as root: not tried, run it as root".to_owned() };
     let text = if flags.json {
         let whole = json!({
             "sandbox_works": works, "findings": examination.findings, "summary": examination.summary(),
+            "other_summary": other,
         });
         format!("{whole:#}\n")
     } else {
         let rows: String = examination.findings.iter().map(row).collect();
-        let other = if examination.root { as_ordinary_user() } else { "as root: not tried, run it as root".to_owned() };
         format!("{rows}\n{}\n{other}\n", examination.summary())
     };
     crate::print(text.as_bytes())?;

@@ -18,7 +18,7 @@ use hosts::HOSTS;
 use kernels::Seen;
 
 /// Whose output has the numbers.
-const COUNTED: [&str; 2] = ["faults", "network_faults"];
+const COUNTED: [&str; 3] = ["faults", "network_faults", "system_calls"];
 /// What is run besides, for what it shows by passing.
 const SHOWN: [&str; 3] = ["exhaustion", "properties", "hazards"];
 
@@ -108,7 +108,11 @@ fn page(said: &BTreeMap<&str, Said>, seen: &[Seen], soak: &Soak, kills: u32) -> 
     let mut text = String::new();
     writeln!(text, "# Reliability\n\nWritten by `cargo xtask reliability`, Linux {}.\n", release.trim())?;
     writeln!(text, "| what | figure |\n|---|---|")?;
-    writeln!(text, "| faults injected, each named by its step and undone | {} |", count("faults"))?;
+    writeln!(
+        text,
+        "| faults injected, in every step and every system call, each named and undone | {} |",
+        count("faults")
+    )?;
     writeln!(
         text,
         "| spawners killed at every place and at {kills} random moments, with a network and without | {} |",

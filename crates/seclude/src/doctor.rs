@@ -247,7 +247,8 @@ fn network() -> Vec<Finding> {
         kernel.map(|(feature, probe)| match made {
             Ok(()) => found(feature, probe()),
             Err(errno) => {
-                let hint = "it takes CAP_NET_ADMIN on the host, and CAP_SYS_ADMIN to be tried where nobody sees it; an ordinary user can have pasta";
+                let hint = "it takes CAP_NET_ADMIN on the host, and CAP_SYS_ADMIN to be tried where nobody sees it; an \
+                            ordinary user can have pasta";
                 let error = Error::parent("network", feature, errno).call("unshare").hint(hint);
                 finding(feature.into(), Some(error))
             }

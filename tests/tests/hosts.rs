@@ -161,6 +161,17 @@ fn what_the_host_itself_lacks_is_named_and_not_what_it_was_for() {
 }
 
 #[test]
+fn a_proc_that_hides_the_processes_of_others_is_no_obstacle() {
+    root_only!();
+    let script = "exec 9< \"$0\"; mount -t proc -o hidepid=invisible proc /proc; cd /
+        exec setpriv --reuid 12345 --regid 12345 --clear-groups sh -c 'test -e /proc/1 || echo hidden
+        /proc/self/fd/9 run --hostname inside hostname; /proc/self/fd/9 run --share pid,mount test -e /proc/1 || echo hidden'";
+    let mut command = std::process::Command::new("unshare");
+    let output = command.args(["--mount", "sh", "-ec", script]).arg(seclude_bin()).output().expect("unshare is there");
+    assert_eq!(stdout_of(&output), "hidden\ninside\nhidden");
+}
+
+#[test]
 fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
     let line = under(&[(PIVOT_ROOT, EINVAL)], &["run", "--bind", "/usr:/opt", "true"]);
     has(&line, &["pivot_root", "EINVAL", "initramfs", "switch_root"]);

@@ -13,7 +13,7 @@ const fn host(situation: &'static str, tests: &'static [&'static str], untested:
     Host { situation, tests, untested }
 }
 
-pub(super) const HOSTS: [Host; 23] = [
+pub(super) const HOSTS: [Host; 24] = [
     host(
         "AppArmor restricts unprivileged user namespaces (Ubuntu 23.10 and later)",
         &[
@@ -97,6 +97,15 @@ pub(super) const HOSTS: [Host; 23] = [
         "",
     ),
     host(
+        "a /proc that hides others' processes (hidepid), is read-only, or is not there; no /dev/null; a full /run",
+        &[
+            "hosts a_proc_that_hides_the_processes_of_others_is_no_obstacle",
+            "hosts what_the_host_itself_lacks_is_named_and_not_what_it_was_for",
+            "exhaustion a_full_tmp_is_in_nobodys_way_and_a_full_run_is_named_where_it_is_needed",
+        ],
+        "",
+    ),
+    host(
         "no mount_setattr (before Linux 5.12)",
         &[
             "mounts all_of_this_holds_without_mount_setattr",
@@ -139,12 +148,13 @@ pub(super) const HOSTS: [Host; 23] = [
     ),
     host("a caller that ignores SIGCHLD", &["handle an_exit_code_survives_a_caller_that_ignores_sigchld"], ""),
     host(
-        "RLIMIT_NPROC, RLIMIT_NOFILE, pids.max, memory.max of the caller",
+        "RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_FSIZE, pids.max, memory.max of the caller",
         &[
             "exhaustion a_user_with_too_many_processes_is_told_of_its_limit",
             "exhaustion a_caller_whose_cgroup_is_full_is_told_which_it_is",
             "exhaustion a_container_that_takes_the_last_memory_of_its_callers_cgroup_is_killed_and_not_the_caller",
             "exhaustion with_too_few_descriptors_the_limit_is_named_and_nothing_stays_open",
+            "exhaustion a_caller_that_may_write_no_files_is_told_and_not_killed",
         ],
         "",
     ),

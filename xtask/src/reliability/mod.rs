@@ -110,7 +110,7 @@ fn page(said: &BTreeMap<&str, Said>, seen: &[Seen], soak: &Soak, kills: u32) -> 
     writeln!(text, "| what | figure |\n|---|---|")?;
     writeln!(
         text,
-        "| faults injected, in every step and every system call, each named and undone | {} |",
+        "| faults injected, in every step and in the system calls of the parent, each named and undone | {} |",
         count("faults")
     )?;
     writeln!(

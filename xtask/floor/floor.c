@@ -266,6 +266,8 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
     TRY(CALL(__NR_capget, &version, capabilities));
     CALL(__NR_gettid);
     CALL(__NR_getpid);
+    uint64_t too_large = 1ULL << (SIGXFSZ - 1), unheld;
+    TRY(CALL(__NR_rt_sigprocmask, SIG_BLOCK, &too_large, &unheld, KERNEL_MASK));
     struct kernel_action action;
     TRY(CALL(__NR_rt_sigaction, SIGCHLD, 0, &action, KERNEL_MASK));
     char directory[PATH_MAX];
@@ -325,6 +327,9 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
         CALL(__NR_futex, &busy, FUTEX_WAIT, 1, 0);
     TRY(CALL(__NR_munmap, stack, STACK));
     TRY(CALL(__NR_close, pair[0]));
+    struct timespec now = {0, 0};
+    CALL(__NR_rt_sigtimedwait, &too_large, 0, &now, KERNEL_MASK);
+    TRY(CALL(__NR_rt_sigprocmask, SIG_SETMASK, &unheld, &ignored, KERNEL_MASK));
 
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
     TRY(CALL(__NR_ppoll, &ended, 1, 0, 0, KERNEL_MASK));

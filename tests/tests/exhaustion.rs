@@ -180,6 +180,17 @@ fn a_caller_whose_cgroup_is_full_is_told_which_it_is() {
     let lines = told_inside(&command.output().expect("it runs"));
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("pids.max is 8") && lines[0].contains("caller's cgroup /"), "{lines:?}");
+    if !is_root() {
+        return;
+    }
+    // Where it is not seen, a limit of users that does not bind root is not blamed either.
+    command.unshare(Namespace::Mount).mount(Mount::tmpfs("/sys/fs/cgroup")).rlimit(
+        "NPROC".parse().expect("a name"),
+        999,
+        999,
+    );
+    let lines = told_inside(&command.output().expect("it runs"));
+    assert!(lines[0].contains("cgroup that is not seen here") && !lines[0].contains("RLIMIT_NPROC"), "{lines:?}");
 }
 
 const POOR: u64 = 64 << 20;

@@ -172,6 +172,19 @@ fn a_proc_that_hides_the_processes_of_others_is_no_obstacle() {
 }
 
 #[test]
+fn a_caller_in_a_chroot_is_told_that_it_is_in_one() {
+    root_only!();
+    let own = Scratch::new("chroot");
+    let script = "for file in $(ldd \"$1\" | grep -o '/[^ ]*'); do cp --parents -L $file \"$0\"; done
+        mkdir \"$0/proc\"; mount -t proc proc \"$0/proc\"; cp \"$1\" \"$0/seclude\"
+        exec chroot \"$0\" /seclude run --workdir / /seclude --version";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(own.path()).arg(seclude_bin()).env("LC_ALL", "C");
+    let line = complaint(&command.stdin(std::process::Stdio::null()).output().expect("unshare is there"));
+    has(&line, &["clone", "EPERM", "the caller is in a chroot", "pivot_root"]);
+}
+
+#[test]
 fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
     let line = under(&[(PIVOT_ROOT, EINVAL)], &["run", "--bind", "/usr:/opt", "true"]);
     has(&line, &["pivot_root", "EINVAL", "initramfs", "switch_root"]);

@@ -338,8 +338,9 @@ impl Child {
             (Some(status), _) | (None, Ok(status)) => status,
             (None, Err(errno)) => {
                 let error = Error::lost("the exit status", errno).call("waitid");
-                let error = error.hint("another part of the program waits for any child, or ignores SIGCHLD");
-                return Err(left_behind(error));
+                let taken = (errno == Errno::ECHILD)
+                    .then(|| "another part of the program waits for any child, or ignores SIGCHLD".to_owned());
+                return Err(left_behind(error.hint_if(taken)));
             }
         };
         let run = ended.saturating_duration_since(self.running);

@@ -42,11 +42,10 @@ pub(super) fn seen() -> Result<Vec<Seen>> {
             let earlier = fs::read(file.with_extension("earlier")).unwrap_or_default();
             let said = fs::read(&file).with_context(|| file.display().to_string())?;
             let earlier = Report::parse(&String::from_utf8_lossy(&earlier));
-            let mut last = Report::parse(&String::from_utf8_lossy(&said));
-            // Of a machine that was not off by itself the last file has not ended.
-            last.runs.truncate(last.runs.len() - usize::from(!last.done && !last.runs.is_empty()));
+            let last = Report::parse(&String::from_utf8_lossy(&said));
             let mut tests = BTreeMap::<String, BTreeMap<String, Tests>>::new();
-            for run in earlier.runs.into_iter().chain(last.runs) {
+            // What a machine that was ended was at says nothing.
+            for run in earlier.runs.into_iter().chain(last.runs).filter(|run| !run.was_cut_off()) {
                 tests.entry(run.who).or_default().insert(run.binary, run.tests);
             }
             Ok(Seen { version: version.to_owned(), release: last.release, done: last.done, tests })

@@ -17,6 +17,9 @@ const TOO_LATE: [i32; 2] = [124, 137];
 /// Of a test harness that ran, and saw tests fail.
 const FAILED: i32 = 101;
 
+/// What went wrong with a run whose machine was not there to its end.
+const CUT_OFF: &str = "it did not end";
+
 /// How a test went.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
@@ -32,6 +35,12 @@ pub(crate) struct Run {
     pub(crate) binary: String,
     /// By name. The run itself is one, without a name, if it went wrong.
     pub(crate) tests: BTreeMap<String, Outcome>,
+}
+
+impl Run {
+    pub(crate) fn was_cut_off(&self) -> bool {
+        self.tests.get("").is_some_and(|outcome| *outcome == Outcome::Fail(CUT_OFF.to_owned()))
+    }
 }
 
 #[derive(Default)]
@@ -119,7 +128,7 @@ pub(crate) fn tests(said: &str) -> BTreeMap<String, Outcome> {
 /// What went wrong with the run itself.
 fn trouble(said: &str) -> Option<String> {
     let Some(end) = said.lines().rev().find_map(|line| line.strip_prefix(END)) else {
-        return Some("it did not end".to_owned());
+        return Some(CUT_OFF.to_owned());
     };
     let (code, seconds) = end.split_once(' ').unwrap_or((end, "?"));
     match code.parse() {
@@ -198,6 +207,8 @@ mod tests {
     fn a_run_that_was_cut_off_failed() {
         let report = Report::parse("%% booted\n%% begin root a.b\nrunning 1 test\n");
         assert_eq!(report.runs[0].tests[""], Outcome::Fail("it did not end".to_owned()));
+        assert!(report.runs[0].was_cut_off());
+        assert!(!Report::parse(SAID).runs.iter().any(Run::was_cut_off));
         assert_eq!(skipped(&["kill: not run: no v2 here"]).as_deref(), Some("no v2 here"));
     }
 }

@@ -247,8 +247,10 @@ pub(crate) fn sweep(host: &Host, is_dead: impl Fn(&str) -> Result<bool, Error>) 
                 }
             }
         }
-        remove_directories(&directory);
+        let _ = rustix::fs::rmdir(&directory);
     }
+    // Also where whoever made it, or removed the last one in it, came no further.
+    let _ = rustix::fs::rmdir(DIRECTORY);
     Ok(removed)
 }
 

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
 use common::*;
@@ -116,6 +117,19 @@ fn nothing_is_left_wherever_it_was_killed() {
             sweep().unwrap();
             assert_eq!(leftovers(), "", "round {round}");
             assert_eq!(ip_forward(), "0", "round {round}");
+        }
+    });
+}
+
+#[test]
+fn directories_are_removed_though_nothing_came_into_them() {
+    root_only!();
+    Space::host().run(|| {
+        let namespace = std::fs::metadata("/proc/thread-self/ns/net").map(|data| data.ino()).unwrap();
+        for directory in ["/run/seclude", "/run/seclude/net", &format!("/run/seclude/net/{namespace}-seclude0")] {
+            std::fs::create_dir_all(directory).unwrap();
+            assert_eq!(sweep().unwrap(), Vec::<String>::new());
+            assert_eq!(leftovers(), "", "{directory}");
         }
     });
 }

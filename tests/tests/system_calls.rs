@@ -1,8 +1,10 @@
 //! Every system call that `seclude run` makes fails once, by strace(1): either it was one that can be done without, and the
-//! container is the same, or one line names it; and nothing is left. The child's own calls are not among them: it is no
-//! thread of the tracer's, and has places of its own (faults.rs).
+//! container is the same, or one line names it; and nothing is left. And each is once the one before which it is killed:
+//! nothing is left after `seclude gc`. The child's own calls are not among them: it is no thread of the tracer's, and has
+//! places of its own (faults.rs).
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -56,7 +58,7 @@ struct Call {
 struct Walk<'a> {
     /// What strace is started by, if not by itself.
     around: &'a [&'a str],
-    flags: &'a [&'a str],
+    flags: &'a str,
     /// What the container says of itself.
     script: &'a str,
     log: PathBuf,
@@ -64,7 +66,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn new<'a>(around: &'a [&'a str], flags: &'a [&'a str], script: &'a str, scratch: &Scratch) -> Walk<'a> {
+    fn new<'a>(around: &'a [&'a str], flags: &'a str, script: &'a str, scratch: &Scratch) -> Walk<'a> {
         let mark = format!("calls-{}-{}", std::process::id(), scratch.path().display());
         Walk { around, flags, script, log: scratch.join("log"), mark }
     }
@@ -72,7 +74,14 @@ impl Walk<'_> {
     fn run(&self, strace: &[&str]) -> Output {
         let mut words = self.around.iter().chain(&["strace"]);
         let mut command = Command::new(words.next().expect("strace at least"));
-        command.args(words).arg("-o").arg(&self.log).args(strace).arg(seclude_bin()).arg("run").args(self.flags);
+        command
+            .args(words)
+            .arg("-o")
+            .arg(&self.log)
+            .args(strace)
+            .arg(seclude_bin())
+            .arg("run")
+            .args(self.flags.split_ascii_whitespace());
         command.args(["/bin/sh", "-c", self.script]);
         command.current_dir("/").stdin(Stdio::null()).env("LC_ALL", "C").env(MARK, &self.mark);
         command.env("SECLUDE", seclude_bin());
@@ -103,22 +112,14 @@ impl Walk<'_> {
 
     /// Has each fail; answers how many did.
     fn all_fail_once(&self, look: impl Fn() -> Host) -> usize {
-        set_child_subreaper(Some(getpid())).expect("we may");
-        let before = look();
-        let (whole, calls) = self.calls();
-        comes_back(&before, "the whole run", &look);
-        assert!(calls.len() > 30, "{} calls", calls.len());
-        let mut failed = 0;
-        for Call { name, number, line } in &calls {
-            let inject = format!("inject={name}:error=EIO:when={number}");
-            let output = self.run(&["-e", &format!("trace={name}"), "-e", &inject]);
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            let context = || format!("{name} {number}, {line}: {output:?}");
+        self.each("error=EIO", look, |output, whole, context| {
+            let said = String::from_utf8_lossy(&output.stderr);
             match output.status.code() {
                 Some(0) => {
-                    assert_eq!(&output.stdout, &whole.stdout, "{}", context());
+                    assert_eq!(output.stdout, whole.stdout, "{context}");
                     // Nobody's lock is worth no word; the next to come has it, or gc.
-                    assert!(said.is_empty() || said == "lock\n", "{}", context());
+                    assert!(said.is_empty() || said == "lock\n", "{context}");
+                    false
                 }
                 Some(125) => {
                     let lines: Vec<&str> = said.lines().collect();
@@ -126,27 +127,55 @@ impl Walk<'_> {
                     let is_told = |line: &str| line.contains("left behind");
                     let good = match lines[..] {
                         [line] => line.starts_with("seclude: "),
-                        [line, "left"] => line.starts_with("seclude: ") && is_told(line),
+                        [line, "left" | "lock"] => line.starts_with("seclude: ") && is_told(line),
                         _ => false,
                     };
-                    assert!(good, "{}", context());
-                    assert!(said.contains("EIO") || said.contains("Input/output error"), "{}", context());
-                    failed += 1;
+                    assert!(good, "{context}");
+                    assert!(said.contains("EIO") || said.contains("Input/output error"), "{context}");
+                    true
                 }
-                _ => panic!("{}", context()),
+                _ => panic!("{context}"),
             }
+        })
+    }
+
+    /// Kills whoever is about to make it; answers how many were killed.
+    fn all_are_the_last_once(&self, look: impl Fn() -> Host) -> usize {
+        self.each("signal=KILL", look, |output, _, context| {
+            // A wait may have been fewer calls than in the whole run.
+            let killed = output.status.signal() == Some(9) || output.status.code() == Some(128 + 9);
+            assert!(killed || output.status.success(), "{context}");
+            assert!(!String::from_utf8_lossy(&output.stderr).contains("left"), "{context}");
+            killed
+        })
+    }
+
+    /// Does that to each once, and sees to it that nothing is left; answers how many `had_effect`.
+    fn each(&self, what: &str, look: impl Fn() -> Host, had_effect: impl Fn(&Output, &Output, &str) -> bool) -> usize {
+        set_child_subreaper(Some(getpid())).expect("we may");
+        let before = look();
+        let (whole, calls) = self.calls();
+        comes_back(&before, "the whole run", &look);
+        assert!(calls.len() > 30, "{} calls", calls.len());
+        let mut effects = 0;
+        for Call { name, number, line } in &calls {
+            let inject = format!("inject={name}:{what}:when={number}");
+            let output = self.run(&["-e", &format!("trace={name}"), "-e", &inject]);
+            let context = format!("{what}: {name} {number}, {line}: {output:?}");
+            effects += usize::from(had_effect(&output, &whole, &context));
+            let is_told = output.status.code() == Some(125);
             let left = || {
                 // The parent of the cgroups is taken away by whoever is the last, if it can, and else by the next.
-                if output.status.success() && is_root() {
+                if !is_told && is_root() {
                     seclude::gc::collect(None).expect("it looks");
                 }
                 while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
                 (look(), marked(&format!("{MARK}={}", self.mark)))
             };
-            comes_back(&(before.clone(), Vec::new()), &context(), left);
+            comes_back(&(before.clone(), Vec::new()), &context, left);
         }
         set_child_subreaper(None).expect("we may");
-        failed
+        effects
     }
 }
 
@@ -160,22 +189,50 @@ fn has_strace() -> bool {
     may
 }
 
+/// As much as root, or a user, can have without a network.
+fn limited(scratch: &Scratch) -> Walk<'static> {
+    let rootless = "--init --hostname walk --rlimit NOFILE=64 --workdir /";
+    let flags = "--init --hostname walk --rlimit NOFILE=64 --workdir / --memory 64M --pids 20";
+    let script = "hostname; cat /proc/self/uid_map; id -u; echo $$; ulimit -n; touch /usr/x 2>&1
+        cat /sys/fs/cgroup/memory/seclude/*/memory.limit_in_bytes /sys/fs/cgroup/pids/seclude/*/pids.max \
+            /sys/fs/cgroup/seclude/*/memory.max 2> /dev/null; true";
+    Walk::new(&[], if is_root() { flags } else { rootless }, script, scratch)
+}
+
+/// A network, on a host of its own that does as `host` says.
+fn networked<'a>(around: &'a [&'a str], scratch: &Scratch) -> Walk<'a> {
+    let flags = "--net veth --ip 10.83.7.9 --ip-forward --dns none -p 8080:80 --peers --hostname walk --rate 10M \
+        --workdir /";
+    let script = "hostname; ip -o address show dev eth0 | grep -o 'inet [^ ]*'; ip route | grep -o '^default'
+        grep walk /etc/hosts";
+    Walk::new(around, flags, script, scratch)
+}
+
+/// Makes a host, and a function that complains of what is left in it.
+const HOST: &str = r#"mount -t tmpfs -o mode=755 none /run; ip link set lo up; echo 0 > /proc/sys/net/ipv4/ip_forward
+    left() { ip -o link | grep -v ': lo:'; nft list ruleset; ls -d /run/seclude 2>/dev/null; grep -x 1 /proc/sys/net/ipv4/ip_forward; }
+    code=0; "$@" || code=$?; "#;
+
 #[test]
 fn whatever_call_of_the_parent_fails_is_named_and_nothing_is_left() {
     if !has_strace() {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let scratch = Scratch::new("calls");
-    let script = "hostname; cat /proc/self/uid_map; id -u; echo $$; ulimit -n; touch /usr/x 2>&1
-        cat /sys/fs/cgroup/memory/seclude/*/memory.limit_in_bytes /sys/fs/cgroup/pids/seclude/*/pids.max \
-            /sys/fs/cgroup/seclude/*/memory.max 2> /dev/null; true";
-    let rootless = ["--init", "--hostname", "walk", "--rlimit", "NOFILE=64", "--workdir", "/"];
-    let limited = [&rootless[..], &["--memory", "64M", "--pids", "20"]].concat();
-    let flags: &[&str] = if is_root() { &limited } else { &rootless };
-    let failed = Walk::new(&[], flags, script, &scratch).all_fail_once(Host::look);
+    let failed = limited(&Scratch::new("calls")).all_fail_once(Host::look);
     println!("{failed} faults");
     assert!(failed > if is_root() { 100 } else { 15 }, "{failed}");
+}
+
+#[test]
+fn whatever_call_of_the_parent_is_its_last_nothing_is_left_after_gc() {
+    if !has_strace() {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let killed = limited(&Scratch::new("last-calls")).all_are_the_last_once(Host::look);
+    println!("{killed} kills");
+    assert!(killed > if is_root() { 130 } else { 30 }, "{killed}");
 }
 
 #[test]
@@ -185,18 +242,28 @@ fn whatever_call_of_a_network_fails_is_named_and_nothing_of_it_is_left() {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let scratch = Scratch::new("network-calls");
-    // A host of its own, which complains of what is left in it.
-    let host = r#"mount -t tmpfs -o mode=755 none /run; ip link set lo up; echo 0 > /proc/sys/net/ipv4/ip_forward
-        left() { ip -o link | grep -v ': lo:'; nft list ruleset; ls -d /run/seclude 2>/dev/null; grep -x 1 /proc/sys/net/ipv4/ip_forward; }
-        code=0; "$@" || code=$?
-        for try in $(seq 20); do [ -z "$(left)" ] && exit $code; sleep 0.05; done
+    let host = HOST.to_owned()
+        + r#"for try in $(seq 20); do [ -z "$(left)" ] && exit $code; sleep 0.05; done
         [ "$(left)" = /run/seclude ] && echo lock >&2 || echo left >&2; "$SECLUDE" gc > /dev/null; left >&2; exit $code"#;
-    let around = ["unshare", "--net", "--mount", "sh", "-c", host, "sh"];
-    let flags =
-        ["--net", "veth", "--ip", "10.83.7.9", "--ip-forward", "--dns", "none", "-p", "8080:80", "--workdir", "/"];
-    let script = "hostname; ip -o address show dev eth0 | grep -o 'inet [^ ]*'; ip route | grep -o '^default'";
-    let failed = Walk::new(&around, &flags, script, &scratch).all_fail_once(Host::look);
+    let around = ["unshare", "--net", "--mount", "sh", "-c", &host, "sh"];
+    let failed = networked(&around, &Scratch::new("network-calls")).all_fail_once(Host::look);
     println!("{failed} faults");
     assert!(failed > 60, "{failed}");
+}
+
+#[test]
+fn whatever_call_of_a_network_is_its_last_nothing_of_it_is_left_after_gc() {
+    root_only!();
+    if !has_strace() {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // The container has its own time to end.
+    let host = HOST.to_owned()
+        + r#"for try in $(seq 100); do "$SECLUDE" gc > /dev/null; [ -z "$(left)" ] && exit $code; sleep 0.05; done
+        echo left >&2; left >&2; exit $code"#;
+    let around = ["unshare", "--net", "--mount", "sh", "-c", &host, "sh"];
+    let killed = networked(&around, &Scratch::new("last-network-calls")).all_are_the_last_once(Host::look);
+    println!("{killed} kills");
+    assert!(killed > 130, "{killed}");
 }

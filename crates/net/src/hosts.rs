@@ -58,16 +58,18 @@ impl File {
         let directory = PathBuf::from(directory(host, veth.bridge().unwrap_or_default()));
         let file = File { directory, link: veth.link.clone(), lines };
         let _lock = lock_directory(&file.directory)?;
-        if veth.request.peers {
+        let mut write = || {
+            if !veth.request.peers {
+                return rewrite(&file.path(), &text);
+            }
             for peer in peers(&file.directory)?.iter().filter(|peer| **peer != file.link) {
                 if link(&host.route, peer)?.is_some() {
                     text += &read(&file.directory.join(format!("{peer}{PEER}")))?;
                 }
             }
-        }
-        let written = rewrite(&file.path(), &text)
-            .and_then(|()| if veth.request.peers { rewrite(&file.peer_path(), &file.lines) } else { Ok(()) });
-        written.inspect_err(|_| drop(file.remove_locked()))?;
+            rewrite(&file.path(), &text).and_then(|()| rewrite(&file.peer_path(), &file.lines))
+        };
+        write().inspect_err(|_| drop(file.remove_locked()))?;
         Ok(file)
     }
 
@@ -84,7 +86,7 @@ impl File {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let _lock = lock_directory(&self.directory)?;
+        let Some(_lock) = lock_made(&self.directory, FlockOperation::LockExclusive)? else { return Ok(()) };
         self.for_others(|text| {
             let mut kept = without(&text, &self.link);
             kept += &self.lines;
@@ -94,7 +96,7 @@ impl File {
 
     /// Takes its lines out of the files of its peers, and removes it; its directory with the last file.
     pub(crate) fn remove(&self) -> Result<(), Error> {
-        let _lock = lock_directory(&self.directory)?;
+        let Some(_lock) = lock_made(&self.directory, FlockOperation::LockExclusive)? else { return Ok(()) };
         self.remove_locked()
     }
 
@@ -169,11 +171,17 @@ fn names(directory: &Path) -> Result<Vec<String>, Error> {
 
 /// Makes the directory if need be, and has it alone until the answer is dropped.
 fn lock_directory(directory: &Path) -> Result<OwnedFd, Error> {
+    make_and_lock(directory).inspect_err(|_| {
+        // Whoever else has it may be about to write.
+        if let Ok(Some(_lock)) = lock_made(directory, FlockOperation::NonBlockingLockExclusive) {
+            let _ = rustix::fs::rmdir(directory);
+        }
+        let _ = rustix::fs::rmdir(DIRECTORY);
+    })
+}
+
+fn make_and_lock(directory: &Path) -> Result<OwnedFd, Error> {
     let name = directory.display().to_string();
-    let fail = |call| {
-        let name = name.clone();
-        move |errno| Error::from_call(name, call, errno)
-    };
     for _ in 0..100 {
         for path in [lock::DIRECTORY, DIRECTORY, &name] {
             match make_directory(path) {
@@ -182,20 +190,28 @@ fn lock_directory(directory: &Path) -> Result<OwnedFd, Error> {
                 other => other?,
             }
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = match rustix::fs::open(directory, flags, Mode::empty()) {
-            Err(Errno::NOENT) => continue,
-            other => other.map_err(fail("open"))?,
-        };
-        rustix::io::retry_on_intr(|| rustix::fs::flock(&fd, FlockOperation::LockExclusive)).map_err(fail("flock"))?;
-        let ours = rustix::fs::fstat(&fd).map_err(fail("fstat"))?;
-        match rustix::fs::stat(directory) {
-            Ok(named) if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) => return Ok(fd),
-            Ok(_) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(fail("stat")(errno)),
+        if let Some(lock) = lock_made(directory, FlockOperation::LockExclusive)? {
+            return Ok(lock);
         }
     }
-    Err(fail("open")(Errno::BUSY))
+    Err(Error::from_call(name, "open", Errno::BUSY))
+}
+
+/// Answers `None` if somebody has removed it.
+fn lock_made(directory: &Path, operation: FlockOperation) -> Result<Option<OwnedFd>, Error> {
+    let fail = |call| move |errno| Error::from_call(directory.display().to_string(), call, errno);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let fd = match rustix::fs::open(directory, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other.map_err(fail("open"))?,
+    };
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&fd, operation)).map_err(fail("flock"))?;
+    let ours = rustix::fs::fstat(&fd).map_err(fail("fstat"))?;
+    match rustix::fs::stat(directory) {
+        Ok(named) if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) => Ok(Some(fd)),
+        Ok(_) | Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(fail("stat")(errno)),
+    }
 }
 
 fn read(path: &Path) -> Result<String, Error> {
@@ -235,7 +251,7 @@ pub(crate) fn sweep(host: &Host, is_dead: impl Fn(&str) -> Result<bool, Error>) 
     let prefix = format!("{}-", host.locks.namespace());
     for name in names(Path::new(DIRECTORY))?.iter().filter(|name| name.starts_with(&prefix)) {
         let directory = Path::new(DIRECTORY).join(name);
-        let _lock = lock_directory(&directory)?;
+        let Some(_lock) = lock_made(&directory, FlockOperation::LockExclusive)? else { continue };
         for link in names(&directory)? {
             let link = link.strip_suffix(PEER).unwrap_or(&link).to_owned();
             if address_of(&link).is_some() && is_dead(&link)? {

@@ -191,7 +191,7 @@ fn has_strace() -> bool {
 
 /// As much as root, or a user, can have without a network.
 fn limited(scratch: &Scratch) -> Walk<'static> {
-    let rootless = "--init --hostname walk --rlimit NOFILE=64 --workdir /";
+    let rootless = "--map-subids --init --hostname walk --rlimit NOFILE=64 --workdir /";
     let flags = "--init --hostname walk --rlimit NOFILE=64 --workdir / --memory 64M --pids 20";
     let script = "hostname; cat /proc/self/uid_map; id -u; echo $$; ulimit -n; touch /usr/x 2>&1
         cat /sys/fs/cgroup/memory/seclude/*/memory.limit_in_bytes /sys/fs/cgroup/pids/seclude/*/pids.max \

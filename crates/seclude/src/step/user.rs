@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::{Mode, OFlags, fstatfs, open, openat};
 use seclude_child::Op;
 use seclude_idmap::{
-    Extent, GROUP_FILE, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, first_uncovered, free_range,
+    Extent, FileError, GROUP_FILE, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, first_uncovered, free_range,
     read_ranges_for, read_taken, read_user_name, rootless_map,
 };
 
@@ -156,10 +156,15 @@ fn identity_of(file: &str) -> Result<IdMap> {
 }
 
 fn ranges(file: &str, uid: u32) -> Result<Vec<Range>> {
-    let name = read_user_name(uid, PASSWD_FILE).ok().flatten();
-    match read_ranges_for(file, name.as_deref(), uid) {
-        Ok(ranges) => Ok(ranges),
-        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+    // Without the name, ranges would be missed, and newuidmap(1) does nothing for somebody it cannot find.
+    let name = if_there(read_user_name(uid, PASSWD_FILE), PASSWD_FILE)?;
+    if_there(read_ranges_for(file, name.as_deref(), uid), file)
+}
+
+fn if_there<T: Default>(found: std::result::Result<T, FileError>, file: &str) -> Result<T> {
+    match found {
+        Ok(found) => Ok(found),
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(T::default()),
         Err(error) => Err(Error::parent(NAME, format!("read {file}"), error.source).path_of(file)),
     }
 }
@@ -285,9 +290,10 @@ fn run_helper(helper: &'static str, pid: i32, map: &IdMap) -> Result<()> {
         _ => error,
     })?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim().replace('\n', "; ");
-    let file = if helper == "newuidmap" { "uid_map" } else { "gid_map" };
-    let written = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let said = if said.trim().is_empty() { output.exit.to_string() } else { said.trim().replace('\n', "; ") };
+    let path = format!("/proc/{pid}/{}", if helper == "newuidmap" { "uid_map" } else { "gid_map" });
+    let written = std::fs::read_to_string(&path)
+        .map_err(|error| Error::parent(NAME, format!("read {path}"), error).call("read").path_of(&path))?;
     match IdMap::parse_kernel_text(&written) {
         Ok(found) if found.same_as(map) => Ok(()),
         _ => Err(failed(said).hint(

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -112,7 +112,9 @@ impl Walk<'_> {
 
     /// Has each fail; answers how many did.
     fn all_fail_once(&self, look: impl Fn() -> Host) -> usize {
-        self.each("error=EIO", look, |output, whole, context| {
+        // A terminal says EIO to whoever reads it when nobody writes there any more.
+        let how = |name: &str| if name == "read" { "error=ENOMEM" } else { "error=EIO" };
+        self.each(how, look, |output, whole, context| {
             let said = String::from_utf8_lossy(&output.stderr);
             match output.status.code() {
                 Some(0) => {
@@ -131,7 +133,8 @@ impl Walk<'_> {
                         _ => false,
                     };
                     assert!(good, "{context}");
-                    assert!(said.contains("EIO") || said.contains("Input/output error"), "{context}");
+                    let names = ["EIO", "Input/output error", "ENOMEM", "Cannot allocate memory"];
+                    assert!(names.iter().any(|name| said.contains(name)), "{context}");
                     true
                 }
                 _ => panic!("{context}"),
@@ -141,17 +144,26 @@ impl Walk<'_> {
 
     /// Kills whoever is about to make it; answers how many were killed.
     fn all_are_the_last_once(&self, look: impl Fn() -> Host) -> usize {
-        self.each("signal=KILL", look, |output, _, context| {
-            // A wait may have been fewer calls than in the whole run.
-            let killed = output.status.signal() == Some(9) || output.status.code() == Some(128 + 9);
-            assert!(killed || output.status.success(), "{context}");
-            assert!(!String::from_utf8_lossy(&output.stderr).contains("left"), "{context}");
-            killed
-        })
+        self.each(
+            |_| "signal=KILL",
+            look,
+            |output, _, context| {
+                // A wait may have been fewer calls than in the whole run.
+                let killed = output.status.signal() == Some(9) || output.status.code() == Some(128 + 9);
+                assert!(killed || output.status.success(), "{context}");
+                assert!(!String::from_utf8_lossy(&output.stderr).contains("left"), "{context}");
+                killed
+            },
+        )
     }
 
     /// Does that to each once, and sees to it that nothing is left; answers how many `had_effect`.
-    fn each(&self, what: &str, look: impl Fn() -> Host, had_effect: impl Fn(&Output, &Output, &str) -> bool) -> usize {
+    fn each(
+        &self,
+        what: impl Fn(&str) -> &'static str,
+        look: impl Fn() -> Host,
+        had_effect: impl Fn(&Output, &Output, &str) -> bool,
+    ) -> usize {
         set_child_subreaper(Some(getpid())).expect("we may");
         let before = look();
         let (whole, calls) = self.calls();
@@ -159,6 +171,7 @@ impl Walk<'_> {
         assert!(calls.len() > 30, "{} calls", calls.len());
         let mut effects = 0;
         for Call { name, number, line } in &calls {
+            let what = what(name);
             let inject = format!("inject={name}:{what}:when={number}");
             let output = self.run(&["-e", &format!("trace={name}"), "-e", &inject]);
             let context = format!("{what}: {name} {number}, {line}: {output:?}");
@@ -199,6 +212,15 @@ fn limited(scratch: &Scratch) -> Walk<'static> {
     Walk::new(&[], if is_root() { flags } else { rootless }, script, scratch)
 }
 
+/// A terminal and a root, and the network of pasta where its device can be had.
+fn interactive(scratch: &Scratch) -> Walk<'static> {
+    let alone = "--tty --overlay --timeout 600s --tmpfs /mnt --file /mnt/x=x --workdir /";
+    let flags = "--tty --overlay --timeout 600s --tmpfs /mnt --file /mnt/x=x --workdir / --net pasta --dns none";
+    let script = "tty; ls /mnt; touch /usr/x; ip -o link | cut -d: -f2";
+    let tun = std::fs::OpenOptions::new().write(true).open("/dev/net/tun").is_ok();
+    Walk::new(&[], if tun && Path::new("/usr/bin/pasta").exists() { flags } else { alone }, script, scratch)
+}
+
 /// A network, on a host of its own that does as `host` says.
 fn networked<'a>(around: &'a [&'a str], scratch: &Scratch) -> Walk<'a> {
     let flags = "--net veth --ip 10.83.7.9 --ip-forward --dns none -p 8080:80 --peers --hostname walk --rate 10M \
@@ -233,6 +255,28 @@ fn whatever_call_of_the_parent_is_its_last_nothing_is_left_after_gc() {
     let killed = limited(&Scratch::new("last-calls")).all_are_the_last_once(Host::look);
     println!("{killed} kills");
     assert!(killed > if is_root() { 130 } else { 30 }, "{killed}");
+}
+
+#[test]
+fn whatever_call_of_a_terminal_and_pasta_fails_is_named_and_nothing_is_left() {
+    if !has_strace() {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let failed = interactive(&Scratch::new("tty-calls")).all_fail_once(Host::look);
+    println!("{failed} faults");
+    assert!(failed > 15, "{failed}");
+}
+
+#[test]
+fn whatever_call_of_a_terminal_and_pasta_is_its_last_nothing_is_left() {
+    if !has_strace() {
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let killed = interactive(&Scratch::new("last-tty-calls")).all_are_the_last_once(Host::look);
+    println!("{killed} kills");
+    assert!(killed > 30, "{killed}");
 }
 
 #[test]

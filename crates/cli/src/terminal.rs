@@ -93,7 +93,8 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
                     io::stdout().flush()?;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                // EIO: as above, and all has been read.
+                // As above, and all has been read.
+                Err(error) if error.raw_os_error() != Some(Errno::IO.raw_os_error()) => return Err(error),
                 _ => return Ok(()),
             }
         } else if ended {

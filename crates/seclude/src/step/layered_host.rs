@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{DirEntry, Metadata, read_dir, read_link, read_to_string};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -86,14 +87,20 @@ impl LayeredHost {
     }
 
     fn scan(&mut self, directory: &Path, mounts: &Mounts) -> Result<()> {
-        let failed = |error| Error::parent(NAME, format!("list {}", directory.display()), error).path_of(directory);
+        let failed = |error| unread(directory, error);
         let mut entries: Vec<DirEntry> =
             read_dir(directory).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
         entries.sort_by_key(DirEntry::file_name);
         for entry in entries {
-            // What vanishes meanwhile was not there.
-            let Ok(metadata) = entry.metadata() else { continue };
-            self.add(entry.path(), &metadata, mounts)?;
+            let path = entry.path();
+            match entry.metadata() {
+                Ok(metadata) => self.add(path, &metadata, mounts)?,
+                // What vanishes meanwhile was not there.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // Another user's FUSE, or a server that is gone, would not answer inside either.
+                Err(_) if mounts.points.contains(&path) => {}
+                Err(error) => return Err(unread(&path, error)),
+            }
             if self.parts.len() > MOST_PARTS {
                 let action = format!("{} has mounts below it and too many entries for an overlay", directory.display());
                 return Err(Error::invalid(NAME, action).hint("overlay the directories that are to be written instead"));
@@ -108,13 +115,14 @@ impl LayeredHost {
         let kind = if metadata.is_symlink() {
             match read_link(&path) {
                 Ok(target) => Kind::Link(target),
-                Err(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(unread(&path, error)),
             }
         } else if !metadata.is_dir() || mounts.views.contains(&path) {
             Kind::Bind
         } else if mounts.any_below(&path) {
             // An unreadable one keeps its secrets, and its mounts.
-            recurse = read_dir(&path).is_ok();
+            recurse = !read_dir(&path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
             if recurse { Kind::Directory(mode) } else { Kind::Bind }
         } else {
             let overlay = Overlay::new([&path]).ephemeral();
@@ -173,6 +181,10 @@ impl LayeredHost {
             }
         }
     }
+}
+
+fn unread(path: &Path, error: std::io::Error) -> Error {
+    Error::parent(NAME, format!("read {}", path.display()), error).path_of(path)
 }
 
 /// What is mounted where, proc_pid_mountinfo(5).

@@ -107,7 +107,7 @@ impl OverlayMount {
             }
             // The kernel makes it, mode 000, and leaves it behind.
             let made = work.join("work");
-            if statx(CWD, &made, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE).is_err() {
+            if let Err(Errno::NOENT) = statx(CWD, &made, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
                 ledger.push(format!("directory {}", made.display()), move || match rmdir(&made) {
                     Ok(()) | Err(Errno::NOENT) => Ok(()),
                     // What was deleted inside has left a whiteout there for the next time.

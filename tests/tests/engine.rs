@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use seclude_tests::{Host, Scratch, debian_root, is_root, seclude_bin};
+use serde_json::{Value, json};
 
 /// Each looks whether it left the host as it was.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -23,33 +24,65 @@ done
 exit $status
 "#;
 
-/// Calls that Docker's default profile allows only to whoever has CAP_SYS_ADMIN.
-const REFUSED_BY_DOCKER: &str = r#""fsconfig", "fsmount", "fsopen", "fspick", "mount", "mount_setattr", "move_mount",
-    "open_tree", "setdomainname", "sethostname", "setns", "umount", "umount2", "unshare""#;
+/// Podman's own profile, which lists what is allowed.
+const PROFILE: &str = "/usr/share/containers/seccomp.json";
 
-/// As much of that profile as matters here: clone(2) by its flags, clone3(2) as if it were not there.
+/// What that allows, and Docker's default profile to nobody, or only to whoever has CAP_SYS_ADMIN, by Docker's list of
+/// significant system calls that it blocks.
+const REFUSED_BY_DOCKER: [&str; 22] = [
+    "add_key",
+    "clone",
+    "clone3",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "keyctl",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "request_key",
+    "setdomainname",
+    "sethostname",
+    "setns",
+    "umount",
+    "umount2",
+    "unshare",
+];
+
+/// Docker's default profile: everything else is EPERM, clone3(2) is as if it were not there, and clone(2) makes no
+/// namespaces.
 fn docker_profile() -> String {
-    let namespaces = [0x2_0000, 0x200_0000, 0x400_0000, 0x800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000_u32];
-    let clone = namespaces.map(|flag| {
-        format!(
-            r#"{{"names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1,
-                "args": [{{"index": 0, "value": {flag}, "valueTwo": {flag}, "op": "SCMP_CMP_MASKED_EQ"}}]}}"#
-        )
-    });
-    format!(
-        r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
-            {{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}},
-            {{"names": [{REFUSED_BY_DOCKER}], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}}, {}]}}"#,
-        clone.join(", ")
-    )
+    let text = std::fs::read_to_string(PROFILE).expect("Podman has it");
+    let mut profile: Value = serde_json::from_str(&text).expect("JSON");
+    profile["defaultErrnoRet"] = json!(1);
+    profile["defaultErrno"] = json!("EPERM");
+    let rules = profile["syscalls"].as_array_mut().expect("rules");
+    for rule in rules.iter_mut().filter(|rule| rule["action"] == "SCMP_ACT_ALLOW") {
+        let is_for_all = rule["includes"].as_object().is_none_or(|only_for| only_for.is_empty());
+        let names = rule["names"].as_array_mut().expect("names");
+        names.retain(|name| !is_for_all || !REFUSED_BY_DOCKER.iter().any(|refused| name == refused));
+    }
+    rules.retain(|rule| rule["names"].as_array().is_some_and(|names| !names.is_empty()));
+    let namespaces = 0x7e02_0000_u32;
+    rules.extend([
+        json!({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}),
+        json!({"names": ["clone"], "action": "SCMP_ACT_ALLOW",
+            "args": [{"index": 0, "value": namespaces, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}),
+    ]);
+    profile.to_string()
 }
 
 /// How seclude ends with these arguments in a container that was started with these flags; `None` without an engine.
 fn in_a_container(flags: &[&str], arguments: &[&str]) -> Option<Output> {
     let has =
         |program: &str| Path::new("/usr/bin").join(program).exists() || Path::new("/usr/sbin").join(program).exists();
-    if !is_root() || !has("podman") || !has("runc") {
-        eprintln!("skipped: it takes root, podman and runc");
+    if !is_root() || !has("podman") || !has("runc") || !Path::new(PROFILE).exists() {
+        eprintln!("skipped: it takes root, podman with its profile, and runc");
         return None;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,10 +6,12 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::subsequence;
-use seclude::{Capabilities, CloneWay, Command, Mount, Namespace, Overlay, Resource, Root, UserMap};
+use seclude::{Capabilities, CloneWay, Command, Limits, Mount, Namespace, Overlay, Resource, Root, UserMap};
 use seclude_tests::{Scratch, busybox_root, is_root};
 
 const PLANS: u32 = 600;
+/// Seconds that no machine has been up for.
+const OFFSET: u64 = 1_000_000_000;
 
 /// What is asked for, as data.
 #[derive(Clone, Debug)]
@@ -27,6 +29,12 @@ struct Request {
     session: bool,
     init: bool,
     way: CloneWay,
+    descriptor: Option<i32>,
+    terminal: bool,
+    oom_score_adj: Option<i16>,
+    boottime: bool,
+    /// Whether it starts many processes, and how many it may.
+    forks: Option<Option<u64>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,8 +80,17 @@ fn request() -> impl Strategy<Value = Request> {
     let limits = (prop::option::of(16u64..200), prop::option::of(0u32..0o100));
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let way = prop::sample::select(vec![CloneWay::Auto, CloneWay::Vm, CloneWay::Copy, CloneWay::Legacy]);
-    let all = (kinds, tree, wishes, ids, limits, flags, way, prop::bool::weighted(0.8));
-    all.prop_map(|(unshared, tree, mounts, ids, limits, flags, way, sensible)| {
+    let forks = prop::option::weighted(0.2, prop::option::of(6u64..12));
+    let more = (
+        prop::option::weighted(0.3, 3..10),
+        prop::bool::weighted(0.15),
+        prop::option::weighted(0.2, 500i16..=1000),
+        prop::bool::weighted(0.2),
+        forks,
+    );
+    let all = (kinds, tree, wishes, ids, limits, flags, way, more, prop::bool::weighted(0.8));
+    all.prop_map(|(unshared, tree, mounts, ids, limits, flags, way, more, sensible)| {
+        let (descriptor, terminal, oom_score_adj, boottime, forks) = more;
         let (hostname, no_capabilities, gain_privileges, session, init) = flags;
         let ((uid, identity), (files, umask)) = (ids, limits);
         let mut request = Request {
@@ -90,6 +107,11 @@ fn request() -> impl Strategy<Value = Request> {
             session,
             init,
             way,
+            descriptor,
+            terminal,
+            oom_score_adj,
+            boottime,
+            forks,
         };
         request.contain();
         if sensible {
@@ -122,6 +144,9 @@ impl Request {
         if self.hostname {
             self.add(Namespace::Uts);
         }
+        if self.boottime {
+            self.add(Namespace::Time);
+        }
         self.identity &= self.unshared.contains(&Namespace::User);
         if !is_root() || !self.identity {
             self.uid = self.uid.filter(|uid| *uid == 0);
@@ -140,12 +165,17 @@ const PROBE: &str = r#"
 for kind in user pid mnt net uts ipc cgroup time; do echo "ns-$kind $(readlink /proc/self/ns/$kind)"; done
 echo "uid $(id -u)"; echo "pid $$"; echo "host $(cat /proc/sys/kernel/hostname)"; echo "files $(ulimit -n)"; echo "umask $(umask)"
 while read -r name value; do case $name in CapBnd:|NoNewPrivs:) echo "$name $value";; esac; done < /proc/self/status
-read -r _ _ _ _ _ session _ < /proc/self/stat; echo "session $session"
+read -r _ _ _ _ _ session tty _ < /proc/self/stat; echo "session $session"; echo "tty $tty"
 test -e /of-the-own-root && echo "root own" || echo "root host"
 ( : > $PLACE/written ) && echo "write yes" || echo "write no"
 test -e /mnt/content && echo "bind $(cat /mnt/content)"
+for fd in 3 4 5 6 7 8 9; do
+    case $fd in $FD) echo "fd $(cat <&$FD)";; *) if eval "(true <&$fd)" 2>&-; then echo "other-fd $fd"; fi;; esac; done
+read -r adj < /proc/self/oom_score_adj; echo "adj $adj"; read -r up _ < /proc/uptime; echo "up ${up%.*}"
+while read -r name _; do case $name in *:*) echo "link-${name%%:*} yes";; esac; done < /proc/net/dev
 echo "tmpfs $(ls -A /tmp | wc -l)"; test -e /media/file && echo "file $(cat /media/file)"; echo "mask $(ls -A /srv | wc -l)"
 if test -e /mnt/content; then ( : > /mnt/written ) && echo "bind-write yes" || echo "bind-write no"; fi
+if test -n "$FORKS"; then ( eval "$FORKS"; echo "forks all" ); true; fi
 "#;
 
 fn command(request: &Request, places: &Places) -> Command {
@@ -192,6 +222,26 @@ fn command(request: &Request, places: &Places) -> Command {
     if request.no_capabilities {
         command.capabilities(Capabilities::NONE);
     }
+    if let Some(number) = request.descriptor {
+        command
+            .fd(std::fs::File::open(places.own.join("content")).expect("it was made"), number)
+            .env("FD", number.to_string());
+    }
+    if request.terminal {
+        command.terminal(24, 80);
+    }
+    if let Some(adj) = request.oom_score_adj {
+        command.oom_score_adj(adj);
+    }
+    if request.boottime {
+        command.boottime_offset(i128::from(OFFSET) * 1_000_000_000);
+    }
+    if let Some(limit) = request.forks {
+        command.env("FORKS", ["sleep 0.3"; 20].join(" | "));
+        if let Some(limit) = limit {
+            command.limits(Limits::new().pids_max(limit));
+        }
+    }
     command.no_new_privileges(!request.gain_privileges).new_session(request.session).init(request.init);
     command
 }
@@ -234,6 +284,25 @@ fn check(request: &Request, said: &BTreeMap<&str, &str>) -> Result<(), TestCaseE
         has("CapBnd:", if request.no_capabilities { "0000000000000000" } else { said["CapBnd:"] })?;
         has("NoNewPrivs:", if request.gain_privileges { "0" } else { "1" })?;
         prop_assert_eq!(said["host"] == "asked-for", request.hostname);
+        if let Some(adj) = request.oom_score_adj {
+            has("adj", &adj.to_string())?;
+        }
+        // Without a session of its own it has that which the tests have, if any.
+        if request.terminal || request.session {
+            prop_assert_eq!(said["tty"] != "0", request.terminal);
+        }
+        let up: u64 = said["up"].parse().expect("seconds");
+        prop_assert_eq!(up > OFFSET, request.boottime, "up for {}", up);
+        if asked(Namespace::Net) {
+            let links: Vec<_> = said.keys().filter(|key| key.starts_with("link-")).collect();
+            prop_assert_eq!(links, [&"link-lo"]);
+        }
+    }
+    has("fd", if request.descriptor.is_some() { "shown" } else { "" })?;
+    has("other-fd", "")?;
+    match request.forks {
+        Some(None) => has("forks", "all")?,
+        _ => has("forks", "")?,
     }
     if let Some(files) = request.files {
         has("files", &files.to_string())?;
@@ -295,7 +364,8 @@ fn any_plan_shows_what_was_asked_for_or_names_the_step_that_could_not() {
                 prop_assert!(output.exit.success(), "{}: {}", output.exit, String::from_utf8_lossy(&output.stderr));
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
                 let said = text.lines().map(|line| line.split_once(' ').unwrap_or((line, ""))).collect();
-                check(&request, &said)?;
+                check(&request, &said)
+                    .inspect_err(|_| eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr)))?;
                 ran.set(ran.get() + 1);
             }
             Err(error) => {

@@ -92,6 +92,16 @@ impl Machine<'_> {
             let _ = file::close(old);
         }
     }
+
+    /// That number is the command's from here on: no slot may close it.
+    #[inline(always)]
+    fn give_up(&mut self, number: Fd) {
+        for slot in &mut self.slots {
+            if *slot == number {
+                *slot = Fd::NONE;
+            }
+        }
+    }
 }
 
 /// What a child exits with when it failed before its exec; the message, not this, says why.
@@ -191,7 +201,10 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::OpenTerminal { own, size } => open_terminal(machine, own, size),
         Op::UseTerminal { stdio } => use_terminal(machine.get(Slot::TERMINAL), stdio),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
-        Op::PlaceFd { from, to } => file::duplicate_onto(from, to, false).named(Call::Dup),
+        Op::PlaceFd { from, to } => {
+            machine.give_up(to);
+            file::duplicate_onto(from, to, false).named(Call::Dup)
+        }
         Op::CloseRange { first, last } => file::close_range(first, last).named(Call::CloseRange),
 
         Op::KeepCapabilities => credentials::keep_capabilities(true).named(Call::Prctl),

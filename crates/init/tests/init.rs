@@ -365,6 +365,18 @@ mod terminal {
     }
 
     #[test]
+    fn the_command_leads_it_also_where_it_has_no_descriptor_of_it() {
+        let (_master, slave) = open();
+        let without: &[&str] = &["setsid", "--ctty", "sh", "-c", "exec < /dev/null; exec \"$@\"", "sh"];
+        let mut init = command(&["/bin/cat", "/proc/self/stat"]).flags("t").through(without).stdin(slave).start();
+        let line = init.output();
+        let pid = line.split(' ').next().unwrap();
+        let fields = stat(&line);
+        assert_eq!((fields[2], fields[5]), (pid, pid));
+        init.ends_with(0);
+    }
+
+    #[test]
     fn where_there_is_none_the_wish_for_it_fails() {
         let mut init = command(&["/bin/true"]).flags("t").stdin(Stdio::null()).start();
         assert_eq!(init.says(), failed(INIT, Errno::NOTTY));

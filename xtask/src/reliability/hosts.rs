@@ -32,7 +32,7 @@ pub(super) const HOSTS: [Host; 24] = [
             "engine the_filter_of_docker_is_told_with_what_to_give_the_outer_container",
             "engine a_privileged_container_takes_another_one_inside",
         ],
-        "in Podman, with what Docker's profile refuses; not in Docker itself",
+        "in Podman, with a profile that allows what Docker's does; not in Docker itself",
     ),
     host(
         "a security module of an outer container",

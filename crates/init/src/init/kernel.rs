@@ -1,6 +1,6 @@
 //! The system calls that the init makes, and the strings that it got: all there is to be careful about in memory.
 
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
 
 use crate::arch::syscall;
@@ -61,6 +61,7 @@ pub(crate) struct Errno(pub(crate) i32);
 impl Errno {
     pub(crate) const ENOENT: Errno = Errno(2);
     pub(crate) const EINTR: Errno = Errno(4);
+    pub(crate) const ENXIO: Errno = Errno(6);
     pub(crate) const EBADF: Errno = Errno(9);
     pub(crate) const EACCES: Errno = Errno(13);
     pub(crate) const ENOTDIR: Errno = Errno(20);
@@ -83,6 +84,12 @@ pub(crate) struct Pid(i32);
 /// A C string that stays as long as the process.
 #[derive(Clone, Copy)]
 pub(crate) struct Text(*const c_char);
+
+impl From<&'static CStr> for Text {
+    fn from(text: &'static CStr) -> Text {
+        Text(text.as_ptr())
+    }
+}
 
 impl Text {
     /// # Safety

@@ -122,7 +122,8 @@ impl LayeredHost {
             Kind::Bind
         } else if mounts.any_below(&path) {
             // An unreadable one keeps its secrets, and its mounts.
-            recurse = !read_dir(&path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+            let searched = read_dir(&path).and_then(|_| path.join(".").metadata());
+            recurse = !searched.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
             if recurse { Kind::Directory(mode) } else { Kind::Bind }
         } else {
             let overlay = Overlay::new([&path]).ephemeral();

@@ -67,8 +67,7 @@ impl Terminal {
 
     /// Reads what there is; false when nobody has the other end open.
     fn read(&mut self, patience: Duration) -> bool {
-        let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
-        if poll(&mut [PollFd::new(&self.master, PollFlags::IN)], Some(&timeout)).unwrap() == 0 {
+        if !is_readable(&self.master, patience) {
             return true;
         }
         let mut some = [0; 4096];
@@ -95,11 +94,17 @@ impl Terminal {
             self.read(Duration::from_millis(50));
         }
         let code = session.wait().unwrap().code();
-        while rustix::io::ioctl_fionread(&self.master).unwrap() > 0 {
+        // Unlike FIONREAD, poll(2) waits for what the kernel has not handed over yet.
+        while is_readable(&self.master, Duration::ZERO) {
             self.read(Duration::ZERO);
         }
         code
     }
+}
+
+fn is_readable(terminal: &File, patience: Duration) -> bool {
+    let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
+    poll(&mut [PollFd::new(terminal, PollFlags::IN)], Some(&timeout)).unwrap() > 0
 }
 
 impl Drop for Terminal {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::fd::AsRawFd;
 
 use seclude::{Command, Mount, Namespace};
 use seclude_tests::Scratch;
@@ -65,9 +66,14 @@ fn none_of_the_callers_others_arrives_even_if_it_is_not_close_on_exec() {
     let own = Scratch::new("descriptors-others");
     let file = File::open(own.file("content", "kept")).expect("it was made");
     rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).expect("a flag");
-    let plain = std::process::Command::new("/bin/sh").args(["-c", SHOW]).output().expect("sh");
-    assert!(String::from_utf8_lossy(&plain.stdout).contains("kept"), "{plain:?}");
-    assert_eq!(shown(&mut command(), "others"), BTreeMap::new());
+    let script = format!("cat /proc/self/fd/{}", file.as_raw_fd());
+    let plain = std::process::Command::new("/bin/sh").args(["-c", &script]).output().expect("sh");
+    assert_eq!(String::from_utf8_lossy(&plain.stdout), "kept", "{plain:?}");
+    let mut contained = Command::new("/bin/sh");
+    contained.args(["-c", &script]).current_dir("/").unshare(Namespace::User);
+    let output = contained.output().unwrap_or_else(|error| panic!("{error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stdout.is_empty() && said.contains("No such file"), "{said}");
 }
 
 /// Group, session, terminal and foreground group of a shell that leads its group, proc_pid_stat(5).

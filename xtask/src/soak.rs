@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use seclude::{Cgroup, Code, Command, Limits, Mount, Namespace, Overlay, Root, Stdio, UserMap};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::thread::{UnshareFlags, unshare};
+use seclude::{Cgroup, Code, Command, Dns, Limits, Mount, Namespace, Overlay, Root, Stdio, UserMap, Veth};
 use serde::{Deserialize, Serialize};
 
 use crate::own_process::State;
@@ -41,6 +43,8 @@ pub(crate) struct Look {
     cgroups: usize,
     /// Lines of /proc/self/mountinfo.
     mounts: usize,
+    /// Network devices.
+    links: usize,
 }
 
 /// What came of it.
@@ -68,6 +72,9 @@ pub(crate) fn measure(runs: usize) -> Result<Soak> {
     ensure!(runs >= LOOKS * KINDS.len(), "too few to see anything grow: at least {}", LOOKS * KINDS.len());
     let program = programs::exit(&workspace::target().join("soak"))?;
     let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        leave_the_host()?;
+    }
     let kinds: Vec<&Kind> = KINDS.iter().filter(|kind| is_root || !kind.needs_root).collect();
     let mut progress = Progress::new();
     let (mut looks, mut count) = (Vec::new(), BTreeMap::new());
@@ -88,6 +95,15 @@ pub(crate) fn measure(runs: usize) -> Result<Soak> {
     Ok(Soak { spawns: runs, seconds, kinds: count, looks, leaks })
 }
 
+/// A network and a /run that nobody else has: no bridge is made on the host.
+fn leave_the_host() -> Result<()> {
+    // It is this process's only thread, which shares its descriptors with none.
+    #[allow(deprecated)]
+    unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS).context("unshare")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).context("make / private")?;
+    mount("none", "/run", "tmpfs", MountFlags::empty(), None).context("mount a tmpfs on /run")
+}
+
 /// A way of using the library.
 struct Kind {
     name: &'static str,
@@ -99,15 +115,18 @@ struct Kind {
     build: fn(&Path) -> Command,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 11] = [
     Kind { name: "sandbox", needs_root: false, by_thread: false, fails: false, build: sandbox },
     Kind { name: "sandbox, by a thread", needs_root: false, by_thread: true, fails: false, build: sandbox },
     Kind { name: "init and pipes", needs_root: false, by_thread: false, fails: false, build: with_init },
     Kind { name: "overlay root", needs_root: false, by_thread: false, fails: false, build: overlay },
     Kind { name: "copied memory", needs_root: false, by_thread: false, fails: false, build: copied },
     Kind { name: "no such command", needs_root: false, by_thread: false, fails: true, build: sandbox },
+    Kind { name: "terminal", needs_root: false, by_thread: false, fails: false, build: with_terminal },
     Kind { name: "limits", needs_root: true, by_thread: false, fails: false, build: limited },
     Kind { name: "limits, no such command", needs_root: true, by_thread: false, fails: true, build: limited },
+    Kind { name: "veth", needs_root: true, by_thread: false, fails: false, build: networked },
+    Kind { name: "veth, no such command", needs_root: true, by_thread: false, fails: true, build: networked },
 ];
 
 fn sandbox(program: &Path) -> Command {
@@ -135,6 +154,18 @@ fn overlay(_: &Path) -> Command {
 fn copied(program: &Path) -> Command {
     let mut command = sandbox(program);
     command.oom_score_adj(500);
+    command
+}
+
+fn with_terminal(program: &Path) -> Command {
+    let mut command = sandbox(program);
+    command.terminal(24, 80);
+    command
+}
+
+fn networked(program: &Path) -> Command {
+    let mut command = sandbox(program);
+    command.veth(Veth::new().ip_forward(true).peers(true)).dns(Dns::Unchanged);
     command
 }
 
@@ -179,6 +210,10 @@ impl Look {
             unreclaimable_kib: kib("SUnreclaim:")?,
             cgroups,
             mounts: mounts.lines().count(),
+            links: fs::read_to_string("/proc/thread-self/net/dev")
+                .context("/proc/thread-self/net/dev")?
+                .lines()
+                .count(),
         })
     }
 }
@@ -201,6 +236,7 @@ fn leaks(looks: &[Look]) -> Vec<String> {
         ("children", first.own.children, last.own.children, 0),
         ("cgroups", 0, last.cgroups, 0),
         ("mounts", first.mounts, last.mounts, 0),
+        ("links", first.links, last.links, 0),
         ("KiB of resident memory", first.own.rss_kib as usize, last.own.rss_kib as usize, GROWTH_KIB as usize),
     ] {
         if after > before + more {
@@ -214,8 +250,18 @@ impl fmt::Display for Soak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds: Vec<String> = self.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         writeln!(f, "{} containers in {:.0} s from one process: {}", self.spawns, self.seconds, kinds.join("; "))?;
-        let columns =
-            ["spawns", "rss KiB", "fds", "threads", "children", "mounts", "cgroups", "slab KiB", "unreclaimable"];
+        let columns = [
+            "spawns",
+            "rss KiB",
+            "fds",
+            "threads",
+            "children",
+            "mounts",
+            "links",
+            "cgroups",
+            "slab KiB",
+            "unreclaimable",
+        ];
         for column in columns {
             write!(f, "{column:>14}")?;
         }
@@ -225,7 +271,7 @@ impl fmt::Display for Soak {
             for value in [look.spawns as u64, own.rss_kib] {
                 write!(f, "{value:>14}")?;
             }
-            for value in [own.descriptors, own.threads, own.children, look.mounts, look.cgroups] {
+            for value in [own.descriptors, own.threads, own.children, look.mounts, look.links, look.cgroups] {
                 write!(f, "{value:>14}")?;
             }
             writeln!(f, "{:>14}{:>14}", look.slab_kib, look.unreclaimable_kib)?;

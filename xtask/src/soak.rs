@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use rustix::thread::{UnshareFlags, unshare};
+use rustix::thread::UnshareFlags;
 use seclude::{Cgroup, Code, Command, Dns, Limits, Mount, Namespace, Overlay, Root, Stdio, UserMap, Veth};
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +99,7 @@ pub(crate) fn measure(runs: usize) -> Result<Soak> {
 fn leave_the_host() -> Result<()> {
     // It is this process's only thread, which shares its descriptors with none.
     #[allow(deprecated)]
-    unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS).context("unshare")?;
+    rustix::thread::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWNS).context("unshare")?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).context("make / private")?;
     mount("none", "/run", "tmpfs", MountFlags::empty(), None).context("mount a tmpfs on /run")
 }

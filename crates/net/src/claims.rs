@@ -25,6 +25,10 @@ pub(crate) struct Claims {
     pub(crate) elements: Vec<Element>,
     /// The host's end, once it is made.
     pub(crate) link: Option<String>,
+    /// The container's network namespace, as long as its link is: if the kernel takes both away at once, it can call
+    /// those who listen for devices through a socket that the namespace has lost already (a NULL dereference in
+    /// netdev_genl_dev_notify(), seen on 6.18).
+    pub(crate) namespace: Option<OwnedFd>,
     /// The same, once it is looked at what comes from there.
     pub(crate) guarded: Option<String>,
     pub(crate) hosts: Option<hosts::File>,
@@ -40,6 +44,7 @@ impl Claims {
             ports: Vec::new(),
             elements: Vec::new(),
             link: None,
+            namespace: None,
             guarded: None,
             hosts: None,
         }
@@ -53,6 +58,7 @@ impl Claims {
         if let Some(link) = self.link.take() {
             note(delete_link(&self.host.route, &link).map(drop));
         }
+        self.namespace = None;
         if let Some(file) = self.hosts.take() {
             note(file.remove());
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::claims::Claims;
@@ -20,6 +21,9 @@ use crate::{Error, Veth, shape};
 pub(crate) fn connect(veth: &Veth, claims: &mut Claims, pid: u32) -> Result<(), Error> {
     // Rules first: no packet of the container is ever seen without them.
     add_elements(veth, claims)?;
+    // What /proc does not show cannot be held, and is as well off as with others who make links.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    claims.namespace = rustix::fs::open(format!("/proc/{pid}/ns/net"), flags, Mode::empty()).ok();
     let made = make_pair(veth, claims, pid);
     // It is there also if only the answer was lost; not ours is one that was there before.
     if !made.as_ref().is_err_and(|error| error.is(Errno::EXIST)) {

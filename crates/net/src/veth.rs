@@ -18,6 +18,7 @@ use crate::{Error, Mac, connect, forward, hosts, lease, nft, ports, sweep};
 /// itself; [`Veth::disconnect`] after its end.
 ///
 /// It acts in the network namespace of the thread that prepared it, whichever thread calls. Dropping it disconnects.
+/// From [`Veth::connect`] on it holds the container's network namespace by a descriptor, so the pair is there until then.
 pub struct Veth {
     pub(crate) request: Request,
     pub(crate) network: Network,

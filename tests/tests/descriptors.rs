@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 
 use seclude::{Command, Mount, Namespace};
-use seclude_tests::Scratch;
+use seclude_tests::{Scratch, helper, role};
 
 /// What is behind each number from 3 on.
 const SHOW: &str = r#"for fd in 3 4 5 6 7 8 9; do test -e /proc/self/fd/$fd && echo "$fd $(cat <&$fd)"; done; true"#;
@@ -95,4 +95,28 @@ fn a_terminal_need_not_be_stdin_stdout_or_stderr_to_be_that_of_the_session() {
         let output = command.output().unwrap_or_else(|error| panic!("init {init}: {error}"));
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "init {init}: {output:?}");
     }
+}
+
+/// A spawner without stdin, stdout and stderr: set-up then has their numbers. It can only answer by how it ends.
+#[test]
+fn helper_process() {
+    if role().is_none() {
+        return;
+    }
+    seclude_sys::file::close_range(0, 2).expect("they were open");
+    for mounts in 0..4 {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "[ -t 0 ] && [ -t 1 ] && [ -t 2 ]"]).current_dir("/");
+        command.unshare(Namespace::User).unshare(Namespace::Mount).unshare(Namespace::Pid).terminal(24, 80);
+        for _ in 0..mounts {
+            command.mount(Mount::tmpfs("/mnt"));
+        }
+        assert!(command.status().is_ok_and(|exit| exit.success()));
+    }
+}
+
+#[test]
+fn a_terminal_is_all_three_also_of_a_spawner_that_has_none_of_them() {
+    let status = helper("closed").stdout(std::process::Stdio::null()).status().expect("it starts");
+    assert!(status.success(), "{status}");
 }

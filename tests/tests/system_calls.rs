@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{getpid, set_child_subreaper};
 use seclude_tests::{Host, Scratch, comes_back, is_root, marked, root_only, seclude_bin};
@@ -192,14 +192,14 @@ impl Walk<'_> {
     }
 }
 
-/// Whether there is strace, and it may trace.
-fn has_strace() -> bool {
+/// The host to oneself, where there is strace and it may trace.
+fn with_strace() -> Option<MutexGuard<'static, ()>> {
     let may =
         Command::new("strace").args(["-o", "/dev/null", "/bin/true"]).status().is_ok_and(|status| status.success());
     if !may {
         println!("skipped: no strace");
     }
-    may
+    may.then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// As much as root, or a user, can have without a network.
@@ -237,10 +237,7 @@ const HOST: &str = r#"mount -t tmpfs -o mode=755 none /run; ip link set lo up; e
 
 #[test]
 fn whatever_call_of_the_parent_fails_is_named_and_nothing_is_left() {
-    if !has_strace() {
-        return;
-    }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(_alone) = with_strace() else { return };
     let failed = limited(&Scratch::new("calls")).all_fail_once(Host::look);
     println!("{failed} faults");
     assert!(failed > if is_root() { 100 } else { 15 }, "{failed}");
@@ -248,10 +245,7 @@ fn whatever_call_of_the_parent_fails_is_named_and_nothing_is_left() {
 
 #[test]
 fn whatever_call_of_the_parent_is_its_last_nothing_is_left_after_gc() {
-    if !has_strace() {
-        return;
-    }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(_alone) = with_strace() else { return };
     let killed = limited(&Scratch::new("last-calls")).all_are_the_last_once(Host::look);
     println!("{killed} kills");
     assert!(killed > if is_root() { 130 } else { 30 }, "{killed}");
@@ -259,10 +253,7 @@ fn whatever_call_of_the_parent_is_its_last_nothing_is_left_after_gc() {
 
 #[test]
 fn whatever_call_of_a_terminal_and_pasta_fails_is_named_and_nothing_is_left() {
-    if !has_strace() {
-        return;
-    }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(_alone) = with_strace() else { return };
     let failed = interactive(&Scratch::new("tty-calls")).all_fail_once(Host::look);
     println!("{failed} faults");
     assert!(failed > 15, "{failed}");
@@ -270,10 +261,7 @@ fn whatever_call_of_a_terminal_and_pasta_fails_is_named_and_nothing_is_left() {
 
 #[test]
 fn whatever_call_of_a_terminal_and_pasta_is_its_last_nothing_is_left() {
-    if !has_strace() {
-        return;
-    }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(_alone) = with_strace() else { return };
     let killed = interactive(&Scratch::new("last-tty-calls")).all_are_the_last_once(Host::look);
     println!("{killed} kills");
     assert!(killed > 30, "{killed}");
@@ -282,10 +270,7 @@ fn whatever_call_of_a_terminal_and_pasta_is_its_last_nothing_is_left() {
 #[test]
 fn whatever_call_of_a_network_fails_is_named_and_nothing_of_it_is_left() {
     root_only!();
-    if !has_strace() {
-        return;
-    }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(_alone) = with_strace() else { return };
     let host = HOST.to_owned()
         + r#"for try in $(seq 20); do [ -z "$(left)" ] && exit $code; sleep 0.05; done
         [ "$(left)" = /run/seclude ] && echo lock >&2 || echo left >&2; "$SECLUDE" gc > /dev/null; left >&2; exit $code"#;
@@ -298,10 +283,7 @@ fn whatever_call_of_a_network_fails_is_named_and_nothing_of_it_is_left() {
 #[test]
 fn whatever_call_of_a_network_is_its_last_nothing_of_it_is_left_after_gc() {
     root_only!();
-    if !has_strace() {
-        return;
-    }
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(_alone) = with_strace() else { return };
     // The container has its own time to end.
     let host = HOST.to_owned()
         + r#"for try in $(seq 100); do "$SECLUDE" gc > /dev/null; [ -z "$(left)" ] && exit $code; sleep 0.05; done

@@ -199,7 +199,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::WorkingDirectory { path } => mounts::open_working_directory(machine, path),
         Op::NewSession => process::setsid().named(Call::Setsid),
         Op::OpenTerminal { own, size } => open_terminal(machine, own, size),
-        Op::UseTerminal { stdio } => use_terminal(machine.get(Slot::TERMINAL), stdio),
+        Op::UseTerminal { stdio } => use_terminal(machine, stdio),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
         Op::PlaceFd { from, to } => {
             machine.give_up(to);
@@ -286,13 +286,15 @@ fn open_terminal(machine: &mut Machine<'_>, own: bool, size: terminal::WindowSiz
     Ok(())
 }
 
-fn use_terminal(slave: Fd, stdio: u8) -> Done {
+fn use_terminal(machine: &mut Machine<'_>, stdio: u8) -> Done {
+    let slave = machine.get(Slot::TERMINAL);
     terminal::make_controlling(slave).named(Call::Ioctl)?;
     for number in 0..3 {
         let to = Fd(number);
         if stdio & (1 << number) == 0 {
             continue;
         }
+        machine.give_up(to);
         if slave == to {
             file::set_close_on_exec(to, false).named(Call::Dup)?;
         } else {

@@ -20,6 +20,8 @@ pub(crate) enum Network {
 ///
 /// By default the container is a port of the bridge `seclude0`, has an address of a subnet that no route of the host leads
 /// to, and reaches what the host reaches, under the host's address; nobody reaches it but the host.
+///
+/// The pair is there until the container's end is waited for, or its handle dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Veth {
     pub(crate) request: Request,

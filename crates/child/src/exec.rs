@@ -60,7 +60,8 @@ fn is_directory(path: &CStr) -> bool {
 
 /// The file's first bytes go onto the board: its `#!` line or its ELF header names what is missing.
 fn read_beginning(board: BoardPointer, path: &CStr) -> Call {
-    if let Ok(fd) = file::open(Fd::CWD, path, file::O_RDONLY, 0, 0) {
+    // It may have become a FIFO by now, which nobody opens for writing.
+    if let Ok(fd) = file::open(Fd::CWD, path, file::O_RDONLY | file::O_NONBLOCK, 0, 0) {
         let _ = board.append_from(fd);
         let _ = file::close(fd);
         return Call::ExecInterpreter;

@@ -2,11 +2,11 @@
 
 use core::ffi::CStr;
 
-use seclude_sys::{Errno, Fd, clone, file, mount};
+use seclude_sys::{Errno, Fd, PathBuffer, PathSpace, clone, file, mount, process, socket};
 
 use crate::op::{Op, Place, Slot, Want};
 use crate::remount;
-use crate::run::{Done, Failure, Machine, Named};
+use crate::run::{Done, FAILED, Failure, Machine, Named};
 use crate::wire::Call;
 
 pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
@@ -33,6 +33,19 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.set(into, tree);
             Ok(())
         }
+        Op::TakeTree { into } => {
+            let tree = take_tree(machine)?;
+            machine.set(into, tree);
+            Ok(())
+        }
+        Op::TakeCovers { root } => take_covers(machine, machine.get(root)),
+        Op::SameAs { found, looked_at } => {
+            let place = |fd| file::status(fd, c"").named(Call::Stat).map(|status| status.place());
+            match place(machine.get(found))? == place(looked_at)? {
+                true => Ok(()),
+                false => Err(Failure(Call::SameAs, Errno::ESTALE)),
+            }
+        }
         Op::CloneFrom { from, name, recursive, into } => {
             let tree = mount::clone_tree(machine.get(from), name, recursive).named(Call::OpenTree)?;
             machine.set(into, tree);
@@ -51,6 +64,10 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             let set = mount::fsconfig_flag(machine.get(fs), key).named(Call::Fsconfig);
             explained(machine, fs, set)
         }
+        Op::FsFd { fs, key, value } => {
+            let set = mount::fsconfig_fd(machine.get(fs), key, machine.get(value)).named(Call::Fsconfig);
+            explained(machine, fs, set)
+        }
         Op::FsMount { fs, attributes } => {
             let created = mount::fsconfig_create(machine.get(fs)).named(Call::FsCreate);
             explained(machine, fs, created)?;
@@ -59,12 +76,7 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.set(fs, mounted);
             Ok(())
         }
-        Op::SetAttributes { mount, set, recursive } => {
-            match mount::set_attributes(machine.get(mount), set, recursive) {
-                Err(Errno::ENOSYS) => remount::set_attributes(machine.get(mount), set, recursive),
-                answer => answer.named(Call::MountSetattr),
-            }
-        }
+        Op::SetAttributes { mount, set, recursive } => set_attributes(machine.get(mount), set, recursive),
         Op::CheckReadOnly { mount } => match mount::is_read_only(machine.get(mount)).named(Call::Statfs)? {
             true => Ok(()),
             false => Err(Failure(Call::CheckReadOnly, Errno::EROFS)),
@@ -90,16 +102,75 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             file::fchdir(machine.get(Slot::SCRATCH)).named(Call::Chdir)?;
             mount::detach_here().named(Call::Umount)
         }
-        Op::Pivot => pivot(machine.get(Slot::ROOT), machine.get(Slot::HOST)),
+        Op::Pivot => {
+            pivot(machine.get(Slot::ROOT), machine.get(Slot::HOST))?;
+            // Whoever walks a path from here on must not be led back by what is open.
+            machine.set(Slot::HOST, Fd::NONE);
+            machine.set(Slot::HOST_DEV, Fd::NONE);
+            Ok(())
+        }
         Op::CheckRoot => check_root(machine.get(Slot::ROOT)),
         Op::MakeDirectory { base, name, mode } => file::mkdir(machine.get(base), name, mode).named(Call::Mkdir),
         Op::MakeSymlink { base, name, target } => file::symlink(target, machine.get(base), name).named(Call::Symlink),
+        Op::LinkToSlot { base, name, to } => link_to(machine.get(base), name, machine.get(to)),
         Op::WriteFile { base, name, bytes, mode } => write_file(machine.get(base), name, bytes, mode),
         Op::ChangeMode { file, mode } => file::chmod(machine.get(file), mode).named(Call::Chmod),
         Op::GoTo { directory } => file::fchdir(machine.get(directory)).named(Call::Chdir),
         // Every other op is performed by `run`, which sends only these here.
         _ => Ok(()),
     }
+}
+
+/// A message of the parent's: a descriptor and a path, if there are any in it.
+fn take(machine: &Machine<'_>, path: &mut PathBuffer<'_>) -> Done<Fd> {
+    match socket::receive_with_fd(machine.setup.socket, path).named(Call::Receive)? {
+        Some(fd) => Ok(fd),
+        // The parent is gone.
+        None => process::exit(FAILED),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn take_tree(machine: &Machine<'_>) -> Done<Fd> {
+    let mut space = PathSpace::uninit();
+    take(machine, &mut PathBuffer::new(&mut space))
+}
+
+/// What is mounted below a tree that was taken, as far as it was copied on its own: each lies over what it is a copy of.
+#[cold]
+#[inline(never)]
+fn take_covers(machine: &Machine<'_>, root: Fd) -> Done {
+    let mut space = PathSpace::uninit();
+    let mut path = PathBuffer::new(&mut space);
+    loop {
+        let tree = take(machine, &mut path)?;
+        // The last message has none.
+        if tree == Fd::NONE {
+            return Ok(());
+        }
+        let leash = file::RESOLVE_BENEATH | file::RESOLVE_NO_SYMLINKS;
+        match file::open(root, path.from(0), file::O_PATH, 0, leash) {
+            Ok(place) => {
+                let attached = mount::attach(tree, place).named(Call::MoveMount);
+                let _ = file::close(place);
+                attached?;
+            }
+            // It went meanwhile, or another mount lies over the way to it.
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(errno) => return Err(Failure(Call::Openat2, errno)),
+        }
+        let _ = file::close(tree);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn link_to(base: Fd, name: &CStr, to: Fd) -> Done {
+    let mut space = PathSpace::uninit();
+    let mut path = PathBuffer::new(&mut space);
+    path.push_all(b"/proc/self/fd/").and_then(|()| path.push_number(to.0 as u32)).named(Call::Symlink)?;
+    file::symlink(path.from(0), base, name).named(Call::Symlink)
 }
 
 /// Copies what the file system has to say about its refusal (fsopen(2), "message retrieval") onto the board.
@@ -224,8 +295,18 @@ fn mask(machine: &mut Machine<'_>, place: Fd) -> Done {
         let null = mount::clone_tree(machine.get(Slot::HOST_DEV), c"null", false).named(Call::OpenTree)?;
         machine.set(Slot::TREE, null);
         check_device(null, 1, 3)?;
+        mount::attach(null, place).named(Call::MoveMount)?;
+        // The inode is the host's, and chmod(2) through the mask would change it.
+        return set_attributes(null, mount::MOUNT_ATTR_RDONLY, false);
     }
     mount::attach(machine.get(Slot::TREE), place).named(Call::MoveMount)
+}
+
+fn set_attributes(mount: Fd, set: u32, recursive: bool) -> Done {
+    match mount::set_attributes(mount, set, recursive) {
+        Err(Errno::ENOSYS) => remount::set_attributes(mount, set, recursive),
+        answer => answer.named(Call::MountSetattr),
+    }
 }
 
 fn write_file(base: Fd, name: &CStr, mut bytes: &[u8], mode: u32) -> Done {

@@ -43,6 +43,14 @@ impl Slot {
     pub const TERMINAL: Slot = Slot(7);
     /// The caller's /dev, which the container's may lie over.
     pub const HOST_DEV: Slot = Slot(8);
+    /// A proc file system of our own, which no path leads to.
+    pub const PROC: Slot = Slot(9);
+    /// The directory that an overlay writes to.
+    pub const UPPER: Slot = Slot(10);
+    /// The one that the kernel needs for that.
+    pub const WORK: Slot = Slot(11);
+    /// What both lie in.
+    pub const TREE_ABOVE: Slot = Slot(12);
 }
 
 /// A path below a base, with what is needed to create it component by component.
@@ -89,8 +97,6 @@ pub enum Op<'a> {
     OutliveParent,
     /// Wait for the parent's GO; end if it is gone.
     Barrier,
-    /// Tell the parent that the next op changes ids, wait for its second GO.
-    IdBarrier,
     /// setns(2)
     Join { namespace: Fd, kind: u32 },
     /// Go on as a new process inside the pid namespace that was joined (it holds only for children).
@@ -101,14 +107,20 @@ pub enum Op<'a> {
     TimeOffsets { text: &'a [u8], separate: bool },
 
     // --- mounts
-    /// open_tree(OPEN_TREE_NAMESPACE), setns(2), and a look that / is another mount: what is at `source`, and all that there is
-    EnterTree { source: &'a CStr },
+    /// open_tree(OPEN_TREE_NAMESPACE), setns(2), and a look that / is another mount: what `source` has open is all that there is
+    EnterTree { source: Fd },
     /// mount(MS_REC | MS_PRIVATE) on /
     MakePrivate,
     /// open(O_PATH | O_DIRECTORY) of a directory in the caller's tree
     OpenHost { directory: &'a CStr, into: Slot },
     /// open_tree(OPEN_TREE_CLONE)
     CloneTree { source: &'a CStr, recursive: bool, into: Slot },
+    /// recvmsg(2): a tree that the parent has copied, with the ids of the container where that can be had
+    TakeTree { into: Slot },
+    /// recvmsg(2) and move_mount(2), until there are no more: what is mounted below that tree, likewise
+    TakeCovers { root: Slot },
+    /// fstat(2): fail unless it is what the parent has open
+    SameAs { found: Slot, looked_at: Fd },
     /// open_tree(OPEN_TREE_CLONE) of `name` in the directory `from`, or of `from` itself if the name is empty
     CloneFrom { from: Slot, name: &'a CStr, recursive: bool, into: Slot },
     /// fsopen(2)
@@ -117,6 +129,8 @@ pub enum Op<'a> {
     FsString { fs: Slot, key: &'a CStr, value: &'a CStr },
     /// fsconfig(FSCONFIG_SET_FLAG)
     FsFlag { fs: Slot, key: &'a CStr },
+    /// fsconfig(FSCONFIG_SET_FD)
+    FsFd { fs: Slot, key: &'a CStr, value: Slot },
     /// fsconfig(FSCONFIG_CMD_CREATE), fsmount(2); the slot holds the mount afterwards
     FsMount { fs: Slot, attributes: u32 },
     /// mount_setattr(2) of what is attached; before Linux 5.12 mount(2) for each mount, which only takes attached ones
@@ -146,6 +160,8 @@ pub enum Op<'a> {
     MakeDirectory { base: Slot, name: &'a CStr, mode: u32 },
     /// symlinkat(2)
     MakeSymlink { base: Slot, name: &'a CStr, target: &'a CStr },
+    /// symlinkat(2) to /proc/self/fd/N of what the slot holds: for a call that only takes paths
+    LinkToSlot { base: Slot, name: &'a CStr, to: Slot },
     /// openat2(O_CREAT | O_EXCL), write(2), fchmod(2)
     WriteFile { base: Slot, name: &'a CStr, bytes: &'a [u8], mode: u32 },
     /// fchmod(2)
@@ -172,6 +188,14 @@ pub enum Op<'a> {
     WorkingDirectory { path: &'a CStr },
     /// setsid(2)
     NewSession,
+    /// keyctl(KEYCTL_JOIN_SESSION_KEYRING)
+    NewKeyring,
+    /// personality(2)
+    Personality { persona: u32 },
+    /// getpriority(2), setpriority(2): no higher than anybody's
+    LowerPriority,
+    /// open(2) below [`Slot::PROC`], and write(2)
+    WriteOwnProc { path: &'a CStr, text: &'a [u8] },
     /// A new pty, its master sent to the parent; `own`: of the container's devpts, else of the host's
     OpenTerminal { own: bool, size: WindowSize },
     /// TIOCSCTTY on the terminal, and it as descriptors 0, 1 and 2 where the bit is set
@@ -180,6 +204,12 @@ pub enum Op<'a> {
     PlaceFd { from: Fd, to: Fd },
     /// close_range(2)
     CloseRange { first: u32, last: u32 },
+    /// dup3(2) of a slot, for the program that is launched; clears close-on-exec, and empties the slot
+    Hold { slot: Slot, at: Fd },
+    /// fcntl(2) F_SETFD: the program that is launched gets it
+    Keep { fd: Fd },
+    /// close(2) of every slot: when the kernel walks a path of the container's, it must not lead to what set-up has open
+    CloseSlots,
 
     // --- rights, last: nothing that needs them follows
     /// prctl(PR_SET_KEEPCAPS)
@@ -204,8 +234,35 @@ pub enum Op<'a> {
     SignalMask { mask: SignalSet },
     /// execve(2) of the first candidate that exists
     Exec { candidates: &'a [&'a CStr], argv: StringList<'a>, envp: StringList<'a> },
-    /// execveat(2) of the init, which keeps the socket
-    ExecInit { init: Fd, argv: StringList<'a>, envp: StringList<'a> },
+    /// execveat(2) of the launcher, which keeps the socket and does what follows: see [`Op::is_late`]
+    Launch { image: Fd, argv: StringList<'a>, envp: StringList<'a> },
     /// Instead of an exec: the first candidate that could be executed ends the rehearsal
     Rehearse { candidates: &'a [&'a CStr] },
+
+    // --- by the launcher alone
+    /// fchdir(2) and close(2) of a directory that is held for it
+    EnterHeld { directory: Fd },
+    /// seccomp(2) with the program in this file
+    Filter { file: Fd },
+    /// close(2): the launcher as init keeps it, the command must not have it
+    NotForCommand { fd: Fd },
+    /// unshare(2) of a second user and mount namespace, whose map a process of the first one writes
+    InnerNamespaces { inner: Inner<'a> },
+}
+
+/// A user namespace below the container's own, in which what is mounted is locked.
+#[derive(Clone, Copy, Debug)]
+pub struct Inner<'a> {
+    /// The namespaces, `CLONE_NEW…`.
+    pub flags: u64,
+    /// A proc file system of our own, held for the launcher.
+    pub proc: Fd,
+    /// Whether none may be made below.
+    pub last: bool,
+    /// Whether a new net namespace is among them, whose loopback is to be up.
+    pub loopback: bool,
+    /// First id and count of each extent, which is the same in both.
+    pub uids: &'a [(u32, u32)],
+    /// The same of groups.
+    pub gids: &'a [(u32, u32)],
 }

@@ -93,6 +93,15 @@ impl Machine<'_> {
         }
     }
 
+    fn close_slots(&mut self) {
+        for slot in &mut self.slots {
+            if *slot != Fd::NONE {
+                let _ = file::close(*slot);
+                *slot = Fd::NONE;
+            }
+        }
+    }
+
     /// That number is the command's from here on: no slot may close it.
     #[inline(always)]
     fn give_up(&mut self, number: Fd) {
@@ -105,7 +114,7 @@ impl Machine<'_> {
 }
 
 /// What a child exits with when it failed before its exec; the message, not this, says why.
-const FAILED: i32 = 125;
+pub(crate) const FAILED: i32 = 125;
 
 /// Runs the program to its exec, or reports the op that failed and ends.
 pub fn run(setup: &Setup<'_>) -> ! {
@@ -150,10 +159,6 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         }
         Op::OutliveParent => process::set_parent_death_signal(0).named(Call::Prctl),
         Op::Barrier => wait_for_go(socket),
-        Op::IdBarrier => {
-            Message::AtIds.send(socket);
-            wait_for_go(socket)
-        }
         Op::Join { namespace, kind } => clone::setns(namespace, kind).named(Call::Setns),
         Op::EnterPidNamespace => entry::go_on_as_sibling(socket),
         Op::CgroupNamespace => clone::unshare(clone::CLONE_NEWCGROUP).named(Call::Unshare),
@@ -167,6 +172,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::FsOpen { .. }
         | Op::FsString { .. }
         | Op::FsFlag { .. }
+        | Op::FsFd { .. }
         | Op::FsMount { .. }
         | Op::SetAttributes { .. }
         | Op::CheckReadOnly { .. }
@@ -181,6 +187,10 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::CheckRoot
         | Op::MakeDirectory { .. }
         | Op::MakeSymlink { .. }
+        | Op::LinkToSlot { .. }
+        | Op::TakeTree { .. }
+        | Op::TakeCovers { .. }
+        | Op::SameAs { .. }
         | Op::WriteFile { .. }
         | Op::ChangeMode { .. }
         | Op::GoTo { .. } => mounts::perform(machine, op),
@@ -198,6 +208,18 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::WriteProc { path, text } => write_proc(path, text),
         Op::WorkingDirectory { path } => mounts::open_working_directory(machine, path),
         Op::NewSession => process::setsid().named(Call::Setsid),
+        Op::NewKeyring => match process::join_new_session_keyring() {
+            // A kernel without keys has none to share.
+            Err(Errno::ENOSYS) => Ok(()),
+            joined => joined.named(Call::Keyctl),
+        },
+        Op::Personality { persona } => process::set_personality(persona).named(Call::Personality),
+        // Raising it takes rights, and a caller that is nice wants its command to be.
+        Op::LowerPriority => match process::nice().named(Call::Setpriority)? {
+            ..0 => process::set_nice(0).named(Call::Setpriority),
+            _ => Ok(()),
+        },
+        Op::WriteOwnProc { path, text } => write_to(machine.get(Slot::PROC), path, text),
         Op::OpenTerminal { own, size } => open_terminal(machine, own, size),
         Op::UseTerminal { stdio } => use_terminal(machine, stdio),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
@@ -206,6 +228,22 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             file::duplicate_onto(from, to, false).named(Call::Dup)
         }
         Op::CloseRange { first, last } => file::close_range(first, last).named(Call::CloseRange),
+        Op::Hold { slot, at } => {
+            let held = machine.get(slot);
+            if held == at {
+                machine.give_up(at);
+                return file::set_close_on_exec(at, false).named(Call::Dup);
+            }
+            machine.give_up(at);
+            file::duplicate_onto(held, at, false).named(Call::Dup)?;
+            machine.set(slot, Fd::NONE);
+            Ok(())
+        }
+        Op::Keep { fd } => file::set_close_on_exec(fd, false).named(Call::Dup),
+        Op::CloseSlots => {
+            machine.close_slots();
+            Ok(())
+        }
 
         Op::KeepCapabilities => credentials::keep_capabilities(true).named(Call::Prctl),
         Op::BoundingSet { keep } => limit_bounding_set(keep),
@@ -218,9 +256,13 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::DefaultSignals => default_signals(),
         Op::SignalMask { mask } => signal::set_mask(mask).map(drop).named(Call::Sigprocmask),
         Op::Exec { candidates, argv, envp } => Err(exec::search(machine.setup.board, candidates, argv, envp)),
-        Op::ExecInit { init, argv, envp } => {
+        Op::Launch { image, argv, envp } => {
             file::set_close_on_exec(socket, false).named(Call::Dup)?;
-            Err(Failure(Call::ExecInit, process::execve_fd(init, argv, envp)))
+            Err(Failure(Call::Launch, process::execve_fd(image, argv, envp)))
+        }
+        // They come behind a launch, which does not return.
+        Op::EnterHeld { .. } | Op::Filter { .. } | Op::NotForCommand { .. } | Op::InnerNamespaces { .. } => {
+            Err(Failure(Call::Launch, Errno::ENOSYS))
         }
         Op::Rehearse { candidates } => Err(exec::rehearse(candidates)),
     }
@@ -245,6 +287,15 @@ fn write_proc(path: &CStr, text: &[u8]) -> Done {
         Ok(_) => Err(Failure(Call::Statfs, Errno::ENODEV)),
         Err(failure) => Err(failure),
     };
+    let _ = file::close(fd);
+    written
+}
+
+/// Writes to a file below a proc file system of ours.
+fn write_to(base: Fd, path: &CStr, text: &[u8]) -> Done {
+    let leash = file::RESOLVE_BENEATH | file::RESOLVE_NO_SYMLINKS;
+    let fd = file::open(base, path, file::O_WRONLY, 0, leash).named(Call::Openat2)?;
+    let written = file::write(fd, text).map(drop).named(Call::Write);
     let _ = file::close(fd);
     written
 }

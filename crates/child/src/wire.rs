@@ -21,8 +21,6 @@ pub enum Message {
     },
     /// The process went on as another one with this pid, in a pid namespace that it joined.
     Moved(i32),
-    /// The next op changes the ids: the parent decides when, see the parent's id barrier.
-    AtIds,
     /// The message carries the master of the new terminal.
     Terminal,
     /// A test wants the parent to be killed here.
@@ -37,7 +35,6 @@ pub enum Message {
 #[cfg(feature = "fault")]
 const KILL_PARENT: u8 = 249;
 const MOVED: u8 = 250;
-const AT_IDS: u8 = 251;
 const TERMINAL: u8 = 252;
 /// The tag of [`Message::Running`], which the init sends too.
 pub const RUNNING: u8 = 253;
@@ -51,7 +48,6 @@ impl Message {
         let (tag, step, op, value) = match self {
             Message::Failed { step, op, call, errno } => (call as u8, step, op, errno.0 as i32),
             Message::Moved(pid) => (MOVED, 0, 0, pid),
-            Message::AtIds => (AT_IDS, 0, 0, 0),
             Message::Terminal => (TERMINAL, 0, 0, 0),
             #[cfg(feature = "fault")]
             Message::KillParent => (KILL_PARENT, 0, 0, 0),
@@ -70,7 +66,6 @@ impl Message {
             #[cfg(feature = "fault")]
             KILL_PARENT => Message::KillParent,
             MOVED => Message::Moved(value),
-            AT_IDS => Message::AtIds,
             TERMINAL => Message::Terminal,
             RUNNING => Message::Running,
             ENDED => Message::Ended(value),
@@ -126,5 +121,7 @@ calls! {
     Ioctl "ioctl", Dup "dup3", CloseRange "close_range", Setgroups "setgroups", Setresgid "setresgid",
     Setresuid "setresuid", Capset "capset", Sigaction "rt_sigaction", Sigprocmask "rt_sigprocmask",
     Execve "execve", ExecInterpreter "execve (interpreter)", ExecDirectory "execve (directory)",
-    ExecInit "execveat", Init "the init", Fault "a fault of a test", Rehearsed "rehearsal",
+    Launch "execveat", Init "the init", Fault "a fault of a test", Rehearsed "rehearsal", Keyctl "keyctl",
+    Personality "personality", Setpriority "setpriority", SameAs "check that it is what was opened",
+    Seccomp "seccomp", InnerNamespaces "unshare (second user namespace)",
 }

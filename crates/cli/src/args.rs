@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use seclude::{CloneWay, Extent};
+use seclude::{CloneWay, Extent, Preset};
 
 use crate::limits::LimitFlags;
 use crate::mounts::{BindSpec, FileSpec, MountSpec, OverlaySpec, SymlinkSpec, TmpfsSpec};
@@ -219,9 +219,19 @@ pub(crate) struct BaseFlags {
     /// The command and its arguments; nothing from its name on is read as a flag
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
-    /// Start from nothing: only the namespaces, mounts and limits that other flags ask for, no preset
-    #[arg(long, help_heading = "Namespaces")]
-    pub(crate) bare: bool,
+    /// Begin from this: sandbox (the default), or bare, which is nothing but what other flags ask for
+    #[arg(long, value_name = "NAME", help_heading = "Namespaces")]
+    preset: Option<Preset>,
+    /// The same as --preset bare
+    #[arg(long, help_heading = "Namespaces", conflicts_with = "preset")]
+    bare: bool,
+}
+
+impl BaseFlags {
+    /// What the request begins from.
+    pub(crate) fn preset(&self) -> Preset {
+        self.preset.unwrap_or(if self.bare { Preset::Bare } else { Preset::Sandbox })
+    }
 }
 
 #[derive(Args, Default)]
@@ -242,10 +252,13 @@ pub(crate) struct NamespaceFlags {
     /// Set CLOCK_BOOTTIME ahead (or behind) of the host's; makes a time namespace
     #[arg(long, value_name = "DURATION", value_parser = values::offset, allow_hyphen_values = true)]
     pub(crate) boottime: Option<i128>,
+    /// Let the command make user namespaces, as nested containers do; /proc then has no masks
+    #[arg(long)]
+    pub(crate) nested: bool,
 }
 
 impl Heading for NamespaceFlags {
-    const FLAGS: &[&str] = &["unshare", "share", "join", "monotonic", "boottime"];
+    const FLAGS: &[&str] = &["unshare", "share", "join", "monotonic", "boottime", "nested"];
 }
 
 #[derive(Args, Default)]
@@ -261,13 +274,17 @@ pub(crate) struct UserFlags {
     /// 65536 ids of the host that nobody has
     #[arg(long, conflicts_with_all = ["uid_map", "gid_map"])]
     pub(crate) map_subids: bool,
-    /// Run as this uid and gid inside. Without a map: as a user you are mapped to them, as root each id is itself
+    /// As root: be root of the host inside as well, uid 0 to its unix sockets and files. Without it root's containers have
+    /// 65536 ids that nobody has
+    #[arg(long, conflicts_with_all = ["uid_map", "gid_map", "map_subids"])]
+    pub(crate) host_root: bool,
+    /// Run as this uid and gid inside. Without a map: as a user you are mapped to them
     #[arg(long, value_name = "UID[:GID]")]
     pub(crate) user: Option<UserSpec>,
 }
 
 impl Heading for UserFlags {
-    const FLAGS: &[&str] = &["uid_map", "gid_map", "map_subids", "user"];
+    const FLAGS: &[&str] = &["uid_map", "gid_map", "map_subids", "host_root", "user"];
 }
 
 #[derive(Args, Default)]
@@ -305,7 +322,7 @@ pub(crate) struct FileFlags {
     #[arg(long, value_name = "lower=A,lower=B[,upper=C,work=D],to=E")]
     pub(crate) overlay_mount: Vec<OverlaySpec>,
     /// Any mount. Types: bind, tmpfs, overlay, proc, sysfs, mqueue, devpts, dev, file, dir, symlink, mask, ro. Keys: src,
-    /// dst, size, mode, lower, upper, work, content; words: ro, nosuid, nodev, noexec, norecursive, ephemeral, optional
+    /// dst, size, mode, lower, upper, work, content; words: ro, rw (of sysfs), nosuid, nodev, noexec, norecursive, ephemeral, optional
     #[arg(long, value_name = "type=…,src=…,dst=…")]
     pub(crate) mount: Vec<MountSpec>,
     /// A file with this text, or with the content of a file of the host
@@ -379,10 +396,13 @@ pub(crate) struct ProcessFlags {
     /// How eager the kernel is to kill it when memory runs out, -1000 to 1000
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) oom_score_adj: Option<i16>,
-    /// Run it below a tiny init as PID 1 that reaps orphans and forwards signals
+    /// Run it below a tiny init as PID 1 that reaps orphans and forwards signals: the preset has one
     #[arg(long)]
     pub(crate) init: bool,
-    /// Give it a terminal of its own, connected to this one; in a new pid namespace with --init, so that Ctrl-C works
+    /// Run the command itself as PID 1, without an init: it may then outlive a killed seclude
+    #[arg(long, conflicts_with = "init")]
+    pub(crate) as_pid_1: bool,
+    /// Give it a terminal of its own, connected to this one; in a new pid namespace with an init, so that Ctrl-C works
     #[arg(short, long)]
     pub(crate) tty: bool,
     /// The size of its terminal, instead of this one's
@@ -416,6 +436,7 @@ impl Heading for ProcessFlags {
         "umask",
         "oom_score_adj",
         "init",
+        "as_pid_1",
         "tty",
         "tty_size",
         "timeout",

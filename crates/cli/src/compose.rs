@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::ArgMatches;
-use seclude::{Capabilities, CloneWay, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Root, UserMap};
+use seclude::{Capabilities, CloneWay, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Preset, Root, UserMap};
 
 use crate::Failure;
 use crate::args::{ContainerFlags, FileFlags, Heading, is_defined};
@@ -14,9 +14,7 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool)
     let (program, arguments) = flags.base.command.split_first().ok_or_else(|| Failure::new("no command was given"))?;
     let mut command = Command::new(program);
     command.args(arguments);
-    if !flags.base.bare {
-        command.sandbox();
-    }
+    command.preset(flags.base.preset());
     namespaces(&mut command, flags)?;
     users(&mut command, flags)?;
     root(&mut command, &flags.files);
@@ -55,6 +53,12 @@ fn namespaces(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failu
     for join in &asked.join {
         command.join(join.0, &join.1);
     }
+    if asked.nested {
+        if flags.base.preset() == Preset::Bare {
+            return Err(Failure::new("--nested: with --preset bare the command may make namespaces in any case"));
+        }
+        command.nested(true);
+    }
     if asked.monotonic.is_some() || asked.boottime.is_some() {
         command.unshare(Namespace::Time);
         command.monotonic_offset(asked.monotonic.unwrap_or(0)).boottime_offset(asked.boottime.unwrap_or(0));
@@ -67,7 +71,9 @@ fn users(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
     if let Some(UserSpec { uid, gid }) = users.user {
         command.uid(uid).gid(gid.unwrap_or(uid));
     }
-    if users.map_subids {
+    if users.host_root {
+        command.host_root();
+    } else if users.map_subids {
         command.user_map(UserMap::SubIds);
     } else if !users.uid_map.is_empty() || !users.gid_map.is_empty() {
         let map = |flag: &str, extents: &[Extent], own: u32| {
@@ -84,9 +90,13 @@ fn users(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
     } else if let Some(UserSpec { uid, gid }) = users.user
         && makes(flags, Namespace::User)
     {
-        // An ordinary user has one id to give away; root's command shall have the rights of that user, not root's.
+        // An ordinary user has one id to give away; root's containers have more, of which this is one.
         let gid = gid.unwrap_or(uid);
-        command.user_map(if host.uid == 0 { UserMap::Identity } else { UserMap::CallerAs { uid, gid } });
+        match (host.uid, flags.base.preset()) {
+            (0, Preset::Bare) => command.user_map(UserMap::Identity),
+            (0, _) => command,
+            _ => command.user_map(UserMap::CallerAs { uid, gid }),
+        };
     }
     Ok(())
 }
@@ -96,7 +106,7 @@ fn makes(flags: &ContainerFlags, kind: Namespace) -> bool {
     let asked = &flags.namespaces;
     let named = |lists: &[NamespaceList]| lists.iter().any(|list| list.0.contains(&kind));
     let joined = asked.join.iter().any(|join| join.0 == kind);
-    !joined && (named(&asked.unshare) || !(flags.base.bare || named(&asked.share)))
+    !joined && (named(&asked.unshare) || !(flags.base.preset() == Preset::Bare || named(&asked.share)))
 }
 
 fn root(command: &mut Command, flags: &FileFlags) {
@@ -170,7 +180,7 @@ fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure>
         })
     };
     let capabilities = apply(apply(Capabilities::NONE, &process.cap_add, true), &process.cap_drop, false);
-    if !flags.base.bare || !process.cap_add.is_empty() || !process.cap_drop.is_empty() {
+    if flags.base.preset() != Preset::Bare || !process.cap_add.is_empty() || !process.cap_drop.is_empty() {
         command.capabilities(capabilities);
     }
     if flags.users.user.is_some_and(|user| user.uid != 0) {
@@ -195,7 +205,12 @@ fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure>
         command.deadline(after);
     }
     // The kernel drops the keyboard's signals for a first process that has no handler for them: Ctrl-C would do nothing.
-    command.init(process.init || (process.tty && makes(flags, Namespace::Pid)));
+    if process.init || (process.tty && makes(flags, Namespace::Pid)) {
+        command.init(true);
+    }
+    if process.as_pid_1 {
+        command.as_pid_1();
+    }
     command.no_new_privileges(process.no_new_privs.unwrap_or(true));
     command.die_with_parent(!process.no_die_with_parent);
     command.clone_way(process.clone.unwrap_or(CloneWay::Auto));

@@ -206,6 +206,7 @@ impl MountKeys {
                 }
             }
             "proc" => Mount::proc(target),
+            "sysfs" if self.word("rw") => Mount::sysfs(target).writable(),
             "sysfs" => Mount::sysfs(target),
             "mqueue" => Mount::mqueue(target),
             "devpts" => Mount::devpts(target),
@@ -232,7 +233,7 @@ impl MountKeys {
         for (word, kinds) in [
             ("ro", &["bind", "tmpfs", "proc", "sysfs", "file"][..]),
             ("readonly", &["bind", "tmpfs", "proc", "sysfs", "file"]),
-            ("rw", &["bind", "tmpfs", "proc", "sysfs", "file"]),
+            ("rw", &["bind", "tmpfs", "proc", "file"]),
             ("nosuid", &["bind", "tmpfs"]),
             ("nodev", &["bind", "tmpfs"]),
             ("noexec", &["bind", "tmpfs"]),

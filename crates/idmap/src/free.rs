@@ -1,7 +1,7 @@
 //! A range of ids that nobody has.
 
-use crate::Range;
 use crate::range::merged;
+use crate::{IdMap, Range};
 
 /// The ids that "Users, Groups, UIDs and GIDs on systemd Systems" (`UIDS-GIDS`) sets aside for
 /// containers.
@@ -33,6 +33,34 @@ pub fn free_range(taken: &[Range], count: u32, seed: u64) -> Option<Range> {
         .map(|step| (first + step) % slots)
         .map(|slot| Range { start: FIRST + slot * ALIGNMENT, count })
         .find(|&range| is_free(&taken, range))
+}
+
+/// The same where a namespace has only some of the ids: `count` ids that exist in `uids` and in `gids` (their insides), from a
+/// multiple of 65536 on, and not the first ones, which are the namespace's own users. Where the range that systemd keeps for
+/// containers exists, it is taken from there.
+pub fn free_range_in(taken: &[Range], uids: &IdMap, gids: &IdMap, count: u32, seed: u64) -> Option<Range> {
+    let all = |map: &IdMap| map.extents().iter().any(|extent| extent.inside == 0 && extent.count == u32::MAX);
+    if all(uids) && all(gids) {
+        return free_range(taken, count, seed);
+    }
+    if count == 0 {
+        return None;
+    }
+    let exists = |map: &IdMap, range: Range| {
+        map.extents().iter().any(|extent| {
+            extent.inside <= range.start
+                && u64::from(range.start) + u64::from(range.count) <= u64::from(extent.inside) + u64::from(extent.count)
+        })
+    };
+    let taken = merged(taken);
+    let most = uids.extents().iter().map(|extent| u64::from(extent.inside) + u64::from(extent.count)).max()?;
+    let slots = u32::try_from(most / u64::from(ALIGNMENT)).ok()?;
+    let first = u32::try_from(seed % u64::from(slots.max(1))).ok()?;
+    (0..slots)
+        .map(|step| (first + step) % slots)
+        .filter(|slot| *slot > 0)
+        .map(|slot| Range { start: slot * ALIGNMENT, count })
+        .find(|&range| exists(uids, range) && exists(gids, range) && is_free(&taken, range))
 }
 
 /// `taken` is merged, so the first range that ends after `wanted` starts is the only one to look

@@ -37,7 +37,7 @@ mod subid;
 pub use error::{ExtentError, Field, FileError, MapError, Side};
 pub use extent::Extent;
 pub use files::{GROUP_FILE, PASSWD_FILE, SUBGID_FILE, SUBUID_FILE, read_ranges_for, read_taken, read_user_name};
-pub use free::free_range;
+pub use free::{free_range, free_range_in};
 pub use map::{IdMap, MAX_EXTENTS};
 pub use passwd::{ids_in, user_name};
 pub use range::Range;

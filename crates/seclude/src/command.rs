@@ -11,7 +11,7 @@ use seclude_cgroup::Limits;
 use seclude_sys::terminal::WindowSize;
 
 use crate::child::Child;
-use crate::config::capability::Capabilities;
+use crate::config::capability::{Capabilities, Capability};
 use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::feature::Feature;
@@ -26,6 +26,7 @@ use crate::error::Result;
 use crate::exit::Output;
 use crate::host::Host;
 use crate::plan::Plan;
+use crate::spawn::Canceller;
 
 /// A command and the container that its process is born in; `std::process::Command` with more to say.
 ///
@@ -67,8 +68,13 @@ pub struct Command {
     pub(crate) new_session: bool,
     pub(crate) terminal: Option<WindowSize>,
     pub(crate) init: bool,
+    pub(crate) nested: bool,
+    /// Whether it began from the preset, which holds for what nobody names.
+    pub(crate) sandboxed: bool,
+    pub(crate) own_keyring: bool,
     pub(crate) signal_mask: u64,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) canceller: Option<Canceller>,
     pub(crate) kill_on_drop: bool,
     pub(crate) cgroup: Option<Cgroup>,
     pub(crate) network: Option<Network>,
@@ -121,8 +127,12 @@ impl Command {
             new_session: false,
             terminal: None,
             init: false,
+            nested: true,
+            sandboxed: false,
+            own_keyring: false,
             signal_mask: 0,
             deadline: None,
+            canceller: None,
             kill_on_drop: true,
             cgroup: None,
             network: None,
@@ -398,6 +408,13 @@ impl Command {
         self
     }
 
+    /// A session keyring of its own, keyrings(7): on in the sandbox. Without it the command reads the caller's keys, and can
+    /// plant others.
+    pub fn new_keyring(&mut self, on: bool) -> &mut Self {
+        self.own_keyring = on;
+        self
+    }
+
     /// Runs the command below a tiny init as PID 1, which reaps orphans, forwards signals, and ends with the
     /// command; needs a new pid namespace.
     pub fn init(&mut self, on: bool) -> &mut Self {
@@ -411,9 +428,16 @@ impl Command {
         self
     }
 
-    /// Kills the process this long after its start. Enforced by whoever waits: [`Child::wait`] and its relatives.
+    /// Kills the process this long after [`Command::spawn`] was called. Set-up and the exec are held to it too: a start that
+    /// is not done by then fails. From then on it is enforced by whoever waits: [`Child::wait`] and its relatives.
     pub fn deadline(&mut self, after: Duration) -> &mut Self {
         self.deadline = Some(after);
+        self
+    }
+
+    /// Lets `canceller` end the start: one that waits for a file system that does not answer, say.
+    pub fn cancelled_by(&mut self, canceller: &Canceller) -> &mut Self {
+        self.canceller = Some(canceller.clone());
         self
     }
 
@@ -455,6 +479,12 @@ impl Command {
         }
         if self.namespaces.is_new(Namespace::Time) {
             host = host.with_time();
+        }
+        if self.namespaces.is_new(Namespace::User) && host.has(Capability::SETUID) {
+            host = host.with_ids();
+        }
+        if crate::step::has_overlays(self) {
+            host = host.with_overlays();
         }
         if crate::step::root_is_all(self) {
             host = host.with_tree_namespaces();

@@ -62,6 +62,10 @@ pub enum Code {
     Refused,
     /// The process ran, but its end or its state could not be read.
     Lost,
+    /// The deadline passed before the command ran.
+    Deadline,
+    /// A [`crate::Canceller`] ended the start.
+    Cancelled,
 }
 
 impl Code {
@@ -73,6 +77,8 @@ impl Code {
             Code::NotExecutable => "not-executable",
             Code::Refused => "refused",
             Code::Lost => "lost",
+            Code::Deadline => "deadline",
+            Code::Cancelled => "cancelled",
         }
     }
 }
@@ -124,6 +130,11 @@ impl Error {
         Error {
             inner: Box::new(Inner { code, step, side, action, path, call, errno, hint, undo, limit, mount, source }),
         }
+    }
+
+    pub(crate) fn coded(mut self, code: Code) -> Error {
+        self.inner.code = code;
+        self
     }
 
     pub(crate) fn call(mut self, call: &'static str) -> Error {
@@ -231,7 +242,7 @@ impl Error {
         match self.inner.code {
             Code::NotFound => 127,
             Code::NotExecutable => 126,
-            Code::Invalid | Code::Refused | Code::Lost => 125,
+            Code::Invalid | Code::Refused | Code::Lost | Code::Deadline | Code::Cancelled => 125,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 #[cfg(feature = "fault")]
 use rustix::process::{Signal, getpid, kill_process};
-#[cfg(feature = "fault")]
 use seclude_sys::Errno;
 
 #[cfg(feature = "fault")]
@@ -24,7 +23,7 @@ pub enum Place {
 }
 
 /// What happens there.
-#[cfg(feature = "fault")]
+#[cfg_attr(not(feature = "fault"), expect(dead_code, unreachable_pub, reason = "used with the feature"))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// The call there answers this error number.
@@ -33,8 +32,21 @@ pub enum Fault {
     Kill,
 }
 
-#[cfg(feature = "fault")]
+/// The same for an op of the launcher's.
+pub(crate) enum Late {
+    Fails(Errno),
+    KillsParent,
+}
+
 impl Fault {
+    pub(crate) fn late(self) -> Late {
+        match self {
+            Fault::Fail(number) => Late::Fails(Errno(number as u16)),
+            Fault::Kill => Late::KillsParent,
+        }
+    }
+
+    #[cfg(feature = "fault")]
     pub(crate) fn errno(self) -> Option<Errno> {
         match self {
             Fault::Fail(number) => Some(Errno(number as u16)),

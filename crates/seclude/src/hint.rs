@@ -127,7 +127,7 @@ pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, 
     match call {
         // Of whatever call: `exhaustion` tells which limit it was.
         _ if matches!(errno, Errno::EMFILE | Errno::ENFILE) => None,
-        Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::ExecInit => exec(call, errno, detail),
+        Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => exec(call, errno, detail),
         Call::Fsopen
         | Call::Mount
         | Call::OpenTree

@@ -21,6 +21,8 @@ pub struct Host {
     pub gid: u32,
     /// The caller's effective capabilities, a bit for each, capabilities(7).
     pub capabilities: u64,
+    /// The capabilities that the caller could make effective, a bit for each.
+    pub permitted: u64,
     /// Why `clone3(2)` cannot be used here (ENOSYS or EPERM: old kernel or a seccomp filter), or `None`.
     pub clone3_refused: Option<&'static str>,
     /// Whether a process can be born in a cgroup of v2: `CLONE_INTO_CGROUP`, Linux 5.7. Looked at by
@@ -29,6 +31,12 @@ pub struct Host {
     /// Whether a process that shares memory enters its new time namespace when it execs (Linux 6.3), not at birth. Looked at
     /// by [`Host::with_time`] alone.
     pub exec_enters_time: bool,
+    /// How many user ids there are in the caller's user namespace: 2^32 - 1 in the first one, often one in others. Looked at by
+    /// [`Host::with_ids`] alone.
+    pub ids: u64,
+    /// Whether an overlay takes its layers by descriptor, also of what is mounted nowhere: Linux 6.15. Looked at by
+    /// [`Host::with_overlays`] alone.
+    pub overlays_by_descriptor: bool,
     /// Whether this caller can make a mount namespace of one tree and enter it: OPEN_TREE_NAMESPACE, Linux 7.0, with
     /// CAP_SYS_ADMIN and CAP_SYS_CHROOT in the first user namespace. Looked at by [`Host::with_tree_namespaces`] alone.
     pub tree_namespaces: bool,
@@ -42,15 +50,44 @@ impl Host {
             Errno::EINVAL => None,
             errno => Some(errno.name().unwrap_or("an unknown error")),
         });
+        let sets = capabilities().unwrap_or_default();
         Host {
             uid: geteuid().as_raw(),
             gid: getegid().as_raw(),
-            capabilities: capabilities().map_or(0, |sets| sets.effective),
+            capabilities: sets.effective,
+            permitted: sets.permitted,
             clone3_refused,
             born_in_cgroup: false,
             exec_enters_time: false,
             tree_namespaces: false,
+            ids: u64::from(u32::MAX),
+            overlays_by_descriptor: false,
         }
+    }
+
+    /// The same, with what a request with a user namespace asks of it besides.
+    #[must_use]
+    pub fn with_ids(self) -> Host {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let counts = map.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)?.parse::<u64>().ok());
+        Host { ids: counts.sum(), ..self }
+    }
+
+    /// The same, with what a request with an overlay asks of it besides.
+    #[must_use]
+    pub fn with_overlays(self) -> Host {
+        // An overlay of nothing cannot be tried, and one of something takes a mount namespace: so a version counts.
+        Host { overlays_by_descriptor: is_at_least(&release(), (6, 15)), ..self }
+    }
+
+    /// Whether the caller is root of more than itself: it can give a container ids that nobody has.
+    pub(crate) fn gives_ids(&self) -> bool {
+        self.has(Capability::SETUID) && self.has(Capability::SETGID) && self.ids > 1
+    }
+
+    /// Whether the caller can write a map also while its memory is hidden: the files are root's then.
+    pub(crate) fn writes_hidden_maps(&self) -> bool {
+        self.permitted == 0 || self.uid == 0 || self.has(Capability::DAC_OVERRIDE)
     }
 
     /// The same, with what a request with a cgroup asks of it besides.
@@ -67,18 +104,17 @@ impl Host {
     /// vDSO. So here a version counts; an older one costs a copy of the memory and nothing else.
     #[must_use]
     pub fn with_time(self) -> Host {
-        let release = rustix::system::uname().release().to_string_lossy().into_owned();
-        Host { exec_enters_time: is_at_least(&release, (6, 3)), ..self }
+        Host { exec_enters_time: is_at_least(&release(), (6, 3)), ..self }
     }
 
     /// The same, with what a request with a root of its own asks of it besides.
     #[must_use]
     pub fn with_tree_namespaces(self) -> Host {
         static TREE_NAMESPACES: OnceLock<bool> = OnceLock::new();
-        // A kernel that knows the flag comes to look at the path, or to miss the capability. Where a filter refuses
+        // A kernel that knows the flag comes to look at the descriptor, or to miss the capability. Where a filter refuses
         // mount_setattr, attributes are set by what /proc tells, and in such a namespace there may be none.
         let found = || {
-            matches!(mount::tree_namespace(c""), Err(Errno::ENOENT | Errno::EPERM))
+            matches!(mount::tree_namespace(Fd::NONE), Err(Errno::EBADF | Errno::EPERM))
                 && mount::set_attributes(Fd::NONE, 0, false) != Err(Errno::ENOSYS)
         };
         // Below another user namespace the kernel would mount no /proc or /sys in it.
@@ -103,6 +139,10 @@ pub(crate) fn is_bound_by_nproc() -> bool {
 fn has_all_ids() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
+fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// Of a release such as `6.1.0-56-cloud-amd64`.

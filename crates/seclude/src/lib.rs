@@ -39,12 +39,15 @@ pub mod fault;
 pub mod gc;
 mod hint;
 mod host;
+mod late;
 mod ledger;
 mod meter;
+mod mounts;
 mod ops;
 mod plan;
 mod prefer;
 mod program;
+mod remove;
 mod report;
 mod sandbox;
 #[cfg(feature = "systemd")]
@@ -74,9 +77,11 @@ pub use host::Host;
 pub use meter::Meter;
 pub use plan::{Action, Moment, Plan};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
+pub use sandbox::{Preset, UnknownPreset};
 pub use seclude_cgroup::{
     Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List, Pressure, Psi, PsiLine,
     Stats,
 };
 pub use seclude_net::{Ipv6, Mac, MacError, Protocol, Publish, PublishError, Subnet, Subnet6, SubnetError};
+pub use spawn::Canceller;
 pub use usage::{Tree, Usage};

@@ -23,6 +23,10 @@ fn slot(slot: Slot) -> &'static str {
         Slot::DEVPTS => "devpts",
         Slot::TERMINAL => "terminal",
         Slot::HOST_DEV => "the host's /dev",
+        Slot::PROC => "proc",
+        Slot::UPPER => "upper",
+        Slot::WORK => "work",
+        Slot::TREE_ABOVE => "what both lie in",
         _ => "?",
     }
 }
@@ -49,9 +53,13 @@ fn recursively(recursive: bool) -> &'static str {
 pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
     let bytes = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
     match op {
-        Op::Exec { .. } | Op::ExecInit { .. } | Op::Rehearse { .. } => Some(about.into()),
+        Op::Exec { .. } | Op::Rehearse { .. } => Some(about.into()),
+        Op::LinkToSlot { .. } | Op::SameAs { .. } | Op::TakeTree { .. } | Op::EnterTree { .. }
+            if about.starts_with('/') =>
+        {
+            Some(about.into())
+        }
         Op::CloneTree { source: text, .. }
-        | Op::EnterTree { source: text }
         | Op::OpenHost { directory: text, .. }
         | Op::WorkingDirectory { path: text }
         | Op::WriteProc { path: text, .. } => Some(bytes(text)),
@@ -69,17 +77,22 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::DieWithParent => "prctl(PR_SET_PDEATHSIG, SIGKILL)".into(),
         Op::OutliveParent => "prctl(PR_SET_PDEATHSIG, 0)".into(),
         Op::Barrier => "wait for GO".into(),
-        Op::IdBarrier => "tell the parent, wait for its second GO".into(),
         Op::Join { .. } => "setns".into(),
         Op::EnterPidNamespace => "clone(CLONE_PARENT), go on in the new process".into(),
         Op::TimeOffsets { separate: false, .. } => "write timens_offsets".into(),
         Op::TimeOffsets { separate: true, .. } => "unshare(CLONE_NEWTIME), write timens_offsets, setns".into(),
         Op::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
-        Op::EnterTree { source } => format!("open_tree({}, as a mount namespace), setns, check /", text(source)),
+        Op::EnterTree { .. } => "open_tree(it, as a mount namespace), setns, check /".into(),
         Op::MakePrivate => "mount(/, MS_REC | MS_PRIVATE)".into(),
         Op::OpenHost { directory, into } => format!("open {} as {}", text(directory), slot(*into)),
         Op::CloneTree { source, recursive, into } => {
             format!("open_tree({}{}) as {}", text(source), recursively(*recursive), slot(*into))
+        }
+        Op::TakeTree { into } => format!("take a copy that the parent made as {}", slot(*into)),
+        Op::TakeCovers { root } => format!("take what is mounted below {}, and move_mount it there", slot(*root)),
+        Op::SameAs { found, .. } => format!("check that {} is what the parent looked at", slot(*found)),
+        Op::LinkToSlot { base, name, to } => {
+            format!("symlinkat(/proc/self/fd of {}, {}/{})", slot(*to), slot(*base), text(name))
         }
         Op::CloneFrom { from, name, recursive, into } => {
             format!("open_tree({}/{}{}) as {}", slot(*from), text(name), recursively(*recursive), slot(*into))
@@ -87,6 +100,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::FsOpen { kind, into } => format!("fsopen({}) as {}", text(kind), slot(*into)),
         Op::FsString { fs, key, value } => format!("fsconfig({}, {}={})", slot(*fs), text(key), text(value)),
         Op::FsFlag { fs, key } => format!("fsconfig({}, {})", slot(*fs), text(key)),
+        Op::FsFd { fs, key, value } => format!("fsconfig({}, {}={})", slot(*fs), text(key), slot(*value)),
         Op::FsMount { fs, attributes: set } => format!("fsmount({}, {})", slot(*fs), attributes(*set)),
         Op::SetAttributes { mount, set, recursive, .. } => {
             format!("mount_setattr({}, {}{})", slot(*mount), attributes(*set), recursively(*recursive))
@@ -134,7 +148,16 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::NewSession => "setsid".into(),
         Op::OpenTerminal { .. } => "open ptmx, send the master to the parent".into(),
         Op::UseTerminal { .. } => "ioctl(TIOCSCTTY), as stdin, stdout, stderr".into(),
+        Op::NewKeyring => "keyctl(KEYCTL_JOIN_SESSION_KEYRING)".into(),
+        Op::Personality { persona } => format!("personality({persona:#x})"),
+        Op::LowerPriority => "setpriority(0), if it is less".into(),
+        Op::WriteOwnProc { path, text } => {
+            format!("write {} to {} of a proc of our own", String::from_utf8_lossy(text), path.to_string_lossy())
+        }
         Op::PlaceFd { to, .. } => format!("dup3 to {}", to.0),
+        Op::Hold { slot: held, at } => format!("hold {} as {} for the launcher", slot(*held), at.0),
+        Op::Keep { fd } => format!("keep {} for the launcher", fd.0),
+        Op::CloseSlots => "close all that set-up has open".into(),
         Op::CloseRange { first, last } if *last == u32::MAX => format!("close_range({first}, all)"),
         Op::CloseRange { first, last } => format!("close_range({first}, {last})"),
         Op::KeepCapabilities => "prctl(PR_SET_KEEPCAPS)".into(),
@@ -151,7 +174,14 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             let names: Vec<_> = candidates.iter().map(|candidate| text(candidate)).collect();
             format!("execve({})", names.join(" or "))
         }
-        Op::ExecInit { .. } => "execveat(the init), which starts the command".into(),
+        Op::Launch { .. } => "execveat(the launcher, a sealed memfd)".into(),
+        Op::EnterHeld { .. } => "fchdir, close".into(),
+        Op::Filter { .. } => "seccomp(SECCOMP_SET_MODE_FILTER)".into(),
+        Op::NotForCommand { .. } => "close what the init alone holds".into(),
+        Op::InnerNamespaces { inner } => {
+            let nested = if inner.last { ", no further ones" } else { "" };
+            format!("unshare(a second user and mount namespace){nested}; a process of the first one writes its maps")
+        }
         Op::Rehearse { .. } => "faccessat(the command) instead of its exec".into(),
     }
 }

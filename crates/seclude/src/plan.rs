@@ -17,6 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::ops;
 use crate::program::{Finished, Program, number_of};
+use crate::spawn::{Canceller, Patience};
 use crate::step::{self, Step};
 
 /// What will happen, as data. [`Plan::actions`] and `Display` show it; [`crate::Command::spawn`] runs it.
@@ -36,7 +37,11 @@ pub(crate) struct Handled {
     pub(crate) die_with_parent: bool,
     pub(crate) init: bool,
     pub(crate) new_pid: bool,
-    pub(crate) joins_pid: bool,
+    /// Whether set-up itself goes on as another process.
+    pub(crate) joins_pid_early: bool,
+    /// Whether nobody may look into this process while the child has its memory, or a copy.
+    pub(crate) hides: bool,
+    pub(crate) canceller: Option<Canceller>,
     pub(crate) has_barrier: bool,
     /// Whether undoing a start takes descriptors.
     pub(crate) reserves: bool,
@@ -44,6 +49,14 @@ pub(crate) struct Handled {
     pub(crate) program: String,
     #[cfg(feature = "fault")]
     pub(crate) fault: Option<(crate::fault::Place, crate::fault::Fault)>,
+}
+
+impl Handled {
+    /// Of a start that begins now.
+    pub(crate) fn patience(&self) -> Patience {
+        let until = self.deadline.map(|after| std::time::Instant::now() + after);
+        Patience { until, canceller: self.canceller.clone() }
+    }
 }
 
 /// How the process is made.
@@ -121,7 +134,9 @@ impl Plan {
             die_with_parent: command.die_with_parent,
             init: command.init,
             new_pid: command.namespaces.is_new(Namespace::Pid),
-            joins_pid: command.namespaces.is_joined(Namespace::Pid),
+            joins_pid_early: step::enters_pid_namespace_early(command),
+            hides: host.permitted != 0 || command.namespaces.joined().next().is_some(),
+            canceller: command.canceller.clone(),
             has_barrier: step::has_barrier(command),
             reserves: command.cgroup.is_some() || command.network.is_some(),
             timed: command.timed,
@@ -138,6 +153,13 @@ impl Plan {
     /// The child's ops. Before `prepare` the descriptors in them are not open yet.
     pub(crate) fn program<'a>(&'a self, arena: &'a Bump, socket: Fd) -> Result<Finished<'a>> {
         let mut program = Program::new(arena, &self.names, socket);
+        #[cfg(feature = "fault")]
+        {
+            program.fault = self.command.fault.and_then(|(place, fault)| match place {
+                crate::fault::Place::Op(op) => Some((op, fault)),
+                _ => None,
+            });
+        }
         program.kept = self.steps.iter().flat_map(|step| step.keeps()).collect();
         for (number, step) in self.steps.iter().enumerate() {
             program.begin(number);
@@ -249,7 +271,7 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
         Some("it must not share memory with what runs in the joined namespaces")
     } else if command.oom_score_adj.is_some() {
         Some("with shared memory the kernel would change the caller's oom_score_adj too")
-    } else if step::leaves_caller_out(command, host) {
+    } else if step::leaves_caller_out(command, host) && !host.writes_hidden_maps() {
         Some("the id map leaves the caller out, so set-up runs under other ids")
     } else if has_little_memory(command) {
         Some(

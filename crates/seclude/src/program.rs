@@ -1,16 +1,19 @@
 //! The child's ops as they are put together, each with what an error would say it was about.
 
 use std::ffi::{CStr, OsStr};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bumpalo::Bump;
 use seclude_child::op::{Component, Place};
-use seclude_child::{Instruction, Op};
+use seclude_child::{Instruction, Op, Slot};
 use seclude_sys::Fd;
 use seclude_sys::process::StringList;
 
 use crate::error::{Error, Result};
+use crate::late;
 
 /// The message names an op with 16 bits.
 const MOST_OPS: usize = u16::MAX as usize;
@@ -29,7 +32,42 @@ pub(crate) struct Program<'a> {
     pub(crate) socket: Fd,
     /// What must stay open when all others are closed.
     pub(crate) kept: Vec<Fd>,
+    /// Descriptors that are given to the launcher so far.
+    given: i32,
+    /// The one of the working directory.
+    pub(crate) directory: Option<Fd>,
+    /// The one of a proc file system of our own.
+    pub(crate) proc: Option<Fd>,
+    /// What the launcher is to hold as an init, and never the command.
+    pub(crate) for_init: Vec<Fd>,
+    /// The op that starts the launcher, which does all that come after it.
+    launch: Option<Launch<'a>>,
+    /// Trees that the parent copies, in the order in which the child takes them.
+    trees: Vec<Wanted>,
+    /// The late op to fail at, and how.
+    #[cfg(feature = "fault")]
+    pub(crate) fault: Option<(usize, crate::fault::Fault)>,
     wrong: Option<Error>,
+}
+
+/// How the launcher is started.
+pub(crate) struct Launch<'a> {
+    pub(crate) image: Fd,
+    pub(crate) flags: String,
+    pub(crate) signal_mask: u64,
+    pub(crate) envp: StringList<'a>,
+}
+
+/// A tree of the host that the parent copies for the child, [`Op::TakeTree`].
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// What is copied, opened in `prepare`.
+    pub(crate) source: Option<Arc<OwnedFd>>,
+    pub(crate) recursive: bool,
+    /// Whether nothing may be shown if its ids cannot be mapped.
+    pub(crate) strict: bool,
+    /// The source's path, for errors, and to find what is mounted below it.
+    pub(crate) path: PathBuf,
 }
 
 impl<'a> Program<'a> {
@@ -44,6 +82,14 @@ impl<'a> Program<'a> {
             about: "",
             socket,
             kept: Vec::new(),
+            given: 0,
+            directory: None,
+            proc: None,
+            for_init: Vec::new(),
+            launch: None,
+            trees: Vec::new(),
+            #[cfg(feature = "fault")]
+            fault: None,
             wrong: None,
         }
     }
@@ -55,9 +101,27 @@ impl<'a> Program<'a> {
         self.about = "";
     }
 
-    /// The step's number as messages and clocks have it: many mounts share one.
-    pub(crate) fn step_number(&self) -> u8 {
-        self.number
+    /// A number under which the launcher is given a descriptor: above all that the child has open.
+    pub(crate) fn number_for_launcher(&mut self) -> Fd {
+        self.given += 1;
+        let highest = self.kept.iter().map(|fd| fd.0).chain([2, self.socket.0]).max().unwrap_or(2);
+        Fd(highest + self.given)
+    }
+
+    /// Starts the launcher: what is pushed from here on, up to the exec, is done by it.
+    pub(crate) fn launch(&mut self, launch: Launch<'a>) {
+        let nothing = self.string_list([]);
+        self.push(Op::Launch { image: launch.image, argv: nothing, envp: launch.envp });
+        self.launch = Some(launch);
+        for fd in std::mem::take(&mut self.for_init) {
+            self.push(Op::NotForCommand { fd });
+        }
+    }
+
+    /// Has the parent copy a tree for the child, which takes it into this slot.
+    pub(crate) fn take_tree(&mut self, into: Slot, wanted: Wanted) {
+        self.trees.push(wanted);
+        self.push(Op::TakeTree { into });
     }
 
     /// The place of the next op.
@@ -132,7 +196,21 @@ impl<'a> Program<'a> {
     }
 
     /// The finished array.
-    pub(crate) fn finish(self) -> Result<Finished<'a>> {
+    pub(crate) fn finish(mut self) -> Result<Finished<'a>> {
+        if let Some(launch) = self.launch.take() {
+            let place = self.instructions.iter().position(|instruction| matches!(instruction.op, Op::Launch { .. }));
+            let place = place.unwrap_or_default();
+            #[cfg(feature = "fault")]
+            let fault = self.fault;
+            #[cfg(not(feature = "fault"))]
+            let fault = None;
+            let words = late::words(&launch, self.socket, place, &self.instructions, fault)?;
+            let words: Vec<&CStr> = words.iter().map(|word| self.text(OsStr::from_bytes(word))).collect();
+            let argv = self.string_list(words);
+            if let Some(instruction) = self.instructions.get_mut(place) {
+                instruction.op = Op::Launch { image: launch.image, argv, envp: launch.envp };
+            }
+        }
         if let Some(wrong) = self.wrong {
             return Err(wrong);
         }
@@ -141,7 +219,7 @@ impl<'a> Program<'a> {
             let action = format!("{count} operations; the handshake's messages can name {MOST_OPS}");
             return Err(Error::invalid("plan", action).hint("ask for fewer mounts"));
         }
-        Ok(Finished { instructions: self.instructions, notes: self.notes, names: self.names })
+        Ok(Finished { instructions: self.instructions, notes: self.notes, names: self.names, trees: self.trees })
     }
 }
 
@@ -165,6 +243,7 @@ pub(crate) struct Finished<'a> {
     pub(crate) instructions: Vec<Instruction<'a>>,
     notes: Vec<(usize, &'a str)>,
     names: &'a [&'static str],
+    pub(crate) trees: Vec<Wanted>,
 }
 
 impl Finished<'_> {

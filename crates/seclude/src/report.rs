@@ -1,6 +1,7 @@
 //! What a spawn did and what it cost.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use seclude_cgroup::Cgroup;
@@ -21,6 +22,9 @@ pub struct Report {
     pub clone_reason: String,
     /// How its root was made; `None` without a new mount namespace.
     pub root: Option<RootMade>,
+    /// What is shown of the host under the host's ids, not the container's, because its file system or the kernel cannot map
+    /// them: whoever owns it is nobody inside. Always empty where the container's ids are the caller's.
+    pub plain: Vec<PathBuf>,
     /// Its cgroup, if it has one.
     pub cgroup: Option<Placement>,
     /// What it is connected by, if it is.
@@ -203,6 +207,7 @@ impl Report {
             shared_memory: clone.memory == Memory::Shared,
             clone_reason: clone.reason.clone(),
             root: None,
+            plain: Vec::new(),
             cgroup: None,
             network: None,
             preferred: Vec::new(),

@@ -1,47 +1,146 @@
-//! The preset: what the command line has by default.
+//! The presets: what a request begins from.
+
+use std::fmt;
+use std::str::FromStr;
 
 use crate::command::Command;
-use crate::config::capability::Capabilities;
-use crate::config::mount::Mount;
+use crate::config::capability::{Capabilities, Capability};
+use crate::config::ids::UserMap;
+use crate::config::mount::{Mount, MountKind};
 use crate::config::namespace::Namespace;
 use crate::config::root::Root;
 
 /// Files of /proc through which uid 0 of the host changes the host, whatever its capabilities: the kernel looks
-/// at the uid alone, and a root caller is uid 0 also inside.
+/// at the uid alone.
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Files of /proc that show the host's memory, keys or timers.
-const MASKED: [&str; 9] = [
+const MASKED: [&str; 13] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
     "/proc/latency_stats",
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    "/sys/firmware",
 ];
 
+/// What a request begins from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Preset {
+    /// [`Command::sandbox`].
+    Sandbox,
+    /// Nothing but what is asked for.
+    Bare,
+}
+
+impl Preset {
+    /// All of them.
+    pub const ALL: [Preset; 2] = [Preset::Sandbox, Preset::Bare];
+
+    /// Its name, such as `"sandbox"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Sandbox => "sandbox",
+            Preset::Bare => "bare",
+        }
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A word that names no preset.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("unknown preset {0:?}: it is sandbox or bare")]
+pub struct UnknownPreset(pub String);
+
+impl FromStr for Preset {
+    type Err = UnknownPreset;
+
+    fn from_str(word: &str) -> Result<Preset, UnknownPreset> {
+        let found = Preset::ALL.into_iter().find(|preset| preset.name() == word);
+        found.ok_or_else(|| UnknownPreset(word.to_owned()))
+    }
+}
+
+/// What keeps root out of the host's business by way of a /proc or /sys of the container's own.
+pub(crate) fn masks(below: &str) -> impl Iterator<Item = Mount> {
+    let read_only = READ_ONLY.into_iter().map(|path| Mount::read_only_path(path).if_present());
+    let masked = MASKED.into_iter().map(|path| Mount::mask(path).if_present());
+    read_only.chain(masked).filter(move |mount| mount.target.starts_with(below))
+}
+
 impl Command {
-    /// Asks for a sandbox: all namespaces new but time, the caller mapped to root, the host's tree read-only with a
-    /// fresh /proc, /dev and /tmp, a loopback interface that is up and no other, no capabilities, no new
-    /// privileges, a session of its own, death with the parent.
+    /// Begins from this preset. To be called before anything else is said of the container.
+    pub fn preset(&mut self, preset: Preset) -> &mut Self {
+        match preset {
+            Preset::Sandbox => self.sandbox(),
+            Preset::Bare => self,
+        }
+    }
+
+    /// Asks for a sandbox: all namespaces new but time; for root 65,536 ids of the host that nobody has, for another caller
+    /// itself as root ([`UserMap::Sandbox`]); the host's tree read-only with a fresh /proc, /dev and /tmp; a loopback
+    /// interface that is up and no other; a tiny init as the first process; no capabilities, no new privileges, no user
+    /// namespaces below it; a session and a session keyring of its own; the nice value and personality of a new login; death
+    /// with the parent.
     ///
-    /// What is set afterwards changes it. Where the mount or pid namespace is shared afterwards, the preset's root
-    /// and mounts, or its /proc, are not asked for.
+    /// What is set afterwards changes what it names, and nothing else. Where the mount or pid namespace is shared afterwards,
+    /// the preset's root and mounts, or its /proc and its init, are not asked for.
     pub fn sandbox(&mut self) -> &mut Self {
         for kind in Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Time) {
             self.unshare(kind);
         }
         let mut mounts = vec![Mount::proc("/proc")];
-        mounts.extend(READ_ONLY.map(|path| Mount::read_only_path(path).if_present()));
-        mounts.extend(MASKED.map(|path| Mount::mask(path).if_present()));
+        mounts.extend(masks("/proc"));
         mounts.push(Mount::dev("/dev"));
         mounts.push(Mount::tmpfs("/tmp"));
         self.mounts.extend(mounts.into_iter().map(|mount| Mount { preset: true, ..mount }));
         self.root = Some(Root { preset: true, ..Root::host().read_only() });
+        self.user_map.get_or_insert(UserMap::Sandbox);
+        self.sandboxed = true;
+        self.nested = false;
+        self.own_keyring = true;
+        self.init(true);
         self.capabilities(Capabilities::NONE).no_new_privileges(true).new_session(true).die_with_parent(true)
+    }
+
+    /// The command itself is the first process of its pid namespace, not the child of an init of ours.
+    ///
+    /// It then has to reap what is orphaned, and a signal whose default ends a process does nothing to it. And it dies with
+    /// its parent only as long as it does not take that back: prctl(PR_SET_PDEATHSIG, 0) is all that it takes, so after a
+    /// kill of the spawner it may go on.
+    pub fn as_pid_1(&mut self) -> &mut Self {
+        self.init(false)
+    }
+
+    /// In the sandbox: root is root of the host also inside, uid 0, as far as ids go. So it is to every unix socket that it
+    /// can see (docker.sock, systemd's), and for every file of root's; what it makes through a writable mount is root's. A
+    /// boundary for accidents, not for malice.
+    ///
+    /// Only root has a root to give: for another caller it is an error.
+    pub fn host_root(&mut self) -> &mut Self {
+        self.user_map(UserMap::HostRoot)
+    }
+
+    /// Whether the command may make user namespaces of its own: nested containers, and with them a much larger part of the
+    /// kernel. In the sandbox it may not, unless it is switched on here; /proc then has no masks, as the kernel mounts no
+    /// other one beside a masked one, and the command has CAP_SETFCAP, without which the kernel lets nobody pass its root on
+    /// (user_namespaces(7)). Never together with [`Command::host_root`].
+    pub fn nested(&mut self, on: bool) -> &mut Self {
+        self.nested = on;
+        self
     }
 
     /// The request without those parts of the preset that its namespaces have no place for.
@@ -53,7 +152,20 @@ impl Command {
         }
         if !command.namespaces.is_new(Namespace::Pid) {
             command.mounts.retain(|mount| !(mount.preset && mount.target.starts_with("/proc")));
+            command.init &= !command.sandboxed;
+        }
+        if command.sandboxed && command.nested {
+            command.mounts.retain(|mount| !(mount.preset && is_mask(&mount.kind)));
+            let capabilities = command.capabilities.unwrap_or(Capabilities::ALL);
+            command.capabilities = Some(capabilities.with(Capability::SETFCAP));
+        }
+        if !command.namespaces.is_new(Namespace::User) && command.user_map == Some(UserMap::Sandbox) {
+            command.user_map = None;
         }
         command
     }
+}
+
+fn is_mask(kind: &MountKind) -> bool {
+    matches!(kind, MountKind::Mask { .. } | MountKind::ReadOnlyPath { .. })
 }

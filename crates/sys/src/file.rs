@@ -7,8 +7,8 @@ use crate::raw::general as k;
 use crate::{Errno, Fd, Result, call};
 
 pub use k::{
-    O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_WRONLY, RESOLVE_BENEATH,
-    RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+    O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY,
+    RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
 };
 
 #[repr(C)]
@@ -168,6 +168,12 @@ impl Status {
         // The kernel's wide encoding: minor's low byte, twelve bits of major, the rest of minor.
         let number = u64::from(minor & 0xff) | u64::from(major) << 8 | u64::from(minor & !0xff) << 12;
         self.mode & k::S_IFMT == k::S_IFCHR && self.stands_for == number
+    }
+
+    /// What no other file has as long as this one is open.
+    #[inline(always)]
+    pub fn place(&self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 
     /// Whether this is a directory.

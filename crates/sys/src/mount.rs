@@ -30,13 +30,13 @@ pub fn clone_tree(base: Fd, path: &CStr, recursive: bool) -> Result<Fd> {
 /// Linux 7.0; not in the headers yet.
 const OPEN_TREE_NAMESPACE: u32 = 1 << 1;
 
-/// `open_tree(2)` with OPEN_TREE_NAMESPACE: a mount namespace that has nothing but a copy of the mount at `path` and those
-/// below it. EINVAL before Linux 7.0.
+/// `open_tree(2)` with OPEN_TREE_NAMESPACE: a mount namespace that has nothing but a copy of what `source` has open and the
+/// mounts below it. EINVAL before Linux 7.0.
 #[inline(always)]
-pub fn tree_namespace(path: &CStr) -> Result<Fd> {
-    let flags = OPEN_TREE_NAMESPACE | k::OPEN_TREE_CLOEXEC | k::AT_RECURSIVE;
-    // SAFETY: the path is a C string.
-    unsafe { call!(__NR_open_tree, Fd::CWD.arg(), path.as_ptr(), flags) }.map(|fd| Fd(fd as i32))
+pub fn tree_namespace(source: Fd) -> Result<Fd> {
+    let flags = OPEN_TREE_NAMESPACE | k::OPEN_TREE_CLOEXEC | k::AT_RECURSIVE | k::AT_EMPTY_PATH;
+    // SAFETY: the empty path is a C string.
+    unsafe { call!(__NR_open_tree, source.arg(), EMPTY, flags) }.map(|fd| Fd(fd as i32))
 }
 
 /// `fsopen(2)`: a file system being configured.
@@ -60,6 +60,14 @@ pub fn fsconfig_flag(fs: Fd, key: &CStr) -> Result<()> {
     let set = k::fsconfig_command::FSCONFIG_SET_FLAG as u32;
     // SAFETY: the key is a C string.
     unsafe { call!(__NR_fsconfig, fs.arg(), set, key.as_ptr(), 0, 0) }.map(drop)
+}
+
+/// `fsconfig(2)` FSCONFIG_SET_FD: a layer of an overlay by what has it open. Linux 6.13 there.
+#[inline(always)]
+pub fn fsconfig_fd(fs: Fd, key: &CStr, value: Fd) -> Result<()> {
+    let set = k::fsconfig_command::FSCONFIG_SET_FD as u32;
+    // SAFETY: the key is a C string, the descriptor a number.
+    unsafe { call!(__NR_fsconfig, fs.arg(), set, key.as_ptr(), 0, value.arg()) }.map(drop)
 }
 
 /// `fsconfig(2)` FSCONFIG_CMD_CREATE: makes the superblock.
@@ -96,7 +104,19 @@ pub fn set_attributes(mount: Fd, set: u32, recursive: bool) -> Result<()> {
     unsafe { call!(__NR_mount_setattr, mount.arg(), EMPTY, flags, &raw const attr, size) }.map(drop)
 }
 
-/// The same for one mount that is attached, by mount(2) with MS_REMOUNT | MS_BIND on its path in /proc/self/fd.
+/// Shows the files of a detached mount under the ids that `user_namespace` has for them: MOUNT_ATTR_IDMAP of
+/// mount_setattr(2). Linux 5.12; EINVAL where the file system cannot do that.
+#[inline(always)]
+pub fn map_ids(mount: Fd, user_namespace: Fd, recursive: bool) -> Result<()> {
+    const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+    let attr = MountAttr { set: MOUNT_ATTR_IDMAP, clear: 0, propagation: 0, userns_fd: user_namespace.arg() as u64 };
+    let flags = k::AT_EMPTY_PATH | if recursive { k::AT_RECURSIVE } else { 0 };
+    let size = size_of::<MountAttr>();
+    // SAFETY: `attr` is a struct mount_attr of `size` bytes.
+    unsafe { call!(__NR_mount_setattr, mount.arg(), EMPTY, flags, &raw const attr, size) }.map(drop)
+}
+
+/// [`set_attributes`] for one mount that is attached, by mount(2) with MS_REMOUNT | MS_BIND on its path in /proc/self/fd.
 ///
 /// That call sets all flags: the mount's own are looked up and kept, as a user namespace may not clear locked ones. The
 /// kernel keeps how access times are written if no flag speaks of it.

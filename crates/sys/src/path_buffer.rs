@@ -73,6 +73,19 @@ impl PathBuffer<'_> {
         Ok(())
     }
 
+    /// Where more can be written, and how much.
+    pub(crate) fn room(&mut self) -> (*mut u8, usize) {
+        // SAFETY: the length is below the array's.
+        let first = unsafe { self.bytes.as_mut_ptr().cast::<u8>().add(self.length) };
+        (first, CAPACITY - 1 - self.length)
+    }
+
+    /// # Safety
+    /// So many bytes of [`Self::room`] must have been written.
+    pub(crate) unsafe fn grow(&mut self, written: usize) {
+        self.length += written;
+    }
+
     /// The byte there, if so many were pushed.
     #[inline(always)]
     pub fn at(&self, index: usize) -> Option<u8> {

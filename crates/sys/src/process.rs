@@ -28,6 +28,12 @@ impl<'a> StringList<'a> {
         }
         StringList(room)
     }
+
+    /// The strings, without the null.
+    pub fn iter(&self) -> impl Iterator<Item = &'a CStr> {
+        // SAFETY: every pointer but null ones came from a `&'a CStr` in `fill`.
+        self.0.iter().take_while(|pointer| !pointer.is_null()).map(|pointer| unsafe { CStr::from_ptr(*pointer) })
+    }
 }
 
 /// `execve(2)`: returns only if it failed.
@@ -68,6 +74,37 @@ pub fn getpid() -> i32 {
 pub fn setsid() -> Result<()> {
     // SAFETY: no pointers are passed.
     unsafe { call!(__NR_setsid) }.map(drop)
+}
+
+/// Leaves the session keyring for a new one of its own, keyctl(2).
+#[inline(always)]
+pub fn join_new_session_keyring() -> Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
+    // SAFETY: without a name there is no pointer.
+    unsafe { call!(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) }.map(drop)
+}
+
+/// `personality(2)`.
+#[inline(always)]
+pub fn set_personality(persona: u32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_personality, persona) }.map(drop)
+}
+
+/// `getpriority(2)` of the calling process: its nice value.
+#[inline(always)]
+pub fn nice() -> Result<i32> {
+    const PRIO_PROCESS: u32 = 0;
+    // SAFETY: no pointers are passed. The kernel answers 20 minus the value, so that none is an error.
+    unsafe { call!(__NR_getpriority, PRIO_PROCESS, 0) }.map(|answer| 20 - answer as i32)
+}
+
+/// `setpriority(2)` of the calling process.
+#[inline(always)]
+pub fn set_nice(value: i32) -> Result<()> {
+    const PRIO_PROCESS: u32 = 0;
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_setpriority, PRIO_PROCESS, 0, value as isize as usize) }.map(drop)
 }
 
 /// `umask(2)`; answers the mask before.

@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use crate::raw::{general as k, net, netlink};
-use crate::{Errno, Fd, Result, call};
+use crate::{Errno, Fd, PathBuffer, Result, call};
 
 /// `sendto(2)` on a connected socket; EPIPE instead of SIGPIPE if the other side is gone.
 #[inline(always)]
@@ -90,6 +90,39 @@ pub fn send_with_fd(socket: Fd, bytes: &[u8], fd: Fd) -> Result<usize> {
     };
     // SAFETY: the header points at one iovec over `bytes` and one well-formed control message, all live here.
     unsafe { call!(__NR_sendmsg, socket.arg(), &raw const message, net::MSG_NOSIGNAL) }
+}
+
+/// Receives a message, replacing what is in `bytes`, and the descriptor that came with it, or [`Fd::NONE`]; `None` when the
+/// other side is gone.
+#[inline(always)]
+pub fn receive_with_fd(socket: Fd, bytes: &mut PathBuffer<'_>) -> Result<Option<Fd>> {
+    let mut rights = Rights { length: 0, level: 0, kind: 0, fd: -1, padding: 0 };
+    bytes.clear();
+    loop {
+        let room = bytes.room();
+        let iov = IoVec { base: room.0.cast(), length: room.1 };
+        let message = MessageHeader {
+            name: core::ptr::null(),
+            name_length: 0,
+            iov: &raw const iov,
+            iov_length: 1,
+            control: (&raw mut rights).cast_const().cast(),
+            control_length: size_of::<Rights>(),
+            flags: 0,
+        };
+        // SAFETY: the header points at one iovec over the buffer's room and at room for one control message.
+        let answer = unsafe { call!(__NR_recvmsg, socket.arg(), &raw const message, net::MSG_CMSG_CLOEXEC) };
+        match answer {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(0) => return Ok(None),
+            Ok(length) => {
+                // SAFETY: the kernel has written so many bytes of the room.
+                unsafe { bytes.grow(length) };
+                return Ok(Some(if rights.length == 20 { Fd(rights.fd) } else { Fd::NONE }));
+            }
+        }
+    }
 }
 
 /// Sends one prepared rtnetlink request (it must ask for NLM_F_ACK) and answers what the kernel acknowledged.

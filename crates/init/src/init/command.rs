@@ -1,11 +1,13 @@
 //! The child's half: it becomes the command, or says why it cannot.
 
-use crate::kernel::{self, Action, Errno, Fd, Result, Text};
+use crate::acts;
+use crate::kernel::{self, Action, Errno, Fd, Fork, Result, Text};
 use crate::order::Order;
-use crate::report::{Buffer, RECORD};
+use crate::report::{Buffer, RECORD, Report};
 
 pub(crate) fn run(order: &Order, on_child: &Action, pipe: Fd, buffer: &mut Buffer) -> ! {
-    let length = execute(order, settle(order, on_child), buffer);
+    let settled = settle(order, on_child).map_err(|errno| order.failure(order.calls.init, errno));
+    let length = execute(order, settled.and_then(|()| ready(order)), buffer);
     // All of it fits into the pipe, so it goes at once.
     let _ = kernel::write(pipe, buffer.get(..length).unwrap_or(&[]));
     kernel::exit(crate::FAILED)
@@ -13,35 +15,76 @@ pub(crate) fn run(order: &Order, on_child: &Action, pipe: Fd, buffer: &mut Buffe
 
 /// This process becomes the command; answers how much of `buffer` says why it did not.
 pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
-    let settled = kernel::set_close_on_exec(order.socket).and_then(|()| kernel::set_signal_mask(order.mask));
-    execute(order, settled, buffer)
+    let init = |errno| order.failure(order.calls.init, errno);
+    let done = kernel::set_close_on_exec(order.socket).map_err(init);
+    let done = done.and_then(|()| acts::all(order));
+    let done = done.and_then(|()| go_on_as_sibling(order).map_err(init));
+    let done = done.and_then(|()| tie(order).map_err(init));
+    let done = done.and_then(|()| kernel::set_signal_mask(order.mask).map_err(init));
+    execute(order, done, buffer)
 }
 
-fn execute(order: &Order, settled: Result<()>, buffer: &mut Buffer) -> usize {
-    let (call, errno, missing_for) = match settled {
-        Ok(()) => search(order),
-        Err(errno) => (order.calls.init, errno, None),
+/// Into the pid namespace that was joined, which holds only for children.
+fn go_on_as_sibling(order: &Order) -> Result<()> {
+    if !order.sibling {
+        return Ok(());
+    }
+    match kernel::fork_sibling()? {
+        Fork::Child => Ok(()),
+        Fork::Parent(pid) => {
+            kernel::send(order.socket, &Report::moved(pid).record());
+            kernel::exit(0)
+        }
+    }
+}
+
+/// A change of ids, a fork and an exec have cleared the death signal.
+fn tie(order: &Order) -> Result<()> {
+    if order.detached {
+        return kernel::set_parent_death_signal(0);
+    }
+    kernel::set_parent_death_signal(kernel::SIGKILL)?;
+    // The spawner may have died before: then nobody will send the signal.
+    if kernel::hung_up(order.socket) {
+        kernel::exit(crate::FAILED);
+    }
+    Ok(())
+}
+
+fn execute(order: &Order, settled: core::result::Result<(), Report>, buffer: &mut Buffer) -> usize {
+    let (report, missing_for) = match settled {
+        Ok(()) => {
+            let (call, errno, missing_for) = if order.rehearsal { rehearse(order) } else { search(order) };
+            (order.failure(call, errno), missing_for)
+        }
+        Err(report) => (report, None),
     };
     let mut length = 0;
     if let Some((record, beginning)) = buffer.split_first_chunk_mut::<RECORD>() {
-        *record = order.failure(call, errno).record();
+        *record = report.record();
         length = RECORD + missing_for.map_or(0, |file| kernel::read(file, beginning).unwrap_or(0));
     }
     length
 }
 
-/// What the command finds as its own: group, terminal, signals.
+/// What the command finds as its own: group, terminal, what SIGCHLD does.
 fn settle(order: &Order, on_child: &Action) -> Result<()> {
-    kernel::close(order.socket);
     kernel::lead_group()?;
     if order.terminal {
         // A background process would be stopped for this, but SIGTTOU is still blocked.
         take_foreground()?;
     }
-    kernel::set_action(kernel::SIGCHLD, on_child)?;
+    kernel::set_action(kernel::SIGCHLD, on_child).map(drop)
+}
+
+/// Its rights and limits; then nothing of ours is open but the pipe.
+fn ready(order: &Order) -> core::result::Result<(), Report> {
+    acts::all(order)?;
+    kernel::close(order.socket);
+    let init = |errno| order.failure(order.calls.init, errno);
     // Without the socket there is nothing left to hide.
-    kernel::set_dumpable(true)?;
-    kernel::set_signal_mask(order.mask)
+    kernel::set_dumpable(true).map_err(init)?;
+    kernel::set_signal_mask(order.mask).map_err(init)
 }
 
 fn take_foreground() -> Result<()> {
@@ -54,7 +97,11 @@ fn take_foreground() -> Result<()> {
     }
     // None of them: the command may still come to it by this name. If that is not there, it is nobody's here.
     match kernel::open(Text::from(c"/dev/tty")) {
-        Ok(terminal) => kernel::take_foreground(terminal),
+        Ok(terminal) => {
+            let taken = kernel::take_foreground(terminal);
+            kernel::close(terminal);
+            taken
+        }
         Err(Errno::ENXIO) => Err(Errno::ENOTTY),
         Err(_) => Ok(()),
     }
@@ -81,6 +128,23 @@ fn search(order: &Order) -> Failure {
             // A directory of PATH that may not be searched hides nothing that could be run.
             Errno::EACCES => {}
             errno => return (calls.execve, errno, None),
+        }
+    }
+    worst
+}
+
+/// Looks for what [`search`] would execute, as far as that can be known without executing it.
+fn rehearse(order: &Order) -> Failure {
+    let calls = &order.calls;
+    let mut worst = (calls.execve, Errno::ENOENT, None);
+    let alone = order.candidates().count() == 1;
+    for candidate in order.candidates() {
+        match kernel::may_execute(candidate) {
+            Ok(()) if kernel::leads_to_directory(candidate) => worst = (calls.directory, Errno::EACCES, None),
+            Ok(()) => return (calls.rehearsed, Errno::ECANCELED, None),
+            Err(Errno::EACCES) if alone || kernel::is_there(candidate) => worst = (calls.execve, Errno::EACCES, None),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => {}
+            Err(errno) => return (calls.execve, errno, None),
         }
     }
     worst

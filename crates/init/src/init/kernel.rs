@@ -8,38 +8,53 @@ use crate::order::Strings;
 
 /// The numbers of the calls, from the kernel's table for the architecture.
 #[cfg(target_arch = "x86_64")]
-mod number {
-    pub(super) const READ: u32 = 0;
-    pub(super) const WRITE: u32 = 1;
-    pub(super) const CLOSE: u32 = 3;
-    pub(super) const RT_SIGACTION: u32 = 13;
-    pub(super) const RT_SIGPROCMASK: u32 = 14;
-    pub(super) const IOCTL: u32 = 16;
-    pub(super) const GETPID: u32 = 39;
-    pub(super) const SENDTO: u32 = 44;
-    pub(super) const CLONE: u32 = 56;
-    pub(super) const EXECVE: u32 = 59;
-    pub(super) const WAIT4: u32 = 61;
-    pub(super) const KILL: u32 = 62;
-    pub(super) const FCNTL: u32 = 72;
-    pub(super) const SETPGID: u32 = 109;
-    pub(super) const PRCTL: u32 = 157;
-    pub(super) const EXIT_GROUP: u32 = 231;
-    pub(super) const OPENAT: u32 = 257;
-    pub(super) const NEWFSTATAT: u32 = 262;
-    pub(super) const PPOLL: u32 = 271;
-    pub(super) const SIGNALFD4: u32 = 289;
-    pub(super) const PIPE2: u32 = 293;
-    pub(super) const CLOSE_RANGE: u32 = 436;
+pub(crate) mod number {
+    pub(crate) const READ: u32 = 0;
+    pub(crate) const WRITE: u32 = 1;
+    pub(crate) const CLOSE: u32 = 3;
+    pub(crate) const RT_SIGACTION: u32 = 13;
+    pub(crate) const RT_SIGPROCMASK: u32 = 14;
+    pub(crate) const IOCTL: u32 = 16;
+    pub(crate) const PREAD64: u32 = 17;
+    pub(crate) const GETPID: u32 = 39;
+    pub(crate) const SOCKET: u32 = 41;
+    pub(crate) const SENDTO: u32 = 44;
+    pub(crate) const CLONE: u32 = 56;
+    pub(crate) const EXECVE: u32 = 59;
+    pub(crate) const WAIT4: u32 = 61;
+    pub(crate) const KILL: u32 = 62;
+    pub(crate) const FCNTL: u32 = 72;
+    pub(crate) const FCHDIR: u32 = 81;
+    pub(crate) const SETPGID: u32 = 109;
+    pub(crate) const GETPPID: u32 = 110;
+    pub(crate) const SETGROUPS: u32 = 116;
+    pub(crate) const SETRESUID: u32 = 117;
+    pub(crate) const SETRESGID: u32 = 119;
+    pub(crate) const CAPSET: u32 = 126;
+    pub(crate) const PRCTL: u32 = 157;
+    pub(crate) const EXIT_GROUP: u32 = 231;
+    pub(crate) const OPENAT: u32 = 257;
+    pub(crate) const NEWFSTATAT: u32 = 262;
+    pub(crate) const PPOLL: u32 = 271;
+    pub(crate) const UNSHARE: u32 = 272;
+    pub(crate) const SIGNALFD4: u32 = 289;
+    pub(crate) const PIPE2: u32 = 293;
+    pub(crate) const PRLIMIT64: u32 = 302;
+    pub(crate) const SECCOMP: u32 = 317;
+    pub(crate) const CLOSE_RANGE: u32 = 436;
+    pub(crate) const FACCESSAT2: u32 = 439;
 }
 
 const AT_FDCWD: i32 = -100;
 const AT_SYMLINK_NOFOLLOW: usize = 0x100;
+const AT_EACCESS: usize = 0x200;
+const CLONE_PARENT: usize = 0x8000;
 const F_SETFD: usize = 2;
 const FD_CLOEXEC: usize = 1;
 const MSG_NOSIGNAL: usize = 0x4000;
 const O_CLOEXEC: usize = 0o2_000_000;
 const O_NONBLOCK: usize = 0o4_000;
+const O_WRONLY: usize = 1;
 const PR_SET_DUMPABLE: usize = 4;
 const PR_SET_PDEATHSIG: usize = 1;
 const SIG_SETMASK: usize = 2;
@@ -47,12 +62,14 @@ const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;
 const TIOCSPGRP: usize = 0x5410;
 const WNOHANG: usize = 1;
+const X_OK: usize = 1;
 /// Bytes of the kernel's sigset.
 const SIGSET: usize = 8;
 
 pub(crate) const ALL_SIGNALS: u64 = u64::MAX;
 pub(crate) const SIGCHLD: u32 = 17;
 pub(crate) const POLLIN: i16 = 1;
+pub(crate) const SIGKILL: u32 = 9;
 
 /// What the kernel said, positive.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,7 +82,9 @@ impl Errno {
     pub(crate) const EBADF: Errno = Errno(9);
     pub(crate) const EACCES: Errno = Errno(13);
     pub(crate) const ENOTDIR: Errno = Errno(20);
+    pub(crate) const EINVAL: Errno = Errno(22);
     pub(crate) const ENOTTY: Errno = Errno(25);
+    pub(crate) const ECANCELED: Errno = Errno(125);
 }
 
 pub(crate) type Result<T> = core::result::Result<T, Errno>;
@@ -79,7 +98,7 @@ impl Fd {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pid(i32);
+pub(crate) struct Pid(pub(crate) i32);
 
 /// A C string that stays as long as the process.
 #[derive(Clone, Copy)]
@@ -133,7 +152,7 @@ impl Bytes {
     }
 }
 
-fn check(answer: isize) -> Result<usize> {
+pub(crate) fn check(answer: isize) -> Result<usize> {
     if answer < 0 { Err(Errno(-answer as i32)) } else { Ok(answer as usize) }
 }
 
@@ -149,6 +168,13 @@ pub(crate) fn exit(code: i32) -> ! {
 pub(crate) fn read(fd: Fd, buffer: &mut [u8]) -> Result<usize> {
     // SAFETY: pointer and length are one slice.
     check(unsafe { syscall(number::READ, [fd.0 as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0, 0]) })
+}
+
+/// All of a small file: how many whole words it has.
+pub(crate) fn read_words(file: Fd, words: &mut [u64]) -> Result<usize> {
+    let arguments = [file.0 as usize, words.as_mut_ptr() as usize, size_of_val(words), 0, 0, 0];
+    // SAFETY: pointer and length are one slice, and any bytes make a word.
+    check(unsafe { syscall(number::PREAD64, arguments) }).map(|bytes| bytes / size_of::<u64>())
 }
 
 /// `write(2)`
@@ -195,6 +221,26 @@ pub(crate) fn open(path: Text) -> Result<Fd> {
     let arguments = [AT_FDCWD as usize, path.0 as usize, O_CLOEXEC | O_NONBLOCK, 0, 0, 0];
     // SAFETY: the path is a C string.
     check(unsafe { syscall(number::OPENAT, arguments) }).map(|fd| Fd(fd as i32))
+}
+
+/// `openat(2)` to write
+pub(crate) fn open_to_write(base: Fd, path: Text) -> Result<Fd> {
+    let arguments = [base.0 as usize, path.0 as usize, O_CLOEXEC | O_WRONLY, 0, 0, 0];
+    // SAFETY: the path is a C string.
+    check(unsafe { syscall(number::OPENAT, arguments) }).map(|fd| Fd(fd as i32))
+}
+
+/// `fchdir(2)`
+pub(crate) fn change_directory(directory: Fd) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::FCHDIR, [directory.0 as usize, 0, 0, 0, 0, 0]) }).map(drop)
+}
+
+/// `faccessat2(2)`: whether it may be executed, with the effective ids.
+pub(crate) fn may_execute(path: Text) -> Result<()> {
+    // SAFETY: the path is a C string.
+    check(unsafe { syscall(number::FACCESSAT2, [AT_FDCWD as usize, path.0 as usize, X_OK, AT_EACCESS, 0, 0]) })
+        .map(drop)
 }
 
 /// The beginning of the kernel's `struct stat`, and room for the rest.
@@ -249,6 +295,13 @@ pub(crate) fn fork() -> Result<Fork> {
     Ok(if answer == 0 { Fork::Child } else { Fork::Parent(Pid(answer as i32)) })
 }
 
+/// `fork(2)` whose child is the *parent's* child (CLONE_PARENT), so that it can be waited for there.
+pub(crate) fn fork_sibling() -> Result<Fork> {
+    // SAFETY: as in `fork`.
+    let answer = check(unsafe { syscall(number::CLONE, [CLONE_PARENT, 0, 0, 0, 0, 0]) })?;
+    Ok(if answer == 0 { Fork::Child } else { Fork::Parent(Pid(answer as i32)) })
+}
+
 /// `setpgid(2)`: this process leads a group of its own.
 pub(crate) fn lead_group() -> Result<()> {
     // SAFETY: no pointers are passed.
@@ -270,10 +323,16 @@ pub(crate) fn set_dumpable(on: bool) -> Result<()> {
     check(unsafe { syscall(number::PRCTL, [PR_SET_DUMPABLE, on as usize, 0, 0, 0, 0]) }).map(drop)
 }
 
-/// `prctl(2)` PR_SET_PDEATHSIG, 0
-pub(crate) fn forget_parent_death() -> Result<()> {
+/// `prctl(2)` PR_SET_PDEATHSIG; 0 is none
+pub(crate) fn set_parent_death_signal(signal: u32) -> Result<()> {
     // SAFETY: no pointers are passed.
-    check(unsafe { syscall(number::PRCTL, [PR_SET_PDEATHSIG, 0, 0, 0, 0, 0]) }).map(drop)
+    check(unsafe { syscall(number::PRCTL, [PR_SET_PDEATHSIG, signal as usize, 0, 0, 0, 0]) }).map(drop)
+}
+
+/// `getppid(2)`
+pub(crate) fn parent() -> Pid {
+    // SAFETY: takes nothing and cannot fail.
+    Pid(unsafe { syscall(number::GETPPID, [0; 6]) } as i32)
 }
 
 /// `sigprocmask(2)`: exactly these signals are blocked from here on.
@@ -340,6 +399,21 @@ pub(crate) fn reap() -> Result<Option<(Pid, i32)>> {
     Ok((pid != 0).then_some((Pid(pid), status)))
 }
 
+/// `wait4(2)` of one child, as long as it takes: its wait status.
+pub(crate) fn wait_for(child: Pid) -> Result<i32> {
+    let mut status = 0i32;
+    loop {
+        // SAFETY: the kernel writes one int and is not asked for the resources used.
+        let answer =
+            check(unsafe { syscall(number::WAIT4, [child.0 as usize, &raw mut status as usize, 0, 0, 0, 0]) });
+        match answer {
+            Ok(_) => return Ok(status),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 /// `struct pollfd`
 #[repr(C)]
 pub(crate) struct Watched {
@@ -357,6 +431,21 @@ impl Watched {
     pub(crate) fn has_news(&self) -> bool {
         self.revents != 0
     }
+}
+
+/// Whether the other end of `socket` is closed, without waiting.
+pub(crate) fn hung_up(socket: Fd) -> bool {
+    hangs_up_within(socket, 0)
+}
+
+/// The same, waited for so many milliseconds: ppoll(2).
+pub(crate) fn hangs_up_within(socket: Fd, milliseconds: usize) -> bool {
+    let mut watched = Watched::new(socket, 0);
+    let time = [0, milliseconds * 1_000_000];
+    let arguments = [&raw mut watched as usize, 1, &raw const time as usize, 0, 0, 0];
+    // SAFETY: one pollfd and one timespec, for the length of the call.
+    unsafe { syscall(number::PPOLL, arguments) };
+    watched.has_news()
 }
 
 /// `ppoll(2)`, as long as it takes

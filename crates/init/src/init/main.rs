@@ -6,9 +6,12 @@
 #![no_main]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod acts;
 mod command;
+mod inner;
 mod kernel;
 mod order;
+mod privileges;
 mod report;
 mod watch;
 
@@ -106,7 +109,8 @@ fn run(order: &Order, buffer: &mut Buffer) -> ! {
         Fork::Parent(command) => {
             kernel::close(prepared.pipe_write);
             // An end of the command's standard output held here would keep its reader from seeing the end.
-            close_all_but([order.socket, prepared.pipe_read, prepared.signals]);
+            close_all_but([order.socket, prepared.pipe_read, prepared.signals, acts::held(order)]);
+            privileges::keep_right_to_signal();
             let mut watch = Watch::new(order);
             let received = read_to_end(prepared.pipe_read, buffer, &mut watch);
             kernel::close(prepared.pipe_read);
@@ -132,7 +136,7 @@ fn prepare(order: &Order) -> Result<(Prepared, Fork)> {
     kernel::set_close_on_exec(order.socket)?;
     kernel::set_dumpable(false)?;
     // It would come when the spawner's thread ends; what counts is its process, so the socket is watched instead.
-    kernel::forget_parent_death()?;
+    kernel::set_parent_death_signal(0)?;
     // Blocked signals wait for the signalfd, also those that PID 1 would not get otherwise.
     kernel::set_signal_mask(kernel::ALL_SIGNALS)?;
     // Where SIGCHLD is ignored, there is nothing to wait for. The command gets what was there.
@@ -172,10 +176,10 @@ fn read_to_end(pipe: Fd, buffer: &mut Buffer, watch: &mut Watch<'_>) -> usize {
     received
 }
 
-fn close_all_but(kept: [Fd; 3]) {
+fn close_all_but(kept: [Fd; 4]) {
     // That the call works was seen before the fork.
     let mut first = 0;
-    while let Some(next) = kept.iter().map(|fd| fd.0 as u32).filter(|fd| *fd >= first).min() {
+    while let Some(next) = kept.iter().filter_map(|fd| u32::try_from(fd.0).ok()).filter(|fd| *fd >= first).min() {
         if next > first {
             let _ = kernel::close_range(first, next - 1);
         }

@@ -5,8 +5,8 @@ use core::ffi::c_char;
 use crate::kernel::{Errno, Fd, Text};
 use crate::report::Report;
 
-/// Where the candidates begin.
-const FIRST_CANDIDATE: usize = 7;
+/// Where the number of acts stands.
+const ACTS: usize = 6;
 
 /// The strings that the kernel put on the stack: argv, a null pointer, envp, a null pointer.
 #[derive(Clone, Copy)]
@@ -46,6 +46,8 @@ pub(crate) struct Calls {
     pub(crate) directory: u8,
     /// Any call of the init's own.
     pub(crate) init: u8,
+    /// No failure, but the end of a rehearsal.
+    pub(crate) rehearsed: u8,
 }
 
 pub(crate) struct Order {
@@ -54,6 +56,10 @@ pub(crate) struct Order {
     pub(crate) terminal: bool,
     /// This process becomes the command: no init, only the exec from a file that the command may well find.
     pub(crate) becomes: bool,
+    /// It does so in a sibling of its own, in a pid namespace that was joined.
+    pub(crate) sibling: bool,
+    /// Looks for the command instead of executing it.
+    pub(crate) rehearsal: bool,
     /// The command goes on without the spawner.
     pub(crate) detached: bool,
     pub(crate) mask: u64,
@@ -61,6 +67,7 @@ pub(crate) struct Order {
     op: u16,
     pub(crate) calls: Calls,
     arguments: Arguments,
+    acts: usize,
     candidates: usize,
     pub(crate) argv: Strings,
     pub(crate) envp: Strings,
@@ -70,7 +77,7 @@ impl Order {
     /// `None` if it is not as the docs of `seclude_init` say.
     pub(crate) fn read(arguments: Arguments) -> Option<Order> {
         let socket: u32 = arguments.get(1)?.bytes().number(10)?;
-        let (terminal, detached, becomes) = flags(arguments.get(2)?)?;
+        let flags = Flags::read(arguments.get(2)?)?;
         let mask = arguments.get(3)?.bytes().number(16)?;
 
         let mut place = arguments.get(4)?.bytes();
@@ -82,29 +89,42 @@ impl Order {
         let interpreter = calls.number(10)?;
         let directory = calls.number(10)?;
         let init = calls.number(10).unwrap_or(execve);
+        let rehearsed = calls.number(10).unwrap_or(execve);
 
-        let candidates: u16 = arguments.get(6)?.bytes().number(10)?;
-        let candidates = usize::from(candidates);
-        let command = FIRST_CANDIDATE + candidates;
+        let count = |index| arguments.get(index)?.bytes().number::<u16>(10).map(usize::from);
+        let acts = count(ACTS)?;
+        let candidates = count(ACTS + 1 + acts)?;
+        let command = ACTS + 2 + acts + candidates;
         arguments.get(command)?;
         Some(Order {
             socket: Fd(socket as i32),
-            terminal,
-            detached,
-            becomes,
+            terminal: flags.terminal,
+            detached: flags.detached,
+            becomes: flags.becomes,
+            sibling: flags.sibling,
+            rehearsal: flags.rehearsal,
             mask,
             step,
             op,
-            calls: Calls { execve, interpreter, directory, init },
+            calls: Calls { execve, interpreter, directory, init, rehearsed },
             arguments,
+            acts,
             candidates,
             argv: arguments.from(command)?,
             envp: arguments.from(arguments.count + 1)?,
         })
     }
 
+    pub(crate) fn acts(&self) -> impl Iterator<Item = Text> {
+        self.words(ACTS + 1, self.acts)
+    }
+
     pub(crate) fn candidates(&self) -> impl Iterator<Item = Text> {
-        (FIRST_CANDIDATE..FIRST_CANDIDATE + self.candidates).filter_map(|index| self.arguments.get(index))
+        self.words(ACTS + 2 + self.acts, self.candidates)
+    }
+
+    fn words(&self, first: usize, count: usize) -> impl Iterator<Item = Text> {
+        (first..first + count).filter_map(|index| self.arguments.get(index))
     }
 
     pub(crate) fn failure(&self, call: u8, errno: Errno) -> Report {
@@ -112,17 +132,30 @@ impl Order {
     }
 }
 
-fn flags(text: Text) -> Option<(bool, bool, bool)> {
-    let (mut terminal, mut detached, mut becomes) = (false, false, false);
-    for letter in text.bytes() {
-        match letter {
-            b't' => terminal = true,
-            b'd' => detached = true,
-            b'x' => becomes = true,
-            b'-' => {}
-            // A wish that this init does not know is none that it can pass over.
-            _ => return None,
+#[derive(Default)]
+struct Flags {
+    terminal: bool,
+    detached: bool,
+    becomes: bool,
+    sibling: bool,
+    rehearsal: bool,
+}
+
+impl Flags {
+    fn read(text: Text) -> Option<Flags> {
+        let mut flags = Flags::default();
+        for letter in text.bytes() {
+            match letter {
+                b't' => flags.terminal = true,
+                b'd' => flags.detached = true,
+                b'x' => flags.becomes = true,
+                b'p' => flags.sibling = true,
+                b'r' => flags.rehearsal = true,
+                b'-' => {}
+                // A wish that this init does not know is none that it can pass over.
+                _ => return None,
+            }
         }
+        Some(flags)
     }
-    Some((terminal, detached, becomes))
 }

@@ -1,6 +1,6 @@
 //! What goes over the pipe and over the socket: the layout of `Message::encode` in crates/child/src/wire.rs.
 
-use crate::kernel::Errno;
+use crate::kernel::{Errno, Pid};
 
 /// Bytes of a record.
 pub(crate) const RECORD: usize = 8;
@@ -9,6 +9,8 @@ pub(crate) const ROOM: usize = 2048;
 
 pub(crate) type Buffer = [u8; ROOM];
 
+const KILL_PARENT: u8 = 249;
+const MOVED: u8 = 250;
 const RUNNING: u8 = 253;
 const ENDED: u8 = 254;
 
@@ -27,6 +29,15 @@ impl Report {
 
     pub(crate) fn ended(wait_status: i32) -> Report {
         Report { tag: ENDED, step: 0, op: 0, value: wait_status }
+    }
+
+    pub(crate) fn moved(to: Pid) -> Report {
+        Report { tag: MOVED, step: 0, op: 0, value: to.0 }
+    }
+
+    /// A test wants the spawner to be killed here.
+    pub(crate) fn kill_parent() -> Report {
+        Report { tag: KILL_PARENT, step: 0, op: 0, value: 0 }
     }
 
     /// `call` failed, in the op that started the init.

@@ -53,6 +53,11 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// Waits until the spawner is gone, or a tenth of a second: it may not have closed its copy of our end yet.
+pub(crate) fn outlived(order: &Order) {
+    kernel::hangs_up_within(order.socket, 100);
+}
+
 fn forward(signals: Fd, command: Pid) {
     match kernel::next_signal(signals) {
         // That one was for the init; SIGKILL and SIGSTOP never come this way.

@@ -85,6 +85,7 @@ pub(crate) struct Order<'a> {
     flags: &'a str,
     mask: &'a str,
     calls: String,
+    acts: &'a [&'a str],
     candidates: Vec<&'a str>,
     argv: &'a [&'a str],
     through: &'a [&'a str],
@@ -98,6 +99,7 @@ pub(crate) fn command<'a>(argv: &'a [&'a str]) -> Order<'a> {
         flags: "-",
         mask: "0",
         calls: format!("{EXECVE}:{INTERPRETER}:{DIRECTORY}:{INIT}"),
+        acts: &[],
         candidates: vec![argv[0]],
         argv,
         through: &[],
@@ -154,7 +156,9 @@ impl<'a> Order<'a> {
         let mut words: Vec<String> = AS_THE_CHILD.iter().chain(self.through).map(|&word| word.into()).collect();
         words.push(image());
         words.extend([theirs.as_raw_fd().to_string(), self.flags.into(), self.mask.into()]);
-        words.extend([format!("{}:{}", PLACE.0, PLACE.1), self.calls, self.candidates.len().to_string()]);
+        words.extend([format!("{}:{}", PLACE.0, PLACE.1), self.calls, self.acts.len().to_string()]);
+        words.extend(self.acts.iter().map(|&act| act.into()));
+        words.push(self.candidates.len().to_string());
         words.extend(self.candidates.iter().chain(self.argv).map(|&word| word.into()));
         let mut start = Command::new(&words[0]);
         start.args(&words[1..]).stdin(self.stdin).stdout(Stdio::piped()).stderr(Stdio::null()).envs(self.environment);

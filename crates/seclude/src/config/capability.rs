@@ -53,6 +53,10 @@ const NAMES: [&str; 41] = [
 pub struct Capability(u8);
 
 impl Capability {
+    /// Go beyond the permissions of files.
+    pub const DAC_OVERRIDE: Capability = Capability(1);
+    /// Write to set-id files without taking their bits away.
+    pub const FSETID: Capability = Capability(4);
     /// Change ids of one's own.
     pub const SETUID: Capability = Capability(7);
     /// Change groups of one's own.
@@ -65,6 +69,9 @@ impl Capability {
     pub const SYS_ADMIN: Capability = Capability(21);
     /// Go beyond resource limits.
     pub const SYS_RESOURCE: Capability = Capability(24);
+
+    /// Give files capabilities, and a user namespace the root of the one above.
+    pub const SETFCAP: Capability = Capability(31);
 
     /// Every capability that this version knows by name.
     pub fn all() -> impl Iterator<Item = Capability> {

@@ -27,6 +27,12 @@ pub enum UserMap {
         /// Extents of group ids.
         gids: IdMap,
     },
+    /// [`UserMap::CallerAsRoot`] of a caller that is root.
+    HostRoot,
+    /// What the sandbox has. For root (CAP_SETUID and CAP_SETGID, and more ids than its own): as [`UserMap::SubIds`], 0 to
+    /// 65535 are a range of the host that nobody has, and holds as long as the container lives; for any other caller as
+    /// [`UserMap::CallerAsRoot`].
+    Sandbox,
     /// The caller's subordinate ids. Unprivileged: the caller is 0, its ranges of /etc/subuid and /etc/subgid follow
     /// from 1, set by `newuidmap` and `newgidmap`. Privileged: 0 to 65535 are a range of the host that nobody has.
     SubIds,

@@ -1,5 +1,6 @@
 //! What is mounted or put into the root, one by one in the caller's order.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,9 +16,42 @@ pub struct Mount {
     pub(crate) preset: bool,
 }
 
+/// Where something of the host comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Path(PathBuf),
+    /// Given open by the caller.
+    Fd(Arc<OwnedFd>),
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Source) -> bool {
+        match (self, other) {
+            (Source::Path(one), Source::Path(other)) => one == other,
+            (Source::Fd(one), Source::Fd(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Source {}
+
+impl Source {
+    pub(crate) fn is_path(&self, path: &Path) -> bool {
+        matches!(self, Source::Path(own) if own == path)
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Source::Path(path) => path.display().to_string(),
+            Source::Fd(fd) => format!("descriptor {}", fd.as_raw_fd()),
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum MountKind {
-    Bind { source: PathBuf, recursive: bool, flags: Flags },
+    Bind { source: Source, recursive: bool, flags: Flags },
     Tmpfs { size: Option<u64>, mode: u32, flags: Flags },
     Overlay { overlay: Overlay, read_only: bool },
     Proc { read_only: bool },
@@ -49,7 +83,13 @@ impl Mount {
 
     /// A file or directory of the host, with what is mounted below it. Its locked flags stay.
     pub fn bind(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Mount {
-        let source = source.as_ref().to_owned();
+        let source = Source::Path(source.as_ref().to_owned());
+        Mount::new(target, MountKind::Bind { source, recursive: true, flags: Flags::default() })
+    }
+
+    /// The same of what is open as `fd` (O_PATH will do), wherever it is by then: nobody can put anything else in its place.
+    pub fn bind_fd(fd: impl Into<OwnedFd>, target: impl AsRef<Path>) -> Mount {
+        let source = Source::Fd(Arc::new(fd.into()));
         Mount::new(target, MountKind::Bind { source, recursive: true, flags: Flags::default() })
     }
 
@@ -69,9 +109,10 @@ impl Mount {
         Mount::new(target, MountKind::Proc { read_only: false })
     }
 
-    /// sysfs(5) of the new network namespace, which it needs; nosuid, nodev, noexec.
+    /// sysfs(5) of the new network namespace, which it needs; read-only, unless [`Mount::writable`] says otherwise: it is the
+    /// host's processors, disks and power state; nosuid, nodev, noexec.
     pub fn sysfs(target: impl AsRef<Path>) -> Mount {
-        Mount::new(target, MountKind::Sysfs { read_only: false })
+        Mount::new(target, MountKind::Sysfs { read_only: true })
     }
 
     /// The v2 hierarchy as the container's cgroup namespace shows it: its own cgroup is the root. Needs a cgroup of its
@@ -153,6 +194,15 @@ impl Mount {
             | MountKind::Cgroup { read_only }
             | MountKind::File { read_only, .. } => *read_only = true,
             _ => {}
+        }
+        self
+    }
+
+    /// For a sysfs, which is read-only otherwise: root can write to it.
+    #[must_use]
+    pub fn writable(mut self) -> Mount {
+        if let MountKind::Sysfs { read_only } = &mut self.kind {
+            *read_only = false;
         }
         self
     }

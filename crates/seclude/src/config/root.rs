@@ -1,6 +1,10 @@
 //! What the process sees as `/`.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::mount::Source;
 
 /// The root of the container.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,7 +18,7 @@ pub struct Root {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum RootKind {
     Host,
-    Directory(PathBuf),
+    Directory(Source),
     Overlay(Overlay),
 }
 
@@ -29,7 +33,12 @@ impl Root {
     /// Where a privileged caller takes nothing else from the host, Linux 7.0 makes the mount namespace of it alone; mounts below
     /// it that are unbindable (mount_namespaces(7)) are then left out.
     pub fn directory(path: impl Into<PathBuf>) -> Root {
-        Root { kind: RootKind::Directory(path.into()), read_only: false, preset: false }
+        Root { kind: RootKind::Directory(Source::Path(path.into())), read_only: false, preset: false }
+    }
+
+    /// The same of the directory that is open as `fd` (O_PATH will do), wherever it is by then.
+    pub fn directory_fd(fd: impl Into<OwnedFd>) -> Root {
+        Root { kind: RootKind::Directory(Source::Fd(Arc::new(fd.into()))), read_only: false, preset: false }
     }
 
     /// Several directories as one.
@@ -49,7 +58,7 @@ impl Root {
     pub(crate) fn shows_the_host(&self) -> bool {
         match &self.kind {
             RootKind::Host => true,
-            RootKind::Directory(path) => path == Path::new("/"),
+            RootKind::Directory(source) => source.is_path(Path::new("/")),
             RootKind::Overlay(overlay) => overlay.lowers == [Path::new("/")],
         }
     }
@@ -57,7 +66,7 @@ impl Root {
     pub(crate) fn describe(&self) -> String {
         let what = match &self.kind {
             RootKind::Host => "the host's tree".to_owned(),
-            RootKind::Directory(path) => path.display().to_string(),
+            RootKind::Directory(source) => source.describe(),
             RootKind::Overlay(overlay) => overlay.describe(),
         };
         format!("{what}, {}", if self.read_only { "read-only" } else { "writable" })

@@ -1,17 +1,19 @@
 //! The parent's end of the handshake.
 
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use rustix::event::PollFlags;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recv,
-    recvmsg, send, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socketpair,
 };
 use seclude_child::wire::{Call, LENGTH, Message};
 use seclude_sys::Errno;
 
+use super::patience::Patience;
 use crate::error::{Error, Result};
 
 const NAME: &str = "handshake";
@@ -56,8 +58,33 @@ impl Channel {
         }
     }
 
+    /// Hands over a tree, or, without one, says that there are no more. `false`: the child is gone, and said why.
+    pub(super) fn send_tree(&self, tree: Option<BorrowedFd<'_>>, path: &[u8], patience: &Patience) -> Result<bool> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        loop {
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            if let Some(tree) = &tree {
+                ancillary.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(tree)));
+            }
+            // An empty record would be the end of file.
+            let path = if path.is_empty() { b"\0" } else { path };
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            match sendmsg(&self.0, &[IoSlice::new(path)], &mut ancillary, flags) {
+                Ok(_) => return Ok(true),
+                Err(rustix::io::Errno::INTR) => {}
+                // ETOOMANYREFS: RLIMIT_NOFILE counts descriptors on their way, too, unix(7).
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::TOOMANYREFS) => {
+                    patience.wait_for(&self.0, PollFlags::OUT)?;
+                }
+                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Ok(false),
+                Err(errno) => return Err(Error::parent(NAME, "", errno).call("sendmsg")),
+            }
+        }
+    }
+
     /// Waits for what the child says next.
-    pub(crate) fn receive(&self) -> Result<Event> {
+    pub(crate) fn receive(&self, patience: &Patience) -> Result<Event> {
+        patience.wait_for(&self.0, PollFlags::IN)?;
         let mut bytes = [0; LENGTH];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);

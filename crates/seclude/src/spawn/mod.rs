@@ -1,8 +1,10 @@
 //! The parent's half: prepare, clone, attend, GO, and either a running child or an error and a clean host.
 
 mod channel;
-mod ids;
+mod hidden;
 mod keeper;
+mod patience;
+mod trees;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
@@ -22,24 +24,30 @@ use crate::error::{Error, Result};
 use crate::fault::{self, Place};
 use crate::ledger::Ledger;
 use crate::plan::Plan;
+use crate::program::Wanted;
 use crate::report::{Placement, Report, StepTime};
 use crate::step::{Born, ParentEnds, Preparation};
 
 pub(crate) use channel::Channel;
 use channel::Event;
+use hidden::Hidden;
+pub use patience::Canceller;
+pub(crate) use patience::Patience;
 
 /// Runs a plan.
 pub(crate) fn spawn(plan: Plan) -> Result<Child> {
     // The kernel sends the death signal when the *thread* ends that cloned. An init watches its socket instead.
-    if plan.command.die_with_parent && !plan.command.init && !keeper::on_main_thread() {
-        keeper::spawn(plan)
+    let dies_with_thread = plan.command.die_with_parent && !plan.command.init;
+    if dies_with_thread && !keeper::on_main_thread() || !plan.command.patience().is_endless() {
+        keeper::spawn(plan, dies_with_thread)
     } else {
         spawn_here(plan)
     }
 }
 
-/// The same, for a thread that does not end before the process.
+/// The same, for a thread that does not end before the process, nor has to return before a start that cannot be ended.
 pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
+    let patience = plan.command.patience();
     let _held = signal::FileSizeSignal::hold();
     // Before anything is undone: which limit it was is found by looking at what is in use.
     let explained = |error: Error| {
@@ -52,7 +60,7 @@ pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
         true => Ledger::with_reserve().map_err(reserved)?,
         false => Ledger::default(),
     };
-    match start(&mut plan, &mut ledger) {
+    match start(&mut plan, &mut ledger, &patience) {
         Ok(running) => {
             ledger.give_reserve_back();
             Ok(Child::new(running, ledger, &plan.command))
@@ -99,16 +107,13 @@ impl From<Error> for Stopped {
 /// What came over the socket on the way to the exec.
 #[derive(Default)]
 struct Arrived {
-    /// Held from before the clone where the memory is copied: a copy that was made while another spawn changes ids
-    /// would stay non-dumpable, and its map files would belong to root.
-    reading: Option<ids::Reading>,
     terminal: Option<OwnedFd>,
-    /// Held from the second GO until the child runs in memory of its own.
-    id_change: Option<ids::IdChange>,
+    /// As long as the child has our memory.
+    hidden: Option<Hidden>,
     attended: Option<Instant>,
 }
 
-fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
+fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Running> {
     let started = Instant::now();
     if signal::children_are_forgotten() && !plan.command.init && !crate::child::exit_survives_reaping() {
         return Err(Error::invalid("clone", "the caller ignores SIGCHLD: the kernel would throw the exit code away")
@@ -149,17 +154,22 @@ fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
     report.prepared = started.elapsed();
 
     let mut arrived = Arrived::default();
-    if plan.command.has_barrier && plan.clone.memory == Memory::Copied {
-        arrived.reading = Some(ids::maps_may_be_written());
+    if plan.command.hides {
+        arrived.hidden = Some(Hidden::begin()?);
     }
     let mut cloned = None;
     let born = birth(&plan.request(), &setup, |newborn| {
         cloned = Some(Instant::now());
         drop(theirs);
-        attend(plan, newborn, &ours, ledger, &mut report, &mut arrived)
+        if plan.clone.memory == Memory::Copied {
+            // The copy stays hidden.
+            arrived.hidden = None;
+        }
+        let mut attendance = Attendance { plan, trees: &program.trees, channel: &ours, patience };
+        attendance.attend(newborn, ledger, &mut report, &mut arrived)
     });
     let running = Instant::now();
-    drop(arrived.id_change.take());
+    drop(arrived.hidden.take());
     if let Some(cloned) = cloned {
         report.cloned = cloned.duration_since(started).saturating_sub(report.prepared);
         let attended = arrived.attended.unwrap_or(running);
@@ -198,26 +208,29 @@ fn start(plan: &mut Plan, ledger: &mut Ledger) -> Result<Running> {
 }
 
 /// From the clone to the exec, on the parent's side.
-fn attend(
-    plan: &Plan,
-    newborn: &mut Newborn,
-    channel: &Channel,
-    ledger: &mut Ledger,
-    report: &mut Report,
-    arrived: &mut Arrived,
-) -> Result<(), Stopped> {
-    if plan.command.joins_pid {
-        match channel.receive()? {
-            Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
-            other => return Err(unexpected(other, newborn, channel)),
+struct Attendance<'a> {
+    plan: &'a Plan,
+    trees: &'a [Wanted],
+    channel: &'a Channel,
+    patience: &'a Patience,
+}
+
+impl Attendance<'_> {
+    fn attend(
+        &mut self,
+        newborn: &mut Newborn,
+        ledger: &mut Ledger,
+        report: &mut Report,
+        arrived: &mut Arrived,
+    ) -> Result<(), Stopped> {
+        let Attendance { plan, channel, patience, .. } = *self;
+        if plan.command.joins_pid_early {
+            match channel.receive(patience)? {
+                Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
+                other => return Err(unexpected(other, newborn, channel)),
+            }
         }
-    }
-    let born = Born { pid: newborn.pid };
-    {
-        // While another spawn changes ids our files in /proc belong to root, and no map could be written. Not for a
-        // plan that has nothing to attend to: newuidmap is started by one, from within the attendance of another.
-        let held = arrived.reading.take();
-        let _reading = held.or_else(|| plan.command.has_barrier.then(ids::maps_may_be_written));
+        let born = Born { pid: newborn.pid };
         for (number, step) in plan.steps.iter().enumerate() {
             let before = Instant::now();
             // What cannot be done to a child that has failed is not the reason: that is what the child said, or its end.
@@ -228,23 +241,32 @@ fn attend(
             report.attend.add(step.name(), before.elapsed());
             fault::strike(&plan.command, Place::Attended(number), step.name())?;
         }
+        arrived.attended = Some(Instant::now());
+        if plan.command.has_barrier {
+            channel.go()?;
+        }
+        if !self.trees.is_empty() {
+            let sent = trees::send(self.trees, born.pid, channel, patience);
+            report.plain = sent.map_err(|error| match channel.said_already() {
+                Some(said) => Stopped::from_child(said),
+                None => Stopped::Parent(error),
+            })?;
+        }
+        self.until_it_runs(newborn, arrived)
     }
-    arrived.attended = Some(Instant::now());
-    if plan.command.has_barrier {
-        channel.go()?;
-    }
-    loop {
-        match channel.receive()? {
-            Event::Message(Message::AtIds) => {
-                arrived.id_change = Some(ids::IdChange::begin());
-                channel.go()?;
+
+    fn until_it_runs(&self, newborn: &mut Newborn, arrived: &mut Arrived) -> Result<(), Stopped> {
+        let Attendance { plan, channel, patience, .. } = *self;
+        loop {
+            match channel.receive(patience)? {
+                #[cfg(feature = "fault")]
+                Event::Message(Message::KillParent) => fault::die(),
+                Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
+                Event::Terminal(master) => arrived.terminal = Some(master),
+                Event::Message(Message::Running) if plan.command.init => return Ok(()),
+                Event::End if !plan.command.init && has_executed(newborn) => return Ok(()),
+                other => return Err(unexpected(other, newborn, channel)),
             }
-            #[cfg(feature = "fault")]
-            Event::Message(Message::KillParent) => fault::die(),
-            Event::Terminal(master) => arrived.terminal = Some(master),
-            Event::Message(Message::Running) if plan.command.init => return Ok(()),
-            Event::End if !plan.command.init && has_executed(newborn) => return Ok(()),
-            other => return Err(unexpected(other, newborn, channel)),
         }
     }
 }

@@ -9,6 +9,7 @@ use seclude_sys::Fd;
 
 use super::{Preparation, Step};
 use crate::command::Command;
+use crate::config::mount::MountKind;
 use crate::config::namespace::{Joined, Namespace};
 use crate::error::{Error, Result};
 use crate::plan::Describe;
@@ -19,6 +20,21 @@ const NAME: &str = "join";
 struct Join {
     namespaces: Vec<(Namespace, Joined)>,
     open: Vec<OwnedFd>,
+    early: bool,
+}
+
+/// Whether set-up itself has to be in the pid namespace that is joined: a /proc is of the namespace of who mounts it. The
+/// process in it then has a copy of the caller's memory, which it hides from all who are in there but those that have
+/// CAP_SYS_PTRACE over the caller.
+pub(crate) fn enters_pid_namespace_early(command: &Command) -> bool {
+    let shows = |kind: &MountKind| matches!(kind, MountKind::Proc { .. });
+    command.namespaces.is_joined(Namespace::Pid) && command.mounts.iter().any(|mount| shows(&mount.kind))
+}
+
+/// Whether the launcher enters it, as its last act: nobody in there ever sees the caller's memory, nor rights that the
+/// command does not have (CVE-2016-9962).
+pub(super) fn enters_pid_namespace_late(command: &Command) -> bool {
+    command.namespaces.is_joined(Namespace::Pid) && !enters_pid_namespace_early(command)
 }
 
 pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
@@ -32,7 +48,8 @@ pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
     if command.namespaces.is_joined(Namespace::Time) && command.time_offsets != Default::default() {
         return Err(Error::invalid(NAME, "a time namespace that is joined has its offsets already"));
     }
-    Ok(Some(Box::new(Join { namespaces, open: Vec::new() })))
+    let early = enters_pid_namespace_early(command);
+    Ok(Some(Box::new(Join { namespaces, open: Vec::new(), early })))
 }
 
 impl Step for Join {
@@ -72,7 +89,7 @@ impl Step for Join {
             program.about_owned(format!("{kind} namespace of {}", joined.describe()));
             let namespace = self.open.get(index).map_or(Fd::NONE, |fd| Fd(fd.as_raw_fd()));
             program.push(Op::Join { namespace, kind: kind.flag() });
-            if *kind == Namespace::Pid {
+            if *kind == Namespace::Pid && self.early {
                 program.push(Op::EnterPidNamespace);
             }
         }

@@ -4,53 +4,30 @@
 //! they are locked, the kernel refuses. So the root is a tmpfs, and each directory of `/` that has no mounts below it
 //! is an overlay of its own; one that has some is a plain directory whose entries are treated likewise.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::fs::{DirEntry, Metadata, read_dir, read_link, read_to_string};
+use std::fs::{DirEntry, Metadata, read_dir, read_link};
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use seclude_child::op::Want;
 use seclude_child::{Op, Slot};
+use seclude_sys::Fd;
 use seclude_sys::mount::MOUNT_ATTR_RDONLY;
 
-use super::mount::overlay::OverlayMount;
+use super::Preparation;
+use super::mount::overlay::{OverlayMount, Way};
 use super::root::NAME;
+use super::show::Show;
 use crate::config::root::Overlay;
 use crate::error::{Error, Result};
-use crate::ledger::Ledger;
+use crate::mounts::Mounts;
 use crate::program::Program;
 
 /// More would be a tree with mounts in a large directory, such as a store of container layers.
 const MOST_PARTS: usize = 2000;
 
-/// File systems that are views of the kernel: nothing in them can be copied up.
-const VIEWS: [&str; 19] = [
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "fusectl",
-    "hugetlbfs",
-    "mqueue",
-    "nsfs",
-    "proc",
-    "pstore",
-    "securityfs",
-    "sysfs",
-    "tracefs",
-];
-
 pub(super) struct LayeredHost {
-    new_user: bool,
+    way: Way,
     parts: Vec<Part>,
 }
 
@@ -65,25 +42,36 @@ enum Kind {
     Directory(u32),
     Overlay(OverlayMount),
     /// What cannot have an overlay over it: read-only, with what is mounted below.
-    Bind,
+    Bind(Show),
 }
 
 impl LayeredHost {
-    pub(super) fn new(new_user: bool) -> LayeredHost {
-        LayeredHost { new_user, parts: Vec::new() }
+    pub(super) fn new(way: Way) -> LayeredHost {
+        LayeredHost { way, parts: Vec::new() }
     }
 
-    pub(super) fn prepare(&mut self, ledger: &mut Ledger) -> Result<()> {
-        let mounts = read_to_string("/proc/self/mountinfo")
-            .map_err(|error| Error::parent(NAME, "read /proc/self/mountinfo", error).path_of("/proc/self/mountinfo"))?;
-        let mounts = Mounts::parse(&mounts);
+    pub(super) fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        let mounts = Mounts::read(NAME)?;
         self.scan(Path::new("/"), &mounts)?;
         for part in &mut self.parts {
-            if let Kind::Overlay(overlay) = &mut part.kind {
-                overlay.prepare(NAME, ledger)?;
+            match &mut part.kind {
+                Kind::Overlay(overlay) => overlay.prepare(NAME, preparation)?,
+                Kind::Bind(show) => {
+                    show.open(preparation).map_err(|errno| unread(&part.path, errno.into()))?;
+                }
+                Kind::Link(_) | Kind::Directory(_) => {}
             }
         }
         Ok(())
+    }
+
+    pub(super) fn keeps(&self) -> Vec<Fd> {
+        let kept = self.parts.iter().flat_map(|part| match &part.kind {
+            Kind::Overlay(overlay) => overlay.keeps(),
+            Kind::Bind(show) => show.keeps().into_iter().collect(),
+            Kind::Link(_) | Kind::Directory(_) => Vec::new(),
+        });
+        kept.collect()
     }
 
     fn scan(&mut self, directory: &Path, mounts: &Mounts) -> Result<()> {
@@ -98,7 +86,7 @@ impl LayeredHost {
                 // What vanishes meanwhile was not there.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 // Another user's FUSE, or a server that is gone, would not answer inside either.
-                Err(_) if mounts.points.contains(&path) => {}
+                Err(_) if mounts.is_point(&path) => {}
                 Err(error) => return Err(unread(&path, error)),
             }
             if self.parts.len() > MOST_PARTS {
@@ -112,22 +100,23 @@ impl LayeredHost {
     fn add(&mut self, path: PathBuf, metadata: &Metadata, mounts: &Mounts) -> Result<()> {
         let mode = metadata.mode() & 0o7777;
         let mut recurse = false;
+        let bind = || Kind::Bind(Show::new(&path, true, false, self.way.ids));
         let kind = if metadata.is_symlink() {
             match read_link(&path) {
                 Ok(target) => Kind::Link(target),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
                 Err(error) => return Err(unread(&path, error)),
             }
-        } else if !metadata.is_dir() || mounts.views.contains(&path) {
-            Kind::Bind
+        } else if !metadata.is_dir() || mounts.is_view(&path) {
+            bind()
         } else if mounts.any_below(&path) {
             // An unreadable one keeps its secrets, and its mounts.
             let searched = read_dir(&path).and_then(|_| path.join(".").metadata());
             recurse = !searched.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
-            if recurse { Kind::Directory(mode) } else { Kind::Bind }
+            if recurse { Kind::Directory(mode) } else { bind() }
         } else {
             let overlay = Overlay::new([&path]).ephemeral();
-            Kind::Overlay(OverlayMount::compile(NAME, &overlay, self.new_user, &path.display().to_string())?)
+            Kind::Overlay(OverlayMount::compile(NAME, &overlay, self.way, &path.display().to_string())?)
         };
         self.parts.push(Part { path: path.clone(), kind });
         if recurse { self.scan(&path, mounts) } else { Ok(()) }
@@ -170,13 +159,13 @@ impl LayeredHost {
                     program.push(resolve(Want::Directory, 0o755));
                     program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
                 }
-                Kind::Bind => {
+                Kind::Bind(show) => {
                     program.about_owned(format!("bind {}, read-only", part.path.display()));
-                    let source = program.text(&part.path);
                     let (set, recursive) = (MOUNT_ATTR_RDONLY, true);
-                    program.push(Op::CloneTree { source, recursive, into: Slot::TREE });
+                    show.copy(program, Slot::TREE);
                     program.push(resolve(Want::Like(Slot::TREE), 0o755));
                     program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
+                    show.covers(program, Slot::TREE);
                     program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive });
                 }
             }
@@ -186,74 +175,4 @@ impl LayeredHost {
 
 fn unread(path: &Path, error: std::io::Error) -> Error {
     Error::parent(NAME, format!("read {}", path.display()), error).path_of(path)
-}
-
-/// What is mounted where, proc_pid_mountinfo(5).
-struct Mounts {
-    points: BTreeSet<PathBuf>,
-    views: BTreeSet<PathBuf>,
-}
-
-impl Mounts {
-    fn parse(mountinfo: &str) -> Mounts {
-        let mut mounts = Mounts { points: BTreeSet::new(), views: BTreeSet::new() };
-        for line in mountinfo.lines() {
-            let (front, back) = line.split_once(" - ").unwrap_or((line, ""));
-            let Some(point) = front.split(' ').nth(4).map(unescape) else { continue };
-            let kind = back.split(' ').next().unwrap_or_default();
-            // The last one mounted on a point is the one that is seen.
-            if VIEWS.contains(&kind) {
-                mounts.views.insert(point.clone())
-            } else {
-                mounts.views.remove(&point)
-            };
-            mounts.points.insert(point);
-        }
-        mounts
-    }
-
-    fn any_below(&self, path: &Path) -> bool {
-        self.points.range(path.to_path_buf()..).take_while(|point| point.starts_with(path)).any(|point| point != path)
-    }
-}
-
-/// Space, tab, newline and backslash are octal there.
-fn unescape(field: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match (first, octal.and_then(|digits| u8::from_str_radix(digits, 8).ok())) {
-            (b'\\', Some(byte)) => {
-                bytes.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
-    use super::*;
-
-    #[test]
-    fn mount_points_are_unescaped_and_found_below_their_directories_only() {
-        let mounts = Mounts::parse(
-            "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /var/lib/a\\040b rw shared:1 - tmpfs t rw\n\
-             3 1 0:6 / /proc rw - proc p rw\n4 1 8:2 / /varnish rw - ext4 /dev/b rw",
-        );
-        assert!(mounts.any_below(Path::new("/var")));
-        assert!(mounts.points.contains(Path::new("/var/lib/a b")));
-        assert!(!mounts.any_below(Path::new("/varnish")));
-        assert!(!mounts.any_below(Path::new("/usr")));
-        assert!(mounts.views.contains(Path::new("/proc")));
-        assert_eq!(unescape(r"a\134b").as_os_str().as_bytes(), br"a\b");
-    }
 }

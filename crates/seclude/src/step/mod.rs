@@ -11,17 +11,21 @@ mod descriptors;
 mod exec;
 mod hostname;
 mod join;
+mod launch;
 mod layered_host;
 mod loopback;
 mod low_ports;
 mod mount;
 mod names;
+mod nesting;
 mod oom;
 pub(crate) mod pasta;
+pub(crate) mod range;
 mod rights;
 mod rlimits;
 mod root;
 mod session;
+mod show;
 mod ties;
 mod user;
 mod veth;
@@ -30,8 +34,10 @@ mod workdir;
 use seclude_child::entry::Memory;
 
 use crate::command::Command;
+use crate::config::mount::{Mount, MountKind};
 use crate::config::namespace::Namespace;
 use crate::config::network::Network;
+use crate::config::root::RootKind;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
@@ -42,6 +48,8 @@ use crate::report::Report;
 pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::ParentEnds;
+use exec::Compiled;
+pub(crate) use join::enters_pid_namespace_early;
 pub(crate) use oom::OOM_SCORE_ADJ;
 pub(crate) use root::is_all as root_is_all;
 pub(crate) use user::leaves_caller_out;
@@ -97,6 +105,13 @@ pub(crate) trait Step: Send + Sync {
     fn describe(&self, _: &mut Describe) {}
 }
 
+/// Whether any layer of an overlay has to be given to the kernel.
+pub(crate) fn has_overlays(command: &Command) -> bool {
+    let mounted = |mount: &Mount| matches!(mount.kind, MountKind::Overlay { .. });
+    let root = command.root.as_ref().is_some_and(|root| matches!(root.kind, RootKind::Overlay(_)));
+    root || command.mounts.iter().any(mounted)
+}
+
 /// The steps of a request in the only order that there is.
 pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Result<Vec<Box<dyn Step>>> {
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
@@ -105,10 +120,15 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(ties::arm());
     // Before it waits for anything: others wait for it meanwhile.
     add(descriptors::close_others());
-    // Before the barrier, because joining a pid namespace makes another process, and that is the one to attend to.
+    // Both write to files of /proc: to the caller's, before the tree is another one, or a container's that is joined, which may
+    // have anything in their places (CVE-2025-52881).
+    add(clock::compile(command, clone.memory == Memory::Copied)?);
+    add(oom::compile(command)?);
+    // Before the barrier, because joining a pid namespace may make another process, and that is the one to attend to.
     add(join::compile(command)?);
     // The parent writes the maps and whatever else it owes; the child has no rights before that.
-    add(user::map(command)?);
+    let maps = nesting::Maps::default();
+    add(user::map(command, host, &maps)?);
     // After the map, which says whose a delegated cgroup is.
     add(cgroup::compile(command, clone.into_cgroup)?);
     add(barrier::compile(command));
@@ -126,11 +146,10 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     };
     // Rooted where the process is by now.
     add(cgroup::namespace(command));
-    // Both write to files of /proc that the new root may not have, and that are not ours after a change of ids.
-    add(clock::compile(command, clone.memory == Memory::Copied)?);
-    add(oom::compile(command)?);
     // Root of the user namespace, if it was not born so: what set-up creates has to have an owner.
     add(user::become_root(command, host));
+    // The host's /proc is there, and the child has all rights over its own namespace.
+    add(nesting::compile(command));
     // Before the tree, in which files tell of the address.
     add(loopback::compile(command));
     add(connected);
@@ -139,10 +158,10 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     let tree = root::compile(command, host)?;
     let leave = root::leave(command, tree.as_ref());
     add(tree.map(|root| Box::new(root) as Box<dyn Step>));
-    for step in mount::compile(command)? {
+    for step in mount::compile(command, host)? {
         add(Some(step));
     }
-    for step in names::compile(command, &claimed)? {
+    for step in names::compile(command, &claimed, user::ids_of_files(command, host))? {
         add(Some(step));
     }
     add(session::compile(command)?);
@@ -155,13 +174,17 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     let directory = workdir::open(command)?;
     let opened = directory.as_ref().map(workdir::WorkingDirectory::place);
     add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
+    add(nesting::hold(command));
+    let Compiled { launch, exec } = exec::compile(command)?;
+    // From here on in memory of its own, if there is a container.
+    add(launch);
+    // Its maps take rights over the first one; the command's rights are those over the second.
+    add(nesting::inner(command, &maps));
     // A limit on file size or open files is for the command, not for set-up; raising one takes rights.
     add(rlimits::compile(command)?);
     // Rights go last: each step above may need them.
     add(rights::compile(command, host)?);
     add(workdir::enter(opened));
-    // A change of ids has cleared the death signal.
-    add(ties::settle(command));
-    add(exec::compile(command)?);
+    add(Some(exec));
     Ok(steps)
 }

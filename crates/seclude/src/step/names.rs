@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use seclude_child::op::Want;
 use seclude_child::{Op, Slot};
+use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
+use super::show::Show;
+use super::user::Ids;
 use super::veth::{Claimed, from_net};
 use super::{Preparation, Step, mount};
 use crate::command::Command;
@@ -23,7 +26,7 @@ const HOSTS: &str = "/etc/hosts";
 /// What systemd-resolved itself asks, where the host's resolv.conf names its stub on the loopback.
 const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
-pub(super) fn compile(command: &Command, claimed: &Claimed) -> Result<Vec<Box<dyn Step>>> {
+pub(super) fn compile(command: &Command, claimed: &Claimed, ids: Ids) -> Result<Vec<Box<dyn Step>>> {
     let connected = command.network.is_some();
     let dns = dns(command);
     let peers = has_peers(command);
@@ -53,7 +56,7 @@ pub(super) fn compile(command: &Command, claimed: &Claimed) -> Result<Vec<Box<dy
             }
         }
         let (entries, claimed) = (command.host_entries.clone(), claimed.clone());
-        steps.push(Box::new(Hosts { host_name, entries, peers, claimed, content: Content::None }));
+        steps.push(Box::new(Hosts { host_name, entries, peers, claimed, ids, content: Content::None }));
     }
     Ok(steps)
 }
@@ -172,7 +175,7 @@ fn parse(text: &str) -> (Vec<IpAddr>, String) {
 enum Content {
     None,
     /// Told of peers that come and go by their makers, so it is a file of the host.
-    Shared(PathBuf),
+    Shared(Show),
     Own(Vec<u8>),
 }
 
@@ -181,6 +184,7 @@ struct Hosts {
     entries: Vec<(IpAddr, String)>,
     peers: bool,
     claimed: Claimed,
+    ids: Ids,
     content: Content,
 }
 
@@ -189,12 +193,18 @@ impl Step for Hosts {
         NAME
     }
 
-    fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let veth = self.claimed.get();
         self.content = match veth {
-            Some(veth) if self.peers => Content::Shared(
-                veth.hosts(self.host_name.as_deref(), &self.entries).map_err(|error| from_net(NAME, error))?,
-            ),
+            Some(veth) if self.peers => {
+                let path =
+                    veth.hosts(self.host_name.as_deref(), &self.entries).map_err(|error| from_net(NAME, error))?;
+                let mut show = Show::new(&path, false, false, self.ids);
+                show.open(preparation).map_err(|errno| {
+                    Error::parent(NAME, path.display().to_string(), errno).call("openat").path_of(&path)
+                })?;
+                Content::Shared(show)
+            }
             _ => {
                 let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
                 if let Some(name) = &self.host_name {
@@ -210,12 +220,18 @@ impl Step for Hosts {
         Ok(())
     }
 
+    fn keeps(&self) -> Vec<Fd> {
+        match &self.content {
+            Content::Shared(show) => show.keeps().into_iter().collect(),
+            Content::None | Content::Own(_) => Vec::new(),
+        }
+    }
+
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about("hosts on /etc/hosts");
         match &self.content {
-            Content::Shared(path) => {
-                let source = program.text(path);
-                program.push(Op::CloneTree { source, recursive: false, into: Slot::TREE });
+            Content::Shared(show) => {
+                show.copy(program, Slot::TREE);
                 mount_file(program, Path::new(HOSTS));
             }
             Content::Own(text) => file(program, text, Path::new(HOSTS)),

@@ -10,13 +10,13 @@ use crate::config::ids::{Identity, UserMap};
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::late::MOST_GROUPS;
 use crate::program::Program;
 
 const NAME: &str = "rights";
 
 struct Rights {
     identity: Identity,
-    /// Whether the ids that the kernel sees change, which the parent must know of: see the id barrier.
     ids_change: bool,
     /// Groups to set: given, or none at all after a change of ids.
     groups: Option<Vec<u32>>,
@@ -33,11 +33,11 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn S
     }
     let new_user = command.namespaces.is_new(Namespace::User);
     let (own_uid, own_gid) = match (&command.user_map, new_user) {
-        (None | Some(UserMap::CallerAsRoot), true) => (Some(0), Some(0)),
+        (None | Some(UserMap::CallerAsRoot | UserMap::HostRoot), true) => (Some(0), Some(0)),
         (Some(UserMap::CallerAs { uid, gid }), true) => (Some(*uid), Some(*gid)),
         (Some(UserMap::Identity), true) => (Some(host.uid), Some(host.gid)),
         (Some(UserMap::Extents { uids, gids }), true) => (uids.inside_of(host.uid), gids.inside_of(host.gid)),
-        (Some(UserMap::SubIds), true) => (Some(0), Some(0)),
+        (Some(UserMap::SubIds | UserMap::Sandbox), true) => (Some(0), Some(0)),
         (_, false) => (Some(host.uid), Some(host.gid)),
     };
     let differs = |wanted: Option<u32>, own| wanted.is_some() && wanted != own;
@@ -48,6 +48,9 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn S
         None if ids_change => Some(Vec::new()),
         None => None,
     };
+    if let Some(count) = groups.as_ref().map(Vec::len).filter(|count| *count > MOST_GROUPS) {
+        return Err(Error::invalid(NAME, format!("{count} groups; at most {MOST_GROUPS} can be had")));
+    }
     Ok(Some(Box::new(Rights {
         identity,
         ids_change,
@@ -64,10 +67,6 @@ impl Step for Rights {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        if self.ids_change {
-            program.about("ids: the parent lets one process at a time");
-            program.push(Op::IdBarrier);
-        }
         if let Some(capabilities) = self.capabilities {
             program.about_owned(format!("capabilities {capabilities}"));
             program.push(Op::BoundingSet { keep: capabilities.bits() });

@@ -1,18 +1,22 @@
 //! What the process sees as `/`, and leaving the host's tree behind.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::statx;
-use rustix::fs::{AtFlags, CWD, StatxFlags};
 use seclude_child::op::Place;
 use seclude_child::{Op, Slot};
+use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::layered_host::LayeredHost;
-use super::mount::{self, overlay::OverlayMount};
+use super::mount::{
+    self,
+    overlay::{OverlayMount, Way},
+};
+use super::show::{self, Show};
+use super::user::{self, Ids};
 use super::{Preparation, Step, names};
 use crate::command::Command;
-use crate::config::mount::MountKind;
+use crate::config::mount::{MountKind, Source};
 use crate::config::namespace::Namespace;
 use crate::config::root::{Root, RootKind, Upper};
 use crate::error::{Error, Result};
@@ -38,10 +42,10 @@ enum Kind {
         mounted: bool,
     },
     /// A tree of the host, of which the mount namespace is made.
-    Entered(PathBuf),
+    Entered(Show),
     /// A tree of the host, `/` among them: another copy, so that sources are looked up in the tree as it was, not below
     /// what was mounted meanwhile.
-    Directory(PathBuf),
+    Directory(Show),
     Overlay(OverlayMount),
     /// An ephemeral overlay over the host's whole tree, which takes more than one.
     LayeredHost(LayeredHost),
@@ -61,11 +65,18 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
     let names = names::are_wanted(command);
     let scratch = names
         || command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::File { .. } | MountKind::Overlay { .. }));
-    let new_user = command.namespaces.is_new(Namespace::User);
     let proc_is_added = command.namespaces.is_new(Namespace::Pid);
     let mounted = !command.mounts.is_empty() || proc_is_added || names;
     let stays = !names && stays(command);
-    let of_the_host = || if stays { Kind::Kept { mounted: true } } else { Kind::Directory("/".into()) };
+    let ids = user::ids_of_files(command, host);
+    let written = command.root.as_ref().is_none_or(|root| !root.read_only);
+    // Only a copy that is not attached can have other ids.
+    let stays = stays && ids == Ids::Callers;
+    let of_the_host = || match stays {
+        true => Kind::Kept { mounted: true },
+        false => Kind::Directory(Show::new(Path::new("/"), true, written, ids)),
+    };
+    let mounted = mounted || ids == Ids::Containers;
     let root = if mounted { of_the_host() } else { Kind::Kept { mounted } };
     let devices = command.mounts.iter().any(mount::takes_devices);
     let mut tree = Tree { root, read_only: false, scratch, devices, about: "the host's tree, writable".into() };
@@ -74,11 +85,14 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
         tree.about = root.describe();
         match &root.kind {
             RootKind::Host => tree.root = of_the_host(),
-            RootKind::Directory(path) if path == Path::new("/") => tree.root = of_the_host(),
-            RootKind::Directory(path) => {
-                absolute(NAME, path)?;
+            RootKind::Directory(source) if source.is_path(Path::new("/")) => tree.root = of_the_host(),
+            RootKind::Directory(source) => {
+                if let Source::Path(path) = source {
+                    absolute(NAME, path)?;
+                }
+                let show = Show::of(source.clone(), true, written, ids);
                 let entered = host.tree_namespaces && is_all(command);
-                tree.root = if entered { Kind::Entered(path.clone()) } else { Kind::Directory(path.clone()) };
+                tree.root = if entered { Kind::Entered(show) } else { Kind::Directory(show) };
             }
             RootKind::Overlay(overlay) => {
                 if root.shows_the_host() && overlay.upper == Upper::Ephemeral {
@@ -90,9 +104,9 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
                         .hint("ask for one of them"));
                     }
                     tree.scratch = true;
-                    tree.root = Kind::LayeredHost(LayeredHost::new(new_user));
+                    tree.root = Kind::LayeredHost(LayeredHost::new(Way::of(command, host)));
                 } else {
-                    tree.root = Kind::Overlay(OverlayMount::compile(NAME, overlay, new_user, "root")?);
+                    tree.root = Kind::Overlay(OverlayMount::compile(NAME, overlay, Way::of(command, host), "root")?);
                 }
             }
         }
@@ -111,7 +125,7 @@ fn stays(command: &Command) -> bool {
 /// alone, where the kernel can: no other mount of the host is copied then.
 pub(crate) fn is_all(command: &Command) -> bool {
     let spaces = &command.namespaces;
-    let directory = |root: &Root| matches!(&root.kind, RootKind::Directory(path) if path != Path::new("/"));
+    let directory = |root: &Root| matches!(&root.kind, RootKind::Directory(source) if !source.is_path(Path::new("/")));
     command.root.as_ref().is_some_and(directory)
         && spaces.is_new(Namespace::Mount)
         && spaces.joined().next().is_none()
@@ -167,18 +181,20 @@ impl Step for Tree {
         });
         match &mut self.root {
             Kind::Kept { .. } => Ok(()),
-            Kind::Directory(path) | Kind::Entered(path) => {
-                let failed =
-                    |errno| Error::parent(NAME, path.display().to_string(), errno).call("statx").path_of(&*path);
-                let missing = |errno| failed(errno).hint_if(crate::hint::directory(errno));
-                let found = statx(CWD, &*path, AtFlags::empty(), StatxFlags::TYPE).map_err(missing)?;
-                if rustix::fs::FileType::from_raw_mode(found.stx_mode.into()) != rustix::fs::FileType::Directory {
-                    return Err(failed(rustix::io::Errno::NOTDIR).hint("the root has to be a directory"));
-                }
-                Ok(())
+            Kind::Directory(show) | Kind::Entered(show) => {
+                show::directory(show, NAME, |path| path.display().to_string(), preparation).map(drop)
             }
-            Kind::Overlay(overlay) => overlay.prepare(NAME, preparation.ledger),
-            Kind::LayeredHost(layers) => layers.prepare(preparation.ledger),
+            Kind::Overlay(overlay) => overlay.prepare(NAME, preparation),
+            Kind::LayeredHost(layers) => layers.prepare(preparation),
+        }
+    }
+
+    fn keeps(&self) -> Vec<Fd> {
+        match &self.root {
+            Kind::Kept { .. } => Vec::new(),
+            Kind::Directory(show) | Kind::Entered(show) => show.keeps().into_iter().collect(),
+            Kind::Overlay(overlay) => overlay.keeps(),
+            Kind::LayeredHost(layers) => layers.keeps(),
         }
     }
 
@@ -186,10 +202,10 @@ impl Step for Tree {
         // Creation modes below are meant as they are written.
         program.about("umask of set-up");
         program.push(Op::Umask { mask: Some(0) });
-        if let Kind::Entered(path) = &self.root {
+        if let Kind::Entered(show) = &self.root {
             program.about(&self.about);
-            let source = program.text(path);
-            program.push(Op::EnterTree { source });
+            // It is in its caller's namespace still, so what the parent has open is what it wants.
+            program.push(Op::EnterTree { source: show.keeps().unwrap_or(Fd::NONE) });
         }
         program.about("make every mount private");
         program.push(Op::MakePrivate);
@@ -203,10 +219,7 @@ impl Step for Tree {
         }
         match &self.root {
             Kind::Kept { .. } | Kind::Entered(_) => {}
-            Kind::Directory(path) => {
-                let source = program.text(path);
-                program.push(Op::CloneTree { source, recursive: true, into: Slot::ROOT });
-            }
+            Kind::Directory(show) => show.copy(program, Slot::ROOT),
             Kind::Overlay(overlay) => {
                 // One of its own: between the host's root and ours nothing may stay attached.
                 attach_scratch(program);
@@ -218,6 +231,9 @@ impl Step for Tree {
         }
         if self.is_replaced() {
             program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
+        }
+        if let Kind::Directory(show) = &self.root {
+            show.covers(program, Slot::ROOT);
         }
         if self.read_only && !self.is_read_only_at_the_end() {
             read_only(program, true);
@@ -238,13 +254,13 @@ impl Step for Tree {
     fn describe(&self, to: &mut Describe) {
         match &self.root {
             Kind::Kept { .. } => {}
-            Kind::Directory(_) | Kind::Entered(_) => to.prepare(NAME, format!("look at {}", self.about)),
+            Kind::Directory(show) | Kind::Entered(show) => to.prepare(NAME, show.describe()),
             Kind::LayeredHost(_) => to.prepare(
                 NAME,
                 "list /: each directory without mounts below it gets an overlay, whose ops are not shown here"
                     .to_owned(),
             ),
-            Kind::Overlay(_) => to.prepare(NAME, format!("look at the directories of {}", self.about)),
+            Kind::Overlay(_) => to.prepare(NAME, format!("open the directories of {}", self.about)),
         }
     }
 }

@@ -13,15 +13,21 @@ use crate::program::Program;
 const NAME: &str = "session";
 
 struct Session {
+    new: bool,
     terminal: Option<(WindowSize, bool)>,
+    keyring: bool,
+    /// As a new login has them.
+    plain: bool,
 }
 
 pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
-    if !command.new_session && command.terminal.is_none() {
+    let new = command.new_session || command.terminal.is_some();
+    if !new && !command.own_keyring && !command.sandboxed {
         return Ok(None);
     }
     let own = command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Dev | MountKind::Devpts));
-    Ok(Some(Box::new(Session { terminal: command.terminal.map(|size| (size, own)) })))
+    let terminal = command.terminal.map(|size| (size, own));
+    Ok(Some(Box::new(Session { new, terminal, keyring: command.own_keyring, plain: command.sandboxed })))
 }
 
 impl Step for Session {
@@ -30,8 +36,20 @@ impl Step for Session {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        program.about("a new one");
-        program.push(Op::NewSession);
+        if self.new {
+            program.about("a new one");
+            program.push(Op::NewSession);
+        }
+        if self.keyring {
+            program.about("a session keyring of its own");
+            program.push(Op::NewKeyring);
+        }
+        if self.plain {
+            program.about("not what the caller has");
+            // PER_LINUX: no READ_IMPLIES_EXEC, no ADDR_NO_RANDOMIZE, no other system's calls, personality(2).
+            program.push(Op::Personality { persona: 0 });
+            program.push(Op::LowerPriority);
+        }
         if let Some((size, own)) = self.terminal {
             let whose = if own { "the container's" } else { "the host's" };
             program.about_owned(format!("terminal of {whose} devpts, {} rows, {} columns", size.rows, size.columns));

@@ -3,10 +3,10 @@
 use seclude_child::Op;
 
 use super::Step;
-use crate::command::Command;
 use crate::program::Program;
 
-/// From birth to exec the child dies with its parent, whatever was asked for afterwards.
+/// From birth to exec the child dies with its parent, whatever was asked for afterwards. From then on the launcher sees to
+/// it, and whoever is executed without one dies with its parent as well.
 struct Arm;
 
 pub(super) fn arm() -> Option<Box<dyn Step>> {
@@ -24,22 +24,8 @@ impl Step for Arm {
     }
 }
 
-/// From its exec on.
-struct Settle {
-    die_with_parent: bool,
-}
-
-pub(super) fn settle(command: &Command) -> Option<Box<dyn Step>> {
-    Some(Box::new(Settle { die_with_parent: command.die_with_parent }))
-}
-
-impl Step for Settle {
-    fn name(&self) -> &'static str {
-        "die with parent"
-    }
-
-    fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        program.about("from the exec on");
-        program.push(if self.die_with_parent { Op::DieWithParent } else { Op::OutliveParent });
-    }
+/// After a change of ids, which clears the death signal.
+pub(super) fn arm_again(program: &mut Program<'_>) {
+    program.about("still, after the change of ids");
+    program.push(Op::DieWithParent);
 }

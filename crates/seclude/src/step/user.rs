@@ -1,17 +1,21 @@
 //! The id maps of a new user namespace: written by the parent, never by the process that they are for.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, fstatfs, open, openat};
 use seclude_child::Op;
 use seclude_idmap::{
-    Extent, FileError, GROUP_FILE, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, first_uncovered, free_range,
-    read_ranges_for, read_taken, read_user_name, rootless_map,
+    Extent, FileError, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, first_uncovered, read_ranges_for,
+    read_user_name, rootless_map,
 };
+use seclude_sys::Fd;
 
-use super::{Born, Preparation, Step};
+use super::nesting::Maps;
+use super::range::{self, Lease};
+use super::{Born, Preparation, Step, ties};
 use crate::command::Command;
 use crate::config::capability::Capability;
 use crate::config::ids::UserMap;
@@ -22,12 +26,40 @@ use crate::ledger::Ledger;
 use crate::plan::Describe;
 use crate::program::Program;
 
-const NAME: &str = "user map";
+pub(super) const NAME: &str = "user map";
 /// Ids of a range that is chosen for a privileged caller: what a distribution's users and services need.
 const CHOSEN: u32 = 65536;
+/// Further ones for containers that make namespaces of their own, and want ids that nobody has there: seven of them.
+const CHOSEN_NESTED: u32 = 8 * CHOSEN;
+
+/// Under whose ids the host's files are shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ids {
+    /// The host's: the container's are the caller's, or were chosen by it.
+    Callers,
+    /// Those of the container, which nobody has on the host.
+    Containers,
+}
+
+/// Whether the container's ids are a range that is chosen for it.
+fn is_chosen(command: &Command, host: &Host) -> bool {
+    let asked = matches!(command.user_map, Some(UserMap::SubIds | UserMap::Sandbox));
+    asked && command.namespaces.is_new(Namespace::User) && host.gives_ids()
+}
+
+/// What is shown of the host has the owners that it has there, also for a container whose ids nobody has.
+pub(crate) fn ids_of_files(command: &Command, host: &Host) -> Ids {
+    // Copying a mount takes CAP_SYS_ADMIN over its namespace.
+    match is_chosen(command, host) && host.has(Capability::SYS_ADMIN) {
+        true => Ids::Containers,
+        false => Ids::Callers,
+    }
+}
 
 struct Map {
     choice: UserMap,
+    nested: bool,
+    maps: Maps,
     /// What was decided in `prepare`.
     decided: Option<Decided>,
 }
@@ -36,6 +68,8 @@ struct Decided {
     uids: IdMap,
     gids: IdMap,
     writer: Writer,
+    /// The lock on a range that was chosen.
+    range: Option<Arc<Lease>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,9 +82,10 @@ enum Writer {
     Helpers,
 }
 
-pub(super) fn map(command: &Command) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn map(command: &Command, host: &Host, maps: &Maps) -> Result<Option<Box<dyn Step>>> {
     if !command.namespaces.is_new(Namespace::User) {
         return match command.user_map {
+            Some(UserMap::Sandbox) => Ok(None),
             Some(_) if !command.namespaces.is_joined(Namespace::User) => {
                 Err(Error::invalid(NAME, "it needs a new user namespace"))
             }
@@ -58,6 +93,15 @@ pub(super) fn map(command: &Command) -> Result<Option<Box<dyn Step>>> {
         };
     }
     let choice = command.user_map.clone().unwrap_or_default();
+    if choice == UserMap::HostRoot {
+        if host.uid != 0 {
+            return Err(Error::invalid(NAME, "the caller is not root, and has no root of the host to give"));
+        }
+        if command.sandboxed && command.nested {
+            let action = "nested user namespaces, and the host's root in them";
+            return Err(Error::invalid(NAME, action).hint("ask for one of them"));
+        }
+    }
     let inside = |map: &IdMap, id: Option<u32>, kind: &str| match id {
         Some(id) if map.outside_of(id).is_none() => {
             Err(Error::invalid(NAME, format!("{kind} {id} is not mapped: the command could not have it")))
@@ -70,7 +114,8 @@ pub(super) fn map(command: &Command) -> Result<Option<Box<dyn Step>>> {
             inside(uids, uid, "uid")?;
             inside(gids, gid, "gid")?;
         }
-        UserMap::CallerAsRoot | UserMap::CallerAs { .. } => {
+        UserMap::Sandbox if host.gives_ids() => {}
+        UserMap::CallerAsRoot | UserMap::HostRoot | UserMap::CallerAs { .. } | UserMap::Sandbox => {
             let (only_uid, only_gid) = match choice {
                 UserMap::CallerAs { uid, gid } => (uid, gid),
                 _ => (0, 0),
@@ -86,7 +131,7 @@ pub(super) fn map(command: &Command) -> Result<Option<Box<dyn Step>>> {
         }
         UserMap::Identity | UserMap::SubIds => {}
     }
-    Ok(Some(Box::new(Map { choice, decided: None })))
+    Ok(Some(Box::new(Map { choice, nested: command.sandboxed && command.nested, maps: maps.clone(), decided: None })))
 }
 
 /// Whether the caller's own ids are not in the map: then the child has to become somebody who is.
@@ -98,30 +143,35 @@ pub(crate) fn leaves_caller_out(command: &Command, host: &Host) -> bool {
         Some(UserMap::Extents { uids, gids }) => {
             uids.inside_of(host.uid).is_none() || gids.inside_of(host.gid).is_none()
         }
-        Some(UserMap::SubIds) => is_privileged(host),
+        Some(UserMap::SubIds | UserMap::Sandbox) => host.gives_ids(),
         _ => false,
     }
 }
 
-fn is_privileged(host: &Host) -> bool {
-    host.has(Capability::SETUID) && host.has(Capability::SETGID)
-}
-
 impl Map {
     fn decide(&self, host: &Host) -> Result<Decided> {
-        let privileged = is_privileged(host);
+        let privileged = host.gives_ids();
         let own = |uid, gid| -> Result<(IdMap, IdMap)> {
             let invalid = |error| Error::invalid(NAME, format!("{error}"));
             Ok((IdMap::single(uid, host.uid).map_err(invalid)?, IdMap::single(gid, host.gid).map_err(invalid)?))
         };
+        let mut range = None;
         let (uids, gids) = match &self.choice {
-            UserMap::CallerAsRoot => own(0, 0)?,
+            UserMap::CallerAsRoot | UserMap::HostRoot => own(0, 0)?,
+            UserMap::Sandbox if !privileged => own(0, 0)?,
             UserMap::CallerAs { uid, gid } => own(*uid, *gid)?,
             UserMap::Identity if privileged => (identity_of("uid_map")?, identity_of("gid_map")?),
             UserMap::Identity => own(host.uid, host.gid)?,
             UserMap::Extents { uids, gids } => (uids.clone(), gids.clone()),
-            UserMap::SubIds if privileged => chosen_range()?,
-            UserMap::SubIds => {
+            UserMap::SubIds | UserMap::Sandbox if privileged => {
+                let lease = Lease::of_unused(if self.nested { CHOSEN_NESTED } else { CHOSEN })?;
+                let ids = lease.range();
+                range = Some(Arc::new(lease));
+                let map = IdMap::new(vec![Extent { inside: 0, outside: ids.start, count: ids.count }])
+                    .map_err(|error| Error::invalid(NAME, error.to_string()))?;
+                (map.clone(), map)
+            }
+            UserMap::SubIds | UserMap::Sandbox => {
                 let found = |id, file| {
                     let ranges = ranges(file, host.uid)?;
                     rootless_map(id, &ranges).ok_or_else(|| no_ranges(file, host.uid))
@@ -130,18 +180,18 @@ impl Map {
             }
         };
         if privileged {
-            return Ok(Decided { uids, gids, writer: Writer::Direct });
+            return Ok(Decided { uids, gids, writer: Writer::Direct, range });
         }
         let own_only = |map: &IdMap, id| map.is_single() && map.inside_of(id).is_some();
         if own_only(&uids, host.uid) && own_only(&gids, host.gid) {
-            return Ok(Decided { uids, gids, writer: Writer::DirectDenyingSetgroups });
+            return Ok(Decided { uids, gids, writer: Writer::DirectDenyingSetgroups, range });
         }
         for (map, file, id) in [(&uids, SUBUID_FILE, host.uid), (&gids, SUBGID_FILE, host.gid)] {
             if let Some(extent) = first_uncovered(&ranges(file, host.uid)?, id, map) {
                 return Err(not_ours(file, extent, host.uid));
             }
         }
-        Ok(Decided { uids, gids, writer: Writer::Helpers })
+        Ok(Decided { uids, gids, writer: Writer::Helpers, range })
     }
 }
 
@@ -171,7 +221,7 @@ fn if_there<T: Default>(found: std::result::Result<T, FileError>, file: &str) ->
 
 fn no_ranges(file: &str, uid: u32) -> Error {
     let name = read_user_name(uid, PASSWD_FILE).ok().flatten().unwrap_or_else(|| "USER".to_owned());
-    let free = unused(u64::from(uid))
+    let free = range::unused(u64::from(uid), CHOSEN)
         .ok()
         .map_or_else(|| "FIRST-LAST".to_owned(), |free| format!("{}-{}", free.start, free.start + (CHOSEN - 1)));
     Error::invalid(NAME, format!("uid {uid} has no range in {file}"))
@@ -181,26 +231,6 @@ fn no_ranges(file: &str, uid: u32) -> Error {
 fn not_ours(file: &str, extent: Extent, uid: u32) -> Error {
     Error::invalid(NAME, format!("{extent} is not in a range of uid {uid} in {file}"))
         .hint("ask for ids of your own ranges, or map the subordinate ids")
-}
-
-/// A range that no user, no group and nobody's subordinate ids use.
-fn unused(seed: u64) -> Result<Range> {
-    let mut taken = Vec::new();
-    for (subids, names) in [(SUBUID_FILE, PASSWD_FILE), (SUBGID_FILE, GROUP_FILE)] {
-        let found = read_taken(subids, names);
-        taken.extend(found.map_err(|error| {
-            Error::parent(NAME, format!("read {}", error.path.display()), error.source).path_of(error.path)
-        })?);
-    }
-    free_range(&taken, CHOSEN, seed)
-        .ok_or_else(|| Error::invalid(NAME, format!("no {CHOSEN} ids in a row are free on this host")))
-}
-
-fn chosen_range() -> Result<(IdMap, IdMap)> {
-    let range = unused(u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns())?;
-    let map = IdMap::new(vec![Extent { inside: 0, outside: range.start, count: range.count }])
-        .map_err(|error| Error::invalid(NAME, error.to_string()))?;
-    Ok((map.clone(), map))
 }
 
 impl Step for Map {
@@ -213,12 +243,29 @@ impl Step for Map {
         if let (Some(uid), Some(gid)) = (decided.uids.outside_of(0), decided.gids.outside_of(0)) {
             *preparation.container_root = (uid, gid);
         }
+        let _ = self.maps.set((decided.uids.clone(), decided.gids.clone()));
+        if let Some(range) = &decided.range {
+            range.kept_until_the_end(preparation.ledger);
+        }
         self.decided = Some(decided);
         Ok(())
     }
 
+    fn keeps(&self) -> Vec<Fd> {
+        let range = self.decided.as_ref().and_then(|decided| decided.range.as_ref());
+        range.map(|range| Fd(range.descriptor().as_raw_fd())).into_iter().collect()
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        for fd in self.keeps() {
+            program.about("the lock on its ids, which the init holds as long as it lives");
+            program.push(Op::Keep { fd });
+            program.for_init.push(fd);
+        }
+    }
+
     fn attend(&self, born: &Born, _: &mut Ledger) -> Result<()> {
-        let Some(Decided { uids, gids, writer }) = &self.decided else { return Ok(()) };
+        let Some(Decided { uids, gids, writer, .. }) = &self.decided else { return Ok(()) };
         match writer {
             Writer::Helpers => {
                 run_helper("newuidmap", born.pid, uids)?;
@@ -238,10 +285,11 @@ impl Step for Map {
 
     fn describe(&self, to: &mut Describe) {
         let what = match &self.choice {
-            UserMap::CallerAsRoot => "0 to the caller".to_owned(),
+            UserMap::CallerAsRoot | UserMap::HostRoot => "0 to the caller".to_owned(),
             UserMap::CallerAs { uid, gid } => format!("uid {uid}, gid {gid} to the caller"),
             UserMap::Identity => "each id to itself".to_owned(),
             UserMap::SubIds => "0 and up to subordinate ids".to_owned(),
+            UserMap::Sandbox => "as root 0 to 65535 to ids that nobody has, else 0 to the caller".to_owned(),
             UserMap::Extents { uids, gids } => {
                 let show = |map: &IdMap| map.extents().iter().map(Extent::to_string).collect::<Vec<_>>().join(" ");
                 format!("uids {}, gids {}", show(uids), show(gids))
@@ -353,5 +401,6 @@ impl Step for BecomeRoot {
         program.push(Op::Groups { groups: &[] });
         program.push(Op::Gid { gid: self.gid });
         program.push(Op::Uid { uid: self.uid });
+        ties::arm_again(program);
     }
 }

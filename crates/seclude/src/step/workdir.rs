@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use seclude_child::{Op, Slot};
 
-use super::{Preparation, Step};
+use super::{Preparation, Step, launch};
 use crate::command::Command;
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
@@ -23,11 +23,12 @@ pub(super) type Directory = Arc<OnceLock<PathBuf>>;
 pub(super) struct WorkingDirectory {
     path: Directory,
     inherited: bool,
+    launched: bool,
 }
 
 impl WorkingDirectory {
-    fn at(path: &Path) -> WorkingDirectory {
-        WorkingDirectory { path: Arc::new(path.to_owned().into()), inherited: false }
+    fn at(path: &Path, launched: bool) -> WorkingDirectory {
+        WorkingDirectory { path: Arc::new(path.to_owned().into()), inherited: false, launched }
     }
 
     /// Where it is, for the step that goes there.
@@ -37,18 +38,19 @@ impl WorkingDirectory {
 }
 
 pub(super) fn open(command: &Command) -> Result<Option<WorkingDirectory>> {
+    let launched = launch::is_needed(command);
     if let Some(path) = &command.workdir {
         if !path.is_absolute() {
             return Err(Error::invalid(NAME, format!("{path:?} is not an absolute path inside the container")));
         }
-        return Ok(Some(WorkingDirectory::at(path)));
+        return Ok(Some(WorkingDirectory::at(path, launched)));
     }
     let tree_of_its_own = command.root.as_ref().is_some_and(|root| !root.shows_the_host());
     Ok(if tree_of_its_own || command.namespaces.is_joined(Namespace::Mount) {
-        Some(WorkingDirectory::at(Path::new("/")))
+        Some(WorkingDirectory::at(Path::new("/"), launched))
     } else if command.namespaces.is_new(Namespace::Mount) {
         // By its path, anew: the directory that is inherited may be covered by a mount now.
-        Some(WorkingDirectory { path: Arc::default(), inherited: true })
+        Some(WorkingDirectory { path: Arc::default(), inherited: true, launched })
     } else {
         None
     })
@@ -84,6 +86,11 @@ impl Step for WorkingDirectory {
                 program.push(Op::WorkingDirectory { path: c"." });
             }
         }
+        if self.launched {
+            let at = program.number_for_launcher();
+            program.directory = Some(at);
+            program.push(Op::Hold { slot: Slot::PLACE, at });
+        }
     }
 
     fn describe(&self, to: &mut Describe) {
@@ -112,6 +119,9 @@ impl Step for Enter {
             Some(path) => program.about_owned(path.display().to_string()),
             None => program.about(INHERITED),
         }
-        program.push(Op::GoTo { directory: Slot::PLACE });
+        program.push(match program.directory {
+            Some(directory) => Op::EnterHeld { directory },
+            None => Op::GoTo { directory: Slot::PLACE },
+        });
     }
 }

@@ -2,20 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, statx};
 use seclude_child::op::Want;
 use seclude_child::{Op, Slot};
+use seclude_sys::Fd;
 
 use super::{NAME, attach, not_the_root};
-use crate::config::mount::Flags;
+use crate::config::mount::{Flags, Source};
 use crate::error::{Error, Result};
 use crate::plan::Describe;
 use crate::program::Program;
 use crate::step::root::absolute;
+use crate::step::show::Show;
+use crate::step::user::Ids;
 use crate::step::{Preparation, Step};
 
 struct Bind {
-    source: PathBuf,
+    show: Show,
     target: PathBuf,
     recursive: bool,
     /// Whether the source is the caller's `/`.
@@ -24,12 +27,21 @@ struct Bind {
     about: String,
 }
 
-pub(super) fn compile(source: &Path, target: &Path, recursive: bool, flags: Flags) -> Result<Box<dyn Step>> {
-    absolute(NAME, source)?;
+pub(super) fn compile(
+    source: &Source,
+    target: &Path,
+    recursive: bool,
+    flags: Flags,
+    ids: Ids,
+) -> Result<Box<dyn Step>> {
+    if let Source::Path(source) = source {
+        absolute(NAME, source)?;
+    }
     not_the_root(target)?;
-    let about = format!("bind {} on {}{}", source.display(), target.display(), flags.describe());
-    let of_root = source == Path::new("/");
-    Ok(Box::new(Bind { source: source.to_owned(), target: target.to_owned(), recursive, of_root, flags, about }))
+    let show = Show::of(source.clone(), recursive, !flags.read_only, ids);
+    let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
+    let of_root = show.path() == Path::new("/");
+    Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, about }))
 }
 
 impl Step for Bind {
@@ -37,29 +49,35 @@ impl Step for Bind {
         NAME
     }
 
-    fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
-        // Looked at early for an early error: the child opens it in its own mount namespace.
-        let look = |path: &Path| statx(CWD, path, AtFlags::empty(), StatxFlags::TYPE | StatxFlags::INO);
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let file = |found: &Statx| (found.stx_dev_major, found.stx_dev_minor, found.stx_ino);
-        match look(&self.source) {
+        match self.show.open(preparation) {
             Ok(found) => {
                 // By another name, such as /proc/1/root.
-                self.of_root |= look(Path::new("/")).is_ok_and(|root| file(&root) == file(&found));
+                let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::TYPE | StatxFlags::INO);
+                self.of_root |= root.is_ok_and(|root| file(&root) == file(&found));
+                // A device is written all the same, but its inode, which is the host's, is not changed.
+                let kind = FileType::from_raw_mode(found.stx_mode.into());
+                self.flags.read_only |= matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
                 Ok(())
             }
             Err(errno) => {
                 let hint = (errno == rustix::io::Errno::NOENT).then(|| "the source does not exist".to_owned());
-                Err(Error::parent(NAME, &self.about, errno).call("statx").path_of(&self.source).hint_if(hint))
+                Err(Error::parent(NAME, &self.about, errno).call("openat").path_of(self.show.path()).hint_if(hint))
             }
         }
     }
 
+    fn keeps(&self) -> Vec<Fd> {
+        self.show.keeps().into_iter().collect()
+    }
+
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
-        let source = program.text(&self.source);
-        program.push(Op::CloneTree { source, recursive: self.recursive, into: Slot::TREE });
+        self.show.copy(program, Slot::TREE);
         attach(program, &self.target, Want::Like(Slot::TREE), 0o755, true);
-        if self.of_root && self.recursive {
+        self.show.covers(program, Slot::TREE);
+        if self.of_root && self.recursive && self.show.is_childs() {
             let place = program.place(&self.target);
             program.push(Op::Uncover { mount: Slot::TREE, place });
         }
@@ -74,6 +92,6 @@ impl Step for Bind {
     }
 
     fn describe(&self, to: &mut Describe) {
-        to.prepare(NAME, format!("look at {}", self.source.display()));
+        to.prepare(NAME, self.show.describe());
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use seclude_child::op::{Place, Want};
 use seclude_child::{Op, Slot};
-use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID};
+use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::{NAME, attach_slot, kernel};
 use crate::program::Program;
@@ -55,6 +55,8 @@ impl Step for Dev {
             program.push(Op::CheckDevice { node: Slot::TREE, major, minor });
             inside(program, name, Want::File, 0o666);
             program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
+            // The inode is the host's: its mode and owner are not the container's to change. Devices are written all the same.
+            program.push(Op::SetAttributes { mount: Slot::TREE, set: MOUNT_ATTR_RDONLY, recursive: false });
         }
         program.about(&self.about);
         let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;

@@ -39,6 +39,7 @@ pub(super) fn proc(target: &Path, read_only: bool, about: &str) -> Box<dyn Step>
     Box::new(proc)
 }
 
+/// Read-only unless said: through it root changes the power state, processors and disks of the host.
 pub(super) fn sysfs(target: &Path, read_only: bool) -> Box<dyn Step> {
     Box::new(view(c"sysfs", target, maybe_read_only(read_only)))
 }
@@ -76,6 +77,11 @@ pub(super) fn make<'a>(
         });
     }
     program.push(Op::FsMount { fs: slot, attributes });
+}
+
+/// One that nothing leads to.
+pub(in crate::step) fn make_proc(program: &mut Program<'_>, slot: Slot) {
+    make(program, c"proc", &[], STRICT, slot);
 }
 
 impl Step for View {

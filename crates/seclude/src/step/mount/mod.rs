@@ -15,20 +15,24 @@ use seclude_child::{Op, Slot};
 use seclude_sys::mount as sys;
 
 use super::Step;
+use super::user::{self, Ids};
 use crate::command::Command;
 use crate::config::mount::{Flags, Mount, MountKind};
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::program::Program;
 
 pub(super) use file::write_to_scratch;
+pub(super) use kernel::make_proc;
 
 const NAME: &str = "mount";
 /// The kernel's own limit for a namespace is 100,000 (fs.mount-max); a handshake message can name 65,535 ops, and a
 /// mount takes up to a dozen.
 const MOST: usize = 4096;
 
-pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
+pub(super) fn compile(command: &Command, host: &Host) -> Result<Vec<Box<dyn Step>>> {
+    let ids = user::ids_of_files(command, host);
     let spaces = &command.namespaces;
     if command.mounts.len() > MOST {
         return Err(Error::invalid(NAME, format!("{} mounts; at most {MOST} can be had", command.mounts.len())));
@@ -41,12 +45,16 @@ pub(super) fn compile(command: &Command) -> Result<Vec<Box<dyn Step>>> {
         }
         if !command.mounts.iter().any(shows_processes) {
             steps.push(kernel::proc(Path::new("/proc"), false, "proc on /proc, added for the new pid namespace"));
+            for mount in crate::sandbox::masks("/proc").filter(|_| !(command.sandboxed && command.nested)) {
+                steps.push(compile_one(&mount, command, host, ids)?);
+            }
         }
     }
     let mut callers = 0;
     for mount in &command.mounts {
         steps.push(
-            compile_one(mount, command).map_err(|error| if mount.preset { error } else { error.mount_of(callers) })?,
+            compile_one(mount, command, host, ids)
+                .map_err(|error| if mount.preset { error } else { error.mount_of(callers) })?,
         );
         callers += usize::from(!mount.preset);
     }
@@ -86,7 +94,7 @@ fn shows_processes(mount: &Mount) -> bool {
     mount.target == Path::new("/proc") && !matches!(mount.kind, MountKind::Directory { .. })
 }
 
-fn compile_one(mount: &Mount, command: &Command) -> Result<Box<dyn Step>> {
+fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Result<Box<dyn Step>> {
     let target = mount.target.as_path();
     check_target(target)?;
     let spaces = &command.namespaces;
@@ -100,9 +108,11 @@ fn compile_one(mount: &Mount, command: &Command) -> Result<Box<dyn Step>> {
         Ok(())
     };
     Ok(match &mount.kind {
-        MountKind::Bind { source, recursive, flags } => bind::compile(source, target, *recursive, *flags)?,
+        MountKind::Bind { source, recursive, flags } => bind::compile(source, target, *recursive, *flags, ids)?,
         MountKind::Tmpfs { size, mode, flags } => tmpfs::compile(target, *size, *mode, *flags)?,
-        MountKind::Overlay { overlay, read_only } => overlay::compile(target, overlay, *read_only, new_user)?,
+        MountKind::Overlay { overlay, read_only } => {
+            overlay::compile(target, overlay, *read_only, overlay::Way::of(command, host))?
+        }
         MountKind::Proc { read_only } => {
             needs(Namespace::Pid)?;
             kernel::proc(target, *read_only, "")

@@ -1,56 +1,105 @@
 //! Several directories as one, overlayfs.
 //!
 //! The kernel splits its options at `:` and `,` and reads `\` as an escape, each version in its own way, and takes
-//! at most 255 bytes. So it never sees the caller's paths: in a directory of the scratch tmpfs there is a symlink
-//! to each, with a short name of our own, and the options name these, relative to that working directory.
+//! at most 255 bytes. So it never sees the caller's paths: each layer is given to it by a descriptor, and before Linux 6.15 by a
+//! short name of our own in a directory of the scratch tmpfs.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, rmdir, statx};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, openat, statat};
 use rustix::io::Errno;
-use seclude_child::op::Want;
+use seclude_child::op::{Place, Want};
 use seclude_child::{Op, Slot};
-use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_RDONLY};
+use seclude_sys::Fd;
+use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::{NAME, attach, not_the_root};
+use crate::command::Command;
+use crate::config::namespace::Namespace;
 use crate::config::root::{Overlay, Upper};
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::plan::Describe;
 use crate::program::Program;
+use crate::remove;
 use crate::step::root::{absolute, scratch_entry};
+use crate::step::show::{self, Show};
+use crate::step::user::{self, Ids};
 use crate::step::{Preparation, Step};
 
+/// The kernel's own limit, OVL_MAX_STACK.
+const MOST_LOWERS: usize = 500;
 /// As many short names as fit into the 255 bytes.
-const MOST_LOWERS: usize = 100;
+const MOST_NAMES: usize = 100;
+/// What the kernel makes in the work directory.
+const KERNELS: &str = "work";
 const DIGITS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const UPPER: &str = "-u";
 const WORK: &str = "-w";
 
-pub(crate) struct OverlayMount {
-    overlay: Overlay,
+/// How an overlay is made here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) ids: Ids,
+    by_descriptor: bool,
+    /// Without privileges over the host the kernel keeps its marks in user.* attributes. Linux 5.11.
     userxattr: bool,
+}
+
+impl Way {
+    pub(crate) fn of(command: &Command, host: &Host) -> Way {
+        Way {
+            ids: user::ids_of_files(command, host),
+            by_descriptor: host.overlays_by_descriptor,
+            userxattr: command.namespaces.is_new(Namespace::User),
+        }
+    }
+
+    fn most_lowers(self) -> usize {
+        if self.by_descriptor { MOST_LOWERS } else { MOST_NAMES }
+    }
+}
+
+pub(crate) struct OverlayMount {
+    way: Way,
+    lowers: Vec<Show>,
+    upper: Upper,
+    /// With an upper directory: that, the kernel's, and, where the parent makes copies, what both lie in.
+    written: Option<Written>,
     about: String,
     /// Permissions of the topmost lower directory, which the merged one shall have.
     mode: u32,
+    /// nosuid and noexec of the lowers' own mounts, which the kernel does not look at.
+    attributes: u32,
+}
+
+struct Written {
+    upper: Show,
+    work: Show,
+    above: Show,
+    /// Of both, seen from what they lie in.
+    inside: [PathBuf; 2],
 }
 
 impl OverlayMount {
-    pub(crate) fn compile(step: &'static str, overlay: &Overlay, new_user: bool, target: &str) -> Result<Self> {
+    pub(crate) fn compile(step: &'static str, overlay: &Overlay, way: Way, target: &str) -> Result<Self> {
         let about = format!("{} on {target}", overlay.describe());
         let wrong = |why: String| Err::<Self, Error>(Error::invalid(step, format!("overlay on {target}: {why}")));
+        let most = way.most_lowers();
         match overlay.lowers.len() {
             0 => return wrong("it has no lower directory".into()),
             1 if overlay.upper == Upper::None => {
                 return wrong("one lower directory and no upper is a read-only bind: ask for that".into());
             }
-            count if count > MOST_LOWERS => {
-                return wrong(format!("{count} lower directories; at most {MOST_LOWERS} can be had"));
+            count if count > most => {
+                return wrong(format!("{count} lower directories; at most {most} can be had"));
             }
             _ => {}
         }
-        for lower in &overlay.lowers {
+        for (number, lower) in overlay.lowers.iter().enumerate() {
             absolute(step, lower)?;
             if lower == Path::new("/") {
                 // In a user namespace the kernel answers EINVAL; elsewhere what is mounted below would be missing.
@@ -60,130 +109,218 @@ impl OverlayMount {
                     error.hint("overlay the directories that are to be written, or give another root")
                 });
             }
+            if overlay.lowers.iter().take(number).any(|before| before == lower) {
+                return wrong(format!("{} is a lower directory twice", lower.display()));
+            }
         }
+        let mut written = None;
         if let Upper::Directory { upper, work } = &overlay.upper {
             absolute(step, upper)?;
             absolute(step, work)?;
             if upper == work || upper.starts_with(work) || work.starts_with(upper) {
                 return wrong("upper and work directory must not be one or lie in each other".into());
             }
+            let show = |path| Show::new(path, false, true, way.ids);
+            let (upper, work, above) = (show(upper), show(work), show(Path::new("/")));
+            written = Some(Written { upper, work, above, inside: Default::default() });
         }
-        Ok(OverlayMount { overlay: overlay.clone(), userxattr: new_user, about, mode: 0o755 })
+        let lowers = overlay.lowers.iter().map(|lower| Show::new(lower, false, false, way.ids)).collect();
+        Ok(OverlayMount { way, lowers, upper: overlay.upper.clone(), written, about, mode: 0o755, attributes: 0 })
     }
 
     pub(crate) fn upper(&self) -> &Upper {
-        &self.overlay.upper
+        &self.upper
     }
 
-    pub(crate) fn prepare(&mut self, step: &'static str, ledger: &mut Ledger) -> Result<()> {
-        let mut directories: Vec<&PathBuf> = self.overlay.lowers.iter().collect();
-        if let Upper::Directory { upper, work } = &self.overlay.upper {
-            directories.extend([upper, work]);
-        }
-        for (index, directory) in directories.into_iter().enumerate() {
-            let failed = |errno| {
-                let action = format!("{}: {}", self.about, directory.display());
-                Error::parent(step, action, errno)
-                    .call("statx")
-                    .path_of(directory)
-                    .hint_if(crate::hint::directory(errno))
-            };
-            let found = statx(CWD, directory, AtFlags::empty(), StatxFlags::TYPE | StatxFlags::MODE).map_err(failed)?;
-            if FileType::from_raw_mode(found.stx_mode.into()) != FileType::Directory {
-                return Err(failed(Errno::NOTDIR));
-            }
-            if index == 0 {
+    pub(crate) fn prepare(&mut self, step: &'static str, preparation: &mut Preparation<'_>) -> Result<()> {
+        let about = &self.about;
+        let says = |path: &Path| format!("{about}: {}", path.display());
+        for (number, lower) in self.lowers.iter_mut().enumerate() {
+            let found = show::directory(lower, step, says, preparation)?;
+            if number == 0 {
                 self.mode = u32::from(found.stx_mode) & 0o7777;
             }
-        }
-        if let Upper::Directory { upper, work } = &self.overlay.upper {
-            let device = |path: &Path| {
-                let found = statx(CWD, path, AtFlags::empty(), StatxFlags::TYPE);
-                found.map(|found| (found.stx_dev_major, found.stx_dev_minor)).ok()
-            };
-            if device(upper) != device(work) {
-                let action = format!("{}: upper and work directory are not on the same file system", self.about);
-                return Err(Error::invalid(step, action));
-            }
-            // The kernel makes it, mode 000, and leaves it behind.
-            let made = work.join("work");
-            if let Err(Errno::NOENT) = statx(CWD, &made, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
-                ledger.push(format!("directory {}", made.display()), move || match rmdir(&made) {
-                    Ok(()) | Err(Errno::NOENT) => Ok(()),
-                    // What was deleted inside has left a whiteout there for the next time.
-                    Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                        if !made.symlink_metadata()?.is_dir() {
-                            return Err(std::io::ErrorKind::NotADirectory.into());
-                        }
-                        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o700))?;
-                        std::fs::remove_dir_all(&made)
-                    }
-                    Err(errno) => Err(errno.into()),
-                });
+            if let Some(open) = lower.opened() {
+                self.attributes |= kept_attributes(open);
             }
         }
+        let Some(written) = &mut self.written else { return Ok(()) };
+        let upper = show::directory(&mut written.upper, step, says, preparation)?;
+        let work = show::directory(&mut written.work, step, says, preparation)?;
+        if (upper.stx_dev_major, upper.stx_dev_minor) != (work.stx_dev_major, work.stx_dev_minor) {
+            let action = format!("{about}: upper and work directory are not on the same file system");
+            return Err(Error::invalid(step, action));
+        }
+        let Some(work) = written.work.opened().cloned() else { return Ok(()) };
+        if written.above.is_childs() {
+            removed_at_the_end(&work, written.work.path(), preparation.ledger);
+            return Ok(());
+        }
+        written.find_above(preparation).map_err(|errno| {
+            Error::parent(step, format!("{about}: what upper and work directory lie in"), errno).call("openat")
+        })?;
+        removed_at_the_end(&work, written.work.path(), preparation.ledger);
         Ok(())
+    }
+
+    pub(crate) fn keeps(&self) -> Vec<Fd> {
+        let written = self.written.iter().flat_map(|written| [&written.upper, &written.work]);
+        // They are looked at in the child also where it takes its copies from the parent.
+        let written = written.filter_map(Show::opened).map(|open| Fd(open.as_raw_fd()));
+        self.lowers.iter().filter_map(Show::keeps).chain(written).collect()
     }
 
     /// The ops that make the mount, detached, in `slot`.
     pub(crate) fn make<'a>(&'a self, program: &mut Program<'a>, slot: Slot, attributes: u32) {
         program.about(&self.about);
-        let directory = format!("overlay{}", program.next_op());
-        let name = program.text(&directory);
-        let place = scratch_entry(program, &directory);
-        program.push(Op::MakeDirectory { base: Slot::SCRATCH, name, mode: 0o755 });
-        program.push(Op::Resolve {
-            base: Slot::SCRATCH,
-            place,
-            want: Want::Directory,
-            create: None,
-            symlinks: false,
-            into: Slot::PLACE,
-        });
+        let named = !self.way.by_descriptor;
+        if named || self.upper == Upper::Ephemeral {
+            let directory = format!("overlay{}", program.next_op());
+            let name = program.text(&directory);
+            program.push(Op::MakeDirectory { base: Slot::SCRATCH, name, mode: 0o755 });
+            let place = scratch_entry(program, &directory);
+            open_made(program, Slot::SCRATCH, place, Slot::PLACE);
+        }
+        if named {
+            self.name_layers(program, slot);
+        } else {
+            self.give_layers(program, slot);
+        }
+        if self.way.userxattr {
+            program.push(Op::FsFlag { fs: slot, key: c"userxattr" });
+        }
+        program.push(Op::FsMount { fs: slot, attributes: attributes | self.attributes });
+    }
+
+    /// Each layer by what has it open.
+    fn give_layers<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
+        program.push(Op::FsOpen { kind: c"overlay", into: slot });
+        for lower in &self.lowers {
+            // Not the slot of the overlay.
+            if lower.is_childs() {
+                lower.open_in_child(program, Slot::WORK);
+            } else {
+                lower.copy(program, Slot::WORK);
+            }
+            program.push(Op::FsFd { fs: slot, key: c"lowerdir+", value: Slot::WORK });
+        }
+        if self.open_written(program, false) {
+            program.push(Op::FsFd { fs: slot, key: c"upperdir", value: Slot::UPPER });
+            program.push(Op::FsFd { fs: slot, key: c"workdir", value: Slot::WORK });
+        }
+    }
+
+    /// Before Linux 6.15: each layer by a short name in a directory of the scratch tmpfs.
+    fn name_layers<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
         let mut list = String::new();
-        for (number, lower) in self.overlay.lowers.iter().enumerate() {
+        for (number, lower) in self.lowers.iter().enumerate() {
             let short = short_name(number);
             if number > 0 {
                 list.push(':');
             }
             list += &short;
-            link(program, &short, lower);
+            lower.copy(program, Slot::WORK);
+            attach_in_scratch(program, &short, Slot::WORK);
         }
-        match &self.overlay.upper {
-            Upper::None => {}
-            Upper::Ephemeral => {
-                for (name, mode) in [(UPPER, self.mode), (WORK, 0o755)] {
-                    let name = program.text(name);
-                    program.push(Op::MakeDirectory { base: Slot::PLACE, name, mode });
-                }
-            }
-            Upper::Directory { upper, work } => {
-                link(program, UPPER, upper);
-                link(program, WORK, work);
+        if self.open_written(program, true) && self.written.is_some() {
+            for (name, to) in [(UPPER, Slot::UPPER), (WORK, Slot::WORK)] {
+                let name = program.text(name);
+                program.push(Op::LinkToSlot { base: Slot::PLACE, name, to });
             }
         }
         program.push(Op::GoTo { directory: Slot::PLACE });
         program.push(Op::FsOpen { kind: c"overlay", into: slot });
         let value = program.text(list);
         program.push(Op::FsString { fs: slot, key: c"lowerdir", value });
-        if self.overlay.upper != Upper::None {
+        if self.upper != Upper::None {
             for (key, name) in [(c"upperdir", UPPER), (c"workdir", WORK)] {
                 let value = program.text(name);
                 program.push(Op::FsString { fs: slot, key, value });
             }
         }
-        if self.userxattr {
-            // Without privileges over the host the kernel keeps its marks in user.* attributes. Linux 5.11.
-            program.push(Op::FsFlag { fs: slot, key: c"userxattr" });
+    }
+
+    /// Upper and work directory, open in their slots; `false` if there are none.
+    fn open_written<'a>(&'a self, program: &mut Program<'a>, named: bool) -> bool {
+        if self.upper == Upper::Ephemeral {
+            for (name, mode, into) in [(UPPER, self.mode, Slot::UPPER), (WORK, 0o755, Slot::WORK)] {
+                let place = scratch_entry(program, name);
+                program.push(Op::MakeDirectory { base: Slot::PLACE, name: place.name, mode });
+                open_made(program, Slot::PLACE, place, into);
+            }
+            return true;
         }
-        program.push(Op::FsMount { fs: slot, attributes });
+        let Some(Written { upper, work, above, inside }) = &self.written else { return false };
+        if above.is_childs() {
+            upper.open_in_child(program, Slot::UPPER);
+            work.open_in_child(program, Slot::WORK);
+            return true;
+        }
+        above.copy(program, Slot::TREE_ABOVE);
+        if named {
+            attach_in_scratch(program, "-a", Slot::TREE_ABOVE);
+        }
+        for (show, path, into) in [(upper, &inside[0], Slot::UPPER), (work, &inside[1], Slot::WORK)] {
+            let place = program.place(path);
+            open_made(program, Slot::TREE_ABOVE, place, into);
+            show.check(program, into);
+        }
+        true
     }
 }
 
-fn link<'a>(program: &mut Program<'a>, name: &str, to: &Path) {
-    let name = program.text(name);
-    let target = program.text(to);
-    program.push(Op::MakeSymlink { base: Slot::PLACE, name, target });
+impl Written {
+    /// Upper and work directory have to be of one mount: the copy is of the directory that they both lie in.
+    fn find_above(&mut self, preparation: &Preparation<'_>) -> std::result::Result<(), Errno> {
+        let (Some(upper), Some(work)) = (self.upper.opened(), self.work.opened()) else { return Err(Errno::BADF) };
+        let path =
+            |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::BADF);
+        let (upper_path, work_path) = (path(upper)?, path(work)?);
+        let common: PathBuf =
+            upper_path.components().zip(work_path.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+        let depth = upper_path.components().count() - common.components().count();
+        let mut above = rustix::io::fcntl_dupfd_cloexec(&**upper, preparation.ends.socket_above + 1)?;
+        for _ in 0..depth {
+            above = openat(&above, c"..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        }
+        let inside = |path: &Path| path.strip_prefix(&common).map(Path::to_owned).map_err(|_| Errno::XDEV);
+        self.inside = [inside(&upper_path)?, inside(&work_path)?];
+        self.above.set_open(above, common, preparation)
+    }
+}
+
+/// What the mount of a lower layer forbids its files stays forbidden in the overlay.
+fn kept_attributes(open: &OwnedFd) -> u32 {
+    let Ok(found) = rustix::fs::fstatvfs(open) else { return 0 };
+    let mut kept = 0;
+    for (flag, attribute) in
+        [(StatVfsMountFlags::NOSUID, MOUNT_ATTR_NOSUID), (StatVfsMountFlags::NOEXEC, MOUNT_ATTR_NOEXEC)]
+    {
+        if found.f_flag.contains(flag) {
+            kept |= attribute;
+        }
+    }
+    kept
+}
+
+/// The kernel makes a directory `work` in the work directory, mode 000, and leaves it behind. By descriptor: by its path it
+/// could be anybody's by then.
+fn removed_at_the_end(work: &Arc<OwnedFd>, path: &Path, ledger: &mut Ledger) {
+    if let Err(Errno::NOENT) = statat(work, KERNELS, AtFlags::SYMLINK_NOFOLLOW) {
+        let (work, name) = (work.clone(), path.join(KERNELS).display().to_string());
+        ledger.push(format!("directory {name}"), move || remove::directory(&work, KERNELS));
+    }
+}
+
+fn open_made<'a>(program: &mut Program<'a>, base: Slot, place: Place<'a>, into: Slot) {
+    program.push(Op::Resolve { base, place, want: Want::Directory, create: None, symlinks: false, into });
+}
+
+fn attach_in_scratch(program: &mut Program<'_>, name: &str, mount: Slot) {
+    let place = scratch_entry(program, name);
+    program.push(Op::MakeDirectory { base: Slot::PLACE, name: place.name, mode: 0o755 });
+    open_made(program, Slot::PLACE, place, Slot::UPPER);
+    program.push(Op::Attach { mount, onto: Slot::UPPER });
 }
 
 /// "a" to "9", then two letters.
@@ -201,9 +338,9 @@ struct Mounted {
     read_only: bool,
 }
 
-pub(super) fn compile(target: &Path, overlay: &Overlay, read_only: bool, new_user: bool) -> Result<Box<dyn Step>> {
+pub(super) fn compile(target: &Path, overlay: &Overlay, read_only: bool, way: Way) -> Result<Box<dyn Step>> {
     not_the_root(target)?;
-    let overlay = OverlayMount::compile(NAME, overlay, new_user, &target.display().to_string())?;
+    let overlay = OverlayMount::compile(NAME, overlay, way, &target.display().to_string())?;
     Ok(Box::new(Mounted { overlay, target: target.to_owned(), read_only }))
 }
 
@@ -213,7 +350,11 @@ impl Step for Mounted {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        self.overlay.prepare(NAME, preparation.ledger)
+        self.overlay.prepare(NAME, preparation)
+    }
+
+    fn keeps(&self) -> Vec<Fd> {
+        self.overlay.keeps()
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
@@ -223,7 +364,7 @@ impl Step for Mounted {
     }
 
     fn describe(&self, to: &mut Describe) {
-        to.prepare(NAME, format!("look at the directories of {}", self.overlay.about));
+        to.prepare(NAME, format!("open the directories of {}", self.overlay.about));
     }
 }
 
@@ -233,11 +374,11 @@ mod tests {
 
     #[test]
     fn the_names_of_all_lowers_are_different_and_fit_into_one_option() {
-        let names: Vec<_> = (0..MOST_LOWERS).map(short_name).collect();
+        let names: Vec<_> = (0..MOST_NAMES).map(short_name).collect();
         let mut unique = names.clone();
         unique.sort();
         unique.dedup();
-        assert_eq!(unique.len(), MOST_LOWERS);
+        assert_eq!(unique.len(), MOST_NAMES);
         assert!(names.join(":").len() <= 255);
     }
 }

@@ -1,0 +1,116 @@
+//! What the library could have done before it started this program, but that is safer or only possible here, in memory
+//! that is nobody's: limits, ids, capabilities, the working directory, a filter, namespaces for the command alone.
+//!
+//! Each is a word of argv: a letter, then numbers with colons between them, of which the first three say what a failure
+//! is to name. The docs of `seclude_init` list them.
+
+use core::cell::UnsafeCell;
+
+use crate::kernel::{self, Bytes, Errno, Fd, Text};
+use crate::order::Order;
+use crate::privileges::{self, MOST_INSTRUCTIONS};
+use crate::report::Report;
+use crate::{inner, watch};
+
+/// As many groups as one act can name.
+const MOST_GROUPS: usize = 8192;
+
+/// Room for what is too large for the stack. In .bss, so that it costs nothing where it is not used.
+struct Room(UnsafeCell<([u32; MOST_GROUPS], [u64; MOST_INSTRUCTIONS])>);
+// SAFETY: the init is one thread, and only `all` takes the room, once at a time.
+unsafe impl Sync for Room {}
+static ROOM: Room = Room(UnsafeCell::new(([0; MOST_GROUPS], [0; MOST_INSTRUCTIONS])));
+
+/// What of an act is to be put into its failure.
+struct Place {
+    step: u8,
+    op: u16,
+    call: u8,
+}
+
+/// The descriptor that this program is to hold as long as it lives, and nobody else.
+pub(crate) fn held(order: &Order) -> Fd {
+    let mut held = order.acts().filter_map(|act| {
+        let mut bytes = act.bytes();
+        (bytes.next() == Some(b'h')).then(|| bytes.number::<i32>(10)).flatten()
+    });
+    held.next().map_or(Fd::NONE, Fd)
+}
+
+/// Does all of them, up to the first that fails.
+pub(crate) fn all(order: &Order) -> Result<(), Report> {
+    // SAFETY: one thread, and nobody else takes it: see `Room`.
+    let (groups, instructions) = unsafe { &mut *ROOM.0.get() };
+    for act in order.acts() {
+        perform(order, act, groups, instructions)?;
+    }
+    Ok(())
+}
+
+fn perform(order: &Order, act: Text, groups: &mut [u32], instructions: &mut [u64]) -> Result<(), Report> {
+    let mut words = act.bytes();
+    let malformed = order.failure(order.calls.init, Errno::EINVAL);
+    let Some(letter) = words.next() else { return Err(malformed) };
+    if letter == b'h' {
+        // Not the command's.
+        words.number(10).map(|fd| kernel::close(Fd(fd)));
+        return Ok(());
+    }
+    let (Some(step), Some(op), Some(call)) = (words.number(10), words.number(10), words.number(10)) else {
+        return Err(malformed);
+    };
+    let place = Place { step, op, call };
+    let done = one(order, letter, &mut words, groups, instructions).unwrap_or(Err(Errno::EINVAL));
+    done.map_err(|errno| Report::failed(place.step, place.op, place.call, errno))
+}
+
+/// `None`: not as the docs say.
+fn one(
+    order: &Order,
+    letter: u8,
+    words: &mut Bytes,
+    groups: &mut [u32],
+    instructions: &mut [u64],
+) -> Option<kernel::Result<()>> {
+    Some(match letter {
+        b'r' => privileges::set_limit(words.number(10)?, words.number(10)?, words.number(10)?),
+        b'k' => privileges::keep_capabilities(),
+        b'b' => privileges::limit_bounding_set(words.number(10)?),
+        b'g' => {
+            let mut count = 0;
+            while let Some(group) = words.number(10) {
+                *groups.get_mut(count)? = group;
+                count += 1;
+            }
+            privileges::set_groups(groups.get(..count)?)
+        }
+        b'i' => privileges::set_gid(words.number(10)?),
+        b'u' => privileges::set_uid(words.number(10)?),
+        b'c' => privileges::set_capabilities(words.number(10)?, words.number(10)?, words.number(10)?),
+        b'a' => privileges::set_ambient(words.number(10)?),
+        b'n' => privileges::set_no_new_privileges(),
+        b'w' => {
+            let directory = Fd(words.number(10)?);
+            let entered = kernel::change_directory(directory);
+            // The kernel walks paths for the command soon, which must not lead to it.
+            kernel::close(directory);
+            entered
+        }
+        b's' => filter(Fd(words.number(10)?), instructions),
+        b'U' => inner::enter(words)?,
+        // A test's: fail here, or have the spawner killed here.
+        b'f' => Err(Errno(words.number(10)?)),
+        b'!' => {
+            kernel::send(order.socket, &Report::kill_parent().record());
+            watch::outlived(order);
+            Ok(())
+        }
+        _ => return None,
+    })
+}
+
+fn filter(file: Fd, instructions: &mut [u64]) -> kernel::Result<()> {
+    let length = kernel::read_words(file, instructions);
+    kernel::close(file);
+    privileges::install_filter(instructions.get(..length?).unwrap_or(&[]))
+}

@@ -1,0 +1,126 @@
+//! What is mounted where in the caller's tree, proc_pid_mountinfo(5).
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::read_to_string;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// File systems that are views of the kernel: nothing in them can be copied up.
+const VIEWS: [&str; 19] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "securityfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// Mount points, and which of them are views of the kernel.
+pub(crate) struct Mounts {
+    points: BTreeSet<PathBuf>,
+    views: BTreeSet<PathBuf>,
+}
+
+impl Mounts {
+    /// Those of this process; `step` is named if they cannot be read.
+    pub(crate) fn read(step: &'static str) -> Result<Mounts> {
+        const FILE: &str = "/proc/self/mountinfo";
+        let text = read_to_string(FILE);
+        text.map(|text| Mounts::parse(&text))
+            .map_err(|error| Error::parent(step, format!("read {FILE}"), error).path_of(FILE))
+    }
+
+    fn parse(mountinfo: &str) -> Mounts {
+        let mut mounts = Mounts { points: BTreeSet::new(), views: BTreeSet::new() };
+        for line in mountinfo.lines() {
+            let (front, back) = line.split_once(" - ").unwrap_or((line, ""));
+            let Some(point) = front.split(' ').nth(4).map(unescape) else { continue };
+            let kind = back.split(' ').next().unwrap_or_default();
+            // The last one mounted on a point is the one that is seen.
+            if VIEWS.contains(&kind) {
+                mounts.views.insert(point.clone())
+            } else {
+                mounts.views.remove(&point)
+            };
+            mounts.points.insert(point);
+        }
+        mounts
+    }
+
+    pub(crate) fn is_point(&self, path: &Path) -> bool {
+        self.points.contains(path)
+    }
+
+    /// Whether a view of the kernel is mounted there.
+    pub(crate) fn is_view(&self, path: &Path) -> bool {
+        self.views.contains(path)
+    }
+
+    /// Where file systems that are no views of the kernel are mounted below it, each before those below it.
+    pub(crate) fn of_files_below(&self, path: &Path) -> Vec<PathBuf> {
+        let below = self.points.range(path.to_path_buf()..).take_while(|point| point.starts_with(path));
+        below.filter(|point| *point != path && !self.views.contains(*point)).cloned().collect()
+    }
+
+    /// Whether anything is mounted below it.
+    pub(crate) fn any_below(&self, path: &Path) -> bool {
+        self.points.range(path.to_path_buf()..).take_while(|point| point.starts_with(path)).any(|point| point != path)
+    }
+}
+
+/// Space, tab, newline and backslash are octal there.
+fn unescape(field: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match (first, octal.and_then(|digits| u8::from_str_radix(digits, 8).ok())) {
+            (b'\\', Some(byte)) => {
+                bytes.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn mount_points_are_unescaped_and_found_below_their_directories_only() {
+        let mounts = Mounts::parse(
+            "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /var/lib/a\\040b rw shared:1 - tmpfs t rw\n\
+             3 1 0:6 / /proc rw - proc p rw\n4 1 8:2 / /varnish rw - ext4 /dev/b rw",
+        );
+        assert!(mounts.any_below(Path::new("/var")));
+        assert!(mounts.points.contains(Path::new("/var/lib/a b")));
+        assert!(!mounts.any_below(Path::new("/varnish")));
+        assert!(!mounts.any_below(Path::new("/usr")));
+        assert!(mounts.views.contains(Path::new("/proc")));
+        assert_eq!(unescape(r"a\134b").as_os_str().as_bytes(), br"a\b");
+    }
+}

@@ -1,0 +1,90 @@
+//! How long a start may take.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+
+use crate::error::{Code, Error, Result};
+
+/// Ends a start from elsewhere: another thread, a signal's handler through [`Canceller::descriptor`].
+///
+/// What was started stays: it ends by [`crate::Child::kill`].
+#[derive(Clone, Debug)]
+pub struct Canceller(Arc<OwnedFd>);
+
+impl Canceller {
+    /// For [`crate::Command::cancelled_by`].
+    ///
+    /// # Errors
+    /// EMFILE and its like, eventfd(2).
+    pub fn new() -> std::io::Result<Canceller> {
+        Ok(Canceller(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+    }
+
+    /// Every start that it was given to ends with an error, now or when it begins; nothing is left of it.
+    pub fn cancel(&self) {
+        // It cannot block, and is full only if it was cancelled 2^64 - 2 times.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// An eventfd(2): writing 1 to it as eight bytes is [`Self::cancel`], which a signal's handler may do too.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// When a start has to end, done or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Patience {
+    pub(crate) until: Option<Instant>,
+    pub(crate) canceller: Option<Canceller>,
+}
+
+/// A killed process ends at once, unless it is in a call that cannot be interrupted.
+pub(crate) const LAST_MOMENTS: Duration = Duration::from_secs(2);
+
+impl Patience {
+    pub(crate) fn is_endless(&self) -> bool {
+        self.until.is_none() && self.canceller.is_none()
+    }
+
+    /// Waits until there is something on `fd`.
+    pub(super) fn wait_for(&self, fd: impl AsFd, flags: PollFlags) -> Result<()> {
+        if self.is_endless() && flags == PollFlags::IN {
+            // The receive itself waits.
+            return Ok(());
+        }
+        loop {
+            let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout = left.map(|left| Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            });
+            let mut polled = vec![PollFd::new(&fd, flags)];
+            polled.extend(self.canceller.iter().map(|canceller| PollFd::new(&*canceller.0, PollFlags::IN)));
+            match poll(&mut polled, timeout.as_ref()) {
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(Error::parent("handshake", "", errno).call("poll")),
+                Ok(0) => return Err(self.deadline_passed()),
+                Ok(_) => {}
+            }
+            if polled.get(1).is_some_and(|canceller| !canceller.revents().is_empty()) {
+                return Err(cancelled());
+            }
+            return Ok(());
+        }
+    }
+
+    pub(super) fn deadline_passed(&self) -> Error {
+        Error::invalid("deadline", "it has passed before the command ran").coded(Code::Deadline).hint(
+            "something that set-up or the exec has to open does not answer: a lease, a FUSE or network file system",
+        )
+    }
+}
+
+pub(super) fn cancelled() -> Error {
+    Error::invalid("cancel", "the start was given up").coded(Code::Cancelled)
+}

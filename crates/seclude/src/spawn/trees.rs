@@ -1,0 +1,123 @@
+//! Trees of the host that the parent copies for the child, under the ids of the container.
+//!
+//! Only who has CAP_SYS_ADMIN over a file system may map its ids, mount_setattr(2), and only while the copy is not attached:
+//! so this is the parent's, once the child's map is written. (What a mount of the host is not attached to cannot be walked to
+//! either: the child gets it as a descriptor.)
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::mount::{OpenTreeFlags, open_tree};
+use seclude_sys::{Errno, Fd, mount};
+
+use super::channel::Channel;
+use super::patience::Patience;
+use crate::error::{Error, Result};
+use crate::mounts::Mounts;
+use crate::program::Wanted;
+
+const NAME: &str = "mount";
+
+/// Sends them in the order in which the child takes them; answers what could only be shown under the ids of the host.
+pub(super) fn send(wanted: &[Wanted], pid: i32, channel: &Channel, patience: &Patience) -> Result<Vec<PathBuf>> {
+    let namespace = namespace_of(pid)?;
+    let mut plain = Vec::new();
+    let mut below: Option<Mounts> = None;
+    for tree in wanted {
+        let copied = copy(tree).map_err(|errno| failed(&tree.path, "open_tree", errno))?;
+        let whole = map_ids(&copied, &namespace, tree.recursive);
+        let mapped = match whole {
+            Ok(()) => true,
+            // Something below it cannot be mapped, or the tree itself.
+            Err(Refused::NotHere(_)) if tree.recursive && map_ids(&copied, &namespace, false).is_ok() => true,
+            Err(Refused::NotHere(errno)) if tree.strict => return Err(cannot_be_mapped(&tree.path, errno)),
+            Err(Refused::NotHere(_)) => false,
+            Err(Refused::Error(errno)) => return Err(failed(&tree.path, "mount_setattr", to_rustix(errno))),
+        };
+        if !mapped {
+            plain.push(tree.path.clone());
+        }
+        if !channel.send_tree(Some(copied.as_fd()), b"", patience)? {
+            return Ok(plain);
+        }
+        if !tree.recursive {
+            continue;
+        }
+        if whole.is_err() {
+            let mounts = match &mut below {
+                Some(mounts) => mounts,
+                None => below.insert(Mounts::read(NAME)?),
+            };
+            for point in mounts.of_files_below(&tree.path) {
+                let Some(cover) = cover(&point, &namespace) else {
+                    plain.push(point);
+                    continue;
+                };
+                let relative = point.strip_prefix(&tree.path).unwrap_or(Path::new("")).as_os_str().as_bytes();
+                if !channel.send_tree(Some(cover.as_fd()), relative, patience)? {
+                    return Ok(plain);
+                }
+            }
+        }
+        if !channel.send_tree(None, b"", patience)? {
+            return Ok(plain);
+        }
+    }
+    Ok(plain)
+}
+
+fn namespace_of(pid: i32) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/ns/user");
+    open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
+        Error::parent(NAME, "the container's user namespace", errno)
+            .call("open")
+            .path_of(path)
+            .hint("showing files under the ids of the container takes CAP_SYS_PTRACE")
+    })
+}
+
+/// A copy of the mount that is there, if its ids can be mapped.
+fn cover(point: &Path, namespace: &OwnedFd) -> Option<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let flags = flags | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    let copied = open_tree(rustix::fs::CWD, point, flags).ok()?;
+    map_ids(&copied, namespace, false).is_ok().then_some(copied)
+}
+
+fn copy(tree: &Wanted) -> rustix::io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let recursive = if tree.recursive { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
+    let Some(source) = &tree.source else { return Err(rustix::io::Errno::BADF) };
+    open_tree(source, c"", flags | recursive)
+}
+
+enum Refused {
+    /// The kernel or the file system cannot do it.
+    NotHere(Errno),
+    Error(Errno),
+}
+
+fn map_ids(tree: &OwnedFd, namespace: &OwnedFd, recursive: bool) -> std::result::Result<(), Refused> {
+    mount::map_ids(Fd(tree.as_raw_fd()), Fd(namespace.as_raw_fd()), recursive).map_err(|errno| match errno {
+        // EINVAL: the file system, or a map that lies on another; EPERM: a file system of another user namespace.
+        Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EPERM => Refused::NotHere(errno),
+        errno => Refused::Error(errno),
+    })
+}
+
+fn failed(path: &Path, call: &'static str, errno: rustix::io::Errno) -> Error {
+    Error::parent(NAME, format!("copy of {}", path.display()), errno).call(call).path_of(path)
+}
+
+fn to_rustix(errno: Errno) -> rustix::io::Errno {
+    rustix::io::Errno::from_raw_os_error(i32::from(errno.0))
+}
+
+fn cannot_be_mapped(path: &Path, errno: Errno) -> Error {
+    failed(path, "mount_setattr", to_rustix(errno)).hint(
+        "its file system or this kernel (5.12) cannot show it under the ids of the container, so nothing could be written as \
+         whoever owns it: show it read-only, or have the container's root be the host's",
+    )
+}

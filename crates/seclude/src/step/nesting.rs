@@ -1,0 +1,127 @@
+//! No user namespaces below the container's own, and, for a command with CAP_SYS_ADMIN, a second one that locks its mounts.
+//!
+//! Whoever makes a user namespace has all capabilities in it, and with them most of what namespaces had of holes: the mount
+//! calls, nf_tables, a cgroup hierarchy mounted anew (holes of the kernel: CVE-2022-0185, 2022-0492, 2023-32629). The limit
+//! is the kernel's own, namespaces(7): it is counted at every level, and cannot be raised from below.
+
+use std::sync::{Arc, OnceLock};
+
+use seclude_child::op::Inner;
+use seclude_child::{Op, Slot};
+use seclude_idmap::IdMap;
+use seclude_sys::Fd;
+use seclude_sys::clone::{CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS};
+
+use super::{Step, mount};
+use crate::command::Command;
+use crate::config::capability::Capability;
+use crate::config::namespace::Namespace;
+use crate::program::Program;
+
+const NAME: &str = "nesting";
+
+/// The maps of the container's user namespace, once they are decided.
+pub(super) type Maps = Arc<OnceLock<(IdMap, IdMap)>>;
+
+struct Own {
+    last: bool,
+    inner: bool,
+}
+
+/// Whether what is mounted has to be locked: the command could undo it.
+pub(crate) fn has_inner(command: &Command) -> bool {
+    let spaces = &command.namespaces;
+    let may_mount = command.capabilities.is_none_or(|set| set.bits() & Capability::SYS_ADMIN.bit() != 0);
+    command.sandboxed && may_mount && spaces.is_new(Namespace::User) && spaces.is_new(Namespace::Mount)
+}
+
+fn is_last(command: &Command) -> bool {
+    command.sandboxed && !command.nested && command.namespaces.is_new(Namespace::User)
+}
+
+/// While the host's /proc is there: the kernel mounts no other one where none is to be seen.
+pub(super) fn compile(command: &Command) -> Option<Box<dyn Step>> {
+    let (last, inner) = (is_last(command), has_inner(command));
+    (last || inner).then(|| Box::new(Own { last, inner }) as Box<dyn Step>)
+}
+
+impl Step for Own {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        if self.inner {
+            program.about("a proc file system for the second user namespace's maps");
+            mount::make_proc(program, Slot::PROC);
+            // The first one's limit is written once the second is there.
+            return;
+        }
+        if self.last {
+            program.about("no user namespaces below this one");
+            program.push(Op::WriteProc { path: c"/proc/sys/user/max_user_namespaces", text: b"0" });
+        }
+    }
+}
+
+/// What the launcher needs for the second one.
+struct Hold;
+
+pub(super) fn hold(command: &Command) -> Option<Box<dyn Step>> {
+    has_inner(command).then(|| Box::new(Hold) as Box<dyn Step>)
+}
+
+impl Step for Hold {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about("for the second user namespace's maps");
+        let at = program.number_for_launcher();
+        program.proc = Some(at);
+        program.push(Op::Hold { slot: Slot::PROC, at });
+    }
+}
+
+/// The command's own, made by the launcher.
+struct Second {
+    last: bool,
+    net: bool,
+    maps: Maps,
+}
+
+pub(super) fn inner(command: &Command, maps: &Maps) -> Option<Box<dyn Step>> {
+    has_inner(command).then(|| {
+        Box::new(Second {
+            last: is_last(command),
+            // Who is root there is to be root of its network, too; one that is connected stays as it is.
+            net: command.network.is_none() && command.namespaces.is_new(Namespace::Net),
+            maps: maps.clone(),
+        }) as Box<dyn Step>
+    })
+}
+
+impl Step for Second {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about("in which what was mounted is locked");
+        let list = |map: &IdMap| map.extents().iter().map(|extent| (extent.inside, extent.count)).collect::<Vec<_>>();
+        let maps = self.maps.get().map(|(uids, gids)| (list(uids), list(gids)));
+        let (uids, gids) = maps.unwrap_or_default();
+        let net = if self.net { CLONE_NEWNET } else { 0 };
+        let inner = Inner {
+            // The host name with them, so that it can be set.
+            flags: u64::from(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | net),
+            proc: program.proc.unwrap_or(Fd::NONE),
+            last: self.last,
+            loopback: self.net,
+            uids: program.slice(&uids),
+            gids: program.slice(&gids),
+        };
+        program.push(Op::InnerNamespaces { inner });
+    }
+}

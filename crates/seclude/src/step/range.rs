@@ -1,0 +1,157 @@
+//! Ids of the host that nobody has, for one container as long as it lives.
+//!
+//! Which ranges are in use by containers is told by locks on bytes of one file, fcntl(2): a byte a range. They are of the open
+//! file and not of a process, and the container's init holds it open: so the kernel takes the lock back when the init has ended,
+//! whoever was killed before. Nobody waits for such a lock: what somebody else holds is not free.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, open, openat, statat, unlinkat};
+use rustix::io::Errno;
+use seclude_idmap::{GROUP_FILE, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, free_range_in, read_taken};
+use seclude_sys::Fd;
+use seclude_sys::file::{ByteLock, lock_byte};
+
+use super::user::NAME;
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+
+const RUN: &str = "/run";
+const DIRECTORY: &str = "seclude";
+const FILE: &str = "ids.lock";
+/// Others are at it at the same moment: each has another range next time.
+const TRIES: u64 = 64;
+/// How many ids one byte stands for.
+const SLOT: u32 = 65536;
+
+/// A range, and the open file that the lock on it belongs to.
+pub(super) struct Lease {
+    range: Range,
+    file: OwnedFd,
+}
+
+/// A range that no user, no group, nobody's subordinate ids and no container of this function's last look use.
+pub(super) fn unused(seed: u64, count: u32) -> Result<Range> {
+    let mut taken = Vec::new();
+    for (subids, names) in [(SUBUID_FILE, PASSWD_FILE), (SUBGID_FILE, GROUP_FILE)] {
+        let found = read_taken(subids, names);
+        taken.extend(found.map_err(|error| {
+            Error::parent(NAME, format!("read {}", error.path.display()), error.source).path_of(error.path)
+        })?);
+    }
+    let own = |file| -> Result<IdMap> {
+        let path = format!("/proc/self/{file}");
+        let text = std::fs::read_to_string(&path);
+        let failed = |error| Error::parent(NAME, format!("read {path}"), error).path_of(&path);
+        IdMap::parse_kernel_text(&text.map_err(failed)?).map_err(|error| failed(std::io::Error::other(error)))
+    };
+    let (uids, gids) = (own("uid_map")?, own("gid_map")?);
+    free_range_in(&taken, &uids, &gids, count, seed).ok_or_else(|| {
+        Error::invalid(NAME, format!("no {count} ids in a row are free here")).hint(
+            "the container's root would be one of them: have it be the caller's root, or give this namespace more ids",
+        )
+    })
+}
+
+impl Lease {
+    pub(super) fn of_unused(count: u32) -> Result<Lease> {
+        let file = open_file()?;
+        let fd = Fd(file.as_raw_fd());
+        let mut seed = u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns();
+        for _ in 0..TRIES {
+            let range = unused(seed, count)?;
+            let slots = range.start / SLOT..=(range.start + (range.count - 1)) / SLOT;
+            let locked: Vec<u32> = slots
+                .clone()
+                .take_while(|slot| lock_byte(fd, ByteLock::Write, u64::from(*slot), false).is_ok())
+                .collect();
+            if locked.len() == slots.clone().count() {
+                return Ok(Lease { range, file });
+            }
+            for slot in locked {
+                let _ = lock_byte(fd, ByteLock::None, u64::from(slot), false);
+            }
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        }
+        Err(Error::invalid(NAME, format!("no {count} ids in a row are free: every range looked at is in use"))
+            .hint("it is held by containers that run: end some, or choose the ids yourself"))
+    }
+
+    pub(super) fn range(&self) -> Range {
+        self.range
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Takes the file away at the end, if nobody else uses it.
+    pub(super) fn kept_until_the_end(self: &std::sync::Arc<Lease>, ledger: &mut Ledger) {
+        let lease = self.clone();
+        ledger.push(format!("lock on ids {}", self.range.start), move || {
+            drop(lease);
+            sweep();
+            Ok(())
+        });
+    }
+}
+
+/// Removes the file and its directory if nobody uses them.
+pub(crate) fn sweep() {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let Ok(run) = open(RUN, flags, Mode::empty()) else { return };
+    let Ok(directory) = openat(&run, DIRECTORY, flags, Mode::empty()) else { return };
+    if let Ok(file) = openat(&directory, FILE, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
+        && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    {
+        let _ = unlinkat(&directory, FILE, AtFlags::empty());
+    }
+    // Only an empty one goes.
+    let _ = unlinkat(&run, DIRECTORY, AtFlags::REMOVEDIR);
+}
+
+/// The file, with a lock on all of it that says that it is in use.
+fn open_file() -> Result<OwnedFd> {
+    let failed = |call: &'static str| {
+        move |errno: Errno| {
+            Error::parent(NAME, format!("{RUN}/{DIRECTORY}/{FILE}"), errno)
+                .call(call)
+                .path_of(format!("{RUN}/{DIRECTORY}/{FILE}"))
+                .hint("ranges of ids are held there: have the container's root be the caller's, or choose the ids yourself")
+        }
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let run = open(RUN, flags, Mode::empty()).map_err(failed("open"))?;
+    for _ in 0..100 {
+        match rustix::fs::mkdirat(&run, DIRECTORY, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(failed("mkdirat")(errno)),
+        }
+        let directory = match openat(&run, DIRECTORY, flags, Mode::empty()) {
+            // The last user removed it just now.
+            Err(Errno::NOENT) => continue,
+            opened => opened.map_err(failed("openat"))?,
+        };
+        let create = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = match openat(&directory, FILE, create, Mode::RUSR | Mode::WUSR) {
+            Err(Errno::NOENT) => continue,
+            opened => opened.map_err(failed("openat"))?,
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {}
+            // Somebody is about to remove it.
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(errno) => return Err(failed("flock")(errno)),
+        }
+        let ours = fstat(&file).map_err(failed("fstat"))?;
+        match statat(&directory, FILE, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(named) if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) => return Ok(file),
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(failed("fstatat")(errno)),
+        }
+    }
+    Err(failed("open")(Errno::BUSY))
+}

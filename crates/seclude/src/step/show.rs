@@ -1,0 +1,172 @@
+//! What is shown of the host's files: opened once, by the parent, and copied from there.
+//!
+//! Where the container's ids are not the caller's, the parent makes the copy, under the container's ids (`spawn/trees.rs`).
+//! Elsewhere the caller may have no right to copy a mount but in the child's own namespace, where what the parent has open is
+//! not: so the child walks the path again, and looks whether it came to the same file.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, openat, statx};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use seclude_child::{Op, Slot};
+use seclude_sys::Fd;
+
+use super::Preparation;
+use super::user::Ids;
+use crate::config::mount::Source;
+use crate::error::{Error, Result};
+use crate::program::{Program, Wanted};
+
+/// A file or directory of the host.
+pub(crate) struct Show {
+    from: Source,
+    path: PathBuf,
+    recursive: bool,
+    /// Whether the container may write to it.
+    writable: bool,
+    ids: Ids,
+    open: Option<Arc<OwnedFd>>,
+}
+
+impl Show {
+    pub(crate) fn new(path: &Path, recursive: bool, writable: bool, ids: Ids) -> Show {
+        Show::of(Source::Path(path.to_owned()), recursive, writable, ids)
+    }
+
+    pub(crate) fn of(from: Source, recursive: bool, writable: bool, ids: Ids) -> Show {
+        let path = match &from {
+            Source::Path(path) => path.clone(),
+            Source::Fd(fd) => PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
+        };
+        Show { from, path, recursive, writable, ids, open: None }
+    }
+
+    /// Its path; of one that was given open, once it is looked at, the one that it had then.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the child makes the copy.
+    pub(crate) fn is_childs(&self) -> bool {
+        self.ids == Ids::Callers
+    }
+
+    /// It, opened in `prepare`.
+    pub(crate) fn opened(&self) -> Option<&Arc<OwnedFd>> {
+        self.open.as_ref()
+    }
+
+    /// Opens it, and tells what it is.
+    pub(crate) fn open(&mut self, preparation: &Preparation<'_>) -> std::result::Result<Statx, Errno> {
+        let opened = match &self.from {
+            // By descriptor from here on; a symlink in the path is followed once.
+            Source::Path(path) => openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?,
+            Source::Fd(fd) => {
+                let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+                self.path = std::fs::read_link(link).map_err(|_| Errno::BADF)?;
+                fcntl_dupfd_cloexec(fd, preparation.ends.socket_above + 1)?
+            }
+        };
+        let opened = lifted(opened, preparation)?;
+        let found = statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
+        self.open = Some(Arc::new(opened));
+        found
+    }
+
+    /// The same of what was come to by descriptors.
+    pub(crate) fn set_open(
+        &mut self,
+        opened: OwnedFd,
+        path: PathBuf,
+        preparation: &Preparation<'_>,
+    ) -> std::result::Result<(), Errno> {
+        self.open = Some(Arc::new(lifted(opened, preparation)?));
+        self.path = path;
+        Ok(())
+    }
+
+    /// What the child needs of it.
+    pub(crate) fn keeps(&self) -> Option<Fd> {
+        let open = self.open.as_ref().filter(|_| self.is_childs())?;
+        Some(Fd(open.as_raw_fd()))
+    }
+
+    /// A copy of it, detached, in `slot`. What is mounted below one that the parent has made comes with [`Self::covers`].
+    pub(crate) fn copy<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
+        if self.ids == Ids::Containers {
+            return program.take_tree(
+                slot,
+                Wanted {
+                    source: self.open.clone(),
+                    recursive: self.recursive,
+                    strict: self.writable,
+                    path: self.path.clone(),
+                },
+            );
+        }
+        let source = program.text(&self.path);
+        program.push(Op::CloneTree { source, recursive: self.recursive, into: slot });
+        self.check(program, slot);
+    }
+
+    /// It itself, open, in `slot`: where it lies in the child's own copy of the caller's tree.
+    pub(crate) fn open_in_child<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
+        let directory = program.text(&self.path);
+        program.push(Op::OpenHost { directory, into: slot });
+        self.check(program, slot);
+    }
+
+    /// Fails unless what is in `slot` is what was opened.
+    pub(crate) fn check(&self, program: &mut Program<'_>, slot: Slot) {
+        let looked_at = self.open.as_ref().map_or(Fd::NONE, |open| Fd(open.as_raw_fd()));
+        program.push(Op::SameAs { found: slot, looked_at });
+    }
+
+    /// What is mounted below it, once the copy in `slot` is attached.
+    pub(crate) fn covers(&self, program: &mut Program<'_>, slot: Slot) {
+        if self.ids == Ids::Containers && self.recursive {
+            program.push(Op::TakeCovers { root: slot });
+        }
+    }
+
+    /// How the printed plan says it.
+    pub(crate) fn describe(&self) -> String {
+        let how = match self.ids {
+            Ids::Callers => "",
+            Ids::Containers if self.writable => ", to be copied under the container's ids",
+            Ids::Containers => ", to be copied under the container's ids where its file system can do that",
+        };
+        format!("open {}{how}", self.path.display())
+    }
+}
+
+/// A number that the command gets would overwrite it.
+fn lifted(opened: OwnedFd, preparation: &Preparation<'_>) -> std::result::Result<OwnedFd, Errno> {
+    match opened.as_raw_fd() > preparation.ends.socket_above {
+        true => Ok(opened),
+        false => fcntl_dupfd_cloexec(&opened, preparation.ends.socket_above + 1),
+    }
+}
+
+/// Opens a directory.
+pub(crate) fn directory(
+    show: &mut Show,
+    step: &'static str,
+    about: impl Fn(&Path) -> String,
+    preparation: &Preparation<'_>,
+) -> Result<Statx> {
+    let opened = show.open(preparation);
+    let failed = |errno: Errno| {
+        Error::parent(step, about(show.path()), errno)
+            .call("openat")
+            .path_of(show.path())
+            .hint_if(crate::hint::directory(errno))
+    };
+    let found = opened.map_err(failed)?;
+    match rustix::fs::FileType::from_raw_mode(found.stx_mode.into()) {
+        rustix::fs::FileType::Directory => Ok(found),
+        _ => Err(failed(Errno::NOTDIR)),
+    }
+}

@@ -112,6 +112,11 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::CheckRoot => check_root(machine.get(Slot::ROOT)),
         Op::MakeDirectory { base, name, mode } => file::mkdir(machine.get(base), name, mode).named(Call::Mkdir),
         Op::MakeSymlink { base, name, target } => file::symlink(target, machine.get(base), name).named(Call::Symlink),
+        Op::OpenToRead { tree, offset, into } => {
+            let opened = open_to_read(machine.get(tree), offset)?;
+            machine.set(into, opened);
+            Ok(())
+        }
         Op::LinkToSlot { base, name, to } => link_to(machine.get(base), name, machine.get(to)),
         Op::WriteFile { base, name, bytes, mode } => write_file(machine.get(base), name, bytes, mode),
         Op::ChangeMode { file, mode } => file::chmod(machine.get(file), mode).named(Call::Chmod),
@@ -162,6 +167,19 @@ fn take_covers(machine: &Machine<'_>, root: Fd) -> Done {
         }
         let _ = file::close(tree);
     }
+}
+
+/// There is no other name for what a descriptor that is a path alone leads to.
+#[cold]
+#[inline(never)]
+fn open_to_read(tree: Fd, offset: u64) -> Done<Fd> {
+    let mut space = PathSpace::uninit();
+    let mut path = PathBuffer::new(&mut space);
+    path.push_all(b"/proc/self/fd/").and_then(|()| path.push_number(tree.0 as u32)).named(Call::Openat2)?;
+    let flags = file::O_RDONLY | file::O_NOCTTY | file::O_NONBLOCK;
+    let opened = file::open(Fd::CWD, path.from(0), flags, 0, 0).named(Call::Openat2)?;
+    file::seek(opened, offset).named(Call::Openat2)?;
+    Ok(opened)
 }
 
 #[cold]

@@ -49,6 +49,8 @@ impl Slot {
     pub const UPPER: Slot = Slot(10);
     /// The one that the kernel needs for that.
     pub const WORK: Slot = Slot(11);
+    /// What the command has as stdin.
+    pub const STDIN: Slot = Slot(13);
     /// What both lie in.
     pub const TREE_ABOVE: Slot = Slot(12);
 }
@@ -206,6 +208,10 @@ pub enum Op<'a> {
     CloseRange { first: u32, last: u32 },
     /// dup3(2) of a slot, for the program that is launched; clears close-on-exec, and empties the slot
     Hold { slot: Slot, at: Fd },
+    /// A descriptor of the parent's as a slot.
+    TakeOver { fd: Fd, into: Slot },
+    /// open(2) of the file that is the root of a tree, and lseek(2)
+    OpenToRead { tree: Slot, offset: u64, into: Slot },
     /// fcntl(2) F_SETFD: the program that is launched gets it
     Keep { fd: Fd },
     /// close(2) of every slot: when the kernel walks a path of the container's, it must not lead to what set-up has open

@@ -188,6 +188,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::MakeDirectory { .. }
         | Op::MakeSymlink { .. }
         | Op::LinkToSlot { .. }
+        | Op::OpenToRead { .. }
         | Op::TakeTree { .. }
         | Op::TakeCovers { .. }
         | Op::SameAs { .. }
@@ -237,6 +238,10 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.give_up(at);
             file::duplicate_onto(held, at, false).named(Call::Dup)?;
             machine.set(slot, Fd::NONE);
+            Ok(())
+        }
+        Op::TakeOver { fd, into } => {
+            machine.set(into, fd);
             Ok(())
         }
         Op::Keep { fd } => file::set_close_on_exec(fd, false).named(Call::Dup),

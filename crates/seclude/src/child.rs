@@ -57,6 +57,8 @@ pub(crate) struct Ties {
     pub(crate) channel: Option<Channel>,
     /// The thread that cloned it.
     pub(crate) keeper: Option<JoinHandle<()>>,
+    /// Those that carry its output.
+    pub(crate) relays: Vec<JoinHandle<()>>,
 }
 
 struct LedgerOf(Ledger);
@@ -94,7 +96,12 @@ pub(crate) fn exit_survives_reaping() -> bool {
 
 impl Child {
     pub(crate) fn new(running: Running, ledger: Ledger, command: &Handled) -> Child {
-        let Running { newborn, ends, ties, report, started } = running;
+        let Running { newborn, mut ends, mut ties, report, started } = running;
+        for relay in std::mem::take(&mut ends.relays) {
+            let output = relay.output;
+            let thread = relay.start();
+            ties.relays.extend(thread.filter(|_| output));
+        }
         Child {
             pid: newborn.pid,
             pidfd: Arc::new(newborn.pidfd),
@@ -314,6 +321,12 @@ impl Child {
         let sent = self.ties.channel.take().and_then(|channel| channel.ended());
         if let Some(keeper) = self.ties.keeper.take() {
             let _ = keeper.join();
+        }
+        for relay in std::mem::take(&mut self.ties.relays) {
+            // Where processes of it may go on, their ends of the pipe may never be closed.
+            if self.new_pid {
+                let _ = relay.join();
+            }
         }
         let mut usage = waited.as_ref().map(Usage::of_process).unwrap_or_default();
         let mut left = Vec::new();

@@ -47,6 +47,7 @@ mod ops;
 mod plan;
 mod prefer;
 mod program;
+mod relay;
 mod remove;
 mod report;
 mod sandbox;

@@ -26,6 +26,7 @@ fn slot(slot: Slot) -> &'static str {
         Slot::PROC => "proc",
         Slot::UPPER => "upper",
         Slot::WORK => "work",
+        Slot::STDIN => "stdin",
         Slot::TREE_ABOVE => "what both lie in",
         _ => "?",
     }
@@ -156,6 +157,10 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         }
         Op::PlaceFd { to, .. } => format!("dup3 to {}", to.0),
         Op::Hold { slot: held, at } => format!("hold {} as {} for the launcher", slot(*held), at.0),
+        Op::TakeOver { fd, into } => format!("take {} as {}", fd.0, slot(*into)),
+        Op::OpenToRead { tree, offset, into } => {
+            format!("open({}, O_RDONLY), lseek({offset}), as {}", slot(*tree), slot(*into))
+        }
         Op::Keep { fd } => format!("keep {} for the launcher", fd.0),
         Op::CloseSlots => "close all that set-up has open".into(),
         Op::CloseRange { first, last } if *last == u32::MAX => format!("close_range({first}, all)"),

@@ -46,6 +46,8 @@ pub(crate) struct Handled {
     /// Whether undoing a start takes descriptors.
     pub(crate) reserves: bool,
     pub(crate) timed: bool,
+    /// The highest number under which the command gets a descriptor.
+    pub(crate) highest_descriptor: i32,
     pub(crate) program: String,
     #[cfg(feature = "fault")]
     pub(crate) fault: Option<(crate::fault::Place, crate::fault::Fault)>,
@@ -140,6 +142,7 @@ impl Plan {
             has_barrier: step::has_barrier(command),
             reserves: command.cgroup.is_some() || command.network.is_some(),
             timed: command.timed,
+            highest_descriptor: step::highest_descriptor(command),
             program: command.program.to_string_lossy().into_owned(),
             #[cfg(feature = "fault")]
             fault: command.fault,

@@ -66,6 +66,8 @@ pub(crate) struct Wanted {
     pub(crate) recursive: bool,
     /// Whether nothing may be shown if its ids cannot be mapped.
     pub(crate) strict: bool,
+    /// The child wants the file itself, open for reading at this offset.
+    pub(crate) open_at: Option<u64>,
     /// The source's path, for errors, and to find what is mounted below it.
     pub(crate) path: PathBuf,
 }

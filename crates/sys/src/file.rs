@@ -105,6 +105,13 @@ pub fn read(fd: Fd, buffer: &mut [u8]) -> Result<usize> {
     unsafe { call!(__NR_read, fd.arg(), buffer.as_mut_ptr(), buffer.len()) }
 }
 
+/// `lseek(2)` from the beginning.
+#[inline(always)]
+pub fn seek(fd: Fd, offset: u64) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_lseek, fd.arg(), offset, k::SEEK_SET) }.map(drop)
+}
+
 /// `write(2)`; answers how many bytes went.
 #[inline(always)]
 pub fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {

@@ -10,6 +10,10 @@ pub struct Stdio(pub(crate) StdioKind);
 #[derive(Clone, Debug)]
 pub(crate) enum StdioKind {
     Inherit,
+    /// The caller's own, as it is, whatever it is.
+    Pass,
+    /// The caller's own, behind a pipe.
+    Relay,
     Null,
     Piped,
     Fd(Arc<OwnedFd>),
@@ -17,8 +21,27 @@ pub(crate) enum StdioKind {
 
 impl Stdio {
     /// The caller's own.
+    ///
+    /// In the sandbox a regular file as stdin is opened anew, on a read-only mount of its own, from the caller's offset on: by
+    /// the caller's own descriptor the command could reach the host's mount of it (/proc/self/fd), and change its mode or its
+    /// content. The offset that the caller has stays where it is. A file that lies nowhere (a memfd, one that was removed) is
+    /// relayed. A directory is an error in every container with a tree of its own: it would show the host's. An anonymous pipe
+    /// is given to the container's user, if that is another, so that /dev/stdout can be opened; files and terminals keep their
+    /// owners.
     pub fn inherit() -> Stdio {
         Stdio(StdioKind::Inherit)
+    }
+
+    /// The caller's own descriptor as it is, also where [`Stdio::inherit`] would open a file anew. (A directory is refused all
+    /// the same.)
+    pub fn pass() -> Stdio {
+        Stdio(StdioKind::Pass)
+    }
+
+    /// The caller's own behind a pipe, with a thread that copies: the command has nothing of it but bytes. A terminal is none
+    /// for the command then.
+    pub fn relay() -> Stdio {
+        Stdio(StdioKind::Relay)
     }
 
     /// /dev/null of the host.

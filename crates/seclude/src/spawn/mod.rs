@@ -120,9 +120,10 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             .hint("give SIGCHLD its default action, or ask for an init, or use Linux 6.15"));
     }
     let mut report = Report::new(&plan.clone);
-    let mut ends = ParentEnds::default();
+    let mut ends = ParentEnds { socket_above: plan.command.highest_descriptor, ..ParentEnds::default() };
     let host = plan.host.clone();
     let mut container_root = (host.uid, host.gid);
+    let mut container_user = container_root;
     for (number, step) in plan.steps.iter_mut().enumerate() {
         let before = Instant::now();
         step.prepare(&mut Preparation {
@@ -131,6 +132,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             ends: &mut ends,
             report: &mut report,
             container_root: &mut container_root,
+            container_user: &mut container_user,
         })?;
         report.prepare.add(step.name(), before.elapsed());
         fault::strike(&plan.command, Place::Prepared(number), step.name())?;
@@ -195,7 +197,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             let by_birth = plan.request().cgroup.is_some();
             report.cgroup = ends.cgroup.get().map(|cgroup| Placement::of(cgroup, by_birth));
             let channel = plan.command.init.then_some(ours);
-            let ties = Ties { terminal: arrived.terminal, channel, keeper: None };
+            let ties = Ties { terminal: arrived.terminal, channel, keeper: None, relays: Vec::new() };
             Ok(Running { newborn, ends, ties, report, started })
         }
         Err(Stopped::Parent(error)) => Err(error),

@@ -39,6 +39,10 @@ pub(super) fn send(wanted: &[Wanted], pid: i32, channel: &Channel, patience: &Pa
         if !mapped {
             plain.push(tree.path.clone());
         }
+        let copied = match tree.open_at {
+            Some(offset) => open_to_read(&copied, offset).map_err(|errno| failed(&tree.path, "open", errno))?,
+            None => copied,
+        };
         if !channel.send_tree(Some(copied.as_fd()), b"", patience)? {
             return Ok(plain);
         }
@@ -84,6 +88,16 @@ fn cover(point: &Path, namespace: &OwnedFd) -> Option<OwnedFd> {
     let flags = flags | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     let copied = open_tree(rustix::fs::CWD, point, flags).ok()?;
     map_ids(&copied, namespace, false).is_ok().then_some(copied)
+}
+
+/// The file that is the root of a tree, on the tree's mount, which nobody writes to.
+fn open_to_read(tree: &OwnedFd, offset: u64) -> rustix::io::Result<OwnedFd> {
+    let errno = |errno: Errno| to_rustix(errno);
+    mount::set_attributes(Fd(tree.as_raw_fd()), mount::MOUNT_ATTR_RDONLY, false).map_err(errno)?;
+    let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
+    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(offset))?;
+    Ok(file)
 }
 
 fn copy(tree: &Wanted) -> rustix::io::Result<OwnedFd> {

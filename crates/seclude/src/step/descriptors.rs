@@ -1,21 +1,23 @@
 //! The command's open files: stdin, stdout, stderr, the ones it was given, and no other.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::fcntl_dupfd_cloexec;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use seclude_cgroup::Cgroup;
-use seclude_child::Op;
+use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
 
+use super::streams::{self, Anew, Confinement, Looked};
 use super::{Preparation, Step};
 use crate::command::Command;
-use crate::config::stdio::StdioKind;
+use crate::config::stdio::{Stdio, StdioKind};
 use crate::error::{Error, Result};
 use crate::plan::Describe;
 use crate::program::Program;
+use crate::relay::Relay;
 
 const NAME: &str = "descriptors";
 
@@ -25,6 +27,8 @@ pub(crate) struct ParentEnds {
     pub(crate) stdin: Option<OwnedFd>,
     pub(crate) stdout: Option<OwnedFd>,
     pub(crate) stderr: Option<OwnedFd>,
+    /// What threads are to copy once the command runs.
+    pub(crate) relays: Vec<Relay>,
     /// The container's cgroup, once it is made: a directory a hierarchy.
     pub(crate) cgroup: Arc<OnceLock<Arc<Cgroup>>>,
     /// Where the handshake's socket must lie above: a number that the command gets would overwrite it.
@@ -71,9 +75,12 @@ struct Descriptors {
     highest: i32,
     /// Opened in `prepare`: (our number, its number), all of ours above `highest`.
     places: Vec<(OwnedFd, i32)>,
+    confinement: Confinement,
+    /// stdin, opened anew by a step of its own.
+    anew: Anew,
 }
 
-pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Command, anew: Anew) -> Result<Option<Box<dyn Step>>> {
     let mut numbers: Vec<i32> = command.fds.iter().map(|(_, number)| *number).collect();
     numbers.sort_unstable();
     if let Some(low) = numbers.iter().find(|number| **number < 3) {
@@ -82,23 +89,33 @@ pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
     if let Some(twice) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(Error::invalid(NAME, format!("{} is given twice", twice[0])));
     }
-    let highest = numbers.last().copied().unwrap_or(2);
+    let highest = highest(command);
     if highest > 1 << 20 {
         return Err(Error::invalid(NAME, format!("{highest} is more than a process can have open")));
     }
-    let kind = |stdio: &Option<crate::config::stdio::Stdio>| match stdio {
+    Ok(Some(Box::new(Descriptors {
+        stdio: kinds(command),
+        extra: command.fds.clone(),
+        terminal: command.terminal.is_some(),
+        highest,
+        places: Vec::new(),
+        confinement: Confinement::of(command),
+        anew,
+    })))
+}
+
+pub(crate) fn highest(command: &Command) -> i32 {
+    command.fds.iter().map(|(_, number)| *number).max().unwrap_or(2)
+}
+
+pub(super) fn kinds(command: &Command) -> [Option<StdioKind>; 3] {
+    let kind = |stdio: &Option<Stdio>| match stdio {
         // The terminal takes the places that nobody named.
         None if command.terminal.is_some() => None,
         None => Some(StdioKind::Inherit),
         Some(stdio) => Some(stdio.0.clone()),
     };
-    Ok(Some(Box::new(Descriptors {
-        stdio: [kind(&command.stdin), kind(&command.stdout), kind(&command.stderr)],
-        extra: command.fds.clone(),
-        terminal: command.terminal.is_some(),
-        highest,
-        places: Vec::new(),
-    })))
+    [kind(&command.stdin), kind(&command.stdout), kind(&command.stderr)]
 }
 
 impl Descriptors {
@@ -109,45 +126,89 @@ impl Descriptors {
     }
 }
 
+impl Descriptors {
+    /// What the command gets as `number`, above all that it will have; `None` for what it has there already.
+    fn stream(&self, number: i32, kind: &StdioKind, preparation: &mut Preparation<'_>) -> Result<Option<OwnedFd>> {
+        let failed = |what: &str, errno: Errno| Error::parent(NAME, format!("{what} for descriptor {number}"), errno);
+        let user = *preparation.container_user;
+        let differs = user != (preparation.host.uid, preparation.host.gid);
+        let given = |fd: BorrowedFd<'_>| -> Result<()> {
+            // One that is closed stays so.
+            let Ok(kind) = streams::look(fd) else { return Ok(()) };
+            self.confinement.allows(&kind, number)?;
+            if differs && kind == Looked::Pipe {
+                // As other runtimes do; whoever may not give it away leaves it.
+                let _ = give(fd, user);
+            }
+            Ok(())
+        };
+        Ok(match kind {
+            StdioKind::Inherit | StdioKind::Fd(_) if number == 0 && self.anew.is_opened() => None,
+            StdioKind::Inherit | StdioKind::Pass => {
+                given(streams::own(number))?;
+                None
+            }
+            StdioKind::Fd(fd) => {
+                given(fd.as_fd())?;
+                Some(self.lift(fd, number)?)
+            }
+            StdioKind::Null => {
+                let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+                Some(self.lift(null.map_err(|errno| failed("/dev/null", errno).call("open"))?, number)?)
+            }
+            StdioKind::Piped | StdioKind::Relay => {
+                let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("pipe", errno))?;
+                if differs {
+                    let _ = give(read.as_fd(), user);
+                }
+                let (ours, theirs) = if number == 0 { (write, read) } else { (read, write) };
+                self.keep_end(number, kind, ours, preparation)?;
+                Some(self.lift(theirs, number)?)
+            }
+        })
+    }
+
+    /// The parent's end of a pipe.
+    fn keep_end(&self, number: i32, kind: &StdioKind, ours: OwnedFd, preparation: &mut Preparation<'_>) -> Result<()> {
+        let ends = &mut *preparation.ends;
+        if !matches!(kind, StdioKind::Relay) {
+            match number {
+                0 => ends.stdin = Some(ours),
+                1 => ends.stdout = Some(ours),
+                _ => ends.stderr = Some(ours),
+            }
+            return Ok(());
+        }
+        let failed = |error| Error::parent(NAME, format!("copy of descriptor {number}"), error);
+        // What is closed is closed for the command, too: its pipe has no other end.
+        let own = match crate::relay::copy_of(number) {
+            Err(error) if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => return Ok(()),
+            own => own.map_err(failed)?,
+        };
+        ends.relays.push(match number {
+            0 => Relay::input(own, ours, None),
+            _ => Relay::output(ours, own),
+        });
+        Ok(())
+    }
+}
+
+fn give(fd: BorrowedFd<'_>, (uid, gid): (u32, u32)) -> rustix::io::Result<()> {
+    rustix::fs::fchown(fd, Some(rustix::fs::Uid::from_raw(uid)), Some(rustix::fs::Gid::from_raw(gid)))
+}
+
 impl Step for Descriptors {
     fn name(&self) -> &'static str {
         NAME
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        preparation.ends.socket_above = self.highest;
         for number in 0..3 {
-            let failed = |what: &str, errno: rustix::io::Errno| {
-                Error::parent(NAME, format!("{what} for descriptor {number}"), errno)
-            };
-            let ours = match &self.stdio[number as usize] {
-                None | Some(StdioKind::Inherit) => continue,
-                Some(StdioKind::Fd(fd)) => self.lift(fd, number)?,
-                Some(StdioKind::Null) => {
-                    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-                    self.lift(null.map_err(|errno| failed("/dev/null", errno).call("open"))?, number)?
-                }
-                Some(StdioKind::Piped) => {
-                    let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("pipe", errno))?;
-                    let ends = &mut *preparation.ends;
-                    let theirs = match number {
-                        0 => {
-                            ends.stdin = Some(write);
-                            read
-                        }
-                        1 => {
-                            ends.stdout = Some(read);
-                            write
-                        }
-                        _ => {
-                            ends.stderr = Some(read);
-                            write
-                        }
-                    };
-                    self.lift(theirs, number)?
-                }
-            };
-            self.places.push((ours, number));
+            let Some(kind) = self.stdio[number as usize].clone() else { continue };
+            let theirs = self.stream(number, &kind, preparation)?;
+            if let Some(theirs) = theirs {
+                self.places.push((theirs, number));
+            }
         }
         for (fd, number) in &self.extra {
             let ours = self.lift(fd, *number)?;
@@ -173,12 +234,19 @@ impl Step for Descriptors {
             program.about_owned(format!("number {number}"));
             program.push(Op::PlaceFd { from: Fd(ours.as_raw_fd()), to: Fd(*number) });
         }
+        if self.anew.is_opened() {
+            program.about("number 0");
+            program.push(Op::Hold { slot: Slot::STDIN, at: Fd(0) });
+        }
     }
 
     fn describe(&self, to: &mut Describe) {
         for (number, kind) in self.stdio.iter().enumerate() {
             match kind {
                 Some(StdioKind::Piped) => to.prepare(NAME, format!("make a pipe for descriptor {number}")),
+                Some(StdioKind::Relay) => {
+                    to.prepare(NAME, format!("make a pipe for descriptor {number}, to be relayed"))
+                }
                 Some(StdioKind::Null) => to.prepare(NAME, format!("open /dev/null for descriptor {number}")),
                 _ => {}
             }

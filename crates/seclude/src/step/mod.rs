@@ -26,6 +26,7 @@ mod rlimits;
 mod root;
 mod session;
 mod show;
+mod streams;
 mod ties;
 mod user;
 mod veth;
@@ -47,7 +48,7 @@ use crate::report::Report;
 
 pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
-pub(crate) use descriptors::ParentEnds;
+pub(crate) use descriptors::{ParentEnds, highest as highest_descriptor};
 use exec::Compiled;
 pub(crate) use join::enters_pid_namespace_early;
 pub(crate) use oom::OOM_SCORE_ADJ;
@@ -71,6 +72,8 @@ pub(crate) struct Preparation<'a> {
     pub(crate) report: &'a mut Report,
     /// Whom the container's root is outside, uid and gid: the caller, unless the id map says otherwise.
     pub(crate) container_root: &'a mut (u32, u32),
+    /// The same of the command's own user.
+    pub(crate) container_user: &'a mut (u32, u32),
 }
 
 /// One thing that a container can have.
@@ -154,6 +157,9 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(loopback::compile(command));
     add(connected);
     add(low_ports::compile(command));
+    // From the host's tree, before anything lies over it.
+    let anew = streams::Anew::default();
+    add(streams::reopen(command, host, &anew));
     // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
     let tree = root::compile(command, host)?;
     let leave = root::leave(command, tree.as_ref());
@@ -169,7 +175,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     // Needs the UTS namespace and root in it.
     add(hostname::compile(command)?);
     // Overwrites numbers that set-up was using, so after everything that opens a descriptor but the next.
-    add(descriptors::compile(command)?);
+    add(descriptors::compile(command, anew)?);
     // Opened here, where there is still a number to open it with, and entered below.
     let directory = workdir::open(command)?;
     let opened = directory.as_ref().map(workdir::WorkingDirectory::place);

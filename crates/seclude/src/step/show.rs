@@ -102,6 +102,7 @@ impl Show {
                     source: self.open.clone(),
                     recursive: self.recursive,
                     strict: self.writable,
+                    open_at: None,
                     path: self.path.clone(),
                 },
             );

@@ -60,6 +60,8 @@ struct Map {
     choice: UserMap,
     nested: bool,
     maps: Maps,
+    /// The command's ids inside, where they are not root's.
+    user: (Option<u32>, Option<u32>),
     /// What was decided in `prepare`.
     decided: Option<Decided>,
 }
@@ -131,7 +133,13 @@ pub(super) fn map(command: &Command, host: &Host, maps: &Maps) -> Result<Option<
         }
         UserMap::Identity | UserMap::SubIds => {}
     }
-    Ok(Some(Box::new(Map { choice, nested: command.sandboxed && command.nested, maps: maps.clone(), decided: None })))
+    Ok(Some(Box::new(Map {
+        choice,
+        nested: command.sandboxed && command.nested,
+        maps: maps.clone(),
+        user: (uid, gid),
+        decided: None,
+    })))
 }
 
 /// Whether the caller's own ids are not in the map: then the child has to become somebody who is.
@@ -242,6 +250,11 @@ impl Step for Map {
         let decided = self.decide(preparation.host)?;
         if let (Some(uid), Some(gid)) = (decided.uids.outside_of(0), decided.gids.outside_of(0)) {
             *preparation.container_root = (uid, gid);
+        }
+        let inside = (self.user.0.unwrap_or(0), self.user.1.unwrap_or(0));
+        *preparation.container_user = *preparation.container_root;
+        if let (Some(uid), Some(gid)) = (decided.uids.outside_of(inside.0), decided.gids.outside_of(inside.1)) {
+            *preparation.container_user = (uid, gid);
         }
         let _ = self.maps.set((decided.uids.clone(), decided.gids.clone()));
         if let Some(range) = &decided.range {

@@ -1,0 +1,223 @@
+//! What stdin, stdout and stderr are, and what of it a container may have.
+//!
+//! A descriptor leads to its file's mount: by /proc/self/fd/N whoever has the file's owner opens it again, for writing on the
+//! host's mount, or changes its mode. So a file to be read is opened anew, on a mount of its own.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, fstatfs};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::pipe::{PipeFlags, pipe_with};
+use seclude_child::{Op, Slot};
+use seclude_sys::Fd;
+use seclude_sys::mount::MOUNT_ATTR_RDONLY;
+
+use super::show::Show;
+use super::user::{self, Ids};
+use super::{Preparation, Step, descriptors};
+use crate::command::Command;
+use crate::config::mount::Source;
+use crate::config::namespace::Namespace;
+use crate::config::stdio::StdioKind;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::plan::Describe;
+use crate::program::{Program, Wanted};
+use crate::relay::Relay;
+
+const NAME: &str = "descriptors";
+/// Of pipes that have no name, include/uapi/linux/magic.h.
+const PIPEFS_MAGIC: u64 = 0x5049_5045;
+
+/// What a descriptor is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Looked {
+    Directory,
+    /// To be read, at an offset.
+    File,
+    /// One without a name.
+    Pipe,
+    /// Open as a path alone: it can do nothing but lead there.
+    Path,
+    Other,
+}
+
+pub(super) fn look(fd: BorrowedFd<'_>) -> rustix::io::Result<Looked> {
+    let kind = FileType::from_raw_mode(fstat(fd)?.st_mode);
+    let flags = fcntl_getfl(fd)?;
+    Ok(match kind {
+        FileType::Directory => Looked::Directory,
+        _ if flags.contains(OFlags::PATH) => Looked::Path,
+        // Opened anew for reading, one that is open for writing alone would be open wider than it was.
+        FileType::RegularFile if flags & OFlags::RWMODE != OFlags::WRONLY => Looked::File,
+        FileType::Fifo if fstatfs(fd)?.f_type as u64 == PIPEFS_MAGIC => Looked::Pipe,
+        _ => Looked::Other,
+    })
+}
+
+/// The caller's own.
+pub(super) fn own(number: i32) -> BorrowedFd<'static> {
+    match number {
+        0 => rustix::stdio::stdin(),
+        1 => rustix::stdio::stdout(),
+        _ => rustix::stdio::stderr(),
+    }
+}
+
+/// What would be a hole here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Confinement {
+    /// A tree of its own, which a directory of the host's would not be part of.
+    tree: bool,
+}
+
+impl Confinement {
+    pub(super) fn of(command: &Command) -> Confinement {
+        Confinement { tree: command.namespaces.is_new(Namespace::Mount) }
+    }
+
+    pub(super) fn allows(self, looked: &Looked, number: i32) -> Result<()> {
+        let what = match looked {
+            Looked::Directory => "a directory",
+            Looked::Path => "a path that is open and nothing more",
+            _ => return Ok(()),
+        };
+        if !self.tree {
+            return Ok(());
+        }
+        let name = ["stdin", "stdout", "stderr"].get(number as usize).copied().unwrap_or("a descriptor");
+        Err(Error::invalid(NAME, format!("{name} is {what}: through it the command would see the host's tree"))
+            .hint("redirect it, such as from /dev/null"))
+    }
+}
+
+/// Whether stdin is opened anew, which is known once it was looked at.
+#[derive(Clone, Default)]
+pub(super) struct Anew(Arc<AtomicBool>);
+
+impl Anew {
+    pub(super) fn is_opened(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Reopened {
+    kind: StdioKind,
+    ids: Ids,
+    highest: i32,
+    anew: Anew,
+    show: Option<(Show, u64)>,
+    relayed: Option<OwnedFd>,
+}
+
+/// While the host's tree is there.
+pub(super) fn reopen(command: &Command, host: &Host, anew: &Anew) -> Option<Box<dyn Step>> {
+    let [stdin, ..] = descriptors::kinds(command);
+    let kind = stdin.filter(|kind| matches!(kind, StdioKind::Inherit | StdioKind::Fd(_)))?;
+    if !command.sandboxed || !command.namespaces.is_new(Namespace::Mount) {
+        return None;
+    }
+    let (ids, highest) = (user::ids_of_files(command, host), descriptors::highest(command));
+    Some(Box::new(Reopened { kind, ids, highest, anew: anew.clone(), show: None, relayed: None }))
+}
+
+impl Reopened {
+    /// Whether what lies at the file's path, where it is looked for again, is the file.
+    fn is_found_again(&self, show: &Show, fd: BorrowedFd<'_>) -> bool {
+        let tree = match self.ids {
+            Ids::Containers => {
+                let flags = rustix::mount::OpenTreeFlags::OPEN_TREE_CLONE
+                    | rustix::mount::OpenTreeFlags::OPEN_TREE_CLOEXEC
+                    | rustix::mount::OpenTreeFlags::AT_EMPTY_PATH;
+                return show.opened().is_some_and(|open| rustix::mount::open_tree(&**open, c"", flags).is_ok());
+            }
+            Ids::Callers => rustix::fs::stat(show.path()),
+        };
+        let readable = || rustix::fs::access(show.path(), rustix::fs::Access::READ_OK).is_ok();
+        match (tree, fstat(fd)) {
+            (Ok(named), Ok(open)) => (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino) && readable(),
+            _ => false,
+        }
+    }
+
+    fn relay(&mut self, fd: BorrowedFd<'_>, offset: u64, preparation: &mut Preparation<'_>) -> Result<()> {
+        let failed = |call| move |errno: Errno| Error::parent(NAME, "pipe for stdin", errno).call(call);
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe2"))?;
+        let (uid, gid) = *preparation.container_user;
+        let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+        // Whoever may not give it away leaves it.
+        let _ = rustix::fs::fchown(&read, Some(uid), Some(gid));
+        let source = fcntl_dupfd_cloexec(fd, 3).map_err(failed("fcntl"))?;
+        preparation.ends.relays.push(Relay::input(source, write, Some(offset)));
+        self.relayed = Some(fcntl_dupfd_cloexec(&read, self.highest + 1).map_err(failed("fcntl"))?);
+        Ok(())
+    }
+}
+
+impl Step for Reopened {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        let kind = self.kind.clone();
+        let fd = match &kind {
+            StdioKind::Fd(fd) => fd.as_fd(),
+            _ => own(0),
+        };
+        if look(fd) != Ok(Looked::File) {
+            return Ok(());
+        }
+        let failed = |call| move |errno: Errno| Error::parent(NAME, "stdin", errno).call(call);
+        let offset = rustix::fs::tell(fd).map_err(failed("lseek"))?;
+        let copied = fcntl_dupfd_cloexec(fd, self.highest + 1).map_err(failed("fcntl"))?;
+        let mut show = Show::of(Source::Fd(Arc::new(copied)), false, false, self.ids);
+        self.anew.0.store(true, Ordering::Relaxed);
+        // Before Linux 5.12 only what is attached somewhere can be made read-only.
+        let can = seclude_sys::mount::set_attributes(Fd::NONE, 0, false) != Err(seclude_sys::Errno::ENOSYS);
+        match show.open(preparation) {
+            Ok(_) if can && self.is_found_again(&show, fd) => {
+                self.show = Some((show, offset));
+                Ok(())
+            }
+            _ => self.relay(fd, offset, preparation),
+        }
+    }
+
+    fn keeps(&self) -> Vec<Fd> {
+        let show = self.show.iter().filter_map(|(show, _)| show.keeps());
+        show.chain(self.relayed.as_ref().map(|relayed| Fd(relayed.as_raw_fd()))).collect()
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        if let Some((show, offset)) = &self.show {
+            program.about("stdin, on a read-only mount of its own");
+            if show.is_childs() {
+                show.copy(program, Slot::TREE);
+                program.push(Op::SetAttributes { mount: Slot::TREE, set: MOUNT_ATTR_RDONLY, recursive: false });
+                program.push(Op::OpenToRead { tree: Slot::TREE, offset: *offset, into: Slot::STDIN });
+            } else {
+                // With the rights of the parent, whose file it is.
+                program.take_tree(
+                    Slot::STDIN,
+                    Wanted {
+                        source: show.opened().cloned(),
+                        recursive: false,
+                        strict: false,
+                        open_at: Some(*offset),
+                        path: show.path().to_owned(),
+                    },
+                );
+            }
+        } else if let Some(relayed) = &self.relayed {
+            program.about("stdin, relayed");
+            program.push(Op::TakeOver { fd: Fd(relayed.as_raw_fd()), into: Slot::STDIN });
+        }
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        to.prepare(NAME, "look at stdin: a file is opened anew, read-only".to_owned());
+    }
+}

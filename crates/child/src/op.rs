@@ -218,6 +218,10 @@ pub enum Op<'a> {
     CloseSlots,
 
     // --- rights, last: nothing that needs them follows
+    /// capset(2), prctl(PR_CAP_AMBIENT): all that are permitted are also after the launcher's exec
+    CarryCapabilities,
+    /// prctl(PR_CAP_AMBIENT), capset(2): these are over the command's exec, and no others
+    CarryNoMore { inheritable: u64, ambient: u64 },
     /// prctl(PR_SET_KEEPCAPS)
     KeepCapabilities,
     /// prctl(PR_CAPBSET_DROP) for each that is not in the mask

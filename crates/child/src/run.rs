@@ -250,6 +250,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             Ok(())
         }
 
+        Op::CarryCapabilities => carry_capabilities(),
         Op::KeepCapabilities => credentials::keep_capabilities(true).named(Call::Prctl),
         Op::BoundingSet { keep } => limit_bounding_set(keep),
         Op::Groups { groups } => credentials::set_groups(groups).named(Call::Setgroups),
@@ -266,9 +267,11 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             Err(Failure(Call::Launch, process::execve_fd(image, argv, envp)))
         }
         // They come behind a launch, which does not return.
-        Op::EnterHeld { .. } | Op::Filter { .. } | Op::NotForCommand { .. } | Op::InnerNamespaces { .. } => {
-            Err(Failure(Call::Launch, Errno::ENOSYS))
-        }
+        Op::EnterHeld { .. }
+        | Op::Filter { .. }
+        | Op::NotForCommand { .. }
+        | Op::CarryNoMore { .. }
+        | Op::InnerNamespaces { .. } => Err(Failure(Call::Launch, Errno::ENOSYS)),
         Op::Rehearse { candidates } => Err(exec::rehearse(candidates)),
     }
 }
@@ -358,6 +361,14 @@ fn use_terminal(machine: &mut Machine<'_>, stdio: u8) -> Done {
         }
     }
     Ok(())
+}
+
+/// An exec by whoever is not uid 0 keeps only what is ambient, capabilities(7).
+fn carry_capabilities() -> Done {
+    let sets = credentials::capabilities().named(Call::Capset)?;
+    let all = credentials::CapabilitySets { inheritable: sets.permitted, ..sets };
+    credentials::set_capabilities(all).named(Call::Capset)?;
+    set_ambient(sets.permitted)
 }
 
 fn limit_bounding_set(keep: u64) -> Done {

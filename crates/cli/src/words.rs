@@ -1,7 +1,7 @@
 //! The library says what can be done about an error, but not by which flag: that is said here.
 
 /// What it says, and the flags of that.
-const FLAGS: [(&str, &str); 12] = [
+const FLAGS: [(&str, &str); 15] = [
     ("name the servers", "--dns ADDRESS"),
     ("do without name servers", "--dns none"),
     ("let it be switched on", "--ip-forward"),
@@ -14,6 +14,9 @@ const FLAGS: [(&str, &str); 12] = [
     ("give another root", "--root DIR"),
     ("keep the outer /proc and pid namespace", "--share pid --bind /proc"),
     ("show it read-only", "--cgroup-mount"),
+    ("show it without write access", "--ro-bind"),
+    ("have the container's root be the host's", "--host-root"),
+    ("choose the ids yourself", "--uid-map, --gid-map"),
 ];
 
 /// `text` with the flag behind whatever a flag does.

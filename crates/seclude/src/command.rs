@@ -68,6 +68,7 @@ pub struct Command {
     pub(crate) new_session: bool,
     pub(crate) terminal: Option<WindowSize>,
     pub(crate) init: bool,
+    pub(crate) init_is_asked_for: bool,
     pub(crate) nested: bool,
     /// Whether it began from the preset, which holds for what nobody names.
     pub(crate) sandboxed: bool,
@@ -127,6 +128,7 @@ impl Command {
             new_session: false,
             terminal: None,
             init: false,
+            init_is_asked_for: false,
             nested: true,
             sandboxed: false,
             own_keyring: false,
@@ -419,6 +421,7 @@ impl Command {
     /// command; needs a new pid namespace.
     pub fn init(&mut self, on: bool) -> &mut Self {
         self.init = on;
+        self.init_is_asked_for = on;
         self
     }
 
@@ -486,7 +489,7 @@ impl Command {
         if crate::step::has_overlays(self) {
             host = host.with_overlays();
         }
-        if crate::step::root_is_all(self) {
+        if crate::step::root_is_all(&self.completed()) {
             host = host.with_tree_namespaces();
         }
         Plan::compile(self, &host)

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
-use seclude_sys::credentials::capabilities;
+use seclude_sys::credentials::{capabilities, is_ambient};
 use seclude_sys::{Errno, Fd, clone, mount};
 
 use crate::config::capability::Capability;
@@ -23,6 +23,10 @@ pub struct Host {
     pub capabilities: u64,
     /// The capabilities that the caller could make effective, a bit for each.
     pub permitted: u64,
+    /// The capabilities that an exec hands on together with those of the file.
+    pub inheritable: u64,
+    /// The capabilities that stay over an exec of whoever is not uid 0.
+    pub ambient: u64,
     /// Why `clone3(2)` cannot be used here (ENOSYS or EPERM: old kernel or a seccomp filter), or `None`.
     pub clone3_refused: Option<&'static str>,
     /// Whether a process can be born in a cgroup of v2: `CLONE_INTO_CGROUP`, Linux 5.7. Looked at by
@@ -56,6 +60,11 @@ impl Host {
             gid: getegid().as_raw(),
             capabilities: sets.effective,
             permitted: sets.permitted,
+            inheritable: sets.inheritable,
+            ambient: match sets.inheritable {
+                0 => 0,
+                some => (0..64).filter(|bit| some & 1 << bit != 0 && is_ambient(*bit)).map(|bit| 1 << bit).sum(),
+            },
             clone3_refused,
             born_in_cgroup: false,
             exec_enters_time: false,

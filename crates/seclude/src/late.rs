@@ -88,6 +88,7 @@ fn encode(op: &Op<'_>, step: u8, number: usize) -> Result<String> {
         Op::Gid { gid } => act('i', Call::Setresgid, &[gid.into()]),
         Op::Uid { uid } => act('u', Call::Setresuid, &[uid.into()]),
         Op::Capabilities { sets } => act('c', Call::Capset, &[sets.effective, sets.permitted, sets.inheritable]),
+        Op::CarryNoMore { inheritable, ambient } => act('e', Call::Capset, &[inheritable, ambient]),
         Op::Ambient { raise } => act('a', Call::Prctl, &[raise]),
         Op::NoNewPrivileges => act('n', Call::Prctl, &[]),
         Op::EnterHeld { directory } => act('w', Call::Chdir, &[descriptor(directory)]),

@@ -165,6 +165,8 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::CloseSlots => "close all that set-up has open".into(),
         Op::CloseRange { first, last } if *last == u32::MAX => format!("close_range({first}, all)"),
         Op::CloseRange { first, last } => format!("close_range({first}, {last})"),
+        Op::CarryCapabilities => "capset, prctl(PR_CAP_AMBIENT_RAISE) of all, over the launcher's exec".into(),
+        Op::CarryNoMore { .. } => "prctl(PR_CAP_AMBIENT), capset: as before".into(),
         Op::KeepCapabilities => "prctl(PR_SET_KEEPCAPS)".into(),
         Op::BoundingSet { .. } => "prctl(PR_CAPBSET_DROP) for all others".into(),
         Op::Groups { .. } => "setgroups".into(),

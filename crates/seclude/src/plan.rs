@@ -125,7 +125,7 @@ impl Plan {
     /// # Errors
     /// What contradicts itself or is out of range.
     pub fn compile(command: &Command, host: &Host) -> Result<Plan> {
-        let command = &command.without_idle_preset();
+        let command = &command.completed();
         crate::prefer::check(command)?;
         let clone = plan_clone(command, host)?;
         let steps = step::compile(command, host, &clone)?;

@@ -1,6 +1,7 @@
 //! The presets: what a request begins from.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use crate::command::Command;
@@ -112,7 +113,7 @@ impl Command {
         self.sandboxed = true;
         self.nested = false;
         self.own_keyring = true;
-        self.init(true);
+        self.init = true;
         self.capabilities(Capabilities::NONE).no_new_privileges(true).new_session(true).die_with_parent(true)
     }
 
@@ -143,8 +144,22 @@ impl Command {
         self
     }
 
-    /// The request without those parts of the preset that its namespaces have no place for.
-    pub(crate) fn without_idle_preset(&self) -> Command {
+    /// The request with what its namespaces bring along, and without those parts of the preset that they have no place for.
+    pub(crate) fn completed(&self) -> Command {
+        let mut command = self.without_idle_preset();
+        let spaces = &command.namespaces;
+        let shows =
+            |mount: &Mount| mount.target == Path::new("/proc") && !matches!(mount.kind, MountKind::Directory { .. });
+        if spaces.is_new(Namespace::Pid) && spaces.is_new(Namespace::Mount) && !command.mounts.iter().any(shows) {
+            let mut mounts = vec![Mount::proc("/proc")];
+            mounts.extend(masks("/proc").filter(|_| !(command.sandboxed && command.nested)));
+            let added = mounts.into_iter().map(|mount| Mount { preset: true, ..mount });
+            command.mounts.splice(0..0, added);
+        }
+        command
+    }
+
+    fn without_idle_preset(&self) -> Command {
         let mut command = self.clone();
         if !command.namespaces.is_new(Namespace::Mount) {
             command.root = command.root.filter(|root| !root.preset);
@@ -152,7 +167,7 @@ impl Command {
         }
         if !command.namespaces.is_new(Namespace::Pid) {
             command.mounts.retain(|mount| !(mount.preset && mount.target.starts_with("/proc")));
-            command.init &= !command.sandboxed;
+            command.init &= command.init_is_asked_for;
         }
         if command.sandboxed && command.nested {
             command.mounts.retain(|mount| !(mount.preset && is_mask(&mount.kind)));

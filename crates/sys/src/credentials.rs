@@ -52,6 +52,14 @@ pub fn clear_ambient() -> Result<()> {
     unsafe { call!(__NR_prctl, prctl::PR_CAP_AMBIENT, prctl::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) }.map(drop)
 }
 
+/// Whether `capability` is in the ambient set.
+#[inline(always)]
+pub fn is_ambient(capability: u32) -> bool {
+    // SAFETY: PR_CAP_AMBIENT_IS_SET takes a number.
+    let answer = unsafe { call!(__NR_prctl, prctl::PR_CAP_AMBIENT, prctl::PR_CAP_AMBIENT_IS_SET, capability, 0, 0) };
+    answer == Ok(1)
+}
+
 /// Adds `capability` to the ambient set; it must be permitted and inheritable.
 #[inline(always)]
 pub fn raise_ambient(capability: u32) -> Result<()> {

@@ -88,6 +88,7 @@ fn one(
         b'u' => privileges::set_uid(words.number(10)?),
         b'c' => privileges::set_capabilities(words.number(10)?, words.number(10)?, words.number(10)?),
         b'a' => privileges::set_ambient(words.number(10)?),
+        b'e' => privileges::carry(words.number(10)?, words.number(10)?),
         b'n' => privileges::set_no_new_privileges(),
         b'w' => {
             let directory = Fd(words.number(10)?);

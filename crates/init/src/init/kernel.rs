@@ -30,6 +30,7 @@ pub(crate) mod number {
     pub(crate) const SETGROUPS: u32 = 116;
     pub(crate) const SETRESUID: u32 = 117;
     pub(crate) const SETRESGID: u32 = 119;
+    pub(crate) const CAPGET: u32 = 125;
     pub(crate) const CAPSET: u32 = 126;
     pub(crate) const PRCTL: u32 = 157;
     pub(crate) const EXIT_GROUP: u32 = 231;
@@ -56,6 +57,7 @@ const O_CLOEXEC: usize = 0o2_000_000;
 const O_NONBLOCK: usize = 0o4_000;
 const O_WRONLY: usize = 1;
 const PR_SET_DUMPABLE: usize = 4;
+const PR_SET_NAME: usize = 15;
 const PR_SET_PDEATHSIG: usize = 1;
 const SIG_SETMASK: usize = 2;
 const S_IFMT: u32 = 0o170_000;
@@ -321,6 +323,12 @@ pub(crate) fn take_foreground(terminal: Fd) -> Result<()> {
 pub(crate) fn set_dumpable(on: bool) -> Result<()> {
     // SAFETY: no pointers are passed.
     check(unsafe { syscall(number::PRCTL, [PR_SET_DUMPABLE, on as usize, 0, 0, 0, 0]) }).map(drop)
+}
+
+/// `prctl(2)` PR_SET_NAME: as `ps` shows it, instead of a descriptor's number.
+pub(crate) fn set_name(name: Text) {
+    // SAFETY: the name is a C string. It cannot fail.
+    unsafe { syscall(number::PRCTL, [PR_SET_NAME, name.0 as usize, 0, 0, 0, 0]) };
 }
 
 /// `prctl(2)` PR_SET_PDEATHSIG; 0 is none

@@ -132,6 +132,7 @@ struct Prepared {
 
 /// Everything up to the fork.
 fn prepare(order: &Order) -> Result<(Prepared, Fork)> {
+    kernel::set_name(kernel::Text::from(c"seclude-init"));
     // The command must not find the socket, neither as a descriptor of its own nor through /proc/1/fd.
     kernel::set_close_on_exec(order.socket)?;
     kernel::set_dumpable(false)?;

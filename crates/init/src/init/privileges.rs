@@ -79,6 +79,18 @@ pub(crate) fn set_capabilities(effective: u64, permitted: u64, inheritable: u64)
         .map(drop)
 }
 
+/// These are inheritable and ambient from here on; effective and permitted sets stay.
+pub(crate) fn carry(inheritable: u64, ambient: u64) -> Result<()> {
+    let header = [CAPABILITY_VERSION_3, 0];
+    let mut data = [0u32; 6];
+    // SAFETY: version 3 reads a header of two words and fills two triples of words.
+    check(unsafe { syscall(number::CAPGET, [&raw const header as usize, &raw mut data as usize, 0, 0, 0, 0]) })?;
+    let wide = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0)?;
+    set_capabilities(wide(data[0], data[3]), wide(data[1], data[4]), inheritable)?;
+    set_ambient(ambient)
+}
+
 /// What an init still needs once its command is started: the right to hand signals on to whomever the command has become.
 pub(crate) fn keep_right_to_signal() {
     // Giving up cannot be refused; who never had it gets nothing by this.

@@ -132,6 +132,6 @@ fn to_rustix(errno: Errno) -> rustix::io::Errno {
 fn cannot_be_mapped(path: &Path, errno: Errno) -> Error {
     failed(path, "mount_setattr", to_rustix(errno)).hint(
         "its file system or this kernel (5.12) cannot show it under the ids of the container, so nothing could be written as \
-         whoever owns it: show it read-only, or have the container's root be the host's",
+         whoever owns it: show it without write access, or have the container's root be the host's",
     )
 }

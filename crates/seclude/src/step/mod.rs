@@ -182,6 +182,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
     add(nesting::hold(command));
     let Compiled { launch, exec } = exec::compile(command)?;
+    add(rights::carry(command, host));
     // From here on in memory of its own, if there is a container.
     add(launch);
     // Its maps take rights over the first one; the command's rights are those over the second.

@@ -47,9 +47,8 @@ pub(super) fn unused(seed: u64, count: u32) -> Result<Range> {
     };
     let (uids, gids) = (own("uid_map")?, own("gid_map")?);
     free_range_in(&taken, &uids, &gids, count, seed).ok_or_else(|| {
-        Error::invalid(NAME, format!("no {count} ids in a row are free here")).hint(
-            "the container's root would be one of them: have it be the caller's root, or give this namespace more ids",
-        )
+        Error::invalid(NAME, format!("no {count} ids in a row are free here"))
+            .hint("have the container's root be the host's, or choose the ids yourself")
     })
 }
 
@@ -117,7 +116,9 @@ fn open_file() -> Result<OwnedFd> {
             Error::parent(NAME, format!("{RUN}/{DIRECTORY}/{FILE}"), errno)
                 .call(call)
                 .path_of(format!("{RUN}/{DIRECTORY}/{FILE}"))
-                .hint("ranges of ids are held there: have the container's root be the caller's, or choose the ids yourself")
+                .hint(
+                    "ranges of ids are held there: have the container's root be the host's, or choose the ids yourself",
+                )
         }
     };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;

@@ -3,7 +3,7 @@
 use seclude_child::Op;
 use seclude_sys::credentials::CapabilitySets;
 
-use super::Step;
+use super::{Step, launch};
 use crate::command::Command;
 use crate::config::capability::Capabilities;
 use crate::config::ids::{Identity, UserMap};
@@ -23,6 +23,36 @@ struct Rights {
     capabilities: Option<Capabilities>,
     ambient: Capabilities,
     no_new_privileges: bool,
+    /// What an exec would carry over if the launcher's had not to carry more.
+    carried: Option<(u64, u64)>,
+}
+
+/// Whether the launcher's exec would take capabilities away, which it needs for what it does: that of anybody but uid 0.
+pub(super) fn are_carried(command: &Command, host: &Host) -> bool {
+    let root = match (&command.user_map, command.namespaces.is_new(Namespace::User)) {
+        (None | Some(UserMap::CallerAsRoot | UserMap::HostRoot | UserMap::Sandbox | UserMap::SubIds), true) => true,
+        (_, true) => false,
+        (_, false) => host.uid == 0 && !command.namespaces.is_joined(Namespace::User),
+    };
+    let any = host.permitted != 0 || command.namespaces.is_new(Namespace::User);
+    launch::is_needed(command) && !root && (any || command.namespaces.is_joined(Namespace::User))
+}
+
+struct Carry;
+
+pub(super) fn carry(command: &Command, host: &Host) -> Option<Box<dyn Step>> {
+    are_carried(command, host).then(|| Box::new(Carry) as Box<dyn Step>)
+}
+
+impl Step for Carry {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about("capabilities, for the launcher");
+        program.push(Op::CarryCapabilities);
+    }
 }
 
 pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn Step>>> {
@@ -58,6 +88,11 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn S
         capabilities: command.capabilities,
         ambient: command.ambient,
         no_new_privileges: command.no_new_privileges,
+        carried: are_carried(command, host).then(|| match command.namespaces.is_new(Namespace::User) {
+            true => (0, 0),
+            false if command.namespaces.is_joined(Namespace::User) => (0, 0),
+            false => (host.inheritable, host.ambient),
+        }),
     })))
 }
 
@@ -92,9 +127,16 @@ impl Step for Rights {
             let sets = CapabilitySets { effective: set, permitted: set, inheritable: self.ambient.bits() };
             program.push(Op::Capabilities { sets });
         }
-        if self.capabilities.is_some() || !self.ambient.is_empty() {
+        if self.capabilities.is_some() || (!self.ambient.is_empty() && self.carried.is_none()) {
             program.about_owned(format!("ambient capabilities {}", self.ambient));
             program.push(Op::Ambient { raise: self.ambient.bits() });
+        }
+        if self.capabilities.is_none()
+            && let Some((inheritable, ambient)) = self.carried
+        {
+            program.about("capabilities over its exec, as without a launcher");
+            let ambient = ambient | self.ambient.bits();
+            program.push(Op::CarryNoMore { inheritable: inheritable | ambient, ambient });
         }
         if self.no_new_privileges {
             program.about("no new privileges");

@@ -65,8 +65,7 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
     let names = names::are_wanted(command);
     let scratch = names
         || command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::File { .. } | MountKind::Overlay { .. }));
-    let proc_is_added = command.namespaces.is_new(Namespace::Pid);
-    let mounted = !command.mounts.is_empty() || proc_is_added || names;
+    let mounted = !command.mounts.is_empty() || names;
     let stays = !names && stays(command);
     let ids = user::ids_of_files(command, host);
     let written = command.root.as_ref().is_none_or(|root| !root.read_only);

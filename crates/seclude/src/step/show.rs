@@ -48,6 +48,11 @@ impl Show {
         &self.path
     }
 
+    /// After all: its mount is to be read-only.
+    pub(crate) fn is_not_written(&mut self) {
+        self.writable = false;
+    }
+
     /// Whether the child makes the copy.
     pub(crate) fn is_childs(&self) -> bool {
         self.ids == Ids::Callers

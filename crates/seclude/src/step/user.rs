@@ -390,7 +390,9 @@ struct BecomeRoot {
 }
 
 pub(super) fn become_root(command: &Command, host: &Host) -> Option<Box<dyn Step>> {
-    if !leaves_caller_out(command, host) {
+    // Whoever is root outside is to be root in a container that is joined as well, and is nobody there.
+    let joins = command.namespaces.is_joined(Namespace::User) && host.gives_ids();
+    if !leaves_caller_out(command, host) && !joins {
         return None;
     }
     let first = |map: &IdMap| match map.outside_of(0) {

@@ -58,7 +58,10 @@ impl Step for Bind {
                 self.of_root |= root.is_ok_and(|root| file(&root) == file(&found));
                 // A device is written all the same, but its inode, which is the host's, is not changed.
                 let kind = FileType::from_raw_mode(found.stx_mode.into());
-                self.flags.read_only |= matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
+                if matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
+                    self.flags.read_only = true;
+                    self.show.is_not_written();
+                }
                 Ok(())
             }
             Err(errno) => {

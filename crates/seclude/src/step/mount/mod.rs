@@ -43,12 +43,6 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Vec<Box<dyn Step
             let action = "a new pid namespace needs a new mount namespace: /proc would show the host's processes";
             return Err(Error::invalid(NAME, action));
         }
-        if !command.mounts.iter().any(shows_processes) {
-            steps.push(kernel::proc(Path::new("/proc"), false, "proc on /proc, added for the new pid namespace"));
-            for mount in crate::sandbox::masks("/proc").filter(|_| !(command.sandboxed && command.nested)) {
-                steps.push(compile_one(&mount, command, host, ids)?);
-            }
-        }
     }
     let mut callers = 0;
     for mount in &command.mounts {
@@ -89,11 +83,6 @@ pub(super) fn leaves_the_host_as_it_was(mount: &Mount) -> bool {
     }
 }
 
-/// Whether the caller has decided what /proc is.
-fn shows_processes(mount: &Mount) -> bool {
-    mount.target == Path::new("/proc") && !matches!(mount.kind, MountKind::Directory { .. })
-}
-
 fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Result<Box<dyn Step>> {
     let target = mount.target.as_path();
     check_target(target)?;
@@ -115,7 +104,8 @@ fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Resul
         }
         MountKind::Proc { read_only } => {
             needs(Namespace::Pid)?;
-            kernel::proc(target, *read_only, "")
+            let added = mount.preset && !command.sandboxed;
+            kernel::proc(target, *read_only, if added { "proc on /proc, added for the new pid namespace" } else { "" })
         }
         MountKind::Sysfs { read_only } => {
             needs(Namespace::Net)?;

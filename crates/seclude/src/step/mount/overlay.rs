@@ -174,7 +174,8 @@ impl OverlayMount {
     pub(crate) fn make<'a>(&'a self, program: &mut Program<'a>, slot: Slot, attributes: u32) {
         program.about(&self.about);
         let named = !self.way.by_descriptor;
-        if named || self.upper == Upper::Ephemeral {
+        // What is attached nowhere is gone with its last descriptor, before the kernel has its own copy of it.
+        if named || self.upper == Upper::Ephemeral || self.way.ids == Ids::Containers {
             let directory = format!("overlay{}", program.next_op());
             let name = program.text(&directory);
             program.push(Op::MakeDirectory { base: Slot::SCRATCH, name, mode: 0o755 });
@@ -195,16 +196,17 @@ impl OverlayMount {
     /// Each layer by what has it open.
     fn give_layers<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
         program.push(Op::FsOpen { kind: c"overlay", into: slot });
-        for lower in &self.lowers {
+        for (number, lower) in self.lowers.iter().enumerate() {
             // Not the slot of the overlay.
             if lower.is_childs() {
                 lower.open_in_child(program, Slot::WORK);
             } else {
                 lower.copy(program, Slot::WORK);
+                attach_in_scratch(program, &number.to_string(), Slot::WORK);
             }
             program.push(Op::FsFd { fs: slot, key: c"lowerdir+", value: Slot::WORK });
         }
-        if self.open_written(program, false) {
+        if self.open_written(program) {
             program.push(Op::FsFd { fs: slot, key: c"upperdir", value: Slot::UPPER });
             program.push(Op::FsFd { fs: slot, key: c"workdir", value: Slot::WORK });
         }
@@ -222,7 +224,7 @@ impl OverlayMount {
             lower.copy(program, Slot::WORK);
             attach_in_scratch(program, &short, Slot::WORK);
         }
-        if self.open_written(program, true) && self.written.is_some() {
+        if self.open_written(program) && self.written.is_some() {
             for (name, to) in [(UPPER, Slot::UPPER), (WORK, Slot::WORK)] {
                 let name = program.text(name);
                 program.push(Op::LinkToSlot { base: Slot::PLACE, name, to });
@@ -241,7 +243,7 @@ impl OverlayMount {
     }
 
     /// Upper and work directory, open in their slots; `false` if there are none.
-    fn open_written<'a>(&'a self, program: &mut Program<'a>, named: bool) -> bool {
+    fn open_written<'a>(&'a self, program: &mut Program<'a>) -> bool {
         if self.upper == Upper::Ephemeral {
             for (name, mode, into) in [(UPPER, self.mode, Slot::UPPER), (WORK, 0o755, Slot::WORK)] {
                 let place = scratch_entry(program, name);
@@ -257,9 +259,7 @@ impl OverlayMount {
             return true;
         }
         above.copy(program, Slot::TREE_ABOVE);
-        if named {
-            attach_in_scratch(program, "-a", Slot::TREE_ABOVE);
-        }
+        attach_in_scratch(program, "-a", Slot::TREE_ABOVE);
         for (show, path, into) in [(upper, &inside[0], Slot::UPPER), (work, &inside[1], Slot::WORK)] {
             let place = program.place(path);
             open_made(program, Slot::TREE_ABOVE, place, into);

@@ -1,6 +1,6 @@
 //! A cgroup: one directory in each hierarchy that it needs.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -78,6 +78,28 @@ impl Cgroup {
     /// As [`Cgroup::join`].
     pub fn join_v1(&self, pid: u32) -> Result<(), Error> {
         self.v1().try_for_each(|place| join(place, pid))
+    }
+
+    /// The same in v2 only.
+    ///
+    /// # Errors
+    /// As [`Cgroup::join`].
+    pub fn join_v2(&self, pid: u32) -> Result<(), Error> {
+        self.v2().map_or(Ok(()), |place| join(place, pid))
+    }
+
+    /// The files of its v1 hierarchies by which a process of one thread joins *itself*, by writing 0: open to be written.
+    ///
+    /// So it waits for no RCU grace period, some 10 ms, as a move of another process does (since Linux 5.15), cgroups(7).
+    ///
+    /// # Errors
+    /// [`Error::NotDelegated`] where the caller may not write there.
+    pub fn own_entrances(&self) -> Result<Vec<(PathBuf, OwnedFd)>, Error> {
+        let open = |place: &Place| {
+            let dir = place.entrance();
+            Ok((dir.path().join("tasks"), dir.open_file("tasks", rustix::fs::OFlags::WRONLY)?))
+        };
+        self.v1().map(open).collect()
     }
 
     pub(crate) fn v2(&self) -> Option<&Place> {

@@ -11,6 +11,15 @@ use crate::setting::{self, Setting};
 use crate::{Cgroup, Controller, Error, Hierarchies, Hierarchy, Limit, Limits, Version};
 use crate::{bpf, name, parent, v1, v2};
 
+/// In which hierarchies a cgroup is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// Where it has something to limit or to count, and on v2.
+    Needed,
+    /// In all of them, as far as the caller may: its processes are then in nobody else's cgroup of any.
+    Everywhere,
+}
+
 /// What one hierarchy has to do with it.
 struct Share<'a> {
     hierarchy: &'a Hierarchy,
@@ -43,10 +52,24 @@ impl Cgroup {
         limits: &Limits,
         extra: &[Controller],
     ) -> Result<Cgroup, Error> {
+        Cgroup::create_in(hierarchies, parent, limits, extra, Reach::Needed)
+    }
+
+    /// The same in more hierarchies than that needs.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`].
+    pub fn create_in(
+        hierarchies: &Hierarchies,
+        parent: &Path,
+        limits: &Limits,
+        extra: &[Controller],
+        reach: Reach,
+    ) -> Result<Cgroup, Error> {
         limits.validate()?;
         limits.validate_online()?;
         parent::check(parent)?;
-        let shares = shares(hierarchies, limits, extra)?;
+        let shares = shares(hierarchies, limits, extra, reach)?;
         let name = name::next()?;
         let reserve = reserve()?;
         let mut cgroup = Cgroup { path: parent.join(&name), places: Vec::with_capacity(shares.len()) };
@@ -101,7 +124,12 @@ fn reserve() -> Result<[OwnedFd; 3], Error> {
     Ok([open()?, open()?, open()?])
 }
 
-fn shares<'a>(hierarchies: &'a Hierarchies, limits: &Limits, extra: &[Controller]) -> Result<Vec<Share<'a>>, Error> {
+fn shares<'a>(
+    hierarchies: &'a Hierarchies,
+    limits: &Limits,
+    extra: &[Controller],
+    reach: Reach,
+) -> Result<Vec<Share<'a>>, Error> {
     let mut needed: Vec<(Controller, Option<Limit>)> = Vec::new();
     let limited = limits.set().map(|(limit, controller)| (controller, Some(limit)));
     for (controller, limit) in limited.chain(extra.iter().map(|&controller| (controller, None))) {
@@ -133,6 +161,13 @@ fn shares<'a>(hierarchies: &'a Hierarchies, limits: &Limits, extra: &[Controller
                 share.settings.extend(settings);
             }
             None => shares.push(Share { hierarchy, needed: vec![(controller, limit)], settings }),
+        }
+    }
+    if reach == Reach::Everywhere {
+        for hierarchy in hierarchies.v1() {
+            if shares.iter().all(|share| share.hierarchy != hierarchy) {
+                shares.push(Share { hierarchy, needed: Vec::new(), settings: Vec::new() });
+            }
         }
     }
     Ok(shares)

@@ -73,6 +73,7 @@ mod wait;
 
 pub use cgroup::Cgroup;
 pub use controller::Controller;
+pub use create::Reach;
 pub use delegation::v2_path_of;
 pub use device::{Access, DeviceKind, DeviceNumber, DeviceRule};
 pub use error::Error;

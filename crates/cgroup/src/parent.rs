@@ -102,7 +102,8 @@ pub(crate) fn open_existing(hierarchy: &Hierarchy, path: &Path) -> Result<Dir, E
 fn open_or_make(above: &Dir, name: &Path) -> Result<Dir, Error> {
     match above.open_child(name) {
         Err(error) if error.is_not_found() => {
-            above.make_child_with(name, 0o755 | MADE)?;
+            // Nobody else has any business in it: whoever can open a directory can also lock it.
+            above.make_child_with(name, 0o700 | MADE)?;
             above.open_child(name)
         }
         other => other,
@@ -110,7 +111,7 @@ fn open_or_make(above: &Dir, name: &Path) -> Result<Dir, Error> {
 }
 
 fn make_leaf(hierarchy: &Hierarchy, parent: &Dir, name: &Path) -> Result<Dir, Error> {
-    if !parent.make_child(name)? {
+    if !parent.make_child_with(name, 0o700)? {
         return Err(Error::Exists { path: parent.path().join(name) });
     }
     let ready = parent.open_child(name).and_then(|dir| {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -11,11 +13,22 @@ use crate::inside::INSIDE;
 use crate::parent::{below, open_existing, release_opened};
 use crate::{Error, Hierarchies, Hierarchy, name};
 
+/// A sweep's own look takes microseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Whose a cgroup is: its maker holds a lock on the directory, which the kernel takes away when the maker ends, however
 /// it does, and in whatever pid namespace it is.
 pub(crate) fn hold(dir: &Dir) -> Result<(), Error> {
     let fail = |errno| Error::from_call("flock", dir.path(), errno);
-    rustix::io::retry_on_intr(|| flock(dir.fd(), FlockOperation::LockShared)).map_err(fail)?;
+    // A sweep has it for a moment; nobody that has it for longer is waited for.
+    let started = Instant::now();
+    loop {
+        match flock(dir.fd(), FlockOperation::NonBlockingLockShared) {
+            Ok(()) => break,
+            Err(Errno::WOULDBLOCK | Errno::INTR) if started.elapsed() < PATIENCE => sleep(Duration::from_millis(1)),
+            Err(errno) => return Err(fail(errno)),
+        }
+    }
     // A sweep may have had it first: then it has no files any more.
     match dir.has("cgroup.procs") {
         true => Ok(()),

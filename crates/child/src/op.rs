@@ -101,8 +101,12 @@ pub enum Op<'a> {
     Barrier,
     /// setns(2)
     Join { namespace: Fd, kind: u32 },
+    /// unshare(2)
+    Unshare { flags: u32 },
     /// Go on as a new process inside the pid namespace that was joined (it holds only for children).
     EnterPidNamespace,
+    /// write(2) of 0 to a file `tasks`, by which a process joins a cgroup of v1 itself
+    JoinCgroup { tasks: Fd },
     /// unshare(CLONE_NEWCGROUP): the cgroup that the process is in by now becomes its root
     CgroupNamespace,
     /// Write /proc/self/timens_offsets; `separate`: unshare before and enter after, as exec would not.

@@ -160,7 +160,9 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::OutliveParent => process::set_parent_death_signal(0).named(Call::Prctl),
         Op::Barrier => wait_for_go(socket),
         Op::Join { namespace, kind } => clone::setns(namespace, kind).named(Call::Setns),
+        Op::Unshare { flags } => clone::unshare(flags).named(Call::Unshare),
         Op::EnterPidNamespace => entry::go_on_as_sibling(socket),
+        Op::JoinCgroup { tasks } => file::write(tasks, b"0").map(drop).named(Call::Write),
         Op::CgroupNamespace => clone::unshare(clone::CLONE_NEWCGROUP).named(Call::Unshare),
         Op::TimeOffsets { text, separate } => set_time_offsets(text, separate),
 

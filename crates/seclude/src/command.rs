@@ -85,6 +85,8 @@ pub struct Command {
     pub(crate) clone: CloneWay,
     pub(crate) timed: bool,
     pub(crate) rehearsal: bool,
+    /// No command: the launcher makes a user namespace and waits for the end of its caller.
+    pub(crate) holds_user_namespace: bool,
     #[cfg(feature = "fault")]
     pub(crate) fault: Option<(crate::fault::Place, crate::fault::Fault)>,
 }
@@ -144,6 +146,7 @@ impl Command {
             clone: CloneWay::Auto,
             timed: false,
             rehearsal: false,
+            holds_user_namespace: false,
             #[cfg(feature = "fault")]
             fault: None,
         }

@@ -91,6 +91,7 @@ fn encode(op: &Op<'_>, step: u8, number: usize) -> Result<String> {
         Op::CarryNoMore { inheritable, ambient } => act('e', Call::Capset, &[inheritable, ambient]),
         Op::Ambient { raise } => act('a', Call::Prctl, &[raise]),
         Op::NoNewPrivileges => act('n', Call::Prctl, &[]),
+        Op::Unshare { flags } => act('m', Call::Unshare, &[flags.into()]),
         Op::EnterHeld { directory } => act('w', Call::Chdir, &[descriptor(directory)]),
         Op::Filter { file } => act('s', Call::Seccomp, &[descriptor(file)]),
         Op::NotForCommand { fd } => format!("h{}", fd.0),

@@ -39,6 +39,8 @@ pub(crate) struct Handled {
     pub(crate) new_pid: bool,
     /// Whether set-up itself goes on as another process.
     pub(crate) joins_pid_early: bool,
+    /// Whether it is no command, but a holder of a user namespace.
+    pub(crate) holds: bool,
     /// Whether nobody may look into this process while the child has its memory, or a copy.
     pub(crate) hides: bool,
     pub(crate) canceller: Option<Canceller>,
@@ -125,7 +127,7 @@ impl Plan {
     /// # Errors
     /// What contradicts itself or is out of range.
     pub fn compile(command: &Command, host: &Host) -> Result<Plan> {
-        let command = &command.completed();
+        let command = &command.completed().with_cgroup_of_its_own(host);
         crate::prefer::check(command)?;
         let clone = plan_clone(command, host)?;
         let steps = step::compile(command, host, &clone)?;
@@ -136,7 +138,9 @@ impl Plan {
             die_with_parent: command.die_with_parent,
             init: command.init,
             new_pid: command.namespaces.is_new(Namespace::Pid),
-            joins_pid_early: step::enters_pid_namespace_early(command),
+            joins_pid_early: step::enters_pid_namespace_early(command)
+                || (step::holds_user_namespace(command, host) && command.namespaces.is_new(Namespace::Pid)),
+            holds: command.holds_user_namespace,
             hides: host.permitted != 0 || command.namespaces.joined().next().is_some(),
             canceller: command.canceller.clone(),
             has_barrier: step::has_barrier(command),
@@ -274,8 +278,10 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
         Some("it must not share memory with what runs in the joined namespaces")
     } else if command.oom_score_adj.is_some() {
         Some("with shared memory the kernel would change the caller's oom_score_adj too")
-    } else if step::leaves_caller_out(command, host) && !host.writes_hidden_maps() {
-        Some("the id map leaves the caller out, so set-up runs under other ids")
+    } else if step::holds_user_namespace(command, host) {
+        Some(
+            "the caller has capabilities and is not root: its memory is hidden, and another process makes the user namespace",
+        )
     } else if has_little_memory(command) {
         Some(
             "with so little memory set-up could run out of it, and the kernel kills whoever shares the victim's memory",
@@ -315,6 +321,9 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
     }
     if host.tree_namespaces && step::root_is_all(command) {
         namespaces &= !u64::from(CLONE_NEWNS);
+    }
+    if step::holds_user_namespace(command, host) {
+        namespaces = 0;
     }
     if step::makes_namespace_late(command) {
         namespaces &= !u64::from(CLONE_NEWCGROUP);

@@ -6,10 +6,12 @@ use std::str::FromStr;
 
 use crate::command::Command;
 use crate::config::capability::{Capabilities, Capability};
+use crate::config::cgroup::Cgroup;
 use crate::config::ids::UserMap;
 use crate::config::mount::{Mount, MountKind};
 use crate::config::namespace::Namespace;
 use crate::config::root::Root;
+use crate::host::Host;
 
 /// Files of /proc through which uid 0 of the host changes the host, whatever its capabilities: the kernel looks
 /// at the uid alone.
@@ -157,6 +159,19 @@ impl Command {
             command.mounts.splice(0..0, added);
         }
         command
+    }
+
+    /// A root caller's cgroups are its uid's to write, whatever else the command may do: where it could come to see a
+    /// hierarchy, the container has a cgroup of its own in each.
+    pub(crate) fn with_cgroup_of_its_own(mut self, host: &Host) -> Command {
+        let could_see = self.nested || self.user_map == Some(UserMap::HostRoot) || crate::step::has_inner(&self);
+        if self.sandboxed && host.uid == 0 && could_see && self.namespaces.is_new(Namespace::Cgroup) {
+            match &mut self.cgroup {
+                Some(cgroup) => cgroup.everywhere = true,
+                None => self.cgroup = Some(Cgroup { everywhere: true, implied: true, ..Cgroup::default() }),
+            }
+        }
+        self
     }
 
     fn without_idle_preset(&self) -> Command {

@@ -98,6 +98,7 @@ fn one(
             entered
         }
         b's' => filter(Fd(words.number(10)?), instructions),
+        b'm' => privileges::unshare(words.number(10)?),
         b'U' => inner::enter(words)?,
         // A test's: fail here, or have the spawner killed here.
         b'f' => Err(Errno(words.number(10)?)),

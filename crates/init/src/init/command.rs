@@ -4,6 +4,7 @@ use crate::acts;
 use crate::kernel::{self, Action, Errno, Fd, Fork, Result, Text};
 use crate::order::Order;
 use crate::report::{Buffer, RECORD, Report};
+use crate::watch;
 
 pub(crate) fn run(order: &Order, on_child: &Action, pipe: Fd, buffer: &mut Buffer) -> ! {
     let settled = settle(order, on_child).map_err(|errno| order.failure(order.calls.init, errno));
@@ -20,6 +21,11 @@ pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
     let done = done.and_then(|()| acts::all(order));
     let done = done.and_then(|()| go_on_as_sibling(order).map_err(init));
     let done = done.and_then(|()| tie(order).map_err(init));
+    if order.holds && done.is_ok() {
+        kernel::send(order.socket, &Report::running().record());
+        watch::until_outlived(order);
+        kernel::exit(0);
+    }
     let done = done.and_then(|()| kernel::set_signal_mask(order.mask).map_err(init));
     execute(order, done, buffer)
 }

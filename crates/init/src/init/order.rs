@@ -58,6 +58,8 @@ pub(crate) struct Order {
     pub(crate) becomes: bool,
     /// It does so in a sibling of its own, in a pid namespace that was joined.
     pub(crate) sibling: bool,
+    /// Becomes nothing: says that it runs, and waits for the end of the spawner.
+    pub(crate) holds: bool,
     /// Looks for the command instead of executing it.
     pub(crate) rehearsal: bool,
     /// The command goes on without the spawner.
@@ -102,6 +104,7 @@ impl Order {
             detached: flags.detached,
             becomes: flags.becomes,
             sibling: flags.sibling,
+            holds: flags.holds,
             rehearsal: flags.rehearsal,
             mask,
             step,
@@ -138,6 +141,7 @@ struct Flags {
     detached: bool,
     becomes: bool,
     sibling: bool,
+    holds: bool,
     rehearsal: bool,
 }
 
@@ -150,6 +154,7 @@ impl Flags {
                 b'd' => flags.detached = true,
                 b'x' => flags.becomes = true,
                 b'p' => flags.sibling = true,
+                b'h' => flags.holds = true,
                 b'r' => flags.rehearsal = true,
                 b'-' => {}
                 // A wish that this init does not know is none that it can pass over.

@@ -53,6 +53,11 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// Waits until the spawner is gone, or has closed its end.
+pub(crate) fn until_outlived(order: &Order) {
+    while !kernel::hangs_up_within(order.socket, 999) {}
+}
+
 /// Waits until the spawner is gone, or a tenth of a second: it may not have closed its copy of our end yet.
 pub(crate) fn outlived(order: &Order) {
     kernel::hangs_up_within(order.socket, 100);

@@ -196,7 +196,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             }
             let by_birth = plan.request().cgroup.is_some();
             report.cgroup = ends.cgroup.get().map(|cgroup| Placement::of(cgroup, by_birth));
-            let channel = plan.command.init.then_some(ours);
+            let channel = (plan.command.init || plan.command.holds).then_some(ours);
             let ties = Ties { terminal: arrived.terminal, channel, keeper: None, relays: Vec::new() };
             Ok(Running { newborn, ends, ties, report, started })
         }
@@ -265,7 +265,7 @@ impl Attendance<'_> {
                 Event::Message(Message::KillParent) => fault::die(),
                 Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
                 Event::Terminal(master) => arrived.terminal = Some(master),
-                Event::Message(Message::Running) if plan.command.init => return Ok(()),
+                Event::Message(Message::Running) if plan.command.init || plan.command.holds => return Ok(()),
                 Event::End if !plan.command.init && has_executed(newborn) => return Ok(()),
                 other => return Err(unexpected(other, newborn, channel)),
             }

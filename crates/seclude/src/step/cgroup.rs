@@ -1,12 +1,13 @@
 //! The container's cgroup: made and limited before the process, which is born in it where the kernel can do that.
 
 use std::collections::BTreeSet;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits};
+use rustix::io::fcntl_dupfd_cloexec;
+use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits, Reach};
 use seclude_child::Op;
 use seclude_sys::Fd;
 
@@ -40,6 +41,8 @@ struct Group {
     by_birth: bool,
     /// Shared with the parent's ends.
     made: Arc<OnceLock<Arc<Cgroup>>>,
+    /// By which the child joins what is v1.
+    entrances: Vec<(PathBuf, OwnedFd)>,
 }
 
 pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
@@ -59,7 +62,13 @@ pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dy
         return Err(Error::invalid(NAME, "what is delegated needs a new cgroup namespace: its limits lie above"));
     }
     let by_birth = by_birth && !request.scope;
-    Ok(Some(Box::new(Group { request: request.clone(), preferred, by_birth, made: Arc::default() })))
+    Ok(Some(Box::new(Group {
+        request: request.clone(),
+        preferred,
+        by_birth,
+        made: Arc::default(),
+        entrances: Vec::new(),
+    })))
 }
 
 /// Where it is made unless the caller says otherwise; for an ordinary user the delegated tree that the caller is in.
@@ -137,7 +146,8 @@ impl Group {
         let freezer = hierarchies.v2().is_none().then_some(Controller::Freezer);
         let mut extra: Vec<Controller> = freezer.into_iter().chain(self.counted(hierarchies)).collect();
         loop {
-            match Cgroup::create(hierarchies, parent, limits, &extra) {
+            let reach = if self.request.everywhere { Reach::Everywhere } else { Reach::Needed };
+            match Cgroup::create_in(hierarchies, parent, limits, &extra, reach) {
                 // Not handed down to where this is made: then it is not counted, which the counters say by themselves.
                 Err(seclude_cgroup::Error::NoController { controller, limit: None, .. })
                     if extra.contains(&controller) && COUNTED.contains(&controller) =>
@@ -226,7 +236,10 @@ impl Step for Group {
         }
         let failed = |error| from_cgroup(NAME, error);
         let mut lost = Vec::new();
-        let made = self.make(preparation.host, &mut lost).map_err(failed)?;
+        let made = match self.make(preparation.host, &mut lost) {
+            Err(error) if self.request.implied && error.is_of_the_host() => None,
+            made => made.map_err(failed)?,
+        };
         preparation.report.preferred = self
             .preferred
             .iter()
@@ -242,7 +255,27 @@ impl Step for Group {
             cgroup.delegate(uid, gid).map_err(failed)?;
         }
         self.by_birth &= cgroup.fd().is_some();
+        for (path, entrance) in cgroup.own_entrances().map_err(failed)? {
+            let above = preparation.ends.socket_above;
+            let lifted = match entrance.as_raw_fd() > above {
+                true => entrance,
+                false => fcntl_dupfd_cloexec(&entrance, above + 1)
+                    .map_err(|errno| Error::parent(NAME, path.display().to_string(), errno).call("fcntl"))?,
+            };
+            self.entrances.push((path, lifted));
+        }
         Ok(())
+    }
+
+    fn keeps(&self) -> Vec<Fd> {
+        self.entrances.iter().map(|(_, entrance)| Fd(entrance.as_raw_fd())).collect()
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        for (path, entrance) in &self.entrances {
+            program.about_owned(path.display().to_string());
+            program.push(Op::JoinCgroup { tasks: Fd(entrance.as_raw_fd()) });
+        }
     }
 
     fn birthplace(&self) -> Option<Fd> {
@@ -256,8 +289,10 @@ impl Step for Group {
             return self.enter_scope(pid, ledger);
         }
         let Some(cgroup) = self.made.get() else { return Ok(()) };
-        let joined = if self.by_birth { cgroup.join_v1(pid) } else { cgroup.join(pid) };
-        joined.map_err(|error| from_cgroup(NAME, error))
+        if self.by_birth {
+            return Ok(());
+        }
+        cgroup.join_v2(pid).map_err(|error| from_cgroup(NAME, error))
     }
 
     fn describe(&self, to: &mut Describe) {
@@ -275,8 +310,9 @@ impl Step for Group {
             None => format!("{ROOTS} (as root) or the caller's own delegated cgroup"),
         };
         to.prepare(NAME, format!("make a cgroup in {parent}, set and read back: {limits}"));
-        let how = if self.by_birth { "join what is v1" } else { "join all of it" };
-        to.attend(NAME, format!("{how}, by cgroup.procs"));
+        if !self.by_birth {
+            to.attend(NAME, "join what is v2, by cgroup.procs".to_owned());
+        }
     }
 }
 

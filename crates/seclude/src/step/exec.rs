@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use seclude_child::Op;
+use seclude_sys::clone::CLONE_NEWUSER;
 use seclude_sys::process::StringList;
 
 use super::{Step, launch};
@@ -25,6 +26,7 @@ struct Exec {
     signal_mask: u64,
     launched: bool,
     rehearsal: bool,
+    holds_user_namespace: bool,
 }
 
 /// Both halves: the start of the launcher, if there is one, and what is executed in the end.
@@ -72,6 +74,7 @@ pub(super) fn compile(command: &Command) -> Result<Compiled> {
             signal_mask: command.signal_mask,
             launched,
             rehearsal: command.rehearsal,
+            holds_user_namespace: command.holds_user_namespace,
         }),
     })
 }
@@ -114,6 +117,9 @@ impl Step for Exec {
             program.push(Op::CloseSlots);
         }
         program.about_owned(name);
+        if self.holds_user_namespace {
+            program.push(Op::Unshare { flags: CLONE_NEWUSER });
+        }
         if self.rehearsal {
             program.push(Op::Rehearse { candidates });
             return;

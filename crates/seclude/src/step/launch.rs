@@ -28,7 +28,7 @@ pub(crate) fn is_needed(command: &Command) -> bool {
     let changes_ids = identity.uid.is_some() || identity.gid.is_some() || identity.groups.is_some();
     let spaces = &command.namespaces;
     let contained = Namespace::ALL.into_iter().any(|kind| spaces.is_new(kind)) || spaces.joined().next().is_some();
-    contained || changes_ids || !command.die_with_parent
+    contained || changes_ids || !command.die_with_parent || command.holds_user_namespace
 }
 
 struct Launch {
@@ -45,6 +45,7 @@ pub(super) fn compile(command: &Command, envp: Arc<[OsString]>) -> Box<dyn Step>
         (!command.die_with_parent, 'd'),
         (!command.init, 'x'),
         (join::enters_pid_namespace_late(command), 'p'),
+        (command.holds_user_namespace, 'h'),
     ] {
         flags.extend(wanted.then_some(letter));
     }

@@ -9,6 +9,7 @@ mod cgroup;
 mod clock;
 mod descriptors;
 mod exec;
+mod holder;
 mod hostname;
 mod join;
 mod launch;
@@ -50,10 +51,11 @@ pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::{ParentEnds, highest as highest_descriptor};
 use exec::Compiled;
+pub(crate) use holder::is_needed as holds_user_namespace;
 pub(crate) use join::enters_pid_namespace_early;
+pub(crate) use nesting::has_inner;
 pub(crate) use oom::OOM_SCORE_ADJ;
 pub(crate) use root::is_all as root_is_all;
-pub(crate) use user::leaves_caller_out;
 pub(crate) use veth::from_net;
 pub(crate) use workdir::INHERITED;
 
@@ -123,6 +125,13 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(ties::arm());
     // Before it waits for anything: others wait for it meanwhile.
     add(descriptors::close_others());
+    let (maps, holder) = (nesting::Maps::default(), holder::Holder::default());
+    // The parent writes the maps; whoever cannot, as its own memory is hidden, has had another process make the namespace.
+    let map = user::map(command, host, &maps, &holder)?;
+    let enter = holder::enter(command, host, &holder);
+    let (early, late) = if enter.is_some() { (map, None) } else { (None, map) };
+    add(early);
+    add(enter);
     // Both write to files of /proc: to the caller's, before the tree is another one, or a container's that is joined, which may
     // have anything in their places (CVE-2025-52881).
     add(clock::compile(command, clone.memory == Memory::Copied)?);
@@ -130,8 +139,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     // Before the barrier, because joining a pid namespace may make another process, and that is the one to attend to.
     add(join::compile(command)?);
     // The parent writes the maps and whatever else it owes; the child has no rights before that.
-    let maps = nesting::Maps::default();
-    add(user::map(command, host, &maps)?);
+    add(late);
     // After the map, which says whose a delegated cgroup is.
     add(cgroup::compile(command, clone.into_cgroup)?);
     add(barrier::compile(command));

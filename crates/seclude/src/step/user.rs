@@ -13,6 +13,7 @@ use seclude_idmap::{
 };
 use seclude_sys::Fd;
 
+use super::holder::{self, Holder};
 use super::nesting::Maps;
 use super::range::{self, Lease};
 use super::{Born, Preparation, Step, ties};
@@ -62,6 +63,8 @@ struct Map {
     maps: Maps,
     /// The command's ids inside, where they are not root's.
     user: (Option<u32>, Option<u32>),
+    /// Whose maps they are, if not the child's.
+    holder: Option<Holder>,
     /// What was decided in `prepare`.
     decided: Option<Decided>,
 }
@@ -84,7 +87,7 @@ enum Writer {
     Helpers,
 }
 
-pub(super) fn map(command: &Command, host: &Host, maps: &Maps) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn map(command: &Command, host: &Host, maps: &Maps, holder: &Holder) -> Result<Option<Box<dyn Step>>> {
     if !command.namespaces.is_new(Namespace::User) {
         return match command.user_map {
             Some(UserMap::Sandbox) => Ok(None),
@@ -138,6 +141,7 @@ pub(super) fn map(command: &Command, host: &Host, maps: &Maps) -> Result<Option<
         nested: command.sandboxed && command.nested,
         maps: maps.clone(),
         user: (uid, gid),
+        holder: holder::is_needed(command, host).then(|| holder.clone()),
         decided: None,
     })))
 }
@@ -153,6 +157,27 @@ pub(crate) fn leaves_caller_out(command: &Command, host: &Host) -> bool {
         }
         Some(UserMap::SubIds | UserMap::Sandbox) => host.gives_ids(),
         _ => false,
+    }
+}
+
+impl Decided {
+    fn write(&self, pid: i32) -> Result<()> {
+        let Decided { uids, gids, writer, .. } = self;
+        match writer {
+            Writer::Helpers => {
+                run_helper("newuidmap", pid, uids)?;
+                run_helper("newgidmap", pid, gids)?;
+            }
+            Writer::Direct | Writer::DirectDenyingSetgroups => {
+                let process = open_process(pid)?;
+                if *writer == Writer::DirectDenyingSetgroups {
+                    write_once(&process, "setgroups", "deny")?;
+                }
+                write_once(&process, "uid_map", &uids.to_kernel_text())?;
+                write_once(&process, "gid_map", &gids.to_kernel_text())?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -260,6 +285,9 @@ impl Step for Map {
         if let Some(range) = &decided.range {
             range.kept_until_the_end(preparation.ledger);
         }
+        if let Some(holder) = &self.holder {
+            decided.write(holder::start(holder)?)?;
+        }
         self.decided = Some(decided);
         Ok(())
     }
@@ -278,22 +306,10 @@ impl Step for Map {
     }
 
     fn attend(&self, born: &Born, _: &mut Ledger) -> Result<()> {
-        let Some(Decided { uids, gids, writer, .. }) = &self.decided else { return Ok(()) };
-        match writer {
-            Writer::Helpers => {
-                run_helper("newuidmap", born.pid, uids)?;
-                run_helper("newgidmap", born.pid, gids)?;
-            }
-            Writer::Direct | Writer::DirectDenyingSetgroups => {
-                let process = open_process(born.pid)?;
-                if *writer == Writer::DirectDenyingSetgroups {
-                    write_once(&process, "setgroups", "deny")?;
-                }
-                write_once(&process, "uid_map", &uids.to_kernel_text())?;
-                write_once(&process, "gid_map", &gids.to_kernel_text())?;
-            }
+        match &self.decided {
+            Some(decided) if self.holder.is_none() => decided.write(born.pid),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn describe(&self, to: &mut Describe) {

@@ -30,6 +30,7 @@ pub fn collect(parent: Option<&Path>) -> Result<Vec<String>> {
     };
     let cgroups = hierarchies.sweep(&parent).map_err(failed)?;
     let mut removed: Vec<String> = cgroups.iter().map(|path| path.display().to_string()).collect();
+    crate::step::range::sweep();
     removed.extend(seclude_net::sweep().map_err(|error| from_net(NAME, error))?);
     Ok(removed)
 }

@@ -66,7 +66,7 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         | Op::WriteProc { path: text, .. } => Some(bytes(text)),
         Op::CloneFrom { from: Slot::HOST_DEV, name, .. } => Some(Path::new("/dev").join(bytes(name))),
         // Of an overlay it is the directory that its options are relative to.
-        Op::GoTo { .. } if about.starts_with('/') => Some(about.into()),
+        Op::GoTo { .. } | Op::EnterHeld { .. } if about.starts_with('/') => Some(about.into()),
         Op::Resolve { place, .. } | Op::ResolveIfPresent { place, .. } => Some(Path::new("/").join(bytes(place.path))),
         _ => None,
     }

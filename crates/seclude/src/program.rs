@@ -38,6 +38,8 @@ pub(crate) struct Program<'a> {
     pub(crate) directory: Option<Fd>,
     /// The one of a proc file system of our own.
     pub(crate) proc: Option<Fd>,
+    /// The one of a filter.
+    pub(crate) filter: Option<Fd>,
     /// What the launcher is to hold as an init, and never the command.
     pub(crate) for_init: Vec<Fd>,
     /// The op that starts the launcher, which does all that come after it.
@@ -87,6 +89,7 @@ impl<'a> Program<'a> {
             given: 0,
             directory: None,
             proc: None,
+            filter: None,
             for_init: Vec::new(),
             launch: None,
             trees: Vec::new(),

@@ -122,7 +122,9 @@ fn map_ids(tree: &OwnedFd, namespace: &OwnedFd, recursive: bool) -> std::result:
 }
 
 fn failed(path: &Path, call: &'static str, errno: rustix::io::Errno) -> Error {
-    Error::parent(NAME, format!("copy of {}", path.display()), errno).call(call).path_of(path)
+    let confined = matches!(errno, rustix::io::Errno::PERM | rustix::io::Errno::ACCESS);
+    let confined = confined.then(crate::confinement::found).flatten();
+    Error::parent(NAME, format!("copy of {}", path.display()), errno).call(call).path_of(path).hint_if(confined)
 }
 
 fn to_rustix(errno: Errno) -> rustix::io::Errno {

@@ -9,6 +9,7 @@ mod cgroup;
 mod clock;
 mod descriptors;
 mod exec;
+mod filter;
 mod holder;
 mod hostname;
 mod join;
@@ -134,10 +135,11 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(enter);
     // Both write to files of /proc: to the caller's, before the tree is another one, or a container's that is joined, which may
     // have anything in their places (CVE-2025-52881).
+    let join = join::compile(command)?;
     add(clock::compile(command, clone.memory == Memory::Copied)?);
     add(oom::compile(command)?);
     // Before the barrier, because joining a pid namespace may make another process, and that is the one to attend to.
-    add(join::compile(command)?);
+    add(join);
     // The parent writes the maps and whatever else it owes; the child has no rights before that.
     add(late);
     // After the map, which says whose a delegated cgroup is.
@@ -150,7 +152,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
         }
         Some(Network::Veth(veth)) => Some(veth::compile(&veth.request, claimed.clone())?),
         Some(Network::Pasta(pasta)) => {
-            add(Some(pasta::compile(pasta, command.die_with_parent)?));
+            add(Some(pasta::compile(pasta, command)?));
             None
         }
         None => None,
@@ -160,7 +162,8 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     // Root of the user namespace, if it was not born so: what set-up creates has to have an owner.
     add(user::become_root(command, host));
     // The host's /proc is there, and the child has all rights over its own namespace.
-    add(nesting::compile(command));
+    let by_filter = nesting::ByFilter::default();
+    add(nesting::compile(command, &by_filter));
     // Before the tree, in which files tell of the address.
     add(loopback::compile(command));
     add(connected);
@@ -189,16 +192,19 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     let opened = directory.as_ref().map(workdir::WorkingDirectory::place);
     add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
     add(nesting::hold(command));
+    add(filter::keep(command, &by_filter));
     let Compiled { launch, exec } = exec::compile(command)?;
     add(rights::carry(command, host));
     // From here on in memory of its own, if there is a container.
     add(launch);
     // Its maps take rights over the first one; the command's rights are those over the second.
     add(nesting::inner(command, &maps));
+    add(filter::install(command, true));
     // A limit on file size or open files is for the command, not for set-up; raising one takes rights.
     add(rlimits::compile(command)?);
     // Rights go last: each step above may need them.
     add(rights::compile(command, host)?);
+    add(filter::install(command, false));
     add(workdir::enter(opened));
     add(Some(exec));
     Ok(steps)

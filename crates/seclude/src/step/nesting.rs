@@ -4,18 +4,22 @@
 //! calls, nf_tables, a cgroup hierarchy mounted anew (holes of the kernel: CVE-2022-0185, 2022-0492, 2023-32629). The limit
 //! is the kernel's own, namespaces(7): it is counted at every level, and cannot be raised from below.
 
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use seclude_child::op::Inner;
 use seclude_child::{Op, Slot};
 use seclude_idmap::IdMap;
 use seclude_sys::Fd;
 use seclude_sys::clone::{CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS};
 
-use super::{Step, mount};
+use super::{Preparation, Step, mount};
 use crate::command::Command;
 use crate::config::capability::Capability;
 use crate::config::namespace::Namespace;
+use crate::error::Result;
 use crate::program::Program;
 
 const NAME: &str = "nesting";
@@ -26,6 +30,19 @@ pub(super) type Maps = Arc<OnceLock<(IdMap, IdMap)>>;
 struct Own {
     last: bool,
     inner: bool,
+    by_filter: ByFilter,
+}
+
+const LIMIT: &CStr = c"/proc/sys/user/max_user_namespaces";
+
+/// Whether the kernel's limit cannot be set here, so that a filter has to stand in: an outer container shows /proc/sys read-only.
+#[derive(Clone, Default)]
+pub(super) struct ByFilter(Arc<AtomicBool>);
+
+impl ByFilter {
+    pub(super) fn is_needed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Whether what is mounted has to be locked: the command could undo it.
@@ -40,14 +57,22 @@ fn is_last(command: &Command) -> bool {
 }
 
 /// While the host's /proc is there: the kernel mounts no other one where none is to be seen.
-pub(super) fn compile(command: &Command) -> Option<Box<dyn Step>> {
+pub(super) fn compile(command: &Command, by_filter: &ByFilter) -> Option<Box<dyn Step>> {
     let (last, inner) = (is_last(command), has_inner(command));
-    (last || inner).then(|| Box::new(Own { last, inner }) as Box<dyn Step>)
+    (last || inner).then(|| Box::new(Own { last, inner, by_filter: by_filter.clone() }) as Box<dyn Step>)
 }
 
 impl Step for Own {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
+        if self.last && !self.inner {
+            let read_only = statvfs(LIMIT).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY));
+            self.by_filter.0.store(read_only, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
@@ -57,9 +82,9 @@ impl Step for Own {
             // The first one's limit is written once the second is there.
             return;
         }
-        if self.last {
+        if self.last && !self.by_filter.is_needed() {
             program.about("no user namespaces below this one");
-            program.push(Op::WriteProc { path: c"/proc/sys/user/max_user_namespaces", text: b"0" });
+            program.push(Op::WriteProc { path: LIMIT, text: b"0" });
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
+use rustix::fs::{Mode, OFlags, open};
 use seclude_net::{Protocol, Publish};
 
 use super::{Born, Preparation, Step};
 use crate::child::Child;
 use crate::command::Command;
+use crate::config::namespace::Namespace;
 use crate::config::network::Pasta;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, Result};
@@ -22,10 +24,13 @@ const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
 struct Program {
     publish: Vec<Publish>,
     found: Option<PathBuf>,
+    /// Whether the child's memory is hidden, and with it what /proc has of it.
+    hidden: bool,
+    new_user: bool,
 }
 
-pub(super) fn compile(pasta: &Pasta, dies_with_parent: bool) -> Result<Box<dyn Step>> {
-    if !dies_with_parent {
+pub(super) fn compile(pasta: &Pasta, command: &Command) -> Result<Box<dyn Step>> {
+    if !command.die_with_parent {
         let action = "it ends with its caller, so a container that outlives that would lose its network";
         return Err(Error::invalid(NAME, action).hint("a veth pair stays, or let the container die with its parent"));
     }
@@ -37,7 +42,12 @@ pub(super) fn compile(pasta: &Pasta, dies_with_parent: bool) -> Result<Box<dyn S
             return Err(Error::invalid(NAME, format!("published port {port}: {other} has it already")));
         }
     }
-    Ok(Box::new(Program { publish: pasta.publish.clone(), found: None }))
+    Ok(Box::new(Program {
+        publish: pasta.publish.clone(),
+        found: None,
+        hidden: false,
+        new_user: command.namespaces.is_new(Namespace::User),
+    }))
 }
 
 /// Where the program is.
@@ -58,6 +68,8 @@ impl Step for Program {
                 .hint("it is in the package passt; privileged callers can have a veth pair instead")
         };
         self.found = Some(find().ok_or_else(missing)?);
+        // Of a namespace that is not new there is no user namespace to enter; then it is told the process all the same.
+        self.hidden = self.new_user && preparation.host.permitted != 0;
         preparation.report.network = Some(Connection::of_pasta());
         Ok(())
     }
@@ -78,7 +90,17 @@ impl Step for Program {
         }
         // The other way round the host's loopback would be open to the container.
         command.args(["--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw"]);
-        command.arg(child.pid.to_string());
+        if self.hidden {
+            // It gives up CAP_SYS_PTRACE before it looks at the namespaces of a child that nobody else may look at.
+            for (number, flag, kind) in [(3, "--userns", "user"), (4, "--netns", "net")] {
+                let path = format!("/proc/{}/ns/{kind}", child.pid);
+                let opened = open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                    .map_err(|errno| Error::parent(NAME, &path, errno).call("open").path_of(&path))?;
+                command.fd(opened, number).args([flag, &format!("/proc/self/fd/{number}")]);
+            }
+        } else {
+            command.arg(child.pid.to_string());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut pasta = command.spawn()?;
         if is_ready(&mut pasta) {

@@ -3,11 +3,15 @@
 //! Which ranges are in use by containers is told by locks on bytes of one file, fcntl(2): a byte a range. They are of the open
 //! file and not of a process, and the container's init holds it open: so the kernel takes the lock back when the init has ended,
 //! whoever was killed before. Nobody waits for such a lock: what somebody else holds is not free.
+//!
+//! Where there is no /run to have that file in (a chroot, a read-only root), the lock is the name of an abstract socket, which
+//! the kernel gives to one at a time in a network namespace.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, open, openat, statat, unlinkat};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 use seclude_idmap::{GROUP_FILE, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, free_range_in, read_taken};
 use seclude_sys::Fd;
 use seclude_sys::file::{ByteLock, lock_byte};
@@ -54,7 +58,10 @@ pub(super) fn unused(seed: u64, count: u32) -> Result<Range> {
 
 impl Lease {
     pub(super) fn of_unused(count: u32) -> Result<Lease> {
-        let file = open_file()?;
+        let file = match open_file() {
+            Ok(file) => file,
+            Err(error) => return Lease::by_name(count).ok_or(error),
+        };
         let fd = Fd(file.as_raw_fd());
         let mut seed = u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns();
         for _ in 0..TRIES {
@@ -76,6 +83,21 @@ impl Lease {
             .hint("it is held by containers that run: end some, or choose the ids yourself"))
     }
 
+    fn by_name(count: u32) -> Option<Lease> {
+        for attempt in 0..TRIES {
+            let range = unused(seclude_sys::process::monotonic_ns() ^ attempt << 40, count).ok()?;
+            let flags = SocketFlags::CLOEXEC;
+            let file = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
+            let name = SocketAddrUnix::new_abstract_name(format!("seclude-ids-{}", range.start).as_bytes()).ok()?;
+            match bind(&file, &name) {
+                Ok(()) => return Some(Lease { range, file }),
+                Err(Errno::ADDRINUSE) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
     pub(super) fn range(&self) -> Range {
         self.range
     }
@@ -88,6 +110,8 @@ impl Lease {
     pub(super) fn kept_until_the_end(self: &std::sync::Arc<Lease>, ledger: &mut Ledger) {
         let lease = self.clone();
         ledger.push(format!("lock on ids {}", self.range.start), move || {
+            // The steps of a start that has failed still have it open.
+            let _ = flock(&lease.file, FlockOperation::Unlock);
             drop(lease);
             sweep();
             Ok(())

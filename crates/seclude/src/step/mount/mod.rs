@@ -34,8 +34,9 @@ const MOST: usize = 4096;
 pub(super) fn compile(command: &Command, host: &Host) -> Result<Vec<Box<dyn Step>>> {
     let ids = user::ids_of_files(command, host);
     let spaces = &command.namespaces;
-    if command.mounts.len() > MOST {
-        return Err(Error::invalid(NAME, format!("{} mounts; at most {MOST} can be had", command.mounts.len())));
+    let asked = command.mounts.iter().filter(|mount| !mount.preset).count();
+    if asked > MOST {
+        return Err(Error::invalid(NAME, format!("{asked} mounts; at most {MOST} can be had")));
     }
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
     if spaces.is_new(Namespace::Pid) {

@@ -405,6 +405,10 @@ pub(crate) struct ProcessFlags {
     /// Give it a terminal of its own, connected to this one; in a new pid namespace with an init, so that Ctrl-C works
     #[arg(short, long)]
     pub(crate) tty: bool,
+    /// Give it stdin, stdout and stderr as they are (pass: also a file that would be opened anew, read-only), or nothing of
+    /// them but bytes (pipe)
+    #[arg(long, value_name = "HOW", conflicts_with = "tty")]
+    pub(crate) stdio: Option<Streams>,
     /// The size of its terminal, instead of this one's
     #[arg(long, value_name = "ROWSxCOLUMNS", requires = "tty")]
     pub(crate) tty_size: Option<Dimension>,
@@ -423,6 +427,15 @@ pub(crate) struct ProcessFlags {
     pub(crate) clone: Option<CloneWay>,
 }
 
+/// How the command gets the caller's streams.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Streams {
+    /// As they are
+    Pass,
+    /// Behind pipes
+    Pipe,
+}
+
 impl Heading for ProcessFlags {
     const FLAGS: &[&str] = &[
         "env",
@@ -438,6 +451,7 @@ impl Heading for ProcessFlags {
         "init",
         "as_pid_1",
         "tty",
+        "stdio",
         "tty_size",
         "timeout",
         "no_die_with_parent",

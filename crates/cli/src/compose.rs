@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use clap::ArgMatches;
-use seclude::{Capabilities, CloneWay, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Preset, Root, UserMap};
+use seclude::{
+    Capabilities, CloneWay, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Preset, Root, Stdio, UserMap,
+};
 
 use crate::Failure;
-use crate::args::{ContainerFlags, FileFlags, Heading, is_defined};
+use crate::args::{ContainerFlags, FileFlags, Heading, Streams, is_defined};
 use crate::values::{CapabilityName, NamespaceList, UserSpec};
 
 /// The request that the flags stand for; `order` tells in which order they were given.
@@ -207,6 +209,10 @@ fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure>
     // The kernel drops the keyboard's signals for a first process that has no handler for them: Ctrl-C would do nothing.
     if process.init || (process.tty && makes(flags, Namespace::Pid)) {
         command.init(true);
+    }
+    if let Some(streams) = process.stdio {
+        let stdio = || if streams == Streams::Pass { Stdio::pass() } else { Stdio::relay() };
+        command.stdin(stdio()).stdout(stdio()).stderr(stdio());
     }
     if process.as_pid_1 {
         command.as_pid_1();

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::ArgMatches;
-use seclude::{Cause, Child, Exit, Stdio};
+use seclude::{Cause, Child, Code, Exit, Stdio};
 
-use crate::args::{ContainerFlags, RunFlags};
+use crate::args::{ContainerFlags, RunFlags, Streams};
 use crate::compose::compose;
 use crate::report::{self, Ending};
 use crate::signals::Forwarder;
@@ -19,7 +19,11 @@ use crate::{Failure, say};
 
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     if flags.detach {
-        let given = [("--tty", container.process.tty), ("--timeout", container.process.timeout.is_some())];
+        let given = [
+            ("--tty", container.process.tty),
+            ("--timeout", container.process.timeout.is_some()),
+            ("--stdio pipe", container.process.stdio == Some(Streams::Pipe)),
+        ];
         if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
             return Err(Failure::new(format!("the argument '--detach' cannot be used with '{flag}'")));
         }
@@ -115,7 +119,15 @@ fn start_and_wait(
     let failed = |what: &str, error: std::io::Error| Stop::Flags(Failure::new(format!("{what}: {error}")));
     // Before the command can be there: a signal that comes meanwhile is handed on, too.
     let signals = Forwarder::new().map_err(|error| failed("signals", error))?;
-    let mut child = command.spawn()?;
+    command.cancelled_by(&signals.canceller().map_err(|error| failed("signals", error))?);
+    let mut child = command.spawn().map_err(|error| match (error.code(), signals.ended_start()) {
+        (Code::Cancelled, Some(signal)) => {
+            let left: Vec<_> = error.left_behind().iter().map(|left| format!("; left behind: {left}")).collect();
+            let message = format!("ended by signal {signal} before the command ran{}", left.concat());
+            Stop::Flags(Failure { message, code: 128 + signal as u8 })
+        }
+        _ => Stop::Library(error),
+    })?;
     let stats = child.meter().filter(|_| flags.stats).map(Ticker::new);
     let mut watch = Watch { signals, stats };
     if flags.verbose {

@@ -3,11 +3,11 @@
 //! No thread: where a seccomp filter answers EPERM to clone3, glibc can make none.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use seclude::Child;
+use seclude::{Canceller, Child};
 
 const FORWARDED: [Signal; 7] = [
     Signal::SIGHUP,
@@ -18,6 +18,9 @@ const FORWARDED: [Signal; 7] = [
     Signal::SIGUSR2,
     Signal::SIGALRM,
 ];
+
+/// Those that end a start as well.
+const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
 /// Signals that came and wait to be handed on.
 pub(crate) struct Forwarder {
@@ -36,6 +39,22 @@ impl Forwarder {
     /// From here on signals wait for [`Self::deliver`].
     pub(crate) fn new() -> io::Result<Forwarder> {
         Ok(Forwarder { come: hold(&FORWARDED)?, ended_by: None })
+    }
+
+    /// Cancelled by whatever would end seclude. The signal itself waits for [`Self::ended_start`].
+    pub(crate) fn canceller(&self) -> io::Result<Canceller> {
+        Ok(Canceller::when_readable(OwnedFd::from(hold(&ENDING)?)))
+    }
+
+    /// The signal that has ended a start.
+    pub(crate) fn ended_start(&self) -> Option<i32> {
+        while let Ok(Some(come)) = self.come.read_signal() {
+            let signal = come.ssi_signo as i32;
+            if ENDING.iter().any(|ending| *ending as i32 == signal) {
+                return Some(signal);
+            }
+        }
+        None
     }
 
     /// To poll for: readable when a signal waits.

@@ -15,16 +15,43 @@ use crate::error::{Error, Result};
 use crate::exit::{Exit, Output};
 use crate::meter::Meter;
 use crate::report::Report;
+use crate::spawn::Canceller;
+
+/// Ends a start that nobody waits for any more.
+struct CancelOnDrop(Option<Canceller>);
+
+impl CancelOnDrop {
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(canceller) = &self.0 {
+            canceller.cancel();
+        }
+    }
+}
 
 impl Command {
     /// [`Command::spawn`] on a thread of tokio's blocking pool, so that set-up holds up no other task. The container
-    /// does not die with that thread: see [`Command::die_with_parent`].
+    /// does not die with that thread: see [`Command::die_with_parent`]. Dropped before it is ready, it ends the start, and
+    /// nothing is left of it.
     ///
     /// # Errors
     /// As [`Command::spawn`]. Outside of a tokio runtime it panics, as tokio does.
     pub async fn spawn_async(&mut self) -> Result<AsyncChild> {
         let mut command = self.clone();
-        match tokio::task::spawn_blocking(move || command.spawn()).await {
+        let canceller = match &self.canceller {
+            Some(canceller) => canceller.clone(),
+            None => Canceller::new().map_err(|error| Error::parent("cancel", "eventfd", error))?,
+        };
+        command.cancelled_by(&canceller);
+        let dropped = CancelOnDrop(Some(canceller));
+        let spawned = tokio::task::spawn_blocking(move || command.spawn()).await;
+        dropped.defuse();
+        match spawned {
             Ok(spawned) => spawned?.into_async(),
             Err(error) => Err(Error::parent("clone", "the blocking pool", io::Error::other(error))),
         }

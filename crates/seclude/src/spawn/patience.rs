@@ -24,9 +24,14 @@ impl Canceller {
         Ok(Canceller(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
     }
 
+    /// One that is cancelled as soon as there is something to be read from `fd`, such as a signalfd(2). Nothing is read.
+    pub fn when_readable(fd: impl Into<OwnedFd>) -> Canceller {
+        Canceller(Arc::new(fd.into()))
+    }
+
     /// Every start that it was given to ends with an error, now or when it begins; nothing is left of it.
     pub fn cancel(&self) {
-        // It cannot block, and is full only if it was cancelled 2^64 - 2 times.
+        // It cannot block, and is full only if it was cancelled 2^64 - 2 times. What is read from has nothing written to it.
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 

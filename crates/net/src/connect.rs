@@ -16,7 +16,7 @@ use crate::route::{
     self, IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
     IFLA_NET_NS_PID, NEWLINK, SETLINK, link_head,
 };
-use crate::{Error, Veth, shape};
+use crate::{Error, Veth, shape, switches};
 
 pub(crate) fn connect(veth: &Veth, claims: &mut Claims, pid: u32) -> Result<(), Error> {
     // Rules first: no packet of the container is ever seen without them.
@@ -101,11 +101,13 @@ fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
     const IFLA_INFO_SLAVE_DATA: u16 = 5;
     const IFLA_BRPORT_ISOLATED: u16 = 33;
     let (link, host) = (&veth.link, &claims.host);
+    // A port has no IP of its own.
+    switches::quiet(host, link, veth.network.bridge.is_none() && veth.address6.is_some())?;
     let mut batch = Batch::new();
     let publishes = !veth.request.publish.is_empty();
     let Some(bridge) = &veth.network.bridge else {
         if publishes {
-            route::set_route_localnet(&mut batch, link, true);
+            route::set_ipv4_switch(&mut batch, link, route::ROUTE_LOCALNET, true);
         }
         return attach_point_to_point(veth, claims, batch);
     };

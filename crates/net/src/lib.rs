@@ -63,6 +63,7 @@ mod shape;
 mod socket;
 mod subnet;
 mod sweep;
+mod switches;
 mod veth;
 
 pub use error::Error;

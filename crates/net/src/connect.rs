@@ -76,7 +76,7 @@ fn make_pair(veth: &Veth, claims: &Claims, pid: u32) -> Result<(), Error> {
 /// Before the link is up, so that nothing comes by unseen.
 fn guard(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
     let limit = veth.request.rate.map(|rate| (rate / 8, shape::burst(rate / 8)));
-    let guard = Guard { address: veth.address, address6: veth.address6, limit };
+    let guard = Guard { mac: veth.mac, address: veth.address, address6: veth.address6, limit };
     let commit = |is_again: bool| {
         let mut transaction = Transaction::new();
         if is_again {

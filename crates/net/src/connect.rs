@@ -195,9 +195,14 @@ impl Entries {
                 entries.own.extend((!bridge.is_own).then(|| sets::guest(&bridge.name, veth.address)));
             }
         }
+        let (to_host, to_local) = (veth.request.reaches_host(), veth.request.host_access);
         entries.when(veth.request.nat, sets::nat4(veth.address));
+        entries.when(to_host, sets::host4(veth.address));
+        entries.when(to_local, sets::local4(veth.address));
         if let Some(address6) = veth.address6 {
             entries.when(veth.request.nat, sets::nat6(address6));
+            entries.when(to_host, sets::host6(address6));
+            entries.when(to_local, sets::local6(address6));
             if let Some(bridge) = bridge {
                 entries.when(veth.request.peers, sets::peer6(&bridge.name, address6));
                 entries.own.extend((!bridge.is_own).then(|| sets::guest6(&bridge.name, address6)));

@@ -304,6 +304,21 @@ impl Rule {
         self.verdict(0, None)
     }
 
+    /// It ends here, and whoever began the connection is told by a reset; after TCP's [`Rule::protocol`].
+    pub(crate) fn reset(self) -> Rule {
+        // NFT_REJECT_TCP_RST
+        self.add("reject", |a| a.be32(1, 1))
+    }
+
+    /// It ends here, and the sender is told that it is not allowed.
+    pub(crate) fn prohibit(self) -> Rule {
+        self.add("reject", |a| {
+            // NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED
+            a.be32(1, 2);
+            a.put(2, &[3]);
+        })
+    }
+
     /// Nothing more of this chain: the chain's policy, which is to accept.
     pub(crate) fn leave(self) -> Rule {
         self.verdict(-5, None)

@@ -167,7 +167,7 @@ pub(crate) fn probe(socket: &Socket) -> Result<(), Error> {
 
 /// An expression or a type of chain that the kernel does not know.
 fn lacking(answer: Result<(), Error>) -> Result<(), Error> {
-    const PARTS: &str = "nf_tables with nft_nat, nft_masq, nft_ct, nft_fib_inet and nft_meta_bridge";
+    const PARTS: &str = "nf_tables with nft_nat, nft_masq, nft_ct, nft_fib_inet, nft_reject_inet and nft_meta_bridge";
     answer.map_err(|error| error.lacking(PARTS, &[Errno::NOENT]))
 }
 

@@ -10,6 +10,7 @@ use crate::inside::{self, Inside};
 use crate::lock::Place;
 use crate::network::Network;
 use crate::request::Request;
+use crate::route::{AF_INET, AF_INET6, addresses};
 use crate::subnet::{Subnet, Subnet6};
 use crate::{Error, Mac, connect, forward, hosts, lease, nft, ports, sweep};
 
@@ -118,6 +119,21 @@ impl Veth {
     /// The bridge that the host's end is a port of; `None` for a point-to-point link.
     pub fn bridge(&self) -> Option<&str> {
         self.network.bridge.as_ref().map(|bridge| bridge.name.as_str())
+    }
+
+    /// The host's addresses, if its own services are closed to the container ([`Request::host_access`]): whatever listens
+    /// there, such as a name server, refuses it.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub fn closed_addresses(&self) -> Result<Vec<IpAddr>, Error> {
+        let claims = self.claims();
+        let Some(claimed) = claims.as_ref().filter(|_| !self.request.reaches_host()) else { return Ok(Vec::new()) };
+        let mut all = Vec::new();
+        for family in [AF_INET, AF_INET6] {
+            all.extend(addresses(&claimed.host.route, family)?.into_iter().map(|own| own.address));
+        }
+        Ok(all)
     }
 
     /// The name of the host's end.

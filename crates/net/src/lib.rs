@@ -55,6 +55,7 @@ mod network;
 mod nft;
 mod occupied;
 mod ports;
+mod private;
 pub mod probe;
 mod publish;
 mod request;
@@ -65,6 +66,7 @@ mod subnet;
 mod sweep;
 mod switches;
 mod veth;
+mod wait;
 
 pub use error::Error;
 pub use inside::Inside;
@@ -73,7 +75,7 @@ pub use publish::{Protocol, Publish, PublishError};
 pub use request::{Attach, Ipv6, Request};
 pub use subnet::{Subnet, Subnet6, SubnetError};
 pub use sweep::sweep;
-pub use veth::Veth;
+pub use veth::{HostsFile, Veth};
 
 #[cfg(test)]
 mod tests {

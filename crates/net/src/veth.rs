@@ -1,6 +1,7 @@
 //! The network of one container: claimed before its process exists, connected while that waits, given back at its end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, Once};
 
@@ -30,6 +31,16 @@ pub struct Veth {
     inside: Vec<Inside>,
     /// `None` once it is disconnected.
     claims: Mutex<Option<Claims>>,
+}
+
+/// A container's hosts file on the host.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HostsFile {
+    /// Where it is, in directories that only their owner may enter.
+    pub path: PathBuf,
+    /// The file itself, opened with `O_PATH`: it can be mounted, and opened by way of /proc/self/fd.
+    pub file: OwnedFd,
 }
 
 impl std::fmt::Debug for Veth {
@@ -196,17 +207,21 @@ impl Veth {
     /// under `host_name`, the lines of `extra`, and with `peers` a line for each living peer that has a name. It is
     /// kept up to date as peers come and go, and removed by [`Veth::disconnect`].
     ///
+    /// Nobody but the caller's user may walk its path, so a process of another user mounts it by the descriptor.
+    ///
     /// # Errors
     /// [`Error::Invalid`] for a name that hosts(5) could not hold; [`Error::NotPermitted`], [`Error::Call`].
-    pub fn hosts(&self, host_name: Option<&str>, extra: &[(IpAddr, String)]) -> Result<PathBuf, Error> {
+    pub fn hosts(&self, host_name: Option<&str>, extra: &[(IpAddr, String)]) -> Result<HostsFile, Error> {
         let mut claims = self.claims();
         let Some(claimed) = claims.as_mut() else {
             return Err(Error::invalid(format!("link {}", self.link), "it is disconnected"));
         };
         let file = hosts::File::write(self, &claimed.host, host_name, extra)?;
         let path = file.path();
+        // If it cannot be opened, it is removed with the rest.
+        let opened = file.open();
         claimed.hosts = Some(file);
-        Ok(path)
+        Ok(HostsFile { path, file: opened? })
     }
 
     fn claims(&self) -> MutexGuard<'_, Option<Claims>> {

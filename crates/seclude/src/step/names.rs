@@ -211,7 +211,7 @@ impl Step for Hosts {
         let veth = self.claimed.get();
         self.content = match veth {
             Some(veth) if self.peers => Content::Shared(
-                veth.hosts(self.host_name.as_deref(), &self.entries).map_err(|error| from_net(NAME, error))?,
+                veth.hosts(self.host_name.as_deref(), &self.entries).map_err(|error| from_net(NAME, error))?.path,
             ),
             _ => {
                 let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();

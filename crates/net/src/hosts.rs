@@ -22,7 +22,7 @@ use crate::{Error, Veth, private};
 
 pub(crate) const DIRECTORY: &str = "/run/seclude/net";
 const PEER: &str = ".peer";
-/// The container's users are to read their file; who else could is kept out by the directories.
+/// The container's users are to read their file. Nobody locks it, so it does not matter who else can.
 const TO_BE_READ: Mode = Mode::from_raw_mode(0o644);
 const OWN: Mode = Mode::from_raw_mode(0o600);
 /// How long a sweep waits for the files of a bridge.

@@ -1,7 +1,7 @@
-//! Directories in /run that only their owner may enter.
+//! Directories in /run that only their owner may open.
 //!
-//! A lock that can be seen can be taken, so nobody else sees them. An older version made them for all to read: they are
-//! closed when they are used.
+//! What can be opened can be locked, so nobody else opens them, nor what is in them. An older version made them for all to
+//! read: they are closed when they are used.
 
 use std::os::fd::OwnedFd;
 
@@ -10,7 +10,8 @@ use rustix::io::Errno;
 
 use crate::Error;
 
-const MODE: Mode = Mode::RWXU;
+/// Others may pass: a container's first process that has other ids already mounts its hosts file by its path.
+const MODE: Mode = Mode::from_raw_mode(0o711);
 
 /// Makes the directory if it is not there, and opens it; `None` if somebody has removed it, or the one above, meanwhile.
 pub(crate) fn directory(path: &str) -> Result<Option<OwnedFd>, Error> {

@@ -37,7 +37,7 @@ pub struct Veth {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HostsFile {
-    /// Where it is, in directories that only their owner may enter.
+    /// Where it is.
     pub path: PathBuf,
     /// The file itself, opened with `O_PATH`: it can be mounted, and opened by way of /proc/self/fd.
     pub file: OwnedFd,
@@ -207,7 +207,7 @@ impl Veth {
     /// under `host_name`, the lines of `extra`, and with `peers` a line for each living peer that has a name. It is
     /// kept up to date as peers come and go, and removed by [`Veth::disconnect`].
     ///
-    /// Nobody but the caller's user may walk its path, so a process of another user mounts it by the descriptor.
+    /// The directories on the way to it are the caller's user's alone, but for passing through.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that hosts(5) could not hold; [`Error::NotPermitted`], [`Error::Call`].

@@ -137,14 +137,14 @@ fn nobody_else_sees_the_files_and_what_an_older_version_left_open_is_closed() {
             }
             let veth = start().unwrap();
             for directory in ["/run/seclude", "/run/seclude/net", &names] {
-                assert_eq!(mode(directory), 0o700, "{directory}");
+                assert_eq!(mode(directory), 0o711, "{directory}");
                 assert!(!as_somebody(directory), "{directory}");
             }
             assert_eq!(mode("/run/seclude/net.lock"), 0o600);
             let own = format!("{names}/{}", veth.link());
             // The container's users read this one, where it is mounted.
             assert_eq!((mode(&own), mode(&format!("{own}.peer"))), (0o644, 0o600));
-            assert!(!as_somebody(&own));
+            assert!(!as_somebody(&format!("{own}.peer")) && !as_somebody("/run/seclude/net.lock"));
             drop(veth);
             assert_eq!(leftovers(), "");
         }

@@ -99,6 +99,7 @@ fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
     const IFLA_GROUP: u16 = 27;
     const IFLA_INFO_SLAVE_KIND: u16 = 4;
     const IFLA_INFO_SLAVE_DATA: u16 = 5;
+    const IFLA_BRPORT_MODE: u16 = 4;
     const IFLA_BRPORT_ISOLATED: u16 = 33;
     let (link, host) = (&veth.link, &claims.host);
     // A port has no IP of its own.
@@ -121,13 +122,17 @@ fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
         a.u32(IFLA_MASTER, bridge.index);
         a.u32(IFLA_GROUP, if veth.request.peers { nft::WITH_PEERS } else { nft::ALONE });
     });
-    let about = if veth.request.peers { format!("link {link} up") } else { format!("link {link} isolated and up") };
+    // One that publishes is reached by others, and by itself, over the bridge where br_netfilter is; by what else, rules say.
+    let isolated = !veth.request.peers && !publishes;
+    let about = if isolated { format!("link {link} isolated and up") } else { format!("link {link} up") };
     batch.add(NEWLINK, ACK, &link_head(0, IFF_UP), about, |a| {
         a.text(IFLA_IFNAME, link);
-        if !veth.request.peers {
+        if isolated || publishes {
             a.nest(IFLA_LINKINFO, |a| {
                 a.text(IFLA_INFO_SLAVE_KIND, "bridge");
-                a.nest(IFLA_INFO_SLAVE_DATA, |a| a.put(IFLA_BRPORT_ISOLATED, &[1]));
+                // Hairpin: what came over a port may go back over it.
+                let option = if isolated { IFLA_BRPORT_ISOLATED } else { IFLA_BRPORT_MODE };
+                a.nest(IFLA_INFO_SLAVE_DATA, |a| a.put(option, &[1]));
             });
         }
     });

@@ -67,20 +67,25 @@ fn containers_do_not_reach_one_another_unless_they_are_peers() {
 #[test]
 fn a_published_port_is_reached_from_everywhere() {
     root_only!();
-    let world = World::new();
-    world.host.run(|| {
-        // With br_netfilter a packet whose destination is changed to one of the same bridge is not routed but bridged,
-        // and an isolated port gets none of those: a container then does not reach what another has published.
-        let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "0");
-    });
-    for attach in [Attach::Own, Attach::PointToPoint] {
+    for (by_ip_rules, attach) in [("0", Attach::Own), ("1", Attach::Own), ("1", Attach::PointToPoint)] {
+        let world = World::new();
+        // With br_netfilter a packet whose destination is changed to one of the same bridge is not routed but bridged.
+        let is_there =
+            world.host.run(move || std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", by_ip_rules).is_ok());
+        if !is_there && by_ip_rules == "1" {
+            eprintln!("br_netfilter: not run: it is not loaded");
+        }
         let mut request = publishing("8080:80");
         request.publish.extend(Publish::parse("8081:80/udp").unwrap());
         request.attach = attach.clone();
         let (veth, container) = world.container(&request, "one");
-        let mut other = alone();
-        other.attach = attach;
-        let (_second, two) = world.container(&other, "two");
+        let with = |mut request: Request, name| {
+            request.attach = attach.clone();
+            world.container(&request, name)
+        };
+        let (_second, two) = with(alone(), "two");
+        let (third, three) = with(publishing("8090:80"), "three");
+        let (_fourth, four) = with(with_nat(), "four");
 
         assert_eq!(ask(&world.internet, world.near, 8080), format!("one {}", world.far));
         assert_eq!(ask_udp(&world.internet, world.near, 8081), format!("one {}", world.far));
@@ -88,9 +93,27 @@ fn a_published_port_is_reached_from_everywhere() {
         assert_eq!(ask(&world.host, Ipv4Addr::LOCALHOST, 8080), format!("one {gateway}"));
         assert_eq!(ask_udp(&world.host, Ipv4Addr::LOCALHOST, 8081), format!("one {gateway}"));
         assert!(ask(&world.host, world.near, 8080).starts_with("one"));
-        assert!(ask(&two, gateway, 8080).starts_with("one"), "from another container");
-        assert!(ask(&container, gateway, 8080).starts_with("one"), "from itself");
+        for address in [gateway, world.near] {
+            for (space, who) in
+                [(&two, "another"), (&three, "one that publishes"), (&four, "one with NAT"), (&container, "itself")]
+            {
+                assert!(
+                    ask(space, address, 8080).starts_with("one"),
+                    "from {who} at {address}, {attach:?}, {by_ip_rules}"
+                );
+                assert!(
+                    ask_udp(space, address, 8081).starts_with("one"),
+                    "from {who} at {address}, {attach:?}, {by_ip_rules}"
+                );
+            }
+        }
         assert_eq!(ask(&world.internet, world.near, 80), "", "not published");
+        // But not by its own address.
+        for (space, to) in
+            [(&two, veth.address()), (&three, veth.address()), (&four, veth.address()), (&container, third.address())]
+        {
+            assert_eq!(ask(space, to, 80), "", "{attach:?}, {by_ip_rules}");
+        }
 
         drop(veth);
         assert_eq!(ask(&world.internet, world.near, 8080), "");
@@ -278,6 +301,17 @@ fn guests_of_a_given_bridge_are_apart_and_its_others_are_not_judged() {
     });
     assert_eq!(ask(&world.internet, [10, 9, 0, 200], 80), format!("three {}", world.far));
     assert_eq!(ask(&three, world.far, 7), format!("far {}", third.address()));
-    drop((shut, second, third));
+    // A published port is reached by the others, and by itself.
+    let mut publishes = publishing("8080:80");
+    publishes.attach = Attach::Bridge("br0".to_owned());
+    let (fourth, four) = world.container(&publishes, "four");
+    for by_ip_rules in ["0", "1"] {
+        world.host.run(move || std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", by_ip_rules).is_ok());
+        for (space, who) in [(&one, "one"), (&two, "two"), (&four, "itself")] {
+            assert!(ask(space, via, 8080).starts_with("four"), "{who}, {by_ip_rules}");
+        }
+        assert_eq!(ask(&one, fourth.address(), 80), "", "{by_ip_rules}");
+    }
+    drop((shut, second, third, fourth));
     assert_eq!(world.host.run(|| look("nft", &["list", "ruleset"])), "");
 }

@@ -11,6 +11,7 @@ pub(crate) const NAME_WORDS: u32 = 4;
 const PAYLOAD_LINK: u32 = 0;
 const PAYLOAD_NETWORK: u32 = 1;
 const PAYLOAD_TRANSPORT: u32 = 2;
+const META_MARK: u32 = 3;
 const EQUAL: u32 = 0;
 const NOT_EQUAL: u32 = 1;
 const AT_MOST: u32 = 3;
@@ -317,6 +318,23 @@ impl Rule {
             a.be32(1, 2);
             a.put(2, &[3]);
         })
+    }
+
+    /// Marks the packet, for the rest of its way through this host.
+    pub(crate) fn mark(self, mark: u32) -> Rule {
+        let rule = self.add("immediate", |a| {
+            a.be32(1, register(0));
+            a.nest(2, |a| a.put(1, &mark.to_ne_bytes()));
+        });
+        rule.add("meta", |a| {
+            a.be32(2, META_MARK);
+            a.be32(3, register(0));
+        })
+    }
+
+    /// Only what is marked so.
+    pub(crate) fn marked(self, mark: u32) -> Rule {
+        self.meta(META_MARK, 1).equals(&mark.to_ne_bytes())
     }
 
     /// Nothing more of this chain: the chain's policy, which is to accept.

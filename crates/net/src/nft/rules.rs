@@ -1,6 +1,7 @@
 //! What is in `inet seclude` whoever is inside: its sets, its chains and their rules.
 
 use super::expression::Rule;
+use super::neighbours::PUBLISHED;
 
 const INET_HOOK_PREROUTING: u32 = 0;
 const INET_HOOK_INPUT: u32 = 1;
@@ -108,20 +109,7 @@ fn translation() -> Vec<(&'static str, Rule)> {
         ("prerouting", rule().for_this_host().goto("published")),
         ("output", rule().for_this_host().goto("published")),
         // From a container over a published port to another of the same link: the answer has to come back this way.
-        ("postrouting", rule().iifname().found_in("inside").oifname().found_in("inside").redirected().masquerade()),
-        (
-            "postrouting",
-            rule()
-                .iifname()
-                .oifname()
-                .found_in("given")
-                .ipv4()
-                .oifname()
-                .daddr()
-                .found_in("guest")
-                .redirected()
-                .masquerade(),
-        ),
+        ("postrouting", rule().marked(PUBLISHED).masquerade()),
         ("postrouting", rule().iifname().oifname().found_in("given").leave()),
         ("postrouting", rule().oifname().found_in("localnet").ipv4().loopback_sender().masquerade()),
         ("postrouting", rule().ipv4().saddr().found_in("nat4").oifname().missing_from("inside").masquerade()),
@@ -173,6 +161,16 @@ fn but_metadata(chain: &'static str) -> Vec<(&'static str, Rule)> {
 fn forwarding() -> Vec<(&'static str, Rule)> {
     let rule = Rule::new;
     vec![
+        // In both directions, so before all that is established.
+        (
+            "forward",
+            rule().iifname().found_in("inside").oifname().found_in("inside").redirected().mark(PUBLISHED).leave(),
+        ),
+        ("forward", within_given().oifname().daddr().found_in("guest").redirected().mark(PUBLISHED).leave()),
+        (
+            "forward",
+            within_given().iifname().saddr().found_in("guest").redirected().established().mark(PUBLISHED).leave(),
+        ),
         ("forward", rule().established().leave()),
         // Over a published port. Others change destinations as well, but not to containers of ours.
         ("forward", rule().oifname().found_in("inside").redirected().leave()),
@@ -209,6 +207,10 @@ fn outward() -> Vec<(&'static str, Rule)> {
         ("outward", rule().goto("refuse")),
     ]);
     rules
+}
+
+fn within_given() -> Rule {
+    Rule::new().iifname().oifname().found_in("given").ipv4()
 }
 
 /// The key has the bridge twice, so that peers are of one bridge.

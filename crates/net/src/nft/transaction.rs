@@ -211,7 +211,7 @@ fn between_neighbours(transaction: &mut Transaction, flags: u16, table: &str) {
         a.text(7, "filter");
         a.nest(4, |a| {
             a.be32(1, NF_BR_FORWARD);
-            a.be32(2, 0);
+            a.be32(2, neighbours::PRIORITY as u32);
         });
     });
     for rule in neighbours::rules() {

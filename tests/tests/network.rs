@@ -98,6 +98,19 @@ print(*[a for a in links if str(a) != sys.argv[1]])' $db_address)
 }
 
 #[test]
+fn peers_have_their_names_with_shifted_ids_too() {
+    root_only!();
+    let said = host(
+        r#"run="$S run --net veth --no-nat --dns none --peers"
+        for ids in "" --map-subids; do
+            $run --hostname one $ids -- sh -c 'grep -c one$ /etc/hosts; : > /etc/hosts' 2>&1 | cut -d: -f1
+        done
+        gone"#,
+    );
+    assert_eq!(said, "1\nsh\n1\nsh\n0", "named in a file that it cannot write: {said}");
+}
+
+#[test]
 fn iperf_runs_between_two_containers() {
     let said = host(
         r#"run="$S run --net veth --no-nat --dns none --peers"

@@ -63,7 +63,7 @@ pub struct Request {
     pub ip_forward: bool,
     /// Whether it and the other containers of the bridge with `peers` reach one another. Default: no.
     pub peers: bool,
-    /// Ports of the host that lead to the container, at most 1024: from outside, from the host itself, also from its
+    /// Ports of the host that lead to the container, at most 1024, over IPv4: from outside, from the host itself, also from its
     /// 127.0.0.1, from other containers and from itself by any address of the host. Default: none.
     pub publish: Vec<Publish>,
     /// At most so many bits a second, in each direction; 8000 to 100 thousand million. What is above waits on the way to the container, and

@@ -108,6 +108,8 @@ fn a_published_port_is_reached_from_everywhere() {
             }
         }
         assert_eq!(ask(&world.internet, world.near, 80), "", "not published");
+        // Whoever asks for localhost comes to 127.0.0.1 at once.
+        assert!(refuses(&world.host, (std::net::Ipv6Addr::LOCALHOST, 8080).into()));
         // But not by its own address.
         for (space, to) in
             [(&two, veth.address()), (&three, veth.address()), (&four, veth.address()), (&container, third.address())]

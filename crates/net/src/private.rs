@@ -20,6 +20,17 @@ pub(crate) fn directory(path: &str) -> Result<Option<OwnedFd>, Error> {
         Err(Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(Error::from_call(path, "mkdir", errno)),
     }
+    match open(path) {
+        // It stays if somebody has files in it.
+        Err(error) if !matches!(error, Error::NotOurs { .. }) => {
+            let _ = rustix::fs::rmdir(path);
+            Err(error)
+        }
+        other => other,
+    }
+}
+
+fn open(path: &str) -> Result<Option<OwnedFd>, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let directory = match rustix::fs::open(path, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),

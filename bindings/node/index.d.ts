@@ -505,6 +505,10 @@ export interface NetworkOptions {
   interface?: string | false;
   /** Whether it reaches what the host reaches; `false`: the host alone, by rule (veth). Default: true. */
   nat?: boolean;
+  /** Whether the host's own services are open to it, and with NAT link-local addresses and those of a cloud's metadata; otherwise they refuse it (veth). Default: false, without NAT the host's own services are open. */
+  hostAccess?: boolean;
+  /** The same as `hostAccess`. */
+  host_access?: boolean;
   /** Lets net.ipv4.ip_forward be switched on, if it is off, until the last container has ended (veth). Default: false; then it is an error where it is off and needed. */
   ipForward?: boolean;
   /** The same as `ipForward`. */
@@ -872,7 +876,7 @@ export interface Report {
       link: string | null;
       /** What its /etc/resolv.conf names; empty where that is the root's. */
       name_servers: Array<string>;
-      /** Name servers of the host that were left out, because they are on its loopback. */
+      /** Name servers of the host that were left out, because they are on its loopback, or the host itself, which is closed. */
       name_servers_left_out: Array<string>;
     };
     /** What the caller could have done without, and whether it holds. */

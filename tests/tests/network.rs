@@ -14,7 +14,7 @@ fn served(script: &str) -> String {
 }
 
 #[test]
-fn a_container_reaches_the_outside_through_nat_and_without_it_only_the_host() {
+fn a_container_reaches_the_outside_through_nat_without_it_only_the_host_and_both_if_asked() {
     let said = host(
         r#"nsenter --target $outside --net python3 -c "$serve" 80 outside > outside.said &
         python3 -c "$serve" 81 host > host.said &
@@ -23,7 +23,7 @@ fn a_container_reaches_the_outside_through_nat_and_without_it_only_the_host() {
 for place in sys.argv[1:]:
     try: print(u.urlopen("http://"+place, timeout=4).read().decode())
     except OSError as error: print("no")'
-        for flags in "" --no-nat; do
+        for flags in "" --no-nat --host-access; do
             $S run --net veth --ip-forward --dns none $flags -- python3 -c "$probe" 198.51.100.1 198.51.100.2:81 2>&1
         done
         $S run -- python3 -c "$probe" 198.51.100.1
@@ -31,10 +31,12 @@ for place in sys.argv[1:]:
     );
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "outside to 198.51.100.2", "under the host's address: {said}");
-    assert!(lines[1].starts_with("host to 10."), "{said}");
+    assert_eq!(lines[1], "no", "the host itself is closed: {said}");
     assert_eq!(lines[2], "no", "without NAT the outside is not reached: {said}");
     assert!(lines[3].starts_with("host to 10."), "the host is: {said}");
-    assert_eq!(lines[4..], ["no", "0"], "without a network nothing is, and nothing is left: {said}");
+    assert_eq!(lines[4], "outside to 198.51.100.2", "{said}");
+    assert!(lines[5].starts_with("host to 10."), "both are: {said}");
+    assert_eq!(lines[6..], ["no", "0"], "without a network nothing is, and nothing is left: {said}");
 }
 
 #[test]
@@ -93,6 +95,19 @@ print(*[a for a in links if str(a) != sys.argv[1]])' $db_address)
         let neither = ["no", "0"];
         assert_eq!(lines[2..], [&neither[..], &neither, &neither, &["0"]].concat(), "{by_ip_rules}: {said}");
     }
+}
+
+#[test]
+fn peers_have_their_names_with_shifted_ids_too() {
+    root_only!();
+    let said = host(
+        r#"run="$S run --net veth --no-nat --dns none --peers"
+        for ids in "" --map-subids; do
+            $run --hostname one $ids -- sh -c 'grep -c one$ /etc/hosts; : > /etc/hosts' 2>&1 | cut -d: -f1
+        done
+        gone"#,
+    );
+    assert_eq!(said, "1\nsh\n1\nsh\n0", "named in a file that it cannot write: {said}");
 }
 
 #[test]
@@ -208,6 +223,58 @@ fn a_name_server_on_the_hosts_loopback_is_left_out_and_said_so() {
 }
 
 #[test]
+fn a_name_server_that_is_the_host_itself_is_left_out_unless_the_host_is_open() {
+    let said = host(
+        r#"printf 'nameserver 198.51.100.2\nnameserver 192.0.2.1\n' > resolv.conf
+        mount --bind resolv.conf /etc/resolv.conf
+        run="$S run --net veth --ip-forward"
+        $run --report report -- cat /etc/resolv.conf
+        python3 -c 'import json; print(json.load(open("report"))["spawn"]["network"]["name_servers_left_out"])'
+        $run --host-access -- cat /etc/resolv.conf
+        echo 'nameserver 198.51.100.2' > resolv.conf
+        $run -- true 2>&1
+        $run --host-access -- cat /etc/resolv.conf
+        $run --dns 198.51.100.2 -- cat /etc/resolv.conf
+        gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    let (host, other) = ("nameserver 198.51.100.2", "nameserver 192.0.2.1");
+    assert_eq!(lines[..4], [other, "['198.51.100.2']", host, other], "{said}");
+    assert!(
+        lines[4].contains("the host's name server 198.51.100.2 is the host itself, whose own services are closed")
+            && lines[4].contains("open the host's own services (--host-access)"),
+        "{said}"
+    );
+    assert_eq!(lines[5..], [host, host, "0"], "{said}");
+}
+
+#[test]
+fn raw_frames_under_others_addresses_do_not_get_out() {
+    root_only!();
+    // Whom the host takes for the neighbour, whatever another with CAP_NET_RAW says; and where nobody looks at what that says.
+    let said = served(
+        r#"server victim -p 8080:80
+        address=$(ip -o link | sed -n 's/^[0-9]*: sc\([0-9a-f]*\)@.*/\1/p' | python3 -c 'import ipaddress,sys; print(ipaddress.ip_address(int(sys.stdin.read(),16)))')
+        spoof='import socket,sys
+sys.stdin.readline(); own=bytes.fromhex(open("/sys/class/net/eth0/address").read().strip().replace(":",""))
+wire=socket.socket(socket.AF_PACKET,socket.SOCK_RAW); wire.bind(("eth0",0))
+wire.send(b"\xff"*6+own+b"\x08\x06\x00\x01\x08\x00\x06\x04\x00\x02"+own+socket.inet_aton(sys.argv[1])+bytes(6)+socket.inet_aton(sys.argv[2]))
+print("sent")'
+        gateway=$(ip -o -4 address show seclude0 | tr -s " " | cut -d" " -f4 | cut -d/ -f1)
+        known() { ip neigh show $address dev seclude0 | grep -o '02:[0-9a-f:]*'; }
+        for rules in kept flushed; do
+            fetch $address:80 > /dev/null; before=$(known)
+            # The kernel believes no other address of a neighbour within a second.
+            (sleep 1.5; [ $rules = kept ] || nft flush table netdev seclude; echo) |
+                $S run --net veth --ip-forward --dns none --cap-add NET_RAW -- python3 -c "$spoof" $address $gateway
+            [ "$(known)" = "$before" ] && echo same || echo another
+        done
+        kill $victim; wait $victim; gone"#,
+    );
+    assert_eq!(said, "sent\nsame\nsent\nanother\n0", "{said}");
+}
+
+#[test]
 fn a_read_only_root_without_a_place_for_name_servers_is_told_what_to_do() {
     let root = busybox_root("no-resolv-conf");
     let path = root.path().display();
@@ -232,6 +299,8 @@ fn what_cannot_be_meant_is_one_line_and_leaves_nothing() {
         ("-p 8080:80", "--publish: it needs --net veth or --net pasta"),
         ("--subnet 10.0.0.0/24", "--subnet: it needs --net veth"),
         ("--net pasta --ip 10.0.0.2", "--ip: it needs --net veth"),
+        ("--host-access", "--host-access: it needs --net veth"),
+        ("--net pasta --host-access", "--host-access: it needs --net veth"),
         ("--net veth --share net", "net namespace: asked for in two ways"),
         ("--net veth -p 0:80", "port 0"),
         ("--net veth -p 70000:80", "70000"),
@@ -455,7 +524,7 @@ fn explain_shows_who_makes_what() {
     for part in [
         "hold port 0.0.0.0:8080:80/tcp",
         "make the pair, eth0 in the child's network namespace",
-        "masquerade, publish",
+        "masquerade, publish, the host's own services closed",
         "name servers 192.0.2.1",
         "resolv.conf on /etc/resolv.conf",
     ] {

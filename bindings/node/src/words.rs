@@ -1,10 +1,11 @@
 //! The library says what can be done about an error, but not by which key: that is said here.
 
 /// What it says, and the key of that.
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 16] = [
     ("name the servers", "container.dns"),
     ("do without name servers", "container.dns: false"),
     ("let it be switched on", "container.network.ipForward"),
+    ("open the host's own services", "container.network.hostAccess"),
     ("name a working directory", "cwd"),
     ("name a parent cgroup", "container.cgroup.parent"),
     ("map the subordinate ids", "container.namespace.user: \"subids\""),

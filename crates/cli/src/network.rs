@@ -43,9 +43,13 @@ pub(crate) struct NetworkFlags {
     /// The largest packet, in bytes (veth)
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65_535))]
     mtu: Option<u32>,
-    /// Keep it from everything but the host (veth)
+    /// Keep it from everything but the host, whose own services it reaches then (veth)
     #[arg(long)]
     no_nat: bool,
+    /// Open the host's own services to it, and with NAT link-local addresses and those of a cloud's metadata; otherwise
+    /// they refuse it (veth)
+    #[arg(long)]
+    host_access: bool,
     /// Switch net.ipv4.ip_forward on, if it is off, until the last container has ended (veth)
     #[arg(long)]
     ip_forward: bool,
@@ -80,6 +84,7 @@ impl Heading for NetworkFlags {
         "mac",
         "mtu",
         "no_nat",
+        "host_access",
         "ip_forward",
         "peers",
         "publish",
@@ -220,7 +225,7 @@ impl NetworkFlags {
     }
 
     /// The flags that only a veth pair can have, and whether they were given.
-    fn of_veth(&self) -> [(&'static str, bool); 12] {
+    fn of_veth(&self) -> [(&'static str, bool); 13] {
         [
             ("bridge", self.bridge.is_some()),
             ("point-to-point", self.point_to_point),
@@ -230,6 +235,7 @@ impl NetworkFlags {
             ("mac", self.mac.is_some()),
             ("mtu", self.mtu.is_some()),
             ("no-nat", self.no_nat),
+            ("host-access", self.host_access),
             ("ip-forward", self.ip_forward),
             ("peers", self.peers),
             ("rate", self.rate.is_some()),
@@ -249,7 +255,8 @@ impl NetworkFlags {
     }
 
     fn veth(&self) -> Veth {
-        let mut veth = Veth::new().nat(!self.no_nat).ip_forward(self.ip_forward).peers(self.peers);
+        let mut veth = Veth::new().nat(!self.no_nat).host_access(self.host_access);
+        veth = veth.ip_forward(self.ip_forward).peers(self.peers);
         if let Some(bridge) = &self.bridge {
             veth = veth.bridge(bridge);
         }

@@ -1,10 +1,11 @@
 //! The library says what can be done about an error, but not by which flag: that is said here.
 
 /// What it says, and the flags of that.
-const FLAGS: [(&str, &str); 15] = [
+const FLAGS: [(&str, &str); 16] = [
     ("name the servers", "--dns ADDRESS"),
     ("do without name servers", "--dns none"),
     ("let it be switched on", "--ip-forward"),
+    ("open the host's own services", "--host-access"),
     ("name a working directory", "--workdir DIR"),
     ("name a parent cgroup", "--cgroup PATH"),
     ("map the subordinate ids", "--map-subids"),

@@ -10,11 +10,11 @@ use crate::mac::Mac;
 use crate::message::{ACK, Batch, CREATE, EXCLUSIVE};
 use crate::nft::{self, Element, sets};
 use crate::route::{
-    IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, Link, NEWLINK, SETLINK,
-    add_address, delete_link, link, link_head, set_route_localnet, set_up,
+    IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, Link, NEWLINK,
+    ROUTE_LOCALNET, SETLINK, add_address, delete_link, link, link_head, set_ipv4_switch, set_up,
 };
 use crate::subnet::Subnet;
-use crate::{Error, choose};
+use crate::{Error, choose, switches};
 
 /// The bridge of those that ask for no subnet.
 const DEFAULT: &str = "seclude0";
@@ -49,7 +49,7 @@ impl Bridge {
             nft::note(&host.filter, &self.localnet_note())?;
         }
         let mut batch = Batch::new();
-        set_route_localnet(&mut batch, &self.name, true);
+        set_ipv4_switch(&mut batch, &self.name, ROUTE_LOCALNET, true);
         host.route.send(&batch)
     }
 
@@ -60,7 +60,7 @@ impl Bridge {
             return Ok(());
         }
         let mut batch = Batch::new();
-        set_route_localnet(&mut batch, &self.name, false);
+        set_ipv4_switch(&mut batch, &self.name, ROUTE_LOCALNET, false);
         match host.route.send(&batch) {
             // The bridge is gone, and the switch with it.
             Err(error) if error.is(Errno::NODEV) => {}
@@ -128,6 +128,7 @@ fn complete(host: &Host, name: &str, wanted: Option<Subnet>) -> Result<(u32, Sub
     let finish = || {
         let missing = || Error::from_call(format!("bridge {name}"), "RTM_GETLINK", Errno::NODEV);
         let index = link(&host.route, name)?.ok_or_else(missing)?.index;
+        switches::quiet(host, name, false)?;
         let mut batch = Batch::new();
         let about = format!("address {}/{} of bridge {name}", subnet.gateway(), subnet.prefix());
         add_address(&mut batch, index, subnet.gateway(), subnet.prefix(), None, about);

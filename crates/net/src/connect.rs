@@ -16,7 +16,7 @@ use crate::route::{
     self, IFF_UP, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
     IFLA_NET_NS_PID, NEWLINK, SETLINK, link_head,
 };
-use crate::{Error, Veth, shape};
+use crate::{Error, Veth, shape, switches};
 
 pub(crate) fn connect(veth: &Veth, claims: &mut Claims, pid: u32) -> Result<(), Error> {
     // Rules first: no packet of the container is ever seen without them.
@@ -76,7 +76,7 @@ fn make_pair(veth: &Veth, claims: &Claims, pid: u32) -> Result<(), Error> {
 /// Before the link is up, so that nothing comes by unseen.
 fn guard(veth: &Veth, claims: &mut Claims) -> Result<(), Error> {
     let limit = veth.request.rate.map(|rate| (rate / 8, shape::burst(rate / 8)));
-    let guard = Guard { address: veth.address, address6: veth.address6, limit };
+    let guard = Guard { mac: veth.mac, address: veth.address, address6: veth.address6, limit };
     let commit = |is_again: bool| {
         let mut transaction = Transaction::new();
         if is_again {
@@ -99,13 +99,16 @@ fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
     const IFLA_GROUP: u16 = 27;
     const IFLA_INFO_SLAVE_KIND: u16 = 4;
     const IFLA_INFO_SLAVE_DATA: u16 = 5;
+    const IFLA_BRPORT_MODE: u16 = 4;
     const IFLA_BRPORT_ISOLATED: u16 = 33;
     let (link, host) = (&veth.link, &claims.host);
+    // A port has no IP of its own.
+    switches::quiet(host, link, veth.network.bridge.is_none() && veth.address6.is_some())?;
     let mut batch = Batch::new();
     let publishes = !veth.request.publish.is_empty();
     let Some(bridge) = &veth.network.bridge else {
         if publishes {
-            route::set_route_localnet(&mut batch, link, true);
+            route::set_ipv4_switch(&mut batch, link, route::ROUTE_LOCALNET, true);
         }
         return attach_point_to_point(veth, claims, batch);
     };
@@ -119,13 +122,17 @@ fn attach(veth: &Veth, claims: &Claims) -> Result<(), Error> {
         a.u32(IFLA_MASTER, bridge.index);
         a.u32(IFLA_GROUP, if veth.request.peers { nft::WITH_PEERS } else { nft::ALONE });
     });
-    let about = if veth.request.peers { format!("link {link} up") } else { format!("link {link} isolated and up") };
+    // One that publishes is reached by others, and by itself, over the bridge where br_netfilter is; by what else, rules say.
+    let isolated = !veth.request.peers && !publishes;
+    let about = if isolated { format!("link {link} isolated and up") } else { format!("link {link} up") };
     batch.add(NEWLINK, ACK, &link_head(0, IFF_UP), about, |a| {
         a.text(IFLA_IFNAME, link);
-        if !veth.request.peers {
+        if isolated || publishes {
             a.nest(IFLA_LINKINFO, |a| {
                 a.text(IFLA_INFO_SLAVE_KIND, "bridge");
-                a.nest(IFLA_INFO_SLAVE_DATA, |a| a.put(IFLA_BRPORT_ISOLATED, &[1]));
+                // Hairpin: what came over a port may go back over it.
+                let option = if isolated { IFLA_BRPORT_ISOLATED } else { IFLA_BRPORT_MODE };
+                a.nest(IFLA_INFO_SLAVE_DATA, |a| a.put(option, &[1]));
             });
         }
     });
@@ -193,9 +200,14 @@ impl Entries {
                 entries.own.extend((!bridge.is_own).then(|| sets::guest(&bridge.name, veth.address)));
             }
         }
+        let (to_host, to_local) = (veth.request.reaches_host(), veth.request.host_access);
         entries.when(veth.request.nat, sets::nat4(veth.address));
+        entries.when(to_host, sets::host4(veth.address));
+        entries.when(to_local, sets::local4(veth.address));
         if let Some(address6) = veth.address6 {
             entries.when(veth.request.nat, sets::nat6(address6));
+            entries.when(to_host, sets::host6(address6));
+            entries.when(to_local, sets::local6(address6));
             if let Some(bridge) = bridge {
                 entries.when(veth.request.peers, sets::peer6(&bridge.name, address6));
                 entries.own.extend((!bridge.is_own).then(|| sets::guest6(&bridge.name, address6)));

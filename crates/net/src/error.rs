@@ -44,6 +44,22 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A file or directory of ours in /run is somebody else's.
+    #[error("{path}: {reason}")]
+    NotOurs {
+        /// Its path.
+        path: String,
+        /// What is there instead.
+        reason: String,
+    },
+    /// Somebody has held a lock for longer than any of ours is held.
+    #[error("{file}: another process has had it locked for 10 seconds ({call})")]
+    Held {
+        /// The file, or the directory.
+        file: String,
+        /// The call that would have waited.
+        call: &'static str,
+    },
     /// The subnet that was asked for is in use already.
     #[error("subnet {subnet} collides with {with}")]
     Collides {
@@ -187,6 +203,7 @@ impl Error {
         match self {
             Error::NoModule { call, .. } | Error::NotPermitted { call, .. } | Error::Call { call, .. } => Some(call),
             Error::PortTaken { .. } => Some("bind"),
+            Error::Held { call, .. } => Some(call),
             _ => None,
         }
     }
@@ -198,6 +215,7 @@ impl Error {
                 source.raw_os_error()
             }
             Error::PortTaken { .. } => Some(Errno::ADDRINUSE.raw_os_error()),
+            Error::Held { .. } => Some(Errno::TIMEDOUT.raw_os_error()),
             _ => None,
         }
     }

@@ -13,6 +13,13 @@ impl Error {
             Error::Foreign { name } => {
                 return Some(format!("remove it (ip link delete {name}), or ask for another subnet"));
             }
+            Error::NotOurs { .. } => "only root is to have it: look at what it is, and remove it",
+            Error::Held { file, .. } => {
+                return Some(format!(
+                    "lslocks(8) and fuser {file} say who: one of root's, or a container of root's to which the host's /run \
+                     is shown"
+                ));
+            }
             Error::Collides { .. } => "ask for a subnet that no route of this host leads to (ip route show table all)",
             Error::NoSubnet { .. } => "ask for a subnet that no route of this host leads to",
             Error::Exhausted { .. } => "ask for a larger subnet, or end containers that are in it",

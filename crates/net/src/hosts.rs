@@ -8,18 +8,25 @@ use std::io::{Read, Seek, Write};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::host::Host;
 use crate::lease::address_of;
-use crate::lock::{self, make_directory};
+use crate::lock;
 use crate::route::link;
-use crate::{Error, Veth};
+use crate::wait::{PATIENCE, Wait};
+use crate::{Error, Veth, private};
 
 pub(crate) const DIRECTORY: &str = "/run/seclude/net";
 const PEER: &str = ".peer";
+/// The container's users are to read their file. Nobody locks it, so it does not matter who else can.
+const TO_BE_READ: Mode = Mode::from_raw_mode(0o644);
+const OWN: Mode = Mode::from_raw_mode(0o600);
+/// How long a sweep waits for the files of a bridge.
+const SHORT: Duration = Duration::from_millis(500);
 /// More than this of a file is not read: its container may have filled it.
 const LONGEST: u64 = 256 << 10;
 
@@ -60,14 +67,15 @@ impl File {
         let _lock = lock_directory(&file.directory)?;
         let mut write = || {
             if !veth.request.peers {
-                return rewrite(&file.path(), &text);
+                return rewrite(&file.path(), &text, TO_BE_READ);
             }
             for peer in peers(&file.directory)?.iter().filter(|peer| **peer != file.link) {
                 if link(&host.route, peer)?.is_some() {
                     text += &read(&file.directory.join(format!("{peer}{PEER}")))?;
                 }
             }
-            rewrite(&file.path(), &text).and_then(|()| rewrite(&file.peer_path(), &file.lines))
+            rewrite(&file.path(), &text, TO_BE_READ)?;
+            rewrite(&file.peer_path(), &file.lines, OWN)
         };
         write().inspect_err(|_| drop(file.remove_locked()))?;
         Ok(file)
@@ -75,6 +83,14 @@ impl File {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.join(&self.link)
+    }
+
+    /// The file itself (O_PATH), whatever has its path later.
+    pub(crate) fn open(&self) -> Result<OwnedFd, Error> {
+        let path = self.path();
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fail = |errno| Error::from_call(path.display().to_string(), "open", errno);
+        rustix::fs::open(&path, flags, Mode::empty()).map_err(fail)
     }
 
     fn peer_path(&self) -> PathBuf {
@@ -86,7 +102,7 @@ impl File {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let Some(_lock) = lock_made(&self.directory, FlockOperation::LockExclusive)? else { return Ok(()) };
+        let Some(_lock) = lock_made(&self.directory, PATIENCE)? else { return Ok(()) };
         self.for_others(|text| {
             let mut kept = without(&text, &self.link);
             kept += &self.lines;
@@ -96,7 +112,7 @@ impl File {
 
     /// Takes its lines out of the files of its peers, and removes it; its directory with the last file.
     pub(crate) fn remove(&self) -> Result<(), Error> {
-        let Some(_lock) = lock_made(&self.directory, FlockOperation::LockExclusive)? else { return Ok(()) };
+        let Some(_lock) = lock_made(&self.directory, PATIENCE)? else { return Ok(()) };
         self.remove_locked()
     }
 
@@ -118,9 +134,11 @@ impl File {
             let path = self.directory.join(peer);
             let changed = read(&path).and_then(|text| {
                 let new = change(text.clone());
-                if new == text { Ok(()) } else { rewrite(&path, &new) }
+                if new == text { Ok(()) } else { rewrite(&path, &new, TO_BE_READ) }
             });
-            first = first.and(changed);
+            // Whoever has a lease on its own file, fcntl(2), is not told.
+            first =
+                first.and(if changed.as_ref().is_err_and(|error| error.is(Errno::AGAIN)) { Ok(()) } else { changed });
         }
         first
     }
@@ -173,7 +191,7 @@ fn names(directory: &Path) -> Result<Vec<String>, Error> {
 fn lock_directory(directory: &Path) -> Result<OwnedFd, Error> {
     make_and_lock(directory).inspect_err(|_| {
         // Whoever else has it may be about to write.
-        if let Ok(Some(_lock)) = lock_made(directory, FlockOperation::NonBlockingLockExclusive) {
+        if let Ok(Some(_lock)) = lock_made(directory, Duration::ZERO) {
             let _ = rustix::fs::rmdir(directory);
         }
         let _ = rustix::fs::rmdir(DIRECTORY);
@@ -184,13 +202,10 @@ fn make_and_lock(directory: &Path) -> Result<OwnedFd, Error> {
     let name = directory.display().to_string();
     for _ in 0..100 {
         for path in [lock::DIRECTORY, DIRECTORY, &name] {
-            match make_directory(path) {
-                // Whoever left last removed the one above just now.
-                Err(error) if error.is(Errno::NOENT) => {}
-                other => other?,
-            }
+            // Whoever left last may have removed the one above just now.
+            private::directory(path)?;
         }
-        if let Some(lock) = lock_made(directory, FlockOperation::LockExclusive)? {
+        if let Some(lock) = lock_made(directory, PATIENCE)? {
             return Ok(lock);
         }
     }
@@ -198,14 +213,19 @@ fn make_and_lock(directory: &Path) -> Result<OwnedFd, Error> {
 }
 
 /// Answers `None` if somebody has removed it.
-fn lock_made(directory: &Path, operation: FlockOperation) -> Result<Option<OwnedFd>, Error> {
-    let fail = |call| move |errno| Error::from_call(directory.display().to_string(), call, errno);
+fn lock_made(directory: &Path, patience: Duration) -> Result<Option<OwnedFd>, Error> {
+    let name = directory.display().to_string();
+    let fail = |call| {
+        let name = name.clone();
+        move |errno| Error::from_call(name, call, errno)
+    };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = match rustix::fs::open(directory, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         other => other.map_err(fail("open"))?,
     };
-    rustix::io::retry_on_intr(|| rustix::fs::flock(&fd, operation)).map_err(fail("flock"))?;
+    let mut wait = Wait::new(patience);
+    wait.until_free(&name, "flock", || rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive))?;
     let ours = rustix::fs::fstat(&fd).map_err(fail("fstat"))?;
     match rustix::fs::stat(directory) {
         Ok(named) if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) => Ok(Some(fd)),
@@ -216,7 +236,9 @@ fn lock_made(directory: &Path, operation: FlockOperation) -> Result<Option<Owned
 
 fn read(path: &Path) -> Result<String, Error> {
     let mut bytes = Vec::new();
-    let opened = std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = rustix::fs::open(path, flags, Mode::empty()).map(std::fs::File::from).map_err(std::io::Error::from);
+    let opened = opened.and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
     match opened {
         Ok(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
@@ -224,13 +246,13 @@ fn read(path: &Path) -> Result<String, Error> {
     }
 }
 
-/// The same inode with other content. A reader may see a mixture, but never nothing.
-fn rewrite(path: &Path, text: &str) -> Result<(), Error> {
+/// The same inode with other content. A reader may see a mixture, but never nothing. It is not waited for somebody with a
+/// lease on it.
+fn rewrite(path: &Path, text: &str, mode: Mode) -> Result<(), Error> {
     let write = || {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = rustix::fs::open(path, flags, mode)?;
-        // Whatever the umask is: the container's users are to read it.
+        // Whatever the umask is.
         rustix::fs::fchmod(&fd, mode)?;
         let mut file = std::fs::File::from(fd);
         file.write_all(text.as_bytes())?;
@@ -251,7 +273,12 @@ pub(crate) fn sweep(host: &Host, is_dead: impl Fn(&str) -> Result<bool, Error>) 
     let prefix = format!("{}-", host.locks.namespace());
     for name in names(Path::new(DIRECTORY))?.iter().filter(|name| name.starts_with(&prefix)) {
         let directory = Path::new(DIRECTORY).join(name);
-        let Some(_lock) = lock_made(&directory, FlockOperation::LockExclusive)? else { continue };
+        // One that somebody holds is in use, or nobody's to wait for here.
+        let _lock = match lock_made(&directory, SHORT) {
+            Ok(Some(lock)) => lock,
+            Ok(None) | Err(Error::Held { .. }) => continue,
+            Err(error) => return Err(error),
+        };
         for link in names(&directory)? {
             let link = link.strip_suffix(PEER).unwrap_or(&link).to_owned();
             if address_of(&link).is_some() && is_dead(&link)? {

@@ -27,11 +27,24 @@
 //! `sc-HHHHHHHH-PREFIX`, the nf_tables tables `inet seclude`, `bridge seclude` and `netdev seclude`, `/run/seclude/net.lock` and
 //! `/run/seclude/net`.
 //!
-//! What holds, whoever is root inside: nothing comes out of a container's link under any other address than its own;
-//! without [`nat`](Request::nat) nothing but the host itself is reached; containers reach one another only as
-//! [`peers`](Request::peers) of one bridge, or over published ports; from outside nothing but published ports is
-//! reached. The host itself, on any of its addresses, is reached by every container, as far as its own rules allow it.
-//! Rules of others, such as a policy to drop what is forwarded, hold as well.
+//! What holds, whoever is root inside, also with CAP_NET_RAW:
+//!
+//! * A frame leaves a container's link under its own hardware address and its own addresses, in Ethernet, IP, ARP and
+//!   neighbour discovery, or not at all. Nobody inside is a router, a DHCP server or in a VLAN; IPv6 is there only with
+//!   [`ipv6`](Request::ipv6), and then link-local addresses are for finding one another alone.
+//! * The host's IP learns nothing from links of ours: no redirects, no advertisements; without IPv6 it is switched off there.
+//! * The host itself is closed on all of its addresses, and so are link-local addresses and those of a cloud's metadata (but
+//!   for name servers there), unless [`host_access`](Request::host_access) is asked for. Without [`nat`](Request::nat)
+//!   nothing but the host is reached, whose own services are open then. What the host begins is answered.
+//! * Containers reach one another only as [`peers`](Request::peers) of one bridge, or over published ports.
+//! * From outside nothing but published ports is reached; from the host every container. Ports are published over IPv4:
+//!   the host's `[::1]` refuses, at once, so that who asks for `localhost` comes to 127.0.0.1. (Rules cannot lead it
+//!   elsewhere: an answer to ::1 from another link is not routed.)
+//! * A container is told at once, by a reset or an ICMP error, that it may not; what it forges is dropped without a word.
+//! * Nothing in /run that anybody else could lock is waited for for longer than ten seconds ([`Error::Held`]).
+//!
+//! Rules of others, such as a policy to drop what is forwarded, hold as well. Rules that somebody else flushes are gone for
+//! the containers that run; what the switches of links and of bridges' ports keep out stays out.
 //!
 //! A container's end of life is the end of its network namespace: the kernel removes the link then, also if the process
 //! that made it was killed. [`sweep`] removes the rest.
@@ -55,6 +68,7 @@ mod network;
 mod nft;
 mod occupied;
 mod ports;
+mod private;
 pub mod probe;
 mod publish;
 mod request;
@@ -63,7 +77,9 @@ mod shape;
 mod socket;
 mod subnet;
 mod sweep;
+mod switches;
 mod veth;
+mod wait;
 
 pub use error::Error;
 pub use inside::Inside;
@@ -72,7 +88,7 @@ pub use publish::{Protocol, Publish, PublishError};
 pub use request::{Attach, Ipv6, Request};
 pub use subnet::{Subnet, Subnet6, SubnetError};
 pub use sweep::sweep;
-pub use veth::Veth;
+pub use veth::{HostsFile, Veth};
 
 #[cfg(test)]
 mod tests {

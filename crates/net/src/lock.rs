@@ -11,7 +11,8 @@ use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use seclude_sys::file::{ByteLock, lock_byte};
 
-use crate::Error;
+use crate::wait::{PATIENCE, Wait};
+use crate::{Error, private};
 
 pub(crate) const DIRECTORY: &str = "/run/seclude";
 const FILE: &str = "/run/seclude/net.lock";
@@ -45,22 +46,22 @@ impl Locks {
     /// For the network namespace of the calling thread.
     pub(crate) fn open() -> Result<Locks, Error> {
         let (namespace_fd, namespace) = own_namespace()?;
+        let mut wait = Wait::new(PATIENCE);
         for _ in 0..100 {
-            make_directory(DIRECTORY)?;
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let directory = match rustix::fs::open(DIRECTORY, flags, Mode::empty()) {
-                // The last user removed it just now.
-                Err(Errno::NOENT) => continue,
-                other => other.map_err(|errno| given_up(DIRECTORY, "open", errno))?,
-            };
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let file = match rustix::fs::openat(&directory, FILE_NAME, flags, Mode::RUSR | Mode::WUSR) {
-                Err(Errno::NOENT) => continue,
-                other => other.map_err(|errno| given_up(FILE, "openat", errno))?,
-            };
+            // The last user removed it just now.
+            let Some(directory) = private::directory(DIRECTORY)? else { continue };
+            // A lease on it would have the opening wait.
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let opened = wait.until_free(FILE, "openat", || {
+                match rustix::fs::openat(&directory, FILE_NAME, flags, Mode::RUSR | Mode::WUSR) {
+                    Err(Errno::NOENT) => Ok(None),
+                    other => other.map(Some),
+                }
+            });
+            let Some(file) = opened.inspect_err(|_| give_up())? else { continue };
+            private::check_file(FILE, &file)?;
             let fail = |call| move |errno| Error::from_call(FILE, call, errno);
-            rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockShared))
-                .map_err(fail("flock"))?;
+            wait.until_free(FILE, "flock", || rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared))?;
             // Whoever removes the file has it locked alone: now it is either gone, or stays while we have it.
             let ours = rustix::fs::fstat(&file).map_err(fail("fstat"))?;
             match rustix::fs::statat(&directory, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW) {
@@ -97,32 +98,32 @@ impl Locks {
         })
     }
 
-    /// Waits until nobody writes there.
+    /// Waits until nobody writes there, though not for ever.
     pub(crate) fn read(&self, place: Place) -> Result<(), Error> {
-        self.set(ByteLock::Read, place, true).map(drop)
+        Wait::new(PATIENCE).until(FILE, "fcntl", || self.set(ByteLock::Read, place))
     }
 
-    /// Waits until nobody else has any lock there.
+    /// Waits until nobody else has any lock there, though not for ever.
     pub(crate) fn write(&self, place: Place) -> Result<(), Error> {
-        self.set(ByteLock::Write, place, true).map(drop)
+        Wait::new(PATIENCE).until(FILE, "fcntl", || self.set(ByteLock::Write, place))
     }
 
     /// Answers `false` if somebody else has a lock there.
     pub(crate) fn try_write(&self, place: Place) -> Result<bool, Error> {
-        self.set(ByteLock::Write, place, false)
+        self.set(ByteLock::Write, place)
     }
 
     pub(crate) fn release(&self, place: Place) -> Result<(), Error> {
-        self.set(ByteLock::None, place, false).map(drop)
+        self.set(ByteLock::None, place).map(drop)
     }
 
-    fn set(&self, lock: ByteLock, place: Place, wait: bool) -> Result<bool, Error> {
+    fn set(&self, lock: ByteLock, place: Place) -> Result<bool, Error> {
         let fd = seclude_sys::Fd(self.file.as_raw_fd());
         loop {
-            match lock_byte(fd, lock, offset(self.namespace, place), wait) {
+            match lock_byte(fd, lock, offset(self.namespace, place)) {
                 Ok(()) => return Ok(true),
                 Err(seclude_sys::Errno::EINTR) => {}
-                Err(seclude_sys::Errno::EAGAIN | seclude_sys::Errno::EACCES) if !wait => return Ok(false),
+                Err(seclude_sys::Errno::EAGAIN | seclude_sys::Errno::EACCES) => return Ok(false),
                 Err(errno) => {
                     let errno = Errno::from_raw_os_error(i32::from(errno.0));
                     return Err(Error::from_call(FILE, "fcntl", errno));
@@ -148,9 +149,8 @@ impl Drop for Locks {
 }
 
 /// Takes the directory away again, which stays if somebody else has files in it.
-fn given_up(about: &str, call: &'static str, errno: Errno) -> Error {
+fn give_up() {
     let _ = rustix::fs::unlinkat(rustix::fs::CWD, DIRECTORY, AtFlags::REMOVEDIR);
-    Error::from_call(about, call, errno)
 }
 
 /// Which byte of the file: three bits of what, 28 of the namespace's inode number, 32 of which.
@@ -172,14 +172,6 @@ fn own_namespace() -> Result<(OwnedFd, u64), Error> {
     let fd = rustix::fs::open(LINK, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail("open"))?;
     let number = rustix::fs::fstat(&fd).map_err(fail("fstat"))?.st_ino;
     Ok((fd, number))
-}
-
-/// Makes a directory that all may read, if it is not there.
-pub(crate) fn make_directory(path: &str) -> Result<(), Error> {
-    match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(Error::from_call(path, "mkdir", errno)),
-    }
 }
 
 #[cfg(test)]

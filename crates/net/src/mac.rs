@@ -1,7 +1,7 @@
 //! Hardware addresses.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -39,6 +39,13 @@ impl Mac {
     pub(crate) fn of(address: Ipv4Addr) -> Mac {
         let [a, b, c, d] = address.octets();
         Mac([0x02, 0x73, a, b, c, d])
+    }
+
+    /// The link-local address that an interface makes of it (RFC 4291, appendix A).
+    pub(crate) fn link_local(&self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0;
+        let pair = |high, low| u16::from_be_bytes([high, low]);
+        Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f))
     }
 
     /// The address of the host's end. It is high, because a bridge without an address of its own takes its lowest
@@ -91,6 +98,12 @@ mod tests {
             let error = text.parse::<Mac>().unwrap_err().to_string();
             assert_eq!(error, format!("{text:?} cannot be a hardware address: {said}"));
         }
+    }
+
+    #[test]
+    fn a_link_local_address_is_as_the_kernel_makes_it() {
+        let mac: Mac = "02:73:0a:53:00:02".parse().unwrap();
+        assert_eq!(mac.link_local().to_string(), "fe80::73:aff:fe53:2");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use crate::message::Batch;
 use crate::request::{Attach, Ipv6, Request, check_fits};
 use crate::route::{self, AF_INET, AF_INET6, addresses};
 use crate::subnet::{Subnet, Subnet6};
-use crate::{Error, choose};
+use crate::{Error, choose, switches};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
@@ -72,6 +72,7 @@ fn subnet6(request: &Request, subnet: Subnet) -> Result<Option<Subnet6>, Error> 
 }
 
 fn give_address6(host: &Host, bridge: &Bridge, subnet: Subnet6) -> Result<(), Error> {
+    switches::quiet(host, &bridge.name, true)?;
     let mut batch = Batch::new();
     let about = format!("address {}/{} of bridge {}", subnet.gateway(), subnet.prefix(), bridge.name);
     route::add_address6(&mut batch, bridge.index, subnet.gateway(), subnet.prefix(), about);

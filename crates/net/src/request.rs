@@ -51,17 +51,20 @@ pub struct Request {
     pub mtu: Option<u32>,
     /// The interface's name inside. Default: `eth0`.
     pub name: String,
-    /// Whether the container reaches what the host reaches, under the host's address. Without it, a rule keeps it
-    /// from everything but the host itself. Default: yes.
+    /// Whether the container reaches what the host reaches, under the host's address. Without it a rule keeps it from
+    /// everything but the host itself, whose own services it reaches then. Default: yes.
     pub nat: bool,
+    /// Whether the container reaches the host's own services, on whichever address of the host; and with
+    /// [`Request::nat`] link-local addresses (169.254.0.0/16) and those of a cloud's metadata, of which it reaches name
+    /// servers alone otherwise. What is refused, is refused at once. Default: no.
+    pub host_access: bool,
     /// Whether forwarding may be switched on if NAT or published ports need it; it is switched off again with the last
     /// container. Default: no, its absence is [`Error::NoForwarding`].
     pub ip_forward: bool,
     /// Whether it and the other containers of the bridge with `peers` reach one another. Default: no.
     pub peers: bool,
-    /// Ports of the host that lead to the container, at most 1024: from outside, from the host itself, also from its
-    /// 127.0.0.1, and from other containers. (On a host with br_netfilter, as Docker uses it, not from another container
-    /// of the same bridge without `peers`, nor from itself.) Default: none.
+    /// Ports of the host that lead to the container, at most 1024, over IPv4: from outside, from the host itself, also from its
+    /// 127.0.0.1, from other containers and from itself by any address of the host. Default: none.
     pub publish: Vec<Publish>,
     /// At most so many bits a second, in each direction; 8000 to 100 thousand million. What is above waits on the way to the container, and
     /// is dropped on the way from it, where up to a second's worth may come at once. Default: no limit.
@@ -81,6 +84,7 @@ impl Default for Request {
             mtu: None,
             name: "eth0".to_owned(),
             nat: true,
+            host_access: false,
             ip_forward: false,
             peers: false,
             publish: Vec::new(),
@@ -153,6 +157,11 @@ impl Request {
             }
         }
         Ok(())
+    }
+
+    /// Whether the host's own services are open to it: they are all that there is without NAT.
+    pub(crate) fn reaches_host(&self) -> bool {
+        self.host_access || !self.nat
     }
 
     /// Whether the host has to forward packets for it.

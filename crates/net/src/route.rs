@@ -36,7 +36,10 @@ pub(crate) const IFLA_IFALIAS: u16 = 20;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_INET_CONF: u16 = 1;
-const IPV4_DEVCONF_ROUTE_LOCALNET: u16 = 26;
+/// Whether packets from 127.0.0.0/8 may leave over the link.
+pub(crate) const ROUTE_LOCALNET: (u16, &str) = (26, "route_localnet");
+/// Whether a router there may name a shorter way.
+pub(crate) const ACCEPT_REDIRECTS: (u16, &str) = (4, "accept_redirects");
 pub(crate) const IFLA_INFO_KIND: u16 = 1;
 pub(crate) const IFLA_INFO_DATA: u16 = 2;
 
@@ -134,7 +137,7 @@ fn read_link(message: &Message<'_>) -> Option<Link> {
 fn routes_localnet(families: &[u8]) -> Option<bool> {
     let (_, inet) = attributes(families).find(|(family, _)| *family == u16::from(AF_INET))?;
     let (_, settings) = attributes(inet).find(|(kind, _)| *kind == IFLA_INET_CONF)?;
-    Some(u32_at(settings, usize::from(IPV4_DEVCONF_ROUTE_LOCALNET - 1) * 4)? != 0)
+    Some(u32_at(settings, usize::from(ROUTE_LOCALNET.0 - 1) * 4)? != 0)
 }
 
 /// An address of the host.
@@ -309,13 +312,13 @@ pub(crate) fn delete_link(socket: &Socket, name: &str) -> Result<bool, Error> {
     }
 }
 
-/// Whether packets from 127.0.0.0/8 may leave over the link, `net.ipv4.conf.LINK.route_localnet`.
-pub(crate) fn set_route_localnet(batch: &mut Batch, name: &str, on: bool) {
-    batch.add(SETLINK, ACK, &link_head(0, 0), format!("route_localnet of {name}"), |a| {
+/// A switch of the link's, `net.ipv4.conf.LINK.…`, by its number.
+pub(crate) fn set_ipv4_switch(batch: &mut Batch, name: &str, (number, switch): (u16, &str), on: bool) {
+    batch.add(SETLINK, ACK, &link_head(0, 0), format!("{switch} of {name}"), |a| {
         a.text(IFLA_IFNAME, name);
         a.nest(IFLA_AF_SPEC, |a| {
             a.nest(u16::from(AF_INET), |a| {
-                a.nest(IFLA_INET_CONF, |a| a.u32(IPV4_DEVCONF_ROUTE_LOCALNET, u32::from(on)));
+                a.nest(IFLA_INET_CONF, |a| a.u32(number, u32::from(on)));
             });
         });
     });

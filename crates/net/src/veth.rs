@@ -1,6 +1,7 @@
 //! The network of one container: claimed before its process exists, connected while that waits, given back at its end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, Once};
 
@@ -10,6 +11,7 @@ use crate::inside::{self, Inside};
 use crate::lock::Place;
 use crate::network::Network;
 use crate::request::Request;
+use crate::route::{AF_INET, AF_INET6, addresses};
 use crate::subnet::{Subnet, Subnet6};
 use crate::{Error, Mac, connect, forward, hosts, lease, nft, ports, sweep};
 
@@ -29,6 +31,16 @@ pub struct Veth {
     inside: Vec<Inside>,
     /// `None` once it is disconnected.
     claims: Mutex<Option<Claims>>,
+}
+
+/// A container's hosts file on the host.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HostsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The file itself, opened with `O_PATH`: it can be mounted, and opened by way of /proc/self/fd.
+    pub file: OwnedFd,
 }
 
 impl std::fmt::Debug for Veth {
@@ -120,6 +132,21 @@ impl Veth {
         self.network.bridge.as_ref().map(|bridge| bridge.name.as_str())
     }
 
+    /// The host's addresses, if its own services are closed to the container ([`Request::host_access`]): whatever listens
+    /// there, such as a name server, refuses it.
+    ///
+    /// # Errors
+    /// [`Error::Call`].
+    pub fn closed_addresses(&self) -> Result<Vec<IpAddr>, Error> {
+        let claims = self.claims();
+        let Some(claimed) = claims.as_ref().filter(|_| !self.request.reaches_host()) else { return Ok(Vec::new()) };
+        let mut all = Vec::new();
+        for family in [AF_INET, AF_INET6] {
+            all.extend(addresses(&claimed.host.route, family)?.into_iter().map(|own| own.address));
+        }
+        Ok(all)
+    }
+
     /// The name of the host's end.
     pub fn link(&self) -> &str {
         &self.link
@@ -180,17 +207,21 @@ impl Veth {
     /// under `host_name`, the lines of `extra`, and with `peers` a line for each living peer that has a name. It is
     /// kept up to date as peers come and go, and removed by [`Veth::disconnect`].
     ///
+    /// The directories on the way to it are the caller's user's alone, but for passing through.
+    ///
     /// # Errors
     /// [`Error::Invalid`] for a name that hosts(5) could not hold; [`Error::NotPermitted`], [`Error::Call`].
-    pub fn hosts(&self, host_name: Option<&str>, extra: &[(IpAddr, String)]) -> Result<PathBuf, Error> {
+    pub fn hosts(&self, host_name: Option<&str>, extra: &[(IpAddr, String)]) -> Result<HostsFile, Error> {
         let mut claims = self.claims();
         let Some(claimed) = claims.as_mut() else {
             return Err(Error::invalid(format!("link {}", self.link), "it is disconnected"));
         };
         let file = hosts::File::write(self, &claimed.host, host_name, extra)?;
         let path = file.path();
+        // If it cannot be opened, it is removed with the rest.
+        let opened = file.open();
         claimed.hosts = Some(file);
-        Ok(path)
+        Ok(HostsFile { path, file: opened? })
     }
 
     fn claims(&self) -> MutexGuard<'_, Option<Claims>> {

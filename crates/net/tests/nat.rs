@@ -3,118 +3,12 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::time::Duration;
 
+use common::world::*;
 use common::*;
 use seclude_net::{Attach, Publish, Request, Veth};
-
-/// A host with an uplink: the internet's address as the host sees it, the host's as the internet sees it.
-struct World {
-    host: Space,
-    internet: Space,
-    _uplink: Veth,
-    far: Ipv4Addr,
-    near: Ipv4Addr,
-}
-
-impl World {
-    fn new() -> World {
-        let (internet, host) = (Space::host(), Space::host());
-        let mut request = Request::default();
-        request.nat = false;
-        request.attach = Attach::PointToPoint;
-        request.subnet = Some("192.0.2.0/24".parse().unwrap());
-        let uplink = internet.run(move || Veth::prepare(&request).unwrap());
-        join(&uplink, &host);
-        let link = uplink.link().to_owned();
-        internet.run(move || {
-            // What the host lets out under other addresses is to be seen here.
-            look("nft", &["flush", "chain", "netdev", "seclude", &link]);
-            serve(SocketAddr::from(([0, 0, 0, 0], 7)), "far");
-        });
-        let (far, near) = (uplink.gateway().unwrap(), uplink.address());
-        World { host, internet, _uplink: uplink, far, near }
-    }
-
-    fn prepare(&self, request: &Request) -> Veth {
-        let request = request.clone();
-        self.host.run(move || Veth::prepare(&request).unwrap())
-    }
-
-    /// A container that serves its name on port 80, TCP and UDP.
-    fn container(&self, request: &Request, name: &'static str) -> (Veth, Space) {
-        let (veth, container) = (self.prepare(request), Space::container());
-        join(&veth, &container);
-        container.run(move || serve(SocketAddr::from(([0, 0, 0, 0], 80)), name));
-        (veth, container)
-    }
-}
-
-/// Says its name and the caller's address to whoever connects, on TCP and UDP.
-fn serve(at: SocketAddr, name: &'static str) {
-    let (tcp, udp) = (TcpListener::bind(at).unwrap(), UdpSocket::bind(at).unwrap());
-    std::thread::spawn(move || {
-        for stream in tcp.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let peer = stream.peer_addr().unwrap().ip();
-            let _ = stream.write_all(format!("{name} {peer}").as_bytes());
-        }
-    });
-    std::thread::spawn(move || {
-        while let Ok((_, peer)) = udp.recv_from(&mut [0; 8]) {
-            let _ = udp.send_to(format!("{name} {}", peer.ip()).as_bytes(), peer);
-        }
-    });
-}
-
-/// What is said at an address, or "" after a while.
-fn ask(space: &Space, address: impl Into<Ipv4Addr>, port: u16) -> String {
-    let at = SocketAddr::from((address.into(), port));
-    space.run(move || {
-        let mut said = String::new();
-        // Twice: on a busy machine the first packet may be lost, and TCP repeats it after a second.
-        for _ in 0..2 {
-            if let Ok(mut stream) = TcpStream::connect_timeout(&at, Duration::from_millis(700)) {
-                stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
-                let _ = stream.read_to_string(&mut said);
-                break;
-            }
-        }
-        said
-    })
-}
-
-fn ask_udp(space: &Space, address: impl Into<Ipv4Addr>, port: u16) -> String {
-    let at = SocketAddr::from((address.into(), port));
-    space.run(move || {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
-        let mut said = [0; 64];
-        let got = socket.send_to(b"?", at).and_then(|_| socket.recv_from(&mut said)).map_or(0, |(length, _)| length);
-        String::from_utf8_lossy(&said[..got]).into_owned()
-    })
-}
-
-fn with_nat() -> Request {
-    let mut request = Request::default();
-    request.ip_forward = true;
-    request
-}
-
-fn alone() -> Request {
-    let mut request = Request::default();
-    request.nat = false;
-    request
-}
-
-fn publishing(text: &str) -> Request {
-    let mut request = alone();
-    request.ip_forward = true;
-    request.publish = Publish::parse(text).unwrap();
-    request
-}
 
 #[test]
 fn only_with_nat_the_outside_is_reached() {
@@ -173,20 +67,25 @@ fn containers_do_not_reach_one_another_unless_they_are_peers() {
 #[test]
 fn a_published_port_is_reached_from_everywhere() {
     root_only!();
-    let world = World::new();
-    world.host.run(|| {
-        // With br_netfilter a packet whose destination is changed to one of the same bridge is not routed but bridged,
-        // and an isolated port gets none of those: a container then does not reach what another has published.
-        let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "0");
-    });
-    for attach in [Attach::Own, Attach::PointToPoint] {
+    for (by_ip_rules, attach) in [("0", Attach::Own), ("1", Attach::Own), ("1", Attach::PointToPoint)] {
+        let world = World::new();
+        // With br_netfilter a packet whose destination is changed to one of the same bridge is not routed but bridged.
+        let is_there =
+            world.host.run(move || std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", by_ip_rules).is_ok());
+        if !is_there && by_ip_rules == "1" {
+            eprintln!("br_netfilter: not run: it is not loaded");
+        }
         let mut request = publishing("8080:80");
         request.publish.extend(Publish::parse("8081:80/udp").unwrap());
         request.attach = attach.clone();
         let (veth, container) = world.container(&request, "one");
-        let mut other = alone();
-        other.attach = attach;
-        let (_second, two) = world.container(&other, "two");
+        let with = |mut request: Request, name| {
+            request.attach = attach.clone();
+            world.container(&request, name)
+        };
+        let (_second, two) = with(alone(), "two");
+        let (third, three) = with(publishing("8090:80"), "three");
+        let (_fourth, four) = with(with_nat(), "four");
 
         assert_eq!(ask(&world.internet, world.near, 8080), format!("one {}", world.far));
         assert_eq!(ask_udp(&world.internet, world.near, 8081), format!("one {}", world.far));
@@ -194,9 +93,29 @@ fn a_published_port_is_reached_from_everywhere() {
         assert_eq!(ask(&world.host, Ipv4Addr::LOCALHOST, 8080), format!("one {gateway}"));
         assert_eq!(ask_udp(&world.host, Ipv4Addr::LOCALHOST, 8081), format!("one {gateway}"));
         assert!(ask(&world.host, world.near, 8080).starts_with("one"));
-        assert!(ask(&two, gateway, 8080).starts_with("one"), "from another container");
-        assert!(ask(&container, gateway, 8080).starts_with("one"), "from itself");
+        for address in [gateway, world.near] {
+            for (space, who) in
+                [(&two, "another"), (&three, "one that publishes"), (&four, "one with NAT"), (&container, "itself")]
+            {
+                assert!(
+                    ask(space, address, 8080).starts_with("one"),
+                    "from {who} at {address}, {attach:?}, {by_ip_rules}"
+                );
+                assert!(
+                    ask_udp(space, address, 8081).starts_with("one"),
+                    "from {who} at {address}, {attach:?}, {by_ip_rules}"
+                );
+            }
+        }
         assert_eq!(ask(&world.internet, world.near, 80), "", "not published");
+        // Whoever asks for localhost comes to 127.0.0.1 at once.
+        assert!(refuses(&world.host, (std::net::Ipv6Addr::LOCALHOST, 8080).into()));
+        // But not by its own address.
+        for (space, to) in
+            [(&two, veth.address()), (&three, veth.address()), (&four, veth.address()), (&container, third.address())]
+        {
+            assert_eq!(ask(space, to, 80), "", "{attach:?}, {by_ip_rules}");
+        }
 
         drop(veth);
         assert_eq!(ask(&world.internet, world.near, 8080), "");
@@ -384,6 +303,17 @@ fn guests_of_a_given_bridge_are_apart_and_its_others_are_not_judged() {
     });
     assert_eq!(ask(&world.internet, [10, 9, 0, 200], 80), format!("three {}", world.far));
     assert_eq!(ask(&three, world.far, 7), format!("far {}", third.address()));
-    drop((shut, second, third));
+    // A published port is reached by the others, and by itself.
+    let mut publishes = publishing("8080:80");
+    publishes.attach = Attach::Bridge("br0".to_owned());
+    let (fourth, four) = world.container(&publishes, "four");
+    for by_ip_rules in ["0", "1"] {
+        world.host.run(move || std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", by_ip_rules).is_ok());
+        for (space, who) in [(&one, "one"), (&two, "two"), (&four, "itself")] {
+            assert!(ask(space, via, 8080).starts_with("four"), "{who}, {by_ip_rules}");
+        }
+        assert_eq!(ask(&one, fourth.address(), 80), "", "{by_ip_rules}");
+    }
+    drop((shut, second, third, fourth));
     assert_eq!(world.host.run(|| look("nft", &["list", "ruleset"])), "");
 }

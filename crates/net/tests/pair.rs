@@ -101,7 +101,7 @@ fn a_given_bridge_is_left_as_it_was() {
     });
     let mut request = plain();
     request.attach = Attach::Bridge("br0".to_owned());
-    request.nat = true;
+    (request.nat, request.host_access) = (true, true);
     request.ip_forward = true;
     request.publish = seclude_net::Publish::parse("8080:80").unwrap();
     let veth = prepare(&host, request);

@@ -25,7 +25,7 @@ fn a_hosts_file_has_the_peers_that_live() {
     Space::host().run(|| {
         let named = |name: &str| -> (Veth, PathBuf, Space) {
             let veth = Veth::prepare(&peer()).unwrap();
-            let path = veth.hosts(Some(name), &[([192, 0, 2, 9].into(), "extra".to_owned())]).unwrap();
+            let path = veth.hosts(Some(name), &[([192, 0, 2, 9].into(), "extra".to_owned())]).unwrap().path;
             (veth, path, Space::container())
         };
         let (one, one_file, one_space) = named("one");
@@ -67,10 +67,10 @@ fn others_are_not_named() {
         let mut alone = peer();
         alone.peers = false;
         let (one, two) = (Veth::prepare(&alone).unwrap(), Veth::prepare(&peer()).unwrap());
-        let one_file = one.hosts(Some("one"), &[]).unwrap();
+        let one_file = one.hosts(Some("one"), &[]).unwrap().path;
         let (container, other) = (Space::container(), Space::container());
         join(&one, &container);
-        let two_file = two.hosts(Some("two"), &[]).unwrap();
+        let two_file = two.hosts(Some("two"), &[]).unwrap().path;
         join(&two, &other);
         assert!(!read(&one_file).contains("two") && !read(&two_file).contains("one"));
         let error = one.hosts(Some("a b"), &[]).unwrap_err().to_string();

@@ -106,7 +106,7 @@ pub struct Connection {
     pub link: Option<String>,
     /// What its `/etc/resolv.conf` names; empty where that is the root's.
     pub name_servers: Vec<IpAddr>,
-    /// Name servers of the host that were left out, because they are on its loopback.
+    /// Name servers of the host that were left out, because they are on its loopback, or the host itself, which is closed.
     pub name_servers_left_out: Vec<IpAddr>,
 }
 

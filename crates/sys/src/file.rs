@@ -82,10 +82,10 @@ pub enum ByteLock {
     None,
 }
 
-/// `fcntl(2)` F_OFD_SETLK, or F_OFD_SETLKW to wait: a lock on one byte that belongs to the open file description, so
-/// that it is shared by copies of the descriptor and goes with the last of them. EAGAIN if another has it.
+/// `fcntl(2)` F_OFD_SETLK: a lock on one byte that belongs to the open file description, so that it is shared by copies of
+/// the descriptor and goes with the last of them. EAGAIN if another has it: F_OFD_SETLKW would wait without end.
 #[inline(always)]
-pub fn lock_byte(fd: Fd, lock: ByteLock, offset: u64, wait: bool) -> Result<()> {
+pub fn lock_byte(fd: Fd, lock: ByteLock, offset: u64) -> Result<()> {
     let kind = match lock {
         ByteLock::Read => k::F_RDLCK,
         ByteLock::Write => k::F_WRLCK,
@@ -93,9 +93,8 @@ pub fn lock_byte(fd: Fd, lock: ByteLock, offset: u64, wait: bool) -> Result<()> 
     };
     // l_pid has to be 0 for these locks; l_whence 0 is SEEK_SET.
     let flock = k::flock { l_type: kind as i16, l_whence: 0, l_start: offset as i64, l_len: 1, l_pid: 0 };
-    let command = if wait { k::F_OFD_SETLKW } else { k::F_OFD_SETLK };
-    // SAFETY: the pointer is to a struct flock that lives through the call; these two commands do not write to it.
-    unsafe { call!(__NR_fcntl, fd.arg(), command, &raw const flock) }.map(drop)
+    // SAFETY: the pointer is to a struct flock that lives through the call, which does not write to it.
+    unsafe { call!(__NR_fcntl, fd.arg(), k::F_OFD_SETLK, &raw const flock) }.map(drop)
 }
 
 /// `read(2)`; answers how many bytes came.

@@ -239,6 +239,18 @@ pub(crate) const NETWORK: Shape<Network> = Shape {
             },
         },
         Key {
+            names: &["hostAccess"],
+            ts: "boolean",
+            doc: "Whether the host's own services are open to it, and with NAT link-local addresses and those of a cloud's
+                  metadata; otherwise they refuse it (veth). Default: false, without NAT the host's own services are open.",
+            off: Off::Told,
+            read: |network, at| {
+                let on = at.flag()?;
+                network.veth(at, |veth| veth.host_access(on));
+                Ok(())
+            },
+        },
+        Key {
             names: &["ipForward"],
             ts: "boolean",
             doc: "Lets net.ipv4.ip_forward be switched on, if it is off, until the last container has ended (veth).

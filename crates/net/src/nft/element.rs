@@ -77,6 +77,22 @@ pub(crate) mod sets {
         element("nat6", &[&address.octets()])
     }
 
+    pub(crate) fn host4(address: Ipv4Addr) -> Element {
+        element("host4", &[&address.octets()])
+    }
+
+    pub(crate) fn host6(address: Ipv6Addr) -> Element {
+        element("host6", &[&address.octets()])
+    }
+
+    pub(crate) fn local4(address: Ipv4Addr) -> Element {
+        element("local4", &[&address.octets()])
+    }
+
+    pub(crate) fn local6(address: Ipv6Addr) -> Element {
+        element("local6", &[&address.octets()])
+    }
+
     pub(crate) fn publish(publish: &Publish, to: Ipv4Addr) -> Element {
         let protocol = [publish.protocol.number(), 0, 0, 0];
         let port = padded(publish.host_port);

@@ -8,10 +8,14 @@ use crate::message::{Attributes, encode};
 /// The link's name takes four registers.
 pub(crate) const NAME_WORDS: u32 = 4;
 
+const PAYLOAD_LINK: u32 = 0;
 const PAYLOAD_NETWORK: u32 = 1;
 const PAYLOAD_TRANSPORT: u32 = 2;
+const META_MARK: u32 = 3;
 const EQUAL: u32 = 0;
 const NOT_EQUAL: u32 = 1;
+const AT_MOST: u32 = 3;
+const AT_LEAST: u32 = 5;
 const NFPROTO_IPV4: u8 = 2;
 const NFPROTO_IPV6: u8 = 10;
 
@@ -96,8 +100,13 @@ impl Rule {
         self.payload(PAYLOAD_NETWORK, offset, value.len() as u32).compare(NOT_EQUAL, value)
     }
 
-    /// Only where those two bytes of the network header, masked, are not the value.
-    pub(crate) fn network_bits_differ(mut self, offset: u32, mask: u16, value: u16) -> Rule {
+    /// Only where they are.
+    pub(crate) fn network_is(self, offset: u32, value: &[u8]) -> Rule {
+        self.payload(PAYLOAD_NETWORK, offset, value.len() as u32).equals(value)
+    }
+
+    /// Only where those two bytes of the network header, masked, are the value.
+    pub(crate) fn network_bits(mut self, offset: u32, mask: u16, value: u16) -> Rule {
         let at = register(self.loaded);
         self = self.payload(PAYLOAD_NETWORK, offset, 2);
         let rule = self.add("bitwise", |a| {
@@ -107,7 +116,34 @@ impl Rule {
             a.nest(4, |a| a.put(1, &mask.to_be_bytes()));
             a.nest(5, |a| a.put(1, &[0; 2]));
         });
-        rule.compare(NOT_EQUAL, &value.to_be_bytes())
+        rule.equals(&value.to_be_bytes())
+    }
+
+    /// Only where those bytes of the Ethernet header are the value. What is at 12 is the tag's type where there is one,
+    /// also if the kernel has taken it off by now.
+    pub(crate) fn link_is(self, offset: u32, value: &[u8]) -> Rule {
+        self.payload(PAYLOAD_LINK, offset, value.len() as u32).equals(value)
+    }
+
+    /// Only where they are not.
+    pub(crate) fn link_differs(self, offset: u32, value: &[u8]) -> Rule {
+        self.payload(PAYLOAD_LINK, offset, value.len() as u32).compare(NOT_EQUAL, value)
+    }
+
+    /// Only where those bytes of the transport header are the value: after [`Rule::protocol`].
+    pub(crate) fn transport_is(self, offset: u32, value: &[u8]) -> Rule {
+        self.payload(PAYLOAD_TRANSPORT, offset, value.len() as u32).equals(value)
+    }
+
+    /// Only where that byte of the transport header is one of these: after [`Rule::protocol`].
+    pub(crate) fn transport_between(self, offset: u32, least: u8, most: u8) -> Rule {
+        let rule = self.payload(PAYLOAD_TRANSPORT, offset, 1).compare(AT_LEAST, &[least]);
+        rule.payload(PAYLOAD_TRANSPORT, offset, 1).compare(AT_MOST, &[most])
+    }
+
+    /// Only that transport protocol, behind whatever extension headers.
+    pub(crate) fn protocol(self, number: u8) -> Rule {
+        self.l4proto().equals(&[number])
     }
 
     /// The transport protocol.
@@ -267,6 +303,38 @@ impl Rule {
 
     pub(crate) fn drop(self) -> Rule {
         self.verdict(0, None)
+    }
+
+    /// It ends here, and whoever began the connection is told by a reset; after TCP's [`Rule::protocol`].
+    pub(crate) fn reset(self) -> Rule {
+        // NFT_REJECT_TCP_RST
+        self.add("reject", |a| a.be32(1, 1))
+    }
+
+    /// It ends here, and the sender is told that it is not allowed.
+    pub(crate) fn prohibit(self) -> Rule {
+        self.add("reject", |a| {
+            // NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED
+            a.be32(1, 2);
+            a.put(2, &[3]);
+        })
+    }
+
+    /// Marks the packet, for the rest of its way through this host.
+    pub(crate) fn mark(self, mark: u32) -> Rule {
+        let rule = self.add("immediate", |a| {
+            a.be32(1, register(0));
+            a.nest(2, |a| a.put(1, &mark.to_ne_bytes()));
+        });
+        rule.add("meta", |a| {
+            a.be32(2, META_MARK);
+            a.be32(3, register(0));
+        })
+    }
+
+    /// Only what is marked so.
+    pub(crate) fn marked(self, mark: u32) -> Rule {
+        self.meta(META_MARK, 1).equals(&mark.to_ne_bytes())
     }
 
     /// Nothing more of this chain: the chain's policy, which is to accept.

@@ -11,10 +11,21 @@ pub(crate) const ALONE: u32 = 0x5ec1_0de1;
 /// Of one with peers.
 pub(crate) const WITH_PEERS: u32 = 0x5ec1_0de2;
 
-/// The chain, at NF_BR_FORWARD.
-pub(super) const CHAIN: &str = "neighbours";
+/// What `inet seclude` lets through from one container to another, or to itself, over a published port. With br_netfilter such
+/// a packet is not routed but bridged, so that it comes by here. No container can mark one: marks end where a packet leaves
+/// its network namespace.
+pub(super) const PUBLISHED: u32 = 0x5ec1_0de3;
 
-pub(super) fn rules() -> [Rule; 3] {
+/// The chain, at NF_BR_FORWARD, after br_netfilter, which has the packet go through `inet seclude` there.
+pub(super) const CHAIN: &str = "neighbours";
+pub(super) const PRIORITY: i32 = 10;
+
+pub(super) fn rules() -> [Rule; 4] {
     let between = |from, to| Rule::new().iifgroup(from).oifgroup(to).drop();
-    [between(ALONE, ALONE), between(ALONE, WITH_PEERS), between(WITH_PEERS, ALONE)]
+    [
+        Rule::new().marked(PUBLISHED).leave(),
+        between(ALONE, ALONE),
+        between(ALONE, WITH_PEERS),
+        between(WITH_PEERS, ALONE),
+    ]
 }

@@ -167,7 +167,7 @@ pub(crate) fn probe(socket: &Socket) -> Result<(), Error> {
 
 /// An expression or a type of chain that the kernel does not know.
 fn lacking(answer: Result<(), Error>) -> Result<(), Error> {
-    const PARTS: &str = "nf_tables with nft_nat, nft_masq, nft_ct, nft_fib_inet and nft_meta_bridge";
+    const PARTS: &str = "nf_tables with nft_nat, nft_masq, nft_ct, nft_fib_inet, nft_reject_inet and nft_meta_bridge";
     answer.map_err(|error| error.lacking(PARTS, &[Errno::NOENT]))
 }
 
@@ -211,7 +211,7 @@ fn between_neighbours(transaction: &mut Transaction, flags: u16, table: &str) {
         a.text(7, "filter");
         a.nest(4, |a| {
             a.be32(1, NF_BR_FORWARD);
-            a.be32(2, 0);
+            a.be32(2, neighbours::PRIORITY as u32);
         });
     });
     for rule in neighbours::rules() {

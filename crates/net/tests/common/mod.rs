@@ -1,6 +1,8 @@
 //! Hosts and containers that are threads: each in a network namespace of its own, a host with a `/run` of its own too.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod world;
+
 use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -186,6 +188,12 @@ pub fn leftovers() -> String {
 /// The forwarding switch of the thread's namespace.
 pub fn ip_forward() -> String {
     std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim().to_owned()
+}
+
+/// Gives the link of that name one more address, of either family.
+pub fn also_has(link: &str, address: &str) {
+    let only_ipv6 = if address.contains(':') { &["nodad"][..] } else { &[] };
+    assert_eq!(look("ip", &[&["address", "add", address, "dev", link], only_ipv6].concat()), "");
 }
 
 /// Sets it.

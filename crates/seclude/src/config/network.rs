@@ -19,7 +19,8 @@ pub(crate) enum Network {
 /// host" here, and a writable `/run`. An ordinary user has neither; see [`Pasta`].
 ///
 /// By default the container is a port of the bridge `seclude0`, has an address of a subnet that no route of the host leads
-/// to, and reaches what the host reaches, under the host's address; nobody reaches it but the host.
+/// to, and reaches what the host reaches, under the host's address, but neither the host itself nor its cloud's metadata
+/// ([`Veth::host_access`]); nobody reaches it but the host.
 ///
 /// The pair is there until the container's end is waited for, or its handle dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,11 +87,19 @@ impl Veth {
         self.with(|request| request.name = name.into())
     }
 
-    /// Whether it reaches what the host reaches (masquerading). Without it a rule keeps it from everything but the host.
-    /// Default: yes.
+    /// Whether it reaches what the host reaches (masquerading). Without it a rule keeps it from everything but the host,
+    /// whose own services it reaches then. Default: yes.
     #[must_use]
     pub fn nat(self, on: bool) -> Veth {
         self.with(|request| request.nat = on)
+    }
+
+    /// Whether it reaches the host's own services, on whichever of its addresses, and with NAT link-local addresses and those
+    /// of a cloud's metadata (169.254.169.254 and the like), of which it reaches name servers alone otherwise. What is
+    /// refused, is refused at once. Default: no.
+    #[must_use]
+    pub fn host_access(self, on: bool) -> Veth {
+        self.with(|request| request.host_access = on)
     }
 
     /// Lets `net.ipv4.ip_forward` be switched on if it is off and NAT or published ports need it; it is switched off again
@@ -156,11 +165,12 @@ impl Pasta {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dns {
-    /// The host's. One on the host's loopback would be nobody inside: it is left out, and systemd-resolved's own servers
-    /// take its place; the report says so. If none remains, it is an error.
+    /// The host's. One on the host's loopback would be nobody inside, and one that is the host itself refuses a container
+    /// without [`Veth::host_access`]: they are left out, and systemd-resolved's own servers take their place; the report says
+    /// so. If none remains, it is an error.
     #[default]
     Host,
-    /// These.
+    /// These, as they are: the host itself may well lead to another container that has its port 53 published.
     Servers(Vec<IpAddr>),
     /// The root's file is left as it is.
     Unchanged,

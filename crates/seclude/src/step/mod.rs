@@ -178,7 +178,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     for step in mount::compile(command, host)? {
         add(Some(step));
     }
-    for step in names::compile(command, &claimed, user::ids_of_files(command, host))? {
+    for step in names::compile(command, &claimed, user::ids_of_own_files(command, host))? {
         add(Some(step));
     }
     add(session::compile(command)?);

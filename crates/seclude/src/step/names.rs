@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use seclude_child::op::Want;
 use seclude_child::{Op, Slot};
@@ -14,6 +15,7 @@ use super::user::Ids;
 use super::veth::{Claimed, from_net};
 use super::{Preparation, Step, mount};
 use crate::command::Command;
+use crate::config::mount::Source;
 use crate::config::namespace::Namespace;
 use crate::config::network::{Dns, Network};
 use crate::error::{Error, Result};
@@ -40,7 +42,7 @@ pub(super) fn compile(command: &Command, claimed: &Claimed, ids: Ids) -> Result<
         {
             return Err(Error::invalid(NAME, "no name server was given"));
         }
-        steps.push(Box::new(Resolver { dns, connected, content: Vec::new() }));
+        steps.push(Box::new(Resolver { dns, connected, claimed: claimed.clone(), content: Vec::new() }));
     }
     if wants_hosts(command) {
         let host_name = match &command.hostname {
@@ -84,6 +86,8 @@ struct Resolver {
     dns: Dns,
     /// Whether the host's loopback is somebody else's inside.
     connected: bool,
+    /// Which may keep it from the host's own services.
+    claimed: Claimed,
     content: Vec<u8>,
 }
 
@@ -95,7 +99,7 @@ impl Step for Resolver {
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let (servers, rest, replaced) = match &self.dns {
             Dns::Servers(servers) => (servers.clone(), String::new(), Vec::new()),
-            _ => of_the_host(self.connected)?,
+            _ => of_the_host(self.connected, self.closed()?)?,
         };
         let mut text = String::new();
         for server in &servers {
@@ -129,8 +133,17 @@ impl Step for Resolver {
     }
 }
 
-/// The host's name servers, its other options, and the servers that were left out because they are on its loopback.
-fn of_the_host(connected: bool) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
+impl Resolver {
+    /// The host's addresses where nothing of the host's answers to the container.
+    fn closed(&self) -> Result<Vec<IpAddr>> {
+        let closed = self.claimed.get().map(|veth| veth.closed_addresses()).transpose();
+        Ok(closed.map_err(|error| from_net(NAME, error))?.unwrap_or_default())
+    }
+}
+
+/// The host's name servers, its other options, and the servers that were left out because they are on its loopback, or are
+/// the host itself where that is closed.
+fn of_the_host(connected: bool, closed: Vec<IpAddr>) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
     let read = |path: &str| {
         let text = std::fs::read_to_string(path);
         text.map_err(|error| Error::parent(NAME, path, error).call("read").path_of(path).hint("name the servers"))
@@ -139,14 +152,21 @@ fn of_the_host(connected: bool) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
     if !connected {
         return Ok((all, rest, Vec::new()));
     }
-    let (left_out, servers): (Vec<IpAddr>, Vec<IpAddr>) = all.into_iter().partition(IpAddr::is_loopback);
+    let is_none = |server: &IpAddr| server.is_loopback() || closed.contains(server);
+    let (left_out, servers): (Vec<IpAddr>, Vec<IpAddr>) = all.into_iter().partition(is_none);
     if !servers.is_empty() {
         return Ok((servers, rest, left_out));
     }
     let (behind, rest) = std::fs::read_to_string(RESOLVED).map(|text| parse(&text)).unwrap_or_default();
-    let servers: Vec<IpAddr> = behind.into_iter().filter(|server| !server.is_loopback()).collect();
+    let servers: Vec<IpAddr> = behind.into_iter().filter(|server| !is_none(server)).collect();
     if servers.is_empty() {
         let action = match left_out.first() {
+            Some(server) if closed.contains(server) => {
+                let action =
+                    format!("the host's name server {server} is the host itself, whose own services are closed");
+                let hint = "open the host's own services, name the servers, or do without name servers";
+                return Err(Error::invalid(NAME, action).hint(hint));
+            }
             Some(server) => format!("the host's name server {server} is on its loopback, where the container is not"),
             None => format!("the host's {RESOLV_CONF} names no server"),
         };
@@ -197,11 +217,11 @@ impl Step for Hosts {
         let veth = self.claimed.get();
         self.content = match veth {
             Some(veth) if self.peers => {
-                let path =
-                    veth.hosts(self.host_name.as_deref(), &self.entries).map_err(|error| from_net(NAME, error))?;
-                let mut show = Show::new(&path, false, false, self.ids);
+                let hosts = veth.hosts(self.host_name.as_deref(), &self.entries);
+                let file = hosts.map_err(|error| from_net(NAME, error))?.file;
+                let mut show = Show::of(Source::Fd(Arc::new(file)), false, false, self.ids);
                 show.open(preparation).map_err(|errno| {
-                    Error::parent(NAME, path.display().to_string(), errno).call("openat").path_of(&path)
+                    Error::parent(NAME, show.path().display().to_string(), errno).call("openat").path_of(show.path())
                 })?;
                 Content::Shared(show)
             }

@@ -69,13 +69,13 @@ impl Lease {
             let slots = range.start / SLOT..=(range.start + (range.count - 1)) / SLOT;
             let locked: Vec<u32> = slots
                 .clone()
-                .take_while(|slot| lock_byte(fd, ByteLock::Write, u64::from(*slot), false).is_ok())
+                .take_while(|slot| lock_byte(fd, ByteLock::Write, u64::from(*slot)).is_ok())
                 .collect();
             if locked.len() == slots.clone().count() {
                 return Ok(Lease { range, file });
             }
             for slot in locked {
-                let _ = lock_byte(fd, ByteLock::None, u64::from(slot), false);
+                let _ = lock_byte(fd, ByteLock::None, u64::from(slot));
             }
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         }

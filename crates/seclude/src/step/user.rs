@@ -57,6 +57,15 @@ pub(crate) fn ids_of_files(command: &Command, host: &Host) -> Ids {
     }
 }
 
+/// The same for files of our own, which nobody but root can reach by their path.
+pub(crate) fn ids_of_own_files(command: &Command, host: &Host) -> Ids {
+    let new_user = command.namespaces.is_new(Namespace::User);
+    match new_user && host.gives_ids() && host.has(Capability::SYS_ADMIN) {
+        true => Ids::Containers,
+        false => Ids::Callers,
+    }
+}
+
 struct Map {
     choice: UserMap,
     nested: bool,

@@ -84,7 +84,9 @@ impl Step for Pair {
             (false, true) => "",
             (false, false) => ", publish",
         };
-        to.attend(NAME, format!("make the pair, {} in the child's network namespace{rules}", request.name));
+        let host = if request.host_access || !request.nat { "open" } else { "closed" };
+        let what = format!("make the pair, {} in the child's network namespace{rules}", request.name);
+        to.attend(NAME, format!("{what}, the host's own services {host}"));
     }
 }
 

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::Result;
 use napi::{Error, Status};
 use napi_derive::napi;
 use rustix::io::Errno;
-use seclude::{Child, Exit, Meter, Signaller};
+use seclude::{Canceller, Child, Exit, Meter, Signaller};
 use serde_json::{Value as Json, json};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -21,6 +21,8 @@ use crate::{reactor, report};
 /// What JavaScript, the start and the wait all look at.
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// Ends the start; `None` where there are no descriptors for one.
+    pub(crate) canceller: Option<Canceller>,
     pipes: Mutex<[Option<OwnedFd>; 3]>,
 }
 
@@ -45,6 +47,14 @@ struct Running {
     meter: Option<Meter>,
 }
 
+impl Shared {
+    fn cancel(&self) {
+        if let Some(canceller) = &self.canceller {
+            canceller.cancel();
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -59,7 +69,8 @@ pub struct Process {
 impl Process {
     pub(crate) fn starting(facts: Facts) -> Process {
         let state = Mutex::new(State::Starting { signals: Vec::new(), kill: false });
-        Process { shared: Arc::new(Shared { state, pipes: Mutex::default() }), facts }
+        let canceller = Canceller::new().ok();
+        Process { shared: Arc::new(Shared { state, canceller, pipes: Mutex::default() }), facts }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -113,6 +124,7 @@ impl Process {
         let child = match &mut *lock(&self.shared.state) {
             State::Starting { kill, .. } => {
                 *kill = true;
+                self.shared.cancel();
                 None
             }
             State::Running(running) => Some(running.child.clone()),
@@ -204,6 +216,7 @@ impl Drop for Process {
             return;
         }
         let state = std::mem::replace(&mut *lock(&self.shared.state), State::Abandoned);
+        self.shared.cancel();
         if let State::Running(running) = state {
             reactor::block(move || drop(lock(&running.child).kill()));
         }

@@ -64,7 +64,11 @@ pub(crate) fn start(mut composed: Composed, shared: Arc<Shared>, answers: Answer
         composed.open()?;
         let job = move || {
             let started = std::time::Instant::now();
-            match composed.command.spawn_on_this_thread() {
+            // Not on this thread, which others wait for: a start can be in a call that nothing interrupts.
+            if let Some(canceller) = &shared.canceller {
+                composed.command.cancelled_by(canceller);
+            }
+            match composed.command.spawn() {
                 Ok(child) => process::watch(child, &shared, answers, started, spawned, exited),
                 Err(error) => refuse(&answers, report::failure(&error)),
             }

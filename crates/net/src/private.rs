@@ -10,7 +10,6 @@ use rustix::io::Errno;
 
 use crate::Error;
 
-
 /// Nobody else passes: whoever needs a file of ours is given a descriptor of it.
 const MODE: Mode = Mode::from_raw_mode(0o700);
 

@@ -1,6 +1,6 @@
 //! `container`: what the process is born in.
 
-use seclude::{Command, Feature, Limits, Mount, Namespace, Root};
+use seclude::{Command, Feature, Limits, Mount, Namespace, Preset, Root};
 
 use super::{At, Key, Off, Read, Shape, Wrong, fs, limit, namespace, network, process, root};
 use crate::value::Value;
@@ -9,7 +9,7 @@ use crate::value::Value;
 pub(crate) struct Draft {
     pub(crate) command: Command,
     pub(super) facts: Facts,
-    sandbox: bool,
+    pub(crate) sandbox: bool,
     /// Which namespaces were spoken of.
     pub(crate) said: Vec<Namespace>,
     /// Which are wanted by something else.
@@ -24,7 +24,6 @@ pub(crate) struct Draft {
 impl Draft {
     fn preset(&mut self) {
         self.sandbox = true;
-        self.facts.first = true;
         self.command.sandbox();
     }
 
@@ -58,15 +57,29 @@ pub(crate) fn read(command: Command, at: &At<'_>) -> Read<(Command, Facts)> {
     match at.value {
         Value::Bool(false) => return Ok((draft.command, Facts::default())),
         Value::Bool(true) => draft.preset(),
-        Value::Object(_) => CONTAINER.read(&mut draft, at)?,
+        Value::Object(_) => {
+            if begins_from(at)? == Preset::Sandbox {
+                draft.preset();
+            }
+            CONTAINER.read(&mut draft, at)?;
+        }
         _ => return Err(at.wrong_type("an object, true for the sandbox, or false for none")),
     }
     finish(draft)
 }
 
+/// What the other keys change, wherever among them it is said.
+fn begins_from(at: &At<'_>) -> Read<Preset> {
+    let Some(preset) = CONTAINER.find(at, "preset") else { return Ok(Preset::Sandbox) };
+    match preset.value {
+        Value::Text(_) => preset.parse("\"sandbox\" or \"bare\""),
+        _ => Err(preset.wrong_type("\"sandbox\" or \"bare\"")),
+    }
+}
+
 fn finish(mut draft: Draft) -> Read<(Command, Facts)> {
     draft.identity.new_user |= draft.sandbox && !draft.said.contains(&Namespace::User);
-    draft.identity.apply(&mut draft.command);
+    draft.identity.apply(&mut draft.command, draft.sandbox);
     for kind in draft.implied {
         if !draft.said.contains(&kind) {
             draft.command.unshare(kind);
@@ -82,20 +95,56 @@ fn finish(mut draft: Draft) -> Read<(Command, Facts)> {
 
 pub(crate) const CONTAINER: Shape<Draft> = Shape {
     name: "Container",
-    doc: "What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type
+    doc: "What the process is born in: the sandbox, as changed by what is said here; `preset: \"bare\"` begins from nothing. An unknown key, a value of the wrong type
           or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path;
           `false` means off.",
     keys: &[
         Key {
-            names: &["sandbox"],
+            names: &["preset"],
+            ts: "\"sandbox\" | \"bare\"",
+            doc: "What the other keys change. `\"sandbox\"` (the default, also of `container: true`): all namespaces new but
+                  time; as root 65,536 ids that nobody on the host has, else yourself as root; the host's tree read-only with
+                  a fresh /proc, /dev and /tmp; a loopback interface and no other; a tiny init as PID 1; no capabilities, no
+                  user namespaces below it; a session and a session keyring of its own. `\"bare\"`: nothing but what the other
+                  keys ask for.",
+            off: Off::Required,
+            // Read before all others.
+            read: |_, _| Ok(()),
+        },
+        Key {
+            names: &["hostRoot"],
             ts: "boolean",
-            doc: "The preset, which everything else here changes: all namespaces new but time, the caller mapped to root,
-                  the host's tree read-only with a fresh /proc, /dev and /tmp, a loopback interface and no other, no
-                  capabilities, a session of its own. `container: true` is the preset alone.",
+            doc: "As root: be root of the host inside as well, uid 0 to every unix socket and file of root's that is to be seen.
+                  No boundary for what nobody trusts.",
             off: Off::Absent,
             read: |draft, at| {
                 at.flag()?;
-                draft.preset();
+                draft.command.host_root();
+                Ok(())
+            },
+        },
+        Key {
+            names: &["nested"],
+            ts: "boolean",
+            doc: "Lets the command make user namespaces, as nested containers do; /proc then has no masks. In `bare` it may in
+                  any case.",
+            off: Off::Absent,
+            read: |draft, at| {
+                draft.command.nested(at.flag()?);
+                Ok(())
+            },
+        },
+        Key {
+            names: &["asPid1"],
+            ts: "boolean",
+            doc: "The command itself is PID 1, without an init: it reaps what is orphaned, signals that it has no handler for do
+                  nothing to it, and it dies with this process only as long as it does not take that back. So is
+                  `namespace: { pid: true }`.",
+            off: Off::Absent,
+            read: |draft, at| {
+                at.flag()?;
+                draft.facts.first = true;
+                draft.command.as_pid_1();
                 Ok(())
             },
         },

@@ -22,8 +22,10 @@ pub(crate) const NAMESPACES: Shape<Draft> = Shape {
                   ends with the command.",
             off: Off::Told,
             read: |draft, at| {
+                // Who says so in so many words has the command as PID 1; `init` puts one there.
                 draft.facts.first = at.is_on();
                 if at.is_on() {
+                    draft.command.as_pid_1();
                     draft.imply(Namespace::Mount);
                 }
                 plain(draft, at, Namespace::Pid)
@@ -32,7 +34,7 @@ pub(crate) const NAMESPACES: Shape<Draft> = Shape {
         Key {
             names: &["user"],
             ts: "boolean | \"root\" | \"identity\" | \"subids\" | UserNamespaceOptions",
-            doc: "User and group ids. `true` or `\"root\"`: this process's uid and gid are 0 inside; `\"identity\"`: ids
+            doc: "User and group ids. `true`: those of the preset (in `bare` as `\"root\"`); `\"root\"`: this process's uid and gid are 0 inside; `\"identity\"`: ids
                   are the same inside; `\"subids\"`: those of /etc/subuid and /etc/subgid follow from 1.",
             off: Off::Told,
             read: read_user,

@@ -19,7 +19,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn apply(&self, command: &mut Command) {
+    pub(super) fn apply(&self, command: &mut Command, sandbox: bool) {
         if let Some(uid) = self.uid {
             command.uid(uid);
         }
@@ -27,10 +27,13 @@ impl Identity {
             command.gid(gid);
         }
         if self.new_user && !self.mapped && (self.uid.is_some() || self.gid.is_some()) {
-            // An ordinary user has one id to give away; root's command shall have the rights of that user, not root's.
+            // An ordinary user has one id to give away; root's containers have more, of which this is one.
             let (uid, gid) = (self.uid.unwrap_or(0), self.gid.unwrap_or(0));
-            let root = Host::current().uid == 0;
-            command.user_map(if root { UserMap::Identity } else { UserMap::CallerAs { uid, gid } });
+            match (Host::current().uid, sandbox) {
+                (0, true) => {}
+                (0, false) => drop(command.user_map(UserMap::Identity)),
+                _ => drop(command.user_map(UserMap::CallerAs { uid, gid })),
+            }
         }
     }
 }

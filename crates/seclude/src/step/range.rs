@@ -67,10 +67,8 @@ impl Lease {
         for _ in 0..TRIES {
             let range = unused(seed, count)?;
             let slots = range.start / SLOT..=(range.start + (range.count - 1)) / SLOT;
-            let locked: Vec<u32> = slots
-                .clone()
-                .take_while(|slot| lock_byte(fd, ByteLock::Write, u64::from(*slot)).is_ok())
-                .collect();
+            let locked: Vec<u32> =
+                slots.clone().take_while(|slot| lock_byte(fd, ByteLock::Write, u64::from(*slot)).is_ok()).collect();
             if locked.len() == slots.clone().count() {
                 return Ok(Lease { range, file });
             }

@@ -213,9 +213,8 @@ fn an_upper_directory_that_is_on_an_overlay_itself() {
     // A container whose /mnt is an overlay, and seclude in it.
     let outer = format!("--overlay-mount=lower={base}/lower,ephemeral,to=/mnt");
     let bin = format!("--ro-bind={}:/tmp/seclude", seclude_bin().display());
-    // Who maps uid 0 of a namespace needs CAP_SETFCAP in it.
     let flags = [
-        "--cap-add=SETFCAP",
+        "--nested",
         outer.as_str(),
         &bin,
         "--dir=/tmp/lower",

@@ -510,13 +510,21 @@ fn processes_of_the_host_cannot_be_seen_or_signalled() {
     let look = format!("[ -e /proc/{0} ] && echo seen; kill -0 {0} 2>/dev/null && echo reached; true", sleeper.id());
     let alone = inside(&[], &format!("{look}; set -- /proc/[0-9]*; echo $#"));
     let shared = inside(&["--share", "pid,mount"], &look);
+    let as_root = is_root().then(|| inside(&["--share", "pid,mount", "--host-root"], &look));
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
     // The init, and the shell itself.
     assert_eq!(alone, "2");
     // Where /proc is mounted with hidepid, only the group of root sees what is not its own to trace.
     let hides = std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains("hidepid=");
-    assert_eq!(shared, if hides && !is_root() { "reached" } else { "seen\nreached" });
+    match as_root {
+        None => assert_eq!(shared, if hides { "reached" } else { "seen\nreached" }),
+        Some(as_root) => {
+            // A container's root has nobody's uid of the host.
+            assert_eq!(shared, "seen");
+            assert_eq!(as_root, "seen\nreached");
+        }
+    }
 }
 
 #[test]

@@ -36,13 +36,16 @@ fn without_delegation_it_is_an_error_that_says_so() {
 #[ignore = "the test above runs it"]
 fn by_nobody() {
     let hierarchies = Hierarchies::discover().unwrap();
-    let path = Path::new("/seclude-test/nobody");
-    let probed = hierarchies.writable_parent(path, &[]).unwrap_err();
-    let created = Cgroup::create(&hierarchies, path, &Limits::new(), &[]).unwrap_err();
-    for error in [probed, created] {
-        assert!(matches!(error, Error::NotDelegated { call: "mkdir", .. }), "{error:?}");
-        assert_eq!(error.errno(), Some(13));
-        assert!(error.hint().unwrap().contains("systemd-run --user --scope -p Delegate=yes"));
+    // What is root's is closed to others; where nothing is, nobody may make anything.
+    for (path, refused) in [("/seclude-test/nobody", "openat"), ("/seclude-nobody/nobody", "mkdir")] {
+        let path = Path::new(path);
+        let probed = hierarchies.writable_parent(path, &[]).unwrap_err();
+        let created = Cgroup::create(&hierarchies, path, &Limits::new(), &[]).unwrap_err();
+        for error in [probed, created] {
+            assert!(matches!(error, Error::NotDelegated { call, .. } if call == refused), "{error:?}");
+            assert_eq!(error.errno(), Some(13));
+            assert!(error.hint().unwrap().contains("systemd-run --user --scope -p Delegate=yes"));
+        }
     }
 }
 

@@ -6,9 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use seclude_tests::{
-    Scratch, busybox_root, inside, is_root, python, refused, root_only, seclude_bin, seclude_command, try_inside,
-};
+use seclude_tests::{Scratch, busybox_root, inside, is_root, python, refused, root_only, seclude_bin, try_inside};
 
 use super::{opened, text};
 
@@ -77,7 +75,7 @@ fn root_inside_is_not_root_to_the_hosts_sockets() {
     let ask =
         "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect('/mnt/docker.sock')\nprint(s.recv(99).decode())";
     let asked = |flags: &[&str]| {
-        let served = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let serve = scope.spawn(|| {
                 let (mut peer, _) = listener.accept().unwrap();
                 let credentials = rustix::net::sockopt::socket_peercred(&peer).unwrap();
@@ -86,8 +84,7 @@ fn root_inside_is_not_root_to_the_hosts_sockets() {
             let said = python(&[&["--ro-bind", &bind], flags].concat(), ask);
             serve.join().unwrap();
             said
-        });
-        served
+        })
     };
     let caller = rustix::process::geteuid().as_raw();
     if is_root() {
@@ -269,5 +266,4 @@ fn an_overlay_keeps_what_the_mounts_below_it_forbid() {
     let output = Command::new("unshare").args(["-m", "sh", "-c", &script]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("nosuid") && said.contains("noexec") && said.contains("not executed"), "{output:?}");
-    let _ = seclude_command(&[]);
 }

@@ -38,7 +38,7 @@ const PEEPER: &str = "import os, sys, time\nspawner = int(sys.argv[1])\nown = os
     except OSError:\n                pass\nprint(seen)";
 
 fn peeped(capabilities: &[&str], uid: &str, way: &str) -> (u32, u32) {
-    let mut helper = helper("spawns");
+    let helper = helper("spawns");
     let program = helper.get_program().to_owned();
     let arguments: Vec<_> = helper.get_args().map(ToOwned::to_owned).collect();
     let as_user = ["--reuid", uid, "--regid", uid, "--clear-groups"];
@@ -46,7 +46,6 @@ fn peeped(capabilities: &[&str], uid: &str, way: &str) -> (u32, u32) {
     spawner.args(as_user).args(capabilities).arg(program).args(arguments).env("WAY", way).env("RUST_BACKTRACE", "0");
     spawner.envs(helper.get_envs().filter_map(|(key, value)| Some((key, value?)))).stdin(Stdio::null());
     let spawner = spawner.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("setpriv is there");
-    drop(helper.stdin(Stdio::null()));
     let peeper = Command::new("setpriv")
         .args(as_user)
         // Whoever is root there has the uid alone.

@@ -72,6 +72,8 @@ struct Map {
     maps: Maps,
     /// The command's ids inside, where they are not root's.
     user: (Option<u32>, Option<u32>),
+    /// Whether the ids are a range that is chosen in `prepare`.
+    chosen: bool,
     /// Whose maps they are, if not the child's.
     holder: Option<Holder>,
     /// What was decided in `prepare`.
@@ -150,6 +152,7 @@ pub(super) fn map(command: &Command, host: &Host, maps: &Maps, holder: &Holder) 
         nested: command.sandboxed && command.nested,
         maps: maps.clone(),
         user: (uid, gid),
+        chosen: is_chosen(command, host),
         holder: holder::is_needed(command, host).then(|| holder.clone()),
         decided: None,
     })))
@@ -312,7 +315,10 @@ impl Step for Map {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        for fd in self.keeps() {
+        let kept = self.keeps();
+        // Before `prepare` it has no number yet.
+        let planned = (self.chosen && self.decided.is_none()).then_some(Fd::NONE);
+        for fd in kept.into_iter().chain(planned) {
             program.about("the lock on its ids, which the init holds as long as it lives");
             program.push(Op::Keep { fd });
             program.for_init.push(fd);

@@ -107,9 +107,10 @@ fn may(variant: Variant) -> bool {
     variant != Variant::Ranges || is_root()
 }
 
-/// Which namespaces there are, as far as this user sees them.
+/// Which namespaces there are, as far as this user sees them, and which locks.
 fn namespaces() -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+    let locks = std::fs::read_dir("/run/seclude").into_iter().flatten().flatten();
+    let mut found: BTreeSet<String> = locks.map(|lock| lock.path().display().to_string()).collect();
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
         for entry in std::fs::read_dir(process.path().join("ns")).into_iter().flatten().flatten() {
             found.extend(std::fs::read_link(entry.path()).map(|link| link.display().to_string()));

@@ -60,8 +60,23 @@ impl Lease {
     pub(super) fn of_unused(count: u32) -> Result<Lease> {
         let file = match open_file() {
             Ok(file) => file,
-            Err(error) => return Lease::by_name(count, error),
+            Err(error) => {
+                // It may have come as far as the directory.
+                sweep();
+                return Lease::by_name(count, error);
+            }
         };
+        match Lease::lock(&file, count) {
+            Ok(range) => Ok(Lease { range, file }),
+            Err(error) => {
+                drop(file);
+                sweep();
+                Err(error)
+            }
+        }
+    }
+
+    fn lock(file: &OwnedFd, count: u32) -> Result<Range> {
         let fd = Fd(file.as_raw_fd());
         let mut seed = u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns();
         for _ in 0..TRIES {
@@ -70,7 +85,7 @@ impl Lease {
             let locked: Vec<u32> =
                 slots.clone().take_while(|slot| lock_byte(fd, ByteLock::Write, u64::from(*slot)).is_ok()).collect();
             if locked.len() == slots.clone().count() {
-                return Ok(Lease { range, file });
+                return Ok(range);
             }
             for slot in locked {
                 let _ = lock_byte(fd, ByteLock::None, u64::from(slot));

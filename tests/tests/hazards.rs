@@ -210,6 +210,42 @@ fn sixteen_threads_that_change_ids_at_once_all_succeed() {
 }
 
 #[test]
+fn who_joins_and_who_makes_a_user_namespace_meanwhile_do_not_hinder_each_other() {
+    let mut joined = shell("exec sleep 1000");
+    let mut joined = joined.unshare(Namespace::User).unshare(Namespace::Uts).hostname("joined").spawn().expect("it runs");
+    let link = |kind: &str| format!("/proc/{}/ns/{kind}", joined.id());
+    let failures = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (failures, link) = (&failures, &link);
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let mut command = shell("uname -n; id -u");
+                    let name = if thread % 2 == 0 {
+                        command.join(Namespace::User, link("user")).join(Namespace::Uts, link("uts"));
+                        "joined"
+                    } else {
+                        command.unshare(Namespace::User).unshare(Namespace::Uts).hostname("made");
+                        "made"
+                    };
+                    match command.output() {
+                        Ok(output) if output.stdout == format!("{name}\n0\n").as_bytes() => {}
+                        other => {
+                            eprintln!("thread {thread}, round {round}: {other:?}");
+                            failures.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    joined.kill().expect("it is ours");
+    joined.wait().expect("it ends");
+    assert_eq!(failures.load(Ordering::Relaxed), 0);
+    is_dumpable_again();
+}
+
+#[test]
 fn nothing_of_the_caller_changes_by_spawning() {
     let mut helper = helper("caller's state");
     assert_eq!(pid_of(&mut helper), 0);

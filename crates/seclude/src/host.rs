@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
-use seclude_sys::credentials::{capabilities, is_ambient};
+use seclude_sys::credentials::{CapabilitySets, capabilities, is_ambient};
 use seclude_sys::{Errno, Fd, clone, mount};
 
 use crate::config::capability::Capability;
@@ -54,9 +54,15 @@ impl Host {
             Errno::EINVAL => None,
             errno => Some(errno.name().unwrap_or("an unknown error")),
         });
-        let sets = capabilities().unwrap_or_default();
+        let uid = geteuid().as_raw();
+        // Root of whom that cannot be found out is not taken for somebody who has no ids to give: the container would get its
+        // own. What it cannot do is an error when it is tried.
+        let sets = capabilities().unwrap_or_else(|_| match uid {
+            0 => CapabilitySets { effective: !0, permitted: !0, inheritable: 0 },
+            _ => CapabilitySets::default(),
+        });
         Host {
-            uid: geteuid().as_raw(),
+            uid,
             gid: getegid().as_raw(),
             capabilities: sets.effective,
             permitted: sets.permitted,
@@ -96,7 +102,7 @@ impl Host {
 
     /// Whether the caller can write a map also while its memory is hidden: the files are root's then.
     pub(crate) fn writes_hidden_maps(&self) -> bool {
-        self.permitted == 0 || self.uid == 0 || self.has(Capability::DAC_OVERRIDE)
+        self.uid == 0 || self.has(Capability::DAC_OVERRIDE)
     }
 
     /// The same, with what a request with a cgroup asks of it besides.

@@ -43,6 +43,8 @@ pub(crate) struct Handled {
     pub(crate) holds: bool,
     /// Whether nobody may look into this process while the child has its memory, or a copy.
     pub(crate) hides: bool,
+    /// Whether the child's maps can only be written while nobody hides this process.
+    pub(crate) is_seen: bool,
     pub(crate) canceller: Option<Canceller>,
     pub(crate) stuck: Option<fn() -> !>,
     pub(crate) has_barrier: bool,
@@ -142,7 +144,10 @@ impl Plan {
             joins_pid_early: step::enters_pid_namespace_early(command)
                 || (step::holds_user_namespace(command, host) && command.namespaces.is_new(Namespace::Pid)),
             holds: command.holds_user_namespace,
-            hides: host.permitted != 0 || command.namespaces.joined().next().is_some(),
+            hides: step::is_hidden(command, host),
+            is_seen: command.namespaces.is_new(Namespace::User)
+                && !step::is_hidden(command, host)
+                && !host.writes_hidden_maps(),
             canceller: command.canceller.clone(),
             stuck: command.stuck,
             has_barrier: step::has_barrier(command),

@@ -5,42 +5,78 @@
 //! capabilities that count are those over the namespace in which the *caller* was executed, ptrace(2). So a caller that has
 //! capabilities is not dumpable from before the clone until the child has left its memory; a copy is made without it as well,
 //! and stays so. The same for joins: those that are in the namespace may have every capability there (CVE-2016-9962).
+//!
+//! Who is no root can write the maps of a child that has its memory only while that is not hidden: threads of which one joins
+//! and another makes a user namespace take turns.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use seclude_sys::process::{dumpable, set_dumpable};
 
 use crate::error::{Error, Result};
 
-/// How many spawns hide, and what it was before the first of them.
-static HIDING: Mutex<(usize, u32)> = Mutex::new((0, 0));
+struct State {
+    /// How many spawns hide.
+    hiding: usize,
+    /// What it was before the first of them.
+    before: u32,
+    /// How many have to be seen.
+    seen: usize,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { hiding: 0, before: 0, seen: 0 });
+static CHANGED: Condvar = Condvar::new();
+
+fn state_once(ready: impl Fn(&State) -> bool) -> MutexGuard<'static, State> {
+    let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    CHANGED.wait_while(state, |state| !ready(state)).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The process is not hidden while there is one.
+pub(super) struct Seen(());
+
+impl Seen {
+    pub(super) fn begin() -> Seen {
+        state_once(|state| state.hiding == 0).seen += 1;
+        Seen(())
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        let mut state = state_once(|_| true);
+        state.seen = state.seen.saturating_sub(1);
+        CHANGED.notify_all();
+    }
+}
 
 /// The process is not dumpable while there is one.
 pub(super) struct Hidden(());
 
 impl Hidden {
     pub(super) fn begin() -> Result<Hidden> {
-        let mut hiding = HIDING.lock().unwrap_or_else(PoisonError::into_inner);
-        if hiding.0 == 0 {
+        let mut state = state_once(|state| state.seen == 0);
+        if state.hiding == 0 {
             let failed = |errno| Error::parent("clone", "hide the memory", errno).call("prctl");
-            hiding.1 = dumpable().map_err(failed)?;
-            if hiding.1 != 0 {
+            state.before = dumpable().map_err(failed)?;
+            if state.before != 0 {
                 set_dumpable(0).map_err(failed)?;
             }
         }
-        hiding.0 += 1;
+        state.hiding += 1;
         Ok(Hidden(()))
     }
 }
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        let mut hiding = HIDING.lock().unwrap_or_else(PoisonError::into_inner);
-        hiding.0 = hiding.0.saturating_sub(1);
-        if hiding.0 == 0 {
+        let mut state = state_once(|_| true);
+        state.hiding = state.hiding.saturating_sub(1);
+        if state.hiding == 0 {
             // A change of ids in the child may have made it 2 (only root may read the core), which no process can set: it
             // becomes 0 then, which is less.
-            let _ = set_dumpable(u32::from(hiding.1 == 1));
+            let _ = set_dumpable(u32::from(state.before == 1));
+            CHANGED.notify_all();
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::step::{Born, ParentEnds, Preparation};
 
 pub(crate) use channel::Channel;
 use channel::Event;
-use hidden::Hidden;
+use hidden::{Hidden, Seen};
 pub use patience::Canceller;
 pub(crate) use patience::Patience;
 
@@ -111,6 +111,8 @@ struct Arrived {
     terminal: Option<OwnedFd>,
     /// As long as the child has our memory.
     hidden: Option<Hidden>,
+    /// Until the child's maps are written.
+    seen: Option<Seen>,
     attended: Option<Instant>,
 }
 
@@ -159,6 +161,8 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     let mut arrived = Arrived::default();
     if plan.command.hides {
         arrived.hidden = Some(Hidden::begin()?);
+    } else if plan.command.is_seen {
+        arrived.seen = Some(Seen::begin());
     }
     let mut cloned = None;
     let born = birth(&plan.request(), &setup, |newborn| {
@@ -245,6 +249,7 @@ impl Attendance<'_> {
             fault::strike(&plan.command, Place::Attended(number), step.name())?;
         }
         arrived.attended = Some(Instant::now());
+        arrived.seen = None;
         if plan.command.has_barrier {
             channel.go()?;
         }

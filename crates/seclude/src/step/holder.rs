@@ -25,9 +25,14 @@ use crate::program::Program;
 
 const NAME: &str = "user namespace";
 
+/// Whether nobody may look into this process while the child has its memory, or a copy.
+pub(crate) fn is_hidden(command: &Command, host: &Host) -> bool {
+    host.permitted != 0 || command.namespaces.joined().next().is_some()
+}
+
 /// Whether the user namespace is made by another process.
 pub(crate) fn is_needed(command: &Command, host: &Host) -> bool {
-    command.namespaces.is_new(Namespace::User) && !host.writes_hidden_maps()
+    command.namespaces.is_new(Namespace::User) && is_hidden(command, host) && !host.writes_hidden_maps()
 }
 
 /// The process, from its start until the child has entered its namespace.

@@ -69,8 +69,7 @@ impl Show {
             // By descriptor from here on; a symlink in the path is followed once.
             Source::Path(path) => openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?,
             Source::Fd(fd) => {
-                let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
-                self.path = std::fs::read_link(link).map_err(|_| Errno::BADF)?;
+                self.path = path_of(fd)?;
                 fcntl_dupfd_cloexec(fd, preparation.ends.socket_above + 1)?
             }
         };
@@ -146,6 +145,15 @@ impl Show {
         };
         format!("open {}{how}", self.path.display())
     }
+}
+
+/// The path that an open descriptor's file has now.
+pub(crate) fn path_of(fd: &OwnedFd) -> std::result::Result<PathBuf, Errno> {
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|error| match Errno::from_io_error(&error) {
+        // It is not open.
+        None | Some(Errno::NOENT) => Errno::BADF,
+        Some(errno) => errno,
+    })
 }
 
 /// A number that the command gets would overwrite it.

@@ -273,9 +273,7 @@ impl Written {
     /// Upper and work directory have to be of one mount: the copy is of the directory that they both lie in.
     fn find_above(&mut self, preparation: &Preparation<'_>) -> std::result::Result<(), Errno> {
         let (Some(upper), Some(work)) = (self.upper.opened(), self.work.opened()) else { return Err(Errno::BADF) };
-        let path =
-            |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::BADF);
-        let (upper_path, work_path) = (path(upper)?, path(work)?);
+        let (upper_path, work_path) = (show::path_of(upper)?, show::path_of(work)?);
         let common: PathBuf =
             upper_path.components().zip(work_path.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
         let depth = upper_path.components().count() - common.components().count();

@@ -43,6 +43,8 @@ pub(crate) struct Handled {
     pub(crate) holds: bool,
     /// Whether nobody may look into this process while the child has its memory, or a copy.
     pub(crate) hides: bool,
+    /// Whether the child changes its ids before it leaves our memory, which hides that.
+    pub(crate) changes_ids: bool,
     /// Whether the child's maps can only be written while nobody hides this process.
     pub(crate) is_seen: bool,
     pub(crate) canceller: Option<Canceller>,
@@ -145,6 +147,7 @@ impl Plan {
                 || (step::holds_user_namespace(command, host) && command.namespaces.is_new(Namespace::Pid)),
             holds: command.holds_user_namespace,
             hides: step::is_hidden(command, host),
+            changes_ids: step::leaves_caller_out(command, host),
             is_seen: command.namespaces.is_new(Namespace::User)
                 && !step::is_hidden(command, host)
                 && !host.writes_hidden_maps(),

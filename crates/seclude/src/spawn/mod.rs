@@ -250,6 +250,10 @@ impl Attendance<'_> {
         }
         arrived.attended = Some(Instant::now());
         arrived.seen = None;
+        if plan.command.is_seen && plan.command.changes_ids && plan.clone.memory == Memory::Shared {
+            // The kernel hides it then, and leaves it so.
+            arrived.hidden = Some(Hidden::begin()?);
+        }
         if plan.command.has_barrier {
             channel.go()?;
         }

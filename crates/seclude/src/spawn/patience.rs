@@ -13,7 +13,14 @@ use crate::error::{Code, Error, Result};
 ///
 /// What was started stays: it ends by [`crate::Child::kill`].
 #[derive(Clone, Debug)]
-pub struct Canceller(Arc<OwnedFd>);
+pub struct Canceller {
+    fd: Arc<OwnedFd>,
+    /// How long a start may still come to its end by itself.
+    moment: Duration,
+}
+
+/// The command may run already, and have said so to whoever signals, before that is seen here.
+const MOMENT: Duration = Duration::from_millis(100);
 
 impl Canceller {
     /// For [`crate::Command::cancelled_by`].
@@ -21,23 +28,27 @@ impl Canceller {
     /// # Errors
     /// EMFILE and its like, eventfd(2).
     pub fn new() -> std::io::Result<Canceller> {
-        Ok(Canceller(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Canceller { fd: Arc::new(fd), moment: Duration::ZERO })
     }
 
     /// One that is cancelled as soon as there is something to be read from `fd`, such as a signalfd(2). Nothing is read.
+    ///
+    /// A start that is done in that very moment (a tenth of a second) is done: a command that runs already may be whom a
+    /// signal is meant for.
     pub fn when_readable(fd: impl Into<OwnedFd>) -> Canceller {
-        Canceller(Arc::new(fd.into()))
+        Canceller { fd: Arc::new(fd.into()), moment: MOMENT }
     }
 
     /// Every start that it was given to ends with an error, now or when it begins; nothing is left of it.
     pub fn cancel(&self) {
         // It cannot block, and is full only if it was cancelled 2^64 - 2 times. What is read from has nothing written to it.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
     }
 
     /// An eventfd(2): writing 1 to it as eight bytes is [`Self::cancel`], which a signal's handler may do too.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -69,17 +80,25 @@ impl Patience {
                 tv_nsec: left.subsec_nanos().into(),
             });
             let mut polled = vec![PollFd::new(&fd, flags)];
-            polled.extend(self.canceller.iter().map(|canceller| PollFd::new(&*canceller.0, PollFlags::IN)));
+            polled.extend(self.canceller.iter().map(|canceller| PollFd::new(&*canceller.fd, PollFlags::IN)));
             match poll(&mut polled, timeout.as_ref()) {
                 Err(Errno::INTR) => continue,
                 Err(errno) => return Err(Error::parent("handshake", "", errno).call("poll")),
                 Ok(0) => return Err(self.deadline_passed()),
                 Ok(_) => {}
             }
-            if polled.get(1).is_some_and(|canceller| !canceller.revents().is_empty()) {
-                return Err(cancelled());
-            }
-            return Ok(());
+            let [here, cancelling] = [0, 1].map(|n| polled.get(n).is_some_and(|polled| !polled.revents().is_empty()));
+            let moment = self.canceller.as_ref().map_or(Duration::ZERO, |canceller| canceller.moment);
+            return match cancelling {
+                false => Ok(()),
+                true if moment.is_zero() => Err(cancelled()),
+                true if here => Ok(()),
+                true => {
+                    let moment = left.map_or(moment, |left| left.min(moment));
+                    let alone = Patience { until: Some(Instant::now() + moment), canceller: None };
+                    alone.wait_for(fd.as_fd(), flags).map_err(|_| cancelled())
+                }
+            };
         }
     }
 

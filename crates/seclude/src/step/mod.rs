@@ -52,6 +52,7 @@ pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::{ParentEnds, highest as highest_descriptor};
 use exec::Compiled;
+pub(crate) use user::leaves_caller_out;
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::enters_pid_namespace_early;
 pub(crate) use nesting::has_inner;

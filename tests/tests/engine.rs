@@ -19,7 +19,12 @@ podman --root "$own/root" --runroot "$own/run" --cgroup-manager cgroupfs --event
     run --rm --network none --cgroup-parent "/$name" --ulimit nofile=1024:1024 --ulimit nproc=1000:1000 "$@"
 status=$?
 for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
-    if [ -d "$hierarchy/$name" ]; then find "$hierarchy/$name" -depth -type d -exec rmdir {} \; ; fi
+    # The engine's monitor takes its time to end.
+    for try in $(seq 100); do
+        [ -d "$hierarchy/$name" ] || break
+        find "$hierarchy/$name" -depth -type d -exec rmdir {} \; 2> /dev/null || sleep 0.05
+        [ ! -d "$hierarchy/$name" ] || sleep 0.05
+    done
 done
 exit $status
 "#;

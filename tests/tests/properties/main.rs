@@ -64,7 +64,8 @@ fn leave_the_host() {
 fn links() -> String {
     let links = std::fs::read_to_string("/proc/thread-self/net/dev").expect("/proc is there");
     let names = links.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
-    let left = if std::path::Path::new("/run/seclude").exists() { "/run/seclude" } else { "" };
+    // As a user it is the host's, where others work.
+    let left = if is_root() && std::path::Path::new("/run/seclude").exists() { "/run/seclude" } else { "" };
     names.chain([left]).collect::<Vec<_>>().join(" ")
 }
 

@@ -114,7 +114,11 @@ fn the_init_is_process_one_and_reaps_what_the_command_leaves() {
         WAIT\n\
         print(len(zombies()))";
     let left = python.replace("WAIT", "while not zombies(): time.sleep(0.001)");
-    assert_eq!(seclude_tests::python(&["--as-pid-1"], &left), "1", "the command itself is process one, and does not wait");
+    assert_eq!(
+        seclude_tests::python(&["--as-pid-1"], &left),
+        "1",
+        "the command itself is process one, and does not wait"
+    );
     let reaped = python.replace("WAIT", "while others(): time.sleep(0.001)");
     assert_eq!(seclude_tests::python(&["--init"], &reaped), "0");
 }

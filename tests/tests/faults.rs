@@ -197,7 +197,11 @@ fn whatever_fails_is_named_and_nothing_is_left() {
         }
         assert_eq!(named, planned, "{variant:?}");
         let launcher = named[1].iter().position(|step| *step == "exec").expect("it is started");
-        assert_eq!(named[1][launcher..], ["exec", "rlimit", "rights", "workdir", "exec"], "{variant:?}: by the launcher");
+        assert_eq!(
+            named[1][launcher..],
+            ["exec", "rlimit", "rights", "workdir", "exec"],
+            "{variant:?}: by the launcher"
+        );
     }
     println!("{injected} faults");
     assert!(injected > 300, "{injected}");

@@ -212,7 +212,8 @@ fn sixteen_threads_that_change_ids_at_once_all_succeed() {
 #[test]
 fn who_joins_and_who_makes_a_user_namespace_meanwhile_do_not_hinder_each_other() {
     let mut joined = shell("exec sleep 1000");
-    let mut joined = joined.unshare(Namespace::User).unshare(Namespace::Uts).hostname("joined").spawn().expect("it runs");
+    let mut joined =
+        joined.unshare(Namespace::User).unshare(Namespace::Uts).hostname("joined").spawn().expect("it runs");
     let link = |kind: &str| format!("/proc/{}/ns/{kind}", joined.id());
     let failures = AtomicUsize::new(0);
     std::thread::scope(|scope| {

@@ -1,6 +1,9 @@
 //! A request is compiled into a plan without doing anything, and the plan says what will be done.
 
-use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Overlay, Pasta, Plan, Publish, Resource, Root, UserMap, Veth};
+use seclude::{
+    Action, CloneWay, Command, Host, Moment, Mount, Namespace, Overlay, Pasta, Plan, Publish, Resource, Root, UserMap,
+    Veth,
+};
 
 fn actions(build: impl FnOnce(&mut Command)) -> Vec<Action> {
     let mut command = Command::new("true");

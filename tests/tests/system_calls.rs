@@ -207,7 +207,8 @@ fn with_strace() -> Option<MutexGuard<'static, ()>> {
 fn limited(scratch: &Scratch) -> Walk<'static> {
     let rootless = "--map-subids --init --hostname walk --rlimit NOFILE=64 --workdir /";
     let flags = "--init --hostname walk --rlimit NOFILE=64 --workdir / --memory 64M --pids 20";
-    let script = "hostname; tr -s ' ' < /proc/self/uid_map | cut -d' ' -f2,4; id -u; echo $$; ulimit -n; touch /usr/x 2>&1
+    let script =
+        "hostname; tr -s ' ' < /proc/self/uid_map | cut -d' ' -f2,4; id -u; echo $$; ulimit -n; touch /usr/x 2>&1
         cat /sys/fs/cgroup/memory/seclude/*/memory.limit_in_bytes /sys/fs/cgroup/pids/seclude/*/pids.max \
             /sys/fs/cgroup/seclude/*/memory.max 2> /dev/null; true";
     Walk::new(&[], if is_root() { flags } else { rootless }, script, scratch)

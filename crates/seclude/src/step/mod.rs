@@ -52,12 +52,12 @@ pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
 pub(crate) use descriptors::{ParentEnds, highest as highest_descriptor};
 use exec::Compiled;
-pub(crate) use user::leaves_caller_out;
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::enters_pid_namespace_early;
 pub(crate) use nesting::has_inner;
 pub(crate) use oom::OOM_SCORE_ADJ;
 pub(crate) use root::is_all as root_is_all;
+pub(crate) use user::leaves_caller_out;
 pub(crate) use veth::from_net;
 pub(crate) use workdir::INHERITED;
 

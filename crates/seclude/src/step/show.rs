@@ -149,10 +149,12 @@ impl Show {
 
 /// The path that an open descriptor's file has now.
 pub(crate) fn path_of(fd: &OwnedFd) -> std::result::Result<PathBuf, Errno> {
-    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|error| match Errno::from_io_error(&error) {
-        // It is not open.
-        None | Some(Errno::NOENT) => Errno::BADF,
-        Some(errno) => errno,
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|error| {
+        match Errno::from_io_error(&error) {
+            // It is not open.
+            None | Some(Errno::NOENT) => Errno::BADF,
+            Some(errno) => errno,
+        }
     })
 }
 

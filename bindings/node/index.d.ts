@@ -309,10 +309,20 @@ type Spelled<Names extends string, T> = {
   [Name in Names]: { [Key in Name]: T } & { [Other in Exclude<Names, Name>]?: never };
 }[Names];
 
-/** What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path; `false` means off. */
+/** What the process is born in: the sandbox, as changed by what is said here; `preset: "bare"` begins from nothing. An unknown key, a value of the wrong type or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path; `false` means off. */
 export interface Container {
-  /** The preset, which everything else here changes: all namespaces new but time, the caller mapped to root, the host's tree read-only with a fresh /proc, /dev and /tmp, a loopback interface and no other, no capabilities, a session of its own. `container: true` is the preset alone. */
-  sandbox?: boolean;
+  /** What the other keys change. `"sandbox"` (the default, also of `container: true`): all namespaces new but time; as root 65,536 ids that nobody on the host has, else yourself as root; the host's tree read-only with a fresh /proc, /dev and /tmp; a loopback interface and no other; a tiny init as PID 1; no capabilities, no user namespaces below it; a session and a session keyring of its own. `"bare"`: nothing but what the other keys ask for. */
+  preset?: "sandbox" | "bare";
+  /** As root: be root of the host inside as well, uid 0 to every unix socket and file of root's that is to be seen. No boundary for what nobody trusts. */
+  hostRoot?: boolean;
+  /** The same as `hostRoot`. */
+  host_root?: boolean;
+  /** Lets the command make user namespaces, as nested containers do; /proc then has no masks. In `bare` it may in any case. */
+  nested?: boolean;
+  /** The command itself is PID 1, without an init: it reaps what is orphaned, signals that it has no handler for do nothing to it, and it dies with this process only as long as it does not take that back. So is `namespace: { pid: true }`. */
+  asPid1?: boolean;
+  /** The same as `asPid1`. */
+  as_pid1?: boolean;
   /** New, shared or existing namespaces. */
   namespace?: Namespaces | false;
   /** The same as `namespace`. */
@@ -393,7 +403,7 @@ export interface Container {
 export interface Namespaces {
   /** Process ids: the command is PID 1 and sees its own /proc (a new mount namespace comes with it); all of it ends with the command. */
   pid?: boolean | NamespaceOptions;
-  /** User and group ids. `true` or `"root"`: this process's uid and gid are 0 inside; `"identity"`: ids are the same inside; `"subids"`: those of /etc/subuid and /etc/subgid follow from 1. */
+  /** User and group ids. `true`: those of the preset (in `bare` as `"root"`); `"root"`: this process's uid and gid are 0 inside; `"identity"`: ids are the same inside; `"subids"`: those of /etc/subuid and /etc/subgid follow from 1. */
   user?: boolean | "root" | "identity" | "subids" | UserNamespaceOptions;
   /** Network devices, addresses and ports. `true`: loopback alone. */
   network?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;

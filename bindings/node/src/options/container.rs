@@ -107,7 +107,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
                   a fresh /proc, /dev and /tmp; a loopback interface and no other; a tiny init as PID 1; no capabilities, no
                   user namespaces below it; a session and a session keyring of its own. `\"bare\"`: nothing but what the other
                   keys ask for.",
-            off: Off::Required,
+            off: Off::Told,
             // Read before all others.
             read: |_, _| Ok(()),
         },

@@ -89,6 +89,28 @@ pub struct Host {
 }
 
 impl Host {
+    /// Whether nothing is there that was not before.
+    pub fn is_back_at(&self, before: &Host) -> bool {
+        // A cgroup that went meanwhile was another's.
+        let Host { mounts, links, cgroups, temporary } = self;
+        (mounts, links, temporary) == (&before.mounts, &before.links, &before.temporary)
+            && cgroups.is_subset(&before.cgroups)
+    }
+
+    /// Fails unless the host comes to be as it was: what is others' goes again, what a spawn has left stays.
+    #[track_caller]
+    pub fn assert_back(&self, what: &str) {
+        let started = std::time::Instant::now();
+        loop {
+            let now = Host::look();
+            if now.is_back_at(self) {
+                return;
+            }
+            assert!(started.elapsed() < crate::PATIENCE, "{what}: before {self:?}\nafter {now:?}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
     /// Looks at the host.
     pub fn look() -> Host {
         let names = |directory: &str| -> BTreeSet<String> {

@@ -13,10 +13,10 @@ type Case<'a> = (&'a [&'a str], i32, &'a str);
 
 /// Checks each case, and that the host and the directory are as they were; all that is wrong is told at once.
 fn check(cases: &[Case<'_>], scratch: Option<&Scratch>) {
-    let look = || (Host::look(), scratch.map(Scratch::listing));
+    let listing = || scratch.map(Scratch::listing);
     let mut wrong = String::new();
     for (arguments, code, word) in cases {
-        let before = look();
+        let before = (Host::look(), listing());
         let output = seclude_command(&[&["run"], *arguments].concat()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let one_line = said.starts_with("seclude: ") && said.ends_with('\n') && said.lines().count() == 1;
@@ -25,7 +25,8 @@ fn check(cases: &[Case<'_>], scratch: Option<&Scratch>) {
         if status != Some(*code) || !one_line || !names_it || !output.stdout.is_empty() {
             wrong += &format!("{arguments:.150?}: {status:?}, {said:?}; wanted {code} and {word:?}\n");
         }
-        assert_eq!(look(), before, "{arguments:?} left something");
+        assert_eq!(listing(), before.1, "{arguments:?} left something");
+        before.0.assert_back(&format!("{arguments:?}"));
     }
     assert!(wrong.is_empty(), "\n{wrong}");
 }
@@ -213,9 +214,8 @@ fn an_upper_directory_that_is_on_an_overlay_itself() {
     // A container whose /mnt is an overlay, and seclude in it.
     let outer = format!("--overlay-mount=lower={base}/lower,ephemeral,to=/mnt");
     let bin = format!("--ro-bind={}:/tmp/seclude", seclude_bin().display());
-    // Who maps uid 0 of a namespace needs CAP_SETFCAP in it.
     let flags = [
-        "--cap-add=SETFCAP",
+        "--nested",
         outer.as_str(),
         &bin,
         "--dir=/tmp/lower",

@@ -192,7 +192,8 @@ fn every_type_of_mount_can_be_asked_for() {
         let overlay = format!("type=overlay,lower={a},lower={b},ephemeral,dst=/mnt");
         assert_eq!(inside(&["--mount", &overlay], &format!("{kind} /mnt; cat /mnt/both")), "overlayfs\na");
     }
-    assert_eq!(inside(&["--mount", "type=proc,dst=/mnt"], "cut -d' ' -f1 /mnt/self/stat; cat /mnt/1/comm"), "2\nsh");
+    let proc = ["--mount", "type=proc,dst=/mnt"];
+    assert_eq!(inside(&proc, "cut -d' ' -f1 /mnt/self/stat; cat /mnt/1/comm"), "3\nseclude-init");
     assert_eq!(inside(&["--mount", "type=sysfs,dst=/mnt,ro"], "ls /mnt/class/net"), "lo");
     assert_ne!(inside(&[], "ls /sys/class/net"), "lo", "the host's /sys shows the host's interfaces");
     assert_eq!(inside(&["--mount", "type=mqueue,dst=/mnt"], &format!("{kind} /mnt")), "mqueue");
@@ -284,7 +285,7 @@ fn mounts_are_made_in_the_order_of_the_command_line_across_all_flags() {
     assert_eq!(inside(&[bind, "--file=/tmp/a/sub/file=made", tmpfs], file), "none");
     assert_eq!(
         inside(&[bind, "--file=/tmp/a/sub/file=made", tmpfs, "--symlink=/proc/1/comm:/tmp/a/sub/file"], file),
-        "sh"
+        "seclude-init"
     );
     assert_eq!(inside(&[bind, "--mask=/tmp/a/sub"], file), "none");
     let masked = [bind, "--mask=/tmp/a/sub", bind];

@@ -24,8 +24,9 @@ fn own_ids() -> (u32, u32) {
 }
 
 #[test]
-fn without_flags_the_command_is_root_and_the_first_process() {
-    assert_eq!(inside(&[], "id -u; id -g; echo $$"), "0\n0\n1");
+fn without_flags_the_command_is_root_and_the_first_process_but_the_init() {
+    assert_eq!(inside(&[], "id -u; id -g; echo $$ $PPID; cat /proc/1/comm"), "0\n0\n2 1\nseclude-init");
+    assert_eq!(inside(&["--as-pid-1"], "id -u; id -g; echo $$ $PPID; cat /proc/1/comm"), "0\n0\n1 0\nsh");
     let host = outside("id -u; echo $$");
     assert!(host.starts_with(&own_ids().0.to_string()) && !host.ends_with("\n1"), "{host}");
 }
@@ -78,7 +79,7 @@ fn without_flags_tmp_is_empty_writable_and_the_hosts_is_as_it_was() {
 fn without_flags_dev_is_minimal_and_works() {
     let expected = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero";
     assert_eq!(inside(&[], "echo $(ls /dev)"), expected);
-    assert_ne!(inside(&["--bind", "/dev"], "echo $(ls /dev)"), expected, "the host has more");
+    assert_ne!(inside(&["--ro-bind", "/dev"], "echo $(ls /dev)"), expected, "the host has more");
     let numbers = "for f in null zero full random urandom tty; do stat -c %t:%T /dev/$f; done";
     assert_eq!(inside(&[], numbers), "1:3\n1:5\n1:7\n1:8\n1:9\n5:0");
     let works = "echo x > /dev/null; head -c 4 /dev/zero | od -An -tx1; head -c 8 /dev/urandom | wc -c; \
@@ -110,9 +111,13 @@ fn a_signal_that_the_caller_ignores_is_not_ignored_inside() {
 
 #[test]
 fn without_flags_the_command_leads_a_session_of_its_own() {
-    let look = "set -- $(cat /proc/$$/stat); [ $6 = $$ ] && echo leader || echo member";
-    assert_eq!(inside(&[], look), "leader");
-    assert_eq!(outside(look), "member");
+    // A session that was begun outside is 0 inside.
+    let look = "set -- $(cat /proc/$$/stat); echo $6";
+    assert_eq!(inside(&[], look), "1", "the init leads it");
+    assert_eq!(inside(&["--as-pid-1"], look), "1", "the command itself leads it");
+    let own = outside(look);
+    assert_eq!(outside(&format!("{look} < /dev/null")), own, "without seclude a program is in its caller's");
+    assert_ne!(own, outside("echo $$"));
 }
 
 #[test]
@@ -224,7 +229,16 @@ fn given_ids_are_mapped_and_no_others() {
     let (uids, gids) = (format!("5:{uid}:1"), format!("6:{gid}:1"));
     let said = inside(&["--uid-map", &uids, "--gid-map", &gids, "--user", "5:6"], maps);
     assert_eq!(said, format!(" 5 {uid} 1\n 6 {gid} 1\n5\n6"));
-    assert_eq!(inside(&[], maps), format!(" 0 {uid} 1\n 0 {gid} 1\n0\n0"), "without the flags");
+    let callers = format!(" 0 {uid} 1\n 0 {gid} 1\n0\n0");
+    let without = inside(&[], maps);
+    if is_root() {
+        let start: u32 = without.split(' ').nth(2).and_then(|word| word.parse().ok()).expect("an extent");
+        assert!(start > 65535, "no id of the host's: {without}");
+        assert_eq!(without, format!(" 0 {start} 65536\n 0 {start} 65536\n0\n0"), "without the flags");
+        assert_eq!(inside(&["--host-root"], maps), callers);
+    } else {
+        assert_eq!(without, callers, "without the flags");
+    }
     // The other kind has the caller as root.
     assert_eq!(inside(&["--uid-map", &format!("0:{uid}:1")], maps), format!(" 0 {uid} 1\n 0 {gid} 1\n0\n0"));
 }
@@ -242,7 +256,8 @@ fn several_extents_are_mapped_where_the_caller_may() {
     let maps = "cat /proc/self/uid_map | tr -s ' '; > /tmp/x && chown 3:4 /tmp/x && stat -c %u:%g /tmp/x";
     let with_chown = [&flags[..], &["--cap-add", "CHOWN"]].concat();
     assert_eq!(inside(&with_chown, maps), format!(" 0 {uid} 1\n 1 {start} 10\n3:4"));
-    let alone = try_inside(&["--cap-add", "CHOWN"], "> /tmp/x && chown 3:4 /tmp/x");
+    let one = if is_root() { &["--host-root"][..] } else { &[] };
+    let alone = try_inside(&[&["--cap-add", "CHOWN"], one].concat(), "> /tmp/x && chown 3:4 /tmp/x");
     assert!(!alone.status.success(), "with one id there is nobody to give the file to");
 }
 
@@ -316,5 +331,5 @@ fn a_run_leaves_the_host_as_it_was() {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"through").unwrap();
     assert_eq!(stdout_of(&child.wait_with_output().unwrap()), "through");
-    assert_eq!(Host::look(), before);
+    before.assert_back("a run");
 }

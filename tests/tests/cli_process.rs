@@ -102,7 +102,8 @@ fn capabilities_are_given_and_taken_by_name() {
 #[test]
 fn the_init_is_process_one_and_reaps_what_the_command_leaves() {
     assert_eq!(inside(&["--init"], "echo $$ $PPID; head -c 12 /proc/1/cmdline"), "2 1\nseclude-init");
-    assert_eq!(inside(&[], "echo $$; head -c 7 /proc/1/cmdline"), "1\n/bin/sh");
+    assert_eq!(inside(&[], "echo $$ $PPID; head -c 12 /proc/1/cmdline"), "2 1\nseclude-init", "without a flag as well");
+    assert_eq!(inside(&["--as-pid-1"], "echo $$; head -c 7 /proc/1/cmdline"), "1\n/bin/sh");
     // A child of a child that has ended: who is process one is its parent.
     let python = "import os, time\n\
         if os.fork() == 0:\n    os.fork() or os._exit(0)\n    os._exit(0)\n\
@@ -113,7 +114,7 @@ fn the_init_is_process_one_and_reaps_what_the_command_leaves() {
         WAIT\n\
         print(len(zombies()))";
     let left = python.replace("WAIT", "while not zombies(): time.sleep(0.001)");
-    assert_eq!(seclude_tests::python(&[], &left), "1", "the command itself is process one, and does not wait");
+    assert_eq!(seclude_tests::python(&["--as-pid-1"], &left), "1", "the command itself is process one, and does not wait");
     let reaped = python.replace("WAIT", "while others(): time.sleep(0.001)");
     assert_eq!(seclude_tests::python(&["--init"], &reaped), "0");
 }

@@ -94,18 +94,21 @@ fn with_too_few_descriptors_the_limit_is_named_and_nothing_stays_open() {
             "some are enough, and some are not: {worked:?}"
         );
     }
-    assert_eq!(Host::look(), host);
+    host.assert_back("what has failed");
 }
 
+/// Its image is a file, which every container is started by.
+const ROOM_FOR_THE_LAUNCHER: u64 = 128 << 10;
+
 fn short_of_file_size() {
-    // With the soft limit alone: what is told of it goes to a pipe.
-    setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum: None }).expect("it is lowered");
     let before = OwnProcess::look();
     let mut init = Command::new("/bin/true");
-    init.sandbox().init(true);
+    init.sandbox();
     let mut file = Command::new("/bin/true");
-    file.sandbox().mount(Mount::file("/tmp/file", "text"));
-    for command in [&mut init, &mut file] {
+    file.sandbox().mount(Mount::file("/tmp/file", vec![b'x'; 2 * ROOM_FOR_THE_LAUNCHER as usize]));
+    for (command, limit) in [(&mut init, 0), (&mut file, ROOM_FOR_THE_LAUNCHER)] {
+        // With the soft limit alone: what is told of it goes to a pipe.
+        setrlimit(Resource::Fsize, Rlimit { current: Some(limit), maximum: None }).expect("it is lowered");
         if is_root() {
             command.limits(Limits::new().pids_max(64));
         }
@@ -128,7 +131,7 @@ fn a_caller_that_may_write_no_files_is_told_and_not_killed() {
     // Nor does the command inherit that the signal was held back.
     let ordinary = said(&shell("grep -E '^Sig(Blk|Ign|Pnd)' /proc/self/status").output().expect("it runs"));
     assert_eq!(plain, format!("{:?}", Ok::<_, ()>(format!("{ordinary}\n").into_bytes())));
-    assert_eq!(Host::look(), host);
+    host.assert_back("what has failed");
 }
 
 fn short_of_processes() {
@@ -147,7 +150,8 @@ fn a_user_with_too_many_processes_is_told_of_its_limit() {
     // Uid 0 is not bound by it; so as somebody else, who need not be able to reach this program by its path.
     let mut command = helper_inside("processes");
     if is_root() {
-        command = Command::new("/proc/self/exe");
+        command = Command::new("/proc/self/fd/9");
+        command.fd(std::fs::File::open(std::env::current_exe().unwrap()).unwrap(), 9);
         let arguments: Vec<_> = helper("processes").get_args().map(ToOwned::to_owned).collect();
         command.args(arguments).env("SECLUDE_TEST_ROLE", "processes").uid(54_321).gid(54_321).current_dir("/");
     }
@@ -226,13 +230,13 @@ fn a_container_that_takes_the_last_memory_of_its_callers_cgroup_is_killed_and_no
     assert!(small.ends_with("exit status: 0"), "{small}");
     assert!(large.contains("SIGKILL"), "{large}");
     assert!(refused.contains("ENOMEM") && refused.contains(&format!(" is {POOR}")), "{refused}");
-    assert_eq!(Host::look(), host);
+    host.assert_back("what has failed");
 }
 
 /// What seclude says in a user namespace whose root has written to a file of /proc/sys/user.
 fn with_at_most(knob: &str, value: u32, flags: &str) -> String {
     let bin = format!("--ro-bind={}:/tmp/seclude", seclude_bin().display());
-    let outer = ["--cap-add=ALL", "--mount=type=proc,dst=/mnt", &bin, "--workdir=/"];
+    let outer = ["--nested", "--cap-add=ALL", "--mount=type=proc,dst=/mnt", &bin, "--workdir=/"];
     inside(&outer, &format!("echo {value} > /mnt/sys/user/{knob}; /tmp/seclude run --bare {flags} true 2>&1; true"))
 }
 
@@ -265,7 +269,7 @@ fn a_full_upper_directory_is_an_error_of_the_command_that_writes_there() {
     }
     // A file system of its own with room for the directories alone, in an outer container.
     let bin = format!("--ro-bind={}:/opt/seclude", seclude_bin().display());
-    let outer = ["--cap-add=ALL", "--tmpfs=/opt:size=1M", &bin, "--tmpfs=/mnt:size=64K"];
+    let outer = ["--nested", "--cap-add=ALL", "--tmpfs=/opt:size=1M", &bin, "--tmpfs=/mnt:size=64K"];
     let script = "mkdir /mnt/upper /mnt/work /mnt/lower; cd /; \
         run() { /opt/seclude run --bare --unshare user,mount --overlay-mount lower=/mnt/lower,upper=/mnt/upper,work=/mnt/work,to=/mnt/lower \"$@\" 2>&1; }; \
         run -- /bin/sh -c 'echo x > /mnt/lower/small && echo small; dd if=/dev/zero of=/mnt/lower/big bs=16K count=64'";

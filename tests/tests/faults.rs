@@ -126,7 +126,7 @@ fn has_settled(before: &(OwnProcess, Host, BTreeSet<String>)) -> bool {
     let started = Instant::now();
     loop {
         let now = look();
-        if (&now.0, &now.1) == (&before.0, &before.1) && now.2.is_subset(&before.2) {
+        if now.0 == before.0 && now.1.is_back_at(&before.1) && now.2.is_subset(&before.2) {
             return true;
         }
         if started.elapsed() > Duration::from_secs(5) {

@@ -240,7 +240,7 @@ fn a_thread_that_ends_does_not_take_its_container_along() {
 fn a_thread_that_answers_for_its_end_takes_its_container_along() {
     let mut child = std::thread::spawn(|| {
         let mut command = shell("read line; echo $line");
-        command.sandbox().stdin(seclude::Stdio::piped());
+        command.sandbox().as_pid_1().stdin(seclude::Stdio::piped());
         command.spawn_on_this_thread().expect("a container")
     })
     .join()
@@ -249,6 +249,17 @@ fn a_thread_that_answers_for_its_end_takes_its_container_along() {
     let exit = child.wait_timeout(Duration::from_secs(10)).expect("its status").expect("it died with the thread");
     assert_eq!(exit.signal(), Some(9));
     drop(stdin);
+    // An init answers to the process.
+    let mut child = std::thread::spawn(|| {
+        let mut command = shell("read line; echo $line");
+        command.sandbox().stdin(seclude::Stdio::piped()).stdout(seclude::Stdio::piped());
+        command.spawn_on_this_thread().expect("a container")
+    })
+    .join()
+    .expect("the thread ends well");
+    use std::io::Write;
+    child.stdin.take().expect("a pipe").write_all(b"alive\n").expect("it reads");
+    assert_eq!(said(&child.wait_with_output().expect("it ends")), "alive");
 }
 
 #[test]

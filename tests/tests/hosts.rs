@@ -35,8 +35,9 @@ fn has(line: &str, words: &[&str]) {
 }
 
 /// Flags for an outer container in which another seclude can run, as /tmp/seclude.
-fn outer() -> [String; 2] {
-    [format!("--ro-bind={}:/tmp/seclude", seclude_bin().display()), "--cap-add=ALL".to_owned()]
+fn outer() -> [String; 3] {
+    let bin = format!("--ro-bind={}:/tmp/seclude", seclude_bin().display());
+    [bin, "--nested".to_owned(), "--cap-add=ALL".to_owned()]
 }
 
 /// How a script ends in such a container, made with these flags besides.
@@ -46,8 +47,8 @@ fn nested(flags: &[&str], script: &str) -> Output {
     try_inside(&all, script)
 }
 
-/// A container's own /proc has submounts (what the preset masks), so one inside keeps it.
-const KEEPS_PROC: &str = "/tmp/seclude run --share pid --bind /proc";
+/// A /proc with anything masked in it has submounts, so a container inside keeps it.
+const KEEPS_PROC: &str = "/tmp/seclude run --share pid --ro-bind /proc";
 
 #[test]
 fn a_filter_that_refuses_namespaces_is_named_and_clone3_alone_is_done_without() {
@@ -62,7 +63,13 @@ fn a_filter_that_refuses_mounts_is_named_with_the_call_that_it_refused() {
     for (number, name) in
         [(call::OPEN_TREE, "open_tree"), (call::FSOPEN, "fsopen"), (call::MOUNT_SETATTR, "mount_setattr")]
     {
-        has(&under(&[(number, EPERM)], &["run", "true"]), &["EPERM", name, "(child)", "seccomp filter"]);
+        // Under other ids than the caller's it is the parent who copies the tree.
+        let side = if is_root() && number == call::OPEN_TREE { "(parent)" } else { "(child)" };
+        has(&under(&[(number, EPERM)], &["run", "true"]), &["EPERM", name, side, "seccomp filter"]);
+        if is_root() {
+            let run = ["run", "--host-root", "true"];
+            has(&under(&[(number, EPERM)], &run), &["EPERM", name, "(child)", "seccomp filter"]);
+        }
     }
     has(&under(&[(call::MOUNT, EACCES)], &["run", "true"]), &["EACCES", "mount", "(child)"]);
 }
@@ -79,12 +86,12 @@ fn the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile()
         format!("/usr/bin/python3 {}", words.join(" "))
     };
     // It is not for whoever has CAP_SYS_ADMIN.
-    let [bin, all] = outer();
-    let restricted = [&bin, "--cap-add=SETFCAP", knob[0], knob[1]];
+    let [bin, nested, all] = outer();
+    let restricted = [&bin, &nested, knob[0], knob[1]];
     for number in [call::FSOPEN, call::OPEN_TREE] {
         let line = complaint(&try_inside(&restricted, &script(number)));
         has(&line, &["EACCES", "profile seclude /tmp/seclude flags=(unconfined) { userns, }"]);
-        for free in [&[&bin, "--cap-add=SETFCAP"][..], &[&bin, &all, knob[0], knob[1]]] {
+        for free in [&[bin.as_str(), &nested][..], &[&bin, &nested, &all, knob[0], knob[1]]] {
             let line = complaint(&try_inside(free, &script(number)));
             assert!(line.contains("seccomp filter") && !line.contains("AppArmor"), "{line}");
         }
@@ -93,10 +100,15 @@ fn the_restriction_of_user_namespaces_by_apparmor_is_told_with_a_ready_profile()
 
 #[test]
 fn a_sandboxs_root_without_the_capability_to_map_itself_is_told_which_it_is() {
-    let bin = outer();
-    let line = complaint(&try_inside(&[&bin[0]], "/tmp/seclude run true"));
-    has(&line, &["user map", "EPERM", "CAP_SETFCAP", "--cap-add SETFCAP"]);
-    stdout_of(&try_inside(&[&bin[0], "--cap-add=SETFCAP"], &format!("{KEEPS_PROC} true")));
+    let [bin, nested, _] = outer();
+    // Who could change ids would be given a range.
+    let bare = ["--bare", "--unshare=user,mount", "--tmpfs=/tmp", &bin, "--cap-drop=SETUID", "--cap-drop=SETGID"];
+    let line = complaint(&try_inside(&[&bare[..], &["--cap-drop=SETFCAP"]].concat(), &format!("{KEEPS_PROC} true")));
+    has(&line, &["user map", "EPERM", "CAP_SETFCAP", "--nested", "--cap-add SETFCAP"]);
+    stdout_of(&try_inside(&bare, &format!("{KEEPS_PROC} true")));
+    stdout_of(&try_inside(&[&bin, &nested], &format!("{KEEPS_PROC} true")));
+    // In a sandbox that is not to have any inside, the limit is what is in the way.
+    has(&complaint(&try_inside(&[&bin], &format!("{KEEPS_PROC} true"))), &["ENOSPC", "user.max_user_namespaces=0"]);
 }
 
 #[test]
@@ -195,7 +207,8 @@ fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
         .map(str::to_owned);
     has(&row.expect("a row"), &["does not", "pivot_root"]);
     // Where the host's tree is the container's, and nothing takes from it, there is nothing to pivot.
-    stdout_of(&filtered(&[(PIVOT_ROOT, EINVAL)], seclude_bin()).args(["run", "true"]).output().expect("it starts"));
+    let run = if is_root() { &["run", "--host-root", "true"][..] } else { &["run", "true"] };
+    stdout_of(&filtered(&[(PIVOT_ROOT, EINVAL)], seclude_bin()).args(run).output().expect("it starts"));
 }
 
 #[test]

@@ -168,9 +168,9 @@ fn who_joins_sees_the_containers_host_name_tree_and_processes_and_who_does_not_t
     let root = fs::metadata(container.root.path()).unwrap();
     assert_eq!(inside[0], "to-be-joined");
     assert_eq!(inside[1], format!("{}:{}", root.dev(), root.ino()), "the root of the container");
-    assert_eq!(inside[2], "cat", "process 1 is the container's");
+    assert_eq!(inside[2], "seclude-init", "process 1 is the container's");
     let count: usize = inside[3].parse().unwrap();
-    assert_eq!(count, 2, "the container's cat and this shell");
+    assert_eq!(count, 3, "the container's init and cat, and this shell");
     assert_ne!(host[0], inside[0]);
     assert_ne!(host[1], inside[1]);
     assert_ne!(host[2], inside[2]);

@@ -1,6 +1,6 @@
 //! A request is compiled into a plan without doing anything, and the plan says what will be done.
 
-use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Overlay, Pasta, Plan, Publish, Root, Veth};
+use seclude::{Action, CloneWay, Command, Host, Moment, Mount, Namespace, Overlay, Pasta, Plan, Publish, Resource, Root, UserMap, Veth};
 
 fn actions(build: impl FnOnce(&mut Command)) -> Vec<Action> {
     let mut command = Command::new("true");
@@ -13,10 +13,15 @@ fn position(actions: &[Action], step: &str, word: &str) -> usize {
     found.unwrap_or_else(|| panic!("no {step} action with {word:?}"))
 }
 
+fn last_position(actions: &[Action], step: &str, word: &str) -> usize {
+    let found = actions.iter().rposition(|action| action.step == step && action.action.contains(word));
+    found.unwrap_or_else(|| panic!("no {step} action with {word:?}"))
+}
+
 #[test]
 fn the_sandbox_is_built_in_the_only_safe_order() {
     let actions = actions(|command| {
-        command.sandbox().mount(Mount::bind("/usr", "/mnt"));
+        command.sandbox().mount(Mount::bind("/usr", "/mnt")).rlimit(Resource::NOFILE, 64, 64).current_dir("/mnt");
     });
     let clone = actions.iter().position(|action| action.moment == Moment::Clone).expect("there is a clone");
     assert!(actions[..clone].iter().all(|action| action.moment == Moment::Prepare));
@@ -26,9 +31,14 @@ fn the_sandbox_is_built_in_the_only_safe_order() {
     let private = position(&actions, "root", "MS_PRIVATE");
     let proc = position(&actions, "mount", "fsopen(proc)");
     let pivot = position(&actions, "root", "pivot_root");
-    let rights = position(&actions, "rights", "capset");
-    let exec = position(&actions, "exec", "execve");
-    assert!(clone < barrier && barrier < private && private < proc && proc < pivot && pivot < rights && rights < exec);
+    let launch = position(&actions, "exec", "execveat(the launcher");
+    let limit = position(&actions, "rlimit", "prlimit64");
+    let rights = last_position(&actions, "rights", "capset");
+    let filter = position(&actions, "filter", "SECCOMP_SET_MODE_FILTER");
+    let directory = position(&actions, "workdir", "fchdir");
+    let exec = last_position(&actions, "exec", "execve");
+    let order = [clone, barrier, private, proc, pivot, launch, limit, rights, filter, directory, exec];
+    assert!(order.is_sorted_by(|before, after| before < after), "{order:?}");
     assert_eq!(exec, actions.len() - 1, "nothing comes after the exec");
     assert_eq!(actions[clone + 1].moment, Moment::Attend, "the maps are written while the child waits");
 }
@@ -38,7 +48,8 @@ fn the_hosts_tree_is_left_for_a_copy_only_where_something_takes_from_it() {
     type Change = dyn Fn(&mut Command) -> &mut Command;
     let pivots = |build: &Change| {
         actions(|command| {
-            command.sandbox();
+            // Under the caller's own ids: others are mapped in a copy, which only another process may make.
+            command.sandbox().user_map(UserMap::CallerAsRoot);
             build(command);
         })
         .iter()
@@ -53,7 +64,7 @@ fn the_hosts_tree_is_left_for_a_copy_only_where_something_takes_from_it() {
     for (number, build) in stays.iter().enumerate() {
         assert!(!pivots(build), "request {number}");
     }
-    let copied: [&Change; 9] = [
+    let copied: [&Change; 8] = [
         &|command| command.mount(Mount::bind("/usr", "/mnt")),
         &|command| command.mount(Mount::file("/etc/motd", "x")),
         &|command| command.add_host("peer", [10, 0, 0, 1].into()),
@@ -61,9 +72,10 @@ fn the_hosts_tree_is_left_for_a_copy_only_where_something_takes_from_it() {
         &|command| command.mount(Mount::tmpfs("/dev/shm")),
         &|command| command.mount(Mount::mask("/dev/zero")).mount(Mount::dev("/mnt")),
         &|command| command.mount(Mount::mask("/proc")),
-        &|command| command.share(Namespace::User),
         &|command| command.root(Root::directory("/usr")),
     ];
+    let shared = actions(|command| drop(command.sandbox().share(Namespace::User).clone()));
+    assert!(shared.iter().any(|action| action.action.contains("pivot_root")), "without a user namespace");
     for (number, build) in copied.iter().enumerate() {
         assert!(pivots(build), "request {number}");
     }
@@ -75,7 +87,8 @@ fn a_mount_namespace_is_made_of_the_root_only_where_that_is_all_and_nothing_is_m
     let compiled = |able: bool, build: &Change| {
         let mut command = Command::new("true");
         command.unshare(Namespace::Mount).unshare(Namespace::Pid).root(Root::directory("/usr"));
-        command.mount(Mount::tmpfs("/mnt"));
+        // The one that a pid namespace brings has masks, which take from the host.
+        command.mount(Mount::proc("/proc")).mount(Mount::tmpfs("/mnt"));
         build(&mut command);
         let mut host = Host::current();
         host.tree_namespaces = able;

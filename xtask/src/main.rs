@@ -3,6 +3,7 @@
 
 mod apt;
 mod binaries;
+mod check_attacks;
 mod check_child;
 mod dist;
 mod node;
@@ -47,6 +48,8 @@ enum Task {
     Dist,
     /// Check that the child's code calls nothing outside itself: no libc, no allocator, no panic
     CheckChild,
+    /// Check that docs/attacks.md names the tests of attacks, and none that is not there
+    CheckAttacks,
     /// Run the tests as an ordinary user with subordinate ids
     Rootless(rootless::Options),
     /// Build and test the JavaScript binding in Node.js and Bun, as root and as an ordinary user
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Reliability(options) => reliability::run(&options),
         Task::Dist => dist::make(),
         Task::CheckChild => check_child::check(),
+        Task::CheckAttacks => check_attacks::check(),
         Task::Rootless(options) => rootless::run_tests(&options),
         Task::Node(options) => node::run_task(&options),
         Task::Vm(options) => vm::run(&options),

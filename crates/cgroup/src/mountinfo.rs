@@ -81,22 +81,26 @@ fn octal(digits: &[u8]) -> Option<u8> {
 /// leads to it.
 pub(crate) fn is_visible(mount: &Mount<'_>, all: &[Mount<'_>]) -> bool {
     let chain = chain_of(mount, all);
-    !all.iter().any(|other| {
-        !chain.contains(&other.id)
-            && chain.contains(&other.parent)
-            && Path::new(mount.point).starts_with(Path::new(other.point))
+    // In each mount on the way the lookup goes as far as where the next one is, in the last to its root.
+    let ends = std::iter::once(mount.point).chain(chain.iter().map(|mount| mount.point));
+    !chain.iter().zip(ends).any(|(on, end)| {
+        all.iter().any(|other| {
+            other.parent == on.id
+                && !chain.iter().any(|passed| passed.id == other.id)
+                && Path::new(end).starts_with(Path::new(other.point))
+        })
     })
 }
 
-/// The ids of the mount and of what it is mounted on, up to the root.
-fn chain_of(mount: &Mount<'_>, all: &[Mount<'_>]) -> Vec<u64> {
-    let mut chain = vec![mount.id];
+/// The mount and what it is mounted on, up to the root.
+fn chain_of<'m, 'a>(mount: &'m Mount<'a>, all: &'m [Mount<'a>]) -> Vec<&'m Mount<'a>> {
+    let mut chain = vec![mount];
     let mut next = mount.parent;
     while let Some(mount) = all.iter().find(|m| m.id == next) {
-        if chain.contains(&mount.id) {
+        if chain.iter().any(|passed| passed.id == mount.id) {
             break;
         }
-        chain.push(mount.id);
+        chain.push(mount);
         next = mount.parent;
     }
     chain
@@ -123,6 +127,19 @@ mod tests {
         );
         let visible: Vec<u64> = mounts.iter().filter(|m| is_visible(m, &mounts)).map(|m| m.id).collect();
         assert_eq!(visible, [1, 2, 5, 6]);
+    }
+
+    #[test]
+    fn what_a_cover_covers_hides_nothing_of_the_cover() {
+        let mounts = parse(
+            "1 0 8:1 / / rw - ext4 /dev/sda rw\n\
+             2 1 0:5 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+             3 2 0:6 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n\
+             4 2 0:5 / /sys/fs/cgroup rw,idmapped - tmpfs tmpfs rw\n\
+             5 4 0:6 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n",
+        );
+        let visible: Vec<u64> = mounts.iter().filter(|m| is_visible(m, &mounts)).map(|m| m.id).collect();
+        assert_eq!(visible, [1, 4, 5]);
     }
 
     #[test]

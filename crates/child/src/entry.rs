@@ -38,7 +38,7 @@ mod parent {
 
     use seclude_sys::clone::{
         CLONE_CHILD_CLEARTID, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, CLONE_PIDFD, CLONE_VM, CloneArgs, clone_legacy,
-        clone3, wait_cleared,
+        clone3, wait_cleared, wait_cleared_within,
     };
     use seclude_sys::memory::Mapping;
     use seclude_sys::{Errno, Fd, Result, signal};
@@ -70,7 +70,12 @@ mod parent {
         pub legacy: bool,
         /// Be born in this cgroup (`CLONE_INTO_CGROUP`, Linux 5.7); not with `legacy`.
         pub cgroup: Option<Fd>,
+        /// Called instead of returning if the child was killed and does not end: it is in a call that nothing interrupts.
+        pub stuck: Option<fn() -> !>,
     }
+
+    /// How long a killed process may take to end.
+    const LAST_MOMENTS: u32 = 2;
 
     /// The new process, waiting at its first barrier.
     #[derive(Debug)]
@@ -134,7 +139,7 @@ mod parent {
         // SAFETY: the kernel stored a new descriptor there, as CLONE_PIDFD asked; nobody else owns it.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
 
-        let mut guard = Guard { newborn: Some(Newborn { pid, pidfd }), busy: &busy };
+        let mut guard = Guard { newborn: Some(Newborn { pid, pidfd }), busy: &busy, stuck: request.stuck };
         let Some(newborn) = guard.newborn.as_mut() else { return Err(Errno::ESRCH) };
         let attended = attend(newborn);
         Ok(match attended {
@@ -153,6 +158,7 @@ mod parent {
     struct Guard<'a> {
         newborn: Option<Newborn>,
         busy: &'a AtomicU32,
+        stuck: Option<fn() -> !>,
     }
 
     impl Drop for Guard<'_> {
@@ -160,6 +166,11 @@ mod parent {
             if let Some(newborn) = self.newborn.take() {
                 let pidfd = Fd(newborn.pidfd.as_raw_fd());
                 let _ = signal::send_to(pidfd, signal::SIGKILL);
+                if let Some(stuck) = self.stuck
+                    && !wait_cleared_within(self.busy, LAST_MOMENTS)
+                {
+                    stuck();
+                }
                 wait_cleared(self.busy);
                 signal::reap(pidfd);
             }

@@ -120,6 +120,10 @@ fn start_and_wait(
     // Before the command can be there: a signal that comes meanwhile is handed on, too.
     let signals = Forwarder::new().map_err(|error| failed("signals", error))?;
     command.cancelled_by(&signals.canceller().map_err(|error| failed("signals", error))?);
+    command.when_stuck(|| {
+        say("the start is given up: a process of it is in a system call that nothing interrupts; see `seclude gc`");
+        std::process::exit(125)
+    });
     let mut child = command.spawn().map_err(|error| match (error.code(), signals.ended_start()) {
         (Code::Cancelled, Some(signal)) => {
             let left: Vec<_> = error.left_behind().iter().map(|left| format!("; left behind: {left}")).collect();

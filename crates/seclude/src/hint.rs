@@ -80,7 +80,7 @@ pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<String> {
         ("setgroups", ParentErrno::PERM) => "setgroups can no longer be denied once a gid map is there".into(),
         (_, ParentErrno::PERM) => confinement::found().unwrap_or_else(|| {
             "the map names ids that the caller may not map: compare it with /proc/self/uid_map and gid_map; uid 0 of \
-             the outer namespace needs CAP_SETFCAP (Linux 5.12), which the root of an outer sandbox has only if it was given it (--cap-add SETFCAP)"
+             the outer namespace needs CAP_SETFCAP (Linux 5.12), which the root of an outer sandbox has only if it was given it (--nested, or --bare --cap-add SETFCAP)"
                 .into()
         }),
         (_, ParentErrno::ROFS) => {

@@ -72,10 +72,10 @@ impl Mounts {
         self.views.contains(path)
     }
 
-    /// Where file systems that are no views of the kernel are mounted below it, each before those below it.
-    pub(crate) fn of_files_below(&self, path: &Path) -> Vec<PathBuf> {
+    /// The mount points below it, each before those below itself.
+    pub(crate) fn below(&self, path: &Path) -> Vec<PathBuf> {
         let below = self.points.range(path.to_path_buf()..).take_while(|point| point.starts_with(path));
-        below.filter(|point| *point != path && !self.views.contains(*point)).cloned().collect()
+        below.filter(|point| *point != path).cloned().collect()
     }
 
     /// Whether anything is mounted below it.

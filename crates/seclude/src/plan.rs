@@ -44,6 +44,7 @@ pub(crate) struct Handled {
     /// Whether nobody may look into this process while the child has its memory, or a copy.
     pub(crate) hides: bool,
     pub(crate) canceller: Option<Canceller>,
+    pub(crate) stuck: Option<fn() -> !>,
     pub(crate) has_barrier: bool,
     /// Whether undoing a start takes descriptors.
     pub(crate) reserves: bool,
@@ -143,6 +144,7 @@ impl Plan {
             holds: command.holds_user_namespace,
             hides: host.permitted != 0 || command.namespaces.joined().next().is_some(),
             canceller: command.canceller.clone(),
+            stuck: command.stuck,
             has_barrier: step::has_barrier(command),
             reserves: command.cgroup.is_some() || command.network.is_some(),
             timed: command.timed,
@@ -181,6 +183,7 @@ impl Plan {
             memory: self.clone.memory,
             legacy: self.clone.way == CloneWay::Legacy,
             cgroup: self.steps.iter().find_map(|step| step.birthplace()),
+            stuck: self.command.stuck,
         }
     }
 

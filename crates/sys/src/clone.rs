@@ -133,3 +133,23 @@ pub fn wait_cleared(word: &AtomicU32) {
         let _ = unsafe { call!(__NR_futex, word.as_ptr(), k::FUTEX_WAIT, value, 0, 0, 0) };
     }
 }
+
+/// The same for at most so many seconds; whether it is cleared.
+#[inline(always)]
+pub fn wait_cleared_within(word: &AtomicU32, seconds: u32) -> bool {
+    let timeout = [seconds as usize, 0];
+    let mut tries = 0;
+    loop {
+        let value = word.load(Ordering::Acquire);
+        // A signal's handler cuts a wait short, and there is no end of those.
+        if value == 0 || tries > 100 {
+            return value == 0;
+        }
+        tries += 1;
+        // SAFETY: `word` is a live, aligned u32, and the timeout a struct timespec.
+        let answer = unsafe { call!(__NR_futex, word.as_ptr(), k::FUTEX_WAIT, value, timeout.as_ptr(), 0, 0) };
+        if answer == Err(Errno::ETIMEDOUT) {
+            return word.load(Ordering::Acquire) == 0;
+        }
+    }
+}

@@ -119,7 +119,7 @@ fn the_command_says_a_line_a_second_of_what_is_used() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(said.lines().count(), 2, "{said}");
     for line in said.lines() {
-        assert!(line.starts_with("seclude: memory ") && line.contains("pids 1"), "{line}");
+        assert!(line.starts_with("seclude: memory ") && line.contains("pids 2;"), "the init and sleep: {line}");
     }
     cgroups.done();
 }

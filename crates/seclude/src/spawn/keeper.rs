@@ -9,7 +9,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
 
@@ -35,9 +35,13 @@ pub(super) fn spawn(plan: Plan, stays: bool) -> Result<Child> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let done = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?);
     let tells = done.clone();
+    let plan = Arc::new(Mutex::new(Some(plan)));
+    let take = |plan: &Mutex<Option<Plan>>| plan.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let theirs = plan.clone();
     let keeper = thread::Builder::new().name("seclude-keeper".into()).stack_size(STACK).spawn(move || {
         // The caller's signal handlers expect the caller's threads.
         let _ = seclude_sys::signal::set_mask(!0);
+        let Some(plan) = take(&theirs) else { return };
         let spawned = super::spawn_here(plan).and_then(|child| if stays { with_end(child) } else { Ok((child, None)) });
         let (spawned, pidfd) = match spawned {
             Ok((child, pidfd)) => (Ok(child), pidfd),
@@ -56,6 +60,12 @@ pub(super) fn spawn(plan: Plan, stays: bool) -> Result<Child> {
             while poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None) == Err(rustix::io::Errno::INTR) {}
         }
     });
+    // A filter that refuses clone3 with EPERM refuses glibc its threads; it takes clone(2) for ENOSYS alone. Nothing but the
+    // start that nobody can end is lost without one.
+    let refused = keeper.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    if let Some(plan) = refused.then(|| if stays { None } else { take(&plan) }).flatten() {
+        return super::spawn_here(plan);
+    }
     let keeper = keeper.map_err(|error| {
         let exhausted = error.raw_os_error().and_then(|errno| crate::exhaustion::of(errno, None));
         failed(error).hint_if(exhausted)

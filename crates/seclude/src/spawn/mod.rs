@@ -38,7 +38,8 @@ pub(crate) use patience::Patience;
 pub(crate) fn spawn(plan: Plan) -> Result<Child> {
     // The kernel sends the death signal when the *thread* ends that cloned. An init watches its socket instead.
     let dies_with_thread = plan.command.die_with_parent && !plan.command.init;
-    if dies_with_thread && !keeper::on_main_thread() || !plan.command.patience().is_endless() {
+    let may_be_left = plan.command.stuck.is_none() && !plan.command.patience().is_endless();
+    if dies_with_thread && !keeper::on_main_thread() || may_be_left {
         keeper::spawn(plan, dies_with_thread)
     } else {
         spawn_here(plan)

@@ -54,11 +54,20 @@ pub(super) fn send(wanted: &[Wanted], pid: i32, channel: &Channel, patience: &Pa
                 Some(mounts) => mounts,
                 None => below.insert(Mounts::read(NAME)?),
             };
-            for point in mounts.of_files_below(&tree.path) {
-                let Some(cover) = cover(&point, &namespace) else {
-                    plain.push(point);
+            let mut covered: Vec<PathBuf> = Vec::new();
+            for point in mounts.below(&tree.path) {
+                // What lies on something that was covered is to be seen as before, in whatever way.
+                let hidden = covered.iter().any(|above| point.starts_with(above));
+                let view = mounts.is_view(&point);
+                if view && !hidden {
                     continue;
-                };
+                }
+                let mapped = if view { None } else { cover(&point, Some(&namespace)) };
+                if mapped.is_none() && !view {
+                    plain.push(point.clone());
+                }
+                let Some(cover) = mapped.or_else(|| cover(&point, None).filter(|_| hidden)) else { continue };
+                covered.push(point.clone());
                 let relative = point.strip_prefix(&tree.path).unwrap_or(Path::new("")).as_os_str().as_bytes();
                 if !channel.send_tree(Some(cover.as_fd()), relative, patience)? {
                     return Ok(plain);
@@ -82,12 +91,12 @@ fn namespace_of(pid: i32) -> Result<OwnedFd> {
     })
 }
 
-/// A copy of the mount that is there, if its ids can be mapped.
-fn cover(point: &Path, namespace: &OwnedFd) -> Option<OwnedFd> {
+/// A copy of the mount that is there, under the ids of this namespace, if that is possible.
+fn cover(point: &Path, namespace: Option<&OwnedFd>) -> Option<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let flags = flags | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     let copied = open_tree(rustix::fs::CWD, point, flags).ok()?;
-    map_ids(&copied, namespace, false).is_ok().then_some(copied)
+    namespace.is_none_or(|namespace| map_ids(&copied, namespace, false).is_ok()).then_some(copied)
 }
 
 /// The file that is the root of a tree, on the tree's mount, which nobody writes to.

@@ -95,11 +95,13 @@ impl Step for Filter {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        for fd in self.keeps() {
-            program.about_owned(describe(self.refused));
-            program.push(Op::Keep { fd });
-            program.filter = Some(fd);
+        if self.refused.is_empty() {
+            return;
         }
+        let fd = self.program.as_ref().map_or(Fd::NONE, |program| Fd(program.as_raw_fd()));
+        program.about_owned(describe(self.refused));
+        program.push(Op::Keep { fd });
+        program.filter = Some(fd);
     }
 
     fn describe(&self, to: &mut Describe) {

@@ -28,7 +28,8 @@ pub(crate) fn is_needed(command: &Command) -> bool {
     let changes_ids = identity.uid.is_some() || identity.gid.is_some() || identity.groups.is_some();
     let spaces = &command.namespaces;
     let contained = Namespace::ALL.into_iter().any(|kind| spaces.is_new(kind)) || spaces.joined().next().is_some();
-    contained || changes_ids || !command.die_with_parent || command.holds_user_namespace
+    // The preset's filter is the launcher's to install.
+    contained || changes_ids || !command.die_with_parent || command.holds_user_namespace || command.sandboxed
 }
 
 struct Launch {

@@ -40,7 +40,7 @@ enum Kind {
     Link(PathBuf),
     /// A directory with mounts below it: its permissions.
     Directory(u32),
-    Overlay(OverlayMount),
+    Overlay(Box<OverlayMount>),
     /// What cannot have an overlay over it: read-only, with what is mounted below.
     Bind(Show),
 }
@@ -116,7 +116,8 @@ impl LayeredHost {
             if recurse { Kind::Directory(mode) } else { bind() }
         } else {
             let overlay = Overlay::new([&path]).ephemeral();
-            Kind::Overlay(OverlayMount::compile(NAME, &overlay, self.way, &path.display().to_string())?)
+            let overlay = OverlayMount::compile(NAME, &overlay, self.way, &path.display().to_string())?;
+            Kind::Overlay(Box::new(overlay))
         };
         self.parts.push(Part { path: path.clone(), kind });
         if recurse { self.scan(&path, mounts) } else { Ok(()) }

@@ -60,7 +60,7 @@ impl Lease {
     pub(super) fn of_unused(count: u32) -> Result<Lease> {
         let file = match open_file() {
             Ok(file) => file,
-            Err(error) => return Lease::by_name(count).ok_or(error),
+            Err(error) => return Lease::by_name(count, error),
         };
         let fd = Fd(file.as_raw_fd());
         let mut seed = u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns();
@@ -81,19 +81,17 @@ impl Lease {
             .hint("it is held by containers that run: end some, or choose the ids yourself"))
     }
 
-    fn by_name(count: u32) -> Option<Lease> {
+    /// `because`: why there is no file.
+    fn by_name(count: u32, because: Error) -> Result<Lease> {
         for attempt in 0..TRIES {
-            let range = unused(seclude_sys::process::monotonic_ns() ^ attempt << 40, count).ok()?;
-            let flags = SocketFlags::CLOEXEC;
-            let file = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
-            let name = SocketAddrUnix::new_abstract_name(format!("seclude-ids-{}", range.start).as_bytes()).ok()?;
-            match bind(&file, &name) {
-                Ok(()) => return Some(Lease { range, file }),
+            let range = unused(seclude_sys::process::monotonic_ns() ^ attempt << 40, count)?;
+            match hold_name(&range) {
+                Ok(file) => return Ok(Lease { range, file }),
                 Err(Errno::ADDRINUSE) => {}
-                Err(_) => return None,
+                Err(_) => return Err(because),
             }
         }
-        None
+        Err(because)
     }
 
     pub(super) fn range(&self) -> Range {
@@ -131,6 +129,12 @@ pub(crate) fn sweep() {
     let _ = unlinkat(&run, DIRECTORY, AtFlags::REMOVEDIR);
 }
 
+fn hold_name(range: &Range) -> rustix::io::Result<OwnedFd> {
+    let file = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    bind(&file, &SocketAddrUnix::new_abstract_name(format!("seclude-ids-{}", range.start).as_bytes())?)?;
+    Ok(file)
+}
+
 /// The file, with a lock on all of it that says that it is in use.
 fn open_file() -> Result<OwnedFd> {
     let failed = |call: &'static str| {
@@ -138,9 +142,10 @@ fn open_file() -> Result<OwnedFd> {
             Error::parent(NAME, format!("{RUN}/{DIRECTORY}/{FILE}"), errno)
                 .call(call)
                 .path_of(format!("{RUN}/{DIRECTORY}/{FILE}"))
-                .hint(
-                    "ranges of ids are held there: have the container's root be the host's, or choose the ids yourself",
-                )
+                // What has run out is told by whoever knows the limit.
+                .hint_if((!matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM)).then(|| {
+                    "ranges of ids are held there: have the container's root be the host's, or choose the ids yourself".into()
+                }))
         }
     };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;

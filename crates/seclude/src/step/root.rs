@@ -46,7 +46,7 @@ enum Kind {
     /// A tree of the host, `/` among them: another copy, so that sources are looked up in the tree as it was, not below
     /// what was mounted meanwhile.
     Directory(Show),
-    Overlay(OverlayMount),
+    Overlay(Box<OverlayMount>),
     /// An ephemeral overlay over the host's whole tree, which takes more than one.
     LayeredHost(LayeredHost),
 }
@@ -105,7 +105,8 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
                     tree.scratch = true;
                     tree.root = Kind::LayeredHost(LayeredHost::new(Way::of(command, host)));
                 } else {
-                    tree.root = Kind::Overlay(OverlayMount::compile(NAME, overlay, Way::of(command, host), "root")?);
+                    let overlay = OverlayMount::compile(NAME, overlay, Way::of(command, host), "root")?;
+                    tree.root = Kind::Overlay(Box::new(overlay));
                 }
             }
         }

@@ -221,6 +221,11 @@ impl Map {
                 (found(host.uid, SUBUID_FILE)?, found(host.gid, SUBGID_FILE)?)
             }
         };
+        if self.nested && privileged && range.is_none() && (uids.inside_of(0).is_some() || gids.inside_of(0).is_some())
+        {
+            let action = "nested user namespaces, and ids of the host's root in them";
+            return Err(Error::invalid(NAME, action).hint("ask for one of them"));
+        }
         if privileged {
             return Ok(Decided { uids, gids, writer: Writer::Direct, range });
         }

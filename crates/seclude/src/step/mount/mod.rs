@@ -39,11 +39,9 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Vec<Box<dyn Step
         return Err(Error::invalid(NAME, format!("{asked} mounts; at most {MOST} can be had")));
     }
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
-    if spaces.is_new(Namespace::Pid) {
-        if !spaces.is_new(Namespace::Mount) {
-            let action = "a new pid namespace needs a new mount namespace: /proc would show the host's processes";
-            return Err(Error::invalid(NAME, action));
-        }
+    if spaces.is_new(Namespace::Pid) && !spaces.is_new(Namespace::Mount) {
+        let action = "a new pid namespace needs a new mount namespace: /proc would show the host's processes";
+        return Err(Error::invalid(NAME, action));
     }
     let mut callers = 0;
     for mount in &command.mounts {

@@ -1,0 +1,269 @@
+//! 5, 8, 10 to 13, and the small ones: what the command has of the host's once it runs.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use seclude_tests::{Scratch, busybox_root, inside, is_root, python, refused, root_only, seclude_bin, try_inside};
+
+use super::{opened, text};
+
+#[test]
+fn no_user_namespace_is_made_inside_unless_it_is_asked_for() {
+    let nested = "unshare -Ur id -u 2>&1";
+    for flags in [&[][..], &["--as-pid-1"], &["--cap-add", "ALL"], &["--cap-add", "SYS_RESOURCE"], &["--user", "1000"]]
+    {
+        let said = try_inside(flags, &format!("{nested}; echo 9 > /proc/sys/user/max_user_namespaces; {nested}"));
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert_eq!(said.matches("No space left on device").count(), 2, "{flags:?}: {said}");
+    }
+    let cgroup = ["--nested", "--cgroup", "/seclude-test/nested"];
+    let flags: &[&str] = if is_root() { &cgroup } else { &cgroup[..1] };
+    assert_eq!(inside(flags, nested), "0");
+    // Containers in it: of ours, and of others.
+    let bin = seclude_bin();
+    let directory = bin.parent().unwrap().display().to_string();
+    let again = [flags, &["--ro-bind", &directory]].concat();
+    assert_eq!(inside(&again, &format!("'{}' run sh -c 'id -u; echo $$'", bin.display())), "0\n2");
+    if Command::new("bwrap").arg("--version").output().is_ok() {
+        let bwrap = "bwrap --unshare-all --ro-bind / / --proc /proc --dev /dev id -u";
+        assert_eq!(inside(flags, bwrap), "0");
+    }
+    if is_root() {
+        let line = refused(125, &["run", "--nested", "--host-root", "true"]);
+        assert!(line.contains("nested"), "{line}");
+        let line = refused(125, &["run", "--nested", "--uid-map", "0:0:1", "--gid-map", "0:0:1", "true"]);
+        assert!(line.contains("nested"), "{line}");
+    }
+}
+
+#[test]
+fn roots_containers_that_could_see_a_hierarchy_are_in_a_cgroup_of_their_own_in_each() {
+    root_only!();
+    let of = |path: &str| fs::read_to_string(path).unwrap();
+    let own = of("/proc/self/cgroup");
+    for flags in [&["--nested"][..], &["--host-root"], &["--cap-add", "SYS_ADMIN"]] {
+        let mut run = seclude_tests::Background::start(
+            &[&["run", "--cgroup", "/seclude-test/own"], flags, &["sh", "-c", "echo runs; read x"]].concat(),
+        );
+        assert_eq!(run.line(), "runs");
+        let children = of(&format!("/proc/{0}/task/{0}/children", run.pid()));
+        let child = children.split_whitespace().next().map(str::to_owned).unwrap_or_else(|| {
+            // Made by a thread.
+            let tasks = fs::read_dir(format!("/proc/{}/task", run.pid())).unwrap().flatten();
+            let all: Vec<_> = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap()).collect();
+            all.concat().split_whitespace().next().expect("a child").to_owned()
+        });
+        for (line, callers) in of(&format!("/proc/{child}/cgroup")).lines().zip(own.lines()) {
+            assert!(line.contains("/seclude-test/own/") && line != callers, "{flags:?}: {line}");
+        }
+        drop(run.child().stdin.take());
+        run.wait();
+    }
+}
+
+#[test]
+fn root_inside_is_not_root_to_the_hosts_sockets() {
+    let own = Scratch::new("socket");
+    opened(&own);
+    let path = own.join("docker.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o777)).unwrap();
+    let bind = format!("{}:/mnt", own.path().display());
+    let ask =
+        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect('/mnt/docker.sock')\nprint(s.recv(99).decode())";
+    let asked = |flags: &[&str]| {
+        std::thread::scope(|scope| {
+            let serve = scope.spawn(|| {
+                let (mut peer, _) = listener.accept().unwrap();
+                let credentials = rustix::net::sockopt::socket_peercred(&peer).unwrap();
+                peer.write_all(format!("uid {}", credentials.uid.as_raw()).as_bytes()).unwrap();
+            });
+            let said = python(&[&["--ro-bind", &bind], flags].concat(), ask);
+            serve.join().unwrap();
+            said
+        })
+    };
+    let caller = rustix::process::geteuid().as_raw();
+    if is_root() {
+        assert_ne!(asked(&[]), "uid 0");
+        assert_ne!(asked(&["--nested", "--cgroup", "/seclude-test/sock"]), "uid 0");
+        assert_eq!(asked(&["--host-root"]), "uid 0", "what that flag says");
+    } else {
+        assert_eq!(asked(&[]), format!("uid {caller}"), "a user is itself");
+        let line = refused(125, &["run", "--host-root", "true"]);
+        assert!(line.contains("not root"), "{line}");
+    }
+}
+
+#[test]
+fn files_have_the_owners_they_had_and_two_containers_never_the_same_ids() {
+    root_only!();
+    assert_eq!(inside(&[], "stat -c %u:%g /etc/passwd /usr/bin"), "0:0\n0:0");
+    assert_eq!(
+        inside(
+            &["--bare", "--unshare", "user", "--uid-map", "0:100000:9", "--gid-map", "0:100000:9"],
+            "stat -c %u:%g /etc/passwd"
+        ),
+        "65534:65534",
+        "plain, they are nobody's"
+    );
+    let own = Scratch::new("owners");
+    opened(&own);
+    let bind = format!("{}:/mnt", own.path().display());
+    inside(&["--bind", &bind], "echo x > /mnt/made; chown 1000:1000 /mnt/made 2>/dev/null; stat -c %u /mnt/made");
+    let made = fs::metadata(own.join("made")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (0, 0));
+    let map = "import time\nprint(open('/proc/self/uid_map').read().split()[1], flush=True)\ninput()";
+    let mut all: Vec<_> = (0..6).map(|_| seclude_tests::Background::start(&["run", "python3", "-c", map])).collect();
+    let mut ranges: Vec<u32> = all.iter_mut().map(|run| run.line().parse().unwrap()).collect();
+    ranges.sort_unstable();
+    assert!(ranges.windows(2).all(|pair| pair[0] + 65536 <= pair[1]), "{ranges:?}");
+}
+
+/// Calls that chmod(1) and its like do not make.
+const SET_ID: &str = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+    def call(*arguments):\n    return ctypes.get_errno() if libc.syscall(*arguments) < 0 else 0\n\
+    open('/mnt/f', 'w').close()\nfd = os.open('/mnt/f', os.O_RDWR)\nd = os.open('/mnt', os.O_RDONLY)\n\
+    print(call(90, b'/mnt/f', 0o4755), call(91, fd, 0o2755), call(268, d, b'f', 0o6755), call(452, d, b'f', 0o4755, 0), \
+    call(2, b'/mnt/a', 0o101, 0o4755), call(257, d, b'b', 0o101, 0o4755), call(85, b'/mnt/c', 0o4755), \
+    call(133, b'/mnt/d', 0o104755, 0), call(259, d, b'e', 0o104755, 0), call(437, d, b'g', 0, 0), call(425, 1, 0))\n\
+    print(oct(os.stat('/mnt/f').st_mode), sorted(os.listdir('/mnt')))";
+
+#[test]
+fn set_id_files_cannot_be_made_where_they_would_work_outside() {
+    let own = Scratch::new("set-id");
+    opened(&own);
+    let bind = format!("{}:/mnt", own.path().display());
+    let mut ways = vec![vec!["--bind", &bind]];
+    if is_root() {
+        ways.push(vec!["--bind", &bind, "--host-root"]);
+        ways.push(vec!["--bind", &bind, "--cap-add", "ALL"]);
+        ways.push(vec!["--bind", &bind, "--no-new-privs=false"]);
+    }
+    for flags in ways {
+        let said = python(&flags, SET_ID);
+        assert_eq!(said, "1 1 1 1 1 1 1 1 1 38 38\n0o100644 ['f']", "{flags:?}");
+    }
+    // On a layer of its own they can, which packages need; and whoever has built its own container decides.
+    let said = python(&["--tmpfs", "/mnt"], SET_ID);
+    assert!(said.starts_with("0 0 0"), "{said}");
+    if is_root() {
+        let said =
+            inside(&["--bind", &bind, "--cap-add", "SETFCAP"], "setcap cap_net_admin+ep /mnt/f 2>&1; getcap /mnt/f");
+        assert!(!said.contains("cap_net_admin"), "{said}");
+    }
+}
+
+const KEYS: &str = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+    def request(): return libc.syscall(249, b'user', b'seclude-test', None, 0)\n";
+
+#[test]
+fn the_callers_keys_are_not_the_commands() {
+    let bin = seclude_bin();
+    let program = format!(
+        "{KEYS}import subprocess\nlibc.syscall(250, 1, None)\nlibc.syscall(248, b'user', b'seclude-test', b'secret', 6, -3)\n\
+         def ask(*flags): return subprocess.run([{bin:?}, 'run', *flags, 'python3', '-c', {KEYS:?} + \
+         'print(request() > 0)'], capture_output=True, text=True).stdout.strip()\n\
+         print(request() > 0, ask(), ask('--bare'))"
+    );
+    let output = Command::new("python3").args(["-c", &program]).output().unwrap();
+    let said = seclude_tests::stdout_of(&output);
+    assert_eq!(said, "True False True", "a container that asks for nothing has the caller's");
+}
+
+#[test]
+fn a_device_is_written_and_its_inode_is_not_changed() {
+    root_only!();
+    let root = busybox_root("devices");
+    opened(&root);
+    let before = fs::metadata("/dev/null").unwrap().mode();
+    let look = "echo x > /dev/null && echo written; chmod 600 /dev/null 2>&1; chown 5 /dev/null 2>&1; \
+        touch -d @0 /dev/null 2>&1; chmod 600 /proc/timer_list 2>&1";
+    for flags in
+        [&["--host-root"][..], &["--host-root", "--cap-add", "ALL"], &["--host-root", "--bind", "/dev/null:/dev/null"]]
+    {
+        let said = inside(&[&["--root", text(root.path())], flags].concat(), &format!("{look}; true"));
+        assert!(said.starts_with("written\n"), "{said}");
+        assert_eq!(said.matches("Read-only file system").count(), 4, "{flags:?}: {said}");
+    }
+    assert_eq!(fs::metadata("/dev/null").unwrap().mode(), before);
+}
+
+#[test]
+fn the_kernels_view_of_the_machine_is_read_only_unless_it_is_asked_for() {
+    let look = "awk '$5 == \"/mnt\" { print substr($6, 1, 2) }' /proc/self/mountinfo";
+    assert_eq!(inside(&["--mount", "type=sysfs,dst=/mnt"], look), "ro");
+    assert_eq!(inside(&["--mount", "type=sysfs,dst=/mnt,rw"], look), "rw");
+}
+
+#[test]
+fn no_capability_undoes_what_was_mounted() {
+    let undo = "for m in / /usr /proc/sys /proc/irq; do mount -o remount,bind,rw $m 2>/dev/null && echo remounted $m; done; \
+        for m in /proc/sys /proc/timer_list /proc/keys /tmp /dev /; do umount $m 2>/dev/null && echo unmounted $m; \
+        umount -l $m 2>/dev/null && echo detached $m; mount --move $m /mnt 2>/dev/null && echo moved $m; done; \
+        mount --bind / /mnt 2>/dev/null && touch /mnt/x 2>/dev/null && echo written; \
+        touch /usr/x 2>/dev/null && echo written /usr; true";
+    for flags in [&["--cap-add", "SYS_ADMIN"][..], &["--cap-add", "ALL"], &["--cap-add", "ALL", "--as-pid-1"]] {
+        assert_eq!(inside(flags, undo), "", "{flags:?}");
+        // It has the capability, for what is its own.
+        assert_eq!(inside(flags, "mount -t tmpfs none /mnt && echo mounted; hostname own && hostname"), "mounted\nown");
+    }
+    let tree = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+        fd = libc.syscall(428, -100, b'/proc/sys', 1)\n\
+        moved = fd >= 0 and libc.syscall(429, fd, b'', -100, b'/mnt', 4) == 0\n\
+        print(moved and os.access('/mnt/kernel/hostname', os.W_OK))";
+    assert_eq!(python(&["--cap-add", "ALL"], tree), "False", "a copy is as read-only as what it is of");
+    // In a container built from nothing it works.
+    let bare = ["--bare", "--unshare", "user,mount,pid", "--tmpfs", "/mnt"];
+    assert_eq!(inside(&bare, "umount /mnt && echo unmounted"), "unmounted");
+}
+
+#[test]
+fn what_a_login_has_is_what_the_command_has() {
+    let look =
+        "nice; cat /proc/self/personality 2>/dev/null | tr -d 0 | wc -c; ls -l /proc/kpageflags 2>/dev/null | cut -c1";
+    assert_eq!(inside(&[], look).lines().next(), Some("0"));
+    let nice = |arguments: &[&str]| {
+        let mut command = Command::new("nice");
+        command.args(["-n", "7"]).arg(seclude_bin()).args(arguments);
+        seclude_tests::stdout_of(&command.output().unwrap())
+    };
+    assert_eq!(nice(&["run", "nice"]), "7", "who is nice stays so");
+    let persona = |arguments: &[&str]| {
+        let mut command = Command::new("setarch");
+        command.arg("-R").arg(seclude_bin()).args(arguments);
+        seclude_tests::stdout_of(&command.output().unwrap())
+    };
+    let read = "cat /proc/self/personality";
+    assert_eq!(persona(&["run", "sh", "-c", read]), "00000000");
+    assert_eq!(persona(&["run", "--bare", "sh", "-c", read]), "00040000");
+    for file in ["kpagecount", "kpageflags", "kpagecgroup"] {
+        if std::path::Path::new("/proc").join(file).exists() {
+            assert_eq!(inside(&[], &format!("stat -c %t:%T /proc/{file}")), "1:3", "{file}");
+        }
+    }
+}
+
+#[test]
+fn an_overlay_keeps_what_the_mounts_below_it_forbid() {
+    root_only!();
+    let own = Scratch::new("strict");
+    opened(&own);
+    let lower = own.directory("lower");
+    let make = format!(
+        "mount -t tmpfs -o nosuid,noexec none '{0}' && mkdir '{0}/d' && cp /bin/true '{0}/d/t'",
+        lower.display()
+    );
+    let script = format!(
+        "{make} && '{}' run --overlay-mount lower={}/d,ephemeral,to=/mnt sh -c \
+         'awk \"\\$5 == \\\"/mnt\\\" {{ print \\$6 }}\" /proc/self/mountinfo; /mnt/t || echo not executed'",
+        seclude_bin().display(),
+        lower.display()
+    );
+    let output = Command::new("unshare").args(["-m", "sh", "-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("nosuid") && said.contains("noexec") && said.contains("not executed"), "{output:?}");
+}

@@ -1,0 +1,118 @@
+//! 9: what stdin, stdout and stderr lead to.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Output, Stdio};
+
+use seclude_tests::{Scratch, is_root, refusal, seclude_command, stdout_of};
+
+use super::opened;
+
+fn run(flags: &[&str], script: &str, stdin: impl Into<Stdio>) -> Output {
+    let arguments = [&["run"], flags, &["--", "/bin/sh", "-c", script]].concat();
+    seclude_command(&arguments).stdin(stdin).output().unwrap()
+}
+
+#[test]
+fn a_file_as_stdin_is_read_from_where_the_caller_is_and_never_written() {
+    let own = Scratch::new("stdin");
+    opened(&own);
+    let path = own.file("file", "first\nsecond\n");
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    let mut file = fs::File::options().read(true).write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(6)).unwrap();
+    let script = "cat; chmod 777 /proc/self/fd/0 || echo no mode; { echo x > /proc/self/fd/0; } || echo no write; cat /dev/stdin";
+    let said = run(&[], script, file.try_clone().unwrap());
+    assert_eq!(stdout_of(&said), "second\nno mode\nno write\nfirst\nsecond");
+    assert_eq!(file.stream_position().unwrap(), 6, "the caller is where it was");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode(), mode);
+    // As it is, whoever owns the file can do all of that.
+    let flags: &[&str] = if is_root() { &["--stdio", "pass", "--host-root"] } else { &["--stdio", "pass"] };
+    let said = run(flags, script, file.try_clone().unwrap());
+    assert!(!stdout_of(&said).contains("no mode"), "{said:?}");
+    fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_file_that_lies_nowhere_is_relayed() {
+    let own = Scratch::new("removed");
+    let path = own.file("file", "of nobody\n");
+    let file = fs::File::open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let memory = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let mut memory = fs::File::from(memory);
+    memory.write_all(b"of memory\n").unwrap();
+    memory.rewind().unwrap();
+    for (file, text) in [(file, "of nobody"), (memory, "of memory")] {
+        let said = run(&[], "cat; ( : > /proc/self/fd/0 ) 2> /dev/null || echo no write", file);
+        assert!(stdout_of(&said).starts_with(text), "{said:?}");
+    }
+    let large = own.file("large", &"0123456789abcdef".repeat(1 << 16));
+    let file = fs::File::open(&large).unwrap();
+    fs::remove_file(&large).unwrap();
+    assert_eq!(stdout_of(&run(&[], "sleep 0.1; cat | wc -c", file)), "1048576");
+}
+
+#[test]
+fn a_directory_is_no_stream() {
+    for (flags, number) in [(&[][..], 0), (&["--stdio", "pass"], 0), (&["--bare", "--unshare", "user,mount"], 0)] {
+        let line = refusal(125, &run(flags, "ls /proc/self/fd/0/", fs::File::open("/").unwrap()));
+        assert!(line.contains("stdin is a directory"), "{flags:?} {number}: {line}");
+    }
+    // Where the tree is the caller's there is nothing to see by it.
+    let said = run(&["--bare", "--unshare", "user"], "ls -d /proc/self/fd/0/etc", fs::File::open("/").unwrap());
+    assert_eq!(stdout_of(&said), "/proc/self/fd/0/etc");
+}
+
+#[test]
+fn the_streams_can_be_opened_by_their_names_whoever_the_command_is() {
+    let script = "echo out > /dev/stdout; echo err > /dev/stderr; cat < /dev/stdin";
+    let mut ways = vec![vec![], vec!["--user", "1000"], vec!["--stdio", "pipe"]];
+    if is_root() {
+        ways.extend([vec!["--map-subids"], vec!["--host-root"]]);
+    }
+    for flags in ways {
+        let mut child = seclude_command(&[&["run"], &flags[..], &["--", "/bin/sh", "-c", script]].concat())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(b"in\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "out\nin\n", "{flags:?} {output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "err\n", "{flags:?}");
+        // The same of the library's own pipes.
+        let mut command = seclude::Command::new("/bin/sh");
+        command.args(["-c", script]).sandbox();
+        if flags.contains(&"--user") {
+            command.uid(if is_root() { 1000 } else { 0 });
+        }
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "out\n", "{output:?}");
+    }
+}
+
+#[test]
+fn a_log_of_another_user_is_not_opened_wider_than_it_was_given() {
+    if !is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let own = Scratch::new("log");
+    opened(&own);
+    let path = own.file("log", "before\n");
+    let log = || fs::File::options().append(true).open(&path).unwrap();
+    let script = "echo one; chmod 777 /proc/self/fd/1; : > /proc/self/fd/1; cat /proc/self/fd/1";
+    let arguments = ["run", "--", "/bin/sh", "-c", script];
+    seclude_command(&arguments).stdout(log()).stderr(Stdio::null()).status().unwrap();
+    let mut said = String::new();
+    fs::File::open(&path).unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "before\none\n");
+    // Relayed, it is the same for every caller.
+    let script = "echo one; chmod 777 /proc/self/fd/1; : > /proc/self/fd/1";
+    let arguments = ["run", "--stdio", "pipe", "--host-root", "--", "/bin/sh", "-c", script];
+    seclude_command(&arguments).stdout(log()).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "before\none\none\n");
+}

@@ -133,7 +133,10 @@ export interface Subprocess extends AsyncDisposable {
   readonly pidfd: number | undefined;
   /** If stdin is "pipe". */
   readonly stdin: Stdin | null;
-  /** If stdout is "pipe". Nothing is read before you read, so a command that writes more than a pipe holds waits for you. */
+  /**
+   * If stdout is "pipe". What the command writes is read as it comes and kept in memory until you read it; `maxBuffer`
+   * bounds that.
+   */
   readonly stdout: ReadableStream<Uint8Array> | null;
   /** If stderr is "pipe". */
   readonly stderr: ReadableStream<Uint8Array> | null;
@@ -232,7 +235,7 @@ export interface Pressure {
 export class SecludeError extends Error {
   /** The symbol of the error number, such as "ENOENT"; without one "ERR_SECLUDE_" and the kind. */
   readonly code: string;
-  readonly kind: "invalid" | "not-found" | "not-executable" | "refused" | "lost";
+  readonly kind: "invalid" | "not-found" | "not-executable" | "refused" | "lost" | "deadline" | "cancelled";
   /** The negated error number, as in Node.js. */
   readonly errno?: number;
   /** The system call that was refused. */
@@ -375,7 +378,7 @@ export interface Container {
   hostname?: string | false;
   /** The NIS domain name inside, up to 64 bytes. A new UTS namespace comes with it. */
   domainname?: string | false;
-  /** Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid namespace comes with it. */
+  /** Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid namespace comes with it. In the sandbox there is one; `false`: as `asPid1`. */
   init?: boolean;
   /** Milliseconds from its start after which it is killed, as by `killTree()`; the report's cause is then "deadline", and `killed` and `exitedDueToTimeout` are true. Default: none. */
   deadline?: number | false;
@@ -861,6 +864,8 @@ export interface Report {
     clone_reason: string;
     /** How its root was made. kept: the copy of the host's tree that every new mount namespace has; pivoted: made in that copy, the rest left behind; entered: the namespace was made of it alone, Linux 7.0; null without a new mount namespace. */
     root: "kept" | "pivoted" | "entered" | null;
+    /** What is shown of the host under the host's ids, because its file system or the kernel cannot map them: whoever owns it is nobody inside. Empty where the container's ids are the caller's. */
+    plain: Array<string>;
     /** Its cgroup, if it has one. */
     cgroup: null | {
       /** The same in each hierarchy that it is in. */

@@ -39,6 +39,7 @@ function read(first, second, defaults) {
       stdio: stdio.codes,
       files: stdio.files,
       input: stdio.input,
+      ahead: !on(given.maxBuffer),
     },
     container: container(given.container),
     stdio,

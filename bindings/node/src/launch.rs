@@ -31,6 +31,8 @@ pub struct Launch {
     pub files: Vec<Source>,
     /// What stdin reads if it is [`BYTES`].
     pub input: Option<Buffer>,
+    /// What is to be read of stdout and stderr is read as it comes.
+    pub ahead: bool,
 }
 
 /// A file that a descriptor of the command leads to.
@@ -53,6 +55,7 @@ const FILE: i32 = -4;
 pub(crate) struct Composed {
     pub(crate) command: Command,
     pub(crate) facts: Facts,
+    pub(crate) ahead: bool,
     files: Vec<Source>,
     input: Option<Vec<u8>>,
 }
@@ -68,6 +71,11 @@ impl Composed {
         let files = self.files.iter().map(|source| (source.number, source.path.clone()));
         let input = self.input.as_ref().map(|bytes| (0, format!("{} bytes in memory", bytes.len())));
         files.chain(input)
+    }
+
+    /// What is opened.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.files.iter().map(|source| source.path.clone()).collect()
     }
 
     /// Opens what its descriptors lead to: not on the thread of JavaScript's. A FIFO waits for its other end, a network
@@ -142,7 +150,7 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
     // What several options mean together is known here: a plan is compiled without a system call.
     command.plan().map_err(|error| throw(env, &blame::wrong(&at, &error)))?;
     let input = launch.input.map(|bytes| bytes.to_vec());
-    Ok(Composed { command, facts, files: launch.files, input })
+    Ok(Composed { command, facts, ahead: launch.ahead, files: launch.files, input })
 }
 
 fn throw(env: &Env, wrong: &Wrong) -> Error {

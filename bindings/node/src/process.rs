@@ -12,18 +12,21 @@ use seclude::{Canceller, Child, Exit, Meter, Signaller};
 use serde_json::{Value as Json, json};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
 
 use crate::hub::{Answer, Answers};
 use crate::options::container::Facts;
-use crate::pipe::{Reader, Writer};
+use crate::pipe::{Output, Reader, Writer};
 use crate::{reactor, report};
 
 /// What JavaScript, the start and the wait all look at.
 pub(crate) struct Shared {
     state: Mutex<State>,
     /// Ends the start; `None` where there are no descriptors for one.
-    pub(crate) canceller: Option<Canceller>,
-    pipes: Mutex<[Option<OwnedFd>; 3]>,
+    canceller: Mutex<Option<Canceller>>,
+    given_up: Mutex<Option<watch::Sender<bool>>>,
+    stdin: Mutex<Option<OwnedFd>>,
+    output: Mutex<[Option<std::io::Result<Output>>; 2]>,
 }
 
 enum State {
@@ -49,9 +52,27 @@ struct Running {
 
 impl Shared {
     fn cancel(&self) {
-        if let Some(canceller) = &self.canceller {
+        if let Some(canceller) = &*lock(&self.canceller) {
             canceller.cancel();
         }
+        if let Some(given_up) = &*lock(&self.given_up) {
+            given_up.send_replace(true);
+        }
+    }
+
+    pub(crate) fn canceller(&self) -> Option<Canceller> {
+        lock(&self.canceller).clone()
+    }
+
+    /// Whether it was given up; closed when it cannot be any more.
+    pub(crate) fn given_up(&self) -> watch::Receiver<bool> {
+        lock(&self.given_up).get_or_insert_with(|| watch::Sender::new(false)).subscribe()
+    }
+
+    /// The start is over: its descriptor is not to wait for JavaScript to collect the handle.
+    pub(crate) fn started(&self) {
+        lock(&self.canceller).take();
+        lock(&self.given_up).take();
     }
 }
 
@@ -69,16 +90,19 @@ pub struct Process {
 impl Process {
     pub(crate) fn starting(facts: Facts) -> Process {
         let state = Mutex::new(State::Starting { signals: Vec::new(), kill: false });
-        let canceller = Canceller::new().ok();
-        Process { shared: Arc::new(Shared { state, canceller, pipes: Mutex::default() }), facts }
+        let canceller = Mutex::new(Canceller::new().ok());
+        let given_up = Mutex::new(Some(watch::Sender::new(false)));
+        Process { shared: Arc::new(Shared { state, canceller, given_up, stdin: Mutex::default(), output: Mutex::default() }), facts }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
     }
 
-    fn pipe(&self, number: usize) -> Option<OwnedFd> {
-        lock(&self.shared.pipes)[number].take()
+    fn reader(&self, number: usize) -> Result<Option<Reader>> {
+        let output = lock(&self.shared.output)[number].take().transpose();
+        let refused = |error| Error::new(Status::GenericFailure, format!("pipe: {error}"));
+        output.map(|output| output.map(Reader::new)).map_err(refused)
     }
 
     fn meter(&self) -> std::result::Result<Meter, Json> {
@@ -186,25 +210,26 @@ impl Process {
     /// The end of its stdin that is written to; once.
     #[napi]
     pub fn stdin(&self) -> Result<Option<Writer>> {
-        self.pipe(0).map(Writer::new).transpose()
+        lock(&self.shared.stdin).take().map(Writer::new).transpose()
     }
 
     /// The end of its stdout that is read; once.
     #[napi]
     pub fn stdout(&self) -> Result<Option<Reader>> {
-        self.pipe(1).map(Reader::new).transpose()
+        self.reader(0)
     }
 
     /// The end of its stderr that is read; once.
     #[napi]
     pub fn stderr(&self) -> Result<Option<Reader>> {
-        self.pipe(2).map(Reader::new).transpose()
+        self.reader(1)
     }
 
     /// Forgets it after its end, but for what it has written.
     #[napi]
     pub fn ended(&self) {
-        drop(self.pipe(0));
+        drop(lock(&self.shared.stdin).take());
+        self.shared.started();
         *lock(&self.shared.state) = State::Ended;
     }
 }
@@ -224,9 +249,10 @@ impl Drop for Process {
 }
 
 /// Waits for the end of a process that runs by now.
-pub(crate) fn watch(
+pub(crate) fn attend(
     mut child: Child,
     shared: &Arc<Shared>,
+    ahead: bool,
     answers: Answers,
     started: Instant,
     spawned: f64,
@@ -234,11 +260,9 @@ pub(crate) fn watch(
 ) {
     let made = serde_json::to_value(child.report()).unwrap_or_default();
     let pidfd = child.pidfd().try_clone_to_owned();
-    *lock(&shared.pipes) = [
-        child.stdin.take().map(OwnedFd::from),
-        child.stdout.take().map(OwnedFd::from),
-        child.stderr.take().map(OwnedFd::from),
-    ];
+    *lock(&shared.stdin) = child.stdin.take().map(OwnedFd::from);
+    let ends = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
+    *lock(&shared.output) = ends.map(|end| end.map(|end| Output::new(end, ahead)));
     let (pid, number, signaller, meter) = (child.id(), child.pidfd().as_raw_fd(), child.signaller(), child.meter());
     let child = Arc::new(Mutex::new(child));
     let (signals, kill) = {

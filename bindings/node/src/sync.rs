@@ -44,7 +44,7 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
     let mut run =
         Run { bounds, limit, pid: None, output: [None, None], timed_out: false, overflowed: false, stopped: false };
-    let answer = setup::start_and_wait(composed).and_then(|child| run.run_to_its_end(child, started));
+    let answer = setup::start_and_wait(composed, &|| time_before(limit)).and_then(|child| run.run_to_its_end(child, started));
     let [stdout, stderr] = run.output.map(|output| output.map(Buffer::from));
     let (report, failure) = match answer {
         Ok(report) => (Some(report.to_string()), None),
@@ -59,6 +59,13 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
         exited_due_to_timeout: run.timed_out,
         exited_due_to_max_buffer: run.overflowed,
     }
+}
+
+/// How long a start may take yet.
+fn time_before(limit: Option<Instant>) -> Option<Duration> {
+    /// Without a limit nobody is waited for longer at a time.
+    const LONG: Duration = Duration::from_secs(3600);
+    limit.map_or(Some(LONG), |limit| limit.checked_duration_since(Instant::now()))
 }
 
 struct Run<'a> {

@@ -139,13 +139,14 @@ const refused = [
   ['container.fs[0].to', fs({ type: 'tmpfs', to: 'relative' }), 'absolute'],
   ['container.fs[0].target', fs({ type: 'mask', target: '/' }), 'the root itself'],
   ['container.mounts[1].to', { container: { mounts: [{ type: 'dev', to: '/dev' }, { type: 'file', to: '/', options: { file: { content: '' } } }] } }],
-  ['container.fs[0].to', { container: { sandbox: true, fs: [{ type: 'tmpfs', to: '/..' }] } }, '`..`'],
+  ['container.fs[0].to', { container: { fs: [{ type: 'tmpfs', to: '/..' }] } }, '`..`'],
   ['container.fs[0].options.tmpfs.size', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { size: 0 } } })],
   ['container.fs[0].options.tmpfs.mode', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { mode: 0o10000 } } })],
   ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/usr'] }), 'one lower directory'],
   ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/', '/usr'] }), 'overlay the directories that are to be written (entries of container.fs), or give another root (container.root)'],
   ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr'], upperDir: '/a', workDir: '/a/b' }), 'each other'],
-  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: Array(101).fill('/usr') }), '100'],
+  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: Array.from({ length: 101 }, (_, number) => `/usr/${number}`) }), '100'],
+  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr', '/etc', '/usr'] }), 'twice'],
   ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'proc', to: '/mnt' }] } }, 'new pid namespace', TypeError],
   ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'mqueue', to: '/mnt' }] } }, 'new ipc namespace', TypeError],
   ['container.fs[0]', fs({ type: 'cgroup', to: '/mnt' }), 'cgroup', TypeError],
@@ -236,7 +237,7 @@ it('refuses at once whatever no host could do, with the path of the key', async 
 
 /** Values that are well by themselves; what is wrong is their company. */
 const company = {
-  sandbox: [true],
+  preset: ['sandbox', 'bare'],
   namespace: [
     { pid: true }, { pid: false }, { user: true }, { user: 'subids' }, { user: false }, { user: { callerAs: { uid: 1, gid: 2 } } },
     { user: { uidMap: [{ insideId: 5, outsideId: 0 }] } }, { user: { join: '/x' } }, { mount: false }, { mount: { join: '/x' } },
@@ -347,13 +348,20 @@ it('opens no file for options that are refused, nor to explain', async () => {
 });
 
 it('takes false as off for everything', without('user namespace'), async () => {
-  const off = { namespace: false, root: false, fs: false, limit: false, hostname: false, init: false, cgroup: false };
+  const off = { namespace: false, fs: false, limit: false, hostname: false, cgroup: false, hostRoot: false, nested: false, asPid1: false };
+  const none = { root: false, init: false };
   const limits = { limit: { ram: false, cpu: false, pids: false, memoryOomGroup: false } };
   const namespaces = { namespace: { pid: false, user: false, network: false, mount: false, time: false } };
   const bare = explain(['true']).actions;
-  for (const container of [false, {}, off, limits, namespaces]) {
-    assert.deepEqual(explain(['true'], { container }).actions, bare, JSON.stringify(container));
+  const plan = (container) => explain(['true'], { container }).actions;
+  for (const container of [{}, { ...off, ...none }, limits, namespaces]) {
+    assert.deepEqual(plan({ preset: 'bare', ...container }), bare, JSON.stringify(container));
   }
+  assert.deepEqual(explain(['true'], { container: false }).actions, bare);
+  for (const container of [{}, off, limits]) assert.deepEqual(plan(container), plan(true), JSON.stringify(container));
+  // The sandbox has a root and an init, which is then not there.
+  for (const container of [{ root: false }, { init: false }]) assert.notDeepEqual(plan(container), plan(true));
+  assert.deepEqual(plan({ init: false }), plan({ asPid1: true }));
   assert.notDeepEqual(explain(['true'], { container: { namespace: { user: true } } }).actions, bare);
   assert.equal(await spawn(['true'], { container: off, signal: false, timeout: false, onExit: false }).exited, 0);
 });

@@ -133,7 +133,10 @@ export interface Subprocess extends AsyncDisposable {
   readonly pidfd: number | undefined;
   /** If stdin is "pipe". */
   readonly stdin: Stdin | null;
-  /** If stdout is "pipe". Nothing is read before you read, so a command that writes more than a pipe holds waits for you. */
+  /**
+   * If stdout is "pipe". What the command writes is read as it comes and kept in memory until you read it; `maxBuffer`
+   * bounds that.
+   */
   readonly stdout: ReadableStream<Uint8Array> | null;
   /** If stderr is "pipe". */
   readonly stderr: ReadableStream<Uint8Array> | null;
@@ -232,7 +235,7 @@ export interface Pressure {
 export class SecludeError extends Error {
   /** The symbol of the error number, such as "ENOENT"; without one "ERR_SECLUDE_" and the kind. */
   readonly code: string;
-  readonly kind: "invalid" | "not-found" | "not-executable" | "refused" | "lost";
+  readonly kind: "invalid" | "not-found" | "not-executable" | "refused" | "lost" | "deadline" | "cancelled";
   /** The negated error number, as in Node.js. */
   readonly errno?: number;
   /** The system call that was refused. */

@@ -32,7 +32,7 @@ await origin.stdin?.write('text');
   await using child = spawn(['true'], { signal: AbortSignal.timeout(5), timeout: 5, killSignal: 'SIGINT', maxBuffer: 10 });
   child.unref();
 }
-const container: Container = { sandbox: true, network: { mode: 'veth', publish: ['8080:80', 53] }, dns: false, hostname: 'x' };
+const container: Container = { preset: 'sandbox', asPid1: true, nested: true, hostRoot: false, network: { mode: 'veth', publish: ['8080:80', 53] }, dns: false, hostname: 'x' };
 const output: Buffer | null = spawnSync(['true'], { container, stdin: new Uint8Array(3) }).stdout;
 const { findings } = await doctor();
 const lines: string = explain(['true'], { container: true }).text;
@@ -109,6 +109,8 @@ const refused: Container[] = [
   { rlimits: { NOFILE: { soft: 5 } } },
   // @ts-expect-error: no such feature
   { prefer: ['ram'] },
+  // @ts-expect-error: no such preset
+  { preset: 'x' },
   // @ts-expect-error: no whole number
   { deadline: 5n },
 ];

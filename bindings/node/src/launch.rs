@@ -1,6 +1,8 @@
 //! From what `lib/` has made of the options to a request of the library.
 
 use std::fs::{File, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
 use napi::bindgen_prelude::{Buffer, Object, Result};
 use napi::{Env, Error, Status};
@@ -55,6 +57,8 @@ const FILE: i32 = -4;
 pub(crate) struct Composed {
     pub(crate) command: Command,
     pub(crate) facts: Facts,
+    /// Our ends of what else than its first three descriptors it is connected by.
+    pub(crate) further: Vec<(i32, OwnedFd)>,
     pub(crate) ahead: bool,
     files: Vec<Source>,
     input: Option<Vec<u8>>,
@@ -146,11 +150,11 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
     let (name, value) = given.unwrap_or_else(|| ("container".into(), Value::Bool(false)));
     let at = At::new(&value, &name);
     let (mut command, facts) = container::read(command, &at).map_err(|wrong| throw(env, &wrong))?;
-    stdio(env, &mut command, &launch)?;
+    let further = stdio(env, &mut command, &launch)?;
     // What several options mean together is known here: a plan is compiled without a system call.
     command.plan().map_err(|error| throw(env, &blame::wrong(&at, &error)))?;
     let input = launch.input.map(|bytes| bytes.to_vec());
-    Ok(Composed { command, facts, ahead: launch.ahead, files: launch.files, input })
+    Ok(Composed { command, facts, further, ahead: launch.ahead, files: launch.files, input })
 }
 
 fn throw(env: &Env, wrong: &Wrong) -> Error {
@@ -164,7 +168,8 @@ fn throw(env: &Env, wrong: &Wrong) -> Error {
     }
 }
 
-fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<()> {
+fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<Vec<(i32, OwnedFd)>> {
+    let mut further = Vec::new();
     for (number, kind) in (0..).zip(&launch.stdio) {
         let wrong = |error: std::io::Error| {
             throw(env, &Wrong::Range(format!("{}: descriptor {kind}: {error}", name_of(number))))
@@ -174,7 +179,13 @@ fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<()> {
             // What is opened later takes its place.
             (NULL | BYTES | FILE, 0..3) => Stdio::null(),
             // The library closes what is not given.
-            (PIPE | NULL | BYTES | FILE, _) => continue,
+            (NULL | BYTES | FILE, _) => continue,
+            (PIPE, _) => {
+                let (ours, theirs) = UnixStream::pair().map_err(wrong)?;
+                command.fd(OwnedFd::from(theirs), number);
+                further.push((number, ours.into()));
+                continue;
+            }
             (fd, 0..3) => Stdio::from(descriptor::copy_of(fd).map_err(wrong)?),
             (fd, _) => {
                 command.fd(descriptor::copy_of(fd).map_err(wrong)?, number);
@@ -187,7 +198,7 @@ fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<()> {
             _ => command.stderr(stdio),
         };
     }
-    Ok(())
+    Ok(further)
 }
 
 /// A file in memory with these bytes, to be read from its beginning.

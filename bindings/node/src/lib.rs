@@ -8,6 +8,7 @@
 
 mod descriptor;
 mod examine;
+mod fate;
 mod hub;
 mod launch;
 mod options;
@@ -17,5 +18,6 @@ mod reactor;
 mod report;
 mod setup;
 mod sync;
+mod tree;
 mod value;
 mod words;

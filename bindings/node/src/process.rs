@@ -1,6 +1,6 @@
 //! A process from its start to its end.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,9 +14,11 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
+use crate::fate::{self, Fate};
 use crate::hub::{Answer, Answers};
 use crate::options::container::Facts;
 use crate::pipe::{Output, Reader, Writer};
+use crate::tree::Tree;
 use crate::{reactor, report};
 
 /// What JavaScript, the start and the wait all look at.
@@ -26,13 +28,14 @@ pub(crate) struct Shared {
     canceller: Mutex<Option<Canceller>>,
     given_up: Mutex<Option<watch::Sender<bool>>>,
     stdin: Mutex<Option<OwnedFd>>,
+    /// Our ends of its further descriptors.
+    further: Mutex<Vec<(i32, OwnedFd)>>,
     output: Mutex<[Option<std::io::Result<Output>>; 2]>,
 }
 
 enum State {
     /// What was asked of it before it ran.
     Starting {
-        signals: Vec<i32>,
         kill: bool,
     },
     Running(Running),
@@ -44,6 +47,7 @@ enum State {
 struct Running {
     /// Locked by whoever reaps or kills it; both are asked for by the reactor.
     child: Arc<Mutex<Child>>,
+    pid: u32,
     /// It keeps the pidfd open for as long as JavaScript may see its number.
     signaller: Signaller,
     pidfd: RawFd,
@@ -88,11 +92,13 @@ pub struct Process {
 }
 
 impl Process {
-    pub(crate) fn starting(facts: Facts) -> Process {
-        let state = Mutex::new(State::Starting { signals: Vec::new(), kill: false });
+    pub(crate) fn starting(facts: Facts, further: Vec<(i32, OwnedFd)>) -> Process {
+        let state = Mutex::new(State::Starting { kill: false });
         let canceller = Mutex::new(Canceller::new().ok());
         let given_up = Mutex::new(Some(watch::Sender::new(false)));
-        Process { shared: Arc::new(Shared { state, canceller, given_up, stdin: Mutex::default(), output: Mutex::default() }), facts }
+        let further = Mutex::new(further);
+        let (stdin, output) = Default::default();
+        Process { shared: Arc::new(Shared { state, canceller, given_up, stdin, further, output }), facts }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -103,6 +109,12 @@ impl Process {
         let output = lock(&self.shared.output)[number].take().transpose();
         let refused = |error| Error::new(Status::GenericFailure, format!("pipe: {error}"));
         output.map(|output| output.map(Reader::new)).map_err(refused)
+    }
+
+    /// The pid of the command, which may be below an init.
+    fn command(&self, running: &Running) -> u32 {
+        let below = if self.facts.init { fate::below_init(running.pid) } else { None };
+        below.unwrap_or(running.pid)
     }
 
     fn meter(&self) -> std::result::Result<Meter, Json> {
@@ -124,21 +136,69 @@ impl Process {
         self.facts.first
     }
 
-    /// Sends a signal; answers whether there is somebody to get it.
+    /// Sends a signal; answers what becomes of it: 0 if nobody is there to get it, 1 if it is taken, 2 if the kernel drops
+    /// it, 3 if it is ignored.
     #[napi]
-    pub fn signal(&self, signal: i32) -> Result<bool> {
-        match &mut *lock(&self.shared.state) {
-            State::Starting { signals, .. } => {
-                signals.push(signal);
-                Ok(true)
-            }
-            State::Running(running) => match running.signaller.send(signal) {
-                Ok(()) => Ok(true),
-                Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(false),
-                Err(error) => Err(Error::new(Status::GenericFailure, format!("signal {signal}: {error}"))),
-            },
-            State::Ended | State::Abandoned => Ok(false),
+    pub fn signal(&self, signal: i32) -> Result<u32> {
+        let State::Running(running) = &*lock(&self.shared.state) else { return Ok(0) };
+        let fate = if signal == 0 { Fate::Taken } else { fate::of(signal, self.command(running), self.facts.first) };
+        match running.signaller.send(signal) {
+            Ok(()) => Ok(match fate {
+                Fate::Taken => 1,
+                Fate::Dropped => 2,
+                Fate::Ignored => 3,
+            }),
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(0),
+            Err(error) => Err(Error::new(Status::GenericFailure, format!("signal {signal}: {error}"))),
         }
+    }
+
+    /// Sends a signal to everything in the container.
+    #[napi]
+    pub fn signal_tree(&self, answers: &crate::hub::Hub, request: f64, signal: i32) {
+        let answers = answers.answers();
+        let tree = match &*lock(&self.shared.state) {
+            State::Running(running) => Tree {
+                pid: running.pid,
+                init: self.facts.init,
+                below: self.facts.init || self.facts.first,
+                cgroup: running.meter.as_ref().map(|meter| meter.path().to_owned()),
+            },
+            _ => return answers.send(request, Answer::Done),
+        };
+        reactor::block(move || {
+            let answer = match tree.signal(signal) {
+                Ok(()) => Answer::Done,
+                Err(error) => Answer::Failed(report::of_io("kill", "everything in the container", &error)),
+            };
+            answers.send(request, answer);
+        });
+    }
+
+    /// What it has in memory now and has had at most, in bytes; nothing where it does not run.
+    #[napi]
+    pub fn memory(&self) -> Option<Vec<f64>> {
+        let State::Running(running) = &*lock(&self.shared.state) else { return None };
+        if let Some(stats) = running.meter.as_ref().and_then(|meter| meter.stats().ok()) {
+            if let (Some(now), peak) = (stats.memory_current, stats.memory_peak) {
+                return Some(vec![now as f64, peak.unwrap_or(now).max(now) as f64]);
+            }
+        }
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.command(running))).ok()?;
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
+        };
+        let now = bytes("VmRSS:")?;
+        Some(vec![now, bytes("VmHWM:").unwrap_or(now)])
+    }
+
+    /// Our end of one of its further descriptors; once, and the caller's to close.
+    #[napi]
+    pub fn further(&self, number: i32) -> Option<i32> {
+        let mut further = lock(&self.shared.further);
+        let place = further.iter().position(|(own, _)| *own == number)?;
+        Some(further.swap_remove(place).1.into_raw_fd())
     }
 
     /// Kills everything in the container.
@@ -146,7 +206,7 @@ impl Process {
     pub fn kill_tree(&self, answers: &crate::hub::Hub, request: f64) {
         let answers = answers.answers();
         let child = match &mut *lock(&self.shared.state) {
-            State::Starting { kill, .. } => {
+            State::Starting { kill } => {
                 *kill = true;
                 self.shared.cancel();
                 None
@@ -229,6 +289,7 @@ impl Process {
     #[napi]
     pub fn ended(&self) {
         drop(lock(&self.shared.stdin).take());
+        lock(&self.shared.further).clear();
         self.shared.started();
         *lock(&self.shared.state) = State::Ended;
     }
@@ -265,21 +326,17 @@ pub(crate) fn attend(
     *lock(&shared.output) = ends.map(|end| end.map(|end| Output::new(end, ahead)));
     let (pid, number, signaller, meter) = (child.id(), child.pidfd().as_raw_fd(), child.signaller(), child.meter());
     let child = Arc::new(Mutex::new(child));
-    let (signals, kill) = {
+    let kill = {
         let mut state = lock(&shared.state);
-        let running = Running { child: child.clone(), signaller: signaller.clone(), pidfd: number, meter };
+        let running = Running { child: child.clone(), pid, signaller, pidfd: number, meter };
         match std::mem::replace(&mut *state, State::Running(running)) {
-            State::Starting { signals, kill } => (signals, kill),
+            State::Starting { kill } => kill,
             _ => {
                 *state = State::Abandoned;
-                (Vec::new(), true)
+                true
             }
         }
     };
-    for signal in signals {
-        // What nobody gets any more has nothing to end.
-        let _ = signaller.send(signal);
-    }
     if kill {
         let _ = lock(&child).kill();
     }

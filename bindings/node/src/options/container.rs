@@ -45,6 +45,8 @@ pub(crate) struct Facts {
     pub(crate) outlives: bool,
     /// The command is PID 1: the kernel drops signals that it has no handler for, but SIGKILL and SIGSTOP.
     pub(crate) first: bool,
+    /// An init is.
+    pub(crate) init: bool,
 }
 
 /// Reads `container` into the command.
@@ -102,6 +104,7 @@ fn finish(mut draft: Draft) -> Read<(Command, Facts)> {
         return Err(Wrong::Type(format!("{key}: it needs a new pid namespace")));
     }
     draft.facts.first = new_pid && !draft.init.unwrap_or(draft.sandbox);
+    draft.facts.init = new_pid && !draft.facts.first;
     let limits: Limits = draft.limits.checked()?;
     let limited = limits.limits().next().is_some();
     if limited || draft.cgroup.is_some() {

@@ -1,17 +1,18 @@
 //! From what `lib/` has made of the options to a request of the library.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use napi::bindgen_prelude::{Buffer, Object, Result};
 use napi::{Env, Error, Status};
 use napi_derive::napi;
-use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::fs::{MemfdFlags, OFlags, SeekFrom, memfd_create, seek};
 use seclude::{Command, Stdio};
 use serde_json::Value as Json;
 
 use crate::descriptor;
+use crate::opening::Opening;
 use crate::options::container::{self, Facts};
 use crate::options::{At, Wrong, blame};
 use crate::report;
@@ -77,23 +78,17 @@ impl Composed {
         files.chain(input)
     }
 
-    /// What is opened.
-    pub(crate) fn paths(&self) -> Vec<String> {
-        self.files.iter().map(|source| source.path.clone()).collect()
-    }
-
     /// Opens what its descriptors lead to: not on the thread of JavaScript's. A FIFO waits for its other end, a network
     /// file system for its server, and bytes can be many.
-    pub(crate) fn open(&mut self) -> std::result::Result<(), Json> {
+    pub(crate) fn open(&mut self, opening: &Opening) -> std::result::Result<(), Json> {
         for source in self.files.drain(..) {
-            let mut options = OpenOptions::new();
-            match source.flags.as_str() {
-                "r" => options.read(true),
-                "a" => options.append(true).create(true),
-                _ => options.write(true).create(true).truncate(true),
+            let flags = match source.flags.as_str() {
+                "r" => OFlags::RDONLY,
+                "a" => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
+                _ => OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC,
             };
             let name = name_of(source.number);
-            let file = options.open(&source.path).map_err(|error| report::of_file(&name, &source.path, &error))?;
+            let file = opening.open(&source.path, flags).map(File::from).map_err(|error| report::of_file(&name, &source.path, &error))?;
             lead(&mut self.command, source.number, file);
         }
         if let Some(bytes) = self.input.take() {

@@ -11,6 +11,7 @@ mod examine;
 mod fate;
 mod hub;
 mod launch;
+mod opening;
 mod options;
 mod pipe;
 mod process;

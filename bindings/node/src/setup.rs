@@ -1,21 +1,18 @@
 //! The threads that make processes. They live as long as this process: death with the parent follows the thread that
 //! made the container.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use seclude::{Canceller, Child};
 use serde_json::Value as Json;
 
 use crate::hub::{Answer, Answers};
 use crate::launch::Composed;
+use crate::opening::Opening;
 use crate::process::{self, Shared};
 use crate::{reactor, report};
 
@@ -130,17 +127,17 @@ pub(crate) fn start(mut composed: Composed, shared: Arc<Shared>, answers: Answer
         }
     };
     let opening = Arc::new(AtomicBool::new(composed.opens()));
-    let (unblock, mut given_up) = (composed.paths(), shared.given_up());
+    let (waits, mut given_up) = (Arc::new(Opening::default()), shared.given_up());
     {
         let (opening, answered, refuse) = (opening.clone(), answered.clone(), refuse.clone());
+        let waits = waits.clone();
         reactor::spawn(async move {
             // It ends with the sender, when nobody can give it up any more.
             if given_up.wait_for(|given_up| *given_up).await.is_err() || answered.load(Ordering::Relaxed) {
                 return;
             }
             if opening.load(Ordering::Relaxed) {
-                reactor::block(move || unblock.iter().for_each(|path| end_of_wait(path)));
-                refuse(report::given_up(&[]));
+                reactor::block(move || refuse(given_up_waiting(&waits)));
                 return;
             }
             tokio::time::sleep(LAST_MOMENTS).await;
@@ -150,7 +147,7 @@ pub(crate) fn start(mut composed: Composed, shared: Arc<Shared>, answers: Answer
     let (opens, ahead) = (composed.opens(), composed.ahead);
     let (refused, no_thread) = (refuse.clone(), refuse.clone());
     let begin = move || {
-        composed.open()?;
+        composed.open(&waits).map_err(|failure| if waits.is_given_up() { report::given_up(&[]) } else { failure })?;
         opening.store(false, Ordering::Relaxed);
         let job = move || {
             if answered.load(Ordering::Relaxed) {
@@ -192,25 +189,18 @@ pub(crate) fn start(mut composed: Composed, shared: Arc<Shared>, answers: Answer
     }
 }
 
-/// Whoever waits for the other end of the FIFO at `path` goes on: for a moment there is one.
-fn end_of_wait(path: &str) {
-    let file = OpenOptions::new().read(true).custom_flags(OFlags::PATH.bits().cast_signed()).open(path);
-    let Ok(file) = file else { return };
-    if file.metadata().is_ok_and(|found| found.file_type().is_fifo()) {
-        let both = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-            .open(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        drop(both);
-    }
+/// The end of a start whose files were being opened.
+fn given_up_waiting(waits: &Opening) -> Json {
+    let left: &[&str] = if waits.give_up() { &[] } else { &["a thread, until a file that it opens answers"] };
+    report::given_up(left)
 }
 
 /// Starts it and waits for that, until `over`.
 pub(crate) fn start_and_wait(mut composed: Composed, over: &dyn Fn() -> Option<Duration>) -> Result<Child, Json> {
     let (sender, receiver) = sync_channel(1);
     let no_thread = |error: &io::Error| report::of_io("clone", "thread for set-up", error);
-    let (opens, unblock) = (composed.opens(), composed.paths());
+    let (opens, waits) = (composed.opens(), Arc::new(Opening::default()));
+    let opens_with = waits.clone();
     let canceller = Canceller::new().map_err(|error| no_thread(&error))?;
     composed.command.cancelled_by(&canceller);
     let opening = Arc::new(AtomicBool::new(opens));
@@ -218,7 +208,7 @@ pub(crate) fn start_and_wait(mut composed: Composed, over: &dyn Fn() -> Option<D
     let begin = move || {
         let answers = sender.clone();
         let go = move || {
-            composed.open()?;
+            composed.open(&opens_with)?;
             opened.store(false, Ordering::Relaxed);
             let job = move || {
                 let child = composed.command.spawn_on_this_thread();
@@ -250,8 +240,7 @@ pub(crate) fn start_and_wait(mut composed: Composed, over: &dyn Fn() -> Option<D
     }
     canceller.cancel();
     if opening.load(Ordering::Relaxed) {
-        unblock.iter().for_each(|path| end_of_wait(path));
-        return Err(report::given_up(&[]));
+        return Err(given_up_waiting(&waits));
     }
     match receiver.recv_timeout(LAST_MOMENTS) {
         Ok(started) => started,

@@ -96,7 +96,7 @@ it('answers with kill(0) whether it runs, and does nothing to it', noContainer, 
 it('sends a signal to everything in the container by killTree(signal), once, and without one kills', noContainer, async () => {
   const place = scratch();
   fs.chmodSync(place, 0o777);
-  const body = (name) => `trap 'echo ${name} >> /mnt/said; exit 0' USR1; echo up >> /mnt/up; while :; do sleep 0.01; done`;
+  const body = (name) => `trap 'echo ${name} >> /mnt/said; sleep 0.5; exit 0' USR1; echo up >> /mnt/up; while :; do sleep 0.01; done`;
   const cmd = ['sh', '-c', `setsid sh -c "${body('inner')}" & ${body('outer')}`];
   const fs1 = [{ type: 'bind', from: place, to: '/mnt', options: { bind: { readonly: false } } }];
   for (const container of [{ preset: 'bare', namespace: { user: true, pid: true }, fs: fs1 }, { preset: 'bare', namespace: { user: true }, init: true, fs: fs1 }]) {
@@ -112,6 +112,7 @@ it('sends a signal to everything in the container by killTree(signal), once, and
     assert.throws(() => spawnSync(['true'], { killSignal: 'SIGNOPE' }), /killSignal/);
   }
   const child = spawn(sleeps, { container: {} });
+  await child.spawned;
   await assert.rejects(child.killTree('SIGNOPE'), /^TypeError: signal is the string "SIGNOPE"/);
   await assert.rejects(child.killTree(0), /^RangeError: signal is 0/);
   await child.killTree();

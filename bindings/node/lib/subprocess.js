@@ -14,6 +14,7 @@ const SIGKILL = numberOf('SIGKILL');
 const NOBODY = 0;
 const TAKEN = 1;
 const DROPPED = 2;
+const WAITS = 4;
 
 /** Starts a process; set-up goes on while this returns. */
 function spawn(first, second) {
@@ -169,13 +170,20 @@ class Subprocess {
     if (fate === NOBODY) return false;
     this.#killed = true;
     if (fate === TAKEN) because?.();
-    else if (this.#native.first && (stops || fate === DROPPED)) {
+    else if (fate === WAITS) {
+      because?.();
       this.#afterGrace(() => {
-        this.#escalated = true;
-        this.#native.signal(SIGKILL);
-      }, because);
+        if (this.#native.drops(signal)) this.#escalate();
+      });
+    } else if (this.#native.first && (stops || fate === DROPPED)) {
+      this.#afterGrace(() => this.#escalate(), because);
     }
     return true;
+  }
+
+  #escalate() {
+    this.#escalated = true;
+    this.#native.signal(SIGKILL);
   }
 
   #afterGrace(end, because) {

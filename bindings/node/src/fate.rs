@@ -11,6 +11,8 @@ pub(crate) enum Fate {
     Dropped,
     /// It ignores it, as it was told to or as everybody does.
     Ignored,
+    /// PID 1 blocks it: it may read it, signalfd(2), or unblock it in a moment, and then the kernel drops it.
+    Waits,
 }
 
 /// SIGCHLD, SIGCONT, SIGURG, SIGWINCH: without a handler they do nothing to anybody.
@@ -29,9 +31,10 @@ pub(crate) fn of(signal: i32, pid: u32, first: bool) -> Fate {
         let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
         mask & (1 << (signal - 1)) != 0
     };
-    // What is blocked waits for whoever reads it, such as a signalfd(2).
-    if set("SigCgt:") || set("SigBlk:") {
+    if set("SigCgt:") {
         Fate::Taken
+    } else if set("SigBlk:") {
+        if first { Fate::Waits } else { Fate::Taken }
     } else if set("SigIgn:") || HARMLESS.contains(&signal) {
         Fate::Ignored
     } else if first {

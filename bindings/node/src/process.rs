@@ -137,7 +137,7 @@ impl Process {
     }
 
     /// Sends a signal; answers what becomes of it: 0 if nobody is there to get it, 1 if it is taken, 2 if the kernel drops
-    /// it, 3 if it is ignored.
+    /// it, 3 if it is ignored, 4 if it is blocked and may yet be dropped.
     #[napi]
     pub fn signal(&self, signal: i32) -> Result<u32> {
         let State::Running(running) = &*lock(&self.shared.state) else { return Ok(0) };
@@ -147,9 +147,19 @@ impl Process {
                 Fate::Taken => 1,
                 Fate::Dropped => 2,
                 Fate::Ignored => 3,
+                Fate::Waits => 4,
             }),
             Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(0),
             Err(error) => Err(Error::new(Status::GenericFailure, format!("signal {signal}: {error}"))),
+        }
+    }
+
+    /// Whether it would be dropped now.
+    #[napi]
+    pub fn drops(&self, signal: i32) -> bool {
+        match &*lock(&self.shared.state) {
+            State::Running(running) => fate::of(signal, self.command(running), self.facts.first) == Fate::Dropped,
+            _ => false,
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
     let mut run =
         Run { bounds, facts, limit, pid: None, output: [None, None], late: false, timed_out: false, full: false,
-              overflowed: false, stopped: false, escalates: None, escalated: false };
+              overflowed: false, stopped: false, escalates: None, unsure: false, escalated: false };
     let answer = setup::start_and_wait(composed, &|| time_before(limit)).and_then(|child| run.run_to_its_end(child, started));
     let [stdout, stderr] = run.output.map(|output| output.map(Buffer::from));
     let (report, failure) = match answer {
@@ -94,6 +94,8 @@ struct Run<'a> {
     stopped: bool,
     /// When it is killed, as it ignores that.
     escalates: Option<Instant>,
+    /// If it does so then.
+    unsure: bool,
     escalated: bool,
 }
 
@@ -171,6 +173,9 @@ impl Run<'_> {
         self.late |= self.limit.is_some_and(|limit| limit <= now);
         if self.escalates.is_some_and(|when| when <= now) {
             self.escalates = None;
+            if self.unsure && fate::of(self.bounds.signal, child.id(), true) != Fate::Dropped {
+                return Ok(());
+            }
             self.escalated = true;
             self.is_what_ends_it();
             return send(child, SIGKILL);
@@ -188,6 +193,11 @@ impl Run<'_> {
         let fate = fate::of(signal, command.unwrap_or_else(|| child.id()), self.facts.first);
         match fate {
             Fate::Taken => self.is_what_ends_it(),
+            Fate::Waits => {
+                self.is_what_ends_it();
+                self.unsure = true;
+                self.escalates = Some(now + Duration::from_secs_f64(self.bounds.grace / 1e3));
+            }
             _ if self.facts.first => {
                 self.escalates = Some(now + Duration::from_secs_f64(self.bounds.grace / 1e3));
             }

@@ -88,7 +88,10 @@ impl Composed {
                 _ => OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC,
             };
             let name = name_of(source.number);
-            let file = opening.open(&source.path, flags).map(File::from).map_err(|error| report::of_file(&name, &source.path, &error))?;
+            let file = opening
+                .open(&source.path, flags)
+                .map(File::from)
+                .map_err(|error| report::of_file(&name, &source.path, &error))?;
             lead(&mut self.command, source.number, file);
         }
         if let Some(bytes) = self.input.take() {

@@ -49,10 +49,23 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let started = Instant::now();
     let facts = composed.facts;
     let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
-    let mut run =
-        Run { bounds, facts, limit, pid: None, output: [None, None], late: false, timed_out: false, full: false,
-              overflowed: false, stopped: false, escalates: None, unsure: false, escalated: false };
-    let answer = setup::start_and_wait(composed, &|| time_before(limit)).and_then(|child| run.run_to_its_end(child, started));
+    let mut run = Run {
+        bounds,
+        facts,
+        limit,
+        pid: None,
+        output: [None, None],
+        late: false,
+        timed_out: false,
+        full: false,
+        overflowed: false,
+        stopped: false,
+        escalates: None,
+        unsure: false,
+        escalated: false,
+    };
+    let answer =
+        setup::start_and_wait(composed, &|| time_before(limit)).and_then(|child| run.run_to_its_end(child, started));
     let [stdout, stderr] = run.output.map(|output| output.map(Buffer::from));
     let (report, failure) = match answer {
         Ok(report) => (Some(report.to_string()), None),

@@ -189,10 +189,10 @@ impl Process {
     #[napi]
     pub fn memory(&self) -> Option<Vec<f64>> {
         let State::Running(running) = &*lock(&self.shared.state) else { return None };
-        if let Some(stats) = running.meter.as_ref().and_then(|meter| meter.stats().ok()) {
-            if let (Some(now), peak) = (stats.memory_current, stats.memory_peak) {
-                return Some(vec![now as f64, peak.unwrap_or(now).max(now) as f64]);
-            }
+        if let Some(stats) = running.meter.as_ref().and_then(|meter| meter.stats().ok())
+            && let Some(now) = stats.memory_current
+        {
+            return Some(vec![now as f64, stats.memory_peak.unwrap_or(now).max(now) as f64]);
         }
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.command(running))).ok()?;
         let bytes = |name: &str| {

@@ -351,6 +351,7 @@ it('kills what the command has started with a pid namespace, and without one the
       let ended = false;
       reader.on('close', () => (ended = true));
       await new Promise((resolve) => reader.once('data', resolve));
+      await child.spawned;
       await how(child);
       assert.equal(await child.exited, 137);
       if (goesOn) {

@@ -24,12 +24,12 @@ const ways = {
   'nothing, a timer of 4 ms': () => new Promise((resolve) => setTimeout(resolve, 4)),
   'child_process.spawn': () => once(childProcess.spawn(BINARY, [], { stdio: 'ignore' }), 'exit'),
   'spawn, no container': () => spawn({ cmd: [BINARY], ...stdio }).exited,
-  'spawn, user and pid namespace': () => spawn({ cmd: [BINARY], ...stdio, container: { namespace: namespaces } }).exited,
+  'spawn, user and pid namespace': () => spawn({ cmd: [BINARY], ...stdio, container: { preset: 'bare', namespace: namespaces } }).exited,
   'spawn, all of the origin': () =>
     spawn({
       cmd: [BINARY],
       ...stdio,
-      container: { namespace: { ...namespaces, network: true }, fs: [{ type: 'tmpfs', to: '/tmp' }] },
+      container: { preset: 'bare', namespace: { ...namespaces, network: true }, fs: [{ type: 'tmpfs', to: '/tmp' }] },
     }).exited,
   'spawn, the sandbox': () => spawn({ cmd: [BINARY], ...stdio, container: true }).exited,
 };

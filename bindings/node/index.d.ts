@@ -1,7 +1,7 @@
 /// <reference types="node" />
 // Made by `npm run types` from types/process.d.ts, the addon's tables of keys and docs/report.schema.json.
 
-/** Where stdin comes from. A text that could be one of the three words is better given as bytes. */
+/** Where stdin comes from. A text is given as bytes, as by `Buffer.from(text)`: a string is a word, or an error. */
 export type StdinSource =
   | "pipe"
   | "inherit"
@@ -15,13 +15,17 @@ export type StdinSource =
   | Bytes
   | ReadableStream
   | Blob
-  | (string & {});
+  | Response
+  | Request;
 
 /** Where stdout or stderr goes. */
 export type OutputTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
 
-/** What a descriptor from 3 on is. "inherit": this process's own of the same number. */
-export type ExtraTarget = "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
+/**
+ * What a descriptor from 3 on is. "inherit": this process's own of the same number; "pipe": a unix socket, whose other end is
+ * in `stdio` (not for `spawnSync`).
+ */
+export type ExtraTarget = "pipe" | "inherit" | "ignore" | false | null | undefined | number | FileTarget | URL | BunFile;
 
 /** In Bun: `Bun.file(path)`, as `{ path }`. */
 export interface BunFile extends Blob {
@@ -50,17 +54,43 @@ export type Signal = NodeJS.Signals | number;
 interface Common {
   /** What the command sees as its own name, instead of the command. */
   argv0?: string | false;
-  /** The working directory inside: an absolute path. Default: this process's own, if the container has the host's tree, else `/`. */
-  cwd?: string | false;
+  /**
+   * The working directory inside. A relative path is below this process's own, and not for a container with a `root` of its
+   * own. Default: this process's own, if the container has the host's tree, else `/`.
+   */
+  cwd?: string | URL | false;
   /** The whole environment; `false`: none. Default: `process.env`. */
-  env?: Record<string, string | undefined> | false;
-  /** Milliseconds after which it is stopped: by `killSignal` if that is given, else as by `killTree()`. Default: never. */
+  env?: Record<string, string | number | bigint | undefined> | false;
+  /**
+   * Milliseconds from the call after which it is stopped: by `killSignal` if that is given, else as by `killTree()`; also
+   * where it has not started yet. Default, and with 0 and Infinity: never.
+   */
   timeout?: number | false;
   /** What `timeout`, `signal` and `maxBuffer` send to the command, and `kill()` by default. */
   killSignal?: Signal | false;
-  /** Bytes of stdout, and of stderr, of which one more stops it as `timeout` does. */
+  /**
+   * Milliseconds that a signal has to end it: after them a command that is PID 1 and takes no notice of the signal is sent
+   * SIGKILL, as is what `await using` leaves. Default: 1000.
+   */
+  killGrace?: number | false;
+  /** Bytes of stdout, and of stderr, of which one more stops it as `timeout` does. Default, and with Infinity: no bound. */
   maxBuffer?: number | false;
-  /** What it is born in; `true`: the sandbox; `false`, the default: nothing. */
+  /**
+   * Bytes of memory, 4096 or more, of the command and all that it starts: above them it is killed. The same as
+   * `container.limit.ram`; without a container it brings a cgroup, and nothing else.
+   */
+  maxMemory?: number | bigint | false;
+  /** Stops it, as `timeout` does; in `spawnSync` nothing can abort meanwhile. One that is aborted already throws its reason. */
+  signal?: AbortSignal | false;
+  /** Of other systems; it changes nothing. */
+  windowsHide?: boolean;
+  /** Of other systems; it changes nothing. */
+  windowsVerbatimArguments?: boolean;
+  /** Of Bun; it changes nothing: output is read ahead. */
+  lazy?: boolean;
+  /** What outlives this process is asked for by `container.dieWithParent` and `container.newSession`. */
+  detached?: false;
+  /** What it is born in; `true` and `{}`: the sandbox; `false`, the default: nothing. */
   container?: Container | boolean;
 }
 
@@ -83,12 +113,11 @@ export interface SpawnOptions extends Common {
         error: SecludeError | undefined,
       ) => void)
     | false;
-  /** Stops it, as `timeout` does. One that is aborted already throws its reason. */
-  signal?: AbortSignal | false;
 }
 
-/** Where stdin of `spawnSync` comes from. */
-export type SyncStdinSource<In extends string = string> =
+/** Where stdin of `spawnSync` comes from; "pipe": nobody can write meanwhile, so it is empty. */
+export type SyncStdinSource =
+  | "pipe"
   | "inherit"
   | "ignore"
   | false
@@ -98,18 +127,18 @@ export type SyncStdinSource<In extends string = string> =
   | FileSource
   | URL
   | Bytes
-  | (In & (In extends "pipe" ? never : unknown));
+  | BunFile;
 
-/** How to run a process to its end. `In` is the text of stdin. */
-export interface SpawnSyncOptions<In extends string = string> extends Common {
-  /** Default: "ignore". Not "pipe": nobody could write to it meanwhile. */
-  stdin?: SyncStdinSource<In>;
+/** How to run a process to its end. */
+export interface SpawnSyncOptions extends Common {
+  /** Default: "ignore". */
+  stdin?: SyncStdinSource;
   /** Default: "pipe". */
   stdout?: OutputTarget;
   /** Default: "pipe". */
   stderr?: OutputTarget;
   /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
-  stdio?: [stdin?: SyncStdinSource<In>, stdout?: OutputTarget, stderr?: OutputTarget, ...more: ExtraTarget[]];
+  stdio?: [stdin?: SyncStdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: Exclude<ExtraTarget, "pipe">[]];
 }
 
 /** A command and its arguments: a path inside, or a name for the `PATH` of its environment. */
@@ -133,10 +162,15 @@ export interface Subprocess extends AsyncDisposable {
   readonly pidfd: number | undefined;
   /** If stdin is "pipe". */
   readonly stdin: Stdin | null;
-  /** If stdout is "pipe". Nothing is read before you read, so a command that writes more than a pipe holds waits for you. */
+  /**
+   * If stdout is "pipe". What the command writes is read as it comes and kept in memory until you read it; `maxBuffer`
+   * bounds that.
+   */
   readonly stdout: ReadableStream<Uint8Array> | null;
   /** If stderr is "pipe". */
   readonly stderr: ReadableStream<Uint8Array> | null;
+  /** The other ends of what is "pipe" from descriptor 3 on: unix sockets, from the first look on yours, also to close. */
+  readonly stdio: (number | null)[];
   /** Its pid, when set-up has succeeded and the command runs; rejected with a SecludeError if it was not started. */
   readonly spawned: Promise<number>;
   /** Its exit code, or 128 plus the signal that ended it; rejected with a SecludeError if it was not started. */
@@ -149,22 +183,32 @@ export interface Subprocess extends AsyncDisposable {
   readonly signalCode: string | null;
   /** Whether a signal was sent to it from here: by you, or for `timeout`, `signal`, `maxBuffer` or `container.deadline`. */
   readonly killed: boolean;
-  /** Whether `timeout` or `container.deadline` stopped it; `report.cause` is "deadline" for that one. */
+  /** Whether it has ended by `timeout` or `container.deadline`; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
-  /** Whether `maxBuffer` did. */
+  /** Whether it has by `maxBuffer`. */
   readonly exitedDueToMaxBuffer: boolean;
+  /** Whether it has by `maxMemory`. */
+  readonly exitedDueToMaxMemory: boolean;
+  /** Whether SIGKILL was sent to it, `killGrace` after a signal that it took no notice of. */
+  readonly killEscalated: boolean;
   /**
-   * Sends a signal to the command. Default: `killSignal`; without it SIGTERM, or SIGKILL where the command is PID 1
-   * without an init: the kernel drops what PID 1 has no handler for.
+   * Sends a signal to the command, and answers whether it was there to get it; 0 only asks. Default: `killSignal`; without
+   * it SIGTERM, or SIGKILL where the command is PID 1 without an init. The kernel drops what PID 1 has no handler for: what
+   * would end another one then ends it `killGrace` later, by SIGKILL.
    */
-  kill(signal?: Signal): void;
+  kill(signal?: Signal | 0): boolean;
   /**
    * Kills everything in the container: in its cgroup, and in its pid namespace. Without either (`container.cgroup`, a limit,
-   * `namespace.pid`) it kills the command alone, and what that has started goes on.
+   * `namespace.pid`) it kills the command alone, and what that has started goes on. With a signal each of them is sent that.
    */
-  killTree(): Promise<void>;
+  killTree(signal?: Signal): Promise<void>;
   /** What it uses now and has used so far; needs `container.cgroup` or a limit. */
   stats(): Promise<Stats>;
+  /**
+   * Bytes in memory now and at most so far: of the container's cgroup, with page cache, or else of the command alone;
+   * `undefined` unless it runs. It reads a file, and waits for nobody.
+   */
+  memoryUsage(): { rss: number; maxRSS: number } | undefined;
   /** Stops every process of the container; done when all have stopped; needs `container.cgroup` or a limit. */
   pause(): Promise<void>;
   /** Lets them go on. */
@@ -175,7 +219,7 @@ export interface Subprocess extends AsyncDisposable {
   unref(): void;
   /** `undefined` until its end. */
   resourceUsage(): ResourceUsage | undefined;
-  /** `killTree()`, and waits for its end. */
+  /** SIGTERM if the command takes it, then, after `killGrace` at most, `killTree()`; and waits for its end. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -198,10 +242,14 @@ export interface SyncSubprocess {
   readonly signalCode: string | null;
   /** Whether it exited with 0. */
   readonly success: boolean;
-  /** Whether `timeout` or `container.deadline` stopped it; `report.cause` is "deadline" for that one. */
+  /** Whether it has ended by `timeout` or `container.deadline`; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
-  /** Whether `maxBuffer` did. */
+  /** Whether it has by `maxBuffer`. */
   readonly exitedDueToMaxBuffer: boolean;
+  /** Whether it has by `maxMemory`. */
+  readonly exitedDueToMaxMemory: boolean;
+  /** Whether SIGKILL was sent to it, `killGrace` after a signal that it took no notice of. */
+  readonly killEscalated: boolean;
   readonly resourceUsage: ResourceUsage;
   readonly report: Report;
 }
@@ -232,7 +280,7 @@ export interface Pressure {
 export class SecludeError extends Error {
   /** The symbol of the error number, such as "ENOENT"; without one "ERR_SECLUDE_" and the kind. */
   readonly code: string;
-  readonly kind: "invalid" | "not-found" | "not-executable" | "refused" | "lost";
+  readonly kind: "invalid" | "not-found" | "not-executable" | "refused" | "lost" | "deadline" | "cancelled";
   /** The negated error number, as in Node.js. */
   readonly errno?: number;
   /** The system call that was refused. */
@@ -295,8 +343,8 @@ export function spawn(options: SpawnOptions & { cmd: Cmd }): Subprocess;
 export function spawn(cmd: Cmd, options?: SpawnOptions): Subprocess;
 
 /** Runs a process to its end, and blocks until then. A set-up that fails throws the SecludeError. */
-export function spawnSync<In extends string>(options: SpawnSyncOptions<In> & { cmd: Cmd }): SyncSubprocess;
-export function spawnSync<In extends string>(cmd: Cmd, options?: SpawnSyncOptions<In>): SyncSubprocess;
+export function spawnSync(options: SpawnSyncOptions & { cmd: Cmd }): SyncSubprocess;
+export function spawnSync(cmd: Cmd, options?: SpawnSyncOptions): SyncSubprocess;
 
 /** What this host can do, found by doing it; as `seclude doctor --json`. */
 export function doctor(): Promise<Examination>;
@@ -309,10 +357,20 @@ type Spelled<Names extends string, T> = {
   [Name in Names]: { [Key in Name]: T } & { [Other in Exclude<Names, Name>]?: never };
 }[Names];
 
-/** What the process is born in. Nothing is isolated unless asked for. An unknown key, a value of the wrong type or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path; `false` means off. */
+/** What the process is born in: the sandbox, as changed by what is said here; `preset: "bare"` begins from nothing. An unknown key, a value of the wrong type or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path; `false` means off. */
 export interface Container {
-  /** The preset, which everything else here changes: all namespaces new but time, the caller mapped to root, the host's tree read-only with a fresh /proc, /dev and /tmp, a loopback interface and no other, no capabilities, a session of its own. `container: true` is the preset alone. */
-  sandbox?: boolean;
+  /** What the other keys change. `"sandbox"` (the default, also of `container: true`): all namespaces new but time; as root 65,536 ids that nobody on the host has, else yourself as root; the host's tree read-only with a fresh /proc, /dev and /tmp; a loopback interface and no other; a tiny init as PID 1; no capabilities, no user namespaces below it; a session and a session keyring of its own. `"bare"`: nothing but what the other keys ask for. */
+  preset?: "sandbox" | "bare";
+  /** As root: be root of the host inside as well, uid 0 to every unix socket and file of root's that is to be seen. No boundary for what nobody trusts. */
+  hostRoot?: boolean;
+  /** The same as `hostRoot`. */
+  host_root?: boolean;
+  /** Lets the command make user namespaces, as nested containers do; /proc then has no masks. In `bare` it may in any case. */
+  nested?: boolean;
+  /** The command itself is PID 1, without an init: it reaps what is orphaned, signals that it has no handler for do nothing to it, and it dies with this process only as long as it does not take that back. So is `namespace: { pid: true }`. */
+  asPid1?: boolean;
+  /** The same as `asPid1`. */
+  as_pid1?: boolean;
   /** New, shared or existing namespaces. */
   namespace?: Namespaces | false;
   /** The same as `namespace`. */
@@ -365,7 +423,7 @@ export interface Container {
   hostname?: string | false;
   /** The NIS domain name inside, up to 64 bytes. A new UTS namespace comes with it. */
   domainname?: string | false;
-  /** Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid namespace comes with it. */
+  /** Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid namespace comes with it. In the sandbox there is one; `false`: as `asPid1`. */
   init?: boolean;
   /** Milliseconds from its start after which it is killed, as by `killTree()`; the report's cause is then "deadline", and `killed` and `exitedDueToTimeout` are true. Default: none. */
   deadline?: number | false;
@@ -393,7 +451,7 @@ export interface Container {
 export interface Namespaces {
   /** Process ids: the command is PID 1 and sees its own /proc (a new mount namespace comes with it); all of it ends with the command. */
   pid?: boolean | NamespaceOptions;
-  /** User and group ids. `true` or `"root"`: this process's uid and gid are 0 inside; `"identity"`: ids are the same inside; `"subids"`: those of /etc/subuid and /etc/subgid follow from 1. */
+  /** User and group ids. `true`: those of the preset (in `bare` as `"root"`); `"root"`: this process's uid and gid are 0 inside; `"identity"`: ids are the same inside; `"subids"`: those of /etc/subuid and /etc/subgid follow from 1. */
   user?: boolean | "root" | "identity" | "subids" | UserNamespaceOptions;
   /** Network devices, addresses and ports. `true`: loopback alone. */
   network?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
@@ -851,6 +909,8 @@ export interface Report {
     clone_reason: string;
     /** How its root was made. kept: the copy of the host's tree that every new mount namespace has; pivoted: made in that copy, the rest left behind; entered: the namespace was made of it alone, Linux 7.0; null without a new mount namespace. */
     root: "kept" | "pivoted" | "entered" | null;
+    /** What is shown of the host under the host's ids, because its file system or the kernel cannot map them: whoever owns it is nobody inside. Empty where the container's ids are the caller's. */
+    plain: Array<string>;
     /** Its cgroup, if it has one. */
     cgroup: null | {
       /** The same in each hierarchy that it is in. */

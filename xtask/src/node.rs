@@ -17,8 +17,8 @@ use crate::workspace::{self, cargo, find, read, run, target};
 const PACKAGE: &str = "bindings/node";
 const ADDON: &str = "seclude.node";
 /// Runs what it may need most: a command in the sandbox, and one without.
-const FIRST_USE: &str = "const { exitCode } = spawnSync(['/bin/true'], { container: { namespace: { user: true } } }); \
-                         if (exitCode !== 0) process.exit(1);";
+const FIRST_USE: &str = "for (const container of [true, undefined]) \
+                         if (spawnSync(['/bin/true'], { container }).exitCode !== 0) process.exit(1);";
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Runtime {

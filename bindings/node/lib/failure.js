@@ -19,9 +19,15 @@ function wrong(Type, path, value, expected) {
   return error;
 }
 
+/** More than that of a string is not shown. */
+const LONGEST = 200;
+
 function show(value) {
   if (value === null || ['undefined', 'boolean', 'number', 'bigint'].includes(typeof value)) return String(value);
-  if (typeof value === 'string') return `the string ${JSON.stringify(value)}`;
+  if (typeof value === 'string') {
+    const shown = JSON.stringify(value.slice(0, LONGEST));
+    return value.length > LONGEST ? `a string of ${value.length} characters, ${shown}…` : `the string ${shown}`;
+  }
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
   if (Array.isArray(value)) return 'an array';

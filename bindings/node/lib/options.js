@@ -1,5 +1,7 @@
 'use strict';
 
+const { resolve } = require('node:path');
+const { fileURLToPath } = require('node:url');
 const { isMainThread } = require('node:worker_threads');
 
 const { wrong } = require('./failure.js');
@@ -9,44 +11,55 @@ const { readStdio } = require('./stdio.js');
 // What is JavaScript's by nature is read here; `container` is read by the addon, which knows what is in it.
 const KEYS = [
   'cmd', 'argv0', 'cwd', 'env', 'stdin', 'stdout', 'stderr', 'stdio', 'onExit', 'signal', 'timeout', 'killSignal',
-  'maxBuffer', 'container',
+  'killGrace', 'maxBuffer', 'maxMemory', 'container',
 ];
+/** What the runtimes have for other systems, or of themselves; here they change nothing. */
+const IDLE = ['windowsHide', 'windowsVerbatimArguments', 'lazy'];
 /** Without a thread to listen to them. */
-const NOT_SYNC = ['onExit', 'signal'];
+const NOT_SYNC = ['onExit'];
 
 /** Longer timers fire at once, in every runtime. */
 const LONGEST = 2 ** 31 - 1;
+/** Milliseconds that somebody has to end by a signal. */
+const GRACE = 1000;
 
 /** The options of `spawn(options)` and `spawn(cmd, options)`, understood. */
 function read(first, second, defaults) {
   const given = Array.isArray(first) ? { ...plain(second ?? {}, 'options'), cmd: first } : plain(first, 'options');
   if (Array.isArray(first) && second && 'cmd' in second) throw wrong(TypeError, 'cmd', second.cmd, 'given once');
   for (const key of Object.keys(given)) {
-    if (!KEYS.includes(key)) throw unknown(key, KEYS);
+    if (IDLE.includes(key)) idle(given, key);
+    else if (key === 'detached') attached(given.detached);
+    else if (!KEYS.includes(key)) throw unknown(key, KEYS);
     if (defaults.sync && NOT_SYNC.includes(key) && given[key] !== undefined) {
       throw wrong(TypeError, key, given[key], 'left out: spawnSync has no use for it');
     }
   }
   const stdio = readStdio(given, defaults);
   const [file, ...args] = command(given.cmd);
+  const maxMemory = memory(given.maxMemory);
+  const contained = container(given.container);
   return {
     launch: {
       file,
       args,
       argv0: text(given, 'argv0'),
-      cwd: directory(given),
+      cwd: directory(given, contained),
       env: environment(given.env),
       stdio: stdio.codes,
       files: stdio.files,
       input: stdio.input,
+      ahead: !on(given.maxBuffer) || given.maxBuffer === Infinity,
     },
-    container: container(given.container),
+    container: limited(contained, maxMemory),
     stdio,
     onExit: callable(given, 'onExit'),
     signal: abortSignal(given.signal),
-    timeout: bounded(given, 'timeout', 'a number of milliseconds, 1 to 2147483647', 1, LONGEST),
+    timeout: bounded(given, 'timeout', 'a number of milliseconds, 1 to 2147483647; 0 or Infinity for none', 1, LONGEST, [0, Infinity]),
+    killGrace: bounded(given, 'killGrace', 'a number of milliseconds, 0 to 2147483647', 0, LONGEST) ?? GRACE,
     killSignal: on(given.killSignal) ? numberOf(given.killSignal, 'killSignal') : undefined,
-    maxBuffer: whole(bounded(given, 'maxBuffer', 'a number of bytes, 0 or more', 0, Number.MAX_SAFE_INTEGER), 'maxBuffer'),
+    maxBuffer: whole(bounded(given, 'maxBuffer', 'a number of bytes, 0 or more', 0, Number.MAX_SAFE_INTEGER, [Infinity]), 'maxBuffer'),
+    maxMemory,
   };
 }
 
@@ -76,6 +89,13 @@ function plain(value, path) {
   return value;
 }
 
+/** More than any option has; an array can say that it has as many as nobody could look through. */
+const MOST_ITEMS = 65_536;
+
+function few(array, path) {
+  if (array.length > MOST_ITEMS) throw wrong(RangeError, `${path}.length`, array.length, `at most ${MOST_ITEMS}`);
+}
+
 /** Deeper than any option. */
 const DEEPEST = 16;
 
@@ -84,21 +104,30 @@ function allPlain(value, path, depth = 0) {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return;
   if (depth > DEEPEST) throw wrong(TypeError, path, value, 'less deeply nested: it may hold itself');
   if (Array.isArray(value)) {
-    value.forEach((item, index) => allPlain(item, `${path}[${index}]`, depth + 1));
+    few(value, path);
+    for (let index = 0; index < value.length; index += 1) allPlain(value[index], `${path}[${index}]`, depth + 1);
     return;
   }
   for (const [key, item] of Object.entries(plain(value, path))) allPlain(item, `${path}.${key}`, depth + 1);
 }
 
+/** What execve(2) takes is 6 MiB, of which each word has 9 bytes or more. */
+const MOST_WORDS = 700_000;
+
 function command(cmd) {
   if (!Array.isArray(cmd)) throw wrong(TypeError, 'cmd', cmd, 'an array of strings: the command and its arguments');
   if (cmd.length === 0) throw wrong(RangeError, 'cmd', cmd, 'an array of one string or more');
-  cmd.forEach((word, index) => {
+  // No kernel takes as many; see there for less.
+  if (cmd.length > MOST_WORDS) throw wrong(RangeError, 'cmd.length', cmd.length, `at most ${MOST_WORDS}`);
+  const words = [];
+  // Not by forEach, which passes over holes.
+  for (let index = 0; index < cmd.length; index += 1) {
+    const word = cmd[index];
     if (typeof word !== 'string') throw wrong(TypeError, `cmd[${index}]`, word, 'a string');
-    noNul(word, `cmd[${index}]`);
-  });
-  if (cmd[0] === '') throw wrong(RangeError, 'cmd[0]', '', 'a command, which is not empty');
-  return cmd;
+    words.push(noNul(word, `cmd[${index}]`));
+  }
+  if (words[0] === '') throw wrong(RangeError, 'cmd[0]', '', 'a command, which is not empty');
+  return words;
 }
 
 function noNul(value, path) {
@@ -113,12 +142,63 @@ function text(given, key) {
   return noNul(value, key);
 }
 
-function directory(given) {
-  const value = text(given, 'cwd');
-  if (value !== undefined && !value.startsWith('/')) {
-    throw wrong(RangeError, 'cwd', value, 'an absolute path, inside the container');
+/** The working directory. A relative one is this process's own, in a tree that is this process's own. */
+function directory(given, contained) {
+  if (given.cwd instanceof URL) {
+    if (given.cwd.protocol !== 'file:') throw wrong(RangeError, 'cwd', given.cwd.href, 'a path or a file: URL');
+    return noNul(fileURLToPath(given.cwd), 'cwd');
   }
+  const value = text(given, 'cwd');
+  if (value === undefined || value.startsWith('/')) return value;
+  if (value === '') throw wrong(RangeError, 'cwd', value, 'a path, which is not empty');
+  if (hasOwnTree(contained?.container)) throw wrong(RangeError, 'cwd', value, 'an absolute path inside container.root');
+  return resolve(value);
+}
+
+function hasOwnTree(container) {
+  const root = container?.root;
+  const path = typeof root === 'object' && root !== null ? root.path : root;
+  return on(path) && path !== null && path !== '/';
+}
+
+function idle(given, key) {
+  if (given[key] !== undefined && typeof given[key] !== 'boolean') throw wrong(TypeError, key, given[key], 'true or false');
+}
+
+function attached(value) {
+  if (value !== undefined && value !== false) {
+    throw wrong(TypeError, 'detached', value, 'false; what outlives this process is asked for by container.dieWithParent and newSession');
+  }
+}
+
+/** Less than that no process has. */
+const LEAST_MEMORY = 4096;
+
+function memory(value) {
+  if (!on(value)) return undefined;
+  const expected = `a whole number of bytes, ${LEAST_MEMORY} or more`;
+  if (typeof value !== 'number' && typeof value !== 'bigint') throw wrong(TypeError, 'maxMemory', value, expected);
+  const isWhole = typeof value === 'bigint' || Number.isSafeInteger(value);
+  if (!isWhole || value < LEAST_MEMORY || value >= 2n ** 63n) throw wrong(RangeError, 'maxMemory', value, expected);
   return value;
+}
+
+/** `maxMemory` is a limit of a cgroup, and without a container all that there is of one. */
+function limited(contained, maxMemory) {
+  if (maxMemory === undefined) return contained;
+  if (contained === undefined) return { container: { preset: 'bare', limit: { ram: maxMemory } } };
+  const given = contained.container === true ? {} : contained.container;
+  const key = 'limits' in given ? 'limits' : 'limit';
+  const limit = on(given[key]) ? given[key] : {};
+  const twice = ['ram', 'memory'].find((name) => on(limit?.[name]));
+  if (twice !== undefined) throw twiceSaid('maxMemory', `container.${key}.${twice}`);
+  return { container: { ...given, [key]: typeof limit === 'object' && limit !== null ? { ...limit, ram: maxMemory } : limit } };
+}
+
+function twiceSaid(path, other) {
+  const error = new TypeError(`${path}: ${other} says it already`);
+  error.code = 'ERR_INVALID_ARG_TYPE';
+  return error;
 }
 
 // Node's main thread has no environment but the process's own, which the addon reads much faster. Elsewhere it is an
@@ -134,11 +214,11 @@ function environment(env = process.env) {
   if (env === null || env[Symbol.iterator]) throw wrong(TypeError, 'env', env, 'an object of names and values');
   for (const [name, value] of Object.entries(env || {})) {
     if (value === undefined) continue;
-    if (typeof value !== 'string') throw wrong(TypeError, `env.${name}`, value, 'a string');
+    if (!['string', 'number', 'bigint'].includes(typeof value)) throw wrong(TypeError, `env.${name}`, value, 'a string or a number');
     if (name === '' || name.includes('=') || name.includes('\0')) {
       throw wrong(RangeError, 'env', name, 'an object whose keys can name environment variables');
     }
-    flat.push(name, noNul(value, `env.${name}`));
+    flat.push(name, noNul(String(value), `env.${name}`));
   }
   return flat;
 }
@@ -164,9 +244,10 @@ function abortSignal(value) {
   return value;
 }
 
-function bounded(given, key, expected, least, most) {
+/** `none`: numbers that mean as much as nothing. */
+function bounded(given, key, expected, least, most, none = []) {
   const value = given[key];
-  if (!on(value)) return undefined;
+  if (!on(value) || none.includes(value)) return undefined;
   if (typeof value !== 'number') throw wrong(TypeError, key, value, expected);
   if (!(value >= least && value <= most)) throw wrong(RangeError, key, value, expected);
   return value;

@@ -9,11 +9,11 @@ for (const [name, number] of Object.entries(signals)) if (!names.has(number)) na
 
 const MOST = 64;
 
-/** The number of a signal that is given by its name or number. */
-function numberOf(signal, path) {
+/** The number of a signal that is given by its name or number; `least` 0 for what only asks. */
+function numberOf(signal, path, least = 1) {
   if (typeof signal === 'number') {
-    if (!Number.isInteger(signal) || signal < 1 || signal > MOST) {
-      throw wrong(RangeError, path, signal, `a number of a signal, 1 to ${MOST}`);
+    if (!Number.isInteger(signal) || signal < least || signal > MOST) {
+      throw wrong(RangeError, path, signal, `a number of a signal, ${least} to ${MOST}`);
     }
     return signal;
   }

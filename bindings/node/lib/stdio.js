@@ -1,6 +1,7 @@
 'use strict';
 
 const { resolve } = require('node:path');
+const { isDisturbed } = require('node:stream').Readable;
 const { fileURLToPath } = require('node:url');
 
 const { wrong } = require('./failure.js');
@@ -12,9 +13,11 @@ const BYTES = -3;
 const FILE = -4;
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
+/** More than a process can have. */
+const MOST = 65_536;
 const MOST_FD = 2 ** 31 - 1;
 const INPUT =
-  '"pipe", "inherit", "ignore", a descriptor, another string or bytes to read, a ReadableStream, a Blob, { path } or a file: URL';
+  '"pipe", "inherit", "ignore", a descriptor, bytes (Buffer.from(text)), a ReadableStream, Blob or Response, { path } or a file: URL';
 const OUTPUT = '"pipe", "inherit", "ignore", a descriptor, { path } or a file: URL';
 
 /**
@@ -28,6 +31,7 @@ function readStdio(given, { stdin, stdout, stderr, sync }) {
     if (!Array.isArray(given.stdio)) throw wrong(TypeError, 'stdio', given.stdio, 'an array');
     const twice = NAMES.find((name) => given[name] !== undefined);
     if (twice) throw wrong(TypeError, twice, given[twice], 'left out beside stdio');
+    if (given.stdio.length > MOST) throw wrong(RangeError, 'stdio.length', given.stdio.length, `at most ${MOST}`);
     sources = [...given.stdio];
     while (sources.length < 3) sources.push(undefined);
   }
@@ -35,7 +39,7 @@ function readStdio(given, { stdin, stdout, stderr, sync }) {
   sources.forEach((source, number) => {
     const path = given.stdio === undefined ? NAMES[number] : `stdio[${number}]`;
     const value = source ?? (source === null ? 'ignore' : defaults[number] ?? 'ignore');
-    result.codes.push(number === 0 ? input(result, value, path, sync) : output(result, value, path, number));
+    result.codes.push(number === 0 ? input(result, value, path, sync) : output(result, value, path, number, sync));
   });
   return result;
 }
@@ -43,19 +47,36 @@ function readStdio(given, { stdin, stdout, stderr, sync }) {
 function input(result, value, path, sync) {
   const common = shared(result, value, path, 'r');
   if (common !== undefined) {
-    if (common === PIPE && sync) throw wrong(TypeError, path, value, 'what is there before it starts: spawnSync blocks');
-    return common;
+    // Nobody can write to it meanwhile: it has ended before it began.
+    return common === PIPE && sync ? NULL : common;
   }
-  if (typeof value === 'string') return bytes(result, Buffer.from(value));
   if (ArrayBuffer.isView(value)) return bytes(result, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
   if (value instanceof ArrayBuffer) return bytes(result, Buffer.from(value));
-  const stream = typeof Blob !== 'undefined' && value instanceof Blob ? value.stream() : value;
-  if (stream instanceof ReadableStream && !sync) {
-    if (stream.locked) throw wrong(TypeError, path, value, 'a ReadableStream that nobody else reads');
+  if (isFileOfBun(value) && isWhole(value)) return open(result, value.name, path, 'r');
+  if (sync) throw wrong(TypeError, path, value, INPUT.replace('a ReadableStream, Blob or Response, ', ''));
+  const stream = streamOf(value, path);
+  if (stream === null) return NULL;
+  if (stream instanceof ReadableStream) {
+    // What is left of a stream is not what was meant, and nobody could tell that from a short one.
+    if (stream.locked || isDisturbed(stream)) throw wrong(TypeError, path, value, 'what nobody else reads or has read from');
     result.stream = stream;
     return PIPE;
   }
-  throw wrong(TypeError, path, value, sync ? INPUT.replace('"pipe", ', '').replace('a ReadableStream, a Blob, ', '') : INPUT);
+  throw wrong(TypeError, path, value, INPUT);
+}
+
+function streamOf(value, path) {
+  if (value instanceof Blob) return value.stream();
+  if (value instanceof Response || value instanceof Request) {
+    if (value.bodyUsed) throw wrong(TypeError, path, value, 'one whose body nobody has read');
+    return value.body;
+  }
+  return value;
+}
+
+/** Of a slice of a file the name is that of the file. */
+function isWhole(file) {
+  return Object.is(file.size, Bun.file(file.name).size);
 }
 
 function bytes(result, buffer) {
@@ -63,9 +84,9 @@ function bytes(result, buffer) {
   return BYTES;
 }
 
-function output(result, value, path, number) {
+function output(result, value, path, number, sync) {
   const common = shared(result, value, path, 'w');
-  if (common === PIPE && number > 2) throw wrong(TypeError, path, value, '"inherit", "ignore", a descriptor, { path } or a file: URL');
+  if (common === PIPE && number > 2 && sync) throw wrong(TypeError, path, value, 'something else: spawnSync blocks, and nobody could read or write');
   if (common !== undefined) return common;
   if (isFileOfBun(value)) return open(result, value.name, path, 'w');
   throw wrong(TypeError, path, value, OUTPUT);

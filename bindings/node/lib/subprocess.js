@@ -10,6 +10,11 @@ const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
 const DEFAULTS = { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit', sync: false };
 const SIGTERM = numberOf('SIGTERM');
 const SIGKILL = numberOf('SIGKILL');
+/** What becomes of a signal, as the addon has it. */
+const NOBODY = 0;
+const TAKEN = 1;
+const DROPPED = 2;
+const WAITS = 4;
 
 /** Starts a process; set-up goes on while this returns. */
 function spawn(first, second) {
@@ -37,7 +42,14 @@ class Subprocess {
   #over = false;
   #timedOut = false;
   #overflowed = false;
+  #escalated = false;
   #timer;
+  /** Ends the time that somebody has who ignores a signal, and what is told then. */
+  #grace;
+  #reasons = [];
+  /** What is sent as soon as it runs. */
+  #later = [];
+  #stdio;
   #stdin = null;
   /** The addon's end of its stdin, once something was written. */
   #input;
@@ -56,7 +68,11 @@ class Subprocess {
     handled(this.#report.promise);
     if (settings.onExit) this.#observe();
     settings.signal?.addEventListener('abort', this.#abort, { once: true });
-    const { stdio } = settings;
+    const { stdio, timeout } = settings;
+    if (timeout !== undefined) {
+      this.#timer = setTimeout(() => this.#stop(() => (this.#timedOut = true)), timeout);
+      this.#timer.unref?.();
+    }
     if (stdio.codes[0] === -1) {
       const open = async () => {
         await this.#spawned.promise;
@@ -74,14 +90,9 @@ class Subprocess {
 
   #runs({ pid }) {
     this.#pid = pid;
-    const { timeout } = this.#settings;
-    if (timeout !== undefined) {
-      this.#timer = setTimeout(() => {
-        this.#timedOut = true;
-        this.#stop();
-      }, timeout);
-      this.#timer.unref?.();
-    }
+    clearTimeout(this.#grace);
+    this.#reasons = [];
+    for (const [signal, stops, because] of this.#later.splice(0)) this.#send(signal, stops, because);
     this.#spawned.resolve(pid);
   }
 
@@ -119,6 +130,7 @@ class Subprocess {
 
   #finish() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#grace);
     this.#settings.signal?.removeEventListener('abort', this.#abort);
     // Nobody is left to read it.
     this.#input?.close();
@@ -132,11 +144,57 @@ class Subprocess {
     handled(this.#exited.promise);
   }
 
-  /** What a timeout, an AbortSignal and too much output do. */
-  #stop() {
+  /** What a timeout, an AbortSignal and too much output do; `because` is called when that is what ends it. */
+  #stop(because = () => {}) {
     if (this.#over) return;
-    if (this.#settings.killSignal === undefined) handled(this.killTree());
-    else this.kill();
+    const { killSignal } = this.#settings;
+    if (killSignal !== undefined) {
+      this.#send(killSignal, true, because);
+      return;
+    }
+    because();
+    handled(this.killTree());
+  }
+
+  /** Whether there was somebody to send it to. A PID 1 that would not notice is killed after a while. */
+  #send(signal, stops, because) {
+    if (this.#over) return false;
+    if (this.#pid === undefined) {
+      this.#killed = true;
+      this.#later.push([signal, stops, because]);
+      // Who is to be stopped is also not to start for ever.
+      if (stops) this.#afterGrace(() => handled(this.killTree()), because);
+      return true;
+    }
+    const fate = this.#native.signal(signal);
+    if (fate === NOBODY) return false;
+    this.#killed = true;
+    if (fate === TAKEN) because?.();
+    else if (fate === WAITS) {
+      because?.();
+      this.#afterGrace(() => {
+        if (this.#native.drops(signal)) this.#escalate();
+      });
+    } else if (this.#native.first && (stops || fate === DROPPED)) {
+      this.#afterGrace(() => this.#escalate(), because);
+    }
+    return true;
+  }
+
+  #escalate() {
+    this.#escalated = true;
+    this.#native.signal(SIGKILL);
+  }
+
+  #afterGrace(end, because) {
+    if (because) this.#reasons.push(because);
+    clearTimeout(this.#grace);
+    this.#grace = setTimeout(() => {
+      if (this.#over) return;
+      for (const reason of this.#reasons.splice(0)) reason();
+      end();
+    }, this.#settings.killGrace);
+    this.#grace.unref?.();
   }
 
   #output(number) {
@@ -148,8 +206,7 @@ class Subprocess {
     const { maxBuffer } = this.#settings;
     const beRead = () => maxBuffer === undefined && this.#observe();
     return readable(open, beRead, maxBuffer, async () => {
-      this.#overflowed = true;
-      this.#stop();
+      this.#stop(() => (this.#overflowed = true));
       await this.#report.promise.catch(() => {});
     });
   }
@@ -202,23 +259,52 @@ class Subprocess {
   }
 
   get exitedDueToTimeout() {
-    return this.#timedOut;
+    return this.#over && this.#timedOut;
   }
 
   get exitedDueToMaxBuffer() {
-    return this.#overflowed;
+    return this.#over && this.#overflowed;
+  }
+
+  get exitedDueToMaxMemory() {
+    return this.#settings.maxMemory !== undefined && this.#ending?.cause === 'out-of-memory';
+  }
+
+  get killEscalated() {
+    return this.#escalated;
+  }
+
+  get stdio() {
+    // Of the first three there are streams. The others are the caller's from now on, to close as well.
+    this.#stdio ??= this.#settings.stdio.codes.map((code, number) =>
+      number > 2 && code === -1 ? this.#native.further(number) ?? null : null,
+    );
+    return this.#stdio;
   }
 
   kill(signal) {
     const fallback = this.#native.first ? SIGKILL : SIGTERM;
-    const number = signal === undefined ? this.#settings.killSignal ?? fallback : numberOf(signal, 'signal');
-    if (this.#native.signal(number)) this.#killed = true;
+    const number = signal === undefined ? this.#settings.killSignal ?? fallback : numberOf(signal, 'signal', 0);
+    // It asks, and does nothing.
+    if (number === 0) return !this.#over;
+    return this.#send(number, false);
   }
 
-  async killTree() {
+  async killTree(signal) {
+    const number = signal === undefined ? SIGKILL : numberOf(signal, 'signal');
     if (this.#over) return;
     this.#killed = true;
-    await ask((request) => this.#native.killTree(hub, request));
+    if (number === SIGKILL) {
+      await ask((request) => this.#native.killTree(hub, request));
+      return;
+    }
+    await this.#spawned.promise;
+    await ask((request) => this.#native.signalTree(hub, request, number));
+  }
+
+  memoryUsage() {
+    const [rss, maxRSS] = this.#native.memory() ?? [];
+    return rss === undefined ? undefined : { rss, maxRSS };
   }
 
   async stats() {
@@ -256,9 +342,22 @@ class Subprocess {
     return resourceUsage(this.#ending);
   }
 
+  /** SIGTERM for who notices it, and SIGKILL for whoever is there after a while. */
+  async #leave() {
+    if (this.#over) return;
+    if (this.#pid !== undefined && this.#native.signal(SIGTERM) === TAKEN) {
+      this.#killed = true;
+      let timer;
+      const late = new Promise((resolve) => (timer = setTimeout(resolve, this.#settings.killGrace)));
+      await Promise.race([handled(this.#exited.promise), late]).catch(() => {});
+      clearTimeout(timer);
+    }
+    handled(this.killTree());
+  }
+
   async [asyncDispose]() {
     this.#observe();
-    handled(this.killTree());
+    await this.#leave();
     await this.#exited.promise.catch(() => {});
     for (const stream of [this.#stdout, this.#stderr]) {
       if (stream && !stream.locked) await stream.cancel().catch(() => {});

@@ -12,8 +12,8 @@ const ALL = 0;
 
 /** Runs a process to its end, and blocks until then. */
 function spawnSync(first, second) {
-  const { launch, container, timeout, maxBuffer, killSignal } = read(first, second, DEFAULTS);
-  const ended = hub.spawnSync(launch, container, { timeout, maxBuffer, signal: killSignal ?? ALL });
+  const { launch, container, timeout, maxBuffer, maxMemory, killSignal, killGrace } = read(first, second, DEFAULTS);
+  const ended = hub.spawnSync(launch, container, { timeout, maxBuffer, signal: killSignal ?? ALL, grace: killGrace });
   if (ended.failure) throw new SecludeError(JSON.parse(ended.failure));
   const report = JSON.parse(ended.report);
   return {
@@ -25,6 +25,8 @@ function spawnSync(first, second) {
     success: report.code === 0,
     exitedDueToTimeout: ended.exitedDueToTimeout || report.cause === 'deadline',
     exitedDueToMaxBuffer: ended.exitedDueToMaxBuffer,
+    exitedDueToMaxMemory: maxMemory !== undefined && report.cause === 'out-of-memory',
+    killEscalated: ended.killEscalated,
     resourceUsage: resourceUsage(report),
     report,
   };

@@ -87,8 +87,8 @@ impl Hub {
         spawned: f64,
         exited: f64,
     ) -> Result<Process> {
-        let command = launch::compose(&env, launch, container.as_ref())?;
-        let process = Process::starting(command.facts);
+        let mut command = launch::compose(&env, launch, container.as_ref())?;
+        let process = Process::starting(command.facts, std::mem::take(&mut command.further));
         setup::start(command, process.shared(), self.answers.clone(), spawned, exited);
         Ok(process)
     }

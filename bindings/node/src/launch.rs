@@ -1,15 +1,18 @@
 //! From what `lib/` has made of the options to a request of the library.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
 use napi::bindgen_prelude::{Buffer, Object, Result};
 use napi::{Env, Error, Status};
 use napi_derive::napi;
-use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::fs::{MemfdFlags, OFlags, SeekFrom, memfd_create, seek};
 use seclude::{Command, Stdio};
 use serde_json::Value as Json;
 
 use crate::descriptor;
+use crate::opening::Opening;
 use crate::options::container::{self, Facts};
 use crate::options::{At, Wrong, blame};
 use crate::report;
@@ -31,6 +34,8 @@ pub struct Launch {
     pub files: Vec<Source>,
     /// What stdin reads if it is [`BYTES`].
     pub input: Option<Buffer>,
+    /// What is to be read of stdout and stderr is read as it comes.
+    pub ahead: bool,
 }
 
 /// A file that a descriptor of the command leads to.
@@ -53,6 +58,9 @@ const FILE: i32 = -4;
 pub(crate) struct Composed {
     pub(crate) command: Command,
     pub(crate) facts: Facts,
+    /// Our ends of what else than its first three descriptors it is connected by.
+    pub(crate) further: Vec<(i32, OwnedFd)>,
+    pub(crate) ahead: bool,
     files: Vec<Source>,
     input: Option<Vec<u8>>,
 }
@@ -72,16 +80,18 @@ impl Composed {
 
     /// Opens what its descriptors lead to: not on the thread of JavaScript's. A FIFO waits for its other end, a network
     /// file system for its server, and bytes can be many.
-    pub(crate) fn open(&mut self) -> std::result::Result<(), Json> {
+    pub(crate) fn open(&mut self, opening: &Opening) -> std::result::Result<(), Json> {
         for source in self.files.drain(..) {
-            let mut options = OpenOptions::new();
-            match source.flags.as_str() {
-                "r" => options.read(true),
-                "a" => options.append(true).create(true),
-                _ => options.write(true).create(true).truncate(true),
+            let flags = match source.flags.as_str() {
+                "r" => OFlags::RDONLY,
+                "a" => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
+                _ => OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC,
             };
             let name = name_of(source.number);
-            let file = options.open(&source.path).map_err(|error| report::of_file(&name, &source.path, &error))?;
+            let file = opening
+                .open(&source.path, flags)
+                .map(File::from)
+                .map_err(|error| report::of_file(&name, &source.path, &error))?;
             lead(&mut self.command, source.number, file);
         }
         if let Some(bytes) = self.input.take() {
@@ -138,11 +148,11 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
     let (name, value) = given.unwrap_or_else(|| ("container".into(), Value::Bool(false)));
     let at = At::new(&value, &name);
     let (mut command, facts) = container::read(command, &at).map_err(|wrong| throw(env, &wrong))?;
-    stdio(env, &mut command, &launch)?;
+    let further = stdio(env, &mut command, &launch)?;
     // What several options mean together is known here: a plan is compiled without a system call.
     command.plan().map_err(|error| throw(env, &blame::wrong(&at, &error)))?;
     let input = launch.input.map(|bytes| bytes.to_vec());
-    Ok(Composed { command, facts, files: launch.files, input })
+    Ok(Composed { command, facts, further, ahead: launch.ahead, files: launch.files, input })
 }
 
 fn throw(env: &Env, wrong: &Wrong) -> Error {
@@ -156,7 +166,8 @@ fn throw(env: &Env, wrong: &Wrong) -> Error {
     }
 }
 
-fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<()> {
+fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<Vec<(i32, OwnedFd)>> {
+    let mut further = Vec::new();
     for (number, kind) in (0..).zip(&launch.stdio) {
         let wrong = |error: std::io::Error| {
             throw(env, &Wrong::Range(format!("{}: descriptor {kind}: {error}", name_of(number))))
@@ -166,7 +177,13 @@ fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<()> {
             // What is opened later takes its place.
             (NULL | BYTES | FILE, 0..3) => Stdio::null(),
             // The library closes what is not given.
-            (PIPE | NULL | BYTES | FILE, _) => continue,
+            (NULL | BYTES | FILE, _) => continue,
+            (PIPE, _) => {
+                let (ours, theirs) = UnixStream::pair().map_err(wrong)?;
+                command.fd(OwnedFd::from(theirs), number);
+                further.push((number, ours.into()));
+                continue;
+            }
             (fd, 0..3) => Stdio::from(descriptor::copy_of(fd).map_err(wrong)?),
             (fd, _) => {
                 command.fd(descriptor::copy_of(fd).map_err(wrong)?, number);
@@ -179,7 +196,7 @@ fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<()> {
             _ => command.stderr(stdio),
         };
     }
-    Ok(())
+    Ok(further)
 }
 
 /// A file in memory with these bytes, to be read from its beginning.

@@ -8,8 +8,10 @@
 
 mod descriptor;
 mod examine;
+mod fate;
 mod hub;
 mod launch;
+mod opening;
 mod options;
 mod pipe;
 mod process;
@@ -17,5 +19,6 @@ mod reactor;
 mod report;
 mod setup;
 mod sync;
+mod tree;
 mod value;
 mod words;

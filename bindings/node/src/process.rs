@@ -1,6 +1,6 @@
 //! A process from its start to its end.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -12,24 +12,30 @@ use seclude::{Canceller, Child, Exit, Meter, Signaller};
 use serde_json::{Value as Json, json};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
 
+use crate::fate::{self, Fate};
 use crate::hub::{Answer, Answers};
 use crate::options::container::Facts;
-use crate::pipe::{Reader, Writer};
+use crate::pipe::{Output, Reader, Writer};
+use crate::tree::Tree;
 use crate::{reactor, report};
 
 /// What JavaScript, the start and the wait all look at.
 pub(crate) struct Shared {
     state: Mutex<State>,
     /// Ends the start; `None` where there are no descriptors for one.
-    pub(crate) canceller: Option<Canceller>,
-    pipes: Mutex<[Option<OwnedFd>; 3]>,
+    canceller: Mutex<Option<Canceller>>,
+    given_up: Mutex<Option<watch::Sender<bool>>>,
+    stdin: Mutex<Option<OwnedFd>>,
+    /// Our ends of its further descriptors.
+    further: Mutex<Vec<(i32, OwnedFd)>>,
+    output: Mutex<[Option<std::io::Result<Output>>; 2]>,
 }
 
 enum State {
     /// What was asked of it before it ran.
     Starting {
-        signals: Vec<i32>,
         kill: bool,
     },
     Running(Running),
@@ -41,6 +47,7 @@ enum State {
 struct Running {
     /// Locked by whoever reaps or kills it; both are asked for by the reactor.
     child: Arc<Mutex<Child>>,
+    pid: u32,
     /// It keeps the pidfd open for as long as JavaScript may see its number.
     signaller: Signaller,
     pidfd: RawFd,
@@ -49,9 +56,27 @@ struct Running {
 
 impl Shared {
     fn cancel(&self) {
-        if let Some(canceller) = &self.canceller {
+        if let Some(canceller) = &*lock(&self.canceller) {
             canceller.cancel();
         }
+        if let Some(given_up) = &*lock(&self.given_up) {
+            given_up.send_replace(true);
+        }
+    }
+
+    pub(crate) fn canceller(&self) -> Option<Canceller> {
+        lock(&self.canceller).clone()
+    }
+
+    /// Whether it was given up; closed when it cannot be any more.
+    pub(crate) fn given_up(&self) -> watch::Receiver<bool> {
+        lock(&self.given_up).get_or_insert_with(|| watch::Sender::new(false)).subscribe()
+    }
+
+    /// The start is over: its descriptor is not to wait for JavaScript to collect the handle.
+    pub(crate) fn started(&self) {
+        lock(&self.canceller).take();
+        lock(&self.given_up).take();
     }
 }
 
@@ -67,18 +92,29 @@ pub struct Process {
 }
 
 impl Process {
-    pub(crate) fn starting(facts: Facts) -> Process {
-        let state = Mutex::new(State::Starting { signals: Vec::new(), kill: false });
-        let canceller = Canceller::new().ok();
-        Process { shared: Arc::new(Shared { state, canceller, pipes: Mutex::default() }), facts }
+    pub(crate) fn starting(facts: Facts, further: Vec<(i32, OwnedFd)>) -> Process {
+        let state = Mutex::new(State::Starting { kill: false });
+        let canceller = Mutex::new(Canceller::new().ok());
+        let given_up = Mutex::new(Some(watch::Sender::new(false)));
+        let further = Mutex::new(further);
+        let (stdin, output) = Default::default();
+        Process { shared: Arc::new(Shared { state, canceller, given_up, stdin, further, output }), facts }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
     }
 
-    fn pipe(&self, number: usize) -> Option<OwnedFd> {
-        lock(&self.shared.pipes)[number].take()
+    fn reader(&self, number: usize) -> Result<Option<Reader>> {
+        let output = lock(&self.shared.output)[number].take().transpose();
+        let refused = |error| Error::new(Status::GenericFailure, format!("pipe: {error}"));
+        output.map(|output| output.map(Reader::new)).map_err(refused)
+    }
+
+    /// The pid of the command, which may be below an init.
+    fn command(&self, running: &Running) -> u32 {
+        let below = if self.facts.init { fate::below_init(running.pid) } else { None };
+        below.unwrap_or(running.pid)
     }
 
     fn meter(&self) -> std::result::Result<Meter, Json> {
@@ -100,21 +136,79 @@ impl Process {
         self.facts.first
     }
 
-    /// Sends a signal; answers whether there is somebody to get it.
+    /// Sends a signal; answers what becomes of it: 0 if nobody is there to get it, 1 if it is taken, 2 if the kernel drops
+    /// it, 3 if it is ignored, 4 if it is blocked and may yet be dropped.
     #[napi]
-    pub fn signal(&self, signal: i32) -> Result<bool> {
-        match &mut *lock(&self.shared.state) {
-            State::Starting { signals, .. } => {
-                signals.push(signal);
-                Ok(true)
-            }
-            State::Running(running) => match running.signaller.send(signal) {
-                Ok(()) => Ok(true),
-                Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(false),
-                Err(error) => Err(Error::new(Status::GenericFailure, format!("signal {signal}: {error}"))),
-            },
-            State::Ended | State::Abandoned => Ok(false),
+    pub fn signal(&self, signal: i32) -> Result<u32> {
+        let State::Running(running) = &*lock(&self.shared.state) else { return Ok(0) };
+        let fate = if signal == 0 { Fate::Taken } else { fate::of(signal, self.command(running), self.facts.first) };
+        match running.signaller.send(signal) {
+            Ok(()) => Ok(match fate {
+                Fate::Taken => 1,
+                Fate::Dropped => 2,
+                Fate::Ignored => 3,
+                Fate::Waits => 4,
+            }),
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(0),
+            Err(error) => Err(Error::new(Status::GenericFailure, format!("signal {signal}: {error}"))),
         }
+    }
+
+    /// Whether it would be dropped now.
+    #[napi]
+    pub fn drops(&self, signal: i32) -> bool {
+        match &*lock(&self.shared.state) {
+            State::Running(running) => fate::of(signal, self.command(running), self.facts.first) == Fate::Dropped,
+            _ => false,
+        }
+    }
+
+    /// Sends a signal to everything in the container.
+    #[napi]
+    pub fn signal_tree(&self, answers: &crate::hub::Hub, request: f64, signal: i32) {
+        let answers = answers.answers();
+        let tree = match &*lock(&self.shared.state) {
+            State::Running(running) => Tree {
+                pid: running.pid,
+                init: self.facts.init,
+                below: self.facts.init || self.facts.first,
+                cgroup: running.meter.as_ref().map(|meter| meter.path().to_owned()),
+            },
+            _ => return answers.send(request, Answer::Done),
+        };
+        reactor::block(move || {
+            let answer = match tree.signal(signal) {
+                Ok(()) => Answer::Done,
+                Err(error) => Answer::Failed(report::of_io("kill", "everything in the container", &error)),
+            };
+            answers.send(request, answer);
+        });
+    }
+
+    /// What it has in memory now and has had at most, in bytes; nothing where it does not run.
+    #[napi]
+    pub fn memory(&self) -> Option<Vec<f64>> {
+        let State::Running(running) = &*lock(&self.shared.state) else { return None };
+        if let Some(stats) = running.meter.as_ref().and_then(|meter| meter.stats().ok())
+            && let Some(now) = stats.memory_current
+        {
+            return Some(vec![now as f64, stats.memory_peak.unwrap_or(now).max(now) as f64]);
+        }
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.command(running))).ok()?;
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
+        };
+        let now = bytes("VmRSS:")?;
+        Some(vec![now, bytes("VmHWM:").unwrap_or(now)])
+    }
+
+    /// Our end of one of its further descriptors; once, and the caller's to close.
+    #[napi]
+    pub fn further(&self, number: i32) -> Option<i32> {
+        let mut further = lock(&self.shared.further);
+        let place = further.iter().position(|(own, _)| *own == number)?;
+        Some(further.swap_remove(place).1.into_raw_fd())
     }
 
     /// Kills everything in the container.
@@ -122,7 +216,7 @@ impl Process {
     pub fn kill_tree(&self, answers: &crate::hub::Hub, request: f64) {
         let answers = answers.answers();
         let child = match &mut *lock(&self.shared.state) {
-            State::Starting { kill, .. } => {
+            State::Starting { kill } => {
                 *kill = true;
                 self.shared.cancel();
                 None
@@ -186,25 +280,27 @@ impl Process {
     /// The end of its stdin that is written to; once.
     #[napi]
     pub fn stdin(&self) -> Result<Option<Writer>> {
-        self.pipe(0).map(Writer::new).transpose()
+        lock(&self.shared.stdin).take().map(Writer::new).transpose()
     }
 
     /// The end of its stdout that is read; once.
     #[napi]
     pub fn stdout(&self) -> Result<Option<Reader>> {
-        self.pipe(1).map(Reader::new).transpose()
+        self.reader(0)
     }
 
     /// The end of its stderr that is read; once.
     #[napi]
     pub fn stderr(&self) -> Result<Option<Reader>> {
-        self.pipe(2).map(Reader::new).transpose()
+        self.reader(1)
     }
 
     /// Forgets it after its end, but for what it has written.
     #[napi]
     pub fn ended(&self) {
-        drop(self.pipe(0));
+        drop(lock(&self.shared.stdin).take());
+        lock(&self.shared.further).clear();
+        self.shared.started();
         *lock(&self.shared.state) = State::Ended;
     }
 }
@@ -224,9 +320,10 @@ impl Drop for Process {
 }
 
 /// Waits for the end of a process that runs by now.
-pub(crate) fn watch(
+pub(crate) fn attend(
     mut child: Child,
     shared: &Arc<Shared>,
+    ahead: bool,
     answers: Answers,
     started: Instant,
     spawned: f64,
@@ -234,28 +331,22 @@ pub(crate) fn watch(
 ) {
     let made = serde_json::to_value(child.report()).unwrap_or_default();
     let pidfd = child.pidfd().try_clone_to_owned();
-    *lock(&shared.pipes) = [
-        child.stdin.take().map(OwnedFd::from),
-        child.stdout.take().map(OwnedFd::from),
-        child.stderr.take().map(OwnedFd::from),
-    ];
+    *lock(&shared.stdin) = child.stdin.take().map(OwnedFd::from);
+    let ends = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
+    *lock(&shared.output) = ends.map(|end| end.map(|end| Output::new(end, ahead)));
     let (pid, number, signaller, meter) = (child.id(), child.pidfd().as_raw_fd(), child.signaller(), child.meter());
     let child = Arc::new(Mutex::new(child));
-    let (signals, kill) = {
+    let kill = {
         let mut state = lock(&shared.state);
-        let running = Running { child: child.clone(), signaller: signaller.clone(), pidfd: number, meter };
+        let running = Running { child: child.clone(), pid, signaller, pidfd: number, meter };
         match std::mem::replace(&mut *state, State::Running(running)) {
-            State::Starting { signals, kill } => (signals, kill),
+            State::Starting { kill } => kill,
             _ => {
                 *state = State::Abandoned;
-                (Vec::new(), true)
+                true
             }
         }
     };
-    for signal in signals {
-        // What nobody gets any more has nothing to end.
-        let _ = signaller.send(signal);
-    }
     if kill {
         let _ = lock(&child).kill();
     }

@@ -102,6 +102,13 @@ pub(crate) fn of_errno(step: &str, action: &str, errno: Errno) -> Json {
     })
 }
 
+/// A start that was ended before the command ran; as the library has it.
+pub(crate) fn given_up(left_behind: &[&str]) -> Json {
+    let action = "the start was given up";
+    json!({ "message": format!("cancel: {action}"), "kind": "cancelled", "step": "cancel", "side": "plan", "action": action,
+            "leftBehind": left_behind })
+}
+
 pub(crate) fn invalid(step: &str, action: &str) -> Json {
     json!({ "message": format!("{step}: {action}"), "kind": "invalid", "step": step, "side": "plan", "action": action,
             "leftBehind": [] })

@@ -11,7 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use seclude::Child;
 use serde_json::Value as Json;
 
+use crate::fate::{self, Fate};
 use crate::launch::Composed;
+use crate::options::container::Facts;
 use crate::{report, setup};
 
 /// When it is stopped, and how.
@@ -23,6 +25,8 @@ pub struct Bounds {
     pub max_buffer: Option<f64>,
     /// The number of the signal; 0: everything in it is killed.
     pub signal: i32,
+    /// Milliseconds that a PID 1 has that ignores the signal.
+    pub grace: f64,
 }
 
 /// What there is after the end.
@@ -37,14 +41,31 @@ pub struct Ended {
     pub stderr: Option<Buffer>,
     pub exited_due_to_timeout: bool,
     pub exited_due_to_max_buffer: bool,
+    /// It was killed, as it ignored the signal.
+    pub kill_escalated: bool,
 }
 
 pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let started = Instant::now();
+    let facts = composed.facts;
     let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
-    let mut run =
-        Run { bounds, limit, pid: None, output: [None, None], timed_out: false, overflowed: false, stopped: false };
-    let answer = setup::start_and_wait(composed).and_then(|child| run.run_to_its_end(child, started));
+    let mut run = Run {
+        bounds,
+        facts,
+        limit,
+        pid: None,
+        output: [None, None],
+        late: false,
+        timed_out: false,
+        full: false,
+        overflowed: false,
+        stopped: false,
+        escalates: None,
+        unsure: false,
+        escalated: false,
+    };
+    let answer =
+        setup::start_and_wait(composed, &|| time_before(limit)).and_then(|child| run.run_to_its_end(child, started));
     let [stdout, stderr] = run.output.map(|output| output.map(Buffer::from));
     let (report, failure) = match answer {
         Ok(report) => (Some(report.to_string()), None),
@@ -58,18 +79,37 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
         stderr,
         exited_due_to_timeout: run.timed_out,
         exited_due_to_max_buffer: run.overflowed,
+        kill_escalated: run.escalated,
     }
+}
+
+/// How long a start may take yet.
+fn time_before(limit: Option<Instant>) -> Option<Duration> {
+    /// Without a limit nobody is waited for longer at a time.
+    const LONG: Duration = Duration::from_secs(3600);
+    limit.map_or(Some(LONG), |limit| limit.checked_duration_since(Instant::now()))
 }
 
 struct Run<'a> {
     bounds: &'a Bounds,
+    facts: Facts,
     limit: Option<Instant>,
     pid: Option<u32>,
     output: [Option<Vec<u8>>; 2],
+    /// The time is over.
+    late: bool,
+    /// And that has ended it.
     timed_out: bool,
+    /// There was more output than there may be.
+    full: bool,
     overflowed: bool,
     /// It was sent the signal.
     stopped: bool,
+    /// When it is killed, as it ignores that.
+    escalates: Option<Instant>,
+    /// If it does so then.
+    unsure: bool,
+    escalated: bool,
 }
 
 impl Run<'_> {
@@ -112,15 +152,16 @@ impl Run<'_> {
 
     fn time_left(&self, deadline: Option<Instant>) -> Option<Duration> {
         let limit = self.limit.filter(|_| !self.stopped);
-        let first = [limit, deadline].into_iter().flatten().min();
+        let first = [limit, deadline, self.escalates].into_iter().flatten().min();
         first.map(|first| first.saturating_duration_since(Instant::now()))
     }
 
     /// Whether the time is over. Then what was said after the command's end is cut off, and `exitedDueToTimeout` says so.
     fn is_late(&mut self, deadline: Option<Instant>) -> bool {
         let now = Instant::now();
-        self.timed_out |= [self.limit, deadline].into_iter().flatten().any(|limit| limit <= now);
-        self.timed_out
+        let late = [self.limit, deadline].into_iter().flatten().any(|limit| limit <= now);
+        self.timed_out |= late;
+        late
     }
 
     fn take(&mut self, number: usize, pipe: &mut Option<File>) -> Result<(), Json> {
@@ -132,7 +173,7 @@ impl Run<'_> {
                 let most = self.bounds.max_buffer.map_or(usize::MAX, |most| most as usize);
                 let room = read.min(most - output.len());
                 output.extend_from_slice(&chunk[..room]);
-                self.overflowed |= room < read;
+                self.full |= room < read;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(report::of_io("output", "read", &error)),
@@ -141,18 +182,57 @@ impl Run<'_> {
     }
 
     fn keep_bounds(&mut self, child: &mut Child) -> Result<(), Json> {
-        self.timed_out |= self.limit.is_some_and(|limit| limit <= Instant::now());
-        if self.stopped || !(self.timed_out || self.overflowed) {
+        let now = Instant::now();
+        self.late |= self.limit.is_some_and(|limit| limit <= now);
+        if self.escalates.is_some_and(|when| when <= now) {
+            self.escalates = None;
+            if self.unsure && fate::of(self.bounds.signal, child.id(), true) != Fate::Dropped {
+                return Ok(());
+            }
+            self.escalated = true;
+            self.is_what_ends_it();
+            return send(child, SIGKILL);
+        }
+        if self.stopped || !(self.late || self.full) {
             return Ok(());
         }
         self.stopped = true;
-        let sent = if self.bounds.signal == 0 { child.kill() } else { child.signal(self.bounds.signal) };
-        match sent {
-            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
-                Err(report::of_io("kill", "the command", &error))
-            }
-            _ => Ok(()),
+        let signal = self.bounds.signal;
+        if signal == 0 {
+            self.is_what_ends_it();
+            return child.kill().map_err(|error| report::of_io("kill", "the command", &error));
         }
+        let command = if self.facts.init { fate::below_init(child.id()) } else { None };
+        let fate = fate::of(signal, command.unwrap_or_else(|| child.id()), self.facts.first);
+        match fate {
+            Fate::Taken => self.is_what_ends_it(),
+            Fate::Waits => {
+                self.is_what_ends_it();
+                self.unsure = true;
+                self.escalates = Some(now + Duration::from_secs_f64(self.bounds.grace / 1e3));
+            }
+            _ if self.facts.first => {
+                self.escalates = Some(now + Duration::from_secs_f64(self.bounds.grace / 1e3));
+            }
+            _ => {}
+        }
+        send(child, signal)
+    }
+
+    fn is_what_ends_it(&mut self) {
+        self.timed_out |= self.late;
+        self.overflowed |= self.full;
+    }
+}
+
+const SIGKILL: i32 = 9;
+
+fn send(child: &Child, signal: i32) -> Result<(), Json> {
+    match child.signal(signal) {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
+            Err(report::of_io("kill", "the command", &error))
+        }
+        _ => Ok(()),
     }
 }
 

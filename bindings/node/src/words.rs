@@ -1,7 +1,7 @@
 //! The library says what can be done about an error, but not by which key: that is said here.
 
 /// What it says, and the key of that.
-const KEYS: [(&str, &str); 16] = [
+const KEYS: [(&str, &str); 17] = [
     ("name the servers", "container.dns"),
     ("do without name servers", "container.dns: false"),
     ("let it be switched on", "container.network.ipForward"),
@@ -17,6 +17,7 @@ const KEYS: [(&str, &str); 16] = [
     ("show it read-only", "options.cgroup.readonly"),
     ("delegate it", "container.cgroup.delegate"),
     ("ask for a new user namespace too", "container.namespace.user: true"),
+    ("have the container's root be the host's", "container.hostRoot: true"),
     ("ask for an init", "container.init: true"),
 ];
 

@@ -53,7 +53,7 @@ it('has the path that was refused and a hint, wherever one is known', without('t
   const namespace = { user: true };
   const lowerDirs = ['/no/such', '/usr'];
   for (const [options, code, step, where, hint] of [
-    [{ cwd: closed, container: { namespace, capabilities: false } }, 'EACCES', 'workdir', closed, /mode: name a working directory \(cwd\)/],
+    [{ cwd: closed, container: { preset: 'bare', namespace, capabilities: false } }, 'EACCES', 'workdir', closed, /mode: name a working directory \(cwd\)/],
     [{ cwd: '/no/such', container: { namespace } }, 'ENOENT', 'workdir', '/no/such', /no such directory inside/],
     [{ container: { namespace, root: '/no/such' } }, 'ENOENT', 'root', '/no/such', /on the host/],
     [{ container: { namespace, root: path.join(place, 'file') } }, 'ENOTDIR', 'root', path.join(place, 'file'), /directory/],
@@ -170,8 +170,8 @@ it('cannot leave its root by going up; in the host\'s tree there is what it look
 for _ in range(20): os.chdir("..")
 print(os.path.exists(${JSON.stringify(place)}.lstrip("/") + "/secret"), os.stat("/").st_ino == os.stat("/..").st_ino)`;
   const namespace = { user: true, pid: true };
-  const hidden = { namespace, root: { overlay: true }, fs: [{ type: 'tmpfs', to: path.dirname(place) }] };
+  const hidden = { preset: 'bare', namespace, root: { overlay: true }, fs: [{ type: 'tmpfs', to: path.dirname(place) }] };
   const ask = async (container) => (await run(['python3', '-c', probe], { container })).stdout.trim();
   assert.equal(await ask(hidden), 'False True');
-  assert.equal(await ask({ namespace }), 'True True');
+  assert.equal(await ask({ preset: 'bare', namespace }), 'True True');
 });

@@ -63,7 +63,7 @@ it('tells what the host can do, each with its evidence', async () => {
 
 it('explains which files it would open, and for which descriptors', async () => {
   const out = { path: '/no/such/out' };
-  const { actions, text } = seclude.explain(['true'], { stdio: ['some text', out, 'inherit', { path: '/no/such/three' }, 1] });
+  const { actions, text } = seclude.explain(['true'], { stdio: [Buffer.from('some text'), out, 'inherit', { path: '/no/such/three' }, 1] });
   const opened = actions.filter(({ step, moment }) => step === 'descriptors' && moment === 'prepare').map(({ action }) => action);
   const expected = [
     'open /no/such/three for descriptor 3',

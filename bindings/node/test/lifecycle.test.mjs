@@ -28,7 +28,7 @@ function tree(pid) {
 
 it('runs two hundred at once, each with its own output, and leaves no thread and no descriptor', noContainer, async () => {
   const all = async () => {
-    const one = (number) => run(['sh', '-c', `cat; echo $$ ${number}`], { stdin: `in ${number}\n`, container: isolated });
+    const one = (number) => run(['sh', '-c', `cat; echo $$ ${number}`], { stdin: Buffer.from(`in ${number}\n`), container: isolated });
     return Promise.all(Array.from({ length: 200 }, (_, number) => one(number)));
   };
   await all();

@@ -21,7 +21,7 @@ it('hides the host\'s /tmp behind a tmpfs, which is gone at the end', noTmpfs, a
     const container = { namespace, fs: [{ type: 'tmpfs', to: '/tmp', options: { tmpfs: { size: 1 << 20 } } }] };
     assert.equal(await said(`ls -A /tmp | wc -l; echo x > ${marker}-inside; ls /tmp | wc -l`, container), '0\n1');
     assert.equal(fs.existsSync(`${marker}-inside`), false);
-    assert.equal(await said(`cat ${marker}`, { namespace }), 'host');
+    assert.equal(await said(`cat ${marker}`, { preset: 'bare', namespace }), 'host');
     const full = await run(['sh', '-c', 'head -c 2000000 /dev/zero > /tmp/full'], { container });
     assert.match(full.stderr, /No space left on device/);
   } finally {
@@ -83,7 +83,7 @@ it('shows a pivoted root and nothing of the host\'s, not even above it', without
   assert.ok(listed.includes('only-here') && !listed.includes('etc'), listed.join(' '));
   assert.equal(await said('ls -a /../../..', container), listed.join('\n'));
   assert.equal(await said(`test -e ${root} && echo seen || echo hidden`, container), 'hidden');
-  assert.equal(await said(`test -e ${root} && echo seen || echo hidden`, { namespace }), 'seen');
+  assert.equal(await said(`test -e ${root} && echo seen || echo hidden`, { preset: 'bare', namespace }), 'seen');
   // The new root's own /proc, of its own processes, and no mount of the host's tree.
   assert.equal(await said(`test -d /proc/${process.pid} || echo its own; grep -c " /etc" /proc/self/mountinfo; true`, container), 'its own\n0');
 });
@@ -112,9 +112,9 @@ it('binds what is mounted below the source too, unless told not to', isRoot ? no
   // A mount below the source, made in a container whose namespaces the inner one inherits.
   const inner = (recursive) => `
     const from = ${JSON.stringify(place)};
-    const container = { namespace: { mount: true }, fs: [{ type: 'bind', from, to: '/mnt', options: { bind: { recursive: ${recursive} } } }] };
+    const container = { preset: 'bare', namespace: { mount: true }, fs: [{ type: 'bind', from, to: '/mnt', options: { bind: { recursive: ${recursive} } } }] };
     console.log(new TextDecoder().decode(seclude.spawnSync(['sh', '-c', ${JSON.stringify(probe)}], { container }).stdout).trim());`;
-  const outer = { namespace: { mount: true }, fs: [{ type: 'tmpfs', to: path.join(place, 'below') }] };
+  const outer = { preset: 'bare', namespace: { mount: true }, fs: [{ type: 'tmpfs', to: path.join(place, 'below') }] };
   const ask = async (recursive) => (await run(script(inner(recursive)), { container: outer })).stdout.trim();
   assert.equal(await ask(true), '');
   assert.equal(await ask(false), 'under the mounthidden');

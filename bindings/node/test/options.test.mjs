@@ -44,7 +44,7 @@ it('names an unknown key wherever it is', async () => {
 it('names a value of the wrong type, null among them', async () => {
   type({ cmd: 'true' }, 'cmd is the string "true"');
   type({ cmd: ['sh', 1] }, 'cmd[1] is 1');
-  type({ env: { A: 1 } }, 'env.A is 1');
+  type({ env: { A: true } }, 'env.A is true');
   type({ container: 1 }, 'container is 1');
   type({ container: { namespace: true } }, 'container.namespace is true');
   type({ container: { namespace: { pid: 1 } } }, 'container.namespace.pid is the number 1');
@@ -71,7 +71,7 @@ it('names a value of the wrong type, null among them', async () => {
 it('names a value out of range, with the range', async () => {
   range({ cmd: [] }, 'cmd');
   range({ cmd: ['a\0b'] }, 'cmd[0]');
-  range({ cwd: 'relative' }, 'cwd is the string "relative"');
+  range({ cwd: 'relative', container: { root: '/usr' } }, 'cwd is the string "relative"');
   range({ timeout: -1 }, 'timeout is -1');
   range({ maxBuffer: Number.NaN }, 'maxBuffer is NaN');
   range({ killSignal: 65 }, 'killSignal is 65');
@@ -116,7 +116,8 @@ it('refuses two keys that say the same, and keys that belong to another', async 
 
 // [the path that the message begins with, the options, what else it says]
 const refused = [
-  ['cwd', { cwd: 'relative' }],
+  ['cwd', { cwd: '' }],
+  ['cwd', { cwd: 'relative', container: { root: { path: '/usr' } } }, 'inside container.root'],
   ['env', { env: { 'A=B': '1' } }],
   ['env.A', { env: { A: 'a\0b' } }],
   ['cmd[0]', { cmd: [''] }],
@@ -139,15 +140,16 @@ const refused = [
   ['container.fs[0].to', fs({ type: 'tmpfs', to: 'relative' }), 'absolute'],
   ['container.fs[0].target', fs({ type: 'mask', target: '/' }), 'the root itself'],
   ['container.mounts[1].to', { container: { mounts: [{ type: 'dev', to: '/dev' }, { type: 'file', to: '/', options: { file: { content: '' } } }] } }],
-  ['container.fs[0].to', { container: { sandbox: true, fs: [{ type: 'tmpfs', to: '/..' }] } }, '`..`'],
+  ['container.fs[0].to', { container: { fs: [{ type: 'tmpfs', to: '/..' }] } }, '`..`'],
   ['container.fs[0].options.tmpfs.size', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { size: 0 } } })],
   ['container.fs[0].options.tmpfs.mode', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { mode: 0o10000 } } })],
   ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/usr'] }), 'one lower directory'],
   ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/', '/usr'] }), 'overlay the directories that are to be written (entries of container.fs), or give another root (container.root)'],
   ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr'], upperDir: '/a', workDir: '/a/b' }), 'each other'],
-  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: Array(101).fill('/usr') }), '100'],
-  ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'proc', to: '/mnt' }] } }, 'new pid namespace', TypeError],
-  ['container.fs[0]', { container: { namespace: { user: true }, fs: [{ type: 'mqueue', to: '/mnt' }] } }, 'new ipc namespace', TypeError],
+  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: Array.from({ length: 1001 }, (_, number) => `/usr/${number}`) }), 'can be had'],
+  ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr', '/etc', '/usr'] }), 'twice'],
+  ['container.fs[0]', { container: { preset: 'bare', namespace: { user: true }, fs: [{ type: 'proc', to: '/mnt' }] } }, 'new pid namespace', TypeError],
+  ['container.fs[0]', { container: { preset: 'bare', namespace: { user: true }, fs: [{ type: 'mqueue', to: '/mnt' }] } }, 'new ipc namespace', TypeError],
   ['container.fs[0]', fs({ type: 'cgroup', to: '/mnt' }), 'cgroup', TypeError],
   [
     'container.fs[0]',
@@ -155,8 +157,8 @@ const refused = [
     'show it read-only (options.cgroup.readonly), or delegate it (container.cgroup.delegate)',
     TypeError,
   ],
-  ['container.fs[0]', { container: { namespace: { mount: false }, fs: [{ type: 'tmpfs', to: '/mnt' }] } }, 'new mount namespace', TypeError],
-  ['container.root', { container: { namespace: { mount: false }, root: '/' } }, 'new mount namespace', TypeError],
+  ['container.fs[0]', { container: { preset: 'bare', namespace: { mount: false }, fs: [{ type: 'tmpfs', to: '/mnt' }] } }, 'new mount namespace', TypeError],
+  ['container.root', { container: { preset: 'bare', namespace: { mount: false }, root: '/' } }, 'new mount namespace', TypeError],
   ['container.root', { container: { root: { overlay: true, readonly: true } } }, 'read-only'],
   ['container.namespace.mount', { container: { namespace: { pid: true, mount: false } } }, 'new mount namespace', TypeError],
   ['container.namespaces.mnt', { container: { namespaces: { pid: true, mnt: false } } }, 'new mount namespace', TypeError],
@@ -172,8 +174,8 @@ const refused = [
   ['container.network.peers', veth({ pointToPoint: true, peers: true }), 'none', TypeError],
   ['container.network.bridge', veth({ bridge: 'a'.repeat(16) }), '15'],
   ['container.network', { container: { network: 'pasta', dieWithParent: false } }, 'outlives', TypeError],
-  ['container.dns', { container: { namespace: { mount: false }, dns: ['192.0.2.1'] } }, 'new mount namespace', TypeError],
-  ['container.hosts', { container: { namespace: { mount: false }, hosts: { db: '192.0.2.1' } } }, 'new mount namespace'],
+  ['container.dns', { container: { preset: 'bare', namespace: { mount: false }, dns: ['192.0.2.1'] } }, 'new mount namespace', TypeError],
+  ['container.hosts', { container: { preset: 'bare', namespace: { mount: false }, hosts: { db: '192.0.2.1' } } }, 'new mount namespace'],
   ['container.hosts["a#b"]', { container: { hosts: { 'a#b': '192.0.2.1' } } }],
   ['container.limit.cpusetCpus', limit({ cpusetCpus: '65535' }), 'CPUs online'],
   ['container.limit.cpuset_mems', limit({ cpuset_mems: '65535' }), 'memory nodes online'],
@@ -182,7 +184,7 @@ const refused = [
   ['container.limit.ioMax[0]', limit({ ioMax: [{ device: '8:0' }] }), 'rate'],
   ['container.limit.hugetlb[0]', limit({ hugetlb: [{ pageSize: 3, max: 0 }] })],
   ['container.cgroup.parent', { container: { cgroup: { parent: '/a/../b' } } }, '`..`'],
-  ['container.cgroup.delegate', { container: { cgroup: { delegate: true } } }, 'cgroup namespace', TypeError],
+  ['container.cgroup.delegate', { container: { preset: 'bare', cgroup: { delegate: true } } }, 'cgroup namespace', TypeError],
   ['container.hostname', { container: { hostname: 'x', namespace: { uts: false } } }, 'new uts namespace', TypeError],
   ['container.domainname', { container: { domainname: 'x', namespace: { uts: false } } }, 'new uts namespace', TypeError],
   ['container.rlimits.NOFILE', { container: { rlimits: { NOFILE: { soft: 2, hard: 1 } } } }, 'soft is above hard'],
@@ -236,7 +238,7 @@ it('refuses at once whatever no host could do, with the path of the key', async 
 
 /** Values that are well by themselves; what is wrong is their company. */
 const company = {
-  sandbox: [true],
+  preset: ['sandbox', 'bare'],
   namespace: [
     { pid: true }, { pid: false }, { user: true }, { user: 'subids' }, { user: false }, { user: { callerAs: { uid: 1, gid: 2 } } },
     { user: { uidMap: [{ insideId: 5, outsideId: 0 }] } }, { user: { join: '/x' } }, { mount: false }, { mount: { join: '/x' } },
@@ -347,13 +349,22 @@ it('opens no file for options that are refused, nor to explain', async () => {
 });
 
 it('takes false as off for everything', without('user namespace'), async () => {
-  const off = { namespace: false, root: false, fs: false, limit: false, hostname: false, init: false, cgroup: false };
+  const off = { namespace: false, fs: false, limit: false, hostname: false, cgroup: false, hostRoot: false, nested: false, asPid1: false };
+  const none = { root: false, init: false };
   const limits = { limit: { ram: false, cpu: false, pids: false, memoryOomGroup: false } };
   const namespaces = { namespace: { pid: false, user: false, network: false, mount: false, time: false } };
   const bare = explain(['true']).actions;
-  for (const container of [false, {}, off, limits, namespaces]) {
-    assert.deepEqual(explain(['true'], { container }).actions, bare, JSON.stringify(container));
+  const plan = (container) => explain(['true'], { container }).actions;
+  for (const container of [{}, { ...off, ...none }, limits, namespaces]) {
+    assert.deepEqual(plan({ preset: 'bare', ...container }), bare, JSON.stringify(container));
   }
+  assert.deepEqual(explain(['true'], { container: false }).actions, bare);
+  for (const container of [{}, off, limits]) assert.deepEqual(plan(container), plan(true), JSON.stringify(container));
+  // The sandbox has a root and an init, which are then not there.
+  assert.notDeepEqual(plan({ root: false }), plan(true));
+  const pid = (container) => Number(spawnSync(['sh', '-c', 'echo $$'], { container }).stdout);
+  assert.equal(pid({ init: false }), 1);
+  assert.notEqual(pid(true), 1);
   assert.notDeepEqual(explain(['true'], { container: { namespace: { user: true } } }).actions, bare);
   assert.equal(await spawn(['true'], { container: off, signal: false, timeout: false, onExit: false }).exited, 0);
 });

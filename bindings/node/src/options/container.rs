@@ -14,6 +14,12 @@ pub(crate) struct Draft {
     pub(crate) said: Vec<Namespace>,
     /// Which are wanted by something else.
     pub(crate) implied: Vec<Namespace>,
+    /// Whether the first process is an init, where that was said.
+    pub(super) init: Option<bool>,
+    /// The key that says that it is the command.
+    pub(super) as_pid_1: Option<String>,
+    /// Whether there is a new pid namespace, where that was said.
+    pub(super) pid: Option<bool>,
     /// Which key has said what it is connected by.
     pub(crate) network: Option<String>,
     pub(crate) limits: limit::Draft,
@@ -39,6 +45,8 @@ pub(crate) struct Facts {
     pub(crate) outlives: bool,
     /// The command is PID 1: the kernel drops signals that it has no handler for, but SIGKILL and SIGSTOP.
     pub(crate) first: bool,
+    /// An init is.
+    pub(crate) init: bool,
 }
 
 /// Reads `container` into the command.
@@ -49,6 +57,9 @@ pub(crate) fn read(command: Command, at: &At<'_>) -> Read<(Command, Facts)> {
         sandbox: false,
         said: Vec::new(),
         implied: Vec::new(),
+        init: None,
+        as_pid_1: None,
+        pid: None,
         network: None,
         limits: limit::Draft::default(),
         cgroup: None,
@@ -80,11 +91,20 @@ fn begins_from(at: &At<'_>) -> Read<Preset> {
 fn finish(mut draft: Draft) -> Read<(Command, Facts)> {
     draft.identity.new_user |= draft.sandbox && !draft.said.contains(&Namespace::User);
     draft.identity.apply(&mut draft.command, draft.sandbox);
+    let new_pid = draft.pid.unwrap_or(draft.sandbox || draft.implied.contains(&Namespace::Pid));
     for kind in draft.implied {
         if !draft.said.contains(&kind) {
             draft.command.unshare(kind);
         }
     }
+    if let Some(on) = draft.init {
+        draft.command.init(on);
+    }
+    if let (Some(key), false) = (&draft.as_pid_1, new_pid) {
+        return Err(Wrong::Type(format!("{key}: it needs a new pid namespace")));
+    }
+    draft.facts.first = new_pid && !draft.init.unwrap_or(draft.sandbox);
+    draft.facts.init = new_pid && !draft.facts.first;
     let limits: Limits = draft.limits.checked()?;
     let limited = limits.limits().next().is_some();
     if limited || draft.cgroup.is_some() {
@@ -107,7 +127,7 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
                   a fresh /proc, /dev and /tmp; a loopback interface and no other; a tiny init as PID 1; no capabilities, no
                   user namespaces below it; a session and a session keyring of its own. `\"bare\"`: nothing but what the other
                   keys ask for.",
-            off: Off::Required,
+            off: Off::Told,
             // Read before all others.
             read: |_, _| Ok(()),
         },
@@ -143,8 +163,10 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
             off: Off::Absent,
             read: |draft, at| {
                 at.flag()?;
-                draft.facts.first = true;
-                draft.command.as_pid_1();
+                draft.init = Some(false);
+                draft.as_pid_1 = Some(at.path.clone());
+                draft.imply(Namespace::Pid);
+                draft.imply(Namespace::Mount);
                 Ok(())
             },
         },
@@ -342,14 +364,18 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
             names: &["init"],
             ts: "boolean",
             doc: "Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid
-                  namespace comes with it.",
-            off: Off::Absent,
+                  namespace comes with it. In the sandbox there is one; `false`: as `asPid1`.",
+            off: Off::Told,
             read: |draft, at| {
-                at.flag()?;
-                draft.imply(Namespace::Pid);
-                draft.imply(Namespace::Mount);
-                draft.facts.first = false;
-                draft.command.init(true);
+                let on = at.flag()?;
+                if on {
+                    if let Some(other) = &draft.as_pid_1 {
+                        return Err(said_twice(at, other));
+                    }
+                    draft.imply(Namespace::Pid);
+                    draft.imply(Namespace::Mount);
+                }
+                draft.init = Some(on);
                 Ok(())
             },
         },

@@ -23,9 +23,9 @@ pub(crate) const NAMESPACES: Shape<Draft> = Shape {
             off: Off::Told,
             read: |draft, at| {
                 // Who says so in so many words has the command as PID 1; `init` puts one there.
-                draft.facts.first = at.is_on();
+                draft.pid = Some(at.is_on());
                 if at.is_on() {
-                    draft.command.as_pid_1();
+                    draft.init.get_or_insert(false);
                     draft.imply(Namespace::Mount);
                 }
                 plain(draft, at, Namespace::Pid)

@@ -32,7 +32,7 @@ await origin.stdin?.write('text');
   await using child = spawn(['true'], { signal: AbortSignal.timeout(5), timeout: 5, killSignal: 'SIGINT', maxBuffer: 10 });
   child.unref();
 }
-const container: Container = { sandbox: true, network: { mode: 'veth', publish: ['8080:80', 53] }, dns: false, hostname: 'x' };
+const container: Container = { preset: 'sandbox', asPid1: true, nested: true, hostRoot: false, network: { mode: 'veth', publish: ['8080:80', 53] }, dns: false, hostname: 'x' };
 const output: Buffer | null = spawnSync(['true'], { container, stdin: new Uint8Array(3) }).stdout;
 const { findings } = await doctor();
 const lines: string = explain(['true'], { container: true }).text;
@@ -57,9 +57,9 @@ const taken: Container[] = [
   { root: { path: '/a', overlay: { upperDir: '/u', workDir: '/w' } } },
 ];
 spawn(['true'], { stdio: ['ignore', 'pipe', 'inherit', 'inherit', 5, false] });
-const syncOptions: SpawnSyncOptions = { stdin: 'a text', cwd: '/' };
+const syncOptions: SpawnSyncOptions = { stdin: 'pipe', cwd: '/', maxMemory: 1n << 30n, killGrace: 5, signal: AbortSignal.timeout(5), timeout: Infinity };
 spawnSync(['true'], syncOptions);
-spawnSync({ cmd: ['true'], stdin: String(5), ...syncOptions });
+spawnSync({ cmd: ['true'], ...syncOptions, stdin: Buffer.from('5') });
 spawnSync(['true'], { stdin: 'inherit' });
 void taken;
 declare const ofBun: Blob & { readonly name?: string; exists(): Promise<boolean>; unlink(): Promise<void> };
@@ -67,13 +67,21 @@ spawn(['true'], { stdout: ofBun, stdin: ofBun });
 // @ts-expect-error: it has no place
 spawn(['true'], { stdout: new Blob(['x']) });
 
+// @ts-expect-error: no such word
+spawn(['true'], { stdin: 'inherti' });
+// @ts-expect-error: nor here
+spawnSync({ cmd: ['true'], stdin: 'a text' });
 // @ts-expect-error: nobody could write to it
-spawnSync(['true'], { stdin: 'pipe' });
-// @ts-expect-error: nor here
-spawnSync({ cmd: ['true'], stdin: 'pipe' });
-// @ts-expect-error: nor here
-spawnSync(['true'], { stdio: ['pipe'] });
-spawnSync(['true'], { stdio: ['a text', 'pipe', 'pipe', 'inherit'] });
+spawnSync(['true'], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
+spawnSync(['true'], { stdio: ['ignore', 'pipe', 'pipe', 'inherit'] });
+spawn(['true'], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], windowsHide: true, lazy: false, detached: false, env: { A: 1 } });
+// @ts-expect-error: it is not meant
+spawn(['true'], { detached: true });
+spawn(['true'], { stdin: new Response('x') });
+const there: boolean = origin.kill(0);
+void origin.killTree('SIGTERM');
+const memory: number | undefined = origin.memoryUsage()?.rss;
+void [there, memory, origin.stdio[3], origin.killEscalated, origin.exitedDueToMaxMemory];
 const refused: Container[] = [
   // @ts-expect-error: where to is missing
   { fs: [{ type: 'tmpfs' }] },
@@ -109,6 +117,8 @@ const refused: Container[] = [
   { rlimits: { NOFILE: { soft: 5 } } },
   // @ts-expect-error: no such feature
   { prefer: ['ram'] },
+  // @ts-expect-error: no such preset
+  { preset: 'x' },
   // @ts-expect-error: no whole number
   { deadline: 5n },
 ];

@@ -248,7 +248,7 @@ pub enum Op<'a> {
     SignalMask { mask: SignalSet },
     /// execve(2) of the first candidate that exists
     Exec { candidates: &'a [&'a CStr], argv: StringList<'a>, envp: StringList<'a> },
-    /// execveat(2) of the launcher, which keeps the socket and does what follows: see [`Op::is_late`]
+    /// execveat(2) of the launcher, which keeps the socket and does what follows
     Launch { image: Fd, argv: StringList<'a>, envp: StringList<'a> },
     /// Instead of an exec: the first candidate that could be executed ends the rehearsal
     Rehearse { candidates: &'a [&'a CStr] },

@@ -131,7 +131,9 @@ fn an_id_mapper_that_may_gain_no_privileges_is_told_apart_from_a_missing_range()
 fn cgroups_that_are_read_only_are_an_error_only_if_a_limit_was_asked_for() {
     // The host's tree is read-only in the preset, the cgroup hierarchies in it too.
     let shares = ["--share=cgroup"];
-    let line = complaint(&nested(&shares, &format!("{KEEPS_PROC} --memory 64M true")));
+    // A parent that nobody has made: one that is there is closed, which is told before.
+    let limited = format!("{KEEPS_PROC} --cgroup /seclude-nobody --memory 64M true");
+    let line = complaint(&nested(&shares, &limited));
     has(&line, if is_root() { &["cgroup", "EROFS", "read-only"] } else { &["cgroup", "delegated"] });
     stdout_of(&nested(&shares, &format!("{KEEPS_PROC} true")));
 }

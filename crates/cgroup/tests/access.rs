@@ -26,8 +26,11 @@ fn ran(output: &Output) {
 #[test]
 fn without_delegation_it_is_an_error_that_says_so() {
     let Some(parent) = Parent::new("delegation") else { return };
+    // So that what is above it is there, whichever tests run beside this one.
+    let closed = parent.make(&Limits::new(), &[]);
     let args = only("by_nobody");
     let output = Command::new("/proc/self/exe").args(args).uid(NOBODY).gid(NOBODY).output().unwrap();
+    closed.end();
     ran(&output);
     parent.done();
 }

@@ -83,7 +83,9 @@ impl Host {
     /// The same, with what a request with a user namespace asks of it besides.
     #[must_use]
     pub fn with_ids(self) -> Host {
-        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        // Where it cannot be read there is no reason to give a container the caller's own id: if there are no others, the map is
+        // refused.
+        let Ok(map) = std::fs::read_to_string("/proc/self/uid_map") else { return self };
         let counts = map.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)?.parse::<u64>().ok());
         Host { ids: counts.sum(), ..self }
     }

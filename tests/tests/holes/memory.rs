@@ -113,7 +113,7 @@ fn whoever_is_in_a_container_that_is_joined_learns_nothing_of_the_caller() {
                 .output()
                 .unwrap();
         let pid: i32 = stdout_of(&output).parse().unwrap();
-        let join: Vec<String> = ["user=user", "mount=mnt", "pid=pid", "ipc=ipc", "net=net"]
+        let join: Vec<String> = ["user=user", "mount=mnt", "pid=pid", "ipc=ipc", "net=net", "uts=uts", "cgroup=cgroup"]
             .map(|kind| format!("--join={}", kind.replace('=', &format!("=/proc/{pid}/ns/"))))
             .into();
         let join: Vec<&str> = join.iter().map(String::as_str).collect();

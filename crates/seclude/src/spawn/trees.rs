@@ -62,11 +62,15 @@ pub(super) fn send(wanted: &[Wanted], pid: i32, channel: &Channel, patience: &Pa
                 if view && !hidden {
                     continue;
                 }
-                let mapped = if view { None } else { cover(&point, Some(&namespace)) };
+                let mapped = if view { None } else { cover(&point, Some(&namespace))? };
                 if mapped.is_none() && !view {
                     plain.push(point.clone());
                 }
-                let Some(cover) = mapped.or_else(|| cover(&point, None).filter(|_| hidden)) else { continue };
+                let cover = match mapped {
+                    None if hidden => cover(&point, None)?,
+                    mapped => mapped,
+                };
+                let Some(cover) = cover else { continue };
                 covered.push(point.clone());
                 let relative = point.strip_prefix(&tree.path).unwrap_or(Path::new("")).as_os_str().as_bytes();
                 if !channel.send_tree(Some(cover.as_fd()), relative, patience)? {
@@ -91,12 +95,29 @@ fn namespace_of(pid: i32) -> Result<OwnedFd> {
     })
 }
 
-/// A copy of the mount that is there, under the ids of this namespace, if that is possible.
-fn cover(point: &Path, namespace: Option<&OwnedFd>) -> Option<OwnedFd> {
+/// A copy of the mount that is there, under the ids of this namespace; `None` if the kernel has none to give, or the mount is gone.
+fn cover(point: &Path, namespace: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let flags = flags | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-    let copied = open_tree(rustix::fs::CWD, point, flags).ok()?;
-    namespace.is_none_or(|namespace| map_ids(&copied, namespace, false).is_ok()).then_some(copied)
+    let copied = match open_tree(rustix::fs::CWD, point, flags) {
+        Ok(copied) => copied,
+        Err(errno) if is_out_of_sight(errno) => return Ok(None),
+        // Without it, what lies under it would be seen in its place: a full table of descriptors is no reason for that.
+        Err(errno) => return Err(failed(point, "open_tree", errno)),
+    };
+    match namespace.map(|namespace| map_ids(&copied, namespace, false)) {
+        None | Some(Ok(())) => Ok(Some(copied)),
+        Some(Err(Refused::NotHere(_))) => Ok(None),
+        Some(Err(Refused::Error(errno))) => Err(failed(point, "mount_setattr", to_rustix(errno))),
+    }
+}
+
+/// Whether a mount that was listed has gone, or is not to be reached by its path: under another, behind a closed directory, or
+/// of a server that has died.
+fn is_out_of_sight(errno: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM | Errno::INVAL)
+        || matches!(errno, Errno::NOTCONN | Errno::STALE | Errno::HOSTDOWN)
 }
 
 /// The file that is the root of a tree, on the tree's mount, which nobody writes to.

@@ -54,8 +54,9 @@ impl Step for Bind {
         match self.show.open(preparation) {
             Ok(found) => {
                 // By another name, such as /proc/1/root.
-                let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::TYPE | StatxFlags::INO);
-                self.of_root |= root.is_ok_and(|root| file(&root) == file(&found));
+                let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::TYPE | StatxFlags::INO)
+                    .map_err(|errno| Error::parent(NAME, &self.about, errno).call("statx").path_of("/"))?;
+                self.of_root |= file(&root) == file(&found);
                 // A device is written all the same, but its inode, which is the host's, is not changed.
                 let kind = FileType::from_raw_mode(found.stx_mode.into());
                 if matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {

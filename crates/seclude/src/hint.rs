@@ -31,7 +31,9 @@ pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String
     };
     Some(match errno {
         Errno::EPERM if !new_user && !host.has(Capability::SYS_ADMIN) => {
-            "namespaces need CAP_SYS_ADMIN; ask for a new user namespace too".into()
+            "namespaces need CAP_SYS_ADMIN; ask for a new user namespace too, or, beside one that is joined, join or share the \
+             others too"
+                .into()
         }
         Errno::EPERM | Errno::EACCES if new_user => match limit("/proc/sys/kernel/unprivileged_userns_clone") {
             Some(value) if value == "0" => {

@@ -82,9 +82,10 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(
             task("run", "Run a command in a container", |run| whole(RunFlags::augment_args(run))).long_about(
-                "Run a command in a container\n\nWithout flags: all namespaces new (but time), the caller mapped to root, \
-                 the host's tree read-only with a fresh /proc, /dev and /tmp, only a loopback interface that is up, no \
-                 capabilities, no new privileges, a session of its own, and death with the parent.",
+                "Run a command in a container\n\nWithout flags: all namespaces new (but time), and no user namespaces below; as \
+                 root 65,536 ids that nobody has, otherwise the caller mapped to root; the host's tree read-only with a fresh \
+                 /proc, /dev and /tmp, only a loopback interface that is up, a tiny init, no capabilities, no new \
+                 privileges, a session and a keyring of its own, and death with the parent.",
             ),
         )
         .subcommand(task(

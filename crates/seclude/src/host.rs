@@ -57,9 +57,10 @@ impl Host {
         let uid = geteuid().as_raw();
         // Root of whom that cannot be found out is not taken for somebody who has no ids to give: the container would get its
         // own. What it cannot do is an error when it is tried.
-        let sets = capabilities().unwrap_or_else(|_| match uid {
+        let sets = capabilities().unwrap_or(match uid {
             0 => CapabilitySets { effective: !0, permitted: !0, inheritable: 0 },
-            _ => CapabilitySets::default(),
+            // Nor is anybody else taken for one who has nothing to hide.
+            _ => CapabilitySets { effective: 0, permitted: !0, inheritable: 0 },
         });
         Host {
             uid,

@@ -164,7 +164,8 @@ impl Command {
     /// A root caller's cgroups are its uid's to write, whatever else the command may do: where it could come to see a
     /// hierarchy, the container has a cgroup of its own in each.
     pub(crate) fn with_cgroup_of_its_own(mut self, host: &Host) -> Command {
-        let could_see = self.nested || self.user_map == Some(UserMap::HostRoot) || crate::step::has_inner(&self);
+        let is_host_root = self.user_map == Some(UserMap::HostRoot) || !self.namespaces.is_new(Namespace::User);
+        let could_see = self.nested || is_host_root || crate::step::has_inner(&self);
         if self.sandboxed && host.uid == 0 && could_see && self.namespaces.is_new(Namespace::Cgroup) {
             match &mut self.cgroup {
                 Some(cgroup) => cgroup.everywhere = true,

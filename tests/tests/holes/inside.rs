@@ -19,6 +19,13 @@ fn no_user_namespace_is_made_inside_unless_it_is_asked_for() {
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         assert_eq!(said.matches("No space left on device").count(), 2, "{flags:?}: {said}");
     }
+    // In the host's, where there is no limit of ours, with no map written: as who makes it has all rights over it before that.
+    if is_root() {
+        let make = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+            print(libc.unshare(0x10000000 | 0x20000), ctypes.get_errno())";
+        assert_eq!(python(&["--share", "user"], make), "-1 1");
+        assert_eq!(python(&["--share", "user", "--nested"], make), "0 0");
+    }
     let cgroup = ["--nested", "--cgroup", "/seclude-test/nested"];
     let flags: &[&str] = if is_root() { &cgroup } else { &cgroup[..1] };
     assert_eq!(inside(flags, nested), "0");
@@ -123,6 +130,35 @@ fn files_have_the_owners_they_had_and_two_containers_never_the_same_ids() {
     assert!(ranges.windows(2).all(|pair| pair[0] + 65536 <= pair[1]), "{ranges:?}");
 }
 
+#[test]
+fn the_lock_on_its_ids_and_all_that_set_up_has_open_get_out_of_the_way_of_what_the_command_is_given() {
+    let script = "echo $(stat -Lc %i /proc/self/fd/$0) $(cut -b 11-22 /proc/self/uid_map); read end";
+    let own = Scratch::new("numbers");
+    let file = fs::File::create(own.join("file")).unwrap();
+    let ino = file.metadata().unwrap().ino().to_string();
+    // Every number that anything of ours could have by chance.
+    for (number, init) in (3..=40).flat_map(|number| [(number, true), (number, false)]) {
+        let mut command = seclude::Command::new("/bin/sh");
+        command.args(["-c", script, &number.to_string()]).sandbox().init(init);
+        command.stdin(seclude::Stdio::piped()).stdout(seclude::Stdio::piped());
+        let mut child = command.fd(file.try_clone().unwrap(), number).spawn().unwrap();
+        let mut said = String::new();
+        let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut reader, &mut said).unwrap();
+        let (found, start) = said.trim().split_once(' ').unwrap_or_else(|| panic!("{number}: {said:?}"));
+        assert_eq!(found, ino, "{number}");
+        if is_root() {
+            let locks = fs::File::options().read(true).write(true).open("/run/seclude/ids.lock").unwrap();
+            let fd = seclude_sys::Fd(std::os::fd::AsRawFd::as_raw_fd(&locks));
+            let slot = start.parse::<u64>().unwrap() / 65536;
+            let taken = seclude_sys::file::lock_byte(fd, seclude_sys::file::ByteLock::Write, slot);
+            assert!(taken.is_err(), "{number}: the range is held as long as it runs");
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}
+
 /// Calls that chmod(1) and its like do not make.
 const SET_ID: &str = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\
     def call(*arguments):\n    return ctypes.get_errno() if libc.syscall(*arguments) < 0 else 0\n\
@@ -154,6 +190,66 @@ fn set_id_files_cannot_be_made_where_they_would_work_outside() {
         let said =
             inside(&["--bind", &bind, "--cap-add", "SETFCAP"], "setcap cap_net_admin+ep /mnt/f 2>&1; getcap /mnt/f");
         assert!(!said.contains("cap_net_admin"), "{said}");
+    }
+}
+
+/// Through what is open already, of which no mount is asked; says whether all were refused.
+const SET_ID_OF_OPEN: &str = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+    fd, said = int(os.environ['NUMBER']), 1 if os.environ['NUMBER'] != '1' else 2\n\
+    def call(*arguments):\n    return ctypes.get_errno() if libc.syscall(*arguments) < 0 else 0\n\
+    path = b'/proc/self/fd/%d' % fd\n\
+    os.write(said, repr(all([call(91, fd, 0o4755), call(90, path, 0o2755), call(268, -100, path, 0o6755), \
+    call(452, -100, path, 0o4755, 0)])).encode())";
+
+#[test]
+fn an_open_file_gets_no_set_id_bits_however_it_is_handed_on() {
+    let own = Scratch::new("set-id-of-open");
+    opened(&own);
+    let file = own.join("file");
+    let anew = || {
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    };
+    let has_bits = || fs::metadata(&file).unwrap().permissions().mode() & 0o6000 != 0;
+    let through = |flags: &[&str], redirect: &str| {
+        anew();
+        let script = format!("exec \"$SECLUDE\" run \"$@\" -- python3 -c \"$PROGRAM\" {redirect} \"$FILE\"");
+        let number = redirect.trim_end_matches(['<', '>']);
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]).args(flags).env("NUMBER", number).env("FILE", &file);
+        command.env("SECLUDE", seclude_bin()).env("PROGRAM", SET_ID_OF_OPEN).stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
+        assert_eq!(said, if has_bits() { "False" } else { "True" }, "{flags:?} {redirect}");
+        has_bits()
+    };
+    let mut ways = vec![&[][..]];
+    if is_root() {
+        ways.extend([&["--host-root"][..], &["--host-root", "--cap-add", "ALL"], &["--share", "user"]]);
+    }
+    for flags in ways {
+        for redirect in ["0>", "0<", "1>", "2>"] {
+            assert!(!through(flags, redirect), "{flags:?} {redirect}");
+        }
+        assert!(!through(&[flags, &["--stdio", "pass"]].concat(), "0<"), "{flags:?}");
+    }
+    assert!(through(&["--bare", "--unshare", "user"], "1>"), "whoever has built its own container decides");
+    // What else it is given by the library, a path that is open and no more among them.
+    for path_only in [false, true] {
+        anew();
+        let mut open = fs::OpenOptions::new();
+        open.read(true);
+        if path_only {
+            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut open, rustix::fs::OFlags::PATH.bits() as i32);
+        }
+        let mut command = seclude::Command::new("python3");
+        command.args(["-c", SET_ID_OF_OPEN]).env("NUMBER", "7").sandbox().fd(open.open(&file).unwrap(), 7);
+        if is_root() {
+            command.host_root();
+        }
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "True", "{path_only}: {output:?}");
+        assert!(!has_bits(), "{path_only}");
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use rustix::io::fcntl_dupfd_cloexec;
 use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits, Reach};
 use seclude_child::Op;
 use seclude_sys::Fd;
@@ -256,12 +255,9 @@ impl Step for Group {
         }
         self.by_birth &= cgroup.fd().is_some();
         for (path, entrance) in cgroup.own_entrances().map_err(failed)? {
-            let above = preparation.ends.socket_above;
-            let lifted = match entrance.as_raw_fd() > above {
-                true => entrance,
-                false => fcntl_dupfd_cloexec(&entrance, above + 1)
-                    .map_err(|errno| Error::parent(NAME, path.display().to_string(), errno).call("fcntl"))?,
-            };
+            let lifted = preparation
+                .lifted(entrance)
+                .map_err(|errno| Error::parent(NAME, path.display().to_string(), errno).call("fcntl"))?;
             self.entrances.push((path, lifted));
         }
         Ok(())

@@ -118,6 +118,31 @@ pub(super) fn kinds(command: &Command) -> [Option<StdioKind>; 3] {
     [kind(&command.stdin), kind(&command.stdout), kind(&command.stderr)]
 }
 
+/// What of the caller's the command has as it is.
+pub(super) struct Handed {
+    stdio: [Option<StdioKind>; 3],
+    extra: Vec<Arc<OwnedFd>>,
+    anew: Anew,
+}
+
+impl Handed {
+    pub(super) fn of(command: &Command, anew: &Anew) -> Handed {
+        let extra = command.fds.iter().map(|(fd, _)| fd.clone()).collect();
+        Handed { stdio: kinds(command), extra, anew: anew.clone() }
+    }
+
+    /// Whether a file or a directory is among them; to be asked once stdin was looked at.
+    pub(super) fn has_files(&self) -> bool {
+        let stdio = self.stdio.iter().zip(0..).any(|(kind, number)| match kind {
+            Some(StdioKind::Inherit | StdioKind::Fd(_)) if number == 0 && self.anew.is_opened() => false,
+            Some(StdioKind::Inherit | StdioKind::Pass) => streams::is_file(streams::own(number)),
+            Some(StdioKind::Fd(fd)) => streams::is_file(fd.as_fd()),
+            Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => false,
+        });
+        stdio || self.extra.iter().any(|fd| streams::is_file(fd.as_fd()))
+    }
+}
+
 impl Descriptors {
     /// A copy above every number that the command will have, so that placing one never overwrites another.
     fn lift(&self, fd: impl AsFd, number: i32) -> Result<OwnedFd> {

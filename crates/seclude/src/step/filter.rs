@@ -1,25 +1,28 @@
 //! The filter of system calls that the preset brings along: for what no namespace, mount or capability can hold back.
 //!
 //! A file with a set-user-ID bit that the command makes through a writable view of the host works on the host as well; so with
-//! such a view, and only then, the bits cannot be given.
+//! such a view, and only then, the bits cannot be given. An open file is such a view, however it was opened: fchmod(2) asks for no
+//! right to write.
 
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::Op;
 use seclude_seccomp::Refused;
 use seclude_sys::Fd;
 
 use super::nesting::ByFilter;
-use super::{Preparation, Step};
+use super::streams::Anew;
+use super::{Preparation, Step, descriptors, user};
 use crate::command::Command;
 use crate::config::capability::Capability;
 use crate::config::mount::MountKind;
+use crate::config::namespace::Namespace;
 use crate::config::root::{RootKind, Upper};
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::plan::Describe;
 use crate::program::Program;
 
@@ -42,28 +45,41 @@ fn writes_to_the_host(command: &Command) -> bool {
     root || mounted
 }
 
-/// What it refuses, as far as the request alone tells.
-fn refused(command: &Command) -> Refused {
-    let set_id = command.sandboxed && writes_to_the_host(command);
+/// What it refuses: with a view of the host that it could leave such files in.
+fn refused(command: &Command, view: bool) -> Refused {
+    let set_id = command.sandboxed && view;
     let may = |capability: Capability| command.capabilities.is_none_or(|set| set.bits() & capability.bit() != 0);
     // A container's root gives a file capabilities that are root's where ids are mapped; the kernel wants CAP_SETFCAP for it.
     let attributes = set_id && (may(Capability::SETFCAP) || command.nested);
-    Refused { set_id, attributes, user_namespaces: false }
+    // In a user namespace that is not the container's own, the kernel's limit is not for us to set.
+    let user_namespaces = command.sandboxed && !command.nested && !command.namespaces.is_new(Namespace::User);
+    Refused { set_id, attributes, user_namespaces }
 }
 
 struct Filter {
     refused: Refused,
+    /// The same, should the command be handed a file.
+    with_files: Refused,
+    handed: descriptors::Handed,
     nesting: ByFilter,
     /// By descriptor, as the launcher reads it.
     program: Option<OwnedFd>,
 }
 
 /// The file, in the parent, and the right to read it, for the launcher.
-pub(super) fn keep(command: &Command, nesting: &ByFilter) -> Option<Box<dyn Step>> {
+pub(super) fn keep(command: &Command, host: &Host, nesting: &ByFilter, anew: &Anew) -> Option<Box<dyn Step>> {
     if !command.sandboxed {
         return None;
     }
-    Some(Box::new(Filter { refused: refused(command), nesting: nesting.clone(), program: None }))
+    let view = writes_to_the_host(command);
+    Some(Box::new(Filter {
+        refused: refused(command, view),
+        // An open file is not id-mapped: its owner is none of ids that nobody has, and nobody else changes its mode.
+        with_files: refused(command, view || !user::is_chosen(command, host)),
+        handed: descriptors::Handed::of(command, anew),
+        nesting: nesting.clone(),
+        program: None,
+    }))
 }
 
 impl Step for Filter {
@@ -72,7 +88,10 @@ impl Step for Filter {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        self.refused.user_namespaces = self.nesting.is_needed();
+        if self.handed.has_files() {
+            self.refused = self.with_files;
+        }
+        self.refused.user_namespaces |= self.nesting.is_needed();
         if self.refused.is_empty() {
             return Ok(());
         }
@@ -82,11 +101,7 @@ impl Step for Filter {
         let mut file = File::from(file);
         let bytes: Vec<u8> = self.refused.program().iter().flat_map(|instruction| instruction.to_ne_bytes()).collect();
         file.write_all(&bytes).map_err(failed("write"))?;
-        let above = preparation.ends.socket_above;
-        self.program = Some(match file.as_raw_fd() > above {
-            true => file.into(),
-            false => fcntl_dupfd_cloexec(&file, above + 1).map_err(|e| failed("fcntl")(e.into()))?,
-        });
+        self.program = Some(preparation.lifted(file.into()).map_err(|e| failed("fcntl")(e.into()))?);
         Ok(())
     }
 
@@ -108,14 +123,20 @@ impl Step for Filter {
         if !self.refused.is_empty() {
             to.prepare(NAME, format!("assemble it: {}", describe(self.refused)));
         }
+        if self.with_files != self.refused {
+            to.prepare(NAME, format!("with a file among its descriptors: {}", describe(self.with_files)));
+        }
     }
 }
 
 fn describe(refused: Refused) -> String {
     let words = [
-        (refused.set_id, "no set-user-ID and set-group-ID bits, as the command can write to the host"),
+        (
+            refused.set_id,
+            "no set-user-ID and set-group-ID bits, as the command has files of the host that it could give them",
+        ),
         (refused.attributes, "no extended attributes, as it can give files capabilities there"),
-        (refused.user_namespaces, "no user namespaces, as the kernel's own limit cannot be set here"),
+        (refused.user_namespaces, "no user namespaces, as the kernel's own limit cannot be set for it"),
     ];
     let all: Vec<&str> = words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
     all.join("; ")

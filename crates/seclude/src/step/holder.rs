@@ -9,7 +9,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::Op;
 use seclude_sys::Fd;
 use seclude_sys::clone::{CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
@@ -81,8 +80,7 @@ impl Step for Enter {
             move |errno| Error::parent(NAME, path.clone(), errno).call(call).path_of(path)
         };
         let opened = open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed("open"))?;
-        let lifted = fcntl_dupfd_cloexec(&opened, preparation.ends.socket_above + 1).map_err(failed("fcntl"))?;
-        self.namespace = Some(lifted);
+        self.namespace = Some(preparation.lifted(opened).map_err(failed("fcntl"))?);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-use rustix::io::{Errno, fcntl_dupfd_cloexec, write};
+use rustix::io::{Errno, write};
 use seclude_child::Op;
 use seclude_sys::Fd;
 
@@ -75,10 +75,7 @@ impl Step for Launch {
         // Nobody who reaches it through /proc can change what runs (CVE-2019-5736).
         let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
         fcntl_add_seals(&image, seals).map_err(failed("fcntl"))?;
-        self.image = Some(match image.as_raw_fd() > preparation.ends.socket_above {
-            true => image,
-            false => fcntl_dupfd_cloexec(&image, preparation.ends.socket_above + 1).map_err(failed("fcntl"))?,
-        });
+        self.image = Some(preparation.lifted(image).map_err(failed("fcntl"))?);
         Ok(())
     }
 

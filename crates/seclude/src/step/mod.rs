@@ -34,6 +34,9 @@ mod user;
 mod veth;
 mod workdir;
 
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::entry::Memory;
 
 use crate::command::Command;
@@ -78,6 +81,17 @@ pub(crate) struct Preparation<'a> {
     pub(crate) container_root: &'a mut (u32, u32),
     /// The same of the command's own user.
     pub(crate) container_user: &'a mut (u32, u32),
+}
+
+impl Preparation<'_> {
+    /// The same open file under a number that the command will not have, for what the child, the launcher or the init still needs
+    /// once the command's descriptors are in their places.
+    pub(crate) fn lifted(&self, opened: OwnedFd) -> rustix::io::Result<OwnedFd> {
+        match opened.as_raw_fd() > self.ends.socket_above {
+            true => Ok(opened),
+            false => fcntl_dupfd_cloexec(&opened, self.ends.socket_above + 1),
+        }
+    }
 }
 
 /// One thing that a container can have.
@@ -187,13 +201,13 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     // Needs the UTS namespace and root in it.
     add(hostname::compile(command)?);
     // Overwrites numbers that set-up was using, so after everything that opens a descriptor but the next.
-    add(descriptors::compile(command, anew)?);
+    add(descriptors::compile(command, anew.clone())?);
     // Opened here, where there is still a number to open it with, and entered below.
     let directory = workdir::open(command)?;
     let opened = directory.as_ref().map(workdir::WorkingDirectory::place);
     add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
     add(nesting::hold(command));
-    add(filter::keep(command, &by_filter));
+    add(filter::keep(command, host, &by_filter, &anew));
     let Compiled { launch, exec } = exec::compile(command)?;
     add(rights::carry(command, host));
     // From here on in memory of its own, if there is a container.

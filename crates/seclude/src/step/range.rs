@@ -16,6 +16,7 @@ use seclude_idmap::{GROUP_FILE, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_F
 use seclude_sys::Fd;
 use seclude_sys::file::{ByteLock, lock_byte};
 
+use super::Preparation;
 use super::user::NAME;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
@@ -57,13 +58,28 @@ pub(super) fn unused(seed: u64, count: u32) -> Result<Range> {
 }
 
 impl Lease {
-    pub(super) fn of_unused(count: u32) -> Result<Lease> {
+    pub(super) fn of_unused(count: u32, preparation: &Preparation<'_>) -> Result<Lease> {
+        let Lease { range, file } = Lease::taken(count)?;
+        // By the same open file it is the same lock.
+        let file = preparation.lifted(file).map_err(|errno| {
+            sweep();
+            Error::parent(NAME, "the lock on its ids", errno).call("fcntl")
+        })?;
+        Ok(Lease { range, file })
+    }
+
+    fn taken(count: u32) -> Result<Lease> {
         let file = match open_file() {
             Ok(file) => file,
             Err(error) => {
                 // It may have come as far as the directory.
                 sweep();
-                return Lease::by_name(count, error);
+                // A name says nothing to whoever holds the file: only where nobody could.
+                let nobody_can = [Errno::NOENT, Errno::ROFS, Errno::ACCESS, Errno::PERM];
+                return match nobody_can.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) {
+                    true => Lease::by_name(count, error),
+                    false => Err(error),
+                };
             }
         };
         match Lease::lock(&file, count) {

@@ -72,10 +72,16 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn S
     };
     let differs = |wanted: Option<u32>, own| wanted.is_some() && wanted != own;
     let ids_change = differs(identity.uid, own_uid) || differs(identity.gid, own_gid);
+    let keeps_ids = match new_user {
+        true => command.user_map == Some(UserMap::HostRoot),
+        false => !command.namespaces.is_joined(Namespace::User),
+    };
     let groups = match &identity.groups {
         Some(groups) => Some(groups.clone()),
         // The caller's groups would stay with the new ids and open the caller's files to them.
         None if ids_change => Some(Vec::new()),
+        // As with ids of its own, of which root has them emptied in set-up.
+        None if command.sandboxed && keeps_ids && host.gives_ids() => Some(Vec::new()),
         None => None,
     };
     if let Some(count) = groups.as_ref().map(Vec::len).filter(|count| *count > MOST_GROUPS) {

@@ -73,7 +73,7 @@ impl Show {
                 fcntl_dupfd_cloexec(fd, preparation.ends.socket_above + 1)?
             }
         };
-        let opened = lifted(opened, preparation)?;
+        let opened = preparation.lifted(opened)?;
         let found = statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
         self.open = Some(Arc::new(opened));
         found
@@ -86,7 +86,7 @@ impl Show {
         path: PathBuf,
         preparation: &Preparation<'_>,
     ) -> std::result::Result<(), Errno> {
-        self.open = Some(Arc::new(lifted(opened, preparation)?));
+        self.open = Some(Arc::new(preparation.lifted(opened)?));
         self.path = path;
         Ok(())
     }
@@ -156,14 +156,6 @@ pub(crate) fn path_of(fd: &OwnedFd) -> std::result::Result<PathBuf, Errno> {
             Some(errno) => errno,
         }
     })
-}
-
-/// A number that the command gets would overwrite it.
-fn lifted(opened: OwnedFd, preparation: &Preparation<'_>) -> std::result::Result<OwnedFd, Errno> {
-    match opened.as_raw_fd() > preparation.ends.socket_above {
-        true => Ok(opened),
-        false => fcntl_dupfd_cloexec(&opened, preparation.ends.socket_above + 1),
-    }
 }
 
 /// Opens a directory.

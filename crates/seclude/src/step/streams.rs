@@ -57,6 +57,14 @@ pub(super) fn look(fd: BorrowedFd<'_>) -> rustix::io::Result<Looked> {
     })
 }
 
+/// Whether it is, or leads to, a file or a directory; what cannot be looked at counts as one, what is closed does not.
+pub(super) fn is_file(fd: BorrowedFd<'_>) -> bool {
+    match fstat(fd) {
+        Ok(found) => matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Directory),
+        Err(errno) => errno != Errno::BADF,
+    }
+}
+
 /// The caller's own.
 pub(super) fn own(number: i32) -> BorrowedFd<'static> {
     match number {

@@ -43,7 +43,7 @@ pub(crate) enum Ids {
 }
 
 /// Whether the container's ids are a range that is chosen for it.
-fn is_chosen(command: &Command, host: &Host) -> bool {
+pub(super) fn is_chosen(command: &Command, host: &Host) -> bool {
     let asked = matches!(command.user_map, Some(UserMap::SubIds | UserMap::Sandbox));
     asked && command.namespaces.is_new(Namespace::User) && host.gives_ids()
 }
@@ -194,7 +194,8 @@ impl Decided {
 }
 
 impl Map {
-    fn decide(&self, host: &Host) -> Result<Decided> {
+    fn decide(&self, preparation: &Preparation<'_>) -> Result<Decided> {
+        let host = preparation.host;
         let privileged = host.gives_ids();
         let own = |uid, gid| -> Result<(IdMap, IdMap)> {
             let invalid = |error| Error::invalid(NAME, format!("{error}"));
@@ -209,7 +210,7 @@ impl Map {
             UserMap::Identity => own(host.uid, host.gid)?,
             UserMap::Extents { uids, gids } => (uids.clone(), gids.clone()),
             UserMap::SubIds | UserMap::Sandbox if privileged => {
-                let lease = Lease::of_unused(if self.nested { CHOSEN_NESTED } else { CHOSEN })?;
+                let lease = Lease::of_unused(if self.nested { CHOSEN_NESTED } else { CHOSEN }, preparation)?;
                 let ids = lease.range();
                 range = Some(Arc::new(lease));
                 let map = IdMap::new(vec![Extent { inside: 0, outside: ids.start, count: ids.count }])
@@ -289,7 +290,7 @@ impl Step for Map {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        let decided = self.decide(preparation.host)?;
+        let decided = self.decide(preparation)?;
         if let (Some(uid), Some(gid)) = (decided.uids.outside_of(0), decided.gids.outside_of(0)) {
             *preparation.container_root = (uid, gid);
         }

@@ -287,9 +287,10 @@ impl Written {
     }
 }
 
-/// What the mount of a lower layer forbids its files stays forbidden in the overlay.
+/// What the mount of a lower layer forbids its files stays forbidden in the overlay; all of it where that is not told, as whoever
+/// serves the file system may choose.
 fn kept_attributes(open: &OwnedFd) -> u32 {
-    let Ok(found) = rustix::fs::fstatvfs(open) else { return 0 };
+    let Ok(found) = rustix::fs::fstatvfs(open) else { return MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
     let mut kept = 0;
     for (flag, attribute) in
         [(StatVfsMountFlags::NOSUID, MOUNT_ATTR_NOSUID), (StatVfsMountFlags::NOEXEC, MOUNT_ATTR_NOEXEC)]

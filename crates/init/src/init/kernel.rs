@@ -412,8 +412,7 @@ pub(crate) fn wait_for(child: Pid) -> Result<i32> {
     let mut status = 0i32;
     loop {
         // SAFETY: the kernel writes one int and is not asked for the resources used.
-        let answer =
-            check(unsafe { syscall(number::WAIT4, [child.0 as usize, &raw mut status as usize, 0, 0, 0, 0]) });
+        let answer = check(unsafe { syscall(number::WAIT4, [child.0 as usize, &raw mut status as usize, 0, 0, 0, 0]) });
         match answer {
             Ok(_) => return Ok(status),
             Err(Errno::EINTR) => {}

@@ -11,10 +11,16 @@ impl Scratch {
     /// Makes it; `name` tells whose it was if a test is killed.
     pub fn new(name: &str) -> Scratch {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("seclude-test-{name}-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path).expect("a new temporary directory");
-        Scratch(path)
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("seclude-test-{name}-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Scratch(path),
+                // In a pid namespace of a test's own the number of the process is somebody else's outside.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("a new temporary directory: {error}"),
+            }
+        }
     }
 
     /// Its path.

@@ -44,17 +44,22 @@ pub(super) fn unused(seed: u64, count: u32) -> Result<Range> {
             Error::parent(NAME, format!("read {}", error.path.display()), error.source).path_of(error.path)
         })?);
     }
-    let own = |file| -> Result<IdMap> {
-        let path = format!("/proc/self/{file}");
-        let text = std::fs::read_to_string(&path);
-        let failed = |error| Error::parent(NAME, format!("read {path}"), error).path_of(&path);
-        IdMap::parse_kernel_text(&text.map_err(failed)?).map_err(|error| failed(std::io::Error::other(error)))
-    };
-    let (uids, gids) = (own("uid_map")?, own("gid_map")?);
+    let (uids, gids) = (own_map("uid_map")?, own_map("gid_map")?);
     free_range_in(&taken, &uids, &gids, count, seed).ok_or_else(|| {
         Error::invalid(NAME, format!("no {count} ids in a row are free here"))
             .hint("have the container's root be the host's, or choose the ids yourself")
     })
+}
+
+/// The map of the user namespace that the caller is in.
+pub(super) fn own_map(file: &str) -> Result<IdMap> {
+    let path = format!("/proc/self/{file}");
+    let failed = |error| Error::parent(NAME, format!("read {path}"), error).path_of(&path);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        let hint = Errno::from_io_error(&error).and_then(crate::hint::no_proc);
+        failed(error).hint_if(hint)
+    })?;
+    IdMap::parse_kernel_text(&text).map_err(|error| failed(std::io::Error::other(error)))
 }
 
 impl Lease {
@@ -174,7 +179,7 @@ fn open_file() -> Result<OwnedFd> {
                 .call(call)
                 .path_of(format!("{RUN}/{DIRECTORY}/{FILE}"))
                 // What has run out is told by whoever knows the limit.
-                .hint_if((!matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM)).then(|| {
+                .hint_if((!matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOSPC | Errno::DQUOT)).then(|| {
                     "ranges of ids are held there: have the container's root be the host's, or choose the ids yourself".into()
                 }))
         }

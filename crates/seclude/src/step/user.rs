@@ -15,7 +15,7 @@ use seclude_sys::Fd;
 
 use super::holder::{self, Holder};
 use super::nesting::Maps;
-use super::range::{self, Lease};
+use super::range::{self, Lease, own_map};
 use super::{Born, Preparation, Step, ties};
 use crate::command::Command;
 use crate::config::capability::Capability;
@@ -248,12 +248,9 @@ impl Map {
 
 /// Each id that exists in our own namespace, to itself.
 fn identity_of(file: &str) -> Result<IdMap> {
-    let path = format!("/proc/self/{file}");
-    let failed = |error: io::Error| Error::parent(NAME, format!("read {path}"), error).path_of(&path);
-    let text = std::fs::read_to_string(&path).map_err(failed)?;
-    let ours = IdMap::parse_kernel_text(&text).map_err(|error| failed(io::Error::other(error)))?;
+    let ours = own_map(file)?;
     let same = ours.extents().iter().map(|extent| Extent { outside: extent.inside, ..*extent });
-    IdMap::new(same.collect()).map_err(|error| failed(io::Error::other(error)))
+    IdMap::new(same.collect()).map_err(|error| Error::invalid(NAME, error.to_string()))
 }
 
 fn ranges(file: &str, uid: u32) -> Result<Vec<Range>> {

@@ -141,7 +141,11 @@ impl OverlayMount {
                 self.mode = u32::from(found.stx_mode) & 0o7777;
             }
             if let Some(open) = lower.opened() {
-                self.attributes |= kept_attributes(open);
+                self.attributes |= kept_attributes(open).map_err(|errno| {
+                    Error::parent(step, says(lower.path()), errno).call("fstatfs").path_of(lower.path()).hint(
+                        "what its mount forbids (nosuid, noexec) cannot be learned, and would be lost in an overlay",
+                    )
+                })?;
             }
         }
         let Some(written) = &mut self.written else { return Ok(()) };
@@ -287,10 +291,9 @@ impl Written {
     }
 }
 
-/// What the mount of a lower layer forbids its files stays forbidden in the overlay; all of it where that is not told, as whoever
-/// serves the file system may choose.
-fn kept_attributes(open: &OwnedFd) -> u32 {
-    let Ok(found) = rustix::fs::fstatvfs(open) else { return MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+/// What the mount of a lower layer forbids its files, which stays forbidden in the overlay.
+fn kept_attributes(open: &OwnedFd) -> rustix::io::Result<u32> {
+    let found = rustix::fs::fstatvfs(open)?;
     let mut kept = 0;
     for (flag, attribute) in
         [(StatVfsMountFlags::NOSUID, MOUNT_ATTR_NOSUID), (StatVfsMountFlags::NOEXEC, MOUNT_ATTR_NOEXEC)]
@@ -299,7 +302,7 @@ fn kept_attributes(open: &OwnedFd) -> u32 {
             kept |= attribute;
         }
     }
-    kept
+    Ok(kept)
 }
 
 /// The kernel makes a directory `work` in the work directory, mode 000, and leaves it behind. By descriptor: by its path it

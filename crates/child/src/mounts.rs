@@ -1,10 +1,11 @@
 //! The ops that build the container's tree: everything by descriptor, nothing by a path walked twice.
 
 use core::ffi::CStr;
+use core::sync::atomic::Ordering;
 
 use seclude_sys::{Errno, Fd, PathBuffer, PathSpace, clone, file, mount, process, socket};
 
-use crate::op::{Op, Place, Slot, Want};
+use crate::op::{Links, Op, Place, Slot, Want};
 use crate::remount;
 use crate::run::{Done, FAILED, Failure, Machine, Named};
 use crate::wire::Call;
@@ -82,13 +83,13 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             false => Err(Failure(Call::CheckReadOnly, Errno::EROFS)),
         },
         Op::CheckDevice { node, major, minor } => check_device(machine.get(node), major, minor),
-        Op::Resolve { base, place, want, create, symlinks, into } => {
-            let found = resolve(machine, machine.get(base), &place, want, create, symlinks)?;
+        Op::Resolve { base, place, want, create, links, into } => {
+            let found = resolve(machine, machine.get(base), &place, want, create, links)?;
             machine.set(into, found);
             Ok(())
         }
         Op::ResolveIfPresent { base, place, into } => {
-            match resolve(machine, machine.get(base), &place, Want::Existing, None, true) {
+            match resolve(machine, machine.get(base), &place, Want::Existing, None, Links::Followed) {
                 Ok(found) => machine.set(into, found),
                 Err(Failure(_, Errno::ENOENT)) => machine.skipping = true,
                 Err(failure) => return Err(failure),
@@ -98,13 +99,30 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::Attach { mount, onto } => mount::attach(machine.get(mount), machine.get(onto)).named(Call::MoveMount),
         Op::Uncover { mount, place } => uncover(machine.get(mount), machine.get(Slot::ROOT), &place),
         Op::Mask { place } => mask(machine, machine.get(place)),
-        Op::DetachScratch => {
-            file::fchdir(machine.get(Slot::SCRATCH)).named(Call::Chdir)?;
-            mount::detach_here().named(Call::Umount)
+        Op::Note { mount, id } => {
+            id.store(mount::mount_id(machine.get(mount), c"").named(Call::Stat)?, Ordering::Relaxed);
+            Ok(())
+        }
+        Op::LookAgain { place, id } => {
+            let found = file::open(machine.get(Slot::ROOT), place.path, file::O_PATH, 0, leash(Links::Followed));
+            let found = match found {
+                // The way there is gone, or leads elsewhere.
+                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {
+                    return Err(Failure(Call::CheckMount, Errno::EXDEV));
+                }
+                found => found.named(Call::Openat2)?,
+            };
+            let is = mount::mount_id(found, c"").named(Call::Stat)?;
+            let _ = file::close(found);
+            match is == id.load(Ordering::Relaxed) {
+                true => Ok(()),
+                false => Err(Failure(Call::CheckMount, Errno::EXDEV)),
+            }
         }
         Op::Pivot => {
-            pivot(machine.get(Slot::ROOT), machine.get(Slot::HOST))?;
+            pivot(machine.get(Slot::ROOT), machine.get(Slot::SCRATCH), machine.get(Slot::HOST))?;
             // Whoever walks a path from here on must not be led back by what is open.
+            machine.set(Slot::SCRATCH, Fd::NONE);
             machine.set(Slot::HOST, Fd::NONE);
             machine.set(Slot::HOST_DEV, Fd::NONE);
             Ok(())
@@ -200,65 +218,164 @@ fn explained<T>(machine: &Machine<'_>, fs: Slot, done: Done<T>) -> Done<T> {
     done
 }
 
-/// Opens a place inside the base, never outside of it: a `..` or a symlink that leaves it is EXDEV.
+/// How a path inside a root is walked.
+fn leash(links: Links) -> u32 {
+    match links {
+        Links::Refused => file::RESOLVE_BENEATH | file::RESOLVE_NO_SYMLINKS,
+        Links::Followed | Links::MadeGood => file::RESOLVE_IN_ROOT | file::RESOLVE_NO_MAGICLINKS,
+    }
+}
+
+/// Opens a place inside the base, never outside of it.
 fn resolve(
     machine: &Machine<'_>,
     base: Fd,
     place: &Place<'_>,
     want: Want,
     create: Option<u32>,
-    symlinks: bool,
+    links: Links,
 ) -> Done<Fd> {
-    let leash =
-        file::RESOLVE_BENEATH | file::RESOLVE_NO_MAGICLINKS | if symlinks { 0 } else { file::RESOLVE_NO_SYMLINKS };
     let directory = match want {
         Want::Directory => true,
         Want::File | Want::Existing => false,
         Want::Like(slot) => file::status(machine.get(slot), c"").named(Call::Stat)?.is_directory(),
     };
     let flags = file::O_PATH | if directory { file::O_DIRECTORY } else { 0 };
-    let found = file::open(base, place.path, flags, 0, leash);
-    let Some(mode) = create else { return found.named(Call::Openat2) };
-    match found {
-        Err(Errno::ENOENT) => {}
-        found => return found.named(Call::Openat2),
+    match (file::open(base, place.path, flags, 0, leash(links)), create) {
+        (Err(Errno::ENOENT), Some(mode)) => make(base, place.path, directory, mode, links),
+        (found, _) => found.named(Call::Openat2),
     }
+}
 
-    let mut parent = base;
-    for component in place.parents {
-        let flags = file::O_PATH | file::O_DIRECTORY;
-        let next = match file::open(base, component.path, flags, 0, leash) {
+/// As many symlinks to what is missing are followed; path_resolution(7) has 40 for those to what is there.
+const HOPS: usize = 8;
+
+/// Makes what is missing of a path, each component in the directory that the walk so far has led to.
+#[cold]
+#[inline(never)]
+fn make(base: Fd, path: &CStr, directory: bool, mode: u32, links: Links) -> Done<Fd> {
+    let (mut space, mut other) = (PathSpace::uninit(), PathSpace::uninit());
+    let (mut path_buffer, mut rewritten) = (PathBuffer::new(&mut space), PathBuffer::new(&mut other));
+    path_buffer.push_all(path.to_bytes()).named(Call::Openat2)?;
+    for _ in 0..HOPS {
+        match make_once(base, &mut path_buffer, directory, mode, links, &mut rewritten)? {
+            Some(made) => return Ok(made),
+            None => core::mem::swap(&mut path_buffer, &mut rewritten),
+        }
+    }
+    Err(Failure(Call::Openat2, Errno::ELOOP))
+}
+
+/// `None`: it came to a symlink that leads to nothing, and the path by way of that is in `rewritten`.
+fn make_once(
+    base: Fd,
+    path: &mut PathBuffer<'_>,
+    directory: bool,
+    mode: u32,
+    links: Links,
+    rewritten: &mut PathBuffer<'_>,
+) -> Done<Option<Fd>> {
+    let mut space = PathSpace::uninit();
+    let mut so_far = PathBuffer::new(&mut space);
+    let (mut parent, mut index) = (base, 0);
+    loop {
+        let start = so_far.length();
+        while let Some(byte) = path.at(index)
+            && byte != b'/'
+        {
+            so_far.push(byte).named(Call::Openat2)?;
+            index += 1;
+        }
+        let end = index;
+        while path.at(index) == Some(b'/') {
+            index += 1;
+        }
+        let last = path.at(index).is_none();
+        let is_directory = directory || !last;
+        let flags = file::O_PATH | if is_directory { file::O_DIRECTORY } else { 0 };
+        let next = match file::open(base, so_far.from(0), flags, 0, leash(links)) {
             Err(Errno::ENOENT) => {
-                file::mkdir(parent, component.name, 0o755).named(Call::Mkdir)?;
-                file::open(parent, component.name, flags, 0, leash | file::RESOLVE_NO_SYMLINKS)
+                let name = so_far.from(start);
+                let made = match is_directory {
+                    true => file::mkdir(parent, name, if last { mode } else { 0o755 }).named(Call::Mkdir),
+                    false => make_file(parent, name, mode),
+                };
+                if let Err(Failure(_, Errno::EEXIST)) = made
+                    && links == Links::MadeGood
+                {
+                    return lead_on(parent, &mut so_far, start, path, end, rewritten).map(|()| {
+                        close_unless(parent, base);
+                        None
+                    });
+                }
+                made?;
+                file::open(parent, name, flags, 0, leash(Links::Refused))
             }
             opened => opened,
         };
         let next = next.named(Call::Openat2)?;
-        if parent != base {
-            let _ = file::close(parent);
+        close_unless(parent, base);
+        if last {
+            return Ok(Some(next));
         }
         parent = next;
+        so_far.push(b'/').named(Call::Openat2)?;
     }
-    if directory {
-        file::mkdir(parent, place.name, mode).named(Call::Mkdir)?;
-    } else {
-        let flags = file::O_WRONLY | file::O_CREAT | file::O_EXCL | file::O_NOFOLLOW;
-        let made = file::open(parent, place.name, flags, mode, leash).named(Call::Openat2)?;
-        let _ = file::close(made);
+}
+
+fn make_file(parent: Fd, name: &CStr, mode: u32) -> Done {
+    let flags = file::O_WRONLY | file::O_CREAT | file::O_EXCL | file::O_NOFOLLOW;
+    let made = file::open(parent, name, flags, mode, leash(Links::Refused)).named(Call::Openat2)?;
+    let _ = file::close(made);
+    Ok(())
+}
+
+/// Puts into `rewritten` where the symlink at the end of `so_far` leads, and what of the path comes behind it.
+fn lead_on(
+    parent: Fd,
+    so_far: &mut PathBuffer<'_>,
+    start: usize,
+    path: &mut PathBuffer<'_>,
+    end: usize,
+    rewritten: &mut PathBuffer<'_>,
+) -> Done {
+    let (mut space, name) = (PathSpace::uninit(), so_far.from(start));
+    let mut target = PathBuffer::new(&mut space);
+    file::read_link(parent, name, &mut target)
+        .map_err(|errno| match errno {
+            // What is there is no symlink.
+            Errno::EINVAL => Errno::EEXIST,
+            errno => errno,
+        })
+        .named(Call::Mkdir)?;
+    rewritten.clear();
+    let mut add = |from: &PathBuffer<'_>, mut index: usize, end: usize| -> Done {
+        while index < end
+            && let Some(byte) = from.at(index)
+        {
+            rewritten.push(byte).named(Call::Openat2)?;
+            index += 1;
+        }
+        Ok(())
+    };
+    if target.at(0) != Some(b'/') {
+        add(so_far, 0, start)?;
     }
-    let opened = file::open(parent, place.name, flags, 0, leash | file::RESOLVE_NO_SYMLINKS).named(Call::Openat2);
-    if parent != base {
-        let _ = file::close(parent);
+    let from = (0..target.length()).take_while(|index| target.at(*index) == Some(b'/')).count();
+    add(&target, from, target.length())?;
+    add(path, end, path.length())
+}
+
+fn close_unless(fd: Fd, base: Fd) {
+    if fd != base {
+        let _ = file::close(fd);
     }
-    opened
 }
 
 fn uncover(mount: Fd, root: Fd, place: &Place<'_>) -> Done {
     // The new root and the scratch tmpfs; more would be somebody else's.
     for _ in 0..=2 {
-        let leash = file::RESOLVE_BENEATH | file::RESOLVE_NO_MAGICLINKS;
-        let top = file::open(root, place.path, file::O_PATH, 0, leash).named(Call::Openat2)?;
+        let top = file::open(root, place.path, file::O_PATH, 0, leash(Links::Followed)).named(Call::Openat2)?;
         let found = mount::mount_id(top, c"").named(Call::Stat)?;
         let _ = file::close(top);
         if found == mount::mount_id(mount, c"").named(Call::Stat)? {
@@ -271,12 +388,17 @@ fn uncover(mount: Fd, root: Fd, place: &Place<'_>) -> Done {
 }
 
 /// Swaps the roots and lets go of the old one.
-fn pivot(root: Fd, host: Fd) -> Done {
+fn pivot(root: Fd, scratch: Fd, host: Fd) -> Done {
     file::fchdir(root).named(Call::Chdir)?;
     mount::pivot_here().named(Call::PivotRoot)?;
-    // The old root now lies over the new one, and only its descriptor leads to it for certain.
-    file::fchdir(host).named(Call::Chdir)?;
-    mount::detach_here().named(Call::Umount)?;
+    // The old root now lies over the new one, and only its descriptor leads to it for certain. umount2(2) takes what lies on
+    // top there: first the scratch tmpfs that the new root lay on.
+    for old in [scratch, host] {
+        if old != Fd::NONE {
+            file::fchdir(old).named(Call::Chdir)?;
+            mount::detach_here().named(Call::Umount)?;
+        }
+    }
     file::fchdir(root).named(Call::Chdir)
 }
 

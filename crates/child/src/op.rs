@@ -1,6 +1,7 @@
 //! The operations of the child, as plain data.
 
 use core::ffi::CStr;
+use core::sync::atomic::AtomicU64;
 
 use seclude_sys::Fd;
 use seclude_sys::credentials::CapabilitySets;
@@ -60,19 +61,19 @@ impl Slot {
 pub struct Place<'a> {
     /// The whole path, without a leading slash; "." is the base itself.
     pub path: &'a CStr,
-    /// Each leading directory of `path`, shortest first.
-    pub parents: &'a [Component<'a>],
     /// The last component.
     pub name: &'a CStr,
 }
 
-/// One leading directory of a [`Place`].
-#[derive(Clone, Copy, Debug)]
-pub struct Component<'a> {
-    /// The path up to here.
-    pub path: &'a CStr,
-    /// Its last component.
-    pub name: &'a CStr,
+/// What becomes of symlinks in a [`Place`]. None leads out of the base.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Links {
+    /// They are an error.
+    Refused,
+    /// They are followed as a process would follow them whose root is the base.
+    Followed,
+    /// So that what is missing is made where a link leads.
+    MadeGood,
 }
 
 /// What a place has to be, and what is created where it is missing.
@@ -145,8 +146,8 @@ pub enum Op<'a> {
     CheckReadOnly { mount: Slot },
     /// fstat(2): fail unless it is the character device
     CheckDevice { node: Slot, major: u32, minor: u32 },
-    /// openat2(RESOLVE_BENEATH), creating what is missing if `create` gives a mode
-    Resolve { base: Slot, place: Place<'a>, want: Want, create: Option<u32>, symlinks: bool, into: Slot },
+    /// openat2(RESOLVE_IN_ROOT), creating what is missing if `create` gives a mode
+    Resolve { base: Slot, place: Place<'a>, want: Want, create: Option<u32>, links: Links, into: Slot },
     /// The same, but if the place is missing the ops up to the next [`Op::CheckReadOnly`] or [`Op::Mask`] are skipped.
     ResolveIfPresent { base: Slot, place: Place<'a>, into: Slot },
     /// move_mount(2)
@@ -156,9 +157,11 @@ pub enum Op<'a> {
     Uncover { mount: Slot, place: Place<'a> },
     /// An empty read-only tmpfs over a directory, /dev/null (looked at) over anything else
     Mask { place: Slot },
-    /// fchdir, umount2(MNT_DETACH) of the scratch tmpfs: pivot_root wants nothing above the new root
-    DetachScratch,
-    /// fchdir, pivot_root(".", "."), umount2(MNT_DETACH)
+    /// statx(2): which mount it is
+    Note { mount: Slot, id: &'a AtomicU64 },
+    /// openat2(RESOLVE_IN_ROOT) and statx(2) of the place in [`Slot::ROOT`]: fail unless it is that mount
+    LookAgain { place: Place<'a>, id: &'a AtomicU64 },
+    /// fchdir, pivot_root(".", "."), umount2(MNT_DETACH) of the scratch tmpfs and of the host's tree
     Pivot,
     /// statx(2): fail unless / and /.. are what is in [`Slot::ROOT`], and so nothing lies over it
     CheckRoot,

@@ -183,7 +183,8 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::ResolveIfPresent { .. }
         | Op::Attach { .. }
         | Op::Mask { .. }
-        | Op::DetachScratch
+        | Op::Note { .. }
+        | Op::LookAgain { .. }
         | Op::Uncover { .. }
         | Op::Pivot
         | Op::CheckRoot

@@ -116,7 +116,7 @@ calls! {
     Fsmount "fsmount", MountSetattr "mount_setattr", Remount "mount(MS_REMOUNT)", MountInfo "read mountinfo", MoveMount "move_mount", PivotRoot "pivot_root",
     Umount "umount2", Statfs "fstatfs", Openat2 "openat2", Mkdir "mkdirat", Symlink "symlinkat", Write "write",
     Chmod "fchmod", Chdir "fchdir", Stat "newfstatat", CheckDevice "device number check",
-    CheckReadOnly "read-only check", CheckRoot "new root check", Netlink "rtnetlink", Sethostname "sethostname",
+    CheckReadOnly "read-only check", CheckRoot "new root check", CheckMount "look at the mount", Netlink "rtnetlink", Sethostname "sethostname",
     Setdomainname "setdomainname", Setrlimit "prlimit64", Setsid "setsid", OpenTerminal "open ptmx",
     Ioctl "ioctl", Dup "dup3", CloseRange "close_range", Setgroups "setgroups", Setresgid "setresgid",
     Setresuid "setresuid", Capset "capset", Sigaction "rt_sigaction", Sigprocmask "rt_sigprocmask",

@@ -289,6 +289,11 @@ fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
                          or put an overlay over it"
             .into(),
         Errno::EACCES | Errno::EPERM => "the user that set-up runs as may not create or enter it".into(),
+        Errno::EEXIST if matches!(op, Some(Op::Resolve { .. })) => {
+            "a symlink in the target leads to what is not there \
+                         inside the root: make that there, or give its own path"
+                .into()
+        }
         Errno::EEXIST => "something is there already".into(),
         Errno::ENOTDIR => "the target, or a part of its path, is there but is not a directory".into(),
         Errno::EAGAIN => "the tree is being renamed while it is looked at; giving up after 64 tries".into(),
@@ -326,6 +331,9 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
         (Call::MountSetattr, Errno::EINVAL) => "it is not the root of a mount (the caller is in a chroot?)".into(),
         (Call::CheckReadOnly, _) => "the kernel took the flag, but the mount can be written".into(),
         (Call::CheckDevice, _) => "a device node of the host's /dev is not what its name says".into(),
+        (Call::CheckMount, _) => {
+            "another mount lies there: a symlink in the tree leads its target, or that of a later one, elsewhere".into()
+        }
         (Call::CheckRoot, _) => {
             "/ is not the new root, or a mount lies over it: a symlink in a mount's target may lead there".into()
         }

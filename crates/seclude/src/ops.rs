@@ -67,7 +67,9 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         Op::CloneFrom { from: Slot::HOST_DEV, name, .. } => Some(Path::new("/dev").join(bytes(name))),
         // Of an overlay it is the directory that its options are relative to.
         Op::GoTo { .. } | Op::EnterHeld { .. } if about.starts_with('/') => Some(about.into()),
-        Op::Resolve { place, .. } | Op::ResolveIfPresent { place, .. } => Some(Path::new("/").join(bytes(place.path))),
+        Op::Resolve { place, .. } | Op::ResolveIfPresent { place, .. } | Op::LookAgain { place, .. } => {
+            Some(Path::new("/").join(bytes(place.path)))
+        }
         _ => None,
     }
 }
@@ -128,8 +130,9 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Uncover { mount, place } => {
             format!("umount2(what lies over {}, MNT_DETACH) at root/{}", slot(*mount), text(place.path))
         }
-        Op::DetachScratch => "umount2(scratch, MNT_DETACH)".into(),
-        Op::Pivot => "pivot_root(root), umount2(host, MNT_DETACH)".into(),
+        Op::Note { mount, .. } => format!("statx({}): which mount it is", slot(*mount)),
+        Op::LookAgain { place, .. } => format!("check that root/{} is that mount", text(place.path)),
+        Op::Pivot => "pivot_root(root), umount2(scratch and host, MNT_DETACH)".into(),
         Op::CheckRoot => "check that / is root, and nothing lies over it".into(),
         Op::MakeDirectory { base, name, .. } => format!("mkdirat({}, {})", slot(*base), text(name)),
         Op::MakeSymlink { base, name, target } => {

@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bumpalo::Bump;
-use seclude_child::op::{Component, Place};
+use seclude_child::op::Place;
 use seclude_child::{Instruction, Op, Slot};
 use seclude_sys::Fd;
 use seclude_sys::process::StringList;
@@ -44,6 +45,8 @@ pub(crate) struct Program<'a> {
     pub(crate) for_init: Vec<Fd>,
     /// The op that starts the launcher, which does all that come after it.
     launch: Option<Launch<'a>>,
+    /// Mounts that are looked at once all are made.
+    noted: Vec<Noted<'a>>,
     /// Trees that the parent copies, in the order in which the child takes them.
     trees: Vec<Wanted>,
     /// The late op to fail at, and how.
@@ -58,6 +61,14 @@ pub(crate) struct Launch<'a> {
     pub(crate) flags: String,
     pub(crate) signal_mask: u64,
     pub(crate) envp: StringList<'a>,
+}
+
+/// A mount, and where it was asked for.
+struct Noted<'a> {
+    step: usize,
+    target: PathBuf,
+    place: Place<'a>,
+    id: &'a AtomicU64,
 }
 
 /// A tree of the host that the parent copies for the child, [`Op::TakeTree`].
@@ -92,6 +103,7 @@ impl<'a> Program<'a> {
             filter: None,
             for_init: Vec::new(),
             launch: None,
+            noted: Vec::new(),
             trees: Vec::new(),
             #[cfg(feature = "fault")]
             fault: None,
@@ -175,18 +187,34 @@ impl<'a> Program<'a> {
             })
             .collect();
         let Some((name, leading)) = parts.split_last() else {
-            return Place { path: c".", parents: &[], name: c"." };
+            return Place { path: c".", name: c"." };
         };
-        let mut parents = bumpalo::collections::Vec::with_capacity_in(leading.len(), self.arena);
-        let mut so_far = std::path::PathBuf::new();
-        for part in leading {
-            so_far.push(part);
-            let path = self.text(&so_far);
-            let name = self.text(part);
-            parents.push(Component { path, name });
+        let mut whole: std::path::PathBuf = leading.iter().collect();
+        whole.push(name);
+        Place { path: self.text(&whole), name: self.text(name) }
+    }
+
+    /// Remembers which mount was made there, to look at it again with [`Self::look_again`].
+    pub(crate) fn note(&mut self, mount: Slot, target: &Path, place: Place<'a>) {
+        let id: &'a AtomicU64 = self.arena.alloc(AtomicU64::new(0));
+        self.push(Op::Note { mount, id });
+        self.noted.push(Noted { step: self.step, target: target.to_owned(), place, id });
+    }
+
+    /// Looks whether each mount at `above` and below it lies where it was asked for: before one that lies over them by its
+    /// caller's own order, and when all are made.
+    pub(crate) fn look_again(&mut self, above: &Path) {
+        let (step, about) = (self.step, self.about);
+        let (covered, noted) = std::mem::take(&mut self.noted).into_iter().partition(|it| it.target.starts_with(above));
+        self.noted = noted;
+        let covered: Vec<Noted<'a>> = covered;
+        for noted in covered {
+            self.begin(noted.step);
+            self.about_owned(format!("look at {}", noted.target.display()));
+            self.push(Op::LookAgain { place: noted.place, id: noted.id });
         }
-        so_far.push(name);
-        Place { path: self.text(&so_far), parents: parents.into_bump_slice(), name: self.text(name) }
+        self.begin(step);
+        self.about(about);
     }
 
     /// The strings as execve(2) takes them.

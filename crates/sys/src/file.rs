@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use crate::raw::general as k;
-use crate::{Errno, Fd, Result, call};
+use crate::{Errno, Fd, PathBuffer, Result, call};
 
 pub use k::{
     O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY,
@@ -138,6 +138,20 @@ pub fn mkdir(base: Fd, name: &CStr, mode: u32) -> Result<()> {
 pub fn symlink(target: &CStr, base: Fd, name: &CStr) -> Result<()> {
     // SAFETY: both are C strings.
     unsafe { call!(__NR_symlinkat, target.as_ptr(), base.arg(), name.as_ptr()) }.map(drop)
+}
+
+/// `readlinkat(2)`: puts where `name` below `base` leads at the end of `into`; EINVAL if it is no symlink.
+#[inline(always)]
+pub fn read_link(base: Fd, name: &CStr, into: &mut PathBuffer<'_>) -> Result<()> {
+    let (first, room) = into.room();
+    // SAFETY: the name is a C string, and there is room for so many bytes at `first`.
+    let length = unsafe { call!(__NR_readlinkat, base.arg(), name.as_ptr(), first, room) }?;
+    if length >= room {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    // SAFETY: the kernel has written so many bytes of the room.
+    unsafe { into.grow(length) };
+    Ok(())
 }
 
 /// `fchmod(2)`.

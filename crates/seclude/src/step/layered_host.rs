@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use seclude_child::op::Want;
+use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
 use seclude_sys::mount::MOUNT_ATTR_RDONLY;
@@ -139,7 +139,7 @@ impl LayeredHost {
                 place,
                 want,
                 create: Some(mode),
-                symlinks: false,
+                links: Links::Refused,
                 into: Slot::PLACE,
             };
             match &part.kind {
@@ -148,7 +148,7 @@ impl LayeredHost {
                     let parent = part.path.parent().unwrap_or(Path::new("/"));
                     let (parent, target) = (program.place(parent), program.text(target));
                     let (base, into, want) = (Slot::ROOT, Slot::PLACE, Want::Directory);
-                    program.push(Op::Resolve { base, place: parent, want, create: None, symlinks: false, into });
+                    program.push(Op::Resolve { base, place: parent, want, create: None, links: Links::Refused, into });
                     program.push(Op::MakeSymlink { base: Slot::PLACE, name: place.name, target });
                 }
                 Kind::Directory(mode) => {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use seclude_child::op::Want;
+use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
@@ -272,7 +272,8 @@ fn file<'a>(program: &mut Program<'a>, bytes: &'a [u8], target: &'a Path) {
 
 fn mount_file<'a>(program: &mut Program<'a>, target: &'a Path) {
     let set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
-    mount::attach(program, target, Want::File, 0o644, true);
+    // A distribution's own may be a symlink to what is made at its boot.
+    mount::attach(program, target, Want::File, 0o644, Links::MadeGood);
     program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: false });
 }
 

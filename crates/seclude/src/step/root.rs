@@ -105,6 +105,7 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
                     tree.scratch = true;
                     tree.root = Kind::LayeredHost(LayeredHost::new(Way::of(command, host)));
                 } else {
+                    tree.scratch = true;
                     let overlay = OverlayMount::compile(NAME, overlay, Way::of(command, host), "root")?;
                     tree.root = Kind::Overlay(Box::new(overlay));
                 }
@@ -153,8 +154,16 @@ impl Tree {
         !matches!(self.root, Kind::Kept { mounted: false })
     }
 
-    fn has_scratch(&self) -> bool {
-        self.scratch
+    /// Below our root, which is attached on top of it: no path in there passes it, whatever symlinks it has.
+    fn attach_scratch(&self, program: &mut Program<'_>) {
+        if !self.scratch {
+            return;
+        }
+        program.about("scratch tmpfs");
+        program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::SCRATCH });
+        program.push(Op::FsString { fs: Slot::SCRATCH, key: c"mode", value: c"755" });
+        program.push(Op::FsMount { fs: Slot::SCRATCH, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
+        program.push(Op::Attach { mount: Slot::SCRATCH, onto: Slot::HOST });
     }
 
     /// An overlay with an upper takes the targets of mounts as well as the command's writes, so it is closed after
@@ -219,16 +228,21 @@ impl Step for Tree {
         }
         match &self.root {
             Kind::Kept { .. } | Kind::Entered(_) => {}
-            Kind::Directory(show) => show.copy(program, Slot::ROOT),
-            Kind::Overlay(overlay) => {
-                // One of its own: between the host's root and ours nothing may stay attached.
-                attach_scratch(program);
-                overlay.make(program, Slot::ROOT, 0);
-                detach_scratch(program);
-                program.about(&self.about);
+            Kind::Directory(show) => {
+                // A copy of the caller's `/` would have the scratch tmpfs in it.
+                show.copy(program, Slot::ROOT);
+                self.attach_scratch(program);
             }
-            Kind::LayeredHost(layers) => layers.make_root(program),
+            Kind::Overlay(overlay) => {
+                self.attach_scratch(program);
+                overlay.make(program, Slot::ROOT, 0);
+            }
+            Kind::LayeredHost(layers) => {
+                self.attach_scratch(program);
+                layers.make_root(program);
+            }
         }
+        program.about(&self.about);
         if self.is_replaced() {
             program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
         }
@@ -237,9 +251,6 @@ impl Step for Tree {
         }
         if self.read_only && !self.is_read_only_at_the_end() {
             read_only(program, true);
-        }
-        if self.scratch {
-            attach_scratch(program);
         }
         if let Kind::LayeredHost(layers) = &self.root {
             layers.make_parts(program);
@@ -265,19 +276,6 @@ impl Step for Tree {
     }
 }
 
-fn attach_scratch(program: &mut Program<'_>) {
-    program.about("scratch tmpfs");
-    program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::SCRATCH });
-    program.push(Op::FsString { fs: Slot::SCRATCH, key: c"mode", value: c"755" });
-    program.push(Op::FsMount { fs: Slot::SCRATCH, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
-    program.push(Op::Attach { mount: Slot::SCRATCH, onto: Slot::HOST });
-}
-
-fn detach_scratch(program: &mut Program<'_>) {
-    program.about("leave the scratch tmpfs");
-    program.push(Op::DetachScratch);
-}
-
 fn read_only(program: &mut Program<'_>, recursive: bool) {
     program.push(Op::SetAttributes { mount: Slot::ROOT, set: MOUNT_ATTR_RDONLY, recursive });
     program.push(Op::CheckReadOnly { mount: Slot::ROOT });
@@ -287,7 +285,6 @@ fn read_only(program: &mut Program<'_>, recursive: bool) {
 struct Leave {
     built: bool,
     replaced: bool,
-    scratch: bool,
     read_only: bool,
     umask: Option<u32>,
     mounts: bool,
@@ -301,7 +298,6 @@ pub(super) fn leave(command: &Command, tree: Option<&Tree>) -> Option<Box<dyn St
     Some(Box::new(Leave {
         built: is(Tree::is_built),
         replaced: is(Tree::is_replaced),
-        scratch: is(Tree::has_scratch),
         read_only: is(Tree::is_read_only_at_the_end),
         umask: command.umask,
         mounts: tree.is_some(),
@@ -318,9 +314,7 @@ impl Step for Leave {
             program.about("read-only from here on");
             read_only(program, false);
         }
-        if self.scratch {
-            detach_scratch(program);
-        }
+        program.look_again(Path::new("/"));
         if self.replaced {
             program.about("leave the host's tree");
             program.push(Op::Pivot);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, statx};
-use seclude_child::op::Want;
+use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
 
@@ -79,7 +79,7 @@ impl Step for Bind {
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
         self.show.copy(program, Slot::TREE);
-        attach(program, &self.target, Want::Like(Slot::TREE), 0o755, true);
+        attach(program, &self.target, Want::Like(Slot::TREE), 0o755, Links::Followed);
         self.show.covers(program, Slot::TREE);
         if self.of_root && self.recursive && self.show.is_childs() {
             let place = program.place(&self.target);

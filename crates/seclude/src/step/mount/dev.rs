@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
-use seclude_child::op::{Place, Want};
+use seclude_child::op::{Links, Place, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -33,7 +33,7 @@ pub(super) fn compile(target: &Path) -> Box<dyn Step> {
 }
 
 fn entry(name: &'static CStr) -> Place<'static> {
-    Place { path: name, parents: &[], name }
+    Place { path: name, name }
 }
 
 impl Step for Dev {
@@ -47,7 +47,7 @@ impl Step for Dev {
         // Not nodev: the nodes are mounts of their own, and in a user namespace tmpfs is nodev anyway.
         kernel::make(program, c"tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Slot::DEV);
         // Not through a symlink: an image whose /dev is one would have the host's files created (CVE-2026-41579).
-        attach_slot(program, Slot::DEV, &self.target, Want::Directory, 0o755, false);
+        attach_slot(program, Slot::DEV, &self.target, Want::Directory, 0o755, Links::Refused);
 
         for (name, major, minor) in NODES {
             program.about_owned(format!("device /dev/{} on {}", name.to_string_lossy(), self.target.display()));
@@ -77,5 +77,5 @@ impl Step for Dev {
 
 fn inside(program: &mut Program<'_>, name: &'static CStr, want: Want, mode: u32) {
     let (base, into) = (Slot::DEV, Slot::PLACE);
-    program.push(Op::Resolve { base, place: entry(name), want, create: Some(mode), symlinks: false, into });
+    program.push(Op::Resolve { base, place: entry(name), want, create: Some(mode), links: Links::Refused, into });
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use seclude_child::op::Want;
+use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -39,7 +39,7 @@ impl Step for File {
         program.about(&self.about);
         write_to_scratch(program, &self.content, self.mode);
         let set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | if self.read_only { MOUNT_ATTR_RDONLY } else { 0 };
-        attach(program, &self.target, Want::File, 0o644, true);
+        attach(program, &self.target, Want::File, 0o644, Links::Followed);
         program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: false });
     }
 }
@@ -71,7 +71,7 @@ impl Step for Directory {
         program.about(&self.about);
         let place = program.place(&self.target);
         let (base, want, into) = (Slot::ROOT, Want::Directory, Slot::PLACE);
-        program.push(Op::Resolve { base, place, want, create: Some(self.mode), symlinks: true, into });
+        program.push(Op::Resolve { base, place, want, create: Some(self.mode), links: Links::Followed, into });
     }
 }
 
@@ -103,7 +103,7 @@ impl Step for Symlink {
         program.about(&self.about);
         let place = program.place(&self.parent);
         let (base, want, into) = (Slot::ROOT, Want::Directory, Slot::PLACE);
-        program.push(Op::Resolve { base, place, want, create: Some(0o755), symlinks: true, into });
+        program.push(Op::Resolve { base, place, want, create: Some(0o755), links: Links::Followed, into });
         let name = program.text(&self.name);
         let target = program.text(&self.to);
         // By descriptor: a path with a symlink in it cannot lead the creation elsewhere.

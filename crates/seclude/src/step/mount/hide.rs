@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use seclude_child::op::Want;
+use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount::MOUNT_ATTR_RDONLY;
 
@@ -47,10 +47,11 @@ impl Step for Hide {
         program.about(&self.about);
         let place = program.place(&self.target);
         let (base, into) = (Slot::ROOT, Slot::PLACE);
+        program.look_again(&self.target);
         program.push(if self.if_present {
             Op::ResolveIfPresent { base, place, into }
         } else {
-            Op::Resolve { base, place, want: Want::Existing, create: None, symlinks: true, into }
+            Op::Resolve { base, place, want: Want::Existing, create: None, links: Links::Followed, into }
         });
         match self.how {
             How::Mask => program.push(Op::Mask { place: Slot::PLACE }),
@@ -61,6 +62,9 @@ impl Step for Hide {
                 program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: true });
                 program.push(Op::CheckReadOnly { mount: Slot::TREE });
             }
+        }
+        if !self.if_present {
+            program.note(Slot::TREE, &self.target, place);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
-use seclude_child::op::Want;
+use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -94,6 +94,6 @@ impl Step for View {
         make(program, self.kind, self.options, self.attributes, self.slot);
         // Not through a symlink: an image whose /proc leads elsewhere would have checks look at the wrong file
         // (CVE-2019-19921, CVE-2023-27561).
-        attach_slot(program, self.slot, &self.target, Want::Directory, 0o755, false);
+        attach_slot(program, self.slot, &self.target, Want::Directory, 0o755, Links::Refused);
     }
 }

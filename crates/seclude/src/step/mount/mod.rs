@@ -10,7 +10,7 @@ mod tmpfs;
 
 use std::path::{Component, Path};
 
-use seclude_child::op::Want;
+use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount as sys;
 
@@ -163,14 +163,16 @@ fn not_the_root(target: &Path) -> Result<()> {
 }
 
 /// Attaches the mount in [`Slot::TREE`] at `target`, made where it is missing.
-pub(super) fn attach<'a>(program: &mut Program<'a>, target: &'a Path, want: Want, mode: u32, symlinks: bool) {
-    attach_slot(program, Slot::TREE, target, want, mode, symlinks);
+pub(super) fn attach<'a>(program: &mut Program<'a>, target: &'a Path, want: Want, mode: u32, links: Links) {
+    attach_slot(program, Slot::TREE, target, want, mode, links);
 }
 
-fn attach_slot<'a>(program: &mut Program<'a>, mount: Slot, target: &'a Path, want: Want, mode: u32, symlinks: bool) {
+fn attach_slot<'a>(program: &mut Program<'a>, mount: Slot, target: &'a Path, want: Want, mode: u32, links: Links) {
     let place = program.place(target);
-    program.push(Op::Resolve { base: Slot::ROOT, place, want, create: Some(mode), symlinks, into: Slot::PLACE });
+    program.look_again(target);
+    program.push(Op::Resolve { base: Slot::ROOT, place, want, create: Some(mode), links, into: Slot::PLACE });
     program.push(Op::Attach { mount, onto: Slot::PLACE });
+    program.note(mount, target, place);
 }
 
 impl Flags {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, openat, statat};
 use rustix::io::Errno;
-use seclude_child::op::{Place, Want};
+use seclude_child::op::{Links, Place, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
@@ -315,7 +315,7 @@ fn removed_at_the_end(work: &Arc<OwnedFd>, path: &Path, ledger: &mut Ledger) {
 }
 
 fn open_made<'a>(program: &mut Program<'a>, base: Slot, place: Place<'a>, into: Slot) {
-    program.push(Op::Resolve { base, place, want: Want::Directory, create: None, symlinks: false, into });
+    program.push(Op::Resolve { base, place, want: Want::Directory, create: None, links: Links::Refused, into });
 }
 
 fn attach_in_scratch(program: &mut Program<'_>, name: &str, mount: Slot) {
@@ -362,7 +362,7 @@ impl Step for Mounted {
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         let attributes = MOUNT_ATTR_NODEV | if self.read_only { MOUNT_ATTR_RDONLY } else { 0 };
         self.overlay.make(program, Slot::TREE, attributes);
-        attach(program, &self.target, Want::Directory, 0o755, true);
+        attach(program, &self.target, Want::Directory, 0o755, Links::Followed);
     }
 
     fn describe(&self, to: &mut Describe) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use seclude_child::op::Want;
+use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 
 use super::{NAME, attach, not_the_root};
@@ -48,6 +48,6 @@ impl Step for Tmpfs {
         let value = program.text(format!("{:o}", self.mode));
         program.push(Op::FsString { fs: Slot::TREE, key: c"mode", value });
         program.push(Op::FsMount { fs: Slot::TREE, attributes: self.flags.attributes() });
-        attach(program, &self.target, Want::Directory, 0o755, true);
+        attach(program, &self.target, Want::Directory, 0o755, Links::Followed);
     }
 }

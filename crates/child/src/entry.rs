@@ -28,7 +28,7 @@ pub(crate) fn go_on_as_sibling(socket: Fd) -> Done {
 }
 
 #[cfg(feature = "std")]
-pub use parent::{Memory, Newborn, Request, birth};
+pub use parent::{Memory, Newborn, Request, birth, copy_of};
 
 #[cfg(feature = "std")]
 mod parent {
@@ -41,11 +41,18 @@ mod parent {
         clone3, wait_cleared, wait_cleared_within,
     };
     use seclude_sys::memory::Mapping;
-    use seclude_sys::{Errno, Fd, Result, signal};
+    use seclude_sys::{Errno, Fd, Result, file, signal};
 
     use super::child_main;
     use crate::op::Op;
     use crate::run::Setup;
+
+    /// A copy of descriptor `number` of the caller's, whoever opened it: fcntl(2) F_DUPFD_CLOEXEC. EBADF if it is not open.
+    pub fn copy_of(number: i32) -> Result<OwnedFd> {
+        let copy = file::duplicate_above(Fd(number), 3)?;
+        // SAFETY: the kernel has made a new descriptor of that number; nobody else owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(copy.0) })
+    }
 
     /// Enough for the interpreter, whose frames are small; a guard page lies below.
     const STACK: usize = 32 * 1024;

@@ -12,7 +12,7 @@ use seclude::{CloneWay, Extent, Preset};
 use crate::limits::LimitFlags;
 use crate::mounts::{BindSpec, FileSpec, MountSpec, OverlaySpec, SymlinkSpec, TmpfsSpec};
 use crate::network::NetworkFlags;
-use crate::values::{self, CapabilityName, Dimension, EnvSpec, JoinSpec, NamespaceList, RlimitSpec, UserSpec};
+use crate::values::{self, CapabilityName, Dimension, EnvSpec, FdSpec, JoinSpec, NamespaceList, RlimitSpec, UserSpec};
 
 /// What was given, understood: the task, and its flags.
 ///
@@ -124,7 +124,7 @@ pub(crate) struct CompletionsFlags {
 
 #[derive(Args)]
 pub(crate) struct RunFlags {
-    /// Print its pid, leave it running, and exit 0; stdin is /dev/null
+    /// Print its pid, leave it running, and exit 0; its streams are /dev/null (stdout and stderr are seclude's with --stdio pass)
     #[arg(long, conflicts_with = "report")]
     pub(crate) detach: bool,
     /// Write how it ended, how it was made and the time of each step to this file, as JSON
@@ -406,10 +406,17 @@ pub(crate) struct ProcessFlags {
     /// Give it a terminal of its own, connected to this one; in a new pid namespace with an init, so that Ctrl-C works
     #[arg(short, long)]
     pub(crate) tty: bool,
-    /// Give it stdin, stdout and stderr as they are (pass: also a file that would be opened anew, read-only), or nothing of
-    /// them but bytes (pipe)
+    /// Give it stdin, stdout and stderr as they are (pass: also a file that would be opened anew, read-only, and the streams of
+    /// --detach), or nothing of them but bytes (pipe)
     #[arg(long, value_name = "HOW", conflicts_with = "tty")]
     pub(crate) stdio: Option<Streams>,
+    /// Give it descriptor N of seclude's own, as M if that is said: `--fd 63` for a shell's `<(…)`, `--fd 3 --fd 4` for make's
+    /// job server. All others from 3 up are closed
+    #[arg(long, value_name = "N[:M]")]
+    pub(crate) fd: Vec<FdSpec>,
+    /// Give it the N descriptors from 3 up, as runc has it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16))]
+    pub(crate) preserve_fds: Option<u16>,
     /// The size of its terminal, instead of this one's
     #[arg(long, value_name = "ROWSxCOLUMNS", requires = "tty")]
     pub(crate) tty_size: Option<Dimension>,
@@ -453,6 +460,8 @@ impl Heading for ProcessFlags {
         "as_pid_1",
         "tty",
         "stdio",
+        "fd",
+        "preserve_fds",
         "tty_size",
         "timeout",
         "no_die_with_parent",

@@ -8,7 +8,7 @@ use seclude::{
 };
 
 use crate::Failure;
-use crate::args::{ContainerFlags, FileFlags, Heading, Streams, is_defined};
+use crate::args::{ContainerFlags, FileFlags, Heading, ProcessFlags, Streams, is_defined};
 use crate::values::{CapabilityName, NamespaceList, UserSpec};
 
 /// The request that the flags stand for; `order` tells in which order they were given.
@@ -210,6 +210,7 @@ fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure>
     if process.init || (process.tty && makes(flags, Namespace::Pid)) {
         command.init(true);
     }
+    descriptors(command, process)?;
     if let Some(streams) = process.stdio {
         let stdio = || if streams == Streams::Pass { Stdio::pass() } else { Stdio::relay() };
         command.stdin(stdio()).stdout(stdio()).stderr(stdio());
@@ -217,8 +218,45 @@ fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure>
     if process.as_pid_1 {
         command.as_pid_1();
     }
+    command.keep_ignored_signals(true);
     command.no_new_privileges(process.no_new_privs.unwrap_or(true));
     command.die_with_parent(!process.no_die_with_parent);
     command.clone_way(process.clone.unwrap_or(CloneWay::Auto));
     Ok(())
+}
+
+/// The caller's descriptors that were asked for.
+fn descriptors(command: &mut Command, process: &ProcessFlags) -> Result<(), Failure> {
+    let single = process.fd.iter().map(|spec| ("--fd", spec.from, spec.number));
+    let several = (3..).take(process.preserve_fds.unwrap_or(0).into()).map(|number| ("--preserve-fds", number, number));
+    let mut taken = Vec::new();
+    for (flag, from, number) in single.chain(several) {
+        if taken.contains(&number) {
+            return Err(Failure::new(format!("{flag}: descriptor {number} inside is given twice")));
+        }
+        taken.push(number);
+        if number < 3 {
+            return Err(Failure::new(format!("{flag}: {number} is a standard stream: redirect it")));
+        }
+        let inherited = is_callers(from).then(|| command.inherit_fd(from, number).map(drop));
+        match inherited {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(Failure::new(format!("{flag}: descriptor {from}: {error}"))),
+            None => return Err(Failure::new(format!("{flag}: descriptor {from} is not open"))),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a descriptor was open when seclude was executed: its own are close-on-exec.
+fn is_callers(number: i32) -> bool {
+    const CLOSE_ON_EXEC: u32 = 0o2_000_000;
+    match std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")) {
+        Ok(text) => {
+            let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+            let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+            flags.is_some_and(|flags| flags & CLOSE_ON_EXEC == 0)
+        }
+        Err(_) => false,
+    }
 }

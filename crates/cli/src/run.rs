@@ -40,7 +40,7 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
     let ended = start_and_wait(flags, container, order, report.is_some());
     if let Some((file, path)) = report {
         let ending = match &ended {
-            Ok(Ended::Exit(exit, made)) => Ending::Exit { exit, made, wall: started.elapsed() },
+            Ok(Ended::Exit(exit, made) | Ended::Unread(exit, made)) => Ending::Exit { exit, made, wall: started.elapsed() },
             Ok(Ended::Detached) => return Ok(ExitCode::SUCCESS),
             Err(error) => Ending::NotStarted(error),
         };
@@ -56,6 +56,7 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
     }
     match ended.map_err(Stop::into_failure)? {
         Ended::Detached => Ok(ExitCode::SUCCESS),
+        Ended::Unread(..) => Ok(ExitCode::from(128 + 13)),
         Ended::Exit(exit, _) => {
             match exit.cause() {
                 Cause::Deadline => say("killed: --timeout has passed"),
@@ -71,6 +72,8 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
 
 enum Ended {
     Detached,
+    /// Nobody reads what its terminal shows.
+    Unread(Exit, Box<seclude::Report>),
     Exit(Exit, Box<seclude::Report>),
 }
 
@@ -105,6 +108,10 @@ fn start_and_wait(
     command.timed(timed);
     if flags.detach {
         command.die_with_parent(false).kill_on_drop(false).stdin(Stdio::null());
+        if container.process.stdio != Some(Streams::Pass) {
+            // Whoever reads the pid from a pipe would wait for the end of the command, which has the pipe open too.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
         let mut child = command.spawn()?;
         return match writeln!(std::io::stdout(), "{}", child.id()) {
             Ok(()) => Ok(Ended::Detached),
@@ -139,7 +146,14 @@ fn start_and_wait(
     }
     let made = Box::new(child.report().clone());
     if let Some(master) = child.take_terminal() {
-        terminal::relay(&mut child, master, &mut watch).map_err(|error| failed("terminal", error))?;
+        match terminal::relay(&mut child, master, &mut watch) {
+            // As the command would end that had written there itself, signal(7): without a word.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                let _ = child.kill();
+                return Ok(Ended::Unread(child.wait()?, made));
+            }
+            relayed => relayed.map_err(|error| failed("terminal", error))?,
+        }
     }
     let exit = watch.wait(&mut child);
     match (exit, watch.signals.ended_by()) {

@@ -25,6 +25,8 @@ const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Si
 /// Signals that came and wait to be handed on.
 pub(crate) struct Forwarder {
     come: SignalFd,
+    /// Of [`ENDING`], those that are not ignored.
+    ending: Vec<Signal>,
     ended_by: Option<i32>,
 }
 
@@ -36,21 +38,26 @@ pub(crate) fn hold(signals: &[Signal]) -> io::Result<SignalFd> {
 }
 
 impl Forwarder {
-    /// From here on signals wait for [`Self::deliver`].
+    /// From here on signals wait for [`Self::deliver`]. What was ignored when seclude was started (nohup(1), the background of a
+    /// script) is nobody's business: held, it would come.
     pub(crate) fn new() -> io::Result<Forwarder> {
-        Ok(Forwarder { come: hold(&FORWARDED)?, ended_by: None })
+        let ignored = ignored();
+        let heeded = |signals: &[Signal]| -> Vec<Signal> {
+            signals.iter().copied().filter(|signal| ignored & 1 << (*signal as i32 - 1) == 0).collect()
+        };
+        Ok(Forwarder { come: hold(&heeded(&FORWARDED))?, ending: heeded(&ENDING), ended_by: None })
     }
 
     /// Cancelled by whatever would end seclude. The signal itself waits for [`Self::ended_start`].
     pub(crate) fn canceller(&self) -> io::Result<Canceller> {
-        Ok(Canceller::when_readable(OwnedFd::from(hold(&ENDING)?)))
+        Ok(Canceller::when_readable(OwnedFd::from(hold(&self.ending)?)))
     }
 
     /// The signal that has ended a start.
     pub(crate) fn ended_start(&self) -> Option<i32> {
         while let Ok(Some(come)) = self.come.read_signal() {
             let signal = come.ssi_signo as i32;
-            if ENDING.iter().any(|ending| *ending as i32 == signal) {
+            if self.ending.iter().any(|ending| *ending as i32 == signal) {
                 return Some(signal);
             }
         }
@@ -83,6 +90,13 @@ impl Forwarder {
     pub(crate) fn ended_by(&self) -> Option<i32> {
         self.ended_by
     }
+}
+
+/// The signals that this process ignores, a bit each; where /proc is not there, none.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Whether process `pid` is the first of a pid namespace and neither catches, blocks nor ignores `signal`.

@@ -45,7 +45,8 @@ impl Drop for Raw {
     }
 }
 
-/// Copies between this terminal and the container's `master` until the command has ended and all it wrote is shown.
+/// Copies between this terminal and the container's `master` until the command has ended and all it wrote is shown, or nobody
+/// reads what is shown any more (EPIPE). `master` is closed then: a terminal that is gone.
 pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> io::Result<()> {
     let resized = hold(&[Signal::SIGWINCH])?;
     let _raw = Raw::enter()?;
@@ -112,22 +113,27 @@ fn wait(
     (typing, pending): (bool, bool),
     ended: bool,
 ) -> io::Result<[bool; 3]> {
-    let when = |on: bool, flags| if on { flags } else { PollFlags::empty() };
-    let mut polled = [
-        // What was typed goes first, so that it cannot pile up.
-        PollFd::from_borrowed_fd(stdin(), when(typing && !pending, PollFlags::IN)),
-        PollFd::new(master, PollFlags::IN | when(pending, PollFlags::OUT)),
+    // What is not waited for is not polled: a hang-up is told whether it was asked for or not, for ever.
+    let typing = typing && !pending;
+    let out = if pending { PollFlags::OUT } else { PollFlags::empty() };
+    let mut polled = vec![
+        PollFd::new(master, PollFlags::IN | out),
         PollFd::new(resized, PollFlags::IN),
         PollFd::from_borrowed_fd(watch.signals.wake(), PollFlags::IN),
-        PollFd::from_borrowed_fd(child.pidfd(), when(!ended, PollFlags::IN)),
     ];
+    if !ended {
+        polled.push(PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN));
+    }
+    if typing {
+        // What was typed goes first, so that it cannot pile up.
+        polled.push(PollFd::from_borrowed_fd(stdin(), PollFlags::IN));
+    }
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     let left = if ended { Some(now) } else { watch.time_left(child) };
     match poll(&mut polled, left.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(errno) => return Err(errno.into()),
     }
-    let came = |fd: &PollFd<'_>, flags: PollFlags| fd.revents().intersects(flags);
-    let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
-    Ok([typing && !pending && came(&polled[0], readable), came(&polled[1], readable), came(&polled[2], readable)])
+    let came = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+    Ok([typing && polled.last().is_some_and(came), came(&polled[0]), came(&polled[1])])
 }

@@ -120,6 +120,26 @@ impl FromStr for UserSpec {
     }
 }
 
+/// `63`, `3:5`
+#[derive(Clone, Copy)]
+pub(crate) struct FdSpec {
+    pub(crate) from: i32,
+    pub(crate) number: i32,
+}
+
+impl FromStr for FdSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Self> {
+        let number = |part: &str| match part.parse::<i32>() {
+            Ok(number) if part.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),
+            _ => Err(format!("{part:?} is not a descriptor's number")),
+        };
+        let (from, to) = text.split_once(':').unwrap_or((text, text));
+        Ok(FdSpec { from: number(from)?, number: number(to)? })
+    }
+}
+
 /// `K=V`
 #[derive(Clone)]
 pub(crate) struct EnvSpec(pub(crate) OsString, pub(crate) OsString);

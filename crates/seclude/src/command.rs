@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seclude_cgroup::Limits;
+use seclude_child::entry::copy_of;
 use seclude_sys::terminal::WindowSize;
 
 use crate::child::Child;
@@ -74,6 +75,7 @@ pub struct Command {
     pub(crate) sandboxed: bool,
     pub(crate) own_keyring: bool,
     pub(crate) signal_mask: u64,
+    pub(crate) keep_ignored: bool,
     pub(crate) deadline: Option<Duration>,
     pub(crate) canceller: Option<Canceller>,
     pub(crate) stuck: Option<fn() -> !>,
@@ -136,6 +138,7 @@ impl Command {
             sandboxed: false,
             own_keyring: false,
             signal_mask: 0,
+            keep_ignored: false,
             deadline: None,
             canceller: None,
             stuck: None,
@@ -213,6 +216,16 @@ impl Command {
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
         self.stderr = Some(stderr.into());
         self
+    }
+
+    /// Gives the command the caller's own descriptor `from`, as it is now, as descriptor `number` (3 or more): for numbers that a
+    /// caller was told, such as a job server's. fcntl(2).
+    ///
+    /// # Errors
+    /// EBADF if it is not open, EMFILE.
+    pub fn inherit_fd(&mut self, from: i32, number: i32) -> std::io::Result<&mut Self> {
+        let copied = copy_of(from).map_err(|errno| std::io::Error::from_raw_os_error(errno.0.into()))?;
+        Ok(self.fd(copied, number))
     }
 
     /// Gives the command `fd` as descriptor `number` (3 or more). All others are closed.
@@ -433,6 +446,13 @@ impl Command {
     /// Starts the command with these signals blocked (signal N is bit N-1); none unless said.
     pub fn signal_mask(&mut self, mask: u64) -> &mut Self {
         self.signal_mask = mask;
+        self
+    }
+
+    /// Leaves ignored what the caller ignores, as nohup(1) and the background of a shell script want it; otherwise every signal has
+    /// its default disposition. SIGPIPE has it in any case: Rust programs ignore that for themselves. signal(7).
+    pub fn keep_ignored_signals(&mut self, on: bool) -> &mut Self {
+        self.keep_ignored = on;
         self
     }
 

@@ -180,7 +180,10 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Capabilities { .. } => "capset".into(),
         Op::Ambient { .. } => "prctl(PR_CAP_AMBIENT)".into(),
         Op::NoNewPrivileges => "prctl(PR_SET_NO_NEW_PRIVS)".into(),
-        Op::DefaultSignals => "rt_sigaction(SIG_DFL) for every signal".into(),
+        Op::DefaultSignals { keep_ignored: false } => "rt_sigaction(SIG_DFL) for every signal".into(),
+        Op::DefaultSignals { keep_ignored: true } => {
+            "rt_sigaction(SIG_DFL) for every signal that is not ignored, and SIGPIPE".into()
+        }
         Op::SignalMask { mask } => format!("rt_sigprocmask({mask:#x})"),
         Op::Exec { candidates, .. } => {
             let names: Vec<_> = candidates.iter().map(|candidate| text(candidate)).collect();

@@ -67,6 +67,16 @@ pub fn set_default(signal: u32) -> Result<()> {
     unsafe { call!(__NR_rt_sigaction, signal, &raw const action, 0, SET_SIZE) }.map(drop)
 }
 
+/// Whether `signal` is ignored.
+#[inline(always)]
+pub fn is_ignored(signal: u32) -> bool {
+    const SIG_IGN: usize = 1;
+    let mut action = Action::default();
+    // SAFETY: the kernel writes the current action; nothing is changed.
+    let answer = unsafe { call!(__NR_rt_sigaction, signal, 0, &raw mut action, SET_SIZE) };
+    answer.is_ok() && action.handler == SIG_IGN
+}
+
 /// Whether a child's end is thrown away because SIGCHLD is ignored or has SA_NOCLDWAIT, waitid(2).
 #[inline(always)]
 pub fn children_are_forgotten() -> bool {
@@ -78,6 +88,9 @@ pub fn children_are_forgotten() -> bool {
     let answer = unsafe { call!(__NR_rt_sigaction, SIGCHLD, 0, &raw mut action, SET_SIZE) };
     answer.is_ok() && (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT != 0)
 }
+
+/// `SIGPIPE`, signal(7).
+pub const SIGPIPE: u32 = 13;
 
 /// `SIGKILL`, signal(7).
 pub const SIGKILL: u32 = 9;

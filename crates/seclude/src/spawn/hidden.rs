@@ -9,6 +9,8 @@
 //! Who is no root can write the maps of a child that has its memory only while that is not hidden: threads of which one joins
 //! and another makes a user namespace take turns.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use seclude_sys::process::{dumpable, set_dumpable};
@@ -32,18 +34,25 @@ fn state_once(ready: impl Fn(&State) -> bool) -> MutexGuard<'static, State> {
     CHANGED.wait_while(state, |state| !ready(state)).unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The process is not hidden while there is one.
-pub(super) struct Seen(());
+thread_local! {
+    /// Those of [`State::seen`] that this thread would wait for in vain.
+    static SEEN_HERE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The process is not hidden while there is one. It stays with its thread.
+pub(super) struct Seen(PhantomData<*const ()>);
 
 impl Seen {
     pub(super) fn begin() -> Seen {
         state_once(|state| state.hiding == 0).seen += 1;
-        Seen(())
+        SEEN_HERE.set(SEEN_HERE.get() + 1);
+        Seen(PhantomData)
     }
 }
 
 impl Drop for Seen {
     fn drop(&mut self) {
+        SEEN_HERE.set(SEEN_HERE.get().saturating_sub(1));
         let mut state = state_once(|_| true);
         state.seen = state.seen.saturating_sub(1);
         CHANGED.notify_all();
@@ -55,6 +64,12 @@ pub(super) struct Hidden(());
 
 impl Hidden {
     pub(super) fn begin() -> Result<Hidden> {
+        if SEEN_HERE.get() > 0 {
+            // A start within a start (newuidmap, pasta) that finds capabilities which that did not: capget(2) failed, or somebody
+            // has changed them.
+            let what = "hide the memory: the capabilities of the caller are others than when this start began";
+            return Err(Error::parent("clone", what, rustix::io::Errno::DEADLK));
+        }
         let mut state = state_once(|state| state.seen == 0);
         if state.hiding == 0 {
             let failed = |errno| Error::parent("clone", "hide the memory", errno).call("prctl");

@@ -235,7 +235,13 @@ impl Step for Descriptors {
                 self.places.push((theirs, number));
             }
         }
+        let user = *preparation.container_user;
+        let differs = user != (preparation.host.uid, preparation.host.gid);
         for (fd, number) in &self.extra {
+            if differs && streams::look(fd.as_fd()).is_ok_and(|kind| kind == Looked::Pipe) {
+                // So that /dev/fd/N can be opened, as by `cat <(…)`.
+                let _ = give(fd.as_fd(), user);
+            }
             let ours = self.lift(fd, *number)?;
             self.places.push((ours, *number));
         }

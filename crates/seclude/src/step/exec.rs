@@ -24,6 +24,7 @@ struct Exec {
     argv: Vec<OsString>,
     envp: Arc<[OsString]>,
     signal_mask: u64,
+    keep_ignored: bool,
     launched: bool,
     rehearsal: bool,
     holds_user_namespace: bool,
@@ -72,6 +73,7 @@ pub(super) fn compile(command: &Command) -> Result<Compiled> {
             argv,
             envp,
             signal_mask: command.signal_mask,
+            keep_ignored: command.keep_ignored,
             launched,
             rehearsal: command.rehearsal,
             holds_user_namespace: command.holds_user_namespace,
@@ -111,7 +113,7 @@ impl Step for Exec {
         if !self.launched {
             program.about("signals");
             // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, clone(2); Rust programs ignore SIGPIPE.
-            program.push(Op::DefaultSignals);
+            program.push(Op::DefaultSignals { keep_ignored: self.keep_ignored });
             program.push(Op::SignalMask { mask: self.signal_mask });
             program.about("before the command's path is walked");
             program.push(Op::CloseSlots);

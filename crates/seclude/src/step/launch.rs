@@ -35,6 +35,7 @@ pub(crate) fn is_needed(command: &Command) -> bool {
 struct Launch {
     flags: String,
     signal_mask: u64,
+    keep_ignored: bool,
     envp: Arc<[OsString]>,
     image: Option<OwnedFd>,
 }
@@ -50,7 +51,7 @@ pub(super) fn compile(command: &Command, envp: Arc<[OsString]>) -> Box<dyn Step>
     ] {
         flags.extend(wanted.then_some(letter));
     }
-    Box::new(Launch { flags, signal_mask: command.signal_mask, envp, image: None })
+    Box::new(Launch { flags, signal_mask: command.signal_mask, keep_ignored: command.keep_ignored, envp, image: None })
 }
 
 impl Step for Launch {
@@ -86,7 +87,7 @@ impl Step for Launch {
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about("signals");
         // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, clone(2); Rust programs ignore SIGPIPE.
-        program.push(Op::DefaultSignals);
+        program.push(Op::DefaultSignals { keep_ignored: self.keep_ignored });
         program.about("which does the rest");
         let envp = environment(program, &self.envp);
         let image = self.image.as_ref().map_or(Fd::NONE, |image| Fd(image.as_raw_fd()));

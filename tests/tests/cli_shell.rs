@@ -1,0 +1,131 @@
+//! What the user of a shell expects: descriptors by their numbers, ignored signals, pids in variables, readers that leave.
+
+use std::process::{Command, Output, Stdio};
+
+use seclude_tests::{Scratch, ends_within, pidfd, seclude, seclude_bin, stdout_of};
+
+/// What a script says in which `$S` is seclude.
+fn bash(script: &str) -> Output {
+    let mut command = Command::new("bash");
+    command.args(["-c", script]).env("S", seclude_bin()).stdin(Stdio::null());
+    command.output().expect("bash is there")
+}
+
+#[test]
+fn descriptors_are_given_by_their_numbers_and_no_others() {
+    let said = |script: &str| stdout_of(&bash(script));
+    assert_eq!(said("$S run --fd 63 -- cat <(echo substituted)"), "substituted");
+    assert_eq!(said("$S run --fd 5:3 -- cat /dev/fd/3 5< <(echo another number)"), "another number");
+    assert_eq!(
+        said(
+            "echo x > /dev/null; exec 3</dev/null 4</dev/null 5</dev/null
+        $S run --preserve-fds 2 -- sh -c 'for n in 3 4 5; do test -e /dev/fd/$n && echo $n; done; true'"
+        ),
+        "3\n4"
+    );
+    // As make's job server: both ends of a pipe, by the numbers that MAKEFLAGS names.
+    let place = Scratch::new("jobs");
+    place.file(
+        "Makefile",
+        "all:\n\t+@$(S) run --fd 3 --fd 4 -- sh -c 'test -e /dev/fd/3 && test -e /dev/fd/4 && echo both'\n",
+    );
+    assert_eq!(said("exec 3< <(echo +) 4>/dev/null; $S run --fd 3 --fd 4 -- sh -c 'read x <&3; echo $x'"), "+");
+    assert_eq!(said("$S run -- sh -c 'test -e /dev/fd/63 || echo none' 63</dev/null"), "none");
+}
+
+#[test]
+fn descriptors_that_cannot_be_meant_are_one_line() {
+    for (flags, words) in [
+        ("--fd 3", "--fd: descriptor 3 is not open"),
+        // A file of seclude's own is none of the caller's.
+        ("--report /dev/null --fd 3", "--fd: descriptor 3 is not open"),
+        ("--fd 7 --fd 7", "--fd: descriptor 7 inside is given twice"),
+        ("--fd 7 --fd 8:7", "--fd: descriptor 7 inside is given twice"),
+        ("--fd 7:1", "--fd: 1 is a standard stream"),
+        ("--fd -1", "-1"),
+        ("--fd 7:", "is not a descriptor's number"),
+        ("--fd x", "is not a descriptor's number"),
+        ("--preserve-fds 9", "--preserve-fds: descriptor 3 is not open"),
+        ("--preserve-fds 70000", "70000"),
+    ] {
+        let output = bash(&format!("exec 7</dev/null 8</dev/null; $S run {flags} true"));
+        let line = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), line.lines().count()), (Some(125), 1), "{flags}: {line}");
+        assert!(line.contains(words), "{flags}: {line}");
+    }
+}
+
+#[test]
+fn what_is_ignored_stays_ignored() {
+    // As those of whoever runs the tests may be.
+    let mask = |script: &str| {
+        let said = stdout_of(&bash(&format!("{script} grep SigIgn /proc/self/status")));
+        u64::from_str_radix(said.trim_start_matches("SigIgn:").trim(), 16).unwrap()
+    };
+    const PIPE: u64 = 1 << 12;
+    for before in ["", "trap '' HUP INT QUIT;", "trap '' PIPE;"] {
+        for flags in ["", "--as-pid-1", "--bare", "--clone=legacy"] {
+            let inside = mask(&format!("{before} $S run {flags}"));
+            // Rust programs ignore that one for themselves.
+            assert_eq!(inside, mask(before) & !PIPE, "{before} {flags}");
+        }
+    }
+    assert_eq!(mask("trap '' HUP INT QUIT;") & 0b111, 0b111);
+    // seclude itself does not end by it either, nor hands it on.
+    let killed = |before: &str| {
+        let script = "$S run sh -c 'sleep 1; exit 0' & p=$!; sleep 0.3; kill -TERM $p; wait $p; exit $?";
+        bash(&format!("{before} {script}")).status.code()
+    };
+    assert_eq!(killed("trap '' TERM;"), Some(0));
+    assert_eq!(killed(""), Some(143), "otherwise it is the command's end");
+}
+
+#[test]
+fn the_pid_of_a_detached_command_can_be_read_at_once() {
+    let output = bash("pid=$($S run --detach sleep 1000 2>&1); echo $pid; readlink /proc/$pid/fd/1 || true");
+    let said = stdout_of(&output);
+    let pid: u32 = said.lines().next().and_then(|line| line.parse().ok()).expect("a pid");
+    let container = pidfd(pid);
+    assert!(!ends_within(&container, std::time::Duration::ZERO), "the reader did not wait for its end");
+    rustix::process::pidfd_send_signal(&container, rustix::process::Signal::KILL).unwrap();
+    assert!(ends_within(&container, seclude_tests::PATIENCE));
+    // Asked for, it has them.
+    let all = stdout_of(&bash("$S run --detach --stdio pass echo said | cat"));
+    assert!(all.contains("said"), "{all}");
+}
+
+#[test]
+fn a_terminal_whose_reader_has_seen_enough_ends_as_a_pipe_would() {
+    for (script, statuses) in [("yes | head -1", "141 0"), ("$S run -t yes | head -1", "141 0")] {
+        let output = bash(&format!("{script}; echo ${{PIPESTATUS[@]}}"));
+        let said = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+        assert_eq!(said, format!("y\n{statuses}\n"), "{script}");
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn an_input_that_has_hung_up_is_not_asked_over_and_over() {
+    let place = Scratch::new("polls");
+    let trace = place.join("trace");
+    let traced = |input: &str| {
+        let script = format!(
+            "strace -qq -e trace=poll,ppoll -o {} $S run -t sh -c 'sleep 1; echo over' < {input}",
+            trace.display()
+        );
+        assert!(stdout_of(&bash(&script)).contains("over"));
+        std::fs::read_to_string(&trace).unwrap().lines().count()
+    };
+    for input in ["<(true)", "<(sleep 0.1)", "/dev/null", "<(printf 'x')"] {
+        let polls = traced(input);
+        assert!(polls < 100, "{polls} polls for {input}");
+    }
+}
+
+#[test]
+fn flags_about_descriptors_are_in_the_help() {
+    let help = stdout_of(&seclude(&["run", "--help"]));
+    for flag in ["--fd <N[:M]>", "--preserve-fds <N>"] {
+        assert!(help.contains(flag), "{flag}");
+    }
+}

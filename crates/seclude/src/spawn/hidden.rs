@@ -48,6 +48,12 @@ impl Seen {
         SEEN_HERE.set(SEEN_HERE.get() + 1);
         Seen(PhantomData)
     }
+
+    /// Whether this thread has one: then what it starts meanwhile (newuidmap, pasta) is part of a start that is seen, and would
+    /// wait for itself.
+    pub(super) fn is_here() -> bool {
+        SEEN_HERE.get() > 0
+    }
 }
 
 impl Drop for Seen {
@@ -64,12 +70,6 @@ pub(super) struct Hidden(());
 
 impl Hidden {
     pub(super) fn begin() -> Result<Hidden> {
-        if SEEN_HERE.get() > 0 {
-            // A start within a start (newuidmap, pasta) that finds capabilities which that did not: capget(2) failed, or somebody
-            // has changed them.
-            let what = "hide the memory: the capabilities of the caller are others than when this start began";
-            return Err(Error::parent("clone", what, rustix::io::Errno::DEADLK));
-        }
         let mut state = state_once(|state| state.seen == 0);
         if state.hiding == 0 {
             let failed = |errno| Error::parent("clone", "hide the memory", errno).call("prctl");

@@ -159,7 +159,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     report.prepared = started.elapsed();
 
     let mut arrived = Arrived::default();
-    if plan.command.hides {
+    if plan.command.hides && !Seen::is_here() {
         arrived.hidden = Some(Hidden::begin()?);
     } else if plan.command.is_seen {
         arrived.seen = Some(Seen::begin());

@@ -65,6 +65,64 @@ END
 }
 
 #[test]
+fn a_published_port_answers_on_the_loopback_of_ipv6_too_streams_and_datagrams() {
+    let said = host(
+        r#"cat > echo.py <<'END'
+import socket, sys, threading
+stream = socket.create_server(("0.0.0.0", 80))
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); datagrams.bind(("0.0.0.0", 53))
+def answer():
+    while True:
+        data, sender = datagrams.recvfrom(65536); datagrams.sendto(data[::-1], sender)
+def serve(c):
+    got = 0
+    while data := c.recv(65536): got += len(data); c.sendall(data)
+    c.sendall(b"%d" % got); c.close()
+threading.Thread(target=answer, daemon=True).start(); print("up", flush=True)
+while True: threading.Thread(target=serve, args=(stream.accept()[0],), daemon=True).start()
+END
+        cat > ask.py <<'END'
+import socket, threading
+def whole(address):
+    c = socket.create_connection(address, timeout=10); sent = bytes(range(256)) * 16384; got = bytearray()
+    def read():
+        while data := c.recv(65536): got.extend(data)
+    reader = threading.Thread(target=read); reader.start(); c.sendall(sent); c.shutdown(socket.SHUT_WR); reader.join()
+    return bytes(got) == sent + b"%d" % len(sent)
+print(*{whole((address, 8080)) for address in ["127.0.0.1", "::1"] * 3})
+d = [socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(3)]
+for n, one in enumerate(d): one.settimeout(5); one.sendto(b"ask%d" % n, ("::1", 5353))
+print(*[one.recv(100).decode() for one in d])
+END
+        mkfifo ready
+        $S run --net veth --ip-forward --dns none -p 8080:80 -p 5353:53/udp -p 127.0.0.1:8081:80 -- python3 -c "$(cat echo.py)" > ready & one=$!
+        read -r up < ready
+        python3 ask.py
+        python3 -c 'import socket
+try: socket.create_connection(("::1", 8081)); print("open")
+except OSError as e: print(e.strerror)'
+        python3 -c 'import socket
+c = socket.create_connection(("::1", 8080)); c.sendall(b"x"); c.recv(1); print("open", flush=True); c.settimeout(10); print(c.recv(1))' > held & held=$!
+        until grep -q open held 2>/dev/null; do sleep 0.05; done
+        kill $one; wait $one; wait $held; cat held
+        python3 -c 'import socket
+try: socket.create_connection(("::1", 8080)); print("open")
+except OSError as e: print(e.strerror)'
+        python3 -c 'import socket,time
+s = socket.create_server(("::1", 8080), family=socket.AF_INET6); print("up", flush=True); time.sleep(100)' > ready & taken=$!
+        read -r up < ready
+        $S run --net veth --ip-forward --dns none -p 8080:80 true 2>&1; echo $?
+        kill $taken; gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..2], ["True", "0ksa 1ksa 2ksa"], "{said}");
+    assert_eq!(lines[2], "Connection refused", "published on 127.0.0.1 alone: {said}");
+    assert_eq!(lines[3..6], ["open", "b''", "Connection refused"], "connections end with the container: {said}");
+    assert!(lines[6].contains("port 8080 of [::1]: EADDRINUSE in bind"), "{said}");
+    assert_eq!(lines[7..], ["125", "0"], "{said}");
+}
+
+#[test]
 fn peers_reach_one_another_by_name_and_others_do_not_at_all() {
     // With br_netfilter, where it is loaded, IP rules see what goes on within a bridge; without it they do not.
     for by_ip_rules in [1, 0] {

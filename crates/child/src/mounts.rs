@@ -37,6 +37,7 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::TakeTree { into } => {
             let tree = take_tree(machine)?;
             machine.set(into, tree);
+            machine.taken = tree;
             Ok(())
         }
         Op::TakeCovers { root } => take_covers(machine, machine.get(root)),
@@ -96,7 +97,16 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             }
             Ok(())
         }
-        Op::Attach { mount, onto } => mount::attach(machine.get(mount), machine.get(onto)).named(Call::MoveMount),
+        Op::Attach { mount, onto } => {
+            let tree = machine.get(mount);
+            mount::attach(tree, machine.get(onto)).named(Call::MoveMount)?;
+            // A copy that the parent made is a peer of what it is a copy of, where that is shared: what is mounted in it would be
+            // mounted on the host, mount_namespaces(7).
+            match tree == machine.taken {
+                true => mount::make_private(tree).named(Call::Mount),
+                false => Ok(()),
+            }
+        }
         Op::Uncover { mount, place } => uncover(machine.get(mount), machine.get(Slot::ROOT), &place),
         Op::Mask { place } => mask(machine, machine.get(place)),
         Op::Note { mount, id } => {
@@ -178,6 +188,7 @@ fn take_covers(machine: &Machine<'_>, root: Fd) -> Done {
                 let attached = mount::attach(tree, place).named(Call::MoveMount);
                 let _ = file::close(place);
                 attached?;
+                mount::make_private(tree).named(Call::Mount)?;
             }
             // It went meanwhile, or another mount lies over the way to it.
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}

@@ -75,6 +75,8 @@ pub(crate) struct Machine<'a> {
     slots: [Fd; SLOTS],
     /// A place that may be missing is missing: skip to the op that comes after all that is done to it.
     pub(crate) skipping: bool,
+    /// The tree that was taken from the parent last.
+    pub(crate) taken: Fd,
     first_umask: Option<u32>,
     pub(crate) setup: &'a Setup<'a>,
 }
@@ -118,7 +120,7 @@ pub(crate) const FAILED: i32 = 125;
 
 /// Runs the program to its exec, or reports the op that failed and ends.
 pub fn run(setup: &Setup<'_>) -> ! {
-    let mut machine = Machine { slots: [Fd::NONE; SLOTS], skipping: false, first_umask: None, setup };
+    let mut machine = Machine { slots: [Fd::NONE; SLOTS], skipping: false, taken: Fd::NONE, first_umask: None, setup };
     let mut before = if setup.timed { process::monotonic_ns() } else { 0 };
     for (number, instruction) in setup.program.iter().enumerate() {
         #[cfg(feature = "fault")]

@@ -40,7 +40,9 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
     let ended = start_and_wait(flags, container, order, report.is_some());
     if let Some((file, path)) = report {
         let ending = match &ended {
-            Ok(Ended::Exit(exit, made) | Ended::Unread(exit, made)) => Ending::Exit { exit, made, wall: started.elapsed() },
+            Ok(Ended::Exit(exit, made) | Ended::Unread(exit, made)) => {
+                Ending::Exit { exit, made, wall: started.elapsed() }
+            }
             Ok(Ended::Detached) => return Ok(ExitCode::SUCCESS),
             Err(error) => Ending::NotStarted(error),
         };

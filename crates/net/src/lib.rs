@@ -38,8 +38,8 @@
 //!   nothing but the host is reached, whose own services are open then. What the host begins is answered.
 //! * Containers reach one another only as [`peers`](Request::peers) of one bridge, or over published ports.
 //! * From outside nothing but published ports is reached; from the host every container. Ports are published over IPv4:
-//!   the host's `[::1]` refuses, at once, so that who asks for `localhost` comes to 127.0.0.1. (Rules cannot lead it
-//!   elsewhere: an answer to ::1 from another link is not routed.)
+//!   rules cannot lead the host's `[::1]` elsewhere, as an answer to ::1 from another link is not routed. Who makes the container
+//!   may carry what comes there to 127.0.0.1, as `seclude` does.
 //! * A container is told at once, by a reset or an ICMP error, that it may not; what it forges is dropped without a word.
 //! * Nothing in /run that anybody else could lock is waited for for longer than ten seconds ([`Error::Held`]).
 //!

@@ -41,6 +41,7 @@ mod hint;
 mod host;
 mod late;
 mod ledger;
+mod localhost;
 mod meter;
 mod mounts;
 mod ops;

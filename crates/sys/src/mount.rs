@@ -130,11 +130,21 @@ pub fn remount_with(mount: Fd, set: u32) -> Result<()> {
     if now & ST_NOSYMFOLLOW != 0 || set & MOUNT_ATTR_NOSYMFOLLOW != 0 {
         flags |= k::MS_NOSYMFOLLOW;
     }
+    change(mount, flags)
+}
+
+/// `mount(2)` with MS_REC and MS_PRIVATE of an attached mount and those below it, by its path in /proc.
+#[inline(always)]
+pub fn make_private(mount: Fd) -> Result<()> {
+    change(mount, k::MS_REC | k::MS_PRIVATE)
+}
+
+fn change(mount: Fd, flags: u32) -> Result<()> {
     let mut space = PathSpace::uninit();
     let mut path = PathBuffer::new(&mut space);
     path.push_all(b"/proc/self/fd/")?;
     path.push_number(mount.0 as u32)?;
-    // SAFETY: the target is a C string; source, type and data are ignored for a change of flags.
+    // SAFETY: the target is a C string; source, type and data are ignored for a change of flags or of propagation.
     unsafe { call!(__NR_mount, 0, path.from(0).as_ptr(), 0, flags, 0) }.map(drop)
 }
 

@@ -350,7 +350,7 @@ fn an_overlay_keeps_what_the_mounts_below_it_forbid() {
     opened(&own);
     let lower = own.directory("lower");
     let make = format!(
-        "mount -t tmpfs -o nosuid,noexec none '{0}' && mkdir '{0}/d' && cp /bin/true '{0}/d/t'",
+        "mount -t tmpfs -o nosuid,noexec none \"{0}\" && mkdir '{0}/d' && cp /bin/true '{0}/d/t'",
         lower.display()
     );
     let script = format!(
@@ -362,4 +362,51 @@ fn an_overlay_keeps_what_the_mounts_below_it_forbid() {
     let output = Command::new("unshare").args(["-m", "sh", "-c", &script]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("nosuid") && said.contains("noexec") && said.contains("not executed"), "{output:?}");
+}
+
+/// What a script says on a host whose mounts are shared, as systemd has them; its mounts before and after are compared.
+fn on_a_host_of_shared_mounts(script: &str) -> String {
+    // Mounted below it: what the container has as its root then has mounts of its own.
+    let host = format!(
+        "mount --make-rshared / && mount -t tmpfs none \"{0}\" && mkdir \"{0}/in\" \"{0}/out\" && chmod 755 \"{0}\" && cd /
+        list() {{ cut -d' ' -f3- /proc/self/mountinfo | sort; }}; list > \"{0}/before\"
+        {script}
+        list | diff \"{0}/before\" - > /dev/null && echo as it was; true",
+        "$P"
+    )
+    ;
+    let own = Scratch::new("shared");
+    opened(&own);
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "sh", "-c", &host]);
+    let command = command.env("S", seclude_bin()).env("P", own.path());
+    seclude_tests::stdout_of(&command.output().unwrap())
+}
+
+#[test]
+fn what_is_mounted_inside_is_not_mounted_on_a_host_whose_mounts_are_shared_nor_the_other_way_round() {
+    let contrast = on_a_host_of_shared_mounts("unshare -m --propagation unchanged mount -t tmpfs none $P/in");
+    assert_eq!(contrast, "", "a peer's mounts are the host's");
+    for flags in [
+        "",
+        "--overlay",
+        "--bind $P:/mnt",
+        "--ro-bind $P:/mnt --tmpfs /mnt/in",
+        "--writable --file $P/in/made=x",
+        "--overlay-mount lower=$P,lower=/usr/share,to=/mnt --tmpfs /mnt/in",
+        "--bind /:/mnt --tmpfs /mnt/usr",
+        "--nested --bind $P:/mnt",
+        "--cap-add ALL --bind $P:/mnt",
+        "--bare --unshare mount,user,pid --bind $P:/mnt",
+        "--root / --bind $P:/mnt",
+    ] {
+        let script = format!("$S run {flags} sh -c 'mount -t tmpfs none /mnt/in 2> /dev/null; true' && echo ran");
+        assert_eq!(on_a_host_of_shared_mounts(&script), "ran\nas it was", "{flags}");
+    }
+    let other_way = "$S run --bind $P:/mnt sh -c 'echo up > /mnt/up; until test -e /mnt/go; do sleep 0.05; done; ls /mnt/out' & p=$!
+        until test -e $P/up; do sleep 0.05; done; mount -t tmpfs none $P/out; touch $P/out/new $P/go; wait $p; umount $P/out; echo ended";
+    assert_eq!(on_a_host_of_shared_mounts(other_way), "ended\nas it was");
 }

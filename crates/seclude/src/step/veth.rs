@@ -1,6 +1,6 @@
 //! A veth pair: claimed before the clone, made at the barrier, configured by the child in its own namespace.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use seclude_child::Op;
 use seclude_net::{Attach, Request, Veth};
@@ -8,6 +8,7 @@ use seclude_net::{Attach, Request, Veth};
 use super::{Born, Preparation, Step};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
+use crate::localhost::Ports;
 use crate::plan::Describe;
 use crate::program::Program;
 use crate::report::Connection;
@@ -20,11 +21,13 @@ pub(super) type Claimed = Arc<OnceLock<Arc<Veth>>>;
 struct Pair {
     request: Request,
     claimed: Claimed,
+    /// On `[::1]`, until they are carried.
+    ports: Mutex<Ports>,
 }
 
 pub(super) fn compile(request: &Request, claimed: Claimed) -> Result<Box<dyn Step>> {
     request.validate().map_err(|error| from_net(NAME, error))?;
-    Ok(Box::new(Pair { request: request.clone(), claimed }))
+    Ok(Box::new(Pair { request: request.clone(), claimed, ports: Mutex::default() }))
 }
 
 impl Step for Pair {
@@ -42,6 +45,11 @@ impl Step for Pair {
         );
         preparation.report.network = Some(Connection::of_veth(&veth));
         let _ = self.claimed.set(veth);
+        self.ports = Mutex::new(Ports::hold(&self.request.publish).map_err(|(port, error)| {
+            Error::parent(NAME, format!("port {port} of [::1]"), error)
+                .call("bind")
+                .hint("somebody listens there: publish another")
+        })?);
         Ok(())
     }
 
@@ -63,9 +71,19 @@ impl Step for Pair {
         }
     }
 
-    fn attend(&self, child: &Born, _: &mut Ledger) -> Result<()> {
+    fn attend(&self, child: &Born, ledger: &mut Ledger) -> Result<()> {
         let Some(veth) = self.claimed.get() else { return Ok(()) };
-        veth.connect(child.pid.unsigned_abs()).map_err(|error| from_net(NAME, error))
+        veth.connect(child.pid.unsigned_abs()).map_err(|error| from_net(NAME, error))?;
+        let ports = std::mem::take(&mut *self.ports.lock().unwrap_or_else(PoisonError::into_inner));
+        if !ports.is_empty() {
+            let carrier =
+                ports.carry().map_err(|error| Error::parent(NAME, "a thread for the ports of [::1]", error))?;
+            ledger.push("ports of [::1]", move || {
+                carrier.stop();
+                Ok(())
+            });
+        }
+        Ok(())
     }
 
     fn describe(&self, to: &mut Describe) {
@@ -87,6 +105,9 @@ impl Step for Pair {
         let host = if request.host_access || !request.nat { "open" } else { "closed" };
         let what = format!("make the pair, {} in the child's network namespace{rules}", request.name);
         to.attend(NAME, format!("{what}, the host's own services {host}"));
+        if self.request.publish.iter().any(|publish| publish.host.is_none()) {
+            to.attend(NAME, "carry what comes to those ports of [::1] to 127.0.0.1".to_owned());
+        }
     }
 }
 

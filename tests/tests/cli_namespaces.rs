@@ -98,18 +98,6 @@ fn without_flags_there_are_no_capabilities_and_no_new_privileges() {
 }
 
 #[test]
-fn a_signal_that_the_caller_ignores_is_not_ignored_inside() {
-    let bin = seclude_tests::seclude_bin();
-    let look = "grep SigIgn /proc/self/status | cut -f2";
-    let host = outside(&format!("trap '' USR1; {look}"));
-    assert_eq!(u64::from_str_radix(&host, 16).unwrap() & 1 << 9, 1 << 9, "the caller ignores SIGUSR1");
-    for way in ["vm", "copy", "legacy"] {
-        let run = format!("trap '' USR1; exec '{}' run --clone {way} sh -c '{look}'", bin.display());
-        assert_eq!(outside(&run), "0000000000000000", "{way}");
-    }
-}
-
-#[test]
 fn without_flags_the_command_leads_a_session_of_its_own() {
     // A session that was begun outside is 0 inside.
     let look = "set -- $(cat /proc/$$/stat); echo $6";

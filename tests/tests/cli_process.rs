@@ -61,6 +61,35 @@ fn the_working_directory_is_the_one_asked_for_or_the_callers() {
 }
 
 #[test]
+fn where_the_caller_is_is_shown_read_only_where_the_preset_would_cover_it() {
+    // As a clone of a project below /tmp, with a space in its path.
+    let own = Scratch::new("a project");
+    own.file("sub/file", "shown");
+    let here = own.join("sub");
+    assert!(here.starts_with("/tmp"));
+    let run = |flags: &[&str], script: &str| {
+        let arguments = [&["run"], flags, &["sh", "-c", script]].concat();
+        stdout_of(&seclude_command(&arguments).current_dir(&here).output().unwrap())
+    };
+    let all = format!("{}\nshown\nread-only\nno neighbour", here.display());
+    let script = "pwd; cat file; echo; (echo x > new) 2> /dev/null || echo read-only; test -e ../other || echo no neighbour; echo > /tmp/own";
+    let lines =
+        |flags: &[&str]| run(flags, script).lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    own.file("other", "hidden");
+    for flags in [&[][..], &["--as-pid-1"], &["--overlay"]] {
+        assert_eq!(lines(flags), all, "{flags:?}");
+    }
+    // What the caller says of it stands.
+    assert_eq!(run(&["--workdir", "/"], "pwd; ls /tmp | wc -l"), "/\n0");
+    assert_eq!(run(&["--bind", "/tmp"], "pwd; cat ../other"), format!("{}\nhidden", here.display()));
+    let bind = here.display().to_string();
+    assert_eq!(run(&["--bind", &bind], "echo written > new; cat new"), "written");
+    // /tmp itself is the container's own.
+    let arguments = ["run", "sh", "-c", "pwd; ls | wc -l"];
+    assert_eq!(stdout_of(&seclude_command(&arguments).current_dir("/tmp").output().unwrap()), "/tmp\n0");
+}
+
+#[test]
 fn the_umask_is_the_one_asked_for_or_the_callers() {
     let made = "umask; > /tmp/x; stat -c %a /tmp/x";
     assert_eq!(inside(&["--umask", "077"], made), "0077\n600");

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn set_id_bits_are_refused_by_every_call_that_can_give_them_and_nothing_else_is() {
-        let program = crate::Refused { set_id: true, ..Default::default() }.program();
+        let program = crate::Refused { set_id: true, creation: true, ..Default::default() }.program();
         let (set, plain, create) = (0o4755, 0o755, 0o101);
         // architecture, number, which argument is the mode, flags
         for (architecture, number, mode, flags) in [
@@ -185,6 +185,19 @@ mod tests {
         assert_eq!(run(&program, 0xc000_00b7, 52, [0, set, 0, 0, 0, 0]), MISSING);
         for number in [0, 1, 59, 56, 188, 272, 308, 435] {
             assert_eq!(run(&program, X86_64, number, [u64::MAX; 6]), ALLOW, "{number}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_place_to_make_files_in_what_makes_them_is_there() {
+        let program = crate::Refused { set_id: true, ..Default::default() }.program();
+        for (number, mode) in [(90, 1), (91, 1), (268, 2), (452, 2)] {
+            let mut arguments = [0u64; 6];
+            arguments[mode] = 0o4755;
+            assert_eq!(run(&program, X86_64, number, arguments), REFUSED, "{number}");
+        }
+        for number in [437, 425, 85, 83, 257] {
+            assert_eq!(run(&program, X86_64, number, [0o4755; 6]), ALLOW, "{number}");
         }
     }
 

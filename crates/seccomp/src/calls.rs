@@ -6,8 +6,10 @@ pub(crate) struct Calls {
     pub(crate) architecture: u32,
     /// Numbers with this bit are another kind's that has the same name (x32).
     pub(crate) foreign_bit: Option<u32>,
-    /// A call, and which of its arguments is a mode.
-    pub(crate) of_a_mode: &'static [(u32, u32)],
+    /// A call, and which of its arguments is the mode that a file gets.
+    pub(crate) that_change_a_mode: &'static [(u32, u32)],
+    /// The same of calls that make it.
+    pub(crate) that_create: &'static [(u32, u32)],
     /// A call, and which of its arguments are the flags and the mode, which counts only if something is created.
     pub(crate) that_may_create: &'static [(u32, u32, u32)],
     pub(crate) of_attributes: &'static [u32],
@@ -28,8 +30,10 @@ pub(crate) const NATIVE: &[Calls] = &[
     Calls {
         architecture: 0xc000_003e,
         foreign_bit: Some(0x4000_0000),
-        // chmod, fchmod, fchmodat, fchmodat2, creat, mknod, mknodat, mkdir, mkdirat
-        of_a_mode: &[(90, 1), (91, 1), (268, 2), (452, 2), (85, 1), (133, 1), (259, 2), (83, 1), (258, 2)],
+        // chmod, fchmod, fchmodat, fchmodat2
+        that_change_a_mode: &[(90, 1), (91, 1), (268, 2), (452, 2)],
+        // creat, mknod, mknodat, mkdir, mkdirat
+        that_create: &[(85, 1), (133, 1), (259, 2), (83, 1), (258, 2)],
         // open, openat
         that_may_create: &[(2, 1, 2), (257, 2, 3)],
         // setxattr, lsetxattr, fsetxattr, setxattrat
@@ -44,7 +48,8 @@ pub(crate) const NATIVE: &[Calls] = &[
     Calls {
         architecture: 0x4000_0003,
         foreign_bit: None,
-        of_a_mode: &[(15, 1), (94, 1), (306, 2), (452, 2), (8, 1), (14, 1), (297, 2), (39, 1), (296, 2)],
+        that_change_a_mode: &[(15, 1), (94, 1), (306, 2), (452, 2)],
+        that_create: &[(8, 1), (14, 1), (297, 2), (39, 1), (296, 2)],
         that_may_create: &[(5, 1, 2), (295, 2, 3)],
         of_attributes: &[226, 227, 228, 463],
         io_uring: IO_URING,

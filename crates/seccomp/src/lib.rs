@@ -3,7 +3,7 @@
 //! ```
 //! use seclude_seccomp::Refused;
 //!
-//! let program = Refused { set_id: true, ..Refused::default() }.program();
+//! let program = Refused { set_id: true, creation: true, ..Refused::default() }.program();
 //! assert!(program.len() < 4096);
 //! ```
 //!
@@ -21,8 +21,10 @@ use calls::{Calls, NATIVE};
 /// What a filter refuses. Everything else is allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Refused {
-    /// Making a file with set-user-ID or set-group-ID bits, or giving it some (EPERM).
+    /// Giving a file that is there set-user-ID or set-group-ID bits (EPERM).
     pub set_id: bool,
+    /// Making a file that has some (EPERM); openat2 and io_uring, which can do that too, are not there (ENOSYS).
+    pub creation: bool,
     /// Setting extended attributes (EPERM): a file's capabilities are one, and its name is in memory.
     pub attributes: bool,
     /// Making or entering user namespaces (EPERM).
@@ -58,14 +60,15 @@ impl Refused {
         if let Some(bit) = calls.foreign_bit {
             assembler.no_such_call_with(bit);
         }
-        if self.set_id || self.attributes {
+        if self.creation || self.attributes {
             // Its operations are none of the calls below, and do the same.
             calls.io_uring.iter().for_each(|call| assembler.call(*call, Assembler::no_such_call));
         }
-        if self.set_id {
-            for (call, argument) in calls.of_a_mode {
-                assembler.call(*call, |a| a.refuse_if(*argument, S_ISUID_S_ISGID));
-            }
+        let of_a_mode = [(self.set_id, calls.that_change_a_mode), (self.creation, calls.that_create)];
+        for (call, argument) in of_a_mode.into_iter().filter(|(on, _)| *on).flat_map(|(_, calls)| calls) {
+            assembler.call(*call, |a| a.refuse_if(*argument, S_ISUID_S_ISGID));
+        }
+        if self.creation {
             for (call, flags, mode) in calls.that_may_create {
                 assembler.call(*call, |a| a.refuse_if_both((*flags, O_CREAT | O_TMPFILE), (*mode, S_ISUID_S_ISGID)));
             }

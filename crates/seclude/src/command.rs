@@ -528,6 +528,9 @@ impl Command {
         if crate::step::root_is_all(&self.completed()) {
             host = host.with_tree_namespaces();
         }
+        if self.sandboxed {
+            host = host.with_places();
+        }
         Plan::compile(self, &host)
     }
 

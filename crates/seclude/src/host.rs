@@ -1,5 +1,6 @@
 //! What this kernel and this caller can do, found by calling; by reading a version only where no call tells.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
@@ -44,6 +45,10 @@ pub struct Host {
     /// Whether this caller can make a mount namespace of one tree and enter it: OPEN_TREE_NAMESPACE, Linux 7.0, with
     /// CAP_SYS_ADMIN and CAP_SYS_CHROOT in the first user namespace. Looked at by [`Host::with_tree_namespaces`] alone.
     pub tree_namespaces: bool,
+    /// The caller's working directory, if it has a path. Looked at by [`Host::with_places`] alone.
+    pub directory: Option<PathBuf>,
+    /// Whether a sysfs lies on /sys. Looked at by [`Host::with_places`] alone.
+    pub sysfs: bool,
 }
 
 impl Host {
@@ -78,7 +83,17 @@ impl Host {
             tree_namespaces: false,
             ids: u64::from(u32::MAX),
             overlays_by_descriptor: false,
+            directory: None,
+            sysfs: false,
         }
+    }
+
+    /// The same, with what the sandbox shows of this machine by its own choice.
+    #[must_use]
+    pub fn with_places(self) -> Host {
+        const SYSFS_MAGIC: i64 = 0x6265_6572;
+        let sysfs = rustix::fs::statfs("/sys").is_ok_and(|found| i64::from(found.f_type) == SYSFS_MAGIC);
+        Host { directory: std::env::current_dir().ok(), sysfs, ..self }
     }
 
     /// The same, with what a request with a user namespace asks of it besides.

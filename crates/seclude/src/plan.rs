@@ -132,7 +132,7 @@ impl Plan {
     /// # Errors
     /// What contradicts itself or is out of range.
     pub fn compile(command: &Command, host: &Host) -> Result<Plan> {
-        let command = &command.completed().with_cgroup_of_its_own(host);
+        let command = &command.completed().with_cgroup_of_its_own(host).with_places_of_its_own(host);
         crate::prefer::check(command)?;
         let clone = plan_clone(command, host)?;
         let steps = step::compile(command, host, &clone)?;

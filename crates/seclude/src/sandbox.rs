@@ -94,7 +94,7 @@ impl Command {
     }
 
     /// Asks for a sandbox: all namespaces new but time; for root 65,536 ids of the host that nobody has, for another caller
-    /// itself as root ([`UserMap::Sandbox`]); the host's tree read-only with a fresh /proc, /dev and /tmp; a loopback
+    /// itself as root ([`UserMap::Sandbox`]); the host's tree read-only with a fresh /proc, /sys, /dev and /tmp (and where the caller is, if that is below /tmp); a loopback
     /// interface that is up and no other; a tiny init as the first process; no capabilities, no new privileges, no user
     /// namespaces below it; a session and a session keyring of its own; the nice value and personality of a new login; death
     /// with the parent.
@@ -171,6 +171,38 @@ impl Command {
                 Some(cgroup) => cgroup.everywhere = true,
                 None => self.cgroup = Some(Cgroup { everywhere: true, implied: true, ..Cgroup::default() }),
             }
+        }
+        self
+    }
+
+    /// Where the sandbox shows the host's tree: a /sys of its own, as the host's tells of the host's network; and the directory that
+    /// it is started in, where one of the preset's mounts lies over it.
+    pub(crate) fn with_places_of_its_own(mut self, host: &Host) -> Command {
+        let spaces = &self.namespaces;
+        let shows_the_host = self.root.as_ref().is_none_or(Root::shows_the_host);
+        if !self.sandboxed || !spaces.is_new(Namespace::Mount) || !shows_the_host {
+            return self;
+        }
+        let own = |mount: Mount| Mount { preset: true, ..mount };
+        let is_named = |mount: &Mount| !mount.preset && Path::new("/sys").starts_with(&mount.target);
+        let has_net = spaces.is_new(Namespace::Net) && spaces.is_new(Namespace::User);
+        if host.sysfs && has_net && !self.mounts.iter().any(is_named) {
+            let masks = masks("/sys").filter(|_| !self.nested);
+            // Where a runtime of a language looks for its limits, and a container inside for what it may limit.
+            let limited = self.cgroup.as_ref().is_some_and(|cgroup| !cgroup.implied);
+            let asked = limited || self.nested || !spaces.is_new(Namespace::Cgroup);
+            let cgroups = asked.then(|| Mount::bind("/sys/fs/cgroup", "/sys/fs/cgroup").read_only());
+            let added: Vec<Mount> = [Mount::sysfs("/sys")].into_iter().chain(cgroups).chain(masks).map(own).collect();
+            // Before what the caller has below it.
+            self.mounts.splice(0..0, added);
+        }
+        let Some(directory) = host.directory.as_ref().filter(|_| self.workdir.is_none()) else { return self };
+        let lies_over = |mount: &Mount| directory != &mount.target && directory.starts_with(&mount.target);
+        let covers = |mount: &Mount| matches!(mount.kind, MountKind::Tmpfs { .. } | MountKind::Dev);
+        if let Some(last) = self.mounts.iter().rposition(lies_over)
+            && self.mounts.get(last).is_some_and(|mount| mount.preset && covers(mount))
+        {
+            self.mounts.insert(last + 1, own(Mount::bind(directory, directory).read_only()));
         }
         self
     }

@@ -410,3 +410,40 @@ fn what_is_mounted_inside_is_not_mounted_on_a_host_whose_mounts_are_shared_nor_t
         until test -e $P/up; do sleep 0.05; done; mount -t tmpfs none $P/out; touch $P/out/new $P/go; wait $p; umount $P/out; echo ended";
     assert_eq!(on_a_host_of_shared_mounts(other_way), "ended\nas it was");
 }
+
+#[test]
+fn the_hosts_network_is_not_told_by_sys_beside_one_of_the_containers_own() {
+    let links = |flags: &[&str]| inside(flags, "ls /sys/class/net | tr '\\n' ' '");
+    let host = fs::read_dir("/sys/class/net").unwrap().count();
+    assert_eq!(links(&[]), "lo");
+    assert_eq!(links(&["--overlay"]), "lo");
+    // The host's network, the host's links.
+    assert_eq!(links(&["--share", "net"]).split_whitespace().count(), host);
+    assert_eq!(inside(&["--share", "net"], "cat /sys/class/net/lo/mtu"), inside(&[], "cat /sys/class/net/lo/mtu"));
+    let written = "(echo 1 > /sys/class/net/lo/mtu) 2> /dev/null || echo refused";
+    assert_eq!(inside(&[], written), "refused");
+    // Whoever says what lies there has it.
+    assert_eq!(inside(&["--tmpfs", "/sys"], "ls /sys | wc -l"), "0");
+}
+
+#[test]
+fn a_nested_container_runs_with_its_output_in_a_file_too() {
+    let own = Scratch::new("nested-log");
+    let bin = format!("--ro-bind={}:/mnt", seclude_bin().parent().unwrap().display());
+    let arguments = [
+        "run",
+        "--nested",
+        &bin,
+        "/mnt/seclude",
+        "run",
+        "sh",
+        "-c",
+        "echo nested; chmod u+s /dev/fd/1 || echo refused",
+    ];
+    let file = fs::File::create(own.join("log")).unwrap();
+    let mut command = seclude_tests::seclude_command(&arguments);
+    let output = command.stdout(file).stderr(std::process::Stdio::piped()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_to_string(own.join("log")).unwrap(), "nested\nrefused\n");
+    assert_eq!(fs::metadata(own.join("log")).unwrap().permissions().mode() & 0o6000, 0);
+}

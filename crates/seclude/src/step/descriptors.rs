@@ -10,7 +10,7 @@ use seclude_cgroup::Cgroup;
 use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
 
-use super::streams::{self, Anew, Confinement, Looked};
+use super::streams::{self, Anew, Confinement, Looked, View};
 use super::{Preparation, Step};
 use crate::command::Command;
 use crate::config::stdio::{Stdio, StdioKind};
@@ -132,14 +132,15 @@ impl Handed {
     }
 
     /// Whether a file or a directory is among them; to be asked once stdin was looked at.
-    pub(super) fn has_files(&self) -> bool {
-        let stdio = self.stdio.iter().zip(0..).any(|(kind, number)| match kind {
-            Some(StdioKind::Inherit | StdioKind::Fd(_)) if number == 0 && self.anew.is_opened() => false,
-            Some(StdioKind::Inherit | StdioKind::Pass) => streams::is_file(streams::own(number)),
-            Some(StdioKind::Fd(fd)) => streams::is_file(fd.as_fd()),
-            Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => false,
+    pub(super) fn view(&self) -> View {
+        let stdio = self.stdio.iter().zip(0..).map(|(kind, number)| match kind {
+            Some(StdioKind::Inherit | StdioKind::Fd(_)) if number == 0 && self.anew.is_opened() => View::Nothing,
+            Some(StdioKind::Inherit | StdioKind::Pass) => streams::view(streams::own(number)),
+            Some(StdioKind::Fd(fd)) => streams::view(fd.as_fd()),
+            Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => View::Nothing,
         });
-        stdio || self.extra.iter().any(|fd| streams::is_file(fd.as_fd()))
+        let extra = self.extra.iter().map(|fd| streams::view(fd.as_fd()));
+        stdio.chain(extra).max().unwrap_or(View::Nothing)
     }
 }
 

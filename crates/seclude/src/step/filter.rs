@@ -14,7 +14,7 @@ use seclude_seccomp::Refused;
 use seclude_sys::Fd;
 
 use super::nesting::ByFilter;
-use super::streams::Anew;
+use super::streams::{Anew, View};
 use super::{Preparation, Step, descriptors, user};
 use crate::command::Command;
 use crate::config::capability::Capability;
@@ -28,7 +28,7 @@ use crate::program::Program;
 
 const NAME: &str = "filter";
 
-/// Whether the command can write to files of the host that stay.
+/// Whether a part of its tree is such a view.
 fn writes_to_the_host(command: &Command) -> bool {
     let root = match &command.root {
         None => true,
@@ -46,20 +46,21 @@ fn writes_to_the_host(command: &Command) -> bool {
 }
 
 /// What it refuses: with a view of the host that it could leave such files in.
-fn refused(command: &Command, view: bool) -> Refused {
-    let set_id = command.sandboxed && view;
+fn refused(command: &Command, view: View) -> Refused {
+    let set_id = command.sandboxed && view != View::Nothing;
+    let creation = command.sandboxed && view == View::Places;
     let may = |capability: Capability| command.capabilities.is_none_or(|set| set.bits() & capability.bit() != 0);
     // A container's root gives a file capabilities that are root's where ids are mapped; the kernel wants CAP_SETFCAP for it.
     let attributes = set_id && (may(Capability::SETFCAP) || command.nested);
     // In a user namespace that is not the container's own, the kernel's limit is not for us to set.
     let user_namespaces = command.sandboxed && !command.nested && !command.namespaces.is_new(Namespace::User);
-    Refused { set_id, attributes, user_namespaces }
+    Refused { set_id, creation, attributes, user_namespaces }
 }
 
 struct Filter {
     refused: Refused,
-    /// The same, should the command be handed a file.
-    with_files: Refused,
+    /// The same, should the command be handed a file, or a directory.
+    with: [Refused; 2],
     handed: descriptors::Handed,
     nesting: ByFilter,
     /// By descriptor, as the launcher reads it.
@@ -71,11 +72,12 @@ pub(super) fn keep(command: &Command, host: &Host, nesting: &ByFilter, anew: &An
     if !command.sandboxed {
         return None;
     }
-    let view = writes_to_the_host(command);
+    let view = if writes_to_the_host(command) { View::Places } else { View::Nothing };
+    // An open file is not id-mapped: its owner is none of ids that nobody has, and nobody else changes its mode.
+    let with = |handed: View| refused(command, if user::is_chosen(command, host) { view } else { view.max(handed) });
     Some(Box::new(Filter {
         refused: refused(command, view),
-        // An open file is not id-mapped: its owner is none of ids that nobody has, and nobody else changes its mode.
-        with_files: refused(command, view || !user::is_chosen(command, host)),
+        with: [with(View::Files), with(View::Places)],
         handed: descriptors::Handed::of(command, anew),
         nesting: nesting.clone(),
         program: None,
@@ -88,9 +90,12 @@ impl Step for Filter {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        if self.handed.has_files() {
-            self.refused = self.with_files;
-        }
+        let [with_files, with_places] = self.with;
+        self.refused = match self.handed.view() {
+            View::Nothing => self.refused,
+            View::Files => with_files,
+            View::Places => with_places,
+        };
         self.refused.user_namespaces |= self.nesting.is_needed();
         if self.refused.is_empty() {
             return Ok(());
@@ -123,8 +128,9 @@ impl Step for Filter {
         if !self.refused.is_empty() {
             to.prepare(NAME, format!("assemble it: {}", describe(self.refused)));
         }
-        if self.with_files != self.refused {
-            to.prepare(NAME, format!("with a file among its descriptors: {}", describe(self.with_files)));
+        let [with_files, _] = self.with;
+        if with_files != self.refused {
+            to.prepare(NAME, format!("with a file among its descriptors: {}", describe(with_files)));
         }
     }
 }

@@ -57,11 +57,23 @@ pub(super) fn look(fd: BorrowedFd<'_>) -> rustix::io::Result<Looked> {
     })
 }
 
-/// Whether it is, or leads to, a file or a directory; what cannot be looked at counts as one, what is closed does not.
-pub(super) fn is_file(fd: BorrowedFd<'_>) -> bool {
-    match fstat(fd) {
-        Ok(found) => matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Directory),
-        Err(errno) => errno != Errno::BADF,
+/// What the command has of the host that it can write to, and that stays.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum View {
+    Nothing,
+    /// Open files: it can change their modes.
+    Files,
+    /// Directories: it can make files in them.
+    Places,
+}
+
+/// Which of these it is, or leads to; what cannot be looked at counts as the most, what is closed as nothing.
+pub(super) fn view(fd: BorrowedFd<'_>) -> View {
+    match fstat(fd).map(|found| FileType::from_raw_mode(found.st_mode)) {
+        Ok(FileType::RegularFile) => View::Files,
+        Ok(FileType::Directory) => View::Places,
+        Ok(_) | Err(Errno::BADF) => View::Nothing,
+        Err(_) => View::Places,
     }
 }
 

@@ -17,7 +17,7 @@ use seclude_tests::{
 
 const EPERM: i32 = 1;
 /// As programs are whose files are seen from another mount namespace.
-const ATTACHED: &str = "attach_disconnected";
+const ATTACHED: &str = "attach_disconnected, mediate_deleted";
 /// Nobody's: it has no subordinate ids and no cgroup.
 const USER: u32 = 12_345;
 
@@ -362,11 +362,15 @@ fn a_profile_of_apparmor_that_refuses_is_named_with_the_step_that_it_refused() {
         has(&row(&doctor, "sandbox"), &["does not", Profile::NAME]);
     }
     // Either may be what refused; a profile that refuses nothing did not.
-    for (mode, named) in [(ATTACHED, true), ("attach_disconnected, complain", false)] {
+    for (mode, named) in [(ATTACHED, true), ("attach_disconnected, mediate_deleted, complain", false)] {
         let Some(profile) = Profile::load(mode, all) else { return };
         let line = complaint(&profile.as_user(&[(call::FSOPEN, EPERM)], &["run", "true"]));
         has(&line, &["fsopen", "EPERM", "seccomp filter"]);
         assert_eq!(line.contains(Profile::NAME), named, "{line}");
     }
+    // The launcher is a file in memory, which has no name any more.
+    let Some(profile) = Profile::load("attach_disconnected", all) else { return };
+    has(&complaint(&profile.as_user(&[], &["run", "true"])), &["exec", "EACCES", "mediate_deleted", Profile::NAME]);
+    drop(profile);
     stdout_of(&as_user(&["run", "true"]));
 }

@@ -76,7 +76,7 @@ impl Running {
             .current_dir("/")
             .unshare(Namespace::Time)
             .hostname("to-be-joined")
-            .root(Root::directory(root.path()));
+            .root(Root::directory(root.path()).read_only());
         let child = command.stdin(Stdio::piped()).spawn().unwrap();
         Running { child, root }
     }

@@ -160,6 +160,13 @@ pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, 
 
 fn exec(call: Call, errno: Errno, detail: &[u8]) -> Option<String> {
     Some(match (call, errno) {
+        (Call::Launch, Errno::EACCES | Errno::EPERM) => {
+            let who = confinement::found().map_or_else(String::new, |who| format!(" ({who})"));
+            format!(
+                "the launcher is a file in memory, memfd_create(2), which a security module refuses to execute{who}: a profile of \
+                 AppArmor lets it with the flag mediate_deleted, and a rule for /memfd:seclude-init"
+            )
+        }
         (Call::ExecInterpreter, _) => match interpreter(detail) {
             Some(Interpreter::Script(line)) => {
                 format!("the script is there, its interpreter {line:?} is not in the root")

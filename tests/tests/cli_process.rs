@@ -90,6 +90,23 @@ fn where_the_caller_is_is_shown_read_only_where_the_preset_would_cover_it() {
 }
 
 #[test]
+fn the_host_name_inside_has_an_address() {
+    let resolve = "python3 -c 'import socket; print(socket.gethostbyname(socket.gethostname()))'";
+    assert_eq!(inside(&["--hostname", "named-inside"], resolve), "127.0.1.1");
+    assert_eq!(inside(&["--hostname", "named-inside", "--as-pid-1"], "tail -1 /etc/hosts"), "127.0.1.1 named-inside");
+    // Beside the host's network there are the host's names.
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap();
+    let shared = inside(&["--hostname", "named-inside", "--share", "net"], "cat /etc/hosts");
+    assert_eq!(shared, format!("{}\n127.0.1.1 named-inside", hosts.trim_end()));
+    assert_eq!(inside(&[], "cat /etc/hosts"), hosts.trim_end(), "without a name it is as it is");
+    // A root that has no such file, and takes none, does without.
+    let root = busybox_root("nameless");
+    let _ = std::fs::remove_file(root.join("etc/hosts"));
+    let place = root.path().display().to_string();
+    assert_eq!(inside(&["--root", &place, "--hostname", "x"], "hostname; test -e /etc/hosts || echo none"), "x\nnone");
+}
+
+#[test]
 fn the_umask_is_the_one_asked_for_or_the_callers() {
     let made = "umask; > /tmp/x; stat -c %a /tmp/x";
     assert_eq!(inside(&["--umask", "077"], made), "0077\n600");

@@ -58,7 +58,18 @@ pub(super) fn compile(command: &Command, claimed: &Claimed, ids: Ids) -> Result<
             }
         }
         let (entries, claimed) = (command.host_entries.clone(), claimed.clone());
-        steps.push(Box::new(Hosts { host_name, entries, peers, claimed, ids, content: Content::None }));
+        let of_the_host = !command.namespaces.is_new(Namespace::Net);
+        let if_present = !asks_for_hosts(command);
+        steps.push(Box::new(Hosts {
+            host_name,
+            entries,
+            peers,
+            claimed,
+            ids,
+            of_the_host,
+            if_present,
+            content: Content::None,
+        }));
     }
     Ok(steps)
 }
@@ -73,6 +84,12 @@ fn has_peers(command: &Command) -> bool {
 }
 
 fn wants_hosts(command: &Command) -> bool {
+    let named = command.sandboxed && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
+    asks_for_hosts(command) || named
+}
+
+/// Otherwise it is for the host name alone, and a root without such a file goes without.
+fn asks_for_hosts(command: &Command) -> bool {
     let named = command.network.is_some() && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
     has_peers(command) || named || !command.host_entries.is_empty()
 }
@@ -205,6 +222,10 @@ struct Hosts {
     peers: bool,
     claimed: Claimed,
     ids: Ids,
+    /// Whether its network is the host's, and so are the names in it.
+    of_the_host: bool,
+    /// Whether the tree need not have the file.
+    if_present: bool,
     content: Content,
 }
 
@@ -227,6 +248,14 @@ impl Step for Hosts {
             }
             _ => {
                 let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
+                if self.of_the_host
+                    && let Ok(hosts) = std::fs::read_to_string(HOSTS)
+                {
+                    text = hosts;
+                    if !text.ends_with('\n') {
+                        text.push('\n');
+                    }
+                }
                 if let Some(name) = &self.host_name {
                     let own = veth.map_or(IpAddr::from([127, 0, 1, 1]), |veth| veth.address().into());
                     let _ = writeln!(text, "{own} {name}");
@@ -254,6 +283,14 @@ impl Step for Hosts {
                 show.copy(program, Slot::TREE);
                 mount_file(program, Path::new(HOSTS));
             }
+            Content::Own(text) if self.if_present => {
+                mount::write_to_scratch(program, text, 0o644);
+                let (base, place, into) = (Slot::ROOT, program.place(Path::new(HOSTS)), Slot::PLACE);
+                program.push(Op::ResolveIfPresent { base, place, into });
+                program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
+                program.push(Op::SetAttributes { mount: Slot::TREE, set: ATTRIBUTES, recursive: false });
+                program.push(Op::CheckReadOnly { mount: Slot::TREE });
+            }
             Content::Own(text) => file(program, text, Path::new(HOSTS)),
             Content::None => file(program, &[], Path::new(HOSTS)),
         }
@@ -270,11 +307,12 @@ fn file<'a>(program: &mut Program<'a>, bytes: &'a [u8], target: &'a Path) {
     mount_file(program, target);
 }
 
+const ATTRIBUTES: u32 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
+
 fn mount_file<'a>(program: &mut Program<'a>, target: &'a Path) {
-    let set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
     // A distribution's own may be a symlink to what is made at its boot.
     mount::attach(program, target, Want::File, 0o644, Links::MadeGood);
-    program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: false });
+    program.push(Op::SetAttributes { mount: Slot::TREE, set: ATTRIBUTES, recursive: false });
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What to do about a refusal: one place where the kernel's short answers get their meaning.
 
 use rustix::io::Errno as ParentErrno;
+use seclude_child::op::Want;
 use seclude_child::wire::Call;
 use seclude_child::{Op, Slot};
 use seclude_sys::{Errno, clone as flag};
@@ -40,8 +41,12 @@ pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String
                 "user namespaces are off for ordinary users: sysctl kernel.unprivileged_userns_clone=1".into()
             }
             _ if is_in_chroot() => {
-                "the caller is in a chroot, where the kernel makes no user namespaces: have it use pivot_root instead"
-                    .into()
+                let root = host.has(Capability::SYS_ADMIN);
+                let else_without = if root { ", or share the user namespace" } else { "" };
+                format!(
+                    "the caller is in a chroot, where the kernel makes no user namespaces: have it use pivot_root \
+                     instead{else_without}"
+                )
             }
             _ => confinement::found()
                 .unwrap_or_else(|| "a security module refuses it, or the caller is in a chroot".into()),
@@ -82,7 +87,7 @@ pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<String> {
         ("setgroups", ParentErrno::PERM) => "setgroups can no longer be denied once a gid map is there".into(),
         (_, ParentErrno::PERM) => confinement::found().unwrap_or_else(|| {
             "the map names ids that the caller may not map: compare it with /proc/self/uid_map and gid_map; uid 0 of \
-             the outer namespace needs CAP_SETFCAP (Linux 5.12), which the root of an outer sandbox has only if it was given it (--nested, or --bare --cap-add SETFCAP)"
+             the outer namespace needs CAP_SETFCAP (Linux 5.12), which the root of an outer sandbox has only if nested containers were asked for"
                 .into()
         }),
         (_, ParentErrno::ROFS) => {
@@ -119,8 +124,16 @@ pub(crate) fn namespace_file(errno: ParentErrno) -> Option<String> {
     })
 }
 
-/// Why an op failed in the child; `about` is what it was about, `detail` what the child left on the board.
-pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, detail: &[u8]) -> Option<String> {
+/// Why an op failed in the child; `about` is what it was about, `detail` what the child left on the board, `rooted` whether it has a
+/// tree of its own.
+pub(crate) fn child(
+    about: &str,
+    op: Option<&Op<'_>>,
+    call: Call,
+    errno: Errno,
+    detail: &[u8],
+    rooted: bool,
+) -> Option<String> {
     let confined = || {
         // Whatever the call needs, it needs it in a namespace that the child has just made.
         let refused = matches!(errno, Errno::EPERM | Errno::EACCES);
@@ -129,7 +142,7 @@ pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, 
     match call {
         // Of whatever call: `exhaustion` tells which limit it was.
         _ if matches!(errno, Errno::EMFILE | Errno::ENFILE) => None,
-        Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => exec(call, errno, detail),
+        Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => exec(call, errno, detail, rooted),
         Call::Fsopen
         | Call::Mount
         | Call::OpenTree
@@ -158,27 +171,24 @@ pub(crate) fn child(about: &str, op: Option<&Op<'_>>, call: Call, errno: Errno, 
     }
 }
 
-fn exec(call: Call, errno: Errno, detail: &[u8]) -> Option<String> {
+fn exec(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<String> {
+    let inside = if rooted { " inside the root" } else { "" };
     Some(match (call, errno) {
         (Call::Launch, Errno::EACCES | Errno::EPERM) => {
             let who = confinement::found().map_or_else(String::new, |who| format!(" ({who})"));
             format!(
-                "the launcher is a file in memory, memfd_create(2), which a security module refuses to execute{who}: a profile of \
-                 AppArmor lets it with the flag mediate_deleted, and a rule for /memfd:seclude-init"
+                "the launcher is a file in memory, memfd_create(2), which a security module refuses to execute{who}: AppArmor calls \
+                 it /, so its profile needs the rule `/ ix,` (or `file,`) and the flag attach_disconnected"
             )
         }
         (Call::ExecInterpreter, _) => match interpreter(detail) {
-            Some(Interpreter::Script(line)) => {
-                format!("the script is there, its interpreter {line:?} is not in the root")
-            }
-            Some(Interpreter::Loader(path)) => {
-                format!("the program is there, its ELF loader {path} is not in the root")
-            }
-            None => "the file is there, but what it needs to run is not in the root".into(),
+            Some(Interpreter::Script(line)) => format!("the script is there, its interpreter {line:?} is not{inside}"),
+            Some(Interpreter::Loader(path)) => format!("the program is there, its ELF loader {path} is not{inside}"),
+            None => format!("the file is there, but what it needs to run is not{inside}"),
         },
         (Call::ExecDirectory, _) => "it is a directory".into(),
-        (_, Errno::ENOENT) => "there is no such command inside the root".into(),
-        (_, Errno::ENOTDIR) => "a part of its path is not a directory inside the root".into(),
+        (_, Errno::ENOENT) => format!("there is no such command{inside}"),
+        (_, Errno::ENOTDIR) => format!("a part of its path is not a directory{inside}"),
         (_, Errno::EACCES) => "it may not be executed: its mode, or a noexec mount".into(),
         (_, Errno::ENOEXEC) => "neither a program for this machine nor a script with a #! line".into(),
         (_, Errno::E2BIG) => {
@@ -275,8 +285,8 @@ fn masked_proc() -> String {
         _ => format!(" ({})", below.join(", ")),
     };
     format!(
-        "an outer container has mounts over parts of /proc{which}, and so the kernel refuses a fresh one: have it unmasked \
-         (Docker: --security-opt systempaths=unconfined; Kubernetes: procMount: Unmasked with hostUsers: false), or \
+        "mounts lie over parts of /proc here{which}, and so the kernel refuses a fresh one: unmount them if they are the host's \
+         own; where they are an outer container's, have it unmasked (Docker: --security-opt systempaths=unconfined; Kubernetes: procMount: Unmasked with hostUsers: false), or \
          keep the outer /proc and pid namespace"
     )
 }
@@ -291,6 +301,9 @@ fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
         Errno::ELOOP if working => "a path through /proc/PID/fd, cwd or root would lead out of the container".into(),
         Errno::ELOOP => "a part of the target is a symlink, which is not followed here".into(),
         Errno::ENOENT if working => "there is no such directory inside the container".into(),
+        Errno::ENOENT if matches!(op, Some(Op::Resolve { want: Want::Existing, .. })) => {
+            "there is no such path inside the root; say that it is optional if it may be missing".into()
+        }
         Errno::ENOENT => "there is no such path inside the root".into(),
         Errno::EROFS => "the target is missing and the root is read-only: create it there, make the root writable, \
                          or put an overlay over it"

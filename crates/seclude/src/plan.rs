@@ -37,6 +37,7 @@ pub(crate) struct Handled {
     pub(crate) die_with_parent: bool,
     pub(crate) init: bool,
     pub(crate) new_pid: bool,
+    pub(crate) new_mount: bool,
     /// Whether set-up itself goes on as another process.
     pub(crate) joins_pid_early: bool,
     /// Whether it is no command, but a holder of a user namespace.
@@ -143,6 +144,7 @@ impl Plan {
             die_with_parent: command.die_with_parent,
             init: command.init,
             new_pid: command.namespaces.is_new(Namespace::Pid),
+            new_mount: command.namespaces.is_new(Namespace::Mount),
             joins_pid_early: step::enters_pid_namespace_early(command)
                 || (step::holds_user_namespace(command, host) && command.namespaces.is_new(Namespace::Pid)),
             holds: command.holds_user_namespace,
@@ -270,7 +272,7 @@ impl Plan {
             _ => Code::Refused,
         };
         let op = program.instructions.get(usize::from(op)).map(|instruction| &instruction.op);
-        let hint = crate::hint::child(about, op, call, errno, detail);
+        let hint = crate::hint::child(about, op, call, errno, detail, self.command.new_mount);
         let error = Error::child(code, step, about.to_owned(), call.name(), errno).hint_if(hint);
         match op.and_then(|op| ops::path(op, about)) {
             Some(path) => error.path_of(path),

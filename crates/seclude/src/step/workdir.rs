@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use rustix::io::Errno;
 use seclude_child::{Op, Slot};
 
 use super::{Preparation, Step, launch};
@@ -64,9 +65,15 @@ impl Step for WorkingDirectory {
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
         if self.inherited {
             let here = std::env::current_dir().map_err(|error| {
-                Error::parent(NAME, "the caller's own", error)
-                    .call("getcwd")
-                    .hint("the current directory is gone: name a working directory")
+                let hint = match Errno::from_io_error(&error) {
+                    Some(Errno::NOENT) => "the current directory is gone: name a working directory",
+                    Some(Errno::NAMETOOLONG | Errno::RANGE) => {
+                        "its path is longer than the kernel takes (PATH_MAX, 4096 bytes): name a working directory"
+                    }
+                    Some(Errno::ACCESS) => "a directory above it may not be searched: name a working directory",
+                    _ => "name a working directory",
+                };
+                Error::parent(NAME, "the caller's own", error).call("getcwd").hint(hint)
             })?;
             let _ = self.path.set(here);
         }

@@ -1,7 +1,7 @@
 //! The library says what can be done about an error, but not by which key: that is said here.
 
 /// What it says, and the key of that.
-const KEYS: [(&str, &str); 18] = [
+const KEYS: [(&str, &str); 19] = [
     ("name the servers", "container.dns"),
     ("do without name servers", "container.dns: false"),
     ("let it be switched on", "container.network.ipForward"),
@@ -19,6 +19,7 @@ const KEYS: [(&str, &str); 18] = [
     ("ask for a new user namespace too", "container.namespace.user: true"),
     ("have the container's root be the host's", "container.hostRoot: true"),
     ("ask for an init", "container.init: true"),
+    ("nested containers were asked for", "container.nested: true"),
     ("share the user namespace", "container.namespace.user: false"),
 ];
 

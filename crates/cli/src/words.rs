@@ -1,7 +1,7 @@
 //! The library says what can be done about an error, but not by which flag: that is said here.
 
 /// What it says, and the flags of that.
-const FLAGS: [(&str, &str); 18] = [
+const FLAGS: [(&str, &str); 19] = [
     ("name the servers", "--dns ADDRESS"),
     ("do without name servers", "--dns none"),
     ("let it be switched on", "--ip-forward"),
@@ -17,6 +17,7 @@ const FLAGS: [(&str, &str); 18] = [
     ("show it read-only", "--cgroup-mount"),
     ("show it without write access", "--ro-bind"),
     ("have the container's root be the host's", "--host-root"),
+    ("nested containers were asked for", "--nested, or --bare --cap-add SETFCAP"),
     ("share the user namespace", "--share user"),
     ("say that it is optional", "--mount type=mask,dst=PATH,optional"),
     ("choose the ids yourself", "--uid-map, --gid-map"),

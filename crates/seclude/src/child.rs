@@ -100,7 +100,7 @@ impl Child {
         for relay in std::mem::take(&mut ends.relays) {
             let output = relay.output;
             let thread = relay.start();
-            ties.relays.extend(thread.filter(|_| output));
+            ties.relays.extend(output.then_some(thread));
         }
         Child {
             pid: newborn.pid,

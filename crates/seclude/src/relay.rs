@@ -1,7 +1,9 @@
 //! Threads that copy between a pipe of the command's and what the caller has.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -11,38 +13,54 @@ const STACK: usize = 64 * 1024;
 /// What a pipe holds.
 const PIECE: usize = 64 * 1024;
 
-/// What is to be copied, once the command runs.
+/// A thread that is to copy, once the command runs. It is there before: that none can be had is an error of the start.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    from: OwnedFd,
-    to: OwnedFd,
-    /// Where to begin in a file whose offset is the caller's own business.
-    offset: Option<u64>,
+    /// Dropped without a word, it ends the thread.
+    start: SyncSender<()>,
+    thread: JoinHandle<()>,
     /// Whether it carries the command's output, all of which is to arrive before its end is told.
     pub(crate) output: bool,
 }
 
 impl Relay {
-    pub(crate) fn input(from: OwnedFd, to: OwnedFd, offset: Option<u64>) -> Relay {
-        Relay { from, to, offset, output: false }
+    pub(crate) fn input(from: OwnedFd, to: OwnedFd, offset: Option<u64>) -> io::Result<Relay> {
+        Relay::waiting(Copying { from, to, offset, output: false })
     }
 
-    pub(crate) fn output(from: OwnedFd, to: OwnedFd) -> Relay {
-        Relay { from, to, offset: None, output: true }
+    pub(crate) fn output(from: OwnedFd, to: OwnedFd) -> io::Result<Relay> {
+        Relay::waiting(Copying { from, to, offset: None, output: true })
     }
 
-    /// `None` where no thread can be had: then the pipe's other end sees the end at once.
-    pub(crate) fn start(self) -> Option<JoinHandle<()>> {
+    fn waiting(copying: Copying) -> io::Result<Relay> {
+        let (start, started) = sync_channel(1);
+        let output = copying.output;
         let builder = thread::Builder::new().name("seclude-relay".into()).stack_size(STACK + PIECE);
-        builder
-            .spawn(move || {
-                // The caller's signal handlers expect the caller's threads.
-                let _ = seclude_sys::signal::set_mask(!0);
-                self.copy();
-            })
-            .ok()
+        let thread = builder.spawn(move || {
+            // The caller's signal handlers expect the caller's threads.
+            let _ = seclude_sys::signal::set_mask(!0);
+            if started.recv().is_ok() {
+                copying.copy();
+            }
+        })?;
+        Ok(Relay { start, thread, output })
     }
 
+    pub(crate) fn start(self) -> JoinHandle<()> {
+        let _ = self.start.send(());
+        self.thread
+    }
+}
+
+struct Copying {
+    from: OwnedFd,
+    to: OwnedFd,
+    /// Where to begin in a file whose offset is the caller's own business.
+    offset: Option<u64>,
+    output: bool,
+}
+
+impl Copying {
     fn copy(mut self) {
         let mut piece = vec![0; PIECE];
         while self.is_wanted() {
@@ -90,7 +108,7 @@ impl Relay {
 }
 
 /// A second descriptor of the caller's.
-pub(crate) fn copy_of(number: i32) -> std::io::Result<OwnedFd> {
+pub(crate) fn copy_of(number: i32) -> io::Result<OwnedFd> {
     // By /proc a file would be opened anew.
     let copied = match number {
         0 => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3),

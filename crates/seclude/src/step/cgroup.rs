@@ -235,8 +235,12 @@ impl Step for Group {
         }
         let failed = |error| from_cgroup(NAME, error);
         let mut lost = Vec::new();
+        let mut without = None;
         let made = match self.make(preparation.host, &mut lost) {
-            Err(error) if self.request.implied && error.is_of_the_host() => None,
+            Err(error) if self.request.implied && error.is_of_the_host() => {
+                without = Some(Preferred { feature: NAME, achieved: false, reason: Some(error.to_string()) });
+                None
+            }
             made => made.map_err(failed)?,
         };
         preparation.report.preferred = self
@@ -246,6 +250,7 @@ impl Step for Group {
                 let reason = lost.iter().find(|(known, _)| known == limit).map(|(_, reason)| reason.clone());
                 Preferred { feature: Feature::Limit(*limit).name(), achieved: reason.is_none(), reason }
             })
+            .chain(without)
             .collect();
         let Some(made) = made else { return Ok(()) };
         let cgroup = self.keep(made, preparation.ledger);

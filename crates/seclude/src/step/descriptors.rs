@@ -211,10 +211,12 @@ impl Descriptors {
             Err(error) if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => return Ok(()),
             own => own.map_err(failed)?,
         };
-        ends.relays.push(match number {
+        let relay = match number {
             0 => Relay::input(own, ours, None),
             _ => Relay::output(ours, own),
-        });
+        };
+        let failed = |error| Error::parent(NAME, format!("thread for descriptor {number}"), error).call("clone");
+        ends.relays.push(relay.map_err(failed)?);
         Ok(())
     }
 }

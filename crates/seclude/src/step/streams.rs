@@ -170,7 +170,9 @@ impl Reopened {
         // Whoever may not give it away leaves it.
         let _ = rustix::fs::fchown(&read, Some(uid), Some(gid));
         let source = fcntl_dupfd_cloexec(fd, 3).map_err(failed("fcntl"))?;
-        preparation.ends.relays.push(Relay::input(source, write, Some(offset)));
+        let relay = Relay::input(source, write, Some(offset));
+        let relay = relay.map_err(|error| Error::parent(NAME, "thread for stdin", error).call("clone"))?;
+        preparation.ends.relays.push(relay);
         self.relayed = Some(fcntl_dupfd_cloexec(&read, self.highest + 1).map_err(failed("fcntl"))?);
         Ok(())
     }

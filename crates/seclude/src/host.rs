@@ -92,7 +92,7 @@ impl Host {
     #[must_use]
     pub fn with_places(self) -> Host {
         const SYSFS_MAGIC: i64 = 0x6265_6572;
-        let sysfs = rustix::fs::statfs("/sys").is_ok_and(|found| i64::from(found.f_type) == SYSFS_MAGIC);
+        let sysfs = rustix::fs::statfs("/sys").is_ok_and(|found| found.f_type == SYSFS_MAGIC);
         Host { directory: std::env::current_dir().ok(), sysfs, ..self }
     }
 

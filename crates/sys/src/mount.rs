@@ -139,6 +139,7 @@ pub fn make_private(mount: Fd) -> Result<()> {
     change(mount, k::MS_REC | k::MS_PRIVATE)
 }
 
+#[inline(always)]
 fn change(mount: Fd, flags: u32) -> Result<()> {
     let mut space = PathSpace::uninit();
     let mut path = PathBuffer::new(&mut space);

@@ -1,8 +1,10 @@
 //! What the user of a shell expects: descriptors by their numbers, ignored signals, pids in variables, readers that leave.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
-use seclude_tests::{Scratch, ends_within, pidfd, seclude, seclude_bin, stdout_of};
+use rustix::process::Signal;
+use seclude_tests::{Background, Scratch, ends_within, pidfd, seclude, seclude_bin, seclude_command, stdout_of};
 
 /// What a script says in which `$S` is seclude.
 fn bash(script: &str) -> Output {
@@ -120,6 +122,86 @@ fn an_input_that_has_hung_up_is_not_asked_over_and_over() {
         let polls = traced(input);
         assert!(polls < 100, "{polls} polls for {input}");
     }
+}
+
+/// Name and state of each process below this one, proc_pid_stat(5).
+fn below(pid: u32) -> Vec<(String, char)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let Some((front, back)) = stat.rsplit_once(") ") else { continue };
+        let (number, name) = front.split_once(" (").unwrap();
+        let mut fields = back.split(' ');
+        let (state, parent) = (fields.next().unwrap(), fields.next().unwrap());
+        if parent == pid.to_string() {
+            all.push((name.to_owned(), state.chars().next().unwrap()));
+            all.extend(below(number.parse().unwrap()));
+        }
+    }
+    all
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let until = std::time::Instant::now() + seclude_tests::PATIENCE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < until, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+fn is_stopped(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().rsplit_once(") ").unwrap().1.starts_with('T')
+}
+
+/// As a shell starts its jobs: in a group of its own.
+fn job(arguments: &[&str]) -> Background {
+    Background::of(seclude_command(arguments).process_group(0))
+}
+
+#[test]
+fn a_stop_signal_stops_the_command_too_and_one_to_continue_continues_it() {
+    for flags in [&[][..], &["--as-pid-1"], &["--bare"], &["--bare", "--unshare=user,pid,mount"]] {
+        let script = "echo up; read never";
+        let mut running = job(&[&["run"], flags, &["sh", "-c", script]].concat());
+        assert_eq!(running.line(), "up");
+        let pid = running.pid();
+        running.signal(Signal::TSTP);
+        let shells = || below(pid).into_iter().filter(|(name, _)| name == "sh").map(|(_, state)| state);
+        wait_until("seclude has stopped", || is_stopped(pid));
+        wait_until("and the command", || shells().eq(['T']));
+        running.signal(Signal::CONT);
+        wait_until("it goes on", || !is_stopped(pid) && !shells().eq(['T']));
+        running.signal(Signal::TERM);
+        assert!(running.wait().is_some_and(|code| code >= 128), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_deadline_is_kept_while_seclude_is_stopped() {
+    let mut running = job(&["run", "--timeout", "2s", "sh", "-c", "echo up; sleep 1000"]);
+    assert_eq!(running.line(), "up");
+    let pid = running.pid();
+    running.signal(Signal::TSTP);
+    wait_until("it has stopped", || is_stopped(pid));
+    wait_until("the command is gone", || !below(pid).iter().any(|(name, state)| name == "sh" && *state != 'Z'));
+    assert!(is_stopped(pid));
+    running.signal(Signal::CONT);
+    assert_eq!(running.wait(), Some(137));
+}
+
+#[test]
+fn where_nobody_could_continue_it_a_stop_signal_does_nothing() {
+    // As what sshd or an init starts: the leader of a session.
+    let mut command = Command::new("setsid");
+    command.args(["--wait"]).arg(seclude_bin()).args(["run", "sh", "-c", "echo up; read line; echo $line"]);
+    let mut running = Background::of(&mut command);
+    assert_eq!(running.line(), "up");
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.pid())).unwrap();
+    let leader = children.split_whitespace().next().map_or(running.pid(), |pid| pid.parse().unwrap());
+    rustix::process::kill_process(rustix::process::Pid::from_raw(leader as i32).unwrap(), Signal::TSTP).unwrap();
+    std::io::Write::write_all(running.child().stdin.as_mut().unwrap(), b"goes on\n").unwrap();
+    assert_eq!(running.line(), "goes on");
+    assert_eq!(running.wait(), Some(0));
 }
 
 #[test]

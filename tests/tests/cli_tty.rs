@@ -288,6 +288,27 @@ const INJECT: &str = "import fcntl, sys, termios\n\
     except OSError as error:\n    print('refused', error.errno)";
 
 #[test]
+fn ctrl_z_stops_the_whole_job_and_fg_continues_it() {
+    let bin = format!("S={}", seclude_bin().display());
+    for flags in ["-t", "-t --bare --unshare user,pid,mount"] {
+        let mut shell = Terminal::running(&["env", &bin, "PS1=> ", "TERM=dumb", "bash", "--norc", "-i"]);
+        shell.type_in(&format!("$S run {flags} -- sh -c 'echo up; read x; echo got $x'\n"));
+        shell.expect("up\r\n");
+        shell.type_in("\x1a");
+        shell.expect("Stopped");
+        // The shell has its terminal back as it was.
+        shell.type_in("stty -a | grep -q -e -icanon && echo ra''w || echo coo''ked\n");
+        shell.expect("cooked\r\n");
+        shell.type_in("fg\n");
+        shell.expect("fg\r\n");
+        shell.type_in("word\n");
+        shell.expect("got word");
+        shell.type_in("exit\n");
+        shell.end();
+    }
+}
+
+#[test]
 fn a_command_cannot_type_into_the_callers_terminal() {
     // CVE-2017-5226: TIOCSTI from inside runs commands in the shell outside, once seclude has ended.
     let waiting = |terminal: &Terminal| rustix::io::ioctl_fionread(&terminal.slave).unwrap();

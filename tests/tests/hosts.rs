@@ -150,6 +150,16 @@ fn a_proc_that_an_outer_container_has_masked_is_told_with_what_lies_over_it() {
     stdout_of(&nested(&["--mask=/proc/uptime", "--mount=type=proc,dst=/mnt"], "/tmp/seclude run true"));
 }
 
+#[test]
+fn a_sys_that_an_outer_container_has_masked_is_kept() {
+    let links = |flags: &[&str]| {
+        stdout_of(&nested(flags, "/tmp/seclude run sh -c 'ls /sys/class/net; ls /sys/kernel | wc -l'"))
+    };
+    assert!(links(&[]).starts_with("lo\n"));
+    // The kernel mounts no whole one beside it.
+    assert_eq!(links(&["--mask=/sys/kernel"]), "lo\n0");
+}
+
 /// What seclude complains of in a mount namespace that a script has prepared.
 fn where_mounts_are(prepare: &str) -> String {
     let mut command = std::process::Command::new("unshare");

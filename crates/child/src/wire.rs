@@ -28,6 +28,8 @@ pub enum Message {
     KillParent,
     /// The init runs and has started the command.
     Running,
+    /// A signal has stopped the init's command.
+    Stopped(i32),
     /// The init's command ended with this wait status.
     Ended(i32),
 }
@@ -35,6 +37,7 @@ pub enum Message {
 #[cfg(feature = "fault")]
 const KILL_PARENT: u8 = 249;
 const MOVED: u8 = 250;
+const STOPPED: u8 = 251;
 const TERMINAL: u8 = 252;
 /// The tag of [`Message::Running`], which the init sends too.
 pub const RUNNING: u8 = 253;
@@ -52,6 +55,7 @@ impl Message {
             #[cfg(feature = "fault")]
             Message::KillParent => (KILL_PARENT, 0, 0, 0),
             Message::Running => (RUNNING, 0, 0, 0),
+            Message::Stopped(signal) => (STOPPED, 0, 0, signal),
             Message::Ended(status) => (ENDED, 0, 0, status),
         };
         let packed = tag as u64 | (step as u64) << 8 | (op as u64) << 16 | (value as u32 as u64) << 32;
@@ -68,6 +72,7 @@ impl Message {
             MOVED => Message::Moved(value),
             TERMINAL => Message::Terminal,
             RUNNING => Message::Running,
+            STOPPED => Message::Stopped(value),
             ENDED => Message::Ended(value),
             tag => Message::Failed {
                 step,

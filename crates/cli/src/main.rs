@@ -6,6 +6,7 @@ mod compose;
 mod doctor;
 mod explain;
 mod gc;
+mod jobs;
 mod limits;
 mod mounts;
 mod network;
@@ -40,6 +41,12 @@ fn main() -> ExitCode {
         return ExitCode::from(125);
     }
     let words: Vec<OsString> = std::env::args_os().collect();
+    if let [_, task, left] = &words[..]
+        && task == jobs::KEEP_DEADLINE
+    {
+        let done = jobs::run_keeper(&left.to_string_lossy());
+        return done.unwrap_or(ExitCode::FAILURE);
+    }
     let (task, given) = match args::parse(&words) {
         Ok((task, given)) => (task, ManuallyDrop::new(given)),
         Err(error) if error.use_stderr() => {

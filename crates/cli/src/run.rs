@@ -148,7 +148,9 @@ fn start_and_wait(
     }
     let made = Box::new(child.report().clone());
     if let Some(master) = child.take_terminal() {
-        match terminal::relay(&mut child, master, &mut watch) {
+        let relayed = terminal::relay(&mut child, master, &mut watch);
+        watch.signals.has_terminal = false;
+        match relayed {
             // As the command would end that had written there itself, signal(7): without a word.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 let _ = child.kill();

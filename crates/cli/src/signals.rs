@@ -9,7 +9,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use seclude::{Canceller, Child};
 
-const FORWARDED: [Signal; 7] = [
+use crate::jobs;
+
+const FORWARDED: [Signal; 9] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -17,6 +19,8 @@ const FORWARDED: [Signal; 7] = [
     Signal::SIGUSR1,
     Signal::SIGUSR2,
     Signal::SIGALRM,
+    Signal::SIGTSTP,
+    Signal::SIGCONT,
 ];
 
 /// Those that end a start as well.
@@ -28,6 +32,8 @@ pub(crate) struct Forwarder {
     /// Of [`ENDING`], those that are not ignored.
     ending: Vec<Signal>,
     ended_by: Option<i32>,
+    /// Whether the command has a terminal: that it has stopped is told then, and is what stops this process.
+    pub(crate) has_terminal: bool,
 }
 
 /// Blocks these signals: from here on they wait in what is answered, signalfd(2), and interrupt nothing.
@@ -45,7 +51,7 @@ impl Forwarder {
         let heeded = |signals: &[Signal]| -> Vec<Signal> {
             signals.iter().copied().filter(|signal| ignored & 1 << (*signal as i32 - 1) == 0).collect()
         };
-        Ok(Forwarder { come: hold(&heeded(&FORWARDED))?, ending: heeded(&ENDING), ended_by: None })
+        Ok(Forwarder { come: hold(&heeded(&FORWARDED))?, ending: heeded(&ENDING), ended_by: None, has_terminal: false })
     }
 
     /// Cancelled by whatever would end seclude. The signal itself waits for [`Self::ended_start`].
@@ -76,6 +82,25 @@ impl Forwarder {
     pub(crate) fn deliver(&mut self, child: &Child) {
         while let Ok(Some(come)) = self.come.read_signal() {
             let signal = come.ssi_signo as i32;
+            if signal == Signal::SIGTSTP as i32 {
+                if !jobs::can_be_continued() {
+                    continue;
+                }
+                // The kernel has the first process of a pid namespace stopped by no other.
+                let stop = match leaves_it_to_the_default(child.id(), signal) {
+                    Some(true) => Signal::SIGSTOP,
+                    _ => Signal::SIGTSTP,
+                };
+                let _ = child.signal(stop as i32);
+                if !self.has_terminal {
+                    jobs::stop(child, false);
+                }
+                continue;
+            }
+            if signal == Signal::SIGCONT as i32 {
+                let _ = child.signal(signal);
+                continue;
+            }
             // A process that has ended meanwhile needs no signal.
             if leaves_it_to_the_default(child.id(), signal) == Some(true) {
                 self.ended_by.get_or_insert(signal);
@@ -84,6 +109,25 @@ impl Forwarder {
                 let _ = child.signal(signal);
             }
         }
+    }
+
+    /// Stops this process, whose command has stopped, with all of its job; the command goes on when it does, or at once if nobody could
+    /// continue the job.
+    pub(crate) fn stop_too(&mut self, child: &Child) {
+        if jobs::can_be_continued() {
+            jobs::stop(child, true);
+        }
+        let mut others = Vec::new();
+        while let Ok(Some(come)) = self.come.read_signal() {
+            let signal = come.ssi_signo as i32;
+            if ![Signal::SIGTSTP as i32, Signal::SIGCONT as i32].contains(&signal) {
+                others.push(signal);
+            }
+        }
+        for signal in others {
+            let _ = child.signal(signal);
+        }
+        let _ = child.signal(Signal::SIGCONT as i32);
     }
 
     /// The signal that ended the container because its command had no handler for it.

@@ -48,8 +48,10 @@ impl Drop for Raw {
 /// Copies between this terminal and the container's `master` until the command has ended and all it wrote is shown, or nobody
 /// reads what is shown any more (EPIPE). `master` is closed then: a terminal that is gone.
 pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> io::Result<()> {
-    let resized = hold(&[Signal::SIGWINCH])?;
-    let _raw = Raw::enter()?;
+    // SIGCHLD tells of a command that has stopped, where no init does.
+    let resized = hold(&[Signal::SIGWINCH, Signal::SIGCHLD])?;
+    let mut raw = Raw::enter()?;
+    watch.signals.has_terminal = true;
     // A full terminal takes no more until what it has to say is read: waiting in a write would be for ever.
     fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
     let (mut typing, mut within_line) = (true, false);
@@ -59,11 +61,16 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
         let ended = child.try_wait().map_err(io::Error::from)?.is_some();
         let [keys, shown, resize] = wait(child, &master, watch, &resized, (typing, !typed.is_empty()), ended)?;
         watch.attend(child);
+        if !ended && child.stopped().is_some() {
+            // The keyboard's signal came to the command's terminal alone: here it stops the job that shows it.
+            drop(raw);
+            watch.signals.stop_too(child);
+            raw = Raw::enter()?;
+            show_size(&master)?;
+        }
         if resize {
-            let _ = resized.read_signal();
-            if let Some((ws_row, ws_col)) = size() {
-                tcsetwinsize(&master, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 })?;
-            }
+            while let Ok(Some(_)) = resized.read_signal() {}
+            show_size(&master)?;
         }
         if keys {
             match rustix::io::read(stdin(), &mut buffer) {
@@ -104,6 +111,12 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
     }
 }
 
+/// Gives the command's terminal the size of this one.
+fn show_size(master: &File) -> io::Result<()> {
+    let Some((ws_row, ws_col)) = size() else { return Ok(()) };
+    Ok(tcsetwinsize(master, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 })?)
+}
+
 /// Waits until there is something to do: whether a key was typed, something is to be shown, the window has a new size.
 fn wait(
     child: &Child,
@@ -123,6 +136,7 @@ fn wait(
     ];
     if !ended {
         polled.push(PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN));
+        polled.extend(child.stop_notice().map(|notice| PollFd::from_borrowed_fd(notice, PollFlags::IN)));
     }
     if typing {
         // What was typed goes first, so that it cannot pile up.

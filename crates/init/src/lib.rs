@@ -39,7 +39,9 @@
 //!    ends with code 125.
 //! 2. *Running*, tag 253: the command's execve has succeeded. A child that was killed before its execve is told as
 //!    *Running* too, and its end as *Ended*.
-//! 3. *Ended*, tag 254: the value is the command's wait status, as wait(2) has it. The init ends with the command's
+//! 3. With `t`, *Stopped*, tag 251, any number of times: a signal, the value, has stopped the command. SIGCONT to the init
+//!    has it go on.
+//! 4. *Ended*, tag 254: the value is the command's wait status, as wait(2) has it. The init ends with the command's
 //!    exit code, or with 128 + N after signal N; so does the namespace.
 //!
 //! An end of file without *Failed* or *Ended* means that the init itself was killed, or did not understand its argv,
@@ -52,12 +54,13 @@
 //! # What it does while the command runs
 //!
 //! - It holds the socket and a signalfd, and no other descriptor: nobody waits for the end of a pipe because of it.
-//! - Every signal but SIGCHLD goes to the command, and to the command only, not to its process group; also one
+//! - Every signal but SIGCHLD goes to the command, and to the command only, not to its process group (but SIGCONT, SIGTSTP,
+//!   SIGTTIN and SIGTTOU to all of it); also one
 //!   that comes from inside the namespace, and one that PID 1 would not get without a handler. (SIGKILL and SIGSTOP,
 //!   which only the outside can send to PID 1, are the init's own.) A signal is sent on with kill(2): its number
 //!   goes along, its sender and value do not, and a command that has become another user does not get it if the
 //!   init's user may not signal it.
-//! - It reaps every child that ends. A command that is stopped is not told.
+//! - It reaps every child that ends. Without `t`, a command that is stopped is not told.
 //! - When the spawner's end of the socket is closed, it ends with code 137, and in a PID namespace of which it is the
 //!   first process the kernel kills the rest. With the flag `d` it goes on.
 //! - It is not dumpable, so other processes can neither trace it nor reach the socket through `/proc/1`, unless they

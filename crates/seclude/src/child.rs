@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use seclude_cgroup::{Cgroup, Stats};
+use seclude_child::wire::Message;
 use seclude_sys::{Errno, Fd, process, signal};
 
 use crate::error::{Error, Result};
@@ -55,6 +57,8 @@ pub(crate) struct Ties {
     pub(crate) terminal: Option<OwnedFd>,
     /// The socket of its init.
     pub(crate) channel: Option<Channel>,
+    /// What came of that beside other news.
+    pub(crate) ended: Option<i32>,
     /// The thread that cloned it.
     pub(crate) keeper: Option<JoinHandle<()>>,
     /// Those that carry its output.
@@ -197,6 +201,28 @@ impl Child {
         Signaller(self.pidfd.clone()).send(signal)
     }
 
+    /// The signal that has stopped the command since this was last asked, if one has; SIGCONT has it go on. Only of a command with
+    /// a terminal: whoever shows that has its own terminal back meanwhile. `None` below an init without one.
+    pub fn stopped(&mut self) -> Option<i32> {
+        let Some(channel) = &self.ties.channel else {
+            let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+            let found = waitid(WaitId::PidFd(self.pidfd.as_fd()), options).ok().flatten()?;
+            return found.stopping_signal();
+        };
+        loop {
+            match channel.news()? {
+                Message::Stopped(signal) => return Some(signal),
+                Message::Ended(status) => self.ties.ended = Some(status),
+                _ => {}
+            }
+        }
+    }
+
+    /// Readable when [`Child::stopped`] may have something to tell; without an init there is SIGCHLD for that.
+    pub fn stop_notice(&self) -> Option<BorrowedFd<'_>> {
+        self.ties.channel.as_ref().map(Channel::fd)
+    }
+
     /// Kills it with SIGKILL, and with it everything in its cgroup, if it has one of its own, and in its pid
     /// namespace, if that is new: also what has left its session and its parent. With neither it is the process alone.
     /// One that has ended already is no error.
@@ -318,7 +344,8 @@ impl Child {
                 _ => Err(*errno),
             },
         };
-        let sent = self.ties.channel.take().and_then(|channel| channel.ended());
+        let told = self.ties.ended;
+        let sent = self.ties.channel.take().and_then(|channel| told.or_else(|| channel.ended()));
         if let Some(keeper) = self.ties.keeper.take() {
             let _ = keeper.join();
         }

@@ -1,6 +1,6 @@
 //! What this kernel and this caller can do, found by calling; by reading a version only where no call tells.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
@@ -8,6 +8,7 @@ use seclude_sys::credentials::{CapabilitySets, capabilities, is_ambient};
 use seclude_sys::{Errno, Fd, clone, mount};
 
 use crate::config::capability::Capability;
+use crate::mounts::Mounts;
 
 /// What a plan has to know of the machine before it is compiled.
 ///
@@ -47,7 +48,8 @@ pub struct Host {
     pub tree_namespaces: bool,
     /// The caller's working directory, if it has a path. Looked at by [`Host::with_places`] alone.
     pub directory: Option<PathBuf>,
-    /// Whether a sysfs lies on /sys. Looked at by [`Host::with_places`] alone.
+    /// Whether a sysfs lies on /sys of which nothing is covered: beside one with masks, as engines put them, the kernel mounts no
+    /// other. Looked at by [`Host::with_places`] alone.
     pub sysfs: bool,
 }
 
@@ -91,9 +93,7 @@ impl Host {
     /// The same, with what the sandbox shows of this machine by its own choice.
     #[must_use]
     pub fn with_places(self) -> Host {
-        const SYSFS_MAGIC: i64 = 0x6265_6572;
-        let sysfs = rustix::fs::statfs("/sys").is_ok_and(|found| found.f_type == SYSFS_MAGIC);
-        Host { directory: std::env::current_dir().ok(), sysfs, ..self }
+        Host { directory: std::env::current_dir().ok(), sysfs: has_whole_sysfs(), ..self }
     }
 
     /// The same, with what a request with a user namespace asks of it besides.
@@ -182,6 +182,27 @@ fn release() -> String {
 fn is_at_least(release: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+}
+
+/// The kernel's rule of `mount_too_revealing`: what lies on a directory that is always empty covers nothing.
+fn has_whole_sysfs() -> bool {
+    const SYSFS_MAGIC: i64 = 0x6265_6572;
+    const EMPTY: [&str; 11] = [
+        "/sys/firmware/efi/efivars",
+        "/sys/fs/bpf",
+        "/sys/fs/cgroup",
+        "/sys/fs/fuse/connections",
+        "/sys/fs/pstore",
+        "/sys/fs/resctrl",
+        "/sys/fs/selinux",
+        "/sys/kernel/config",
+        "/sys/kernel/debug",
+        "/sys/kernel/security",
+        "/sys/kernel/tracing",
+    ];
+    let is_sysfs = rustix::fs::statfs("/sys").is_ok_and(|found| found.f_type == SYSFS_MAGIC);
+    let covers_nothing = |point: &PathBuf| EMPTY.iter().any(|empty| point.starts_with(empty));
+    is_sysfs && Mounts::read("host").is_ok_and(|mounts| mounts.below(Path::new("/sys")).iter().all(covers_nothing))
 }
 
 #[cfg(test)]

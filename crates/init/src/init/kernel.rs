@@ -64,6 +64,7 @@ const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;
 const TIOCSPGRP: usize = 0x5410;
 const WNOHANG: usize = 1;
+const WUNTRACED: usize = 2;
 const X_OK: usize = 1;
 /// Bytes of the kernel's sigset.
 const SIGSET: usize = 8;
@@ -72,6 +73,8 @@ pub(crate) const ALL_SIGNALS: u64 = u64::MAX;
 pub(crate) const SIGCHLD: u32 = 17;
 pub(crate) const POLLIN: i16 = 1;
 pub(crate) const SIGKILL: u32 = 9;
+/// Those of job control, which are for all of a job: SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU.
+pub(crate) const OF_JOBS: [u32; 4] = [18, 20, 21, 22];
 
 /// What the kernel said, positive.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -398,10 +401,18 @@ pub(crate) fn kill(process: Pid, signal: u32) {
     unsafe { syscall(number::KILL, [process.0 as usize, signal as usize, 0, 0, 0, 0]) };
 }
 
-/// `wait4(2)`: some child that has ended, with its wait status; `None` if all of them run.
-pub(crate) fn reap() -> Result<Option<(Pid, i32)>> {
+/// `kill(2)` of a process group.
+pub(crate) fn kill_group(leader: Pid, signal: u32) {
+    let group = -(leader.0 as isize);
+    // SAFETY: no pointers are passed.
+    unsafe { syscall(number::KILL, [group as usize, signal as usize, 0, 0, 0, 0]) };
+}
+
+/// `wait4(2)`: some child that has ended, or `stopped` as well, with its wait status; `None` if all of them run.
+pub(crate) fn reap(stopped: bool) -> Result<Option<(Pid, i32)>> {
     let mut status = 0i32;
-    let arguments = [-1isize as usize, &raw mut status as usize, WNOHANG, 0, 0, 0];
+    let options = WNOHANG | if stopped { WUNTRACED } else { 0 };
+    let arguments = [-1isize as usize, &raw mut status as usize, options, 0, 0, 0];
     // SAFETY: the kernel writes one int and is not asked for the resources used.
     let pid = check(unsafe { syscall(number::WAIT4, arguments) })? as i32;
     Ok((pid != 0).then_some((Pid(pid), status)))

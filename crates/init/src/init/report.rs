@@ -11,6 +11,7 @@ pub(crate) type Buffer = [u8; ROOM];
 
 const KILL_PARENT: u8 = 249;
 const MOVED: u8 = 250;
+const STOPPED: u8 = 251;
 const RUNNING: u8 = 253;
 const ENDED: u8 = 254;
 
@@ -29,6 +30,10 @@ impl Report {
 
     pub(crate) fn ended(wait_status: i32) -> Report {
         Report { tag: ENDED, step: 0, op: 0, value: wait_status }
+    }
+
+    pub(crate) fn stopped(signal: u32) -> Report {
+        Report { tag: STOPPED, step: 0, op: 0, value: signal as i32 }
     }
 
     pub(crate) fn moved(to: Pid) -> Report {

@@ -67,6 +67,8 @@ fn forward(signals: Fd, command: Pid) {
     match kernel::next_signal(signals) {
         // That one was for the init; SIGKILL and SIGSTOP never come this way.
         Ok(kernel::SIGCHLD) | Err(_) => {}
+        // It leads a group, which has the same number.
+        Ok(signal) if kernel::OF_JOBS.contains(&signal) => kernel::kill_group(command, signal),
         // Nobody else reaps the command, so the pid is still its own.
         Ok(signal) => kernel::kill(command, signal),
     }
@@ -74,7 +76,13 @@ fn forward(signals: Fd, command: Pid) {
 
 fn reap(order: &Order, command: Pid) {
     loop {
-        match kernel::reap() {
+        // Without a terminal nobody asks, and what is told would pile up.
+        match kernel::reap(order.terminal) {
+            Ok(Some((pid, status))) if status & 0xff == 0x7f => {
+                if pid == command {
+                    kernel::send(order.socket, &Report::stopped((status >> 8 & 0xff) as u32).record());
+                }
+            }
             Ok(Some((pid, status))) if pid == command => end(order, status),
             Ok(Some(_)) | Err(Errno::EINTR) => {}
             Ok(None) => return,

@@ -2,7 +2,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use rustix::io::fcntl_dupfd_cloexec;
@@ -144,18 +144,29 @@ impl Channel {
         bytes
     }
 
-    /// The wait status that an init sent before its own end.
-    pub(crate) fn ended(&self) -> Option<i32> {
+    /// What an init has to say of its command, without waiting.
+    pub(crate) fn news(&self) -> Option<Message> {
         loop {
             let mut bytes = [0; LENGTH];
             match recv(&self.0, &mut bytes, RecvFlags::DONTWAIT) {
-                Ok((_, LENGTH)) => {
-                    if let Some(Message::Ended(status)) = Message::decode(bytes) {
-                        return Some(status);
-                    }
-                }
+                Ok((_, LENGTH)) => return Message::decode(bytes),
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 _ => return None,
+            }
+        }
+    }
+
+    /// To wait for [`Self::news`].
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// The wait status that an init sent before its own end.
+    pub(crate) fn ended(&self) -> Option<i32> {
+        loop {
+            match self.news()? {
+                Message::Ended(status) => return Some(status),
+                _ => {}
             }
         }
     }

@@ -202,7 +202,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             let by_birth = plan.request().cgroup.is_some();
             report.cgroup = ends.cgroup.get().map(|cgroup| Placement::of(cgroup, by_birth));
             let channel = (plan.command.init || plan.command.holds).then_some(ours);
-            let ties = Ties { terminal: arrived.terminal, channel, keeper: None, relays: Vec::new() };
+            let ties = Ties { terminal: arrived.terminal, channel, ended: None, keeper: None, relays: Vec::new() };
             Ok(Running { newborn, ends, ties, report, started })
         }
         Err(Stopped::Parent(error)) => Err(error),

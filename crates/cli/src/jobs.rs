@@ -1,0 +1,79 @@
+//! Job control: seclude stops as a shell's job does, and its command with it.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::process::{self, ExitCode, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, raise};
+use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{getpgid, getpgrp, getsid, pidfd_send_signal};
+use seclude::Child;
+
+use crate::{Failure, say};
+
+/// The task that nobody asks for by hand: it keeps a deadline while seclude itself is stopped.
+pub(crate) const KEEP_DEADLINE: &str = "keep-deadline";
+
+/// Whether there is a shell that could continue this job: the kernel stops nobody by a keyboard where there is none, setpgid(2) about
+/// orphaned process groups.
+pub(crate) fn can_be_continued() -> bool {
+    let (group, session) = (getpgrp(), getsid(None).ok());
+    let mut process = rustix::process::getpid();
+    while let Some(parent) = parent_of(process) {
+        match (getpgid(Some(parent)), getsid(Some(parent))) {
+            (Ok(other), Ok(found)) if Some(found) == session && other != group => return true,
+            (Ok(_), Ok(found)) if Some(found) == session => process = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn parent_of(process: rustix::process::Pid) -> Option<rustix::process::Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    rustix::process::Pid::from_raw(fields.split(' ').nth(1)?.parse().ok()?)
+}
+
+/// Stops this process until somebody has it continue; its command is stopped already. `all`: with all of its job, which a
+/// terminal in raw mode has not told.
+pub(crate) fn stop(child: &Child, all: bool) {
+    let keeper = child.time_left().map(|left| keep_deadline(child, left));
+    if all {
+        // It is held here: the signal that stops this process is the one below.
+        let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
+    }
+    if let Some(Err(error)) = &keeper {
+        say(format_args!("--timeout is not kept while this is stopped: {error}"));
+    }
+    let _ = raise(Signal::SIGSTOP);
+    if let Some(Ok(mut keeper)) = keeper {
+        let _ = keeper.kill();
+        let _ = keeper.wait();
+    }
+}
+
+/// In a group of its own, which the shell neither stops nor ends.
+fn keep_deadline(child: &Child, left: Duration) -> io::Result<process::Child> {
+    use std::os::unix::process::CommandExt;
+    let pidfd = child.pidfd().try_clone_to_owned()?;
+    let mut command = process::Command::new("/proc/self/exe");
+    command.arg(KEEP_DEADLINE).arg(left.as_millis().to_string()).process_group(0);
+    command.stdin(Stdio::from(pidfd)).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
+/// Kills what the pidfd on stdin stands for once the time has passed, unless it ends before.
+pub(crate) fn run_keeper(milliseconds: &str) -> Result<ExitCode, Failure> {
+    let milliseconds: u64 = milliseconds.parse().map_err(|_| Failure::new("no time was given"))?;
+    let left = Timespec {
+        tv_sec: (milliseconds / 1000).try_into().unwrap_or(i64::MAX),
+        tv_nsec: (milliseconds % 1000 * 1_000_000) as i64,
+    };
+    let stdin = io::stdin();
+    if let Ok(0) = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&left)) {
+        let _ = pidfd_send_signal(stdin.as_fd(), rustix::process::Signal::KILL);
+    }
+    Ok(ExitCode::SUCCESS)
+}

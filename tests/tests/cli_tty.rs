@@ -302,7 +302,7 @@ fn ctrl_z_stops_the_whole_job_and_fg_continues_it() {
         shell.type_in("fg\n");
         shell.expect("fg\r\n");
         shell.type_in("word\n");
-        shell.expect("got word");
+        shell.expect("got word\r\n> ");
         shell.type_in("exit\n");
         shell.end();
     }

@@ -164,9 +164,8 @@ impl Channel {
     /// The wait status that an init sent before its own end.
     pub(crate) fn ended(&self) -> Option<i32> {
         loop {
-            match self.news()? {
-                Message::Ended(status) => return Some(status),
-                _ => {}
+            if let Message::Ended(status) = self.news()? {
+                return Some(status);
             }
         }
     }

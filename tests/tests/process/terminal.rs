@@ -108,3 +108,16 @@ fn closing_the_other_end_hangs_the_command_up() {
     let exit = child.wait().unwrap();
     assert!(exit.signal() == Some(1) || exit.code().is_some(), "SIGHUP, or the end of its input: {exit}");
 }
+
+#[test]
+fn a_command_that_stops_over_and_over_holds_up_nobody() {
+    // Each is told to a spawner that may not ask.
+    let script = "i=0; while [ $i -lt 2000 ]; do kill -STOP $$; i=$((i+1)); done; exit 5";
+    let waker = "while kill -CONT $PPID 2> /dev/null; do :; done";
+    let mut command = contained(&format!("sh -c '{waker}' < /dev/null > /dev/null 2>&1 & {script}"));
+    command.terminal(24, 80).mount(Mount::dev("/dev")).init(true);
+    let (mut child, terminal) = start(&mut command);
+    let exit = child.wait_timeout(seclude_tests::PATIENCE).unwrap();
+    assert_eq!(exit.expect("it ends").code(), Some(5));
+    drop(terminal);
+}

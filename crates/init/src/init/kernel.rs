@@ -52,6 +52,7 @@ const AT_EACCESS: usize = 0x200;
 const CLONE_PARENT: usize = 0x8000;
 const F_SETFD: usize = 2;
 const FD_CLOEXEC: usize = 1;
+const MSG_DONTWAIT: usize = 0x40;
 const MSG_NOSIGNAL: usize = 0x4000;
 const O_CLOEXEC: usize = 0o2_000_000;
 const O_NONBLOCK: usize = 0o4_000;
@@ -188,9 +189,9 @@ pub(crate) fn write(fd: Fd, bytes: &[u8]) -> Result<usize> {
     check(unsafe { syscall(number::WRITE, [fd.0 as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) })
 }
 
-/// `send(2)`: one record. If nobody is left to tell, the watch finds that out.
+/// `send(2)`: one record. If nobody is left to tell, the watch finds that out; whoever does not listen is not waited for.
 pub(crate) fn send(socket: Fd, record: &[u8]) {
-    let arguments = [socket.0 as usize, record.as_ptr() as usize, record.len(), MSG_NOSIGNAL, 0, 0];
+    let arguments = [socket.0 as usize, record.as_ptr() as usize, record.len(), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0];
     // SAFETY: pointer and length are one slice; no address is given.
     unsafe { syscall(number::SENDTO, arguments) };
 }

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use seclude_net::{Protocol, Publish};
 
 const STACK: usize = 128 * 1024;
@@ -58,7 +59,7 @@ impl Ports {
 
     /// From here on what comes is carried.
     pub(crate) fn carry(self) -> io::Result<Carrier> {
-        let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
+        let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
         for (listener, _) in &self.streams {
             listener.set_nonblocking(true)?;
         }
@@ -66,7 +67,7 @@ impl Ports {
             socket.set_nonblocking(true)?;
         }
         let live: Live = Arc::new(Mutex::new(Some(Vec::new())));
-        let (stopped, shared) = (stop.clone(), live.clone());
+        let shared = live.clone();
         let thread = builder().spawn(move || {
             quiet();
             run(&self, &stopped, &shared);
@@ -77,7 +78,8 @@ impl Ports {
 
 /// The threads that carry.
 pub(crate) struct Carrier {
-    stop: Arc<OwnedFd>,
+    /// Closed, it ends the thread: a call that could fail would leave it there, and who waits for it.
+    stop: OwnedFd,
     live: Live,
     thread: JoinHandle<()>,
 }
@@ -85,7 +87,7 @@ pub(crate) struct Carrier {
 impl Carrier {
     /// Ends all connections, and gives the ports back.
     pub(crate) fn stop(self) {
-        let _ = rustix::io::write(&*self.stop, &1_u64.to_ne_bytes());
+        drop(self.stop);
         let _ = self.thread.join();
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
         for stream in live.into_iter().flatten().flatten() {

@@ -150,7 +150,7 @@ pub enum Op<'a> {
     Resolve { base: Slot, place: Place<'a>, want: Want, create: Option<u32>, links: Links, into: Slot },
     /// The same, but if the place is missing the ops up to the next [`Op::CheckReadOnly`] or [`Op::Mask`] are skipped.
     ResolveIfPresent { base: Slot, place: Place<'a>, into: Slot },
-    /// move_mount(2)
+    /// move_mount(2); of what was taken from the parent mount(MS_REC | MS_PRIVATE), too
     Attach { mount: Slot, onto: Slot },
     /// A copy of the caller's `/` has the new root lying over it, as that is attached there: umount2(MNT_DETACH) until
     /// `mount` itself is what the place in [`Slot::ROOT`] leads to

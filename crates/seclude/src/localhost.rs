@@ -141,8 +141,11 @@ fn run(ports: &Ports, stop: &OwnedFd, live: &Live) {
             senders.carry(socket);
         }
         for (listener, port) in streams {
-            if let Ok((from, _)) = listener.accept() {
-                connect(from, *port, live, permit.clone());
+            match listener.accept() {
+                Ok((from, _)) => connect(from, *port, live, permit.clone()),
+                Err(error) if is_one_of(&error, &[Errno::AGAIN, Errno::CONNABORTED, Errno::INTR]) => {}
+                // The caller's table of descriptors is full: it waits in the queue, and would be told of over and over.
+                Err(_) => thread::sleep(Duration::from_millis(100)),
             }
         }
     }

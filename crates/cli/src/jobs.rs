@@ -6,9 +6,9 @@ use std::process::{self, ExitCode, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, raise};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid, getpgrp, getsid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{getpgid, getpgrp, getsid, pidfd_send_signal};
+use rustix::process::pidfd_send_signal;
 use seclude::Child;
 
 use crate::{Failure, say};
@@ -18,9 +18,12 @@ pub(crate) const KEEP_DEADLINE: &str = "keep-deadline";
 
 /// Whether there is a shell that could continue this job: the kernel stops nobody by a keyboard where there is none, setpgid(2) about
 /// orphaned process groups.
+///
+/// A session or group that began outside of this pid namespace has the number 0 here (`unshare -p`, `docker run` of a script),
+/// which is as good as any to tell whether two are the same: whoever is here inherited it.
 pub(crate) fn can_be_continued() -> bool {
     let (group, session) = (getpgrp(), getsid(None).ok());
-    let mut process = rustix::process::getpid();
+    let mut process = Pid::this();
     while let Some(parent) = parent_of(process) {
         match (getpgid(Some(parent)), getsid(Some(parent))) {
             (Ok(other), Ok(found)) if Some(found) == session && other != group => return true,
@@ -31,10 +34,11 @@ pub(crate) fn can_be_continued() -> bool {
     false
 }
 
-fn parent_of(process: rustix::process::Pid) -> Option<rustix::process::Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
+/// None where it is outside of this pid namespace.
+fn parent_of(process: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;
-    rustix::process::Pid::from_raw(fields.split(' ').nth(1)?.parse().ok()?)
+    fields.split(' ').nth(1)?.parse().ok().filter(|parent| *parent != 0).map(Pid::from_raw)
 }
 
 /// Stops this process until somebody has it continue; its command is stopped already. `all`: with all of its job, which a

@@ -257,8 +257,8 @@ fn shared_command(directory: &str, own: &str, variant: Variant) -> Command {
 
 /// What the kernel does not take away itself.
 fn collect(everything: &Everything, parent: &str) {
-    if is_root() && everything.cgroups.is_some() {
-        seclude::gc::collect(Some(parent.as_ref())).unwrap();
+    if is_root() {
+        seclude::gc::collect(everything.cgroups.is_some().then(|| parent.as_ref())).unwrap();
     }
 }
 

@@ -22,15 +22,19 @@ const NAME: &str = "gc";
 /// # Errors
 /// When the cgroups or the links and rules cannot be listed. That there is no such parent is none.
 pub fn collect(parent: Option<&Path>) -> Result<Vec<String>> {
-    let failed = |error| from_cgroup(NAME, error);
-    let hierarchies = Hierarchies::discover().map_err(failed)?;
+    // One may be closed to the caller, or not there at all, and the others not.
+    crate::step::range::sweep();
+    let links = seclude_net::sweep().map_err(|error| from_net(NAME, error));
+    let mut removed = cgroups_below(parent).map_err(|error| from_cgroup(NAME, error))?;
+    removed.extend(links?);
+    Ok(removed)
+}
+
+fn cgroups_below(parent: Option<&Path>) -> std::result::Result<Vec<String>, seclude_cgroup::Error> {
+    let hierarchies = Hierarchies::discover()?;
     let parent = match parent {
         Some(parent) => parent.to_owned(),
-        None => default_parent(&hierarchies, &Host::current()).map_err(failed)?,
+        None => default_parent(&hierarchies, &Host::current())?,
     };
-    let cgroups = hierarchies.sweep(&parent).map_err(failed)?;
-    let mut removed: Vec<String> = cgroups.iter().map(|path| path.display().to_string()).collect();
-    crate::step::range::sweep();
-    removed.extend(seclude_net::sweep().map_err(|error| from_net(NAME, error))?);
-    Ok(removed)
+    Ok(hierarchies.sweep(&parent)?.iter().map(|path| path.display().to_string()).collect())
 }

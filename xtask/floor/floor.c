@@ -2,8 +2,9 @@
  * The floor of `cargo xtask versus`: the system calls of one spawn by the library, in the same order, and nothing
  * else: no plan, no interpreter, no allocation. Seven new namespaces, / as root, a new /proc, a tmpfs on /tmp.
  *
- *   floor COMMAND
+ *   floor LAUNCHER init|pid-1 COMMAND
  *
+ * LAUNCHER is launcher.c, compiled: what execs COMMAND inside, as an init's child or in its own place.
  * For every byte on stdin it starts COMMAND in such a container, waits for its end, and writes one line: the
  * nanoseconds from the first call to the last, or "error WHERE ERRNO". It ends at the end of stdin.
  * `cargo xtask versus` compares its calls with the library's wherever strace is installed.
@@ -104,7 +105,7 @@ struct kernel_action {
 /* --- the child */
 
 struct setup {
-    int socket;
+    int socket, launcher;
     const char *directory;
     char **argv, **envp;
 };
@@ -146,6 +147,14 @@ static uint64_t mount_of(int base, const char *path) {
     return found.stx_mnt_id;
 }
 
+static void look_again(int base, const char *path, uint64_t wanted) {
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT};
+    int found = DO(CALL(__NR_openat2, base, path, &how, sizeof how));
+    if (mount_of(found, "") != wanted)
+        child_failed(FAILED);
+    DO(CALL(__NR_close, found));
+}
+
 static void raise_loopback(void) {
     struct {
         struct nlmsghdr head;
@@ -170,7 +179,7 @@ static void raise_loopback(void) {
 static void child(void *data) {
     const struct setup *setup = data;
     die_with_parent(setup->socket);
-    DO(CALL(__NR_close_range, 3, setup->socket - 1, 0));
+    DO(CALL(__NR_close_range, setup->launcher + 1, setup->socket - 1, 0));
     DO(CALL(__NR_close_range, setup->socket + 1, ~0U, 0));
     char go;
     if (DO(CALL(__NR_recvfrom, setup->socket, &go, 1, 0, 0, 0)) != 1)
@@ -185,8 +194,9 @@ static void child(void *data) {
     DO(CALL(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0));
     int proc = DO(CALL(__NR_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
     DO(CALL(__NR_close, fs));
-    int place = open_at(root, "proc", RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
+    int place = open_at(root, "proc", RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
     attach(proc, place);
+    uint64_t first = mount_of(proc, "");
 
     fs = DO(CALL(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC));
     DO(CALL(__NR_close, proc));
@@ -194,9 +204,12 @@ static void child(void *data) {
     DO(CALL(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, 0, 0, 0));
     int tmp = DO(CALL(__NR_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
     DO(CALL(__NR_close, fs));
-    int second = open_at(root, "tmp", RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH);
+    int second = open_at(root, "tmp", RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT);
     DO(CALL(__NR_close, place));
     attach(tmp, second);
+    uint64_t last = mount_of(tmp, "");
+    look_again(root, "proc", first);
+    look_again(root, "tmp", last);
 
     uint64_t wanted = mount_of(root, "");
     if (mount_of(AT_FDCWD, "/") != wanted || mount_of(AT_FDCWD, "/..") != wanted)
@@ -205,19 +218,22 @@ static void child(void *data) {
 
     int directory = open_at(AT_FDCWD, setup->directory, RESOLVE_NO_MAGICLINKS);
     DO(CALL(__NR_close, second));
-    DO(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-    DO(CALL(__NR_fchdir, directory));
-    die_with_parent(setup->socket);
+    DO(CALL(__NR_fcntl, directory, F_SETFD, 0));
     struct kernel_action by_default = {0};
     /* SIGKILL and SIGSTOP have no other disposition. */
     for (int number = 1; number <= 64; number++)
         CALL(__NR_rt_sigaction, number, &by_default, 0, KERNEL_MASK);
-    uint64_t none = 0, before;
-    DO(CALL(__NR_rt_sigprocmask, SIG_SETMASK, &none, &before, KERNEL_MASK));
-    DO(CALL(__NR_execve, setup->argv[0], setup->argv, setup->envp));
+    DO(CALL(__NR_fcntl, setup->socket, F_SETFD, 0));
+    setup->argv[2][0] = '0' + setup->socket;
+    setup->argv[2][1] = '0' + directory;
+    DO(CALL(__NR_execveat, setup->launcher, "", setup->argv, setup->envp, AT_EMPTY_PATH));
 }
 
 /* --- the parent */
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10
+#endif
 
 static const char *failed_at;
 static long failed_with;
@@ -258,28 +274,62 @@ static void proc_path(char *into, int pid) {
     *into = 0;
 }
 
-static int spawn(char **argv, char **envp, const struct map *uids, const struct map *gids, int deny_setgroups) {
+/* The whole map, as a file is read whose length nobody knows: until nothing comes. */
+static int read_own_map(void) {
+    int file = TRY(CALL(__NR_openat, AT_FDCWD, "/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
+    struct statx size;
+    TRY(CALL(__NR_statx, file, "", AT_EMPTY_PATH, STATX_ALL, &size));
+    char text[32];
+    while (TRY(CALL(__NR_read, file, text, sizeof text)) > 0)
+        ;
+    TRY(CALL(__NR_close, file));
+    return 0;
+}
+
+/* What each standard stream is: a file is shown through a mount of its own elsewhere, a pipe handed over. */
+static void look_at_streams(void) {
+    for (int number = 0; number < 3; number++) {
+        struct stat found = {0};
+        struct statfs system;
+        CALL(__NR_fstat, number, &found);
+        CALL(__NR_fcntl, number, F_GETFL);
+        if (S_ISFIFO(found.st_mode))
+            CALL(__NR_fstatfs, number, &system);
+    }
+}
+
+static char launcher[1 << 14];
+static size_t launcher_length;
+
+static int spawn(int init, char **argv, char **envp, const struct map *uids, const struct map *gids,
+                 int deny_setgroups) {
     CALL(__NR_geteuid);
-    CALL(__NR_getegid);
     struct __user_cap_header_struct version = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct capabilities[2];
     TRY(CALL(__NR_capget, &version, capabilities));
-    CALL(__NR_gettid);
-    CALL(__NR_getpid);
+    CALL(__NR_getegid);
+    TRY(read_own_map());
     uint64_t too_large = 1ULL << (SIGXFSZ - 1), unheld;
     TRY(CALL(__NR_rt_sigprocmask, SIG_BLOCK, &too_large, &unheld, KERNEL_MASK));
     struct kernel_action action;
     TRY(CALL(__NR_rt_sigaction, SIGCHLD, 0, &action, KERNEL_MASK));
+    look_at_streams();
     char directory[PATH_MAX];
     TRY(CALL(__NR_getcwd, directory, sizeof directory));
+    int program = TRY(CALL(__NR_memfd_create, "launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC));
+    TRY(CALL(__NR_write, program, launcher, launcher_length));
+    TRY(CALL(__NR_fcntl, program, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
     int pair[2];
     TRY(CALL(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+    long dumpable = TRY(CALL(__NR_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0));
+    TRY(CALL(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0));
     int access = PROT_READ | PROT_WRITE;
     long stack = TRY(
         CALL(__NR_mmap, 0, STACK, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0));
     TRY(CALL(__NR_mprotect, stack, GUARD, PROT_NONE));
 
-    struct setup setup = {.socket = pair[1], .directory = directory, .argv = argv, .envp = envp};
+    struct setup setup = {
+        .socket = pair[1], .launcher = program, .directory = directory, .argv = argv, .envp = envp};
     int pidfd = -1;
     volatile uint32_t busy = 1;
     struct clone_args arguments = {
@@ -316,8 +366,11 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     long received = TRY(CALL(__NR_recvmsg, pair[0], &header, MSG_CMSG_CLOEXEC));
     siginfo_t status;
-    /* Only an exec gives the child its exit signal; before that it is found by __WALL alone. */
-    if (received || CALL(__NR_waitid, P_PIDFD, pidfd, &status, WEXITED | WNOHANG | WNOWAIT, 0) < 0) {
+    /* An init says that the command runs; otherwise the socket is closed by its exec. Only an exec gives the child its exit
+     * signal; before that it is found by __WALL alone. */
+    int runs = init ? received == 8 && !message[0]
+                    : !received && CALL(__NR_waitid, P_PIDFD, pidfd, &status, WEXITED | WNOHANG | WNOWAIT, 0) >= 0;
+    if (!runs) {
         CALL(__NR_waitid, P_PIDFD, pidfd, &status, WEXITED | __WALL, 0);
         failed_at = "the child, at the line (modulo 256)";
         failed_with = -status.si_status;
@@ -326,14 +379,21 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
     while (busy)
         CALL(__NR_futex, &busy, FUTEX_WAIT, 1, 0);
     TRY(CALL(__NR_munmap, stack, STACK));
-    TRY(CALL(__NR_close, pair[0]));
+    TRY(CALL(__NR_prctl, PR_SET_DUMPABLE, dumpable, 0, 0, 0));
+    if (!init)
+        TRY(CALL(__NR_close, pair[0]));
     struct timespec now = {0, 0};
     CALL(__NR_rt_sigtimedwait, &too_large, 0, &now, KERNEL_MASK);
     TRY(CALL(__NR_rt_sigprocmask, SIG_SETMASK, &unheld, &ignored, KERNEL_MASK));
+    TRY(CALL(__NR_close, program));
 
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
     TRY(CALL(__NR_ppoll, &ended, 1, 0, 0, KERNEL_MASK));
     TRY(CALL(__NR_waitid, P_PIDFD, pidfd, &status, WEXITED, 0));
+    if (init) {
+        TRY(CALL(__NR_recvfrom, pair[0], message, sizeof message, MSG_DONTWAIT, 0, 0));
+        TRY(CALL(__NR_close, pair[0]));
+    }
     TRY(CALL(__NR_close, pidfd));
     if (status.si_code != CLD_EXITED || status.si_status) {
         failed_at = "the command";
@@ -343,11 +403,25 @@ static int spawn(char **argv, char **envp, const struct map *uids, const struct 
     return 0;
 }
 
+static int read_launcher(const char *path) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? -1 : read(file, launcher, sizeof launcher);
+    if (length <= 0 || (size_t)length == sizeof launcher)
+        return -1;
+    launcher_length = length;
+    return close(file);
+}
+
 int main(int argc, char **argv, char **envp) {
-    if (argc < 2) {
-        fputs("usage: floor COMMAND\n", stderr);
+    if (argc < 4 || read_launcher(argv[1])) {
+        fputs("usage: floor LAUNCHER init|pid-1 COMMAND\n", stderr);
         return 2;
     }
+    int init = !strcmp(argv[2], "init");
+    /* What the launcher gets: how, by which socket and in which directory (a digit each), and the command. */
+    char numbers[3] = "00", *words[argc + 1];
+    words[0] = argv[1], words[1] = argv[2], words[2] = numbers;
+    memcpy(words + 3, argv + 3, (argc - 2) * sizeof *argv);
     struct map uids, gids;
     uids.length = snprintf(uids.text, sizeof uids.text, "0 %u 1\n", (unsigned)geteuid());
     gids.length = snprintf(gids.text, sizeof gids.text, "0 %u 1\n", (unsigned)getegid());
@@ -356,7 +430,7 @@ int main(int argc, char **argv, char **envp) {
     while (read(0, &request, 1) == 1) {
         struct timespec before, after;
         clock_gettime(CLOCK_MONOTONIC, &before);
-        int failed = spawn(argv + 1, envp, &uids, &gids, deny_setgroups);
+        int failed = spawn(init, words, envp, &uids, &gids, deny_setgroups);
         clock_gettime(CLOCK_MONOTONIC, &after);
         long ns = (after.tv_sec - before.tv_sec) * 1000000000L + (after.tv_nsec - before.tv_nsec);
         int length = failed ? snprintf(answer, sizeof answer, "error %s: %ld\n", failed_at, -failed_with)

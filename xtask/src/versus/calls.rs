@@ -1,23 +1,24 @@
 //! Whether the floor still makes the library's system calls: both are looked at with strace, where it is installed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::contestants::Helper;
-use super::programs::Programs;
+use super::programs::{First, Programs};
 use crate::workspace;
 
 /// Made by the allocator, and by a futex only if the other side was slower.
 const PASSING: [&str; 5] = ["brk", "futex", "mremap", "madvise", "restart_syscall"];
 
-/// One spawn: the calls of the parent and those of the child up to its exec.
+/// One spawn: the calls of the parent, those of the child (and of the init that it becomes), and those of the init's child.
 #[derive(PartialEq, Eq, Debug)]
 struct Calls {
     parent: Vec<String>,
     child: Vec<String>,
+    command: Vec<String>,
 }
 
 /// A sentence for the output.
@@ -25,33 +26,37 @@ pub(super) fn compare(programs: &Programs) -> String {
     if workspace::find("strace").is_none() {
         return "floor: not compared with the library's system calls, strace is not installed".into();
     }
-    let mut floor = Command::new(&programs.floor);
-    floor.arg(&programs.exit);
-    let mut library = Command::new(&programs.own);
-    library.args(["versus-helper", "library"]).arg(&programs.exit).arg("0");
-    let traced = trace(&programs.directory.join("trace-floor"), &floor)
-        .and_then(|floor| Ok((floor, trace(&programs.directory.join("trace-library"), &library)?)));
-    match traced {
-        Ok((floor, library)) => verdict(&floor, &library),
-        // As where a seccomp filter forbids ptrace.
-        Err(error) => format!("floor: not compared with the library's system calls: {error:#}"),
-    }
+    let verdicts = [First::Init, First::Pid1].map(|first| {
+        let traced = trace(&programs.directory.join("trace-floor"), &programs.floor(first)).and_then(|floor| {
+            Ok((floor, trace(&programs.directory.join("trace-library"), &programs.library(first, 0))?))
+        });
+        match traced {
+            Ok((floor, library)) => format!("floor ({}): {}", first.word(), verdict(&floor, &library)),
+            // As where a seccomp filter forbids ptrace.
+            Err(error) => format!("floor ({}): not compared with the library's system calls: {error:#}", first.word()),
+        }
+    });
+    verdicts.join("\n")
 }
 
 fn verdict(floor: &Calls, library: &Calls) -> String {
-    for (side, floor, library) in [("parent", &floor.parent, &library.parent), ("child", &floor.child, &library.child)]
-    {
+    let sides = [
+        ("parent", &floor.parent, &library.parent),
+        ("child", &floor.child, &library.child),
+        ("command", &floor.command, &library.command),
+    ];
+    for (side, floor, library) in sides {
         if let Some(at) = first_difference(floor, library) {
             let name = |calls: &[String]| calls.get(at).map_or("nothing", String::as_str).to_owned();
             let (number, floor, library) = (at + 1, name(floor), name(library));
             return format!(
-                "floor: NOT the library's system calls any more: call {number} of the {side} is {floor}, the library's \
-                 {library}; change floor.c"
+                "NOT the library's system calls any more: call {number} of the {side} is {floor}, the library's {library}; \
+                 change floor.c or launcher.c"
             );
         }
     }
-    let (parent, child) = (floor.parent.len(), floor.child.len());
-    format!("floor: the same system calls as the library, {parent} in the parent and {child} in the child (strace)")
+    let (parent, child) = (floor.parent.len(), floor.child.len() + floor.command.len());
+    format!("the same system calls as the library, {parent} in the parent and {child} inside (strace)")
 }
 
 fn first_difference(one: &[String], other: &[String]) -> Option<usize> {
@@ -75,9 +80,12 @@ fn trace(directory: &Path, helper: &Command) -> Result<Calls> {
     for entry in fs::read_dir(directory).context("read the traces")? {
         let text = fs::read_to_string(entry?.path()).context("read a trace")?;
         if let Some((parent, child)) = last_spawn(&text) {
-            let child: PathBuf = directory.join(format!("of.{child}"));
-            let child = fs::read_to_string(child).context("read the child's trace")?;
-            return Ok(Calls { parent, child: names(until_exec(&child)) });
+            let trace_of = |pid: u32| directory.join(format!("of.{pid}"));
+            let inside = fs::read_to_string(trace_of(child)).context("read the child's trace")?;
+            // The init knows its child by another number; on the host it is the next, if nobody else was faster.
+            let forked = (child + 1..child + 100).map(trace_of).find(|trace| trace.exists());
+            let command = forked.map_or(Ok(String::new()), fs::read_to_string).context("read the command's trace")?;
+            return Ok(Calls { parent, child: names(inside.lines()), command: names(command.lines()) });
         }
     }
     bail!("no trace has a spawn in it")
@@ -92,11 +100,6 @@ fn last_spawn(trace: &str) -> Option<(Vec<String>, u32)> {
     let clone = spawn.iter().find(|line| line.starts_with("clone3("))?;
     let pid = clone.rsplit_once("= ")?.1.trim().parse().ok()?;
     Some((names(spawn.iter().copied()), pid))
-}
-
-fn until_exec(trace: &str) -> impl Iterator<Item = &str> {
-    let mut ended = false;
-    trace.lines().take_while(move |line| !std::mem::replace(&mut ended, line.starts_with("execve(")))
 }
 
 fn names<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
@@ -115,12 +118,6 @@ mod tests {
                      clone3({flags=A} => {pidfd=[5]}, 64) = 8\nwrite(1, \"\"..., 3) = 3\nread(0, \"\", 1) = 0\n";
         assert_eq!(last_spawn(trace), Some((vec!["gettid".into(), "clone3".into()], 8)));
         assert_eq!(last_spawn("read(0, \"\", 1) = 0\n"), None);
-    }
-
-    #[test]
-    fn a_childs_calls_end_with_its_exec() {
-        let calls = names(until_exec("umask(0) = 022\nexecve(\"\"..., ) = 0\nexit(0) = ?\n"));
-        assert_eq!(calls, ["umask", "execve"]);
     }
 
     #[test]

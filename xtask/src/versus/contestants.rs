@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use seclude::{Limits, Mount, Namespace, Root};
 
+use super::programs::First;
+
 /// One line of the table.
 pub(super) struct Contestant {
     pub(super) name: &'static str,
@@ -25,9 +27,16 @@ impl Contestant {
     }
 }
 
-/// The isolation that everybody is measured with: seven new namespaces, / as root, a new /proc, a tmpfs on /tmp.
+/// The isolation that everybody is measured with: seven new namespaces, / as root, a new /proc, a tmpfs on /tmp, and an init, as
+/// bubblewrap has it.
 pub(super) fn lean(program: &Path) -> seclude::Command {
+    leanest(program, First::Init)
+}
+
+/// The same with this as the first process.
+pub(super) fn leanest(program: &Path, first: First) -> seclude::Command {
     let mut command = seclude::Command::new(program);
+    command.init(first == First::Init);
     for kind in Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Time) {
         command.unshare(kind);
     }

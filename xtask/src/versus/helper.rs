@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::own_process::State;
 
-use super::contestants::{lean, time_library};
+use super::contestants::{lean, leanest, time_library};
+use super::programs::First;
 use super::{limits, network, roots};
 
 #[derive(Subcommand)]
 pub(crate) enum Task {
     /// Spawn once for each byte on stdin, from a process that has touched so many bytes
-    Library { program: PathBuf, touched: usize },
+    Library { first: First, program: PathBuf, touched: usize },
     /// Spawn from many threads, and look at what is left
     Throughput { program: PathBuf, threads: usize, spawns: usize },
     /// Spawn with limits and without
@@ -31,7 +32,7 @@ pub(crate) enum Task {
 
 pub(crate) fn run(task: &Task) -> Result<()> {
     match task {
-        Task::Library { program, touched } => answer(program, *touched),
+        Task::Library { first, program, touched } => answer(*first, program, *touched),
         Task::Throughput { program, threads, spawns } => {
             let found = throughput(program, *threads, *spawns)?;
             println!("{}", serde_json::to_string(&found)?);
@@ -52,12 +53,12 @@ pub(crate) fn run(task: &Task) -> Result<()> {
     }
 }
 
-fn answer(program: &Path, touched: usize) -> Result<()> {
+fn answer(first: First, program: &Path, touched: usize) -> Result<()> {
     // Not zero: memory that is only promised would cost nothing.
     let memory = black_box(vec![1u8; touched]);
     let mut request = [0];
     while stdin().read(&mut request)? == 1 {
-        let line = match time_library(|| lean(program)) {
+        let line = match time_library(|| leanest(program, first)) {
             Ok(time) => format!("{}\n", time.as_nanos()),
             Err(error) => format!("error {error:#}\n"),
         };

@@ -7,13 +7,17 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use seclude::CloneWay;
 
-use super::contestants::{Contestant, in_helper, lean, limited, time_library, time_process};
-use super::programs::Programs;
+use super::contestants::{Contestant, in_helper, lean, leanest, limited, time_library, time_process};
+use super::programs::{First, Programs};
 use super::rounds::{Row, absent};
 use crate::workspace;
 
 pub(super) const FLOOR: &str = "floor";
 pub(super) const LIBRARY: &str = "library";
+const FLOOR_AS_PID_1: &str = "floor, as PID 1";
+const LIBRARY_AS_PID_1: &str = "library, as PID 1";
+pub(super) const SANDBOX: &str = "library sandbox";
+pub(super) const SANDBOX_AS_PID_1: &str = "library sandbox, as PID 1";
 pub(super) const LIMITED: &str = "library, limits";
 pub(super) const MOVED: &str = "library, limits, moved";
 pub(super) const AS_LITTLE: &str = "library from 16 MiB";
@@ -30,12 +34,22 @@ pub(super) fn all(programs: &Programs, wanted: impl Fn(&str) -> bool) -> Result<
         all.push(Contestant::new("posix_spawn", note, move || time_process(&exit, &[])));
     }
     if wanted(FLOOR) {
-        let note = "the library's system calls, from a small C program";
-        all.push(in_helper(FLOOR, note, Command::new(&programs.floor).arg(&programs.exit))?);
+        let note = "the library's system calls, from two small C programs";
+        all.push(in_helper(FLOOR, note, &mut programs.floor(First::Init))?);
     }
     if wanted(LIBRARY) {
         let exit = programs.exit.clone();
         all.push(Contestant::new(LIBRARY, "the same isolation", move || time_library(|| lean(&exit))));
+    }
+    if wanted(FLOOR_AS_PID_1) {
+        let note = "the same without an init";
+        all.push(in_helper(FLOOR_AS_PID_1, note, &mut programs.floor(First::Pid1))?);
+    }
+    if wanted(LIBRARY_AS_PID_1) {
+        let exit = programs.exit.clone();
+        let note = "the same isolation, the command is the first process";
+        let build = move || leanest(&exit, First::Pid1);
+        all.push(Contestant::new(LIBRARY_AS_PID_1, note, move || time_library(&build)));
     }
     if wanted(LIMITED) {
         match limited(&programs.exit).status() {
@@ -52,11 +66,10 @@ pub(super) fn all(programs: &Programs, wanted: impl Fn(&str) -> bool) -> Result<
             absentees.push(absent(name, "not enough memory here"));
             continue;
         }
-        let mut helper = Command::new(&programs.own);
-        helper.args(["versus-helper", "library"]).arg(&programs.exit).arg(bytes.to_string());
+        let mut helper = programs.library(First::Init, bytes);
         all.push(in_helper(name, "the same, from a process that has touched as much", &mut helper)?);
     }
-    if wanted("library sandbox") {
+    if wanted(SANDBOX) {
         let exit = programs.exit.clone();
         let note = "Command::sandbox(): also /dev, a read-only root, masks, no capabilities";
         let build = move || {
@@ -64,11 +77,21 @@ pub(super) fn all(programs: &Programs, wanted: impl Fn(&str) -> bool) -> Result<
             command.sandbox();
             command
         };
-        all.push(Contestant::new("library sandbox", note, move || time_library(&build)));
+        all.push(Contestant::new(SANDBOX, note, move || time_library(&build)));
+    }
+    if wanted(SANDBOX_AS_PID_1) {
+        let exit = programs.exit.clone();
+        let build = move || {
+            let mut command = seclude::Command::new(&exit);
+            command.sandbox().as_pid_1();
+            command
+        };
+        let note = "the same, the command is the first process";
+        all.push(Contestant::new(SANDBOX_AS_PID_1, note, move || time_library(&build)));
     }
     if wanted(SECLUDE) {
         let (seclude, exit) = (programs.seclude.clone(), programs.exit.clone());
-        let words = "run --bare --unshare user,pid,mount,net,uts,ipc,cgroup --root / --writable \
+        let words = "run --bare --init --unshare user,pid,mount,net,uts,ipc,cgroup --root / --writable \
                      --mount type=proc,dst=/proc --tmpfs /tmp --";
         let mut args: Vec<std::ffi::OsString> = words.split_whitespace().map(Into::into).collect();
         args.push(exit.into_os_string());

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::helper::Throughput;
 use super::network::Network;
-use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, LIMITED, SECLUDE, UNTIL_CLONE};
+use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, LIMITED, SANDBOX, SANDBOX_AS_PID_1, SECLUDE, UNTIL_CLONE};
 use super::rivals::{BWRAP, RUNC};
 use super::rounds::Row;
 
@@ -71,9 +71,10 @@ pub(super) fn wanted(
         }
     };
     let mut all = vec![
-        ratio("library / floor, p50", LIBRARY, FLOOR, 1.25),
+        ratio("library / floor, p50", LIBRARY, FLOOR, 1.15),
+        ratio("library sandbox / as PID 1, p50", SANDBOX, SANDBOX_AS_PID_1, 1.15),
         ratio("library from 4 GiB / from 16 MiB, p50", AS_MUCH, AS_LITTLE, 1.15),
-        ratio("seclude run / bwrap, p50", SECLUDE, BWRAP, 0.5),
+        ratio("seclude run / bwrap, p50", SECLUDE, BWRAP, 0.65),
         ratio("seclude run / runc run, p50", SECLUDE, RUNC, 0.1),
     ];
     let limits = p50(LIMITED).zip(p50(LIBRARY)).map(|(limited, free)| limited - free);

@@ -14,6 +14,8 @@ pub(super) struct Programs {
     pub(super) exit: PathBuf,
     /// The library's system calls and nothing else.
     pub(super) floor: PathBuf,
+    /// The same for its init.
+    pub(super) launcher: PathBuf,
     /// The tracer that stops a program at its first clone.
     pub(super) until_clone: PathBuf,
     /// The binary of the command line as it is given out.
@@ -26,6 +28,7 @@ pub(super) struct Programs {
 
 const EXIT: &str = include_str!("../../floor/exit.c");
 const FLOOR: &str = include_str!("../../floor/floor.c");
+const LAUNCHER: &str = include_str!("../../floor/launcher.c");
 const UNTIL_CLONE: &str = include_str!("../../floor/until_clone.c");
 
 pub(super) fn build() -> Result<Programs> {
@@ -42,11 +45,46 @@ pub(super) fn build() -> Result<Programs> {
     Ok(Programs {
         exit,
         floor: compile(&directory, "floor", FLOOR, &[])?,
+        launcher: compile(&directory, "launcher", LAUNCHER, &["-static", "-nostdlib", "-fno-stack-protector", "-s"])?,
         until_clone: compile(&directory, "until_clone", UNTIL_CLONE, &[])?,
         seclude,
         own: std::env::current_exe().context("the path of this program")?,
         directory,
     })
+}
+
+impl Programs {
+    /// The floor, starting the static program.
+    pub(super) fn floor(&self, first: First) -> Command {
+        let mut command = Command::new(&self.floor);
+        command.arg(&self.launcher).arg(first.word()).arg(&self.exit);
+        command
+    }
+
+    /// The library in a process of its own that has touched so many bytes, starting the static program.
+    pub(super) fn library(&self, first: First, touched: u64) -> Command {
+        let mut command = Command::new(&self.own);
+        command.args(["versus-helper", "library", first.word()]).arg(&self.exit).arg(touched.to_string());
+        command
+    }
+}
+
+/// What the first process of a container is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum First {
+    Init,
+    /// The command.
+    #[value(name = "pid-1")]
+    Pid1,
+}
+
+impl First {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            First::Init => "init",
+            First::Pid1 => "pid-1",
+        }
+    }
 }
 
 /// The static program that ends at once, below `directory`.

@@ -899,6 +899,8 @@ export interface Report {
     /** cgroup-removed: the kernel removes empty ones only; pid-namespace-ended: it ends with its first process. */
     proof: "cgroup-removed" | "pid-namespace-ended" | "unknown";
   };
+  /** What stays on the host of what was made for it, and why: mount points that are in use. */
+  left_behind: string[];
   /** How it was made, and the time of each part in microseconds. */
   spawn: {
     /** The way of cloning. */

@@ -178,7 +178,9 @@ fn a_stop_signal_stops_the_command_too_and_one_to_continue_continues_it() {
 
 #[test]
 fn a_deadline_is_kept_while_seclude_is_stopped() {
-    let mut running = job(&["run", "--timeout", "2s", "sh", "-c", "echo up; sleep 1000"]);
+    let place = Scratch::new("deadline");
+    let report = place.join("report").display().to_string();
+    let mut running = job(&["run", "--report", &report, "--timeout", "2s", "sh", "-c", "echo up; sleep 1000"]);
     assert_eq!(running.line(), "up");
     let pid = running.pid();
     running.signal(Signal::TSTP);
@@ -187,6 +189,7 @@ fn a_deadline_is_kept_while_seclude_is_stopped() {
     assert!(is_stopped(pid));
     running.signal(Signal::CONT);
     assert_eq!(running.wait(), Some(137));
+    assert!(std::fs::read_to_string(report).unwrap().contains("\"cause\": \"deadline\""));
 }
 
 #[test]

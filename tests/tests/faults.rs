@@ -39,6 +39,7 @@ impl Everything {
     fn new() -> Everything {
         let own = Scratch::new("everything");
         own.directory("shown");
+        own.directory("written");
         own.file("file", "content");
         let root = busybox_root("everything-root");
         // Also for those whom a map has made of its user.
@@ -46,6 +47,11 @@ impl Everything {
             std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         }
         Everything { root, own, cgroups: Cgroups::with("everything", &["--pids", "20"]), overlays: has_overlays() }
+    }
+
+    /// Whether what had to be made for a mount is gone.
+    fn has_no_mount_points(&self) -> bool {
+        std::fs::read_dir(self.own.join("written")).unwrap().next().is_none()
     }
 
     fn command(&self, variant: Variant) -> Command {
@@ -67,6 +73,8 @@ impl Everything {
             Mount::sysfs("/sys").read_only(),
             Mount::bind(self.own.join("shown"), "/mnt/shown"),
             Mount::bind(self.own.join("file"), "/mnt/file").read_only(),
+            Mount::bind(self.own.join("written"), "/mnt/written"),
+            Mount::tmpfs("/mnt/written/missing/place"),
             Mount::file("/mnt/made", "text"),
             Mount::directory("/mnt/directory"),
             Mount::symlink("made", "/mnt/link"),
@@ -151,6 +159,7 @@ fn a_spawn_with_everything_runs() {
         assert!(child.wait().is_ok_and(|exit: Exit| exit.code() == Some(0) || exit.signal() == Some(1)), "{variant:?}");
         drop(child);
         assert!(has_settled(&before), "{variant:?}");
+        assert!(everything.has_no_mount_points(), "{variant:?}");
     }
 }
 
@@ -182,6 +191,7 @@ fn whatever_fails_is_named_and_nothing_is_left() {
             assert!(error.left_behind().is_empty(), "{error}");
             drop(command);
             assert!(has_settled(&before), "{variant:?} {place:?}: {error}");
+            assert!(everything.has_no_mount_points(), "{variant:?} {place:?}: {error}");
             named[usize::from(side == Side::Child)].push(error.step());
             injected += 1;
         }

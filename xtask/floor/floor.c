@@ -27,6 +27,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -105,7 +106,7 @@ struct kernel_action {
 /* --- the child */
 
 struct setup {
-    int socket, launcher;
+    int socket, launcher, lock;
     const char *directory;
     char **argv, **envp;
 };
@@ -179,7 +180,7 @@ static void raise_loopback(void) {
 static void child(void *data) {
     const struct setup *setup = data;
     die_with_parent(setup->socket);
-    DO(CALL(__NR_close_range, setup->launcher + 1, setup->socket - 1, 0));
+    DO(CALL(__NR_close_range, setup->lock + 1, setup->socket - 1, 0));
     DO(CALL(__NR_close_range, setup->socket + 1, ~0U, 0));
     char go;
     if (DO(CALL(__NR_recvfrom, setup->socket, &go, 1, 0, 0, 0)) != 1)
@@ -187,6 +188,7 @@ static void child(void *data) {
 
     raise_loopback();
     long mask = DO(CALL(__NR_umask, 0));
+    DO(CALL(__NR_fcntl, setup->lock, F_SETFD, 0));
     DO(CALL(__NR_mount, 0, "/", 0, 0x4000 | 0x40000 /* MS_REC | MS_PRIVATE */, 0));
     int root = open_at(AT_FDCWD, "/", 0);
 
@@ -226,6 +228,7 @@ static void child(void *data) {
     DO(CALL(__NR_fcntl, setup->socket, F_SETFD, 0));
     setup->argv[2][0] = '0' + setup->socket;
     setup->argv[2][1] = '0' + directory;
+    setup->argv[2][2] = '0' + setup->lock;
     DO(CALL(__NR_execveat, setup->launcher, "", setup->argv, setup->envp, AT_EMPTY_PATH));
 }
 
@@ -309,10 +312,19 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     TRY(CALL(__NR_capget, &version, capabilities));
     CALL(__NR_getegid);
     TRY(read_own_map());
+    if (!init) {
+        CALL(__NR_gettid);
+        CALL(__NR_getpid);
+    }
     uint64_t too_large = 1ULL << (SIGXFSZ - 1), unheld;
     TRY(CALL(__NR_rt_sigprocmask, SIG_BLOCK, &too_large, &unheld, KERNEL_MASK));
     struct kernel_action action;
     TRY(CALL(__NR_rt_sigaction, SIGCHLD, 0, &action, KERNEL_MASK));
+    /* On the mount points of the host's tree. */
+    int root = TRY(CALL(__NR_open, "/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    int lock = TRY(CALL(__NR_openat, root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    TRY(CALL(__NR_flock, lock, LOCK_SH | LOCK_NB));
+    TRY(CALL(__NR_close, root));
     look_at_streams();
     char directory[PATH_MAX];
     TRY(CALL(__NR_getcwd, directory, sizeof directory));
@@ -329,7 +341,13 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     TRY(CALL(__NR_mprotect, stack, GUARD, PROT_NONE));
 
     struct setup setup = {
-        .socket = pair[1], .launcher = program, .directory = directory, .argv = argv, .envp = envp};
+        .socket = pair[1],
+        .launcher = program,
+        .lock = lock,
+        .directory = directory,
+        .argv = argv,
+        .envp = envp,
+    };
     int pidfd = -1;
     volatile uint32_t busy = 1;
     struct clone_args arguments = {
@@ -394,6 +412,7 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
         TRY(CALL(__NR_recvfrom, pair[0], message, sizeof message, MSG_DONTWAIT, 0, 0));
         TRY(CALL(__NR_close, pair[0]));
     }
+    TRY(CALL(__NR_close, lock));
     TRY(CALL(__NR_close, pidfd));
     if (status.si_code != CLD_EXITED || status.si_status) {
         failed_at = "the command";
@@ -418,8 +437,8 @@ int main(int argc, char **argv, char **envp) {
         return 2;
     }
     int init = !strcmp(argv[2], "init");
-    /* What the launcher gets: how, by which socket and in which directory (a digit each), and the command. */
-    char numbers[3] = "00", *words[argc + 1];
+    /* What the launcher gets: how, by which socket and in which directory with which lock (a digit each), and the command. */
+    char numbers[4] = "000", *words[argc + 1];
     words[0] = argv[1], words[1] = argv[2], words[2] = numbers;
     memcpy(words + 3, argv + 3, (argc - 2) * sizeof *argv);
     struct map uids, gids;

@@ -3,7 +3,7 @@
  *
  *   launcher init|pid-1 NUMBERS COMMAND
  *
- * NUMBERS: a digit for the socket to the spawner, one for the working directory.
+ * NUMBERS: a digit for the socket to the spawner, one for the working directory, one for what an init holds and a command never has.
  */
 #include <asm/unistd.h>
 #include <fcntl.h>
@@ -60,8 +60,9 @@ static long must(long answer) {
 static const uint64_t all = ~0ULL, none = 0;
 static const char record[8];
 
-static void as_pid_1(int socket, int directory, char **argv, char **envp) {
+static void as_pid_1(int socket, int directory, int lock, char **argv, char **envp) {
     must(CALL(__NR_fcntl, socket, F_SETFD, FD_CLOEXEC));
+    must(CALL(__NR_close, lock));
     must(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     must(CALL(__NR_fchdir, directory));
     must(CALL(__NR_close, directory));
@@ -77,10 +78,12 @@ static void as_pid_1(int socket, int directory, char **argv, char **envp) {
     must(CALL(__NR_execve, argv[0], argv, envp));
 }
 
-static void command(int socket, int directory, const struct kernel_action *before, char **argv, char **envp) {
+static void command(int socket, int directory, int lock, const struct kernel_action *before, char **argv,
+                    char **envp) {
     must(CALL(__NR_setpgid, 0, 0));
     struct kernel_action old;
     must(CALL(__NR_rt_sigaction, SIGCHLD, before, &old, KERNEL_MASK));
+    must(CALL(__NR_close, lock));
     must(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     must(CALL(__NR_fchdir, directory));
     must(CALL(__NR_close, directory));
@@ -90,7 +93,7 @@ static void command(int socket, int directory, const struct kernel_action *befor
     must(CALL(__NR_execve, argv[0], argv, envp));
 }
 
-static void init(int socket, int directory, char **argv, char **envp) {
+static void init(int socket, int directory, int lock, char **argv, char **envp) {
     CALL(__NR_prctl, PR_SET_NAME, "launcher", 0, 0, 0);
     must(CALL(__NR_fcntl, socket, F_SETFD, FD_CLOEXEC));
     must(CALL(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0));
@@ -103,9 +106,9 @@ static void init(int socket, int directory, char **argv, char **envp) {
     must(CALL(__NR_pipe2, pipe, O_CLOEXEC));
     must(CALL(__NR_close_range, ~0U, ~0U, 0));
     if (!must(CALL(__NR_clone, SIGCHLD, 0, 0, 0, 0)))
-        command(socket, directory, &before, argv, envp);
+        command(socket, directory, lock, &before, argv, envp);
     must(CALL(__NR_close, pipe[1]));
-    /* All but the signals, the pipe and the socket, which lie next to each other. */
+    /* All but the signals, the lock, the pipe and the socket, which lie next to each other. */
     must(CALL(__NR_close_range, 0, signals - 1, 0));
     must(CALL(__NR_close_range, socket + 1, ~0U, 0));
     struct __user_cap_header_struct version = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -130,11 +133,11 @@ static void init(int socket, int directory, char **argv, char **envp) {
 
 _Noreturn void start(long *stack) {
     char **argv = (char **)(stack + 1), **envp = argv + *stack + 1;
-    int socket = argv[2][0] - '0', directory = argv[2][1] - '0';
+    int socket = argv[2][0] - '0', directory = argv[2][1] - '0', lock = argv[2][2] - '0';
     if (argv[1][0] == 'i')
-        init(socket, directory, argv + 3, envp);
+        init(socket, directory, lock, argv + 3, envp);
     else
-        as_pid_1(socket, directory, argv + 3, envp);
+        as_pid_1(socket, directory, lock, argv + 3, envp);
     end(FAILED);
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn ending(exit: &Exit, made: Json, wall: Duration) -> Json {
         "clean_up_us": microseconds(exit.clean_up_time()),
         "usage": exit.usage(),
         "tree": { "empty": exit.tree().is_empty(), "proof": exit.tree() },
+        "left_behind": exit.left_behind(),
         "spawn": made,
     })
 }

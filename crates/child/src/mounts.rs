@@ -5,10 +5,10 @@ use core::sync::atomic::Ordering;
 
 use seclude_sys::{Errno, Fd, PathBuffer, PathSpace, clone, file, mount, process, socket};
 
-use crate::op::{Links, Op, Place, Slot, Want};
+use crate::op::{Create, Links, Op, Place, Slot, Want};
 use crate::remount;
 use crate::run::{Done, FAILED, Failure, Machine, Named};
-use crate::wire::Call;
+use crate::wire::{Call, made};
 
 pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
     match *op {
@@ -243,7 +243,7 @@ fn resolve(
     base: Fd,
     place: &Place<'_>,
     want: Want,
-    create: Option<u32>,
+    create: Option<Create>,
     links: Links,
 ) -> Done<Fd> {
     let directory = match want {
@@ -253,7 +253,10 @@ fn resolve(
     };
     let flags = file::O_PATH | if directory { file::O_DIRECTORY } else { 0 };
     match (file::open(base, place.path, flags, 0, leash(links)), create) {
-        (Err(Errno::ENOENT), Some(mode)) => make(base, place.path, directory, mode, links),
+        (Err(Errno::ENOENT), Some(create)) => {
+            let told = if create.told { Some(machine.setup.socket) } else { None };
+            make(base, place.path, &Making { directory, mode: create.mode, links, told })
+        }
         (found, _) => found.named(Call::Openat2),
     }
 }
@@ -261,15 +264,24 @@ fn resolve(
 /// As many symlinks to what is missing are followed; path_resolution(7) has 40 for those to what is there.
 const HOPS: usize = 8;
 
+/// What is made, and how.
+struct Making {
+    directory: bool,
+    mode: u32,
+    links: Links,
+    /// The socket over which the parent is told.
+    told: Option<Fd>,
+}
+
 /// Makes what is missing of a path, each component in the directory that the walk so far has led to.
 #[cold]
 #[inline(never)]
-fn make(base: Fd, path: &CStr, directory: bool, mode: u32, links: Links) -> Done<Fd> {
+fn make(base: Fd, path: &CStr, making: &Making) -> Done<Fd> {
     let (mut space, mut other) = (PathSpace::uninit(), PathSpace::uninit());
     let (mut path_buffer, mut rewritten) = (PathBuffer::new(&mut space), PathBuffer::new(&mut other));
     path_buffer.push_all(path.to_bytes()).named(Call::Openat2)?;
     for _ in 0..HOPS {
-        match make_once(base, &mut path_buffer, directory, mode, links, &mut rewritten)? {
+        match make_once(base, &mut path_buffer, making, &mut rewritten)? {
             Some(made) => return Ok(made),
             None => core::mem::swap(&mut path_buffer, &mut rewritten),
         }
@@ -278,14 +290,8 @@ fn make(base: Fd, path: &CStr, directory: bool, mode: u32, links: Links) -> Done
 }
 
 /// `None`: it came to a symlink that leads to nothing, and the path by way of that is in `rewritten`.
-fn make_once(
-    base: Fd,
-    path: &mut PathBuffer<'_>,
-    directory: bool,
-    mode: u32,
-    links: Links,
-    rewritten: &mut PathBuffer<'_>,
-) -> Done<Option<Fd>> {
+fn make_once(base: Fd, path: &mut PathBuffer<'_>, making: &Making, rewritten: &mut PathBuffer<'_>) -> Done<Option<Fd>> {
+    let Making { directory, mode, links, told } = *making;
     let mut space = PathSpace::uninit();
     let mut so_far = PathBuffer::new(&mut space);
     let (mut parent, mut index) = (base, 0);
@@ -311,20 +317,24 @@ fn make_once(
                     true => file::mkdir(parent, name, if last { mode } else { 0o755 }).named(Call::Mkdir),
                     false => make_file(parent, name, mode),
                 };
-                if let Err(Failure(_, Errno::EEXIST)) = made
-                    && links == Links::MadeGood
-                {
-                    return lead_on(parent, &mut so_far, start, path, end, rewritten).map(|()| {
-                        close_unless(parent, base);
-                        None
-                    });
+                match made {
+                    Ok(()) => open_made(parent, name, flags, told)?,
+                    // Either somebody else has made it meanwhile, or it is a symlink to what is missing.
+                    Err(Failure(_, Errno::EEXIST)) => match file::open(base, so_far.from(0), flags, 0, leash(links)) {
+                        Err(Errno::ENOENT) if links == Links::MadeGood => {
+                            return lead_on(parent, &mut so_far, start, path, end, rewritten).map(|()| {
+                                close_unless(parent, base);
+                                None
+                            });
+                        }
+                        Err(Errno::ENOENT) => return Err(Failure(Call::Openat2, Errno::EEXIST)),
+                        opened => opened.named(Call::Openat2)?,
+                    },
+                    Err(failure) => return Err(failure),
                 }
-                made?;
-                file::open(parent, name, flags, 0, leash(Links::Refused))
             }
-            opened => opened,
+            opened => opened.named(Call::Openat2)?,
         };
-        let next = next.named(Call::Openat2)?;
         close_unless(parent, base);
         if last {
             return Ok(Some(next));
@@ -332,6 +342,23 @@ fn make_once(
         parent = next;
         so_far.push(b'/').named(Call::Openat2)?;
     }
+}
+
+/// Opens what was made. What the parent cannot be told of does not stay: nobody else would remove it.
+fn open_made(parent: Fd, name: &CStr, flags: u32, told: Option<Fd>) -> Done<Fd> {
+    let tell = |socket, opened| {
+        let head = made::head(file::status(opened, c"").named(Call::Stat)?.place());
+        socket::send_all_with_fd(socket, [&head, name.to_bytes()], parent).named(Call::Send)
+    };
+    let opened = file::open(parent, name, flags, 0, leash(Links::Refused)).named(Call::Openat2);
+    let opened = match (opened, told) {
+        (Ok(opened), Some(socket)) => tell(socket, opened).map(|_| opened),
+        (opened, _) => opened,
+    };
+    if opened.is_err() {
+        let _ = file::remove(parent, name, flags & file::O_DIRECTORY != 0);
+    }
+    opened
 }
 
 fn make_file(parent: Fd, name: &CStr, mode: u32) -> Done {

@@ -76,6 +76,15 @@ pub enum Links {
     MadeGood,
 }
 
+/// How what is missing of a place is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Create {
+    /// Permissions of the last component.
+    pub mode: u32,
+    /// Whether the parent is told of it, so that it can be removed again.
+    pub told: bool,
+}
+
 /// What a place has to be, and what is created where it is missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Want {
@@ -146,8 +155,8 @@ pub enum Op<'a> {
     CheckReadOnly { mount: Slot },
     /// fstat(2): fail unless it is the character device
     CheckDevice { node: Slot, major: u32, minor: u32 },
-    /// openat2(RESOLVE_IN_ROOT), creating what is missing if `create` gives a mode
-    Resolve { base: Slot, place: Place<'a>, want: Want, create: Option<u32>, links: Links, into: Slot },
+    /// openat2(RESOLVE_IN_ROOT), making what is missing if `create` says how
+    Resolve { base: Slot, place: Place<'a>, want: Want, create: Option<Create>, links: Links, into: Slot },
     /// The same, but if the place is missing the ops up to the next [`Op::CheckReadOnly`] or [`Op::Mask`] are skipped.
     ResolveIfPresent { base: Slot, place: Place<'a>, into: Slot },
     /// move_mount(2); of what was taken from the parent mount(MS_REC | MS_PRIVATE), too

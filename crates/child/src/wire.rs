@@ -23,6 +23,8 @@ pub enum Message {
     Moved(i32),
     /// The message carries the master of the new terminal.
     Terminal,
+    /// The message carries a directory in which the child has made something for a mount: [`made`].
+    Made,
     /// A test wants the parent to be killed here.
     #[cfg(feature = "fault")]
     KillParent,
@@ -36,6 +38,7 @@ pub enum Message {
 
 #[cfg(feature = "fault")]
 const KILL_PARENT: u8 = 249;
+const MADE: u8 = 248;
 const MOVED: u8 = 250;
 const STOPPED: u8 = 251;
 const TERMINAL: u8 = 252;
@@ -50,6 +53,7 @@ impl Message {
     pub fn encode(self) -> [u8; LENGTH] {
         let (tag, step, op, value) = match self {
             Message::Failed { step, op, call, errno } => (call as u8, step, op, errno.0 as i32),
+            Message::Made => (MADE, 0, 0, 0),
             Message::Moved(pid) => (MOVED, 0, 0, pid),
             Message::Terminal => (TERMINAL, 0, 0, 0),
             #[cfg(feature = "fault")]
@@ -69,6 +73,7 @@ impl Message {
         Some(match tag {
             #[cfg(feature = "fault")]
             KILL_PARENT => Message::KillParent,
+            MADE => Message::Made,
             MOVED => Message::Moved(value),
             TERMINAL => Message::Terminal,
             RUNNING => Message::Running,
@@ -87,6 +92,36 @@ impl Message {
     pub(crate) fn send(self, socket: Fd) {
         // If nobody is left to tell, the child is about to end in any case.
         let _ = seclude_sys::socket::send(socket, &self.encode());
+    }
+}
+
+/// What comes with [`Message::Made`].
+pub mod made {
+    use super::{LENGTH, Message};
+
+    /// Bytes before the name: the message, the device and the number of the inode.
+    pub const HEAD: usize = LENGTH + 16;
+    /// As long as a record can be; a name has at most 255 bytes, path_resolution(7).
+    pub const LONGEST: usize = HEAD + 256;
+
+    /// The record's first bytes; the name comes behind them.
+    #[inline(always)]
+    pub(crate) fn head((device, inode): (u64, u64)) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        let (message, place) = head.split_at_mut(LENGTH);
+        message.copy_from_slice(&Message::Made.encode());
+        let (first, second) = place.split_at_mut(8);
+        first.copy_from_slice(&device.to_ne_bytes());
+        second.copy_from_slice(&inode.to_ne_bytes());
+        head
+    }
+
+    /// Device, inode and name.
+    pub fn read(record: &[u8]) -> Option<((u64, u64), &[u8])> {
+        let (_, rest) = record.split_at_checked(LENGTH)?;
+        let (device, rest) = rest.split_first_chunk()?;
+        let (inode, name) = rest.split_first_chunk()?;
+        Some(((u64::from_ne_bytes(*device), u64::from_ne_bytes(*inode)), name))
     }
 }
 

@@ -16,6 +16,9 @@ use crate::{Failure, say};
 /// The task that nobody asks for by hand: it keeps a deadline while seclude itself is stopped.
 pub(crate) const KEEP_DEADLINE: &str = "keep-deadline";
 
+/// What the keeper exits with if it had to.
+const KILLED: u8 = 1;
+
 /// Whether there is a shell that could continue this job: the kernel stops nobody by a keyboard where there is none, setpgid(2) about
 /// orphaned process groups.
 ///
@@ -43,7 +46,7 @@ fn parent_of(process: Pid) -> Option<Pid> {
 
 /// Stops this process until somebody has it continue; its command is stopped already. `all`: with all of its job, which a
 /// terminal in raw mode has not told.
-pub(crate) fn stop(child: &Child, all: bool) {
+pub(crate) fn stop(child: &mut Child, all: bool) {
     let keeper = child.time_left().map(|left| keep_deadline(child, left));
     if all {
         // It is held here: the signal that stops this process is the one below.
@@ -55,7 +58,9 @@ pub(crate) fn stop(child: &Child, all: bool) {
     let _ = raise(Signal::SIGSTOP);
     if let Some(Ok(mut keeper)) = keeper {
         let _ = keeper.kill();
-        let _ = keeper.wait();
+        if keeper.wait().is_ok_and(|status| status.code() == Some(KILLED.into())) {
+            child.deadline_was_kept();
+        }
     }
 }
 
@@ -77,7 +82,8 @@ pub(crate) fn run_keeper(milliseconds: &str) -> Result<ExitCode, Failure> {
     };
     let stdin = io::stdin();
     if let Ok(0) = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&left)) {
-        let _ = pidfd_send_signal(stdin.as_fd(), rustix::process::Signal::KILL);
+        let killed = pidfd_send_signal(stdin.as_fd(), rustix::process::Signal::KILL);
+        return Ok(ExitCode::from(if killed.is_ok() { KILLED } else { 0 }));
     }
     Ok(ExitCode::SUCCESS)
 }

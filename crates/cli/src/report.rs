@@ -29,6 +29,7 @@ pub(crate) fn write(mut file: File, ending: &Ending<'_>) -> io::Result<()> {
             "clean_up_us": microseconds(exit.clean_up_time()),
             "usage": exit.usage(),
             "tree": { "empty": exit.tree().is_empty(), "proof": exit.tree() },
+            "left_behind": exit.left_behind(),
             "spawn": made,
         }),
         Ending::NotStarted(Stop::Library(error)) => json!({ "cause": "not-started", "error": describe(error) }),

@@ -79,7 +79,7 @@ impl Forwarder {
     ///
     /// The kernel drops a signal for the first process of a pid namespace if that has no handler for it, where any
     /// other process would end: a `sleep` could not be interrupted. So what would have ended it ends the container.
-    pub(crate) fn deliver(&mut self, child: &Child) {
+    pub(crate) fn deliver(&mut self, child: &mut Child) {
         while let Ok(Some(come)) = self.come.read_signal() {
             let signal = come.ssi_signo as i32;
             if signal == Signal::SIGTSTP as i32 {
@@ -113,7 +113,7 @@ impl Forwarder {
 
     /// Stops this process, whose command has stopped, with all of its job; the command goes on when it does, or at once if nobody could
     /// continue the job.
-    pub(crate) fn stop_too(&mut self, child: &Child) {
+    pub(crate) fn stop_too(&mut self, child: &mut Child) {
         if jobs::can_be_continued() {
             jobs::stop(child, true);
         }

@@ -25,7 +25,7 @@ impl Watch {
     }
 
     /// After each poll.
-    pub(crate) fn attend(&mut self, child: &Child) {
+    pub(crate) fn attend(&mut self, child: &mut Child) {
         self.signals.deliver(child);
         if let Some(stats) = &mut self.stats {
             stats.tick();

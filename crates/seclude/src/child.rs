@@ -16,7 +16,7 @@ use seclude_sys::{Errno, Fd, process, signal};
 
 use crate::error::{Error, Result};
 use crate::exit::{Account, Cause, Exit, Output};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Left};
 use crate::meter::{Meter, from_cgroup};
 use crate::plan::Handled;
 use crate::report::{Preferred, Report};
@@ -287,6 +287,12 @@ impl Child {
         self.wait_until(Some(Instant::now()))
     }
 
+    /// Another process has killed it at its deadline, as this one could not: it was stopped itself. Its end is told as that, if it
+    /// ended by SIGKILL.
+    pub fn deadline_was_kept(&mut self) {
+        self.stopped_by.get_or_insert(Cause::Deadline);
+    }
+
     fn wait_until(&mut self, limit: Option<Instant>) -> Result<Option<Exit>> {
         loop {
             if let Some(exit) = &self.exit {
@@ -364,13 +370,14 @@ impl Child {
             left.extend(emptied.err().map(|error| format!("cgroup {} ({error})", cgroup.path().display())));
             uncounted = usage.add_cgroup(&cgroup).err();
         }
-        left.extend(self.ledger.0.settle());
+        let Left { resisted, stays: left_behind } = self.ledger.0.settle();
+        left.extend(resisted);
         let tree = match (self.report.cgroup.is_some() && left.is_empty(), self.new_pid) {
             (true, _) => Tree::CgroupRemoved,
             (false, true) => Tree::PidNamespaceEnded,
             (false, false) => Tree::Unknown,
         };
-        let left_behind = |mut error: Error| {
+        let lost = |mut error: Error| {
             left.iter().for_each(|left| error.attach_undo(left.clone()));
             error
         };
@@ -380,14 +387,15 @@ impl Child {
                 let error = Error::lost("the exit status", errno).call("waitid");
                 let taken = (errno == Errno::ECHILD)
                     .then(|| "another part of the program waits for any child, or ignores SIGCHLD".to_owned());
-                return Err(left_behind(error.hint_if(taken)));
+                return Err(lost(error.hint_if(taken)));
             }
         };
         let run = ended.saturating_duration_since(self.running);
-        let exit = Exit::new(raw, self.stopped_by, Account { usage, tree, run, clean_up: ended.elapsed() });
+        let account = Account { usage, tree, run, clean_up: ended.elapsed(), left_behind };
+        let exit = Exit::new(raw, self.stopped_by, account);
         self.exit = Some(exit.clone());
         if !left.is_empty() {
-            return Err(left_behind(Error::lost("clean-up", Errno::EBUSY)));
+            return Err(lost(Error::lost("clean-up", Errno::EBUSY)));
         }
         if let Some(error) = uncounted {
             return Err(from_cgroup("usage", error));

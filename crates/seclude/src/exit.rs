@@ -26,6 +26,7 @@ pub(crate) struct Account {
     pub(crate) tree: Tree,
     pub(crate) run: Duration,
     pub(crate) clean_up: Duration,
+    pub(crate) left_behind: Vec<String>,
 }
 
 /// Why it ended.
@@ -121,6 +122,12 @@ impl Exit {
     /// From then until everything that was there for it was gone.
     pub fn clean_up_time(&self) -> Duration {
         self.account.clean_up
+    }
+
+    /// What stays on the host of what was made for it, and why: mount points that are not empty any more, or that another
+    /// container may have mounts on. Those that are removed are not listed.
+    pub fn left_behind(&self) -> &[String] {
+        &self.account.left_behind
     }
 
     /// What a shell would say: the exit code, or 128 + the signal.

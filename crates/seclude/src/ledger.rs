@@ -7,6 +7,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use crate::error::Error;
+use crate::mount_points::MountPoints;
 
 /// Named undos, taken back in reverse order.
 ///
@@ -15,6 +16,8 @@ use crate::error::Error;
 #[derive(Default)]
 pub(crate) struct Ledger {
     entries: Vec<Entry>,
+    /// They may be in use, and then stay.
+    pub(crate) mount_points: MountPoints,
     /// What undoing will take, while a failure for want of descriptors is still possible.
     reserve: Vec<OwnedFd>,
 }
@@ -37,7 +40,7 @@ impl Ledger {
             reserve.push(fcntl_dupfd_cloexec(&first, 0)?);
         }
         reserve.push(first);
-        Ok(Ledger { entries: Vec::new(), reserve })
+        Ok(Ledger { entries: Vec::new(), mount_points: MountPoints::default(), reserve })
     }
 
     /// Nothing can fail any more.
@@ -66,27 +69,38 @@ impl Ledger {
 
     /// Undoes everything, last first, and attaches to `error` what resisted.
     pub(crate) fn unwind(&mut self, error: &mut Error) {
-        for left in self.settle() {
+        let Left { resisted, stays } = self.settle();
+        for left in resisted.into_iter().chain(stays) {
             error.attach_undo(left);
         }
     }
 
-    /// Undoes everything, last first; answers what resisted.
-    pub(crate) fn settle(&mut self) -> Vec<String> {
+    /// Undoes everything, last first.
+    pub(crate) fn settle(&mut self) -> Left {
         self.reserve.clear();
-        let mut left = Vec::new();
+        let stays = self.mount_points.remove();
+        let mut resisted = Vec::new();
         while let Some(Entry { name, undo, .. }) = self.entries.pop() {
             if let Err(error) = undo() {
-                left.push(format!("{name} ({error})"));
+                resisted.push(format!("{name} ({error})"));
             }
         }
-        left
+        Left { resisted, stays }
     }
+}
+
+/// What is there after everything was undone, and why.
+pub(crate) struct Left {
+    /// It should not be.
+    pub(crate) resisted: Vec<String>,
+    /// It has come into use meanwhile.
+    pub(crate) stays: Vec<String>,
 }
 
 impl Ledger {
     /// Lets go of everything: what it is for goes on without its owner.
     pub(crate) fn abandon(&mut self) {
+        self.mount_points.forget();
         for leave in self.entries.drain(..).rev().filter_map(|entry| entry.leave) {
             leave();
         }

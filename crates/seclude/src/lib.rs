@@ -43,6 +43,7 @@ mod late;
 mod ledger;
 mod localhost;
 mod meter;
+mod mount_points;
 mod mounts;
 mod ops;
 mod plan;

@@ -35,6 +35,8 @@ const VIEWS: [&str; 19] = [
 pub(crate) struct Mounts {
     points: BTreeSet<PathBuf>,
     views: BTreeSet<PathBuf>,
+    /// As stat(2) has them.
+    pub(crate) devices: BTreeSet<u64>,
 }
 
 impl Mounts {
@@ -47,10 +49,14 @@ impl Mounts {
     }
 
     fn parse(mountinfo: &str) -> Mounts {
-        let mut mounts = Mounts { points: BTreeSet::new(), views: BTreeSet::new() };
+        let mut mounts = Mounts { points: BTreeSet::new(), views: BTreeSet::new(), devices: BTreeSet::new() };
         for line in mountinfo.lines() {
             let (front, back) = line.split_once(" - ").unwrap_or((line, ""));
             let Some(point) = front.split(' ').nth(4).map(unescape) else { continue };
+            let device = front.split(' ').nth(2).and_then(|device| device.split_once(':'));
+            if let Some((Ok(major), Ok(minor))) = device.map(|(major, minor)| (major.parse(), minor.parse())) {
+                mounts.devices.insert(rustix::fs::makedev(major, minor));
+            }
             let kind = back.split(' ').next().unwrap_or_default();
             // The last one mounted on a point is the one that is seen.
             if VIEWS.contains(&kind) {

@@ -42,7 +42,7 @@ pub(crate) struct Program<'a> {
     /// The one of a filter.
     pub(crate) filter: Option<Fd>,
     /// What the launcher is to hold as an init, and never the command.
-    pub(crate) for_init: Vec<Fd>,
+    for_init: Vec<Fd>,
     /// The op that starts the launcher, which does all that come after it.
     launch: Option<Launch<'a>>,
     /// Mounts that are looked at once all are made.
@@ -123,6 +123,13 @@ impl<'a> Program<'a> {
         self.given += 1;
         let highest = self.kept.iter().map(|fd| fd.0).chain([2, self.socket.0]).max().unwrap_or(2);
         Fd(highest + self.given)
+    }
+
+    /// A lock that the init holds as long as it lives, and the command never has.
+    pub(crate) fn hold_in_init(&mut self, about: &'a str, lock: Fd) {
+        self.about(about);
+        self.push(Op::Keep { fd: lock });
+        self.for_init.push(lock);
     }
 
     /// Starts the launcher: what is pushed from here on, up to the exec, is done by it.

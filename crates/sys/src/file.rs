@@ -133,6 +133,14 @@ pub fn mkdir(base: Fd, name: &CStr, mode: u32) -> Result<()> {
     unsafe { call!(__NR_mkdirat, base.arg(), name.as_ptr(), mode) }.map(drop)
 }
 
+/// `unlinkat(2)` of an empty directory, or of anything else.
+#[inline(always)]
+pub fn remove(base: Fd, name: &CStr, directory: bool) -> Result<()> {
+    let flags = if directory { k::AT_REMOVEDIR } else { 0 };
+    // SAFETY: the name is a C string.
+    unsafe { call!(__NR_unlinkat, base.arg(), name.as_ptr(), flags) }.map(drop)
+}
+
 /// `symlinkat(2)`: `name` below `base` points to `target`.
 #[inline(always)]
 pub fn symlink(target: &CStr, base: Fd, name: &CStr) -> Result<()> {

@@ -76,19 +76,29 @@ struct Rights {
 /// Sends `bytes` and with them a copy of `fd`, unix(7) SCM_RIGHTS.
 #[inline(always)]
 pub fn send_with_fd(socket: Fd, bytes: &[u8], fd: Fd) -> Result<usize> {
+    send_all_with_fd(socket, [bytes, &[]], fd)
+}
+
+/// The same of two pieces that are one message.
+#[inline(always)]
+pub fn send_all_with_fd(socket: Fd, pieces: [&[u8]; 2], fd: Fd) -> Result<usize> {
     const SCM_RIGHTS: i32 = 1;
     let rights = Rights { length: 20, level: net::SOL_SOCKET as i32, kind: SCM_RIGHTS, fd: fd.0, padding: 0 };
-    let iov = IoVec { base: bytes.as_ptr().cast(), length: bytes.len() };
+    let [first, second] = pieces;
+    let iov = [
+        IoVec { base: first.as_ptr().cast(), length: first.len() },
+        IoVec { base: second.as_ptr().cast(), length: second.len() },
+    ];
     let message = MessageHeader {
         name: core::ptr::null(),
         name_length: 0,
-        iov: &raw const iov,
-        iov_length: 1,
+        iov: iov.as_ptr(),
+        iov_length: iov.len(),
         control: (&raw const rights).cast(),
         control_length: size_of::<Rights>(),
         flags: 0,
     };
-    // SAFETY: the header points at one iovec over `bytes` and one well-formed control message, all live here.
+    // SAFETY: the header points at iovecs over the pieces and one well-formed control message, all live here.
     unsafe { call!(__NR_sendmsg, socket.arg(), &raw const message, net::MSG_NOSIGNAL) }
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use seclude_tests::{Scratch, busybox_root, inside, is_root, python, refused, root_only, seclude_bin, try_inside};
 
 use super::{opened, text};
@@ -84,6 +85,9 @@ fn root_inside_is_not_root_to_the_hosts_sockets() {
     let asked = |flags: &[&str]| {
         std::thread::scope(|scope| {
             let serve = scope.spawn(|| {
+                // Nobody comes if the container does not start.
+                let come = PollFd::new(&listener, PollFlags::IN);
+                assert_eq!(poll(&mut [come], Some(&Timespec { tv_sec: 60, tv_nsec: 0 })), Ok(1));
                 let (mut peer, _) = listener.accept().unwrap();
                 let credentials = rustix::net::sockopt::socket_peercred(&peer).unwrap();
                 peer.write_all(format!("uid {}", credentials.uid.as_raw()).as_bytes()).unwrap();

@@ -141,7 +141,8 @@ fn throughput() -> Result<Throughput> {
         ours.push(iperf(|client| {
             let mut command = seclude::Command::new("iperf3");
             command.args(client).args(["--client", "192.0.2.1"]);
-            command.unshare(seclude::Namespace::User).veth(Veth::new().ip_forward(true)).dns(Dns::Unchanged);
+            let to_the_host = Veth::new().ip_forward(true).host_access(true);
+            command.unshare(seclude::Namespace::User).veth(to_the_host).dns(Dns::Unchanged);
             let output = command.output()?;
             ensure!(output.exit.success(), "iperf3: {}", String::from_utf8_lossy(&output.stdout));
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -28,13 +28,12 @@ struct Place {
     call: u8,
 }
 
-/// The descriptor that this program is to hold as long as it lives, and nobody else.
-pub(crate) fn held(order: &Order) -> Fd {
-    let mut held = order.acts().filter_map(|act| {
+/// The descriptors that this program is to hold as long as it lives, and nobody else.
+pub(crate) fn held(order: &Order) -> impl Iterator<Item = Fd> {
+    order.acts().filter_map(|act| {
         let mut bytes = act.bytes();
-        (bytes.next() == Some(b'h')).then(|| bytes.number::<i32>(10)).flatten()
-    });
-    held.next().map_or(Fd::NONE, Fd)
+        (bytes.next() == Some(b'h')).then(|| bytes.number::<i32>(10)).flatten().map(Fd)
+    })
 }
 
 /// Does all of them, up to the first that fails.

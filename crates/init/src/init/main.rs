@@ -109,7 +109,7 @@ fn run(order: &Order, buffer: &mut Buffer) -> ! {
         Fork::Parent(command) => {
             kernel::close(prepared.pipe_write);
             // An end of the command's standard output held here would keep its reader from seeing the end.
-            close_all_but([order.socket, prepared.pipe_read, prepared.signals, acts::held(order)]);
+            close_all_but(|| [order.socket, prepared.pipe_read, prepared.signals].into_iter().chain(acts::held(order)));
             privileges::keep_right_to_signal();
             let mut watch = Watch::new(order);
             let received = read_to_end(prepared.pipe_read, buffer, &mut watch);
@@ -177,10 +177,10 @@ fn read_to_end(pipe: Fd, buffer: &mut Buffer, watch: &mut Watch<'_>) -> usize {
     received
 }
 
-fn close_all_but(kept: [Fd; 4]) {
+fn close_all_but<Kept: Iterator<Item = Fd>>(kept: impl Fn() -> Kept) {
     // That the call works was seen before the fork.
     let mut first = 0;
-    while let Some(next) = kept.iter().filter_map(|fd| u32::try_from(fd.0).ok()).filter(|fd| *fd >= first).min() {
+    while let Some(next) = kept().filter_map(|fd| u32::try_from(fd.0).ok()).filter(|fd| *fd >= first).min() {
         if next > first {
             let _ = kernel::close_range(first, next - 1);
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::root::Overlay;
 
-/// One thing in the container's tree. Targets are absolute paths inside the root; missing ones are created where
-/// the root can be written, and never outside of it.
+/// One thing in the container's tree. Targets are absolute paths inside the root; missing ones are made where
+/// the root can be written, and never outside of it; they go at the end, if nothing was put there ([`crate::Exit::left_behind`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mount {
     pub(crate) target: PathBuf,

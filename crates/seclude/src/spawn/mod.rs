@@ -177,6 +177,9 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     });
     let running = Instant::now();
     drop(arrived.hidden.take());
+    if born.as_ref().is_ok_and(|born| born.is_err()) {
+        ours.made().into_iter().for_each(|made| ledger.mount_points.note(made));
+    }
     if let Some(cloned) = cloned {
         report.cloned = cloned.duration_since(started).saturating_sub(report.prepared);
         let attended = arrived.attended.unwrap_or(running);
@@ -264,10 +267,10 @@ impl Attendance<'_> {
                 None => Stopped::Parent(error),
             })?;
         }
-        self.until_it_runs(newborn, arrived)
+        self.until_it_runs(newborn, ledger, arrived)
     }
 
-    fn until_it_runs(&self, newborn: &mut Newborn, arrived: &mut Arrived) -> Result<(), Stopped> {
+    fn until_it_runs(&self, newborn: &mut Newborn, ledger: &mut Ledger, arrived: &mut Arrived) -> Result<(), Stopped> {
         let Attendance { plan, channel, patience, .. } = *self;
         loop {
             match channel.receive(patience)? {
@@ -275,6 +278,7 @@ impl Attendance<'_> {
                 Event::Message(Message::KillParent) => fault::die(),
                 Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
                 Event::Terminal(master) => arrived.terminal = Some(master),
+                Event::Made(made) => ledger.mount_points.note(made),
                 Event::Message(Message::Running) if plan.command.init || plan.command.holds => return Ok(()),
                 Event::End if !plan.command.init && has_executed(newborn) => return Ok(()),
                 other => return Err(unexpected(other, newborn, channel)),

@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use seclude_child::op::{Links, Want};
+use seclude_child::op::{Create, Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
 use seclude_sys::mount::MOUNT_ATTR_RDONLY;
@@ -68,7 +68,7 @@ impl LayeredHost {
     pub(super) fn keeps(&self) -> Vec<Fd> {
         let kept = self.parts.iter().flat_map(|part| match &part.kind {
             Kind::Overlay(overlay) => overlay.keeps(),
-            Kind::Bind(show) => show.keeps().into_iter().collect(),
+            Kind::Bind(show) => show.keeps().collect(),
             Kind::Link(_) | Kind::Directory(_) => Vec::new(),
         });
         kept.collect()
@@ -138,7 +138,7 @@ impl LayeredHost {
                 base: Slot::ROOT,
                 place,
                 want,
-                create: Some(mode),
+                create: Some(Create { mode, told: false }),
                 links: Links::Refused,
                 into: Slot::PLACE,
             };

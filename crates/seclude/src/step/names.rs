@@ -271,7 +271,7 @@ impl Step for Hosts {
 
     fn keeps(&self) -> Vec<Fd> {
         match &self.content {
-            Content::Shared(show) => show.keeps().into_iter().collect(),
+            Content::Shared(show) => show.keeps().collect(),
             Content::None | Content::Own(_) => Vec::new(),
         }
     }

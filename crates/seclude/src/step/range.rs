@@ -4,7 +4,7 @@
 //! file and not of a process, and the container's init holds it open: so the kernel takes the lock back when the init has ended,
 //! whoever was killed before. Nobody waits for such a lock: what somebody else holds is not free.
 //!
-//! Where there is no /run to have that file in (a chroot, a read-only root), the lock is the name of an abstract socket, which
+//! Where there is no /run to have that file in (a chroot, a read-only root), the locks are names of abstract sockets, one a range, which
 //! the kernel gives to one at a time in a network namespace.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -29,10 +29,10 @@ const TRIES: u64 = 64;
 /// How many ids one byte stands for.
 const SLOT: u32 = 65536;
 
-/// A range, and the open file that the lock on it belongs to.
+/// A range, and what is open as long as it is held: the file of the locks, or the sockets.
 pub(super) struct Lease {
     range: Range,
-    file: OwnedFd,
+    held: Vec<OwnedFd>,
 }
 
 /// A range that no user, no group, nobody's subordinate ids and no container of this function's last look use.
@@ -64,13 +64,14 @@ pub(super) fn own_map(file: &str) -> Result<IdMap> {
 
 impl Lease {
     pub(super) fn of_unused(count: u32, preparation: &Preparation<'_>) -> Result<Lease> {
-        let Lease { range, file } = Lease::taken(count)?;
+        let Lease { range, held } = Lease::taken(count)?;
         // By the same open file it is the same lock.
-        let file = preparation.lifted(file).map_err(|errno| {
+        let held: rustix::io::Result<Vec<_>> = held.into_iter().map(|held| preparation.lifted(held)).collect();
+        let held = held.map_err(|errno| {
             sweep();
             Error::parent(NAME, "the lock on its ids", errno).call("fcntl")
         })?;
-        Ok(Lease { range, file })
+        Ok(Lease { range, held })
     }
 
     fn taken(count: u32) -> Result<Lease> {
@@ -88,7 +89,7 @@ impl Lease {
             }
         };
         match Lease::lock(&file, count) {
-            Ok(range) => Ok(Lease { range, file }),
+            Ok(range) => Ok(Lease { range, held: vec![file] }),
             Err(error) => {
                 drop(file);
                 sweep();
@@ -102,7 +103,7 @@ impl Lease {
         let mut seed = u64::from(std::process::id()) << 32 ^ seclude_sys::process::monotonic_ns();
         for _ in 0..TRIES {
             let range = unused(seed, count)?;
-            let slots = range.start / SLOT..=(range.start + (range.count - 1)) / SLOT;
+            let slots = slots(&range);
             let locked: Vec<u32> =
                 slots.clone().take_while(|slot| lock_byte(fd, ByteLock::Write, u64::from(*slot)).is_ok()).collect();
             if locked.len() == slots.clone().count() {
@@ -121,8 +122,8 @@ impl Lease {
     fn by_name(count: u32, because: Error) -> Result<Lease> {
         for attempt in 0..TRIES {
             let range = unused(seclude_sys::process::monotonic_ns() ^ attempt << 40, count)?;
-            match hold_name(&range) {
-                Ok(file) => return Ok(Lease { range, file }),
+            match slots(&range).map(hold_name).collect() {
+                Ok(held) => return Ok(Lease { range, held }),
                 Err(Errno::ADDRINUSE) => {}
                 Err(_) => return Err(because),
             }
@@ -134,8 +135,8 @@ impl Lease {
         self.range
     }
 
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.held.iter().map(AsFd::as_fd)
     }
 
     /// Takes the file away at the end, if nobody else uses it.
@@ -143,7 +144,9 @@ impl Lease {
         let lease = self.clone();
         ledger.push(format!("lock on ids {}", self.range.start), move || {
             // The steps of a start that has failed still have it open.
-            let _ = flock(&lease.file, FlockOperation::Unlock);
+            for held in &lease.held {
+                let _ = flock(held, FlockOperation::Unlock);
+            }
             drop(lease);
             sweep();
             Ok(())
@@ -165,9 +168,14 @@ pub(crate) fn sweep() {
     let _ = unlinkat(&run, DIRECTORY, AtFlags::REMOVEDIR);
 }
 
-fn hold_name(range: &Range) -> rustix::io::Result<OwnedFd> {
+/// The bytes, or names, that stand for a range.
+fn slots(range: &Range) -> std::ops::RangeInclusive<u32> {
+    range.start / SLOT..=(range.start + (range.count - 1)) / SLOT
+}
+
+fn hold_name(slot: u32) -> rustix::io::Result<OwnedFd> {
     let file = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    bind(&file, &SocketAddrUnix::new_abstract_name(format!("seclude-ids-{}", range.start).as_bytes())?)?;
+    bind(&file, &SocketAddrUnix::new_abstract_name(format!("seclude-ids-{slot}").as_bytes())?)?;
     Ok(file)
 }
 

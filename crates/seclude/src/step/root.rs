@@ -1,6 +1,10 @@
 //! What the process sees as `/`, and leaving the host's tree behind.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, open};
 
 use seclude_child::op::Place;
 use seclude_child::{Op, Slot};
@@ -34,6 +38,8 @@ pub(super) struct Tree {
     scratch: bool,
     devices: bool,
     about: String,
+    /// On the mount points of the host's own tree.
+    lock: Option<Arc<OwnedFd>>,
 }
 
 enum Kind {
@@ -73,12 +79,13 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
     let stays = stays && ids == Ids::Callers;
     let of_the_host = || match stays {
         true => Kind::Kept { mounted: true },
-        false => Kind::Directory(Show::new(Path::new("/"), true, written, ids)),
+        false => Kind::Directory(Show::new(Path::new("/"), true, written, ids).takes_mounts(mounted)),
     };
     let mounted = mounted || ids == Ids::Containers;
     let root = if mounted { of_the_host() } else { Kind::Kept { mounted } };
     let devices = command.mounts.iter().any(mount::takes_devices);
-    let mut tree = Tree { root, read_only: false, scratch, devices, about: "the host's tree, writable".into() };
+    let about = "the host's tree, writable".to_owned();
+    let mut tree = Tree { root, read_only: false, scratch, devices, about, lock: None };
     if let Some(root) = &command.root {
         tree.read_only = root.read_only;
         tree.about = root.describe();
@@ -89,7 +96,7 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
                 if let Source::Path(path) = source {
                     absolute(NAME, path)?;
                 }
-                let show = Show::of(source.clone(), true, written, ids);
+                let show = Show::of(source.clone(), true, written, ids).takes_mounts(mounted);
                 let entered = host.tree_namespaces && is_all(command);
                 tree.root = if entered { Kind::Entered(show) } else { Kind::Directory(show) };
             }
@@ -189,6 +196,13 @@ impl Step for Tree {
             Kind::Directory(_) | Kind::Overlay(_) | Kind::LayeredHost(_) => RootMade::Pivoted,
         });
         match &mut self.root {
+            Kind::Kept { mounted: true } if !self.read_only => {
+                let failed = |errno| Error::parent(NAME, &self.about, errno).call("openat").path_of("/");
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let root = open("/", flags, Mode::empty()).map_err(failed)?;
+                self.lock = preparation.share_mount_points(&root).map_err(failed)?;
+                Ok(())
+            }
             Kind::Kept { .. } => Ok(()),
             Kind::Directory(show) | Kind::Entered(show) => {
                 show::directory(show, NAME, |path| path.display().to_string(), preparation).map(drop)
@@ -200,8 +214,8 @@ impl Step for Tree {
 
     fn keeps(&self) -> Vec<Fd> {
         match &self.root {
-            Kind::Kept { .. } => Vec::new(),
-            Kind::Directory(show) | Kind::Entered(show) => show.keeps().into_iter().collect(),
+            Kind::Kept { .. } => self.lock.iter().map(|lock| Fd(lock.as_raw_fd())).collect(),
+            Kind::Directory(show) | Kind::Entered(show) => show.keeps().collect(),
             Kind::Overlay(overlay) => overlay.keeps(),
             Kind::LayeredHost(layers) => layers.keeps(),
         }
@@ -214,7 +228,10 @@ impl Step for Tree {
         if let Kind::Entered(show) = &self.root {
             program.about(&self.about);
             // It is in its caller's namespace still, so what the parent has open is what it wants.
-            program.push(Op::EnterTree { source: show.keeps().unwrap_or(Fd::NONE) });
+            program.push(Op::EnterTree { source: show.source().unwrap_or(Fd::NONE) });
+        }
+        if let Some(lock) = &self.lock {
+            program.hold_in_init("the lock on its mount points", Fd(lock.as_raw_fd()));
         }
         program.about("make every mount private");
         program.push(Op::MakePrivate);

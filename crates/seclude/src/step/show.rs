@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, openat, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
@@ -28,6 +28,9 @@ pub(crate) struct Show {
     writable: bool,
     ids: Ids,
     open: Option<Arc<OwnedFd>>,
+    /// Whether mount points may have to be made in it.
+    takes_mounts: bool,
+    lock: Option<Arc<OwnedFd>>,
 }
 
 impl Show {
@@ -40,7 +43,13 @@ impl Show {
             Source::Path(path) => path.clone(),
             Source::Fd(fd) => PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
         };
-        Show { from, path, recursive, writable, ids, open: None }
+        Show { from, path, recursive, writable, ids, open: None, takes_mounts: false, lock: None }
+    }
+
+    /// Something is to be mounted in it: what has to be made for that is made on the host if it is written.
+    pub(crate) fn takes_mounts(mut self, takes: bool) -> Show {
+        self.takes_mounts = takes;
+        self
     }
 
     /// Its path; of one that was given open, once it is looked at, the one that it had then.
@@ -64,7 +73,7 @@ impl Show {
     }
 
     /// Opens it, and tells what it is.
-    pub(crate) fn open(&mut self, preparation: &Preparation<'_>) -> std::result::Result<Statx, Errno> {
+    pub(crate) fn open(&mut self, preparation: &mut Preparation<'_>) -> std::result::Result<Statx, Errno> {
         let opened = match &self.from {
             // By descriptor from here on; a symlink in the path is followed once.
             Source::Path(path) => openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?,
@@ -74,9 +83,13 @@ impl Show {
             }
         };
         let opened = preparation.lifted(opened)?;
-        let found = statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
+        let found = statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+        let kind = FileType::from_raw_mode(found.stx_mode.into());
+        if self.takes_mounts && self.writable && kind == FileType::Directory {
+            self.lock = preparation.share_mount_points(&opened)?;
+        }
         self.open = Some(Arc::new(opened));
-        found
+        Ok(found)
     }
 
     /// The same of what was come to by descriptors.
@@ -92,13 +105,25 @@ impl Show {
     }
 
     /// What the child needs of it.
-    pub(crate) fn keeps(&self) -> Option<Fd> {
+    pub(crate) fn keeps(&self) -> impl Iterator<Item = Fd> {
+        self.source().into_iter().chain(self.lock.iter().map(|lock| Fd(lock.as_raw_fd())))
+    }
+
+    /// What it is a copy of, if the child makes that.
+    pub(crate) fn source(&self) -> Option<Fd> {
         let open = self.open.as_ref().filter(|_| self.is_childs())?;
         Some(Fd(open.as_raw_fd()))
     }
 
+    fn hold(&self, program: &mut Program<'_>) {
+        if let Some(lock) = &self.lock {
+            program.hold_in_init("the lock on its mount points", Fd(lock.as_raw_fd()));
+        }
+    }
+
     /// A copy of it, detached, in `slot`. What is mounted below one that the parent has made comes with [`Self::covers`].
     pub(crate) fn copy<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
+        self.hold(program);
         if self.ids == Ids::Containers {
             return program.take_tree(
                 slot,
@@ -163,7 +188,7 @@ pub(crate) fn directory(
     show: &mut Show,
     step: &'static str,
     about: impl Fn(&Path) -> String,
-    preparation: &Preparation<'_>,
+    preparation: &mut Preparation<'_>,
 ) -> Result<Statx> {
     let opened = show.open(preparation);
     let failed = |errno: Errno| {

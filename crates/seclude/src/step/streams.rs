@@ -209,7 +209,7 @@ impl Step for Reopened {
     }
 
     fn keeps(&self) -> Vec<Fd> {
-        let show = self.show.iter().filter_map(|(show, _)| show.keeps());
+        let show = self.show.iter().flat_map(|(show, _)| show.keeps());
         show.chain(self.relayed.as_ref().map(|relayed| Fd(relayed.as_raw_fd()))).collect()
     }
 

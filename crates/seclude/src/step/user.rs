@@ -309,7 +309,7 @@ impl Step for Map {
 
     fn keeps(&self) -> Vec<Fd> {
         let range = self.decided.as_ref().and_then(|decided| decided.range.as_ref());
-        range.map(|range| Fd(range.descriptor().as_raw_fd())).into_iter().collect()
+        range.iter().flat_map(|range| range.descriptors()).map(|held| Fd(held.as_raw_fd())).collect()
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
@@ -317,9 +317,7 @@ impl Step for Map {
         // Before `prepare` it has no number yet.
         let planned = (self.chosen && self.decided.is_none()).then_some(Fd::NONE);
         for fd in kept.into_iter().chain(planned) {
-            program.about("the lock on its ids, which the init holds as long as it lives");
-            program.push(Op::Keep { fd });
-            program.for_init.push(fd);
+            program.hold_in_init("the lock on its ids, which the init holds as long as it lives", fd);
         }
     }
 

@@ -33,12 +33,13 @@ pub(super) fn compile(
     recursive: bool,
     flags: Flags,
     ids: Ids,
+    takes_mounts: bool,
 ) -> Result<Box<dyn Step>> {
     if let Source::Path(source) = source {
         absolute(NAME, source)?;
     }
     not_the_root(target)?;
-    let show = Show::of(source.clone(), recursive, !flags.read_only, ids);
+    let show = Show::of(source.clone(), recursive, !flags.read_only, ids).takes_mounts(takes_mounts);
     let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
     let of_root = show.path() == Path::new("/");
     Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, about }))
@@ -73,7 +74,7 @@ impl Step for Bind {
     }
 
     fn keeps(&self) -> Vec<Fd> {
-        self.show.keeps().into_iter().collect()
+        self.show.keeps().collect()
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
-use seclude_child::op::{Links, Place, Want};
+use seclude_child::op::{Create, Links, Place, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -77,5 +77,12 @@ impl Step for Dev {
 
 fn inside(program: &mut Program<'_>, name: &'static CStr, want: Want, mode: u32) {
     let (base, into) = (Slot::DEV, Slot::PLACE);
-    program.push(Op::Resolve { base, place: entry(name), want, create: Some(mode), links: Links::Refused, into });
+    program.push(Op::Resolve {
+        base,
+        place: entry(name),
+        want,
+        create: Some(Create { mode, told: false }),
+        links: Links::Refused,
+        into,
+    });
 }

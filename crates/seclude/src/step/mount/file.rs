@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use seclude_child::op::{Links, Want};
+use seclude_child::op::{Create, Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -71,7 +71,14 @@ impl Step for Directory {
         program.about(&self.about);
         let place = program.place(&self.target);
         let (base, want, into) = (Slot::ROOT, Want::Directory, Slot::PLACE);
-        program.push(Op::Resolve { base, place, want, create: Some(self.mode), links: Links::Followed, into });
+        program.push(Op::Resolve {
+            base,
+            place,
+            want,
+            create: Some(Create { mode: self.mode, told: false }),
+            links: Links::Followed,
+            into,
+        });
     }
 }
 
@@ -103,7 +110,14 @@ impl Step for Symlink {
         program.about(&self.about);
         let place = program.place(&self.parent);
         let (base, want, into) = (Slot::ROOT, Want::Directory, Slot::PLACE);
-        program.push(Op::Resolve { base, place, want, create: Some(0o755), links: Links::Followed, into });
+        program.push(Op::Resolve {
+            base,
+            place,
+            want,
+            create: Some(Create { mode: 0o755, told: false }),
+            links: Links::Followed,
+            into,
+        });
         let name = program.text(&self.name);
         let target = program.text(&self.to);
         // By descriptor: a path with a symlink in it cannot lead the creation elsewhere.

@@ -10,7 +10,7 @@ mod tmpfs;
 
 use std::path::{Component, Path};
 
-use seclude_child::op::{Links, Want};
+use seclude_child::op::{Create, Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount as sys;
 
@@ -96,7 +96,11 @@ fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Resul
         Ok(())
     };
     Ok(match &mount.kind {
-        MountKind::Bind { source, recursive, flags } => bind::compile(source, target, *recursive, *flags, ids)?,
+        MountKind::Bind { source, recursive, flags } => {
+            let inside = |other: &Mount| other.target != mount.target && other.target.starts_with(target);
+            let takes_mounts = command.mounts.iter().any(inside);
+            bind::compile(source, target, *recursive, *flags, ids, takes_mounts)?
+        }
         MountKind::Tmpfs { size, mode, flags } => tmpfs::compile(target, *size, *mode, *flags)?,
         MountKind::Overlay { overlay, read_only } => {
             overlay::compile(target, overlay, *read_only, overlay::Way::of(command, host))?
@@ -170,7 +174,8 @@ pub(super) fn attach<'a>(program: &mut Program<'a>, target: &'a Path, want: Want
 fn attach_slot<'a>(program: &mut Program<'a>, mount: Slot, target: &'a Path, want: Want, mode: u32, links: Links) {
     let place = program.place(target);
     program.look_again(target);
-    program.push(Op::Resolve { base: Slot::ROOT, place, want, create: Some(mode), links, into: Slot::PLACE });
+    let create = Some(Create { mode, told: true });
+    program.push(Op::Resolve { base: Slot::ROOT, place, want, create, links, into: Slot::PLACE });
     program.push(Op::Attach { mount, onto: Slot::PLACE });
     program.note(mount, target, place);
 }

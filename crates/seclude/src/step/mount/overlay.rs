@@ -149,6 +149,7 @@ impl OverlayMount {
             }
         }
         let Some(written) = &mut self.written else { return Ok(()) };
+        preparation.ledger.mount_points.overlay_stays = true;
         let upper = show::directory(&mut written.upper, step, says, preparation)?;
         let work = show::directory(&mut written.work, step, says, preparation)?;
         if (upper.stx_dev_major, upper.stx_dev_minor) != (work.stx_dev_major, work.stx_dev_minor) {
@@ -171,7 +172,7 @@ impl OverlayMount {
         let written = self.written.iter().flat_map(|written| [&written.upper, &written.work]);
         // They are looked at in the child also where it takes its copies from the parent.
         let written = written.filter_map(Show::opened).map(|open| Fd(open.as_raw_fd()));
-        self.lowers.iter().filter_map(Show::keeps).chain(written).collect()
+        self.lowers.iter().flat_map(Show::keeps).chain(written).collect()
     }
 
     /// The ops that make the mount, detached, in `slot`.

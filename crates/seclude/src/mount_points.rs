@@ -1,0 +1,183 @@
+//! What had to be made on the host for something to be mounted on, and goes again when the container has ended.
+//!
+//! The kernel takes a mount off, in whatever namespace, when what it lies on is removed, rename(2) and unlink(2): so nothing is
+//! removed that another container may have mounts on. Each shares a lock on the directories of the host that it can have
+//! mount points in, flock(2), and only who has it alone removes what it has made. Nobody waits for that lock for long: whoever can
+//! read a directory can hold it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, fstatfs, openat, statat, unlinkat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+
+use crate::mounts::Mounts;
+
+/// How often, a millisecond apart, a lock is asked for that somebody has alone: removing takes less.
+const TRIES: usize = 50;
+
+/// From statfs(2): what a container can have of its own.
+const TMPFS: i64 = 0x0102_1994;
+const OVERLAYFS: i64 = 0x794c_7630;
+
+/// One component that was missing, as the child has told.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// What it lies in; `None` if the descriptor did not arrive.
+    pub(crate) directory: Option<OwnedFd>,
+    /// Device and inode.
+    pub(crate) place: (u64, u64),
+    pub(crate) name: Vec<u8>,
+}
+
+struct MountPoint {
+    directory: Arc<OwnedFd>,
+    place: (u64, u64),
+    name: OsString,
+    /// What the container calls it.
+    shown: String,
+}
+
+/// All that one container has made, in that order.
+#[derive(Default)]
+pub(crate) struct MountPoints {
+    made: Vec<MountPoint>,
+    directories: Vec<((u64, u64), Arc<OwnedFd>)>,
+    shared: Vec<Arc<OwnedFd>>,
+    /// Why nothing may be removed.
+    kept: Option<&'static str>,
+    /// What stays for want of a descriptor.
+    unknown: Vec<String>,
+    /// Whether an overlay keeps its writes on the host.
+    pub(crate) overlay_stays: bool,
+    /// The devices of the host's mounts, once they are asked for.
+    devices: Option<BTreeSet<u64>>,
+}
+
+impl MountPoints {
+    /// Shares the lock on a directory of the host as long as the answer is open: in the handle, or in an init as well. Its number
+    /// is above this one.
+    pub(crate) fn share(&mut self, directory: &OwnedFd, above: i32) -> rustix::io::Result<Option<Arc<OwnedFd>>> {
+        // What is open as a path alone cannot be locked.
+        let opened = openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(Errno::ACCESS | Errno::PERM) => {
+                self.kept = Some("the directory could not be locked, as it cannot be read");
+                return Ok(None);
+            }
+            Err(errno) => return Err(errno),
+        };
+        let opened = match opened.as_raw_fd() > above {
+            true => opened,
+            false => fcntl_dupfd_cloexec(&opened, above + 1)?,
+        };
+        // By another open file it would be in its own way.
+        let place = |file: &OwnedFd| fstat(file).map(|found| (found.st_dev, found.st_ino)).ok();
+        if let Some(known) = self.shared.iter().find(|known| place(known) == place(&opened)) {
+            return Ok(Some(known.clone()));
+        }
+        for _ in 0..TRIES {
+            match flock(&opened, FlockOperation::NonBlockingLockShared) {
+                Ok(()) => {
+                    let opened = Arc::new(opened);
+                    self.shared.push(opened.clone());
+                    return Ok(Some(opened));
+                }
+                Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
+                // A file system that has no locks.
+                Err(_) => break,
+            }
+        }
+        self.kept = Some("the directory could not be locked");
+        Ok(None)
+    }
+
+    /// Notes what the child has made, if that was on the host.
+    pub(crate) fn note(&mut self, made: Made) {
+        let Made { directory, place, name } = made;
+        let name = OsString::from_vec(name);
+        let Some(directory) = directory else {
+            return self.unknown.push(format!("mount point {} (no descriptor was left to know it by)", name.display()));
+        };
+        let Ok(found) = fstat(&directory) else { return };
+        if !self.is_hosts(&directory, found.st_dev) {
+            return;
+        }
+        let above = std::fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).unwrap_or_default();
+        // A link in the root may have led to any name.
+        let shown = above.join(&name).display().to_string().replace(char::is_control, "?");
+        let key = (found.st_dev, found.st_ino);
+        let known = self.directories.iter().find(|(known, _)| *known == key).map(|(_, directory)| directory.clone());
+        let directory = known.unwrap_or_else(|| {
+            let directory = Arc::new(directory);
+            self.directories.push((key, directory.clone()));
+            directory
+        });
+        self.made.push(MountPoint { directory, place, name, shown });
+    }
+
+    /// A tmpfs or overlay that the caller does not see is the container's own, and ends with it.
+    fn is_hosts(&mut self, directory: &OwnedFd, device: u64) -> bool {
+        match fstatfs(directory).map(|found| found.f_type) {
+            Ok(OVERLAYFS) if self.overlay_stays => true,
+            Ok(TMPFS | OVERLAYFS) => {
+                let read = || Mounts::read("mount").map(|mounts| mounts.devices).unwrap_or_default();
+                self.devices.get_or_insert_with(read).contains(&device)
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Once nothing of the container is left: removes what is still empty and the same, last first; answers what stays, and why.
+    pub(crate) fn remove(&mut self) -> Vec<String> {
+        let mut stays = std::mem::take(&mut self.unknown);
+        let made = std::mem::take(&mut self.made);
+        if !made.is_empty() && self.kept.is_none() {
+            let alone = |lock: &Arc<OwnedFd>| flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if !self.shared.iter().all(alone) {
+                self.kept = Some("another container may have mounts on it");
+            }
+        }
+        for point in made.iter().rev() {
+            let removed = self.kept.map_or_else(|| point.remove(), |why| Err(why.into()));
+            stays.extend(removed.err().map(|why| format!("mount point {} ({why})", point.shown)));
+        }
+        self.forget();
+        stays
+    }
+
+    /// It goes on without its owner: what was made for it stays.
+    pub(crate) fn forget(&mut self) {
+        *self = MountPoints::default();
+    }
+}
+
+impl MountPoint {
+    fn remove(&self) -> Result<(), String> {
+        let found = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => found,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(errno.to_string()),
+        };
+        // Another lies there now: the command's, or a mount of a process that goes on.
+        if (found.st_dev, found.st_ino) != self.place {
+            return Ok(());
+        }
+        let flags = match FileType::from_raw_mode(found.st_mode) {
+            FileType::Directory => AtFlags::REMOVEDIR,
+            FileType::RegularFile if found.st_size == 0 => AtFlags::empty(),
+            _ => return Err("not empty".into()),
+        };
+        match unlinkat(&self.directory, &self.name, flags) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Err("not empty".into()),
+            Err(errno) => Err(errno.to_string()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What has to be made on the host for something to be mounted on it goes again, unless it has come into use.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::Signal;
+use seclude::{Command, Mount};
+use seclude_tests::{Background, Scratch, is_root, seclude, seclude_command, stdout_of};
+use serde_json::Value;
+
+/// A directory that anybody may write.
+fn open_directory(name: &str) -> Scratch {
+    let own = Scratch::new(name);
+    fs::set_permissions(own.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    own
+}
+
+fn bound(own: &Scratch) -> String {
+    format!("{}:/mnt", own.path().display())
+}
+
+/// Runs it, and answers its report.
+fn reported(arguments: &[&str]) -> Value {
+    let place = Scratch::new("report");
+    let file = place.join("report").display().to_string();
+    let output = seclude(&[&["run", "--report", &file], arguments].concat());
+    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn what_was_made_for_a_mount_goes_at_the_end_and_what_was_there_stays() {
+    let own = open_directory("made");
+    own.directory("there");
+    let bind = bound(&own);
+    let flags =
+        ["--bind", &bind, "--tmpfs", "/mnt/a/b/c", "--tmpfs", "/mnt/there/new", "--ro-bind", "/etc/hostname:/mnt/f/g"];
+    for preset in [&[][..], &["--bare", "--unshare=user,mount"], &["--bare", "--unshare=user,mount,pid", "--init"]] {
+        let look = ["sh", "-c", "ls -d /mnt/a/b/c /mnt/there/new /mnt/f/g"];
+        let output = seclude(&[&["run"], preset, &flags[..], &look[..]].concat());
+        assert_eq!(stdout_of(&output), "/mnt/a/b/c\n/mnt/f/g\n/mnt/there/new");
+        assert_eq!(own.listing(), [own.join("there")], "{preset:?}");
+        let missing = seclude(&[&["run"], preset, &flags[..], &["/no/such/command"]].concat());
+        assert_eq!(missing.status.code(), Some(127));
+        assert!(!String::from_utf8_lossy(&missing.stderr).contains("left behind"), "{missing:?}");
+        assert_eq!(own.listing(), [own.join("there")], "{preset:?}, and the start failed");
+    }
+    seclude(&[&["doctor", "--for"], &flags[..], &["true"]].concat());
+    assert_eq!(own.listing(), [own.join("there")], "doctor --for");
+    let report = reported(&[&flags[..], &["true"]].concat());
+    assert_eq!(report["left_behind"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn of_a_root_that_is_written_too() {
+    let root = seclude_tests::busybox_root("made-root");
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let before = root.listing();
+    let path = root.path().display().to_string();
+    let flags = ["--root", &path, "--writable", "--tmpfs", "/new/place", "--file", "/etc/made/file=text"];
+    let output = seclude(&[&["run"], &flags[..], &["cat", "/etc/made/file"]].concat());
+    assert_eq!(stdout_of(&output), "text");
+    assert_eq!(root.listing(), before);
+}
+
+#[test]
+fn what_has_come_into_use_stays_and_is_told() {
+    let own = open_directory("used");
+    let bind = bound(&own);
+    let write = ["--bind", &bind, "--tmpfs", "/mnt/a/b", "sh", "-c", "echo mine > /mnt/a/c"];
+    let report = reported(&write);
+    assert_eq!(report["left_behind"], serde_json::json!(["mount point /mnt/a (not empty)"]));
+    assert_eq!(own.listing(), [own.join("a"), own.join("a/c")]);
+    // An empty file that a mount lay on, and that somebody has written to through the host meanwhile.
+    let own = open_directory("filled");
+    let bind = bound(&own);
+    let mut running = Background::start(&[
+        "run",
+        "--bind",
+        &bind,
+        "--ro-bind",
+        "/etc/hostname:/mnt/f",
+        "sh",
+        "-c",
+        "echo up; read never",
+    ]);
+    assert_eq!(running.line(), "up");
+    fs::write(own.join("f"), "theirs").unwrap();
+    running.signal(Signal::KILL);
+    running.wait();
+    // (Nobody is there to remove anything once seclude itself was killed.)
+    assert_eq!(fs::read_to_string(own.join("f")).unwrap(), "theirs");
+    let mut command = Command::new("true");
+    command.sandbox().mount(Mount::bind(own.path(), "/mnt")).mount(Mount::bind("/etc/hostname", "/mnt/g"));
+    let mut child = command.spawn().unwrap();
+    fs::write(own.join("g"), "theirs").unwrap();
+    let exit = child.wait().unwrap();
+    assert!(exit.left_behind().iter().any(|left| left.contains("g (not empty)")), "{:?}", exit.left_behind());
+}
+
+#[test]
+fn nothing_is_removed_that_another_container_has_mounts_on() {
+    let own = open_directory("shared");
+    let bind = bound(&own);
+    let with = |script: &str| {
+        let mut command = seclude_command(&["run", "--bind", &bind, "--tmpfs", "/mnt/place", "sh", "-c", script]);
+        Background::of(&mut command)
+    };
+    let mut first = with("echo up; read end");
+    assert_eq!(first.line(), "up");
+    let mut second = with("echo seen > /mnt/place/file; echo up; read end; cat /mnt/place/file");
+    assert_eq!(second.line(), "up");
+    drop(first.child().stdin.take());
+    first.wait();
+    assert!(own.join("place").exists(), "the second one's mount lies on it");
+    drop(second.child().stdin.take());
+    assert_eq!(second.end(), (Some(0), "seen".to_owned()));
+    // And by contrast: alone it goes.
+    fs::remove_dir(own.join("place")).unwrap();
+    assert_eq!(with("true").end().0, Some(0));
+    assert!(own.listing().is_empty());
+}
+
+#[test]
+fn whoever_holds_the_lock_keeps_nobody_from_starting() {
+    let own = open_directory("locked");
+    let bind = bound(&own);
+    let held = fs::File::open(own.path()).unwrap();
+    flock(&held, FlockOperation::LockExclusive).unwrap();
+    let report = reported(&["--bind", &bind, "--tmpfs", "/mnt/place", "true"]);
+    assert_eq!(report["code"], 0);
+    assert!(report["left_behind"][0].as_str().is_some_and(|left| left.contains("could not be locked")), "{report}");
+    assert!(own.join("place").exists());
+}
+
+#[test]
+fn as_many_as_there_are_at_once_go_too() {
+    // More than the socket takes at a time, while as many trees go the other way.
+    let own = open_directory("many");
+    let bind = bound(&own);
+    let targets: Vec<String> = (0..700).map(|number| format!("/etc/hostname:/mnt/{number}/of/many")).collect();
+    let binds = targets.iter().flat_map(|target| ["--ro-bind", target.as_str()]);
+    let arguments: Vec<&str> = ["run", "--bind", &bind].into_iter().chain(binds).chain(["ls", "/mnt/699/of"]).collect();
+    assert_eq!(stdout_of(&seclude(&arguments)), "many");
+    assert!(own.listing().is_empty());
+}
+
+#[test]
+fn what_the_command_has_put_in_its_place_is_not_touched() {
+    let own = open_directory("replaced");
+    let bind = bound(&own);
+    let script = "mv /mnt/a /mnt/z; mkdir /mnt/a; echo kept > /mnt/file; ln -s /etc /mnt/link; true";
+    let output = seclude(&["run", "--bind", &bind, "--tmpfs", "/mnt/a/b", "sh", "-c", script]);
+    assert!(output.status.success(), "{output:?}");
+    let left = own.listing();
+    assert!(left.contains(&own.join("a")) && left.contains(&own.join("file")), "{left:?}");
+    assert!(!own.join("z/b").exists(), "where it went");
+    assert!(Path::new("/etc/hostname").exists());
+    assert_eq!(
+        fs::metadata(own.join("file")).unwrap().uid(),
+        if is_root() { 0 } else { rustix::process::geteuid().as_raw() }
+    );
+}

@@ -387,6 +387,10 @@ export interface Container {
   limits?: Limit | false;
   /** A cgroup of its own, also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the report, and `killTree()` without a pid namespace. */
   cgroup?: boolean | CgroupOptions;
+  /** A cgroup that exists, to start in: absolute in the hierarchy, such as /ci/job, in each hierarchy that has it, or a descriptor of its directory, which stays yours. Nothing is set, counted, killed or removed there. Not together with `limit` and `cgroup`. */
+  joinCgroup?: string | number | false;
+  /** The same as `joinCgroup`. */
+  join_cgroup?: string | number | false;
   /** What the start may go on without where the host does not have it; the report says whether it was achieved. */
   prefer?: Feature[] | false;
   /** What it is connected by. `true`, `"loopback"` or `"none"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the host's network. The same as `namespace.network`. */
@@ -900,7 +904,7 @@ export interface Report {
     proof: "cgroup-removed" | "pid-namespace-ended" | "unknown";
   };
   /** What stays on the host of what was made for it, and why: mount points that are in use. */
-  left_behind: string[];
+  left_behind: Array<string>;
   /** How it was made, and the time of each part in microseconds. */
   spawn: {
     /** The way of cloning. */
@@ -917,6 +921,8 @@ export interface Report {
     cgroup: null | {
       /** The same in each hierarchy that it is in. */
       path: string;
+      /** Whether it was made for the container, and goes with it; else it was there before. */
+      own: boolean;
       /** born: CLONE_INTO_CGROUP; joined: by cgroup.procs while it waited at its barrier. */
       entered: "born" | "born-and-joined" | "joined";
     };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 
 import { spawn } from '../index.mjs';
-import { it, refused, run, without } from './kit.mjs';
+import { it, refused, run, without, withoutRoot } from './kit.mjs';
 
 const namespace = { user: true, pid: true };
 const MiB = 2 ** 20;
@@ -132,4 +132,44 @@ it('names the file of the cgroup that a limit could not be written to, and the l
   const error = await refused(spawn(['true'], { container: { cgroup: { parent: '/cgroup.procs' }, limit: { ram: 64 * MiB } } }).exited);
   assert.deepEqual([error.step, error.side], ['cgroup', 'parent'], error.message);
   assert.ok(error.path.endsWith('/cgroup.procs') && error.hint.length > 0, error.message);
+});
+
+it('starts in a cgroup that exists, by its path or its descriptor, and leaves it there', withoutRoot || without('cgroup'), async () => {
+  const lines = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => / - cgroup2? /.test(line));
+  const places = lines.map((line) => line.split(' ')[4]).filter((place) => !place.endsWith('cpuset'));
+  const name = `/seclude-test/js-${process.pid}`;
+  const directories = places.map((place) => place + name);
+  const look = { preset: 'bare', namespace: { user: true } };
+  const shown = async (joinCgroup) => {
+    const { stdout } = await run(['cat', '/proc/self/cgroup'], { container: { ...look, joinCgroup } });
+    return stdout.split('\n').filter((line) => line.endsWith(name)).length;
+  };
+  try {
+    for (const directory of directories) fs.mkdirSync(directory, { recursive: true });
+    assert.equal(await shown(name), directories.length);
+    const fd = fs.openSync(directories[0]);
+    assert.equal(await shown(fd), 1);
+    fs.closeSync(fd);
+    assert.ok(directories.every((directory) => fs.existsSync(directory)));
+  } finally {
+    for (const directory of directories) {
+      for (const place of [directory, directory.replace(/\/[^/]*$/, '')]) {
+        try {
+          fs.rmdirSync(place);
+        } catch {}
+      }
+    }
+  }
+  const failed = (container) => refused(Promise.resolve().then(() => spawn(['true'], { container }).exited));
+  for (const [joinCgroup, words] of [
+    ['/seclude-test/no/such', /no hierarchy has it/],
+    ['relative', /container\.joinCgroup/],
+    [-1, /container\.joinCgroup/],
+    [12345, /container\.joinCgroup.*open/],
+    [true, /container\.joinCgroup/],
+  ]) {
+    assert.match((await failed({ ...look, joinCgroup })).message, words, `${joinCgroup}`);
+  }
+  const both = await failed({ ...look, joinCgroup: '/x', limit: { pids: 9 } });
+  assert.match(both.message, /container\.joinCgroup.*a cgroup of its own/);
 });

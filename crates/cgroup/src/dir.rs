@@ -34,6 +34,18 @@ impl Dir {
         open_dir(CWD, hierarchy.mount_point(), hierarchy.mount_point().to_path_buf(), magic)
     }
 
+    /// The same directory by a descriptor of our own, and the version of its hierarchy.
+    pub(crate) fn reopen(directory: BorrowedFd<'_>, path: &Path) -> Result<(Version, Dir), Error> {
+        let stat = rustix::fs::fstatfs(directory).map_err(|errno| Error::from_call("fstatfs", path, errno))?;
+        let version = match stat.f_type as u64 {
+            CGROUP => Version::V1,
+            CGROUP2 => Version::V2,
+            _ => return Err(Error::NotCgroup { path: path.to_owned() }),
+        };
+        let dir = open_dir(directory, Path::new("."), path.to_owned(), stat.f_type as u64)?;
+        Ok((version, dir))
+    }
+
     /// Any directory, so that a test needs no cgroup.
     #[cfg(test)]
     pub(crate) fn open_plain(path: &Path) -> Dir {

@@ -101,6 +101,14 @@ pub enum Error {
         /// The cgroup.
         path: PathBuf,
     },
+    /// No process can be put into a cgroup that exists.
+    #[error("cgroup {} cannot be joined: {reason}", path.display())]
+    CannotBeJoined {
+        /// The cgroup.
+        path: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
     /// This host's cgroups cannot do it.
     #[error("{what} is not possible here: {reason}")]
     Unsupported {
@@ -212,6 +220,7 @@ impl Error {
             | Error::Exists { path }
             | Error::InternalProcesses { path }
             | Error::Threaded { path }
+            | Error::CannotBeJoined { path, .. }
             | Error::Refused { path, .. }
             | Error::Ignored { path, .. }
             | Error::Survivors { path, .. }

@@ -3,8 +3,21 @@
 use std::time::Duration;
 
 use crate::cgroup::Place;
+use crate::dir::Dir;
 use crate::wait::{self, Deadline};
 use crate::{Cgroup, Controller, Error};
+
+/// Whether a process that came to be in it would not run: it is frozen itself, or lies in one that is.
+pub(crate) fn is_frozen(dir: &Dir) -> Result<bool, Error> {
+    let states = [("cgroup.freeze", "1"), ("freezer.state", "FROZEN"), ("freezer.state", "FREEZING")];
+    for (file, frozen) in states {
+        if dir.read_if_any(file)?.is_some_and(|state| state.trim() == frozen) {
+            return Ok(true);
+        }
+    }
+    // What a cgroup above does shows here.
+    Ok(dir.read_if_any("cgroup.events")?.is_some_and(|events| events.lines().any(|line| line == "frozen 1")))
+}
 
 /// Who can do it.
 pub(crate) enum Freezer<'a> {

@@ -67,6 +67,9 @@ pub(crate) struct LimitFlags {
     /// delegated cgroup that you are in as a user
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
+    /// Start in this cgroup, which exists, absolute in the hierarchy; nothing is set, counted, killed or removed there
+    #[arg(long, value_name = "PATH")]
+    cgroup_join: Option<PathBuf>,
     /// Make the cgroup in a delegated scope that systemd is asked for: your own, or the system's as root (cgroup v2)
     #[cfg(feature = "systemd")]
     #[arg(long, conflicts_with_all = ["cgroup", "cgroup_move_self", "prefer"])]
@@ -100,6 +103,7 @@ impl Heading for LimitFlags {
         "hugetlb",
         "device_allow",
         "cgroup",
+        "cgroup_join",
         "cgroup_scope",
         "cgroup_move_self",
         "cgroup_mount",
@@ -119,6 +123,9 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 impl LimitFlags {
     /// Adds what these flags ask for; `watched`: a cgroup for its counters, whatever else is asked for.
     pub(crate) fn compose(&self, command: &mut Command, watched: bool) -> Result<(), Failure> {
+        if let Some(path) = &self.cgroup_join {
+            command.join_cgroup(path);
+        }
         let limits = self.limits();
         let asked = limits.limits().next().is_some();
         limits.validate().map_err(|error| Failure::new(format!("{}: {error}", flag(error.limit))))?;

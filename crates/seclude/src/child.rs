@@ -372,7 +372,8 @@ impl Child {
         }
         let Left { resisted, stays: left_behind } = self.ledger.0.settle();
         left.extend(resisted);
-        let tree = match (self.report.cgroup.is_some() && left.is_empty(), self.new_pid) {
+        let tree = match (self.report.cgroup.as_ref().is_some_and(|cgroup| cgroup.own) && left.is_empty(), self.new_pid)
+        {
             (true, _) => Tree::CgroupRemoved,
             (false, true) => Tree::PidNamespaceEnded,
             (false, false) => Tree::Unknown,

@@ -17,7 +17,7 @@ use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::feature::Feature;
 use crate::config::ids::{Identity, UserMap};
-use crate::config::mount::Mount;
+use crate::config::mount::{Mount, Source};
 use crate::config::namespace::{Joined, Namespace, Namespaces, Origin};
 use crate::config::network::{Dns, Network, Pasta, Veth};
 use crate::config::rlimit::Resource;
@@ -81,6 +81,7 @@ pub struct Command {
     pub(crate) stuck: Option<fn() -> !>,
     pub(crate) kill_on_drop: bool,
     pub(crate) cgroup: Option<Cgroup>,
+    pub(crate) joined_cgroup: Option<Source>,
     pub(crate) network: Option<Network>,
     pub(crate) dns: Option<Dns>,
     pub(crate) host_entries: Vec<(IpAddr, String)>,
@@ -144,6 +145,7 @@ impl Command {
             stuck: None,
             kill_on_drop: true,
             cgroup: None,
+            joined_cgroup: None,
             network: None,
             dns: None,
             host_entries: Vec::new(),
@@ -392,6 +394,22 @@ impl Command {
         self
     }
 
+    /// Has the container start in a cgroup that exists: `path` is absolute in the hierarchy (`/ci/job`), in each hierarchy that has
+    /// it. Nothing is set, counted, killed or removed there. Born in it (v2, Linux 5.7), or moved before anything of it runs.
+    ///
+    /// Not together with a cgroup of its own ([`Command::limits`], [`Command::cgroup`]). The caller needs write access to its
+    /// `cgroup.procs` and to that of the ancestor that both have in common, cgroups(7).
+    pub fn join_cgroup(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        self.joined_cgroup = Some(Source::Path(path.as_ref().to_owned()));
+        self
+    }
+
+    /// The same with its directory given open, in that hierarchy alone.
+    pub fn join_cgroup_fd(&mut self, directory: impl Into<OwnedFd>) -> &mut Self {
+        self.joined_cgroup = Some(Source::Fd(Arc::new(directory.into())));
+        self
+    }
+
     /// Connects it by a veth pair, and gives it a network namespace of its own. The host's name servers come with it
     /// ([`Command::dns`]), and `/etc/hosts` with its own name if it has a host name.
     pub fn veth(&mut self, veth: Veth) -> &mut Self {
@@ -513,7 +531,7 @@ impl Command {
     /// What contradicts itself or is out of range.
     pub fn plan(&self) -> Result<Plan> {
         let mut host = Host::current();
-        if self.cgroup.is_some() {
+        if self.cgroup.is_some() || self.joined_cgroup.is_some() {
             host = host.with_cgroups();
         }
         if self.namespaces.is_new(Namespace::Time) {

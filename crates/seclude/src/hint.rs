@@ -23,6 +23,21 @@ const NAMESPACES: [(u32, &str); 8] = [
     (flag::CLONE_NEWTIME, "time"),
 ];
 
+/// Why CLONE_INTO_CGROUP failed, clone(2).
+pub(crate) fn birth_in_cgroup(errno: Errno) -> Option<String> {
+    let hint = match errno {
+        Errno::EACCES => {
+            "a process comes into a cgroup by whoever may write to its cgroup.procs and to that of the ancestor that it has in common \
+             with the caller's: start from inside a delegated tree, systemd-run --user --scope -p Delegate=yes COMMAND"
+        }
+        Errno::EBUSY => "the cgroup hands controllers down, and so may have no process itself, cgroups(7)",
+        Errno::EOPNOTSUPP => "the cgroup is threaded, or lies beside threaded ones, cgroups(7)",
+        Errno::ENODEV => "the cgroup was removed meanwhile",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
 /// Why the clone itself was refused.
 pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String> {
     let new_user = namespaces & u64::from(flag::CLONE_NEWUSER) != 0;

@@ -342,7 +342,8 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
         namespaces &= !u64::from(CLONE_NEWCGROUP);
     }
     let memory = if copying { Memory::Copied } else { Memory::Shared };
-    let into_cgroup = command.cgroup.is_some() && host.born_in_cgroup && way != CloneWay::Legacy;
+    let into_cgroup =
+        (command.cgroup.is_some() || command.joined_cgroup.is_some()) && host.born_in_cgroup && way != CloneWay::Legacy;
     Ok(ClonePlan { way, memory, reason, namespaces, into_cgroup, names: spaces.new_names() })
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use seclude_cgroup::Cgroup;
+use seclude_cgroup::{Cgroup, Existing};
 use seclude_child::entry::Memory;
 use serde::Serialize;
 
@@ -71,18 +71,27 @@ pub enum RootMade {
 pub struct Placement {
     /// The cgroup's path, the same in each hierarchy that it is in.
     pub path: String,
+    /// Whether it was made for the container, and goes with it; else it was there before, [`crate::Command::join_cgroup`].
+    pub own: bool,
     /// How the process came to be in it.
     pub entered: Entered,
 }
 
 impl Placement {
     pub(crate) fn of(cgroup: &Cgroup, by_birth: bool) -> Placement {
-        let entered = match (by_birth, cgroup.has_v1()) {
-            (true, false) => Entered::Born,
-            (true, true) => Entered::BornAndJoined,
-            (false, _) => Entered::Joined,
-        };
-        Placement { path: cgroup.path().display().to_string(), entered }
+        Placement { path: cgroup.path().display().to_string(), own: true, entered: entered(by_birth, cgroup.has_v1()) }
+    }
+
+    pub(crate) fn in_existing(cgroup: &Existing, by_birth: bool) -> Placement {
+        Placement { path: cgroup.path().display().to_string(), own: false, entered: entered(by_birth, cgroup.has_v1()) }
+    }
+}
+
+fn entered(by_birth: bool, has_v1: bool) -> Entered {
+    match (by_birth, has_v1) {
+        (true, false) => Entered::Born,
+        (true, true) => Entered::BornAndJoined,
+        (false, _) => Entered::Joined,
     }
 }
 

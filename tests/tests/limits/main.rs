@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod devices;
+mod existing;
 mod memory;
 mod pids;
 mod placement;

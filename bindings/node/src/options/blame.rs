@@ -45,6 +45,7 @@ fn place(at: &At<'_>, error: &Error) -> (String, bool) {
         "join" if said.starts_with("a time") => (namespace(at, "time"), true),
         "join" => (namespace(at, "user"), true),
         "time offsets" => (namespace(at, "time"), true),
+        "cgroup" if CONTAINER.find(at, "joinCgroup").is_some() => (key("joinCgroup"), true),
         "cgroup" => (
             CONTAINER.find(at, "cgroup").map_or_else(|| key("cgroup"), |cgroup| CGROUP.path(&cgroup, "delegate")),
             true,

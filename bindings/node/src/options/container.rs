@@ -231,6 +231,15 @@ pub(crate) const CONTAINER: Shape<Draft> = Shape {
             },
         },
         Key {
+            names: &["joinCgroup"],
+            ts: "string | number",
+            doc: "A cgroup that exists, to start in: absolute in the hierarchy, such as /ci/job, in each hierarchy that has it, or a
+                  descriptor of its directory, which stays yours. Nothing is set, counted, killed or removed there. Not together with
+                  `limit` and `cgroup`.",
+            off: Off::Absent,
+            read: |draft, at| limit::join_cgroup(&mut draft.command, at),
+        },
+        Key {
             names: &["prefer"],
             ts: "Feature[]",
             doc: "What the start may go on without where the host does not have it; the report says whether it was

@@ -3,9 +3,12 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, PathBuf};
 
-use seclude::{Access, Cgroup, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List};
+use seclude::{
+    Access, Cgroup, Command, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List,
+};
 
 use super::{At, Key, Off, Read, Shape, Wrong};
+use crate::descriptor;
 use crate::value::Value;
 
 /// Limits as far as they are read, and which key has set which.
@@ -349,6 +352,32 @@ pub(super) fn read_cgroup(at: &At<'_>) -> Read<Cgroup> {
     }
 }
 
+/// `container.joinCgroup`
+pub(super) fn join_cgroup(command: &mut Command, at: &At<'_>) -> Read<()> {
+    let expected = "a path in the hierarchy, such as /ci/job, or a descriptor";
+    match at.value {
+        Value::Text(_) => {
+            command.join_cgroup(hierarchy_path(at)?);
+        }
+        Value::Number(_) | Value::Integer(_) => {
+            let number = at.integer(0, i32::MAX.into(), expected)?;
+            let copied = i32::try_from(number).map_err(std::io::Error::other).and_then(descriptor::copy_of);
+            let Ok(directory) = copied else { return Err(at.out_of_range("a descriptor that is open")) };
+            command.join_cgroup_fd(directory);
+        }
+        _ => return Err(at.wrong_type(expected)),
+    }
+    Ok(())
+}
+
+fn hierarchy_path(at: &At<'_>) -> Read<PathBuf> {
+    let path = PathBuf::from(at.path_text()?);
+    if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+        return Err(at.out_of_range("an absolute path in the hierarchy without `..`, such as /ci/builds"));
+    }
+    Ok(path)
+}
+
 fn change(cgroup: &mut Cgroup, change: impl FnOnce(Cgroup) -> Cgroup) {
     *cgroup = change(std::mem::take(cgroup));
 }
@@ -364,10 +393,7 @@ pub(crate) const CGROUP: Shape<Cgroup> = Shape {
                   delegated cgroup that you are in as an ordinary user.",
             off: Off::Absent,
             read: |cgroup, at| {
-                let path = PathBuf::from(at.path_text()?);
-                if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
-                    return Err(at.out_of_range("an absolute path in the hierarchy without `..`, such as /ci/builds"));
-                }
+                let path = hierarchy_path(at)?;
                 change(cgroup, |cgroup| cgroup.parent(path));
                 Ok(())
             },

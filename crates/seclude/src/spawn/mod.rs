@@ -189,11 +189,9 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     let born = born.map_err(|errno| {
         let action = format!("{} of {}", plan.clone.way, plan.command.program);
         let call = if plan.clone.way == CloneWay::Legacy { "clone" } else { "clone3" };
-        Error::parent("clone", action, errno).call(call).hint_if(crate::hint::clone(
-            errno,
-            plan.clone.namespaces,
-            &host,
-        ))
+        let of_its_cgroup = plan.request().cgroup.and_then(|_| crate::hint::birth_in_cgroup(errno));
+        let hint = of_its_cgroup.or_else(|| crate::hint::clone(errno, plan.clone.namespaces, &host));
+        Error::parent("clone", action, errno).call(call).hint_if(hint)
     })?;
     match born {
         Ok(((), newborn)) => {
@@ -203,7 +201,9 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
                     times.into_iter().map(|(step, ns)| StepTime { step, microseconds: ns as f64 / 1e3 }).collect();
             }
             let by_birth = plan.request().cgroup.is_some();
-            report.cgroup = ends.cgroup.get().map(|cgroup| Placement::of(cgroup, by_birth));
+            if let Some(cgroup) = ends.cgroup.get() {
+                report.cgroup = Some(Placement::of(cgroup, by_birth));
+            }
             let channel = (plan.command.init || plan.command.holds).then_some(ours);
             let ties = Ties { terminal: arrived.terminal, channel, ended: None, keeper: None, relays: Vec::new() };
             Ok(Running { newborn, ends, ties, report, started })

@@ -12,6 +12,7 @@ struct Barrier;
 /// Whether the parent has anything to do between clone and exec; if not, the child need not wait to be woken.
 pub(crate) fn is_needed(command: &Command) -> bool {
     command.cgroup.is_some()
+        || command.joined_cgroup.is_some()
         || command.network.is_some()
         || command.namespaces.is_new(Namespace::User)
         || command.namespaces.joined().next().is_some()

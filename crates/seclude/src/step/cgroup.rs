@@ -327,7 +327,7 @@ pub(super) fn namespace(command: &Command) -> Option<Box<dyn Step>> {
 /// Whether the cgroup namespace is not made by the clone: with CLONE_INTO_CGROUP the kernel would still root it at the
 /// *caller's* cgroup, and the container would see itself at `/../…`.
 pub(crate) fn makes_namespace_late(command: &Command) -> bool {
-    command.cgroup.is_some() && command.namespaces.is_new(Namespace::Cgroup)
+    (command.cgroup.is_some() || command.joined_cgroup.is_some()) && command.namespaces.is_new(Namespace::Cgroup)
 }
 
 impl Step for OwnRoot {

@@ -9,6 +9,7 @@ mod cgroup;
 mod clock;
 mod descriptors;
 mod exec;
+mod existing_cgroup;
 mod filter;
 mod holder;
 mod hostname;
@@ -166,6 +167,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(late);
     // After the map, which says whose a delegated cgroup is.
     add(cgroup::compile(command, clone.into_cgroup)?);
+    add(existing_cgroup::compile(command, clone.into_cgroup)?);
     add(barrier::compile(command));
     let claimed = veth::Claimed::default();
     let connected = match &command.network {

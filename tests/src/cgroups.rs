@@ -1,5 +1,6 @@
 //! Cgroups for tests: where they may be made, and whether any are left.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -69,7 +70,7 @@ impl Cgroups {
         let file = own.join("report.json");
         let all = [&["--report", file.to_str().expect("UTF-8")], arguments].concat();
         let output = self.run(&all);
-        let text = std::fs::read_to_string(&file).expect("a report");
+        let text = fs::read_to_string(&file).expect("a report");
         (output, serde_json::from_str(&text).expect("JSON"))
     }
 
@@ -77,7 +78,7 @@ impl Cgroups {
     pub fn directories(&self) -> Vec<PathBuf> {
         let Some(parent) = &self.parent else { return Vec::new() };
         let below = parent.strip_prefix("/").expect("an absolute path");
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc");
         let points = mounts.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split(' ').nth(4));
         points.map(|point| Path::new(point).join(below)).filter(|path| path.exists()).collect()
     }
@@ -94,8 +95,68 @@ impl Cgroups {
 
 /// Whether the host has this controller on v2.
 pub fn on_v2(controller: &str) -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("/proc");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc");
     let point = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
-    let offered = point.and_then(|point| std::fs::read_to_string(Path::new(point).join("cgroup.controllers")).ok());
+    let offered = point.and_then(|point| fs::read_to_string(Path::new(point).join("cgroup.controllers")).ok());
     offered.is_some_and(|offered| offered.split_whitespace().any(|word| word == controller))
+}
+
+/// With the parent that all tests' cgroups have, which goes with the last in it, whoever removes that: so it is made as seclude makes
+/// parents.
+pub fn make_cgroup(directory: &Path) {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut parent = fs::DirBuilder::new();
+    parent.mode(0o1700);
+    // It may go between the two.
+    while !directory.is_dir() && fs::create_dir(directory).is_err() {
+        match parent.create(directory.parent().unwrap()) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                panic!("{}: {error}", directory.display())
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A cgroup in every hierarchy but those of v1's cpuset, which would have to be set up.
+pub struct ExistingCgroup {
+    /// As `--cgroup-join` takes it.
+    pub path: String,
+    /// Its directories.
+    pub made: Vec<PathBuf>,
+}
+
+/// Where hierarchies are mounted.
+pub fn cgroup_mounts() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let of_cgroups = mounts.lines().filter(|line| line.contains(" - cgroup"));
+    of_cgroups.map(|line| PathBuf::from(line.split(' ').nth(4).unwrap())).collect()
+}
+
+impl ExistingCgroup {
+    /// Below `/seclude-test`; it takes root.
+    pub fn make(name: &str) -> ExistingCgroup {
+        let path = format!("/seclude-test/{name}-{}", std::process::id());
+        let mut made = Vec::new();
+        for point in cgroup_mounts().into_iter().filter(|point| !point.ends_with("cpuset")) {
+            let directory = point.join(&path[1..]);
+            make_cgroup(&directory);
+            made.push(directory);
+        }
+        ExistingCgroup { path, made }
+    }
+
+    /// The directory that has this file.
+    pub fn with(&self, file: &str) -> Option<&Path> {
+        self.made.iter().map(PathBuf::as_path).find(|directory| directory.join(file).exists())
+    }
+}
+
+impl Drop for ExistingCgroup {
+    fn drop(&mut self) {
+        for directory in &self.made {
+            let _ = fs::remove_dir(directory);
+            let _ = fs::remove_dir(directory.parent().unwrap());
+        }
+    }
 }

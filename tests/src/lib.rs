@@ -16,7 +16,7 @@ use std::process::Output as ProcessOutput;
 
 use seclude::{CloneWay, Command, Mount, Namespace, Overlay};
 
-pub use cgroups::{Cgroups, on_v2};
+pub use cgroups::{Cgroups, ExistingCgroup, cgroup_mounts, make_cgroup, on_v2};
 pub use cli::{Background, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside};
 pub use filter::{call, filtered, run_again_without_mount_setattr};
 pub use helper::{

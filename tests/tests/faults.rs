@@ -15,8 +15,8 @@ use seclude::{
     Capabilities, Cgroup, Command, Exit, Limits, Mount, Namespace, Overlay, Resource, Root, Side, Stdio, UserMap,
 };
 use seclude_tests::{
-    Cgroups, Host, OwnProcess, PASSED_BY, Scratch, busybox_root, comes_back, has_overlays, helper, is_root,
-    kill_whenever, marked, place, role,
+    Cgroups, ExistingCgroup, Host, OwnProcess, PASSED_BY, Scratch, busybox_root, comes_back, has_overlays, helper,
+    is_root, kill_whenever, marked, place, role,
 };
 
 /// Looks at the process and the host would see each other's spawns.
@@ -27,6 +27,8 @@ struct Everything {
     root: Scratch,
     own: Scratch,
     cgroups: Option<Cgroups>,
+    /// For a variant that starts in one that is there.
+    existing: Option<ExistingCgroup>,
     overlays: bool,
 }
 
@@ -46,7 +48,9 @@ impl Everything {
         for path in [root.path(), own.path()] {
             std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         }
-        Everything { root, own, cgroups: Cgroups::with("everything", &["--pids", "20"]), overlays: has_overlays() }
+        let cgroups = Cgroups::with("everything", &["--pids", "20"]);
+        let existing = (is_root() && cgroups.is_some()).then(|| ExistingCgroup::make("everything-existing"));
+        Everything { root, own, cgroups, existing, overlays: has_overlays() }
     }
 
     /// Whether what had to be made for a mount is gone.
@@ -92,7 +96,9 @@ impl Everything {
             Variant::Legacy => command.clone_way(seclude::CloneWay::Legacy),
             Variant::Plain | Variant::Ranges => command.new_session(true),
         };
-        if let Some(cgroups) = &self.cgroups {
+        if let Some(existing) = self.existing.as_ref().filter(|_| variant == Variant::Ranges) {
+            command.join_cgroup(&existing.path);
+        } else if let Some(cgroups) = &self.cgroups {
             let limits = Limits::new().pids_max(20);
             command.cgroup(cgroups.cgroup().limits(limits));
         }
@@ -215,6 +221,7 @@ fn whatever_fails_is_named_and_nothing_is_left() {
     }
     println!("{injected} faults");
     assert!(injected > 300, "{injected}");
+    drop(everything.existing);
     if let Some(cgroups) = everything.cgroups {
         cgroups.done();
     }

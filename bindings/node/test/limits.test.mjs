@@ -145,7 +145,11 @@ it('starts in a cgroup that exists, by its path or its descriptor, and leaves it
     return stdout.split('\n').filter((line) => line.endsWith(name)).length;
   };
   try {
-    for (const directory of directories) fs.mkdirSync(directory, { recursive: true });
+    // The parent as seclude makes it: whoever is the last in it removes it.
+    for (const directory of directories) {
+      fs.mkdirSync(directory.replace(/\/[^/]*$/, ''), { recursive: true, mode: 0o1700 });
+      fs.mkdirSync(directory);
+    }
     assert.equal(await shown(name), directories.length);
     const fd = fs.openSync(directories[0]);
     assert.equal(await shown(fd), 1);

@@ -2,56 +2,16 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
 
 use seclude::Command;
-use seclude_tests::{refused, root_only, said, seclude, shell, stdout_of};
-
-/// A cgroup in every hierarchy but those of v1's cpuset, which would have to be set up.
-struct Theirs {
-    path: String,
-    made: Vec<PathBuf>,
-}
-
-fn hierarchies() -> Vec<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let of_cgroups = mounts.lines().filter(|line| line.contains(" - cgroup"));
-    of_cgroups.map(|line| PathBuf::from(line.split(' ').nth(4).unwrap())).collect()
-}
-
-impl Theirs {
-    fn make(name: &str) -> Theirs {
-        let path = format!("/seclude-test/{name}-{}", std::process::id());
-        let mut made = Vec::new();
-        for point in hierarchies().into_iter().filter(|point| !point.ends_with("cpuset")) {
-            let directory = point.join(&path[1..]);
-            fs::create_dir_all(&directory).unwrap();
-            made.push(directory);
-        }
-        Theirs { path, made }
-    }
-
-    /// Those that have this file.
-    fn with(&self, file: &str) -> Option<&Path> {
-        self.made.iter().map(PathBuf::as_path).find(|directory| directory.join(file).exists())
-    }
-}
-
-impl Drop for Theirs {
-    fn drop(&mut self) {
-        for directory in &self.made {
-            let _ = fs::remove_dir(directory);
-            let _ = fs::remove_dir(directory.parent().unwrap());
-        }
-    }
-}
+use seclude_tests::{ExistingCgroup, cgroup_mounts, make_cgroup, refused, root_only, said, seclude, shell, stdout_of};
 
 const LOOK: [&str; 2] = ["cat", "/proc/self/cgroup"];
 
 #[test]
 fn a_command_starts_in_a_cgroup_that_exists_in_each_hierarchy_that_has_it_and_leaves_it() {
     root_only!();
-    let theirs = Theirs::make("existing");
+    let theirs = ExistingCgroup::make("existing");
     for way in ["vm", "copy", "legacy"] {
         let flags = ["run", "--share", "cgroup", "--clone", way, "--cgroup-join", &theirs.path];
         let shown = stdout_of(&seclude(&[&flags[..], &LOOK].concat()));
@@ -72,7 +32,7 @@ fn a_command_starts_in_a_cgroup_that_exists_in_each_hierarchy_that_has_it_and_le
 #[test]
 fn by_a_descriptor_it_is_the_one_that_is_open() {
     root_only!();
-    let theirs = Theirs::make("open");
+    let theirs = ExistingCgroup::make("open");
     for directory in &theirs.made {
         let open = fs::File::open(directory).unwrap();
         let mut command = shell("cat /proc/self/cgroup");
@@ -94,7 +54,7 @@ fn by_a_descriptor_it_is_the_one_that_is_open() {
 #[test]
 fn what_limits_it_there_limits_the_command() {
     root_only!();
-    let theirs = Theirs::make("limited");
+    let theirs = ExistingCgroup::make("limited");
     let Some(pids) = theirs.with("pids.max") else { return };
     fs::write(pids.join("pids.max"), "3").unwrap();
     let many = "for n in 1 2 3 4 5; do sleep 1 & done; wait";
@@ -106,13 +66,13 @@ fn what_limits_it_there_limits_the_command() {
 #[test]
 fn one_that_is_none_or_in_which_nothing_could_run_is_one_clear_line() {
     root_only!();
-    let theirs = Theirs::make("frozen");
+    let theirs = ExistingCgroup::make("frozen");
     let line = |path: &str| refused(125, &["run", "--cgroup-join", path, "true"]);
     for (path, words) in [
         ("/seclude-test/no/such", "no hierarchy has it"),
         ("seclude-test", "it is not absolute"),
         ("/seclude-test/../x", "it has a `..`"),
-        (&format!("{}/x", hierarchies()[0].display()), "without the mount point"),
+        (&format!("{}/x", cgroup_mounts()[0].display()), "without the mount point"),
     ] {
         assert!(line(path).contains(words), "{path}: {}", line(path));
     }
@@ -134,9 +94,9 @@ fn one_that_is_none_or_in_which_nothing_could_run_is_one_clear_line() {
     let writable = refused(125, &["run", "--cgroup-join", &theirs.path, "--host-root", "true"]);
     assert!(writable.contains("it could be written"), "{writable}");
     assert!(seclude(&["run", "--cgroup-join", &theirs.path, "true"]).status.success(), "and thawed it works");
-    if let Some(point) = hierarchies().into_iter().find(|point| point.ends_with("cpuset")) {
+    if let Some(point) = cgroup_mounts().into_iter().find(|point| point.ends_with("cpuset")) {
         let directory = point.join(&theirs.path[1..]);
-        fs::create_dir_all(&directory).unwrap();
+        make_cgroup(&directory);
         let said = line(&theirs.path);
         let _ = fs::remove_dir(&directory);
         let _ = fs::remove_dir(directory.parent().unwrap());
@@ -152,7 +112,7 @@ fn nobody_is_put_where_the_caller_may_not_put_anybody() {
     // The top of a hierarchy is root's.
     let line = refused(125, &["run", "--cgroup-join", "/", "true"]);
     assert!(line.contains("cgroup.procs") || line.contains("tasks") || line.contains("clone3"), "{line}");
-    let open = fs::File::open(&hierarchies()[0]).unwrap();
+    let open = fs::File::open(&cgroup_mounts()[0]).unwrap();
     assert!(open.as_raw_fd() > 2);
     let mut command = Command::new("true");
     command.join_cgroup_fd(open);

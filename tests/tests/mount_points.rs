@@ -163,3 +163,25 @@ fn what_the_command_has_put_in_its_place_is_not_touched() {
         if is_root() { 0 } else { rustix::process::geteuid().as_raw() }
     );
 }
+
+#[test]
+fn many_that_start_at_once_find_or_make_the_same_place() {
+    let own = open_directory("at-once");
+    let bind = bound(&own);
+    let flags = ["run", "--bind", &bind, "--tmpfs", "/mnt/a/b/c", "--ro-bind", "/etc/hostname:/mnt/d/e"];
+    for _ in 0..5 {
+        std::thread::scope(|scope| {
+            let start = || {
+                for _ in 0..5 {
+                    let output = seclude(&[&flags[..], &["ls", "-d", "/mnt/a/b/c", "/mnt/d/e"]].concat());
+                    assert_eq!(stdout_of(&output), "/mnt/a/b/c\n/mnt/d/e");
+                }
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+    // Whoever was the last alone has removed what it had made itself; what others were in the way of stays, empty.
+    let files: Vec<_> = own.listing().into_iter().filter(|path| path.is_file()).collect();
+    assert!(files.iter().all(|file| fs::metadata(file).unwrap().len() == 0), "{files:?}");
+}

@@ -322,6 +322,8 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     TRY(CALL(__NR_rt_sigaction, SIGCHLD, 0, &action, KERNEL_MASK));
     /* On the mount points of the host's tree. */
     int root = TRY(CALL(__NR_open, "/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct statx its_kind;
+    TRY(CALL(__NR_statx, root, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &its_kind));
     int lock = TRY(CALL(__NR_openat, root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     TRY(CALL(__NR_flock, lock, LOCK_SH | LOCK_NB));
     TRY(CALL(__NR_close, root));

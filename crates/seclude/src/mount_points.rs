@@ -3,22 +3,27 @@
 //! The kernel takes a mount off, in whatever namespace, when what it lies on is removed, rename(2) and unlink(2): so nothing is
 //! removed that another container may have mounts on. Each shares a lock on the directories of the host that it can have
 //! mount points in, flock(2), and only who has it alone removes what it has made. Nobody waits for that lock for long: whoever can
-//! read a directory can hold it.
+//! read a directory can hold it. And a file system whose server does not answer is asked for none: nothing interrupts that.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, fstatfs, openat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, fstatfs, major, openat, statat, unlinkat,
+};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::mounts::Mounts;
 
 /// How often, a millisecond apart, a lock is asked for that somebody has alone: removing takes less.
 const TRIES: usize = 50;
+
+/// Without a block device of their own, and yet of this machine.
+const LOCAL: [&str; 7] = ["tmpfs", "ramfs", "overlay", "btrfs", "bcachefs", "zfs", "rootfs"];
 
 /// From statfs(2): what a container can have of its own.
 const TMPFS: i64 = 0x0102_1994;
@@ -55,13 +60,22 @@ pub(crate) struct MountPoints {
     /// Whether an overlay keeps its writes on the host.
     pub(crate) overlay_stays: bool,
     /// The devices of the host's mounts, once they are asked for.
-    devices: Option<BTreeSet<u64>>,
+    devices: Option<BTreeMap<u64, String>>,
 }
 
 impl MountPoints {
     /// Shares the lock on a directory of the host as long as the answer is open: in the handle, or in an init as well. Its number
     /// is above this one.
-    pub(crate) fn share(&mut self, directory: &OwnedFd, above: i32) -> rustix::io::Result<Option<Arc<OwnedFd>>> {
+    pub(crate) fn share(
+        &mut self,
+        directory: &OwnedFd,
+        device: u64,
+        above: i32,
+    ) -> rustix::io::Result<Option<Arc<OwnedFd>>> {
+        if major(device) == 0 && self.devices().get(&device).is_some_and(|kind| !LOCAL.contains(&kind.as_str())) {
+            self.kept = Some("on a file system that is not this machine's alone nothing is locked");
+            return Ok(None);
+        }
         // What is open as a path alone cannot be locked.
         let opened = openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let opened = match opened {
@@ -123,15 +137,19 @@ impl MountPoints {
 
     /// A tmpfs or overlay that the caller does not see is the container's own, and ends with it.
     fn is_hosts(&mut self, directory: &OwnedFd, device: u64) -> bool {
+        if major(device) != 0 || self.devices().contains_key(&device) {
+            return true;
+        }
         match fstatfs(directory).map(|found| found.f_type) {
-            Ok(OVERLAYFS) if self.overlay_stays => true,
-            Ok(TMPFS | OVERLAYFS) => {
-                let read = || Mounts::read("mount").map(|mounts| mounts.devices).unwrap_or_default();
-                self.devices.get_or_insert_with(read).contains(&device)
-            }
-            Ok(_) => true,
+            Ok(OVERLAYFS) => self.overlay_stays,
+            // A volume of btrfs has a device of its own that no mount is listed with.
+            Ok(kind) => kind != TMPFS,
             Err(_) => false,
         }
+    }
+
+    fn devices(&mut self) -> &BTreeMap<u64, String> {
+        self.devices.get_or_insert_with(|| Mounts::read("mount").map(|mounts| mounts.devices).unwrap_or_default())
     }
 
     /// Once nothing of the container is left: removes what is still empty and the same, last first; answers what stays, and why.

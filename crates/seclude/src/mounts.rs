@@ -1,6 +1,6 @@
 //! What is mounted where in the caller's tree, proc_pid_mountinfo(5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::read_to_string;
 use std::os::unix::ffi::OsStringExt;
@@ -35,8 +35,8 @@ const VIEWS: [&str; 19] = [
 pub(crate) struct Mounts {
     points: BTreeSet<PathBuf>,
     views: BTreeSet<PathBuf>,
-    /// As stat(2) has them.
-    pub(crate) devices: BTreeSet<u64>,
+    /// As stat(2) has them, with the type of each file system.
+    pub(crate) devices: BTreeMap<u64, String>,
 }
 
 impl Mounts {
@@ -49,15 +49,15 @@ impl Mounts {
     }
 
     fn parse(mountinfo: &str) -> Mounts {
-        let mut mounts = Mounts { points: BTreeSet::new(), views: BTreeSet::new(), devices: BTreeSet::new() };
+        let mut mounts = Mounts { points: BTreeSet::new(), views: BTreeSet::new(), devices: BTreeMap::new() };
         for line in mountinfo.lines() {
             let (front, back) = line.split_once(" - ").unwrap_or((line, ""));
             let Some(point) = front.split(' ').nth(4).map(unescape) else { continue };
+            let kind = back.split(' ').next().unwrap_or_default();
             let device = front.split(' ').nth(2).and_then(|device| device.split_once(':'));
             if let Some((Ok(major), Ok(minor))) = device.map(|(major, minor)| (major.parse(), minor.parse())) {
-                mounts.devices.insert(rustix::fs::makedev(major, minor));
+                mounts.devices.insert(rustix::fs::makedev(major, minor), kind.to_owned());
             }
-            let kind = back.split(' ').next().unwrap_or_default();
             // The last one mounted on a point is the one that is seen.
             if VIEWS.contains(&kind) {
                 mounts.views.insert(point.clone())

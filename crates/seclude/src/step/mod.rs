@@ -38,6 +38,7 @@ mod workdir;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::fs::{Statx, makedev};
 use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::entry::Memory;
 
@@ -88,8 +89,13 @@ pub(crate) struct Preparation<'a> {
 impl Preparation<'_> {
     /// The lock that keeps others from removing what is mounted on in this directory of the host, for as long as the container
     /// lives: for [`Step::keeps`] and [`Program::hold_in_init`].
-    pub(crate) fn share_mount_points(&mut self, directory: &OwnedFd) -> rustix::io::Result<Option<Arc<OwnedFd>>> {
-        self.ledger.mount_points.share(directory, self.ends.socket_above)
+    pub(crate) fn share_mount_points(
+        &mut self,
+        directory: &OwnedFd,
+        found: &Statx,
+    ) -> rustix::io::Result<Option<Arc<OwnedFd>>> {
+        let device = makedev(found.stx_dev_major, found.stx_dev_minor);
+        self.ledger.mount_points.share(directory, device, self.ends.socket_above)
     }
 
     /// The same open file under a number that the command will not have, for what the child, the launcher or the init still needs

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx};
 
 use seclude_child::op::Place;
 use seclude_child::{Op, Slot};
@@ -200,7 +200,9 @@ impl Step for Tree {
                 let failed = |errno| Error::parent(NAME, &self.about, errno).call("openat").path_of("/");
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
                 let root = open("/", flags, Mode::empty()).map_err(failed)?;
-                self.lock = preparation.share_mount_points(&root).map_err(failed)?;
+                let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+                let found = statx(&root, c"", flags, StatxFlags::TYPE).map_err(failed)?;
+                self.lock = preparation.share_mount_points(&root, &found).map_err(failed)?;
                 Ok(())
             }
             Kind::Kept { .. } => Ok(()),

@@ -83,10 +83,12 @@ impl Show {
             }
         };
         let opened = preparation.lifted(opened)?;
-        let found = statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+        // What it is does not change, and the server of a file system may not answer.
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let found = statx(&opened, c"", flags, StatxFlags::BASIC_STATS)?;
         let kind = FileType::from_raw_mode(found.stx_mode.into());
         if self.takes_mounts && self.writable && kind == FileType::Directory {
-            self.lock = preparation.share_mount_points(&opened)?;
+            self.lock = preparation.share_mount_points(&opened, &found)?;
         }
         self.open = Some(Arc::new(opened));
         Ok(found)

@@ -105,9 +105,8 @@ export interface TerminalOptions {
   /** What the command says, as it comes. One that says more than you take waits until you do. */
   data?: ((terminal: Terminal, data: Uint8Array) => void) | false;
   /**
-   * Called once, after all of `data` and before `exited`: when the command has ended, nobody has the terminal open any more, or
-   * it is closed. `exitCode` is 0, or 1 if it could not be read or the command was not started; that of the command is in
-   * `exited`. `signal` is `null`.
+   * Called once, after all of `data` and before `exited`: when the command has ended, or the terminal is closed. `exitCode` is
+   * 0, or 1 if it could not be read or the command was not started; that of the command is in `exited`. `signal` is `null`.
    */
   exit?: ((terminal: Terminal, exitCode: number, signal: string | null) => void) | false;
   /** Called when the terminal has taken all that was written. */
@@ -120,8 +119,9 @@ export interface TerminalOptions {
  */
 export interface Terminal extends AsyncDisposable {
   /**
-   * Types it; "\x03" is Ctrl-C. It waits for nobody: what the terminal does not take at once is kept in memory, and `drain` is
-   * called when it has. Answers the number of bytes; 0 if it has ended. A TypeError after `close()`.
+   * Types it; "\x03" is Ctrl-C. (Ctrl-Z, "\x1a", stops a command that has an init; `kill("SIGCONT")` has it go on.) It waits
+   * for nobody: what the terminal does not take at once is kept in memory, and `drain` is called when it has. Answers the number
+   * of bytes; 0 if it has ended. A TypeError after `close()`.
    */
   write(data: string | Bytes): number;
   /** Its size in characters, 1 to 65535 each; the command is told by SIGWINCH. A TypeError after `close()`. */

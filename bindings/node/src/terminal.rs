@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, Result};
 use napi::{Error, Status};
@@ -17,6 +18,7 @@ use rustix::termios::{
 };
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::hub::{Answer, Hub};
 use crate::{reactor, report};
@@ -25,6 +27,9 @@ use crate::{reactor, report};
 const CHUNK: usize = 64 * 1024;
 /// What the kernel gives at once, at most.
 const PIECE: usize = 4096;
+/// A command may close its ends and open /dev/tty anew: the kernel does not tell when, and that they were closed is all that is
+/// told from then on.
+const AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -62,12 +67,16 @@ impl Master {
                     let mut ready = ready?;
                     let hung_up = ready.ready().is_read_closed();
                     match ready.try_io(|fd| gather(fd.get_ref())) {
+                        Ok(Ok(nothing)) if nothing.is_empty() => {}
                         Ok(gathered) => return gathered,
-                        // Opened anew meanwhile; but that it was closed is all that is told from now on.
-                        Err(_) if hung_up => return Ok(Vec::new()),
-                        Err(_) => {}
+                        Err(_) if hung_up => {}
+                        Err(_) => continue,
                     }
                 }
+                _ = stage.changed() => continue,
+            }
+            tokio::select! {
+                () = sleep(AGAIN) => {}
                 _ = stage.changed() => {}
             }
         }
@@ -76,21 +85,23 @@ impl Master {
     async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let mut ready = self.fd.writable().await?;
-            // A full one may say that it is full also where nobody is left to empty it.
-            if ready.ready().is_write_closed() {
-                return Err(Errno::IO.into());
-            }
+            let hung_up = ready.ready().is_write_closed();
             match ready.try_io(|fd| Ok(write(fd.get_ref(), bytes)?)) {
                 Ok(Ok(written)) => bytes = bytes.get(written..).unwrap_or_default(),
-                Ok(Err(error)) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                Ok(Err(_)) | Err(_) => {}
+                Ok(Err(error)) => match Errno::from_io_error(&error) {
+                    Some(Errno::INTR) => {}
+                    Some(Errno::IO) => sleep(AGAIN).await,
+                    _ => return Err(error),
+                },
+                Err(_) if hung_up => sleep(AGAIN).await,
+                Err(_) => {}
             }
         }
         Ok(())
     }
 }
 
-/// What there is to read; nothing where nobody has the command's end open any more.
+/// What there is to read; nothing where nobody has the command's end open.
 fn gather(fd: &OwnedFd) -> io::Result<Vec<u8>> {
     let mut gathered = Vec::new();
     let mut piece = [0; PIECE];

@@ -194,6 +194,24 @@ it('ends with its command, whoever else has it open', async () => {
   await until('nobody goes on', () => !runs(Number(sleeps)));
 });
 
+it('is still there for a command that closes it and opens it again', noContainer, async () => {
+  for (const container of [undefined, {}]) {
+    const screen = shell(
+      'echo one; exec <&- >&- 2>&-; sleep 0.2; exec </dev/tty >/dev/tty 2>&1; echo two; sleep 0.2; echo three; read x; echo "<$x>"; exit 7',
+      { container },
+    );
+    await screen.says('three\r\n');
+    screen.terminal.write('x\r');
+    assert.equal(await screen.child.exited, 7);
+    assert.equal(screen.said, 'one\r\ntwo\r\nthree\r\nx\r\n<x>\r\n');
+    const daemon = shell('echo one; exec <&- >&- 2>&-; sleep 0.2; exit 8', { container });
+    await daemon.says('one');
+    daemon.terminal.write('x');
+    assert.equal(await daemon.child.exited, 8);
+    assert.deepEqual(daemon.exits, [[true, 0, null]]);
+  }
+});
+
 it('hangs up when it is closed, and tells nothing after that', noContainer, async () => {
   for (const container of [undefined, { preset: 'bare', namespace: { user: true } }, {}]) {
     const screen = shell('echo ready; while :; do echo more; done', { container });

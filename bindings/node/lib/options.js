@@ -6,17 +6,21 @@ const { isMainThread } = require('node:worker_threads');
 
 const { wrong } = require('./failure.js');
 const { numberOf } = require('./signals.js');
-const { readStdio } = require('./stdio.js');
+const { atTerminal, readStdio } = require('./stdio.js');
+const { sizeOf } = require('./terminal.js');
 
 // What is JavaScript's by nature is read here; `container` is read by the addon, which knows what is in it.
 const KEYS = [
   'cmd', 'argv0', 'cwd', 'env', 'stdin', 'stdout', 'stderr', 'stdio', 'onExit', 'signal', 'timeout', 'killSignal',
-  'killGrace', 'maxBuffer', 'maxMemory', 'container',
+  'killGrace', 'maxBuffer', 'maxMemory', 'terminal', 'container',
 ];
 /** What the runtimes have for other systems, or of themselves; here they change nothing. */
 const IDLE = ['windowsHide', 'windowsVerbatimArguments', 'lazy'];
 /** Without a thread to listen to them. */
-const NOT_SYNC = ['onExit'];
+const NOT_SYNC = ['onExit', 'terminal'];
+const TERMINAL_KEYS = ['cols', 'rows', 'name', 'data', 'exit', 'drain'];
+/** A terminal is there instead of them. */
+const NOT_BESIDE_TERMINAL = ['stdin', 'stdout', 'stderr', 'stdio'];
 
 /** Longer timers fire at once, in every runtime. */
 const LONGEST = 2 ** 31 - 1;
@@ -35,7 +39,8 @@ function read(first, second, defaults) {
       throw wrong(TypeError, key, given[key], 'left out: spawnSync has no use for it');
     }
   }
-  const stdio = readStdio(given, defaults);
+  const terminal = readTerminal(given);
+  const stdio = terminal ? atTerminal() : readStdio(given, defaults);
   const [file, ...args] = command(given.cmd);
   const maxMemory = memory(given.maxMemory);
   const contained = container(given.container);
@@ -49,10 +54,12 @@ function read(first, second, defaults) {
       stdio: stdio.codes,
       files: stdio.files,
       input: stdio.input,
+      terminal: terminal?.made,
       ahead: !on(given.maxBuffer) || given.maxBuffer === Infinity,
     },
     container: limited(contained, maxMemory),
     stdio,
+    terminal: terminal?.callbacks,
     onExit: callable(given, 'onExit'),
     signal: abortSignal(given.signal),
     timeout: bounded(given, 'timeout', 'a number of milliseconds, 1 to 2147483647; 0 or Infinity for none', 1, LONGEST, [0, Infinity]),
@@ -230,6 +237,34 @@ function container(value) {
   }
   allPlain(value, 'container');
   return { container: value };
+}
+
+function readTerminal(given) {
+  if (!on(given.terminal)) return undefined;
+  const options = {};
+  for (const [key, value] of Object.entries(plain(given.terminal, 'terminal'))) {
+    if (!TERMINAL_KEYS.includes(key)) throw unknown(`terminal.${key}`, TERMINAL_KEYS);
+    // By its path, which an error names.
+    options[`terminal.${key}`] = value;
+  }
+  // Nor is anything kept of which there could be too much.
+  const beside = NOT_BESIDE_TERMINAL.find((key) => given[key] !== undefined) ?? (on(given.maxBuffer) ? 'maxBuffer' : undefined);
+  if (beside !== undefined) throw wrong(TypeError, beside, given[beside], 'left out beside terminal');
+  const size = (path, usual) => (on(options[path]) ? sizeOf(options[path], path) : usual);
+  const name = text(options, 'terminal.name') ?? 'xterm-256color';
+  if (name === '') throw wrong(RangeError, 'terminal.name', name, 'the name of a kind of terminal, which is not empty');
+  return {
+    made: {
+      columns: size('terminal.cols', 80),
+      rows: size('terminal.rows', 24),
+      name: given.env?.TERM === undefined ? name : undefined,
+    },
+    callbacks: {
+      data: callable(options, 'terminal.data'),
+      exit: callable(options, 'terminal.exit'),
+      drain: callable(options, 'terminal.drain'),
+    },
+  };
 }
 
 function callable(given, key) {

@@ -11,6 +11,7 @@ const PIPE = -1;
 const NULL = -2;
 const BYTES = -3;
 const FILE = -4;
+const TERMINAL = -5;
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
 /** More than a process can have. */
@@ -42,6 +43,11 @@ function readStdio(given, { stdin, stdout, stderr, sync }) {
     result.codes.push(number === 0 ? input(result, value, path, sync) : output(result, value, path, number, sync));
   });
   return result;
+}
+
+/** The same where all three are one terminal. */
+function atTerminal() {
+  return { codes: NAMES.map(() => TERMINAL), files: [], input: undefined, stream: undefined };
 }
 
 function input(result, value, path, sync) {
@@ -139,4 +145,4 @@ function open(result, file, path, flags) {
   return FILE;
 }
 
-module.exports = { readStdio };
+module.exports = { atTerminal, readStdio };

@@ -110,11 +110,11 @@ function handled(promise) {
   return promise;
 }
 
-function toBytes(chunk) {
+function toBytes(chunk, path = 'chunk') {
   if (typeof chunk === 'string') return Buffer.from(chunk);
   if (ArrayBuffer.isView(chunk)) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   if (chunk instanceof ArrayBuffer) return Buffer.from(chunk);
-  throw wrong(TypeError, 'chunk', chunk, 'a string, a Uint8Array or an ArrayBuffer');
+  throw wrong(TypeError, path, chunk, 'a string, a Uint8Array or an ArrayBuffer');
 }
 
 /** Writes all that `stream` gives. A command that stops reading ends it; `failed` is told what the stream itself fails with. */
@@ -150,4 +150,4 @@ async function pump(stream, stdin, ended, failed) {
   }
 }
 
-module.exports = { readable, Stdin, pump, handled };
+module.exports = { readable, Stdin, pump, handled, toBytes };

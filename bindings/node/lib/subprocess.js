@@ -5,6 +5,7 @@ const { read } = require('./options.js');
 const { hub, expect, ask } = require('./requests.js');
 const { nameOf, numberOf } = require('./signals.js');
 const { Stdin, handled, pump, readable } = require('./streams.js');
+const { Terminal, begin, finish } = require('./terminal.js');
 
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
 const DEFAULTS = { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit', sync: false };
@@ -55,6 +56,7 @@ class Subprocess {
   #input;
   #stdout;
   #stderr;
+  #terminal;
   #abort = () => this.#stop();
 
   constructor(settings) {
@@ -68,7 +70,8 @@ class Subprocess {
     handled(this.#report.promise);
     if (settings.onExit) this.#observe();
     settings.signal?.addEventListener('abort', this.#abort, { once: true });
-    const { stdio, timeout } = settings;
+    const { stdio, terminal, timeout } = settings;
+    if (terminal) this.#terminal = new Terminal(terminal);
     if (timeout !== undefined) {
       this.#timer = setTimeout(() => this.#stop(() => (this.#timedOut = true)), timeout);
       this.#timer.unref?.();
@@ -93,6 +96,7 @@ class Subprocess {
     clearTimeout(this.#grace);
     this.#reasons = [];
     for (const [signal, stops, because] of this.#later.splice(0)) this.#send(signal, stops, because);
+    if (this.#terminal) begin(this.#terminal, () => this.#native.terminal());
     this.#spawned.resolve(pid);
   }
 
@@ -104,19 +108,23 @@ class Subprocess {
       this.#timedOut = true;
       this.#killed = true;
     }
-    const { exitCode, signalCode } = this;
-    this.#report.resolve(report);
-    this.#exited.resolve(exitCode ?? 128 + report.signal);
-    this.#settings.onExit?.(this, exitCode, signalCode, undefined);
+    this.#tell(() => {
+      const { exitCode, signalCode } = this;
+      this.#report.resolve(report);
+      this.#exited.resolve(exitCode ?? 128 + report.signal);
+      this.#settings.onExit?.(this, exitCode, signalCode, undefined);
+    });
   }
 
   #fails(error) {
     this.#finish();
     this.#failure = error;
-    this.#spawned.reject(error);
-    this.#report.reject(error);
-    this.#exited.reject(error);
-    this.#settings.onExit?.(this, null, null, error);
+    this.#tell(() => {
+      this.#spawned.reject(error);
+      this.#report.reject(error);
+      this.#exited.reject(error);
+      this.#settings.onExit?.(this, null, null, error);
+    });
   }
 
   #inputFails(error) {
@@ -135,8 +143,17 @@ class Subprocess {
     // Nobody is left to read it.
     this.#input?.close();
     this.#native.ended();
-    this.unref();
     this.#over = true;
+  }
+
+  /** Of its end, which comes after all that it has said at its terminal. */
+  #tell(end) {
+    const told = () => {
+      this.unref();
+      end();
+    };
+    if (this.#terminal) finish(this.#terminal, told);
+    else told();
   }
 
   /** Somebody learns of a failure otherwise than by `exited`. */
@@ -229,6 +246,10 @@ class Subprocess {
 
   get stderr() {
     return (this.#stderr ??= this.#output(2));
+  }
+
+  get terminal() {
+    return this.#terminal;
   }
 
   get spawned() {

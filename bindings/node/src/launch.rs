@@ -16,6 +16,7 @@ use crate::opening::Opening;
 use crate::options::container::{self, Facts};
 use crate::options::{At, Wrong, blame};
 use crate::report;
+use crate::terminal::TerminalOptions;
 use crate::value::Value;
 
 /// The command, as `lib/options.js` hands it over.
@@ -28,12 +29,14 @@ pub struct Launch {
     pub cwd: Option<String>,
     /// Names and values by turns; without it this process's own environment.
     pub env: Option<Vec<String>>,
-    /// stdin, stdout, stderr, and what follows: a descriptor, [`PIPE`], [`NULL`], [`BYTES`] or [`FILE`].
+    /// stdin, stdout, stderr, and what follows: a descriptor, [`PIPE`], [`NULL`], [`BYTES`], [`FILE`] or [`TERMINAL`].
     pub stdio: Vec<i32>,
     /// What is opened for each that is [`FILE`].
     pub files: Vec<Source>,
     /// What stdin reads if it is [`BYTES`].
     pub input: Option<Buffer>,
+    /// What is there for each that is [`TERMINAL`].
+    pub terminal: Option<TerminalOptions>,
     /// What is to be read of stdout and stderr is read as it comes.
     pub ahead: bool,
 }
@@ -53,6 +56,7 @@ const PIPE: i32 = -1;
 const NULL: i32 = -2;
 const BYTES: i32 = -3;
 const FILE: i32 = -4;
+const TERMINAL: i32 = -5;
 
 /// A command to start.
 pub(crate) struct Composed {
@@ -134,6 +138,12 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
             }
         }
     }
+    if let Some(TerminalOptions { rows, columns, name }) = &launch.terminal {
+        command.terminal(*rows, *columns);
+        if let Some(name) = name {
+            command.env("TERM", name);
+        }
+    }
     if let Some(name) = &launch.argv0 {
         command.arg0(name);
     }
@@ -173,6 +183,8 @@ fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<Vec<(i32, 
             throw(env, &Wrong::Range(format!("{}: descriptor {kind}: {error}", name_of(number))))
         };
         let stdio = match (*kind, number) {
+            // The library puts it where nothing else is.
+            (TERMINAL, _) => continue,
             (PIPE, 0..3) => Stdio::piped(),
             // What is opened later takes its place.
             (NULL | BYTES | FILE, 0..3) => Stdio::null(),

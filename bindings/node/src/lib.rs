@@ -19,6 +19,7 @@ mod reactor;
 mod report;
 mod setup;
 mod sync;
+mod terminal;
 mod tree;
 mod value;
 mod words;

@@ -18,6 +18,7 @@ use crate::fate::{self, Fate};
 use crate::hub::{Answer, Answers};
 use crate::options::container::Facts;
 use crate::pipe::{Output, Reader, Writer};
+use crate::terminal::Terminal;
 use crate::tree::Tree;
 use crate::{reactor, report};
 
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     canceller: Mutex<Option<Canceller>>,
     given_up: Mutex<Option<watch::Sender<bool>>>,
     stdin: Mutex<Option<OwnedFd>>,
+    /// Our end of its terminal.
+    terminal: Mutex<Option<OwnedFd>>,
     /// Our ends of its further descriptors.
     further: Mutex<Vec<(i32, OwnedFd)>>,
     output: Mutex<[Option<std::io::Result<Output>>; 2]>,
@@ -97,8 +100,8 @@ impl Process {
         let canceller = Mutex::new(Canceller::new().ok());
         let given_up = Mutex::new(Some(watch::Sender::new(false)));
         let further = Mutex::new(further);
-        let (stdin, output) = Default::default();
-        Process { shared: Arc::new(Shared { state, canceller, given_up, stdin, further, output }), facts }
+        let (stdin, terminal, output) = Default::default();
+        Process { shared: Arc::new(Shared { state, canceller, given_up, stdin, terminal, further, output }), facts }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -295,10 +298,17 @@ impl Process {
         self.reader(1)
     }
 
+    /// The end of its terminal that is ours; once.
+    #[napi]
+    pub fn terminal(&self) -> Result<Option<Terminal>> {
+        lock(&self.shared.terminal).take().map(Terminal::new).transpose()
+    }
+
     /// Forgets it after its end, but for what it has written.
     #[napi]
     pub fn ended(&self) {
         drop(lock(&self.shared.stdin).take());
+        drop(lock(&self.shared.terminal).take());
         lock(&self.shared.further).clear();
         self.shared.started();
         *lock(&self.shared.state) = State::Ended;
@@ -332,6 +342,7 @@ pub(crate) fn attend(
     let made = serde_json::to_value(child.report()).unwrap_or_default();
     let pidfd = child.pidfd().try_clone_to_owned();
     *lock(&shared.stdin) = child.stdin.take().map(OwnedFd::from);
+    *lock(&shared.terminal) = child.take_terminal().map(OwnedFd::from);
     let ends = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
     *lock(&shared.output) = ends.map(|end| end.map(|end| Output::new(end, ahead)));
     let (pid, number, signaller, meter) = (child.id(), child.pidfd().as_raw_fd(), child.signaller(), child.meter());

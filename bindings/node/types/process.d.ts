@@ -94,6 +94,55 @@ interface Common {
   container?: Container | boolean;
 }
 
+/** A terminal for a command. */
+export interface TerminalOptions {
+  /** Characters in a line, 1 to 65535. Default: 80. */
+  cols?: number | false;
+  /** Lines, 1 to 65535. Default: 24. */
+  rows?: number | false;
+  /** What kind of terminal it is: the command's `TERM`, unless `env` has one. Default: "xterm-256color". */
+  name?: string | false;
+  /** What the command says, as it comes. One that says more than you take waits until you do. */
+  data?: ((terminal: Terminal, data: Uint8Array) => void) | false;
+  /**
+   * Called once, after all of `data` and before `exited`: when the command has ended, or the terminal is closed. `exitCode` is
+   * 0, or 1 if it could not be read or the command was not started; that of the command is in `exited`. `signal` is `null`.
+   */
+  exit?: ((terminal: Terminal, exitCode: number, signal: string | null) => void) | false;
+  /** Called when the terminal has taken all that was written. */
+  drain?: ((terminal: Terminal) => void) | false;
+}
+
+/**
+ * The end of a command's terminal that has its keyboard and its screen. Until the command runs, what is asked of it is kept;
+ * after its end nothing is done any more. It ends with its command, and hangs up then on whoever else has it open.
+ */
+export interface Terminal extends AsyncDisposable {
+  /**
+   * Types it; "\x03" is Ctrl-C. (Ctrl-Z, "\x1a", stops a command that has an init; `kill("SIGCONT")` has it go on.) It waits
+   * for nobody: what the terminal does not take at once is kept in memory, and `drain` is called when it has. Answers the number
+   * of bytes; 0 if it has ended. A TypeError after `close()`.
+   */
+  write(data: string | Bytes): number;
+  /** Its size in characters, 1 to 65535 each; the command is told by SIGWINCH. A TypeError after `close()`. */
+  resize(cols: number, rows: number): void;
+  /**
+   * Whether the command gets each byte as it is written, without an echo, lines to edit and signals from keys; by `false` it
+   * is as it was before. Programs that want it do it by themselves. A TypeError after `close()`.
+   */
+  setRawMode(enabled: boolean): void;
+  /** Keeps the event loop alive until its end, again. */
+  ref(): void;
+  /** Lets the event loop end before it; the process keeps it alive by itself. */
+  unref(): void;
+  /** Hangs up, SIGHUP, and forgets what it has not taken yet. `data` is not called after this. */
+  close(): void;
+  /** Whether it was closed, or has ended. */
+  readonly closed: boolean;
+  /** `close()`, and waits for that. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** How to start a process. An unknown key is a TypeError. */
 export interface SpawnOptions extends Common {
   /** Default: "ignore". */
@@ -104,6 +153,11 @@ export interface SpawnOptions extends Common {
   stderr?: OutputTarget;
   /** stdin, stdout, stderr, and what the command gets as descriptors 3 and up; instead of the three keys. */
   stdio?: [stdin?: StdinSource, stdout?: OutputTarget, stderr?: OutputTarget, ...more: ExtraTarget[]];
+  /**
+   * A terminal of its own, as stdin, stdout and stderr, and a session that it controls; with `stdin`, `stdout`, `stderr`,
+   * `stdio` or `maxBuffer` beside it a TypeError. `{}` is one with all the defaults. Default: none.
+   */
+  terminal?: TerminalOptions | false;
   /** Called at the end; with an error if it was not started, or its end is not known. */
   onExit?:
     | ((
@@ -171,6 +225,8 @@ export interface Subprocess extends AsyncDisposable {
   readonly stderr: ReadableStream<Uint8Array> | null;
   /** The other ends of what is "pipe" from descriptor 3 on: unix sockets, from the first look on yours, also to close. */
   readonly stdio: (number | null)[];
+  /** If there is a `terminal`; stdin, stdout and stderr are `null` then. */
+  readonly terminal: Terminal | undefined;
   /** Its pid, when set-up has succeeded and the command runs; rejected with a SecludeError if it was not started. */
   readonly spawned: Promise<number>;
   /** Its exit code, or 128 plus the signal that ended it; rejected with a SecludeError if it was not started. */

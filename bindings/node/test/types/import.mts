@@ -1,5 +1,5 @@
 // What the types take, and what they refuse; checked by test/interface.test.mjs, never run.
-import { type Container, type FsEntry, type Report, type SpawnSyncOptions, SecludeError, doctor, explain, spawn, spawnSync } from 'seclude';
+import { type Container, type FsEntry, type Report, type SpawnSyncOptions, type Terminal, type TerminalOptions, SecludeError, doctor, explain, spawn, spawnSync } from 'seclude';
 
 const origin = spawn({
   cmd: ['echo', 'hello'],
@@ -32,6 +32,17 @@ await origin.stdin?.write('text');
   await using child = spawn(['true'], { signal: AbortSignal.timeout(5), timeout: 5, killSignal: 'SIGINT', maxBuffer: 10 });
   child.unref();
 }
+const options: TerminalOptions = { cols: 80, rows: 24, name: 'vt220', exit: (terminal, code, signal) => [terminal.closed, code + 1, signal?.length] };
+const { terminal } = spawn(['true'], { container: {}, terminal: { ...options, data: (to, bytes) => to.write(bytes), drain: (to) => to.close() } });
+const typed: number | undefined = terminal?.write('x') ?? terminal?.write(new Uint8Array(3));
+terminal?.resize(80, 24);
+terminal?.setRawMode(true);
+terminal?.unref();
+{
+  await using closed: Terminal | undefined = spawn(['true'], { terminal: {} }).terminal;
+  closed?.ref();
+}
+void [typed, spawn(['true'], { terminal: false })];
 const container: Container = { preset: 'sandbox', asPid1: true, nested: true, hostRoot: false, network: { mode: 'veth', publish: ['8080:80', 53] }, dns: false, hostname: 'x' };
 const output: Buffer | null = spawnSync(['true'], { container, stdin: new Uint8Array(3) }).stdout;
 const { findings } = await doctor();
@@ -133,5 +144,13 @@ spawn(['true'], { container: { fs: [{ type: 'nfs', to: '/mnt' }] } });
 spawn('true');
 // @ts-expect-error: nothing to listen to
 spawnSync(['true'], { onExit() {} });
+// @ts-expect-error: nobody to type
+spawnSync(['true'], { terminal: {} });
+// @ts-expect-error: an unknown key
+spawn(['true'], { terminal: { width: 5 } });
+// @ts-expect-error: a wrong type
+spawn(['true'], { terminal: { cols: '80' } });
+// @ts-expect-error: of which size
+spawn(['true'], { terminal: true });
 // @ts-expect-error: read-only
 origin.pid = 5;

@@ -360,9 +360,9 @@ it('refuses a terminal that cannot be meant, by its key, and leaves nothing', as
     }
   }
   for (const terminal of [{}, true, { cols: 0 }]) assert.throws(() => spawnSync(['true'], { terminal }), /^TypeError: terminal is /);
-  assert.equal(spawnSync(['true'], { terminal: undefined }).exitCode, 0);
   // Those of the tests before may have been closed meanwhile.
   assert.ok(descriptors() <= before, `${before} descriptors, then ${descriptors()}`);
+  assert.equal(spawnSync(['true'], { terminal: undefined }).exitCode, 0);
   const { child, terminal } = at(['cat']);
   for (const value of [0, -1, 1.5, 65_536, NaN]) {
     assert.throws(() => terminal.resize(value, 24), /^RangeError: cols is /);

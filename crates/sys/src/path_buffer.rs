@@ -105,7 +105,8 @@ impl PathBuffer<'_> {
             let first = self.bytes.as_mut_ptr().cast::<u8>();
             first.add(self.length).write(0);
             let mut length = 0;
-            while first.add(start + length).read() != 0 {
+            // Bounded, or the compiler makes a call of strlen(3) of it, which the child has not.
+            while start + length < self.length && first.add(start + length).read() != 0 {
                 length += 1;
             }
             CStr::from_bytes_with_nul_unchecked(core::slice::from_raw_parts(first.add(start), length + 1))

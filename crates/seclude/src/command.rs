@@ -397,6 +397,9 @@ impl Command {
     /// Has the container start in a cgroup that exists: `path` is absolute in the hierarchy (`/ci/job`), in each hierarchy that has
     /// it. Nothing is set, counted, killed or removed there. Born in it (v2, Linux 5.7), or moved before anything of it runs.
     ///
+    /// The child has a copy of the caller's memory, [`CloneWay::Copy`], which takes the longer the more that is: what is in such a
+    /// cgroup may be killed for lack of memory, and then with all that share it.
+    ///
     /// Not together with a cgroup of its own ([`Command::limits`], [`Command::cgroup`]). The caller needs write access to its
     /// `cgroup.procs` and to that of the ancestor that both have in common, cgroups(7).
     pub fn join_cgroup(&mut self, path: impl AsRef<Path>) -> &mut Self {
@@ -570,7 +573,7 @@ impl Command {
         let mut command = self.clone();
         command.rehearsal = true;
         match command.spawn() {
-            Err(error) if error.ends_rehearsal() && error.left_behind().is_empty() => Ok(()),
+            Err(error) if error.ends_rehearsal() && !error.has_resisted() => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Err(crate::error::Error::invalid("exec", "a rehearsal has run the command")),
         }

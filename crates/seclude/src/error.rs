@@ -31,6 +31,8 @@ struct Inner {
     errno: Option<Errno>,
     hint: Option<String>,
     undo: Vec<String>,
+    /// Whether any of it should not be there.
+    resisted: bool,
     limit: Option<Limit>,
     mount: Option<usize>,
     source: Option<io::Error>,
@@ -128,7 +130,21 @@ impl Error {
         let (path, call, errno, hint, undo, limit, mount, source) =
             (None, None, None, None, Vec::new(), None, None, None);
         Error {
-            inner: Box::new(Inner { code, step, side, action, path, call, errno, hint, undo, limit, mount, source }),
+            inner: Box::new(Inner {
+                code,
+                step,
+                side,
+                action,
+                path,
+                call,
+                errno,
+                hint,
+                undo,
+                resisted: false,
+                limit,
+                mount,
+                source,
+            }),
         }
     }
 
@@ -169,6 +185,12 @@ impl Error {
 
     pub(crate) fn attach_undo(&mut self, failed: String) {
         self.inner.undo.push(failed);
+        self.inner.resisted = true;
+    }
+
+    /// Something stays that has come into use meanwhile.
+    pub(crate) fn attach_stay(&mut self, stays: String) {
+        self.inner.undo.push(stays);
     }
 
     /// What kind of failure this is.
@@ -227,7 +249,12 @@ impl Error {
         self.inner.mount
     }
 
-    /// What could not be undone after the failure; empty when the host is as it was.
+    /// Whether something could not be undone that should be.
+    pub(crate) fn has_resisted(&self) -> bool {
+        self.inner.resisted
+    }
+
+    /// What could not be undone after the failure, or has come into use meanwhile; empty when the host is as it was.
     pub fn left_behind(&self) -> &[String] {
         &self.inner.undo
     }

@@ -70,9 +70,8 @@ impl Ledger {
     /// Undoes everything, last first, and attaches to `error` what resisted.
     pub(crate) fn unwind(&mut self, error: &mut Error) {
         let Left { resisted, stays } = self.settle();
-        for left in resisted.into_iter().chain(stays) {
-            error.attach_undo(left);
-        }
+        resisted.into_iter().for_each(|left| error.attach_undo(left));
+        stays.into_iter().for_each(|left| error.attach_stay(left));
     }
 
     /// Undoes everything, last first.

@@ -116,7 +116,8 @@ impl MountPoints {
         let Made { directory, place, name } = made;
         let name = OsString::from_vec(name);
         let Some(directory) = directory else {
-            return self.unknown.push(format!("mount point {} (no descriptor was left to know it by)", name.display()));
+            let shown = name.display().to_string().replace(char::is_control, "?");
+            return self.unknown.push(format!("mount point {shown} (no descriptor was left to know it by)"));
         };
         let Ok(found) = fstat(&directory) else { return };
         if !self.is_hosts(&directory, found.st_dev) {
@@ -165,6 +166,10 @@ impl MountPoints {
         for point in made.iter().rev() {
             let removed = self.kept.map_or_else(|| point.remove(), |why| Err(why.into()));
             stays.extend(removed.err().map(|why| format!("mount point {} ({why})", point.shown)));
+        }
+        // Whoever was forked from this process meanwhile has the same open files.
+        for lock in &self.shared {
+            let _ = flock(lock, FlockOperation::Unlock);
         }
         self.forget();
         stays

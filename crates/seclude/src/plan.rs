@@ -299,6 +299,10 @@ fn plan_clone(command: &Command, host: &Host) -> Result<ClonePlan> {
         Some(
             "with so little memory set-up could run out of it, and the kernel kills whoever shares the victim's memory",
         )
+    } else if command.joined_cgroup.is_some() {
+        Some(
+            "others can use up the memory of a cgroup that is theirs, and the kernel kills whoever shares the victim's",
+        )
     } else if legacy && spaces.is_new(Namespace::Time) {
         Some("clone(2) has no flag for a time namespace, so the child makes it for itself")
     } else if spaces.is_new(Namespace::Time) && !host.exec_enters_time {

@@ -83,7 +83,7 @@ pub(crate) fn spawn(command: &Command, start: fn(Plan) -> Result<Child>) -> Resu
             }
             Err(error) => {
                 let reason = current.preferred.iter().copied().find(|feature| is_reason(*feature, &error));
-                let Some(feature) = reason.filter(|_| error.left_behind().is_empty()) else { return Err(error) };
+                let Some(feature) = reason.filter(|_| !error.has_resisted()) else { return Err(error) };
                 lost.push(Preferred { feature: feature.name(), achieved: false, reason: Some(error.to_string()) });
                 leave_out(softened.get_or_insert_with(|| command.clone()), feature);
             }

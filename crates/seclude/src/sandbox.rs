@@ -164,15 +164,20 @@ impl Command {
     /// A root caller's cgroups are its uid's to write, whatever else the command may do: where it could come to see a
     /// hierarchy, the container has a cgroup of its own in each.
     pub(crate) fn with_cgroup_of_its_own(mut self, host: &Host) -> Command {
-        let is_host_root = self.user_map == Some(UserMap::HostRoot) || !self.namespaces.is_new(Namespace::User);
-        let could_see = self.nested || is_host_root || crate::step::has_inner(&self);
-        if self.sandboxed && host.uid == 0 && could_see && self.namespaces.is_new(Namespace::Cgroup) {
+        if host.uid == 0 && self.could_see_cgroups() {
             match &mut self.cgroup {
                 Some(cgroup) => cgroup.everywhere = true,
                 None => self.cgroup = Some(Cgroup { everywhere: true, implied: true, ..Cgroup::default() }),
             }
         }
         self
+    }
+
+    /// Whether the command could mount a hierarchy, as whoever may write to the cgroup that it is in.
+    pub(crate) fn could_see_cgroups(&self) -> bool {
+        let is_host_root = self.user_map == Some(UserMap::HostRoot) || !self.namespaces.is_new(Namespace::User);
+        let could = self.nested || is_host_root || crate::step::has_inner(self);
+        self.sandboxed && could && self.namespaces.is_new(Namespace::Cgroup)
     }
 
     /// Where the sandbox shows the host's tree: a /sys of its own, as the host's tells of the host's network; and the directory that

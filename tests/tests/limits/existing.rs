@@ -12,7 +12,9 @@ const LOOK: [&str; 2] = ["cat", "/proc/self/cgroup"];
 fn a_command_starts_in_a_cgroup_that_exists_in_each_hierarchy_that_has_it_and_leaves_it() {
     root_only!();
     let theirs = ExistingCgroup::make("existing");
-    for way in ["vm", "copy", "legacy"] {
+    let line = refused(125, &["run", "--clone", "vm", "--cgroup-join", &theirs.path, "true"]);
+    assert!(line.contains("kills whoever shares"), "{line}");
+    for way in ["auto", "copy", "legacy"] {
         let flags = ["run", "--share", "cgroup", "--clone", way, "--cgroup-join", &theirs.path];
         let shown = stdout_of(&seclude(&[&flags[..], &LOOK].concat()));
         assert_eq!(

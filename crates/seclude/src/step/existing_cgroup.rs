@@ -31,13 +31,13 @@ struct Joined {
 pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
     let Some(from) = &command.joined_cgroup else { return Ok(None) };
     match &command.cgroup {
-        None => Ok(Some(Box::new(Joined { from: from.clone(), by_birth, found: None, entrances: Vec::new() }))),
-        // The container could come to see a hierarchy, in which what it is in is its uid's to write.
-        Some(own) if own.implied => Err(Error::invalid(
+        // In a hierarchy that it can mount, the cgroup that it is in is its user's to write.
+        own if command.could_see_cgroups() && own.as_ref().is_none_or(|own| own.implied) => Err(Error::invalid(
             NAME,
             "one that exists cannot be joined with the host's root, nested namespaces or CAP_SYS_ADMIN inside: it could be written",
         )
         .hint("give it a cgroup of its own in there")),
+        None => Ok(Some(Box::new(Joined { from: from.clone(), by_birth, found: None, entrances: Vec::new() }))),
         Some(_) => {
             let action = "a cgroup of its own, with limits and the like, and one that exists already";
             Err(Error::invalid(NAME, action).hint("ask for one of them; a cgroup of its own can be made in the other"))

@@ -1,8 +1,9 @@
 //! What had to be made on the host for something to be mounted on, and goes again when the container has ended.
 //!
 //! The kernel takes a mount off, in whatever namespace, when what it lies on is removed, rename(2) and unlink(2): so nothing is
-//! removed that another container may have mounts on. Each shares a lock on the directories of the host that it can have
-//! mount points in, flock(2), and only who has it alone removes what it has made. Nobody waits for that lock for long: whoever can
+//! removed that another container which writes there may have mounts on. Each of those shares a lock on the directories of the host
+//! that it can have mount points in, flock(2), and only who has it alone removes what it has made. (Who shows one read-only, or another
+//! part of the same tree, is not seen by that.) Nobody waits for that lock for long: whoever can
 //! read a directory can hold it. And a file system whose server does not answer is asked for none: nothing interrupts that.
 
 use std::collections::BTreeMap;

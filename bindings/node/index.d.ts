@@ -1,5 +1,5 @@
 /// <reference types="node" />
-// Made by `npm run types` from types/process.d.ts, the addon's tables of keys and docs/report.schema.json.
+// Made by `npm run types` from types/process.d.ts and container.d.ts, docs/request.schema.json and docs/report.schema.json.
 
 /** Where stdin comes from. A text is given as bytes, as by `Buffer.from(text)`: a string is a word, or an error. */
 export type StdinSource =
@@ -56,10 +56,11 @@ interface Common {
   argv0?: string | false;
   /**
    * The working directory inside. A relative path is below this process's own, and not for a container with a `root` of its
-   * own. Default: this process's own, if the container has the host's tree, else `/`.
+   * own. Default: this process's own, if the container has the host's tree, else `/`. The sandbox shows it there, read-only, unless it is
+   * a home or above one.
    */
   cwd?: string | URL | false;
-  /** The whole environment; `false`: none. Default: `process.env`. */
+  /** The whole environment; `false`: none. Default: `process.env`; of that the sandbox hands on PATH, TERM, LANG, LC_*, TZ and NO_COLOR, and what `inheritEnv` names. */
   env?: Record<string, string | number | bigint | undefined> | false;
   /**
    * Milliseconds from the call after which it is stopped: by `killSignal` if that is given, else as by `killTree()`; also
@@ -349,13 +350,23 @@ export class SecludeError extends Error {
   readonly action: string;
   /** The path that was refused. */
   readonly path?: string;
+  /** The key of the options that it is about, or whose step failed, such as "container.fs[0].to". */
+  readonly field?: string;
   /** What to do about it. */
   readonly hint?: string;
+  /** The same as data; empty where no option and nothing of the host is known to help. */
+  readonly remedies: Remedy[];
   /** The limit that it is about. */
   readonly limit?: string;
   /** What could not be undone; empty when the host is as it was. */
   readonly leftBehind: string[];
 }
+
+/**
+ * One thing that would make a start go on: an option to set, to `value` if that is one; an option to leave out; the same for the container that the caller
+ * is in; or something of the host's.
+ */
+export type Remedy = { set: string; value?: unknown } | { leave: string } | { outer: Remedy } | { host: string };
 
 /** What this host can do. */
 export interface Examination {
@@ -409,61 +420,88 @@ export function doctor(): Promise<Examination>;
 export function explain(options: SpawnOptions & { cmd: Cmd }): Plan;
 export function explain(cmd: Cmd, options?: SpawnOptions): Plan;
 
+/** Those that have to be there in one of several spellings, of which one is to be given. */
 type Spelled<Names extends string, T> = {
   [Name in Names]: { [Key in Name]: T } & { [Other in Exclude<Names, Name>]?: never };
 }[Names];
 
-/** What the process is born in: the sandbox, as changed by what is said here; `preset: "bare"` begins from nothing. An unknown key, a value of the wrong type or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path; `false` means off. */
-export interface Container {
-  /** What the other keys change. `"sandbox"` (the default, also of `container: true`): all namespaces new but time; as root 65,536 ids that nobody on the host has, else yourself as root; the host's tree read-only with a fresh /proc, /dev and /tmp; a loopback interface and no other; a tiny init as PID 1; no capabilities, no user namespaces below it; a session and a session keyring of its own. `"bare"`: nothing but what the other keys ask for. */
-  preset?: "sandbox" | "bare";
-  /** As root: be root of the host inside as well, uid 0 to every unix socket and file of root's that is to be seen. No boundary for what nobody trusts. */
+/** Which keys a container has in another form than a request. */
+type Reformed =
+  | "command" | "root" | "network" | "dns" | "hosts" | "cgroup" | "mounts" | "limits" | "namespaces" | "rlimits" | "prefer";
+
+/**
+ * What the process is born in: the sandbox, as changed by what is said here; `preset: "bare"` begins from nothing. It is a request, as
+ * every door of seclude's has it, in camel case (docs/request.md), with shorter forms of what is asked for most. An unknown key, a value of the
+ * wrong type or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path; `false` means
+ * off. Each key may be in snake case as well.
+ */
+export interface Container extends Omit<ContainerRequest, Reformed> {
+  /** New, shared or existing namespaces, and whose ids a user namespace has. */
+  namespace?: NamespaceKeys | false;
+  /** The same as `namespace`. */
+  namespaces?: NamespaceKeys | false;
+  /** As root: be root of the host inside as well; no boundary for what nobody trusts. The same as `user: { map: "host-root" }`. */
   hostRoot?: boolean;
   /** The same as `hostRoot`. */
   host_root?: boolean;
-  /** Lets the command make user namespaces, as nested containers do; /proc then has no masks. In `bare` it may in any case. */
-  nested?: boolean;
-  /** The command itself is PID 1, without an init: it reaps what is orphaned, signals that it has no handler for do nothing to it, and it dies with this process only as long as it does not take that back. So is `namespace: { pid: true }`. */
+  /**
+   * The command itself is PID 1, without an init: it reaps what is orphaned, signals that it has no handler for do nothing to it, and it dies
+   * with this process only as long as it does not take that back. So is `namespace: { pid: true }`. A new pid namespace comes with it.
+   */
   asPid1?: boolean;
   /** The same as `asPid1`. */
   as_pid1?: boolean;
-  /** New, shared or existing namespaces. */
-  namespace?: Namespaces | false;
-  /** The same as `namespace`. */
-  namespaces?: Namespaces | false;
-  /** What the process sees as `/`: a directory of the host, or an overlay. A new mount namespace comes with it. `false`: the host's tree, writable, also in the sandbox. */
+  /**
+   * What the process sees as `/`: a directory of the host, which then can be written, or more about it. A new mount namespace comes with it.
+   * `false`: the tree that the preset has, writable: of the sandbox's that is a directory in memory.
+   */
   root?: string | RootOptions | false;
-  /** Mounts, files, directories, symlinks and masks, made in this order; a later one may lie in an earlier one. A new mount namespace comes with them. */
+  /** What is mounted or put into the tree, in this order; a later one may lie in an earlier one. A new mount namespace comes with it. */
   fs?: FsEntry[] | false;
-  /** The same as `fs`. */
-  mounts?: FsEntry[] | false;
+  /** The same as `fs`, or as a request has them. */
+  mounts?: (Mount | FsEntry)[] | false;
   /** What the container may use of the machine, in a cgroup of its own. A limit that cannot be set is an error, unless `prefer` names it. */
   limit?: Limit | false;
   /** The same as `limit`. */
   limits?: Limit | false;
-  /** A cgroup of its own, also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the report, and `killTree()` without a pid namespace. */
-  cgroup?: boolean | CgroupOptions;
-  /** A cgroup that exists, to start in: absolute in the hierarchy, such as /ci/job, in each hierarchy that has it, or a descriptor of its directory, which stays yours. Nothing is set, counted, killed or removed there. Not together with `limit` and `cgroup`. */
+  /**
+   * A cgroup of its own, with `true` also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the report, and `killTree()`
+   * without a pid namespace.
+   */
+  cgroup?: boolean | Cgroup;
+  /**
+   * A cgroup that exists, to start in: absolute in the hierarchy, such as /ci/job, or a descriptor of its directory, which stays yours. Nothing
+   * is set, counted, killed or removed there. Not together with `limit` and `cgroup`.
+   */
   joinCgroup?: string | number | false;
   /** The same as `joinCgroup`. */
   join_cgroup?: string | number | false;
   /** What the start may go on without where the host does not have it; the report says whether it was achieved. */
   prefer?: Feature[] | false;
-  /** What it is connected by. `true`, `"loopback"` or `"none"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the host's network. The same as `namespace.network`. */
-  network?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
+  /**
+   * What it is connected by. `true`, `"loopback"` or `"none"`: its own loopback interface, up, and nothing else; `false` or `"host"`: the
+   * host's network. The same as `namespace.network`.
+   */
+  network?: NetworkMode | NetworkOptions;
   /** The same as `network`. */
-  net?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
-  /** Its name servers, in a /etc/resolv.conf of its own; `"host"`: the host's (the default with veth and pasta); `false`: the root's file is left as it is. */
-  dns?: string[] | "host" | false;
+  net?: NetworkMode | NetworkOptions;
+  /**
+   * Its name servers, in a /etc/resolv.conf of its own; `"host"`: the host's (the default with veth and pasta); `false` or `"unchanged"`: the
+   * root's file is left as it is.
+   */
+  dns?: Dns | false;
   /** Lines of a /etc/hosts of its own: names and their addresses. */
-  hosts?: Record<string, string> | false;
-  /** The command's user id inside. With a new user namespace and no map of your own: as root the ids inside are those outside, as an ordinary user your own id is this one. */
+  hosts?: Record<string, string> | HostEntry[] | false;
+  /**
+   * The command's user id inside. With a new user namespace and no map of your own: as root the ids inside are those outside, as an ordinary
+   * user your own id is this one.
+   */
   uid?: number | bigint | false;
   /** The command's group id inside. */
   gid?: number | bigint | false;
   /** The command's supplementary groups inside. */
   groups?: (number | bigint)[] | false;
-  /** The capabilities that the command may have, by name, such as `NET_ADMIN` or `CAP_NET_ADMIN`; `false` or `[]`: none. */
+  /** The capabilities that the command may have, by name, such as `NET_ADMIN`; `false` or `[]`: none. */
   capabilities?: string[] | "all" | false;
   /** Capabilities that stay over exec for a command that is not uid 0. */
   ambientCapabilities?: string[] | "all" | false;
@@ -472,74 +510,34 @@ export interface Container {
   /** Whether an exec may not gain privileges (setuid bits, file capabilities). Default: true. */
   noNewPrivileges?: boolean;
   /** The same as `noNewPrivileges`. */
-  noNewPrivs?: boolean;
-  /** The same as `noNewPrivileges`. */
   no_new_privileges?: boolean;
+  /** The same as `noNewPrivileges`. */
+  noNewPrivs?: boolean;
   /** Resource limits by name, setrlimit(2), such as `{ NOFILE: 256 }`, in the resource's own unit. */
-  rlimits?: Record<string, number | bigint | "unlimited" | Rlimit | false> | false;
+  rlimits?: Record<string, Rlimit | false> | false;
   /** The same as `rlimits`. */
-  rlimit?: Record<string, number | bigint | "unlimited" | Rlimit | false> | false;
-  /** The host name inside, up to 64 bytes. A new UTS namespace comes with it. */
-  hostname?: string | false;
-  /** The NIS domain name inside, up to 64 bytes. A new UTS namespace comes with it. */
-  domainname?: string | false;
-  /** Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid namespace comes with it. In the sandbox there is one; `false`: as `asPid1`. */
-  init?: boolean;
-  /** Milliseconds from its start after which it is killed, as by `killTree()`; the report's cause is then "deadline", and `killed` and `exitedDueToTimeout` are true. Default: none. */
-  deadline?: number | false;
-  /** Whether it is killed when this process ends, however that ends. Default: true. `false` also leaves it running when its worker thread ends. */
-  dieWithParent?: boolean;
-  /** The same as `dieWithParent`. */
-  die_with_parent?: boolean;
-  /** A session of its own without a terminal: no keyboard signals. Default: in the sandbox alone. */
-  newSession?: boolean;
-  /** The same as `newSession`. */
-  new_session?: boolean;
-  /** The file mode creation mask, such as `0o022`. */
-  umask?: number | bigint | false;
-  /** How eager the kernel is to kill it when memory runs out, -1000 to 1000. */
-  oomScoreAdj?: number | bigint | false;
-  /** The same as `oomScoreAdj`. */
-  oom_score_adj?: number | bigint | false;
-  /** How the process is made: clone3(2) in the caller's memory (`vm`), with a copy of it (`copy`), or clone(2). Default: `auto`; the report says which way was taken and why. */
-  clone?: "auto" | "vm" | "copy" | "legacy" | false;
-  /** Measures the child's time in each step of its set-up for the report. */
-  timed?: boolean;
+  rlimit?: Record<string, Rlimit | false> | false;
 }
 
-/** For each kind: `true` a new namespace, `false` this process's own, `{ join }` an existing one. */
-export interface Namespaces {
-  /** Process ids: the command is PID 1 and sees its own /proc (a new mount namespace comes with it); all of it ends with the command. */
-  pid?: boolean | NamespaceOptions;
-  /** User and group ids. `true`: those of the preset (in `bare` as `"root"`); `"root"`: this process's uid and gid are 0 inside; `"identity"`: ids are the same inside; `"subids"`: those of /etc/subuid and /etc/subgid follow from 1. */
-  user?: boolean | "root" | "identity" | "subids" | UserNamespaceOptions;
-  /** Network devices, addresses and ports. `true`: loopback alone. */
-  network?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
-  /** The same as `network`. */
-  net?: boolean | "loopback" | "none" | "host" | "veth" | "pasta" | NetworkOptions;
-  /** The mount table. It comes with `root`, `fs` and `pid`. */
-  mount?: boolean | NamespaceOptions;
-  /** The same as `mount`. */
-  mnt?: boolean | NamespaceOptions;
-  /** Host name and domain name. */
-  uts?: boolean | NamespaceOptions;
-  /** System V IPC and POSIX message queues. */
-  ipc?: boolean | NamespaceOptions;
-  /** The root of /proc/self/cgroup. */
-  cgroup?: boolean | NamespaceOptions;
+/** For each kind: `true` or `"new"` a new namespace, `false` or `"inherit"` this process's own, `{ join }` or a path an existing one. */
+export type NamespaceKeys = {
+  [Kind in "pid" | "mount" | "mnt" | "uts" | "ipc" | "cgroup"]?: boolean | Namespace | NamespaceOptions;
+} & {
+  /** `true`: the ids of the preset; `"root"`: yours are 0 inside; `"identity"`: they are the same; `"subids"`: those of /etc/subuid from 1 on. */
+  user?: boolean | "root" | "subids" | IdMap | Namespace | UserNamespaceOptions;
   /** Offsets of the monotonic and the boot-time clock. */
-  time?: boolean | TimeNamespaceOptions;
-}
+  time?: boolean | Namespace | TimeNamespaceOptions;
+} & { [Kind in "network" | "net"]?: Namespace | NetworkMode | NetworkOptions };
 
 /** An existing namespace. */
 export interface NamespaceOptions {
-  /** The existing namespace to enter, such as /proc/PID/ns/net. */
+  /** The one to enter, such as /proc/PID/ns/net. */
   join: string;
 }
 
 /** The ids of a new user namespace, user_namespaces(7), or an existing one. */
-export interface UserNamespaceOptions {
-  /** Extents of user ids. An ordinary user needs newuidmap(1) and ranges in /etc/subuid for more than its own id. Without it: your own uid is 0. */
+export interface UserNamespaceOptions extends Partial<NamespaceOptions> {
+  /** Extents of user ids. Without it: your own uid is 0. */
   uidMap?: IdExtent[] | false;
   /** The same as `uidMap`. */
   uid_map?: IdExtent[] | false;
@@ -551,8 +549,6 @@ export interface UserNamespaceOptions {
   callerAs?: CallerAs | false;
   /** The same as `callerAs`. */
   caller_as?: CallerAs | false;
-  /** The existing namespace to enter, such as /proc/PID/ns/net. */
-  join?: string | false;
 }
 
 /** A uid and a gid inside. */
@@ -563,358 +559,587 @@ export interface CallerAs {
   gid: number | bigint;
 }
 
-interface IdExtentKeys {
-  /** The first id inside. */
-  insideId?: number | bigint;
-  /** The same as `insideId`. */
-  inside_id?: number | bigint;
-  /** The first id outside. */
-  outsideId?: number | bigint;
-  /** The same as `outsideId`. */
-  outside_id?: number | bigint;
-  /** How many ids. Default: 1. */
-  length?: number | bigint;
-  /** The same as `length`. */
-  count?: number | bigint;
-}
+/** Consecutive ids: one line of /proc/PID/uid_map; the first inside, the first outside, and how many. Default: 1. */
+export type IdExtent = Spelled<"insideId" | "inside_id" | "inside", number | bigint> &
+  Spelled<"outsideId" | "outside_id" | "outside", number | bigint> & { [Count in "length" | "count"]?: number | bigint };
 
-/** Consecutive ids: one line of /proc/PID/uid_map. */
-export type IdExtent = IdExtentKeys & Spelled<"insideId" | "inside_id", number | bigint> & Spelled<"outsideId" | "outside_id", number | bigint>;
+/** What the clocks of a new time namespace are ahead of the host's (negative: behind), milliseconds; or an existing one. */
+export interface TimeNamespaceOptions extends TimeOffsets, Partial<NamespaceOptions> {}
 
-/** What the clocks of a new time namespace are ahead of the host's (negative: behind), or an existing one. */
-export interface TimeNamespaceOptions {
-  /** CLOCK_MONOTONIC, milliseconds. */
-  monotonic?: number | false;
-  /** CLOCK_BOOTTIME, milliseconds. */
-  boottime?: number | false;
-  /** The existing namespace to enter, such as /proc/PID/ns/net. */
-  join?: string | false;
-}
+/** What a container is connected by, in a word. */
+export type NetworkMode = boolean | "loopback" | "none" | "host" | "veth" | "pasta";
 
 /** What the container is connected by. */
-export interface NetworkOptions {
-  /** `loopback` or `none`: its own interface that is up, and no other; `host`: the host's network; `veth`: a link to a bridge of the host, as root; `pasta`: through the program pasta(1), as anybody. */
-  mode?: "loopback" | "none" | "host" | "veth" | "pasta";
+export interface NetworkOptions extends Partial<Omit<Network, "type" | "publish">>, Partial<NamespaceOptions> {
+  /** `loopback` or `none`: its own interface that is up, and no other; `host`: the host's network; the others as a request has them. */
+  mode?: Exclude<NetworkMode, boolean>;
   /** The same as `mode`. */
-  type?: "loopback" | "none" | "host" | "veth" | "pasta";
-  /** The existing namespace to enter, such as /run/netns/NAME, instead of a mode. */
-  join?: string | false;
-  /** Attaches it to this bridge, which exists, instead of one that seclude makes (veth). */
-  bridge?: string | false;
-  /** A link between host and container alone, without a bridge (veth). */
-  pointToPoint?: boolean;
-  /** The same as `pointToPoint`. */
-  point_to_point?: boolean;
-  /** The subnet of its address, such as 10.20.0.0/24 (veth). Default: one that no route of the host leads to. */
-  subnet?: string | false;
-  /** Its IPv4 address (veth). Default: a free one. */
+  type?: Exclude<NetworkMode, boolean>;
+  /** The same as `address`. */
   ip?: string | false;
-  /** The same as `ip`. */
-  address?: string | false;
-  /** An IPv6 address as well: of this subnet, or "auto" (veth). */
+  /** The same as `ipv6`. */
   ip6?: string | false;
-  /** The same as `ip6`. */
-  ipv6?: string | false;
-  /** Its hardware address (veth). */
-  mac?: string | false;
-  /** The largest packet, bytes, 68 to 65535 (veth). Default: 1500. */
-  mtu?: number | bigint | false;
-  /** The name of its interface inside (veth). Default: eth0. */
-  interface?: string | false;
-  /** Whether it reaches what the host reaches; `false`: the host alone, by rule (veth). Default: true. */
-  nat?: boolean;
-  /** Whether the host's own services are open to it, and with NAT link-local addresses and those of a cloud's metadata; otherwise they refuse it (veth). Default: false, without NAT the host's own services are open. */
-  hostAccess?: boolean;
-  /** The same as `hostAccess`. */
-  host_access?: boolean;
-  /** Lets net.ipv4.ip_forward be switched on, if it is off, until the last container has ended (veth). Default: false; then it is an error where it is off and needed. */
-  ipForward?: boolean;
-  /** The same as `ipForward`. */
-  ip_forward?: boolean;
-  /** Whether it and the other containers of its bridge that have this reach one another, also by their host names (veth). Default: false. */
-  peers?: boolean;
-  /** Ports of the host that lead to the container: "8080:80", "127.0.0.1:5353:53/udp", a range "8000-8010:8000-8010", or a number for the same port on both sides (veth, pasta). */
+  /** Ports of the host that lead to the container, such as "8080:80", "5353:53/udp", a range, or a number for the same port on both sides. */
   publish?: (string | number | bigint)[] | false;
   /** The same as `publish`. */
   ports?: (string | number | bigint)[] | false;
-  /** At most so many bits a second in each direction, 8000 or more (veth). */
-  rate?: number | bigint | false;
-  /** Added to every packet to it, milliseconds, up to a minute (veth). */
-  latency?: number | false;
 }
 
 /** What the process sees as `/`. */
-export interface RootOptions {
-  /** A directory of the host. Without it: the host's own tree. */
-  path?: string | false;
-  /** Writes fail with EROFS. Targets of mounts must exist in it then. */
+export interface RootOptions extends Root {
+  /** The same as `readOnly`. */
   readonly?: boolean;
-  /** The same as `readonly`. */
-  readOnly?: boolean;
-  /** `true`: writes go to memory and are gone at the end; an object: to its upper directory, or more directories below the path. */
+  /** `true`: writes go to memory and are gone at the end; an object: more directories below the path, and where writes go. */
   overlay?: boolean | OverlayOptions;
   /** The same as `overlay`. */
   overlayfs?: boolean | OverlayOptions;
 }
 
 /** Several directories as one. Without an upper directory, and not `ephemeral`, it is read-only, and needs two lower ones. */
-export interface OverlayOptions {
-  /** Directories of the host; the first wins over the next. */
-  lowerDirs?: string[] | false;
-  /** The same as `lowerDirs`. */
-  lower_dirs?: string[] | false;
-  /** Where writes go, to stay. */
-  upperDir?: string | false;
-  /** The same as `upperDir`. */
-  upper_dir?: string | false;
-  /** An empty directory of the same file system as the upper, for the kernel's use. */
-  workDir?: string | false;
-  /** The same as `workDir`. */
-  work_dir?: string | false;
-  /** Writes go to memory and are gone at the end. Before Linux 6.6, in a user namespace, a directory that was removed cannot be made again (EIO). */
+export type OverlayOptions = Partial<Spelled<"lowerDirs" | "lower_dirs", string[]>> & {
+  [Where in "upperDir" | "upper_dir" | "workDir" | "work_dir"]?: string | false;
+} & { [Switch in "ephemeral" | ReadOnly]?: boolean };
+
+type ReadOnly = "readonly" | "readOnly" | "read_only";
+
+/** One thing in the container's tree: its type, where it will be inside, and more under the name of the type. */
+export type FsEntry = Spelled<"to" | "target", string> &
+  (
+    | FsOf<"overlayfs" | "overlay", OverlayOptions & Spelled<"lowerDirs" | "lower_dirs", string[]>, true>
+    | FsOf<"tmpfs", Pick<Mount, "size" | "mode" | Flags> & ReadOnlyOption>
+    | (FsOf<"bind", Pick<Mount, "recursive" | Flags> & ReadOnlyOption> & Spelled<"from" | "source", string>)
+    | FsOf<"file", Pick<Mount, "mode"> & { content: Content } & ReadOnlyOption, true>
+    | FsOf<"directory" | "dir", Pick<Mount, "mode">>
+    | (FsOf<"symlink", never> & Spelled<"from" | "source", string>)
+    | FsOf<"proc" | "sysfs" | "cgroup", ReadOnlyOption>
+    | FsOf<"mqueue" | "devpts" | "dev", never>
+    | FsOf<"mask" | "readonly" | "readOnly", Pick<Mount, "ifPresent" | "if_present">>
+  );
+
+type Flags = "nosuid" | "nodev" | "noexec";
+type ReadOnlyOption = { [Name in ReadOnly]?: boolean };
+/** An entry of each of these types, which comes from nowhere unless somebody says so. */
+type FsOf<Types extends string, Options, Required extends boolean = false> = {
+  [Type in Types]: { type: Type } & (Types extends "bind" | "symlink" ? unknown : { from?: never; source?: never }) &
+    (Required extends true
+      ? { options: Spelled<Types, Options> }
+      : { options?: { [Name in Types]?: Options | false } | false });
+}[Types];
+
+/** What `prefer` can name; `rlimit` is all of them. */
+export type Feature =
+  | "memory" | "memory-high" | "memory-low" | "memory-swap" | "memory-oom-group" | "cpus" | "cpu-weight" | "cpuset-cpus" | "cpuset-mems"
+  | "pids" | "io-max" | "io-weight" | "hugetlb" | "device-allow" | "net" | "oom-score-adj" | "rlimit" | "map-subids" | "time";
+
+/** What the container may use of the machine, all its processes together, cgroups(7). */
+export interface Limit extends Omit<Limits, "ioMax" | "io_max" | "devices"> {
+  /** The same as `memoryMax`. */
+  ram?: Size | false;
+  /** The same as `memoryMax`. */
+  memory?: Size | false;
+  /** The same as `memorySwapMax`: swap alone, not the sum with memory. */
+  memorySwap?: Size | false;
+  /** The same as `memorySwapMax`. */
+  memory_swap?: Size | false;
+  /** The same as `memorySwapMax`. */
+  swap?: Size | false;
+  /** CPU time in percent of one CPU: 50 is half a CPU, 150 one and a half. From 1 to 100 for each CPU. */
+  cpu?: number | false;
+  /** The same as `cpuMax`: a number of CPUs. */
+  cpus?: number | false;
+  /** The same as `pidsMax`. */
+  pids?: number | bigint | false;
+  /** Bandwidth of block devices, of which `device` is the path, such as "/dev/vda", or the number, such as "8:0". */
+  ioMax?: (IoMax | IoLimit)[] | false;
+  /** The same as `ioMax`. */
+  io_max?: (IoMax | IoLimit)[] | false;
+  /**
+   * The devices that may be used, all others being refused: paths such as "/dev/null:rw", or numbers such as "c 136:*:rw" (`*` is any); r read,
+   * w write, m mknod, without them all three.
+   */
+  devices?: (string | Device)[] | false;
+}
+
+/** The bandwidth of one block device. */
+export interface IoLimit extends Omit<IoMax, "major" | "minor"> {
+  /** A path such as "/dev/vda", or a number such as "8:0". */
+  device: string;
+}
+
+/** What a process and its container are to be. */
+export interface ContainerRequest {
+  /** The version of this form: 1, which is also the default. */
+  version?: number | bigint | false;
+  /** What the request begins from: what is not said here is as the preset has it. Default: `"sandbox"`. */
+  preset?: Preset | false;
+  /** The program, by path or by its name in a directory of PATH inside, and its arguments. */
+  command?: Array<Text> | false;
+  /** What the command sees as its own name. Default: the program as given. */
+  arg0?: Text | false;
+  /** Begin with an empty environment. Default: false. */
+  clearEnv?: boolean;
+  /** The same as `clearEnv`. */
+  clear_env?: boolean;
+  /** Hand on the whole environment of the caller; in the sandbox but for HOME, which is a new one. Default: in the sandbox false: PATH, TERM, LANG, LC_*, TZ and NO_COLOR are; else true. */
+  envAll?: boolean;
+  /** The same as `envAll`. */
+  env_all?: boolean;
+  /** Variables of the caller's environment to hand on besides those, by name. */
+  inheritEnv?: Array<Text> | false;
+  /** The same as `inheritEnv`. */
+  inherit_env?: Array<Text> | false;
+  /** Environment variables to set. */
+  env?: Record<string, Text> | false;
+  /** Environment variables to remove. */
+  envRemove?: Array<Text> | false;
+  /** The same as `envRemove`. */
+  env_remove?: Array<Text> | false;
+  /** The working directory inside, absolute. Default: the caller's, if the container has the host's tree, else `/`. The sandbox shows it, read-only; if it is a home, above one or below something hidden in one, it is the sandbox's own, empty home instead. */
+  workdir?: Text | false;
+  /** The host name inside, at most 64 bytes; needs a new UTS namespace. sethostname(2). Default: the caller's. */
+  hostname?: Text | false;
+  /** The NIS domain name inside, at most 64 bytes; needs a new UTS namespace. setdomainname(2). Default: the caller's. */
+  domainname?: Text | false;
+  /** The file mode creation mask, umask(2), octal in a string such as `"022"`. Default: the caller's. */
+  umask?: Mode | false;
+  /** How eager the kernel is to kill it when memory runs out, -1000 to 1000, proc(5). Default: the caller's. */
+  oomScoreAdj?: number | bigint | false;
+  /** The same as `oomScoreAdj`. */
+  oom_score_adj?: number | bigint | false;
+  /** Run the command below a tiny init as PID 1; needs a new pid namespace. Default: in the sandbox true, else false. */
+  init?: boolean;
+  /** The command may make user namespaces of its own. Default: in the sandbox false, else true. */
+  nested?: boolean;
+  /** A session of its own without a terminal, setsid(2). Default: in the sandbox true, else false. */
+  newSession?: boolean;
+  /** The same as `newSession`. */
+  new_session?: boolean;
+  /** A session keyring of its own, keyrings(7). Default: in the sandbox true, else false. */
+  newKeyring?: boolean;
+  /** The same as `newKeyring`. */
+  new_keyring?: boolean;
+  /** It is killed when the spawning process ends. Default: true. */
+  dieWithParent?: boolean;
+  /** The same as `dieWithParent`. */
+  die_with_parent?: boolean;
+  /** It is killed this long after its start was asked for. Default: never. */
+  deadline?: Duration | false;
+  /** Go on without these where the host does not have them: names of limits such as `"memory"`, or `"net"`, `"map-subids"`, `"rlimit"`, `"oom-score-adj"`, `"time"`. The report says what was left out. Default: none, everything is required. */
+  prefer?: Array<string> | false;
+  /** How to clone. Default: `"auto"`. */
+  clone?: CloneWay | false;
+  /** Measure the time of each step for the report. Default: false. */
+  timed?: boolean;
+  /** Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged. */
+  dns?: Dns | false;
+  /** Its namespaces. */
+  namespaces?: Namespaces | false;
+  /** Offsets of its clocks. */
+  timeOffsets?: TimeOffsets | false;
+  /** The same as `timeOffsets`. */
+  time_offsets?: TimeOffsets | false;
+  /** Its ids. */
+  user?: User | false;
+  /** Files and directories of the host to show by the same path, read-only; relative ones begin where the caller is (or the file with this request). */
+  ro?: Array<Text> | false;
+  /** The same, writable. */
+  rw?: Array<Text> | false;
+  /** A home, or what is above one, may be among `ro` and `rw`. Default: false, an error. */
+  wholeHome?: boolean;
+  /** The same as `wholeHome`. */
+  whole_home?: boolean;
+  /** How much the sandbox's own directories hold together (/tmp, /var/tmp, /run, the home), in memory; more is ENOSPC. Default: 1 GiB. */
+  maxTmp?: Size | false;
+  /** The same as `maxTmp`. */
+  max_tmp?: Size | false;
+  /** What it sees as `/`. Default: in the sandbox the host's programs and their configuration, in `"host"` all of the host's tree, both read-only. */
+  root?: Root | false;
+  /** What it may do. */
+  rights?: Rights | false;
+  /** Which system calls it may make. */
+  seccomp?: Seccomp | false;
+  /** Resource limits by name, setrlimit(2), such as `NOFILE`. Default: the caller's. */
+  rlimits?: Record<string, Rlimit> | false;
+  /** What it may use of the machine. */
+  limits?: Limits | false;
+  /** Its cgroup. Default: one of its own if there are limits, else none. */
+  cgroup?: Cgroup | false;
+  /** A pseudoterminal of its own. Default: none. */
+  terminal?: TerminalSize | false;
+  /** How it is connected. Default: a loopback alone. */
+  network?: Network | false;
+  /** Lines of its /etc/hosts, which is then one of its own. */
+  hosts?: Array<HostEntry> | false;
+  /** What is mounted or put into its tree, one by one in this order, after what the preset has. */
+  mounts?: Array<Mount> | false;
+}
+
+/** What a request begins from. */
+export type Preset = "sandbox" | "host" | "bare";
+
+/** A path, a name or an argument: any bytes but NUL; those that are no UTF-8 as bytes or hexadecimal digits. */
+export type Text = string | Bytes | { hex: string };
+
+/** Permissions: octal digits in a string, such as "755", or a number. */
+export type Mode = string | number | bigint;
+
+/** A number of milliseconds, or a string with us, ms, s, m or h, such as "10s". */
+export type Duration = number | string;
+
+/** How the process is made. */
+export type CloneWay = "auto" | "vm" | "copy" | "legacy";
+
+/** "host", those of the host; "unchanged", the root's file is left as it is; or a list of addresses. */
+export type Dns = "host" | "unchanged" | Array<string>;
+
+/** Where the process's namespace of each kind comes from, namespaces(7); what is not said is as the preset has it. */
+export interface Namespaces {
+  /** User and group ids, capabilities; user_namespaces(7). Linux 3.8. */
+  user?: Namespace | false;
+  /** Process ids, and the end of all with the first; pid_namespaces(7). */
+  pid?: Namespace | false;
+  /** The mount table; mount_namespaces(7). */
+  mount?: Namespace | false;
+  /** Network devices, addresses, ports, routes; network_namespaces(7). */
+  net?: Namespace | false;
+  /** Host name and domain name; uts_namespaces(7). */
+  uts?: Namespace | false;
+  /** System V IPC and POSIX message queues; ipc_namespaces(7). */
+  ipc?: Namespace | false;
+  /** The root of /proc/self/cgroup; cgroup_namespaces(7). Linux 4.6. */
+  cgroup?: Namespace | false;
+  /** Offsets of the monotonic and boot-time clocks; time_namespaces(7). Linux 5.6. */
+  time?: Namespace | false;
+}
+
+/** "new"; "inherit", the caller's; or the absolute path of one to enter. */
+export type Namespace = "new" | "inherit" | `/${string}`;
+
+/** What CLOCK_MONOTONIC and CLOCK_BOOTTIME are ahead of the host's (negative: behind); needs a new time namespace. Linux 5.6. */
+export interface TimeOffsets {
+  /** Of CLOCK_MONOTONIC. Default: 0. */
+  monotonic?: Duration | false;
+  /** Of CLOCK_BOOTTIME. Default: 0. */
+  boottime?: Duration | false;
+}
+
+/** The ids of the process, and the map of its user namespace. */
+export interface User {
+  /** Which ids the new user namespace has. Default: in the sandbox `"sandbox"`, else `"caller-as-root"`. */
+  map?: IdMap | false;
+  /** With the map `"caller-as"`: what the caller's uid is inside. */
+  callerUid?: number | bigint | false;
+  /** The same as `callerUid`. */
+  caller_uid?: number | bigint | false;
+  /** With the map `"caller-as"`: what the caller's gid is inside. */
+  callerGid?: number | bigint | false;
+  /** The same as `callerGid`. */
+  caller_gid?: number | bigint | false;
+  /** With the map `"extents"`: user ids, at most 340 extents. An unprivileged caller needs newuidmap(1) and ranges of /etc/subuid for anything but its own id. */
+  uidMap?: Array<Extent> | false;
+  /** The same as `uidMap`. */
+  uid_map?: Array<Extent> | false;
+  /** With the map `"extents"`: group ids. */
+  gidMap?: Array<Extent> | false;
+  /** The same as `gidMap`. */
+  gid_map?: Array<Extent> | false;
+  /** The command's user id inside, real, effective and saved. Default: in a new user namespace 0, else the caller's. */
+  uid?: number | bigint | false;
+  /** The command's group id inside. Default: in a new user namespace 0, else the caller's. */
+  gid?: number | bigint | false;
+  /** The command's supplementary groups inside. Without it a change of uid or gid empties them where the kernel lets it. */
+  groups?: Array<number | bigint> | false;
+}
+
+/** The ids of a new user namespace, user_namespaces(7). */
+export type IdMap = "sandbox" | "caller-as-root" | "caller-as" | "identity" | "extents" | "sub-ids" | "host-root";
+
+/** Ids in a row. */
+export interface Extent {
+  /** The first inside. */
+  inside: number | bigint;
+  /** The first outside. */
+  outside: number | bigint;
+  /** How many. */
+  count: number | bigint;
+}
+
+/** A number of bytes, or a string with K, M, G or T (powers of 1024), such as "256M". */
+export type Size = number | bigint | string;
+
+/** The root of the container; it needs a new mount namespace. Without `path` and `lowers` it is the host's own tree. */
+export interface Root {
+  /** The directory of the host that becomes `/`, with what is mounted below it. */
+  path?: Text | false;
+  /** Several directories as one, overlayfs: the first wins over the next. Users may mount overlays from Linux 5.11 on. */
+  lowers?: Array<Text> | false;
+  /** Where writes go, and stay; it belongs to `lowers` or `path`. */
+  upper?: Text | false;
+  /** An empty directory of the same file system as `upper`, for the kernel's use. */
+  work?: Text | false;
+  /** Writes go to memory and are gone at the end. Default: false. */
   ephemeral?: boolean;
-  /** Writes fail with EROFS. */
-  readonly?: boolean;
-  /** The same as `readonly`. */
+  /** Nothing can be written to it (EROFS). Default: in the sandbox true, unless writes go to an upper or to memory. */
   readOnly?: boolean;
+  /** The same as `readOnly`. */
+  read_only?: boolean;
 }
 
-interface FsEntryPlaceKeys {
-  /** What it is. `dev`: a minimal /dev; `mask`: hides what is there; `readonly`: makes what is there read-only; `cgroup`: the container's own cgroup (v2). */
-  type: unknown;
-  /** Where it will be: an absolute path inside. Missing directories are created where the root can be written, and never outside of it. */
-  to?: string;
-  /** The same as `to`. */
-  target?: string;
-  /** bind: the file or directory of the host; symlink: where it leads to. */
-  from?: string;
-  /** The same as `from`. */
-  source?: string;
-  /** More, under the name of the type. */
-  options?: unknown;
+/** What the command may do. */
+export interface Rights {
+  /** The capabilities that the command may have, capabilities(7), such as `["NET_ADMIN"]`; `"ALL"` is all. Default: in the sandbox none, else the caller's. */
+  capabilities?: Array<string> | false;
+  /** Those of them that stay over exec for a command that is not uid 0. */
+  ambient?: Array<string> | false;
+  /** An exec may not gain privileges (set-id bits, file capabilities). Default: true. */
+  noNewPrivileges?: boolean;
+  /** The same as `noNewPrivileges`. */
+  no_new_privileges?: boolean;
 }
 
-/** What every entry of `fs` has. */
-export type FsEntryPlace = FsEntryPlaceKeys & Spelled<"to" | "target", string>;
-
-/** One thing in the container's tree. */
-export type FsEntry = FsEntryPlace & (
-  | ({ type: "overlayfs" | "overlay"; options: Spelled<"overlayfs" | "overlay", OverlayEntryOptions>; from?: never; source?: never })
-  | ({ type: "tmpfs"; options?: { tmpfs?: TmpfsOptions | false } | false; from?: never; source?: never })
-  | ({ type: "bind"; options?: { bind?: BindOptions | false } | false } & Spelled<"from" | "source", string>)
-  | ({ type: "proc"; options?: { proc?: ViewOptions | false } | false; from?: never; source?: never })
-  | ({ type: "sysfs"; options?: { sysfs?: ViewOptions | false } | false; from?: never; source?: never })
-  | ({ type: "cgroup"; options?: { cgroup?: ViewOptions | false } | false; from?: never; source?: never })
-  | ({ type: "mqueue"; options?: Record<string, never> | false; from?: never; source?: never })
-  | ({ type: "devpts"; options?: Record<string, never> | false; from?: never; source?: never })
-  | ({ type: "dev"; options?: Record<string, never> | false; from?: never; source?: never })
-  | ({ type: "file"; options: Spelled<"file", FileOptions>; from?: never; source?: never })
-  | ({ type: "directory" | "dir"; options?: { directory?: DirectoryOptions | false; dir?: DirectoryOptions | false } | false; from?: never; source?: never })
-  | ({ type: "symlink"; options?: Record<string, never> | false } & Spelled<"from" | "source", string>)
-  | ({ type: "mask"; options?: { mask?: IfPresentOptions | false } | false; from?: never; source?: never })
-  | ({ type: "readonly" | "readOnly"; options?: { readonly?: IfPresentOptions | false; readOnly?: IfPresentOptions | false } | false; from?: never; source?: never })
-);
-
-interface OverlayEntryOptionsKeys {
-  /** Directories of the host; the first wins over the next. */
-  lowerDirs?: string[];
-  /** The same as `lowerDirs`. */
-  lower_dirs?: string[];
-  /** Where writes go, to stay. */
-  upperDir?: string | false;
-  /** The same as `upperDir`. */
-  upper_dir?: string | false;
-  /** An empty directory of the same file system as the upper, for the kernel's use. */
-  workDir?: string | false;
-  /** The same as `workDir`. */
-  work_dir?: string | false;
-  /** Writes go to memory and are gone at the end. Before Linux 6.6, in a user namespace, a directory that was removed cannot be made again (EIO). */
-  ephemeral?: boolean;
-  /** Writes fail with EROFS. */
-  readonly?: boolean;
-  /** The same as `readonly`. */
-  readOnly?: boolean;
+/** The filter of system calls, seccomp(2): a profile, and what is changed of it. */
+export interface Seccomp {
+  /** `"default"`: what ordinary programs need, and nothing that containers have been left by; `"none"`: no filter but for what no mount can hold back; or an object, the `linux.seccomp` of an OCI configuration or a profile of Docker's or Podman's. Default: in the sandbox `"default"`, else `"none"`. */
+  profile?: Profile | false;
+  /** A file of the host with such an object, or with a finished program, instead of `profile`. */
+  file?: Text | false;
+  /** A finished program of classic BPF, `struct sock_filter[]` as the kernel reads it, at most 4096 instructions, instead of `profile`. */
+  bpf?: Content | false;
+  /** Calls that are allowed whatever the profile says, such as `"ptrace"`, or a group such as `"@mount"`. */
+  allow?: Array<string> | false;
+  /** Calls that are refused whatever the profile says: `"NAME"` with EPERM, or `"NAME=ERRNO"`. */
+  deny?: Array<string> | false;
 }
 
-/** Several directories as one. Without an upper directory, and not `ephemeral`, it is read-only, and needs two lower ones. */
-export type OverlayEntryOptions = OverlayEntryOptionsKeys & Spelled<"lowerDirs" | "lower_dirs", string[]>;
+/** "default", the sandbox's own; "none"; or an object as OCI's linux.seccomp and Docker's profiles are. */
+export type Profile = "default" | "none" | Record<string, unknown>;
 
-/** An empty file system in memory; nosuid and nodev. */
-export interface TmpfsOptions {
-  /** Bytes, 1 or more; writing more fails with ENOSPC. Default: half of the machine's memory. */
-  size?: number | bigint | false;
-  /** Permissions, such as `0o755`. */
-  mode?: number | bigint | false;
-  /** Writes fail with EROFS. */
-  readonly?: boolean;
-  /** The same as `readonly`. */
-  readOnly?: boolean;
-  /** Setuid bits and file capabilities do nothing. */
-  nosuid?: boolean;
-  /** Device nodes do nothing. */
-  nodev?: boolean;
-  /** Nothing can be executed. */
-  noexec?: boolean;
+/** The bytes of a file. */
+export type Content = string | Bytes | { hex: string };
+
+/** A resource limit in the resource's own unit: one for both, or soft and hard. */
+export type Rlimit = number | bigint | "unlimited" | { soft: number | bigint | "unlimited"; hard?: number | bigint | "unlimited"; };
+
+/** The limits of the container's cgroup, cgroups(7). What is not said is not limited; one that cannot be set is an error, unless `prefer` names it. */
+export interface Limits {
+  /** Memory in bytes; above it, processes inside are killed (out of memory). From one page to 2^62. */
+  memoryMax?: Size | false;
+  /** The same as `memoryMax`. */
+  memory_max?: Size | false;
+  /** Memory in bytes above which processes inside are slowed and made to give memory back. Needs cgroup v2. */
+  memoryHigh?: Size | false;
+  /** The same as `memoryHigh`. */
+  memory_high?: Size | false;
+  /** Memory in bytes that is taken from others first. Needs cgroup v2. */
+  memoryLow?: Size | false;
+  /** The same as `memoryLow`. */
+  memory_low?: Size | false;
+  /** Swap in bytes, 0 for none. On cgroup v1 it needs `memory_max`. */
+  memorySwapMax?: Size | false;
+  /** The same as `memorySwapMax`. */
+  memory_swap_max?: Size | false;
+  /** Running out of memory kills everything inside, not one process. Needs cgroup v2, Linux 4.19. Default: false. */
+  memoryOomGroup?: boolean;
+  /** The same as `memoryOomGroup`. */
+  memory_oom_group?: boolean;
+  /** CPU time as a number of CPUs: 0.5 is 50 ms in each period of 100 ms. From 0.01 to the number of CPUs online. */
+  cpuMax?: number | false;
+  /** The same as `cpuMax`. */
+  cpu_max?: number | false;
+  /** The share of CPU time when there is not enough: 1 to 10000. Default: 100, as everybody's. */
+  cpuWeight?: number | bigint | false;
+  /** The same as `cpuWeight`. */
+  cpu_weight?: number | bigint | false;
+  /** The CPUs to run on, such as `"0-3,8"`. */
+  cpusetCpus?: string | false;
+  /** The same as `cpusetCpus`. */
+  cpuset_cpus?: string | false;
+  /** The memory nodes to allocate from, such as `"0"`. */
+  cpusetMems?: string | false;
+  /** The same as `cpusetMems`. */
+  cpuset_mems?: string | false;
+  /** Processes and threads, 1 to 4194304; one more fails with EAGAIN. */
+  pidsMax?: number | bigint | false;
+  /** The same as `pidsMax`. */
+  pids_max?: number | bigint | false;
+  /** Bandwidth of block devices. */
+  ioMax?: Array<IoMax> | false;
+  /** The same as `ioMax`. */
+  io_max?: Array<IoMax> | false;
+  /** The share of block I/O: 1 to 10000. Default: 100. */
+  ioWeight?: number | bigint | false;
+  /** The same as `ioWeight`. */
+  io_weight?: number | bigint | false;
+  /** Huge pages. */
+  hugetlb?: Array<Hugetlb> | false;
+  /** The devices that may be used, all others being refused; an empty list refuses all. Needs CAP_BPF on cgroup v2. */
+  devices?: Array<Device> | false;
 }
 
-/** A file or directory of the host. Flags that the host has locked stay. */
-export interface BindOptions {
-  /** Writes fail with EROFS. */
-  readonly?: boolean;
-  /** The same as `readonly`. */
-  readOnly?: boolean;
-  /** With what is mounted below it. Default: true. */
+/** The bandwidth of one whole block device (not a partition). */
+export interface IoMax {
+  /** The device's major number. */
+  major: number | bigint;
+  /** The device's minor number. */
+  minor: number | bigint;
+  /** Bytes read a second, 1 to 2^62. */
+  rbps?: Size | false;
+  /** Bytes written a second, 1 to 2^62. */
+  wbps?: Size | false;
+  /** Reads a second, 1 to 4294967294. */
+  riops?: number | bigint | false;
+  /** Writes a second, 1 to 4294967294. */
+  wiops?: number | bigint | false;
+}
+
+/** Huge pages of one size. */
+export type Hugetlb = Spelled<"pageSize" | "page_size", Size> & {
+  /** The limit in bytes, 0 for none; the kernel rounds down to a page. */
+  max: Size;
+};
+
+/** A device, or several, that may be used. */
+export interface Device {
+  /** Character or block device. */
+  type: DeviceKind;
+  /** The major number. Default: any. */
+  major?: number | bigint | false;
+  /** The minor number. Default: any. */
+  minor?: number | bigint | false;
+  /** What may be done: some of `r` (read), `w` (write), `m` (make a node). Default: all three. */
+  access?: string | false;
+}
+
+/** What kind of device. */
+export type DeviceKind = "char" | "block";
+
+/** The control group that the container gets: one of its own, gone at its end with all that is in it; or one that exists. */
+export interface Cgroup {
+  /** The cgroup to make it in, absolute in the hierarchy, such as `"/ci/builds"`. Default: `/seclude` for root, the delegated cgroup that the caller is in for an ordinary user. */
+  parent?: Text | false;
+  /** Start in this one, which exists, absolute in the hierarchy; nothing is set, counted, killed or removed there. Contradicts everything else of a cgroup, and limits. */
+  join?: Text | false;
+  /** The calling process may be moved to a cgroup of its own below the parent where that must have no processes (v2). Default: false. */
+  moveCaller?: boolean;
+  /** The same as `moveCaller`. */
+  move_caller?: boolean;
+  /** Count memory, CPU time, processes and block I/O also where they are not limited. Default: false. */
+  countAll?: boolean;
+  /** The same as `countAll`. */
+  count_all?: boolean;
+  /** Delegate a cgroup below the limited one to the container's root (v2). Default: false. */
+  delegate?: boolean;
+  /** Ask systemd over D-Bus for a delegated scope to make it in (v2). Default: false. */
+  scope?: boolean;
+  /** In every hierarchy of the host, also where nothing is limited. Default: false. */
+  everywhere?: boolean;
+}
+
+/** A pseudoterminal as stdin, stdout and stderr, and a session that it controls. */
+export interface TerminalSize {
+  /** Its height in characters. Default: 24. */
+  rows?: number | bigint | false;
+  /** Its width in characters. Default: 80. */
+  columns?: number | bigint | false;
+}
+
+/** How a container is connected; a new net namespace comes with it. Without one it has a loopback alone, or what `namespaces.net` says. */
+export interface Network {
+  /** What connects it. */
+  type: NetworkKind;
+  /** Of a veth: a bridge that somebody else made. Default: one of ours, `seclude0`. */
+  bridge?: string | false;
+  /** Of a veth: no bridge, a link between host and container alone. Default: false. */
+  pointToPoint?: boolean;
+  /** The same as `pointToPoint`. */
+  point_to_point?: boolean;
+  /** Of a veth: the subnet of its address, such as `"10.20.0.0/24"`. Default: one that no route of the host leads to. */
+  subnet?: string | false;
+  /** Of a veth: its address. Default: a free one. */
+  address?: string | false;
+  /** Of a veth: an IPv6 address as well, of this subnet, or `"auto"`. Default: none. */
+  ipv6?: string | false;
+  /** Of a veth: the hardware address of its end. Default: one that goes with its address. */
+  mac?: string | false;
+  /** Of a veth: the MTU in bytes, 68 to 65535, with IPv6 at least 1280. Default: 1500. */
+  mtu?: number | bigint | false;
+  /** Of a veth: the name of its end inside. Default: `eth0`. */
+  interface?: string | false;
+  /** Of a veth: it reaches what the host reaches. Default: true. */
+  nat?: boolean;
+  /** Of a veth: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false. */
+  hostAccess?: boolean;
+  /** The same as `hostAccess`. */
+  host_access?: boolean;
+  /** Of a veth: net.ipv4.ip_forward may be switched on until the last container has ended. Default: false. */
+  ipForward?: boolean;
+  /** The same as `ipForward`. */
+  ip_forward?: boolean;
+  /** Of a veth: it and the other containers of its bridge that have this reach one another. Default: false. */
+  peers?: boolean;
+  /** Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. */
+  publish?: Array<string> | false;
+  /** Of a veth: at most so many bits a second in each direction, 8000 or more. Default: no limit. */
+  rate?: number | bigint | false;
+  /** Of a veth: added to every packet to the container, up to a minute. Needs the kernel's sch_netem. Default: none. */
+  latency?: Duration | false;
+}
+
+/** What connects a container. */
+export type NetworkKind = "veth" | "pasta";
+
+/** A line of its /etc/hosts, hosts(5). */
+export interface HostEntry {
+  /** The name. */
+  name: string;
+  /** Its address, IPv4 or IPv6. */
+  address: string;
+}
+
+/** One thing in the container's tree; it needs a new mount namespace. */
+export interface Mount {
+  /** What it is. */
+  type: MountKind;
+  /** Where: an absolute path inside the root, without `..`. What is missing of it is made where the root can be written. */
+  target: Text;
+  /** Of a bind: the file or directory of the host. */
+  source?: Text | false;
+  /** Of a symlink: where it leads to. */
+  to?: Text | false;
+  /** Of a bind: also what is mounted below the source. Default: true. */
   recursive?: boolean;
-  /** Setuid bits and file capabilities do nothing. */
+  /** Of a bind, tmpfs, overlay, proc, sysfs, cgroup or file: writes fail with EROFS. Default: false, of a sysfs true. */
+  readOnly?: boolean;
+  /** The same as `readOnly`. */
+  read_only?: boolean;
+  /** Of a bind or tmpfs: set-id bits and file capabilities do nothing. Default: of a tmpfs true. */
   nosuid?: boolean;
-  /** Device nodes do nothing. */
+  /** Of a bind or tmpfs: device nodes do nothing. Default: of a tmpfs true. */
   nodev?: boolean;
-  /** Nothing can be executed. */
+  /** Of a bind or tmpfs: nothing can be executed. Default: false. */
   noexec?: boolean;
-}
-
-/** A file that is kept in memory. */
-export interface FileOptions {
-  /** What is in it. */
-  content: string | Bytes;
-  /** Permissions, such as `0o755`. */
-  mode?: number | bigint | false;
-  /** Writes fail with EROFS. */
-  readonly?: boolean;
-  /** The same as `readonly`. */
-  readOnly?: boolean;
-}
-
-/** A directory; one that exists stays as it is. */
-export interface DirectoryOptions {
-  /** Permissions, such as `0o755`. */
-  mode?: number | bigint | false;
-}
-
-/** A view of the kernel's. */
-export interface ViewOptions {
-  /** Writes fail with EROFS. */
-  readonly?: boolean;
-  /** The same as `readonly`. */
-  readOnly?: boolean;
-}
-
-/** What happens if nothing is there. */
-export interface IfPresentOptions {
-  /** Nothing happens if the path is missing. Default: it is an error. */
+  /** Of a tmpfs: its size in bytes. Default: half of the machine's memory. */
+  size?: Size | false;
+  /** Of a tmpfs, file or directory: permissions, such as `"755"` (octal) or the number 493. Default: 1777, 644 and 755. */
+  mode?: Mode | false;
+  /** Of an overlay: the directories that lie over one another, the first wins over the next. */
+  lowers?: Array<Text> | false;
+  /** Of an overlay: where writes go, and stay. */
+  upper?: Text | false;
+  /** Of an overlay: an empty directory of the same file system as `upper`, for the kernel's use. */
+  work?: Text | false;
+  /** Of an overlay: writes go to memory and are gone at the end. Default: false. */
+  ephemeral?: boolean;
+  /** Of a file: its bytes. */
+  content?: Content | false;
+  /** Of a mask or read-only-path: nothing happens if nothing is there. Default: false. */
   ifPresent?: boolean;
   /** The same as `ifPresent`. */
   if_present?: boolean;
 }
 
-/** What `prefer` can name; `rlimit` is all of them. */
-export type Feature = "memory" | "memory-high" | "memory-low" | "memory-swap" | "memory-oom-group" | "cpus" | "cpu-weight" | "cpuset-cpus" | "cpuset-mems" | "pids" | "io-max" | "io-weight" | "hugetlb" | "device-allow" | "net" | "oom-score-adj" | "rlimit" | "map-subids" | "time";
-
-/** What the container may use of the machine, all its processes together, cgroups(7). */
-export interface Limit {
-  /** CPU time in percent of one CPU: 50 is half a CPU, 150 one and a half. From 1 to 100 for each CPU. */
-  cpu?: number | false;
-  /** The same as a number of CPUs: 0.5 is half a CPU. */
-  cpus?: number | false;
-  /** Memory, bytes, 4096 or more. Above it processes inside are killed, and the report's cause is "out-of-memory". */
-  ram?: number | bigint | false;
-  /** The same as `ram`. */
-  memory?: number | bigint | false;
-  /** Memory, bytes, above which processes inside are slowed down and made to give memory back (cgroup v2). */
-  memoryHigh?: number | bigint | false;
-  /** The same as `memoryHigh`. */
-  memory_high?: number | bigint | false;
-  /** Memory, bytes, that is taken from others first (cgroup v2). */
-  memoryLow?: number | bigint | false;
-  /** The same as `memoryLow`. */
-  memory_low?: number | bigint | false;
-  /** Swap, bytes, 0 for none; swap alone, not the sum with `ram`. */
-  memorySwap?: number | bigint | false;
-  /** The same as `memorySwap`. */
-  swap?: number | bigint | false;
-  /** The same as `memorySwap`. */
-  memory_swap?: number | bigint | false;
-  /** Running out of memory kills everything inside, not one process (cgroup v2). */
-  memoryOomGroup?: boolean;
-  /** The same as `memoryOomGroup`. */
-  memory_oom_group?: boolean;
-  /** The share of CPU time when there is not enough: 1 to 10000, 100 is everybody's. */
-  cpuWeight?: number | bigint | false;
-  /** The same as `cpuWeight`. */
-  cpu_weight?: number | bigint | false;
-  /** The CPUs to run on, such as "0-2,4". */
-  cpusetCpus?: string | false;
-  /** The same as `cpusetCpus`. */
-  cpuset_cpus?: string | false;
-  /** The memory nodes to allocate from. */
-  cpusetMems?: string | false;
-  /** The same as `cpusetMems`. */
-  cpuset_mems?: string | false;
-  /** Processes and threads, 1 to 4194304; one more fails with EAGAIN. */
-  pids?: number | bigint | false;
-  /** Bandwidth of block devices. */
-  ioMax?: IoLimit[] | false;
-  /** The same as `ioMax`. */
-  io_max?: IoLimit[] | false;
-  /** The share of block I/O: 1 to 10000, 100 is everybody's. */
-  ioWeight?: number | bigint | false;
-  /** The same as `ioWeight`. */
-  io_weight?: number | bigint | false;
-  /** Huge pages. */
-  hugetlb?: HugetlbLimit[] | false;
-  /** The devices that may be used, all others being refused: paths such as "/dev/null:rw", or numbers such as "c 136:*:rw" (`*` is any); r read, w write, m mknod, without them all three. */
-  devices?: string[] | false;
-}
-
-/** The bandwidth of one block device. */
-export interface IoLimit {
-  /** A path such as "/dev/vda", or a number such as "8:0". */
-  device: string;
-  /** Bytes read a second. */
-  rbps?: number | bigint | false;
-  /** Bytes written a second. */
-  wbps?: number | bigint | false;
-  /** Reads a second. */
-  riops?: number | bigint | false;
-  /** Writes a second. */
-  wiops?: number | bigint | false;
-}
-
-interface HugetlbLimitKeys {
-  /** The size of a page, bytes. */
-  pageSize?: number | bigint;
-  /** The same as `pageSize`. */
-  page_size?: number | bigint;
-  /** The limit, bytes; 0 for none. */
-  max: number | bigint;
-}
-
-/** Huge pages of one size. */
-export type HugetlbLimit = HugetlbLimitKeys & Spelled<"pageSize" | "page_size", number | bigint>;
-
-/** The container's cgroup: one of its own, gone at its end with all that is in it. */
-export interface CgroupOptions {
-  /** The cgroup to make it in, absolute in the hierarchy, such as /ci/builds. Default: /seclude as root, the delegated cgroup that you are in as an ordinary user. */
-  parent?: string | false;
-  /** Counts memory, CPU time, processes and block I/O also where they are not limited. */
-  countAll?: boolean;
-  /** The same as `countAll`. */
-  count_all?: boolean;
-  /** Delegates a cgroup of its own to the container's root (cgroup v2); with an fs entry `cgroup` it can make cgroups there. */
-  delegate?: boolean;
-  /** Lets *this process* be moved to a cgroup below its own, where the kernel's rule against processes in inner cgroups stands in the way (cgroup v2). It stays there. Default: false. */
-  moveCaller?: boolean;
-  /** The same as `moveCaller`. */
-  move_caller?: boolean;
-}
-
-/** A resource limit, setrlimit(2). */
-export interface Rlimit {
-  /** What holds. */
-  soft: number | bigint | "unlimited";
-  /** Up to what the command may raise it. */
-  hard: number | bigint | "unlimited";
-}
+/** The kinds of mounts. */
+export type MountKind = "bind" | "tmpfs" | "overlay" | "proc" | "sysfs" | "cgroup" | "mqueue" | "devpts" | "dev" | "file" | "directory" | "symlink" | "mask" | "read-only-path";
 
 /** How it ended; docs/report.schema.json. */
 export interface Report {
@@ -971,6 +1196,8 @@ export interface Report {
     clone_reason: string;
     /** How its root was made. kept: the copy of the host's tree that every new mount namespace has; pivoted: made in that copy, the rest left behind; entered: the namespace was made of it alone, Linux 7.0; null without a new mount namespace. */
     root: "kept" | "pivoted" | "entered" | null;
+    /** The caller's directory, if the command began in the sandbox's new, empty home instead; null if it began where the caller is, or where the request says. */
+    moved_from: string | null;
     /** What is shown of the host under the host's ids, because its file system or the kernel cannot map them: whoever owns it is nobody inside. Empty where the container's ids are the caller's. */
     plain: Array<string>;
     /** Its cgroup, if it has one. */
@@ -1004,11 +1231,7 @@ export interface Report {
       name_servers_left_out: Array<string>;
     };
     /** What the caller could have done without, and whether it holds. */
-    preferred: Array<{
-      feature: string;
-      achieved: boolean;
-      reason?: string;
-    }>;
+    preferred: Array<{ feature: string; achieved: boolean; reason?: string; }>;
     /** Parent, until the clone. */
     prepare_us: number;
     /** The clone call itself. */
@@ -1018,19 +1241,10 @@ export interface Report {
     /** Child, from its barrier to its exec. */
     set_up_us: number;
     /** The parent's time in each step before the clone. */
-    prepare: Array<{
-      step: string;
-      us: number;
-    }>;
+    prepare: Array<{ step: string; us: number; }>;
     /** The parent's time in each step at the barrier. */
-    attend: Array<{
-      step: string;
-      us: number;
-    }>;
+    attend: Array<{ step: string; us: number; }>;
     /** The child's time in each step. */
-    child: Array<{
-      step: string;
-      us: number;
-    }>;
+    child: Array<{ step: string; us: number; }>;
   };
 }

@@ -132,3 +132,25 @@ impl Drop for Background {
         let _ = self.child.wait();
     }
 }
+
+/// A container that was left to itself: it ends with this, also where a test fails.
+pub struct Detached(Pid);
+
+impl Detached {
+    /// Of `run --detach`, which says whose it is.
+    pub fn of(command: &mut Command) -> Detached {
+        let pid = stdout_of(&command.output().expect("the seclude command starts"));
+        Detached(Pid::from_raw(pid.parse().expect("a process id")).expect("it is none of ours"))
+    }
+
+    /// Its first process.
+    pub fn pid(&self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::KILL);
+    }
+}

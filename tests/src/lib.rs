@@ -3,6 +3,7 @@
 
 mod cgroups;
 mod cli;
+mod doors;
 mod filter;
 mod helper;
 mod network;
@@ -17,7 +18,10 @@ use std::process::Output as ProcessOutput;
 use seclude::{CloneWay, Command, Mount, Namespace, Overlay};
 
 pub use cgroups::{Cgroups, ExistingCgroup, cgroup_mounts, make_cgroup, on_v2};
-pub use cli::{Background, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside};
+pub use cli::{
+    Background, Detached, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside,
+};
+pub use doors::{Case, Outcome, by_library, by_program, cases, door_files};
 pub use filter::{call, filtered, run_again_without_mount_setattr};
 pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,
@@ -117,4 +121,12 @@ pub fn has_overlays() -> bool {
         println!("skipped: {error}");
     }
     lack.is_none()
+}
+
+/// What `--rw` takes besides: before Linux 5.12 a root caller's container cannot be shown files under its own ids, to write them.
+pub fn to_write() -> &'static [&'static str] {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0u32));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if is_root() && version < (5, 12) { &["--host-root"] } else { &[] }
 }

@@ -48,7 +48,7 @@ fn flags_that_do_not_exist_or_lack_their_value() {
             (&["--clone", "fork", "true"], 125, "fork"),
             (&["--oom-score-adj", "2000", "true"], 125, "oom"),
             (&["--env", "=value", "true"], 125, "--env"),
-            (&["--env", "novalue", "true"], 125, "--env"),
+            (&["--env", "", "true"], 125, "--env"),
             (&["--no-new-privs=maybe", "true"], 125, "--no-new-privs"),
             (&["--tmpfs", "/mnt:size=big", "true"], 125, "size"),
             (&["--tmpfs", "/mnt:size=0", "true"], 125, "size"),

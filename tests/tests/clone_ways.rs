@@ -42,7 +42,7 @@ fn each_way_names_the_step_that_failed() {
         let missing = Command::new("/nowhere/command").sandbox().clone_way(way).spawn().expect_err("it is missing");
         assert_eq!((missing.step(), missing.errno_name(), missing.exit_code()), ("exec", Some("ENOENT"), 127), "{way}");
         let mut command = shell("exit 0");
-        command.sandbox().mount(Mount::tmpfs("/nowhere")).clone_way(way);
+        command.sandbox().mount(Mount::tmpfs("/usr/nowhere")).clone_way(way);
         let target = command.spawn().expect_err("the root is read-only");
         assert_eq!((target.step(), target.errno_name()), ("mount", Some("EROFS")), "{way}");
     }

@@ -5,7 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
 use seclude::{
-    Capabilities, Capability, CloneWay, Code, Command, Error, Mount, Namespace, Overlay, Resource, Root, Side, UserMap,
+    Capabilities, Capability, CloneWay, Code, Command, Error, Feature, Mount, Namespace, Overlay, Remedy, Resource,
+    Root, Side, UserMap,
 };
 use seclude_tests::{Host, OwnProcess, Scratch, busybox_root, has_overlays, helper, role, said, tell, told};
 
@@ -52,6 +53,7 @@ impl Case {
             && line.starts_with(self.step)
             && missing.is_empty()
             && error.left_behind().is_empty()
+            && error.field().is_some()
             && source == error.raw_os_error().is_some();
         if right { Ok(()) } else { Err(format!("{line:?}: {error:?}, without {missing:?}")) }
     }
@@ -391,6 +393,63 @@ fn an_error_has_the_path_that_was_refused_and_none_where_there_is_none() {
     let lower = Root::overlay(Overlay::new(["/no/such/lower"]).ephemeral());
     assert_eq!(refused(place.command("/bin/sh").root(lower)).as_deref(), Some("/no/such/lower"));
     assert_eq!(refused(Command::new("/bin/sh").hostname("needs a namespace")), None);
+}
+
+/// Each half of a start says what of the request it is about, also where the words name something else.
+#[test]
+fn an_error_has_the_field_of_the_request_that_it_is_about() {
+    let place = Place::new();
+    let field = |command: &mut Command| {
+        let error = command.spawn().expect_err("it is wrong");
+        (error.field().map(|field| field.to_string()).unwrap_or_default(), error.contradicts())
+    };
+    let at = |field: &str| (field.to_owned(), false);
+    let beside = |field: &str| (field.to_owned(), true);
+    // What is compiled.
+    assert_eq!(field(Command::new("/bin/sh").hostname("needs a namespace")), beside("hostname"));
+    assert_eq!(field(Command::new("/bin/sh").init(true)), beside("init"));
+    assert_eq!(field(Command::new("/bin/sh").prefer(Feature::Time)), beside("prefer[0]"));
+    assert_eq!(field(Command::new("/bin/sh").oom_score_adj(1001)), at("oom_score_adj"));
+    assert_eq!(field(Command::new("/bin/sh").rlimit(Resource::NOFILE, 2, 1)), at("rlimits.NOFILE"));
+    assert_eq!(field(contained("/bin/sh").current_dir("relative")), at("workdir"));
+    let mounts = |mount| {
+        let mut command = contained("/bin/sh");
+        command.mount(Mount::tmpfs("/mnt")).mount(mount);
+        command
+    };
+    assert_eq!(field(&mut mounts(Mount::tmpfs("/a/../b"))), at("mounts[1].target"));
+    assert_eq!(field(&mut mounts(Mount::bind("relative", "/mnt"))), at("mounts[1].source"));
+    let twice = Overlay::new(["/usr", "/etc", "/usr"]);
+    assert_eq!(field(&mut mounts(Mount::overlay(twice.clone(), "/mnt"))), at("mounts[1].lowers[2]"));
+    assert_eq!(field(contained("/bin/sh").root(Root::overlay(twice))), at("root.lowers[2]"));
+    assert_eq!(field(&mut mounts(Mount::file("/mnt/a\0b", ""))), at("mounts[1]"));
+    // What the parent opens.
+    assert_eq!(field(&mut mounts(Mount::bind("/no/such/source", "/mnt"))), at("mounts[1].source"));
+    assert_eq!(field(contained("/bin/sh").root(Root::directory("/no/such/root"))), at("root"));
+    assert_eq!(field(Command::new("/bin/sh").join(Namespace::Net, "/no/such/namespace")), at("namespaces.net"));
+    // What the child does.
+    let mut placed = place.command("/bin/sh");
+    placed.root(Root::directory(place.root.path()).read_only()).mount(Mount::tmpfs("/mnt"));
+    assert_eq!(field(placed.clone().mount(Mount::tmpfs("/new"))), at("mounts[1].target"));
+    assert_eq!(field(placed.clone().current_dir("/no/such/workdir")), at("workdir"));
+    assert_eq!(field(place.command("/no/such/command").uid(0)), at("command"));
+}
+
+#[test]
+fn what_can_be_done_is_data_too() {
+    let remedies = |command: &mut Command| command.spawn().expect_err("it is wrong").remedies().to_vec();
+    let ids = Remedy::set("user.map", "sub-ids");
+    let mut command = contained("/bin/sh");
+    command.user_map(UserMap::CallerAsRoot).uid(5);
+    assert_eq!(remedies(&mut command), [ids, Remedy::set("user.caller_uid", 5)]);
+    let root = Mount::overlay(Overlay::new(["/", "/usr"]), "/mnt");
+    assert!(remedies(contained("/bin/sh").mount(root)).contains(&Remedy::give("root.path")));
+    let mut optional = contained("/bin/sh");
+    optional.mount(Mount::mask("/no/such/file"));
+    assert_eq!(remedies(&mut optional), [Remedy::set("mounts[0].if_present", true)]);
+    let error = optional.spawn().expect_err("it is missing");
+    let line = error.message_with(|remedy| remedy.field().map(ToString::to_string));
+    assert!(line.ends_with("if it may be missing (mounts[0].if_present)"), "{line}");
 }
 
 #[test]

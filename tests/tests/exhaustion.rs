@@ -125,7 +125,7 @@ fn a_caller_that_may_write_no_files_is_told_and_not_killed() {
     let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     let host = Host::look();
     let [init, file, plain] = told(&helper("files").output().expect("it starts")).try_into().expect("three lines");
-    for (line, step) in [(init, "exec the init's image"), (file, "mount file /tmp/file")] {
+    for (line, step) in [(init, "filter of system calls"), (file, "mount file /tmp/file")] {
         assert!(line.starts_with(step) && line.contains("EFBIG") && line.contains("RLIMIT_FSIZE"), "{line}");
     }
     // Nor does the command inherit that the signal was held back.

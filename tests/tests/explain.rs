@@ -160,7 +160,7 @@ fn the_doctor_rehearses_a_plan_and_names_the_first_step_that_would_fail() {
 
     for (flags, words) in [
         (&["--root", "/no/such/root", "id"][..], &["root /no/such/root", "ENOENT"][..]),
-        (&["--tmpfs", "/no/such/target", "id"], &["mount tmpfs on /no/such/target", "EROFS", "(child)"]),
+        (&["--tmpfs", "/usr/no/such/target", "id"], &["mount tmpfs on /usr/no/such/target", "EROFS", "(child)"]),
         (&["--init", "no-such-command"], &["exec no-such-command", "ENOENT"]),
         (&["/etc/passwd"], &["exec /etc/passwd", "EACCES"]),
         (&["/usr"], &["exec /usr", "it is a directory"]),

@@ -109,8 +109,13 @@ fn a_sandboxs_root_without_the_capability_to_map_itself_is_told_which_it_is() {
     has(&line, &["user map", "EPERM", "CAP_SETFCAP", "--nested", "--cap-add SETFCAP"]);
     stdout_of(&try_inside(&[&bare[..], &["--cap-add=SETFCAP"]].concat(), &format!("{KEEPS_PROC} true")));
     stdout_of(&try_inside(&[&bin, &nested], &format!("{KEEPS_PROC} true")));
-    // In a sandbox that is not to have any inside, the limit is what is in the way.
-    has(&complaint(&try_inside(&[&bin], &format!("{KEEPS_PROC} true"))), &["ENOSPC", "user.max_user_namespaces=0"]);
+    // In a sandbox that is not to have any inside, its filter is what is in the way, and the limit behind that.
+    has(
+        &complaint(&try_inside(&[&bin], &format!("{KEEPS_PROC} true"))),
+        &["EPERM", "seccomp filter", "outer one: --nested"],
+    );
+    let unfiltered = try_inside(&[&bin, "--seccomp=none"], &format!("{KEEPS_PROC} true"));
+    has(&complaint(&unfiltered), &["ENOSPC", "user.max_user_namespaces=0"]);
 }
 
 #[test]
@@ -221,13 +226,14 @@ fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
         .map(str::to_owned);
     has(&row.expect("a row"), &["does not", "pivot_root"]);
     // Where the host's tree is the container's, and nothing takes from it, there is nothing to pivot.
-    let run = if is_root() { &["run", "--host-root", "true"][..] } else { &["run", "true"] };
+    let run = ["run", "--preset", "host", "true"];
     stdout_of(&filtered(&[(PIVOT_ROOT, EINVAL)], seclude_bin()).args(run).output().expect("it starts"));
 }
 
 #[test]
 fn no_resource_limit_is_set_that_was_not_asked_for() {
-    let limits = "ulimit -v; ulimit -n; ulimit -u";
+    // Of what the sandbox bounds there is a test among the holes.
+    let limits = "ulimit -v; ulimit -n; ulimit -f; ulimit -s";
     let outside = stdout_of(&std::process::Command::new("/bin/bash").args(["-c", limits]).output().expect("bash"));
     assert_eq!(inside(&[], &format!("exec bash -c '{limits}'")), outside);
     assert!(inside(&["--rlimit=AS=1G"], "exec bash -c 'ulimit -v'").ends_with("1048576"));

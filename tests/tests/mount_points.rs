@@ -124,6 +124,40 @@ fn nothing_is_removed_that_another_container_has_mounts_on() {
 }
 
 #[test]
+fn nor_what_has_a_mount_of_one_that_shares_no_lock() {
+    let own = open_directory("unshared");
+    let inner = own.directory("p");
+    fs::set_permissions(&inner, fs::Permissions::from_mode(0o777)).unwrap();
+    let bind = format!("{}:/mnt", inner.display());
+    let show_all = format!("{}:/mnt", own.path().display());
+    let others: [&[&str]; 2] =
+        [&["--ro-bind", &bind, "--tmpfs", "/mnt/place"], &["--bind", &show_all, "--tmpfs", "/mnt/p/place"]];
+    for other in others {
+        let mut first = Background::of(&mut seclude_command(&[
+            "run",
+            "--bind",
+            &bind,
+            "--tmpfs",
+            "/mnt/place",
+            "sh",
+            "-c",
+            "echo up; read end",
+        ]));
+        assert_eq!(first.line(), "up");
+        let place = other.last().unwrap();
+        let script = format!("echo seen > {place}/file; echo up; read end; cat {place}/file");
+        let mut second = Background::of(&mut seclude_command(&[&["run"], other, &["sh", "-c", &script]].concat()));
+        assert_eq!(second.line(), "up");
+        drop(first.child().stdin.take());
+        first.wait();
+        assert!(inner.join("place").exists(), "{other:?} has a mount on it");
+        drop(second.child().stdin.take());
+        assert_eq!(second.end(), (Some(0), "seen".to_owned()), "{other:?}");
+        fs::remove_dir(inner.join("place")).unwrap();
+    }
+}
+
+#[test]
 fn whoever_holds_the_lock_keeps_nobody_from_starting() {
     let own = open_directory("locked");
     let bind = bound(&own);

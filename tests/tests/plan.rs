@@ -40,7 +40,7 @@ fn the_sandbox_is_built_in_the_only_safe_order() {
     let filter = position(&actions, "filter", "SECCOMP_SET_MODE_FILTER");
     let directory = position(&actions, "workdir", "fchdir");
     let exec = last_position(&actions, "exec", "execve");
-    let order = [clone, barrier, private, proc, pivot, launch, limit, rights, filter, directory, exec];
+    let order = [clone, barrier, private, proc, pivot, launch, limit, rights, directory, filter, exec];
     assert!(order.is_sorted_by(|before, after| before < after), "{order:?}");
     assert_eq!(exec, actions.len() - 1, "nothing comes after the exec");
     assert_eq!(actions[clone + 1].moment, Moment::Attend, "the maps are written while the child waits");
@@ -52,7 +52,7 @@ fn the_hosts_tree_is_left_for_a_copy_only_where_something_takes_from_it() {
     let pivots = |build: &Change| {
         actions(|command| {
             // Under the caller's own ids: others are mapped in a copy, which only another process may make.
-            command.sandbox().user_map(UserMap::CallerAsRoot);
+            command.preset(seclude::Preset::Host).user_map(UserMap::CallerAsRoot);
             build(command);
         })
         .iter()

@@ -23,18 +23,19 @@ impl TestBinary {
 
 /// Every one of them, built; xtask's own and doc tests mean nothing elsewhere.
 pub(crate) fn build_tests() -> Result<Vec<TestBinary>> {
-    let json = read(cargo().args([
-        "test",
-        "--quiet",
-        "--workspace",
-        "--exclude",
-        "xtask",
-        "--all-features",
-        "--locked",
-        "--no-run",
-        "--message-format",
-        "json",
-    ]))?;
+    build(&["--workspace", "--exclude", "xtask", "--all-features"])
+}
+
+/// The one of a test file, built.
+pub(crate) fn test_binary(package: &str, test: &str) -> Result<PathBuf> {
+    let binaries = build(&["--package", package, "--test", test])?;
+    let binary = binaries.into_iter().find(|binary| binary.target == test);
+    Ok(binary.with_context(|| format!("cargo names no test binary {test}"))?.path)
+}
+
+fn build(which: &[&str]) -> Result<Vec<TestBinary>> {
+    let flags = ["--locked", "--no-run", "--message-format", "json"];
+    let json = read(cargo().args(["test", "--quiet"]).args(which).args(flags))?;
     let mut binaries = Vec::new();
     for line in json.lines() {
         let message: Value = serde_json::from_str(line).context("cargo's message")?;

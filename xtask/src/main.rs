@@ -3,14 +3,20 @@
 
 mod apt;
 mod binaries;
+mod c;
 mod check_attacks;
 mod check_child;
+mod check_imports;
+mod check_words;
+mod ci;
 mod dist;
 mod node;
 mod ordinary_user;
 mod own_process;
 mod progress;
+mod python;
 mod reliability;
+mod request;
 mod rootfs;
 mod rootless;
 mod soak;
@@ -32,6 +38,8 @@ struct Tasks {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Run all that `.ci/run` does, or all that there is
+    Ci(ci::Options),
     /// Make the roots that tests run in, below target/rootfs, once; prints where they are
     Rootfs {
         /// Which
@@ -50,10 +58,20 @@ enum Task {
     CheckChild,
     /// Check that docs/attacks.md names the tests of attacks, and none that is not there
     CheckAttacks,
+    /// Make docs/request.md and docs/request.schema.json from the texts of crates/request, or check them
+    Request(request::Options),
+    /// Check that the imports of the library run one way
+    CheckImports,
+    /// Check that no code decides by the words of an error
+    CheckWords,
     /// Run the tests as an ordinary user with subordinate ids
     Rootless(rootless::Options),
     /// Build and test the JavaScript binding in Node.js and Bun, as root and as an ordinary user
     Node(node::Options),
+    /// Build and test the C binding from C and Go, as root and as an ordinary user
+    C(c::Options),
+    /// Build and test the Python binding, as root and as an ordinary user, and by CPython's own tests
+    Python(python::Options),
     /// Run the tests on other kernels, in virtual machines; prints which went how on which
     Vm(vm::Options),
     #[command(hide = true, subcommand)]
@@ -62,6 +80,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Tasks::parse().task {
+        Task::Ci(options) => ci::run_all(&options),
         Task::Rootfs { which } => rootfs::make(which),
         Task::Versus(options) => versus::run(&options),
         Task::Soak(options) => soak::run(&options),
@@ -69,8 +88,13 @@ fn main() -> ExitCode {
         Task::Dist => dist::make(),
         Task::CheckChild => check_child::check(),
         Task::CheckAttacks => check_attacks::check(),
+        Task::CheckImports => check_imports::check(),
+        Task::Request(options) => request::run(&options),
+        Task::CheckWords => check_words::check(),
         Task::Rootless(options) => rootless::run_tests(&options),
         Task::Node(options) => node::run_task(&options),
+        Task::C(options) => c::run_task(&options),
+        Task::Python(options) => python::run_task(&options),
         Task::Vm(options) => vm::run(&options),
         Task::VersusHelper(task) => versus::helper::run(&task),
     };

@@ -46,7 +46,7 @@ impl OrdinaryUser {
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", USER, "--regid", USER, "--init-groups", "--"]).arg(program);
-        command.env_clear().current_dir("/");
+        command.env_clear().current_dir("/usr");
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", self.home()).env("USER", USER);
         command
     }

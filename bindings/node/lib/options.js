@@ -71,7 +71,7 @@ function read(first, second, defaults) {
 }
 
 function unknown(key, keys) {
-  const error = new TypeError(`${key}: unknown key; there are ${keys.join(', ')}`);
+  const error = new TypeError(`${key}: there is no such key; there are ${keys.join(', ')}`);
   error.code = 'ERR_INVALID_ARG_TYPE';
   return error;
 }
@@ -106,16 +106,18 @@ function few(array, path) {
 /** Deeper than any option. */
 const DEEPEST = 16;
 
-/** The same for all that is in it. */
-function allPlain(value, path, depth = 0) {
+/** The same for all that is in it; `above` is what it is in. */
+function allPlain(value, path, above = []) {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return;
-  if (depth > DEEPEST) throw wrong(TypeError, path, value, 'less deeply nested: it may hold itself');
+  if (above.includes(value)) throw wrong(TypeError, path, value, 'less deeply nested: it holds itself');
+  if (above.length > DEEPEST) throw wrong(RangeError, path, value, `an object that is not nested deeper than ${DEEPEST} levels`);
+  const inside = [...above, value];
   if (Array.isArray(value)) {
     few(value, path);
-    for (let index = 0; index < value.length; index += 1) allPlain(value[index], `${path}[${index}]`, depth + 1);
+    for (let index = 0; index < value.length; index += 1) allPlain(value[index], `${path}[${index}]`, inside);
     return;
   }
-  for (const [key, item] of Object.entries(plain(value, path))) allPlain(item, `${path}.${key}`, depth + 1);
+  for (const [key, item] of Object.entries(plain(value, path))) allPlain(item, `${path}.${key}`, inside);
 }
 
 /** What execve(2) takes is 6 MiB, of which each word has 9 bytes or more. */
@@ -164,7 +166,7 @@ function directory(given, contained) {
 
 function hasOwnTree(container) {
   const root = container?.root;
-  const path = typeof root === 'object' && root !== null ? root.path : root;
+  const path = typeof root === 'object' && root !== null ? (root.path ?? root.lowers?.[0]) : root;
   return on(path) && path !== null && path !== '/';
 }
 
@@ -197,7 +199,7 @@ function limited(contained, maxMemory) {
   const given = contained.container === true ? {} : contained.container;
   const key = 'limits' in given ? 'limits' : 'limit';
   const limit = on(given[key]) ? given[key] : {};
-  const twice = ['ram', 'memory'].find((name) => on(limit?.[name]));
+  const twice = ['ram', 'memory', 'memoryMax', 'memory_max'].find((name) => on(limit?.[name]));
   if (twice !== undefined) throw twiceSaid('maxMemory', `container.${key}.${twice}`);
   return { container: { ...given, [key]: typeof limit === 'object' && limit !== null ? { ...limit, ram: maxMemory } : limit } };
 }

@@ -101,7 +101,7 @@ class Stdin {
 /** As the kernel has it, where the command has ended before anything was written. */
 function closed() {
   const failure = { message: 'stdin write: EPIPE (parent)', kind: 'refused', code: 'EPIPE', errno: -32 };
-  return new SecludeError({ ...failure, step: 'stdin', side: 'parent', action: 'write', leftBehind: [] });
+  return new SecludeError({ ...failure, step: 'stdin', side: 'parent', action: 'write', remedies: [], leftBehind: [] });
 }
 
 /** A promise whose failure is no surprise to anybody. */

@@ -1,11 +1,12 @@
 //! `doctor()` and `explain()`.
 
+use seclude::Remedy;
 use seclude::doctor::examine;
 use serde_json::{Value as Json, json};
 
 use crate::launch::Composed;
+use crate::options::Names;
 use crate::report;
-use crate::words::with_keys;
 
 /// What comes before what the parent does first.
 const PREPARE: &str = "parent, before the clone\n";
@@ -13,8 +14,9 @@ const PREPARE: &str = "parent, before the clone\n";
 /// As `seclude doctor --json`, with keys where that has flags.
 pub(crate) fn doctor() -> Json {
     let mut examination = examine();
-    for remedy in examination.findings.iter_mut().filter_map(|finding| finding.remedy.as_mut()) {
-        *remedy = with_keys(remedy);
+    let say = |remedy: &Remedy| Names::default().say(remedy);
+    for finding in &mut examination.findings {
+        finding.remedy = finding.remedy.as_ref().map(|hint| Remedy::behind(hint, &finding.remedies, say));
     }
     json!({ "sandbox_works": examination.sandbox_works(), "findings": examination.findings })
 }
@@ -23,7 +25,7 @@ pub(crate) fn doctor() -> Json {
 pub(crate) fn explain(composed: &Composed) -> Json {
     let plan = match composed.command.plan() {
         Ok(plan) => plan,
-        Err(error) => return json!({ "failure": report::failure(&error) }),
+        Err(error) => return json!({ "failure": report::failure(&error, &composed.names) }),
     };
     let (way, reason) = plan.clone_way();
     let (mut actions, mut text) = (json!(plan.actions()), plan.to_string());

@@ -120,9 +120,3 @@ impl Hub {
         Ok(examine::explain(&command).to_string())
     }
 }
-
-/// The types of `container`, in TypeScript.
-#[napi]
-pub(crate) fn declarations() -> String {
-    crate::options::declarations()
-}

@@ -8,16 +8,16 @@ use napi::bindgen_prelude::{Buffer, Object, Result};
 use napi::{Env, Error, Status};
 use napi_derive::napi;
 use rustix::fs::{MemfdFlags, OFlags, SeekFrom, memfd_create, seek};
+use seclude::request::{Field, Text, Value};
 use seclude::{Command, Stdio};
 use serde_json::Value as Json;
 
 use crate::descriptor;
 use crate::opening::Opening;
-use crate::options::container::{self, Facts};
-use crate::options::{At, Wrong, blame};
+use crate::options::{self, Facts, Names, Options, Wrong};
 use crate::report;
 use crate::terminal::TerminalOptions;
-use crate::value::Value;
+use crate::value;
 
 /// The command, as `lib/options.js` hands it over.
 #[napi(object)]
@@ -62,6 +62,8 @@ const TERMINAL: i32 = -5;
 pub(crate) struct Composed {
     pub(crate) command: Command,
     pub(crate) facts: Facts,
+    /// How the options call what it is about that a start fails.
+    pub(crate) names: Names,
     /// Our ends of what else than its first three descriptors it is connected by.
     pub(crate) further: Vec<(i32, OwnedFd)>,
     pub(crate) ahead: bool,
@@ -123,20 +125,56 @@ fn name_of(number: i32) -> String {
 
 /// The request. What is wrong with it has been thrown already.
 pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -> Result<Composed> {
-    let mut command = Command::new(&launch.file);
-    command.args(&launch.args).env_clear();
-    // Here, on the thread that may change the environment, and never later on another.
+    let given = match options.map(value::read).transpose() {
+        Ok(given) => given.unwrap_or_else(|| Value::Object(Vec::new())),
+        Err(refused) => return Err(throw(env, &refused.wrong()?)),
+    };
+    let read = options::read(given).and_then(|options| command(&launch, options));
+    let (mut command, facts, names) = read.map_err(|wrong| throw(env, &wrong))?;
+    let further = stdio(env, &mut command, &launch)?;
+    // What several options mean together is known here: a plan is compiled without a system call.
+    command.plan().map_err(|error| throw(env, &names.refused(&error)))?;
+    let input = launch.input.map(|bytes| bytes.to_vec());
+    Ok(Composed { command, facts, names, further, ahead: launch.ahead, files: launch.files, input })
+}
+
+/// What is JavaScript's by nature, put into the request.
+fn command(launch: &Launch, options: Options) -> options::Read<(Command, Facts, Names)> {
+    let Options { mut request, names, joined } = options;
+    let given = [
+        ("command", "cmd", !request.command.is_empty()),
+        ("arg0", "argv0", request.arg0.is_some() && launch.argv0.is_some()),
+        ("workdir", "cwd", request.workdir.is_some() && launch.cwd.is_some()),
+    ];
+    if let Some((field, key, _)) = given.into_iter().find(|(.., twice)| *twice) {
+        return Err(Wrong::Type(format!("{}: {key} says it already", names.place(&Field::of(field)))));
+    }
+    request.command = [&launch.file].into_iter().chain(&launch.args).map(Text::from).collect();
+    request.arg0 = launch.argv0.as_ref().map(Text::from).or(request.arg0);
+    if let Ok(directory) = std::env::current_dir() {
+        request.paths_from(&directory);
+    }
+    let (variables, removed) = (std::mem::take(&mut request.env), std::mem::take(&mut request.env_remove));
+    let mut command = Command::from_request(&request).map_err(|wrong| options::refused(&names, &wrong))?;
+    if let Some(directory) = &launch.cwd {
+        command.caller_dir(directory);
+    }
     match &launch.env {
+        _ if request.clear_env => {}
         Some(env) => {
+            command.env_clear();
             for pair in env.chunks_exact(2) {
                 command.env(&pair[0], &pair[1]);
             }
         }
-        None => {
-            for (name, value) in std::env::vars_os() {
-                command.env(name, value);
-            }
-        }
+        // Here, on the thread that may change the environment, and never later on another.
+        None => drop(command.caller_env(std::env::vars_os())),
+    }
+    for name in &removed {
+        command.env_remove(name.as_os_str());
+    }
+    for (name, value) in &variables {
+        command.env(name, value.as_os_str());
     }
     if let Some(TerminalOptions { rows, columns, name }) = &launch.terminal {
         command.terminal(*rows, *columns);
@@ -144,25 +182,10 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
             command.env("TERM", name);
         }
     }
-    if let Some(name) = &launch.argv0 {
-        command.arg0(name);
+    if let Some(directory) = joined {
+        command.join_cgroup_fd(directory);
     }
-    if let Some(directory) = &launch.cwd {
-        command.current_dir(directory);
-    }
-    // `{ container }`, so that the walker has a key to begin with.
-    let given = match options.map(Value::read).transpose()? {
-        Some(Value::Object(properties)) => properties.into_iter().next(),
-        _ => None,
-    };
-    let (name, value) = given.unwrap_or_else(|| ("container".into(), Value::Bool(false)));
-    let at = At::new(&value, &name);
-    let (mut command, facts) = container::read(command, &at).map_err(|wrong| throw(env, &wrong))?;
-    let further = stdio(env, &mut command, &launch)?;
-    // What several options mean together is known here: a plan is compiled without a system call.
-    command.plan().map_err(|error| throw(env, &blame::wrong(&at, &error)))?;
-    let input = launch.input.map(|bytes| bytes.to_vec());
-    Ok(Composed { command, facts, further, ahead: launch.ahead, files: launch.files, input })
+    Ok((command, Facts::of(&request), names))
 }
 
 fn throw(env: &Env, wrong: &Wrong) -> Error {

@@ -22,4 +22,3 @@ mod sync;
 mod terminal;
 mod tree;
 mod value;
-mod words;

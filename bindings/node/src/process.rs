@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::fate::{self, Fate};
 use crate::hub::{Answer, Answers};
-use crate::options::container::Facts;
+use crate::options::{Facts, Names};
 use crate::pipe::{Output, Reader, Writer};
 use crate::terminal::Terminal;
 use crate::tree::Tree;
@@ -264,7 +264,8 @@ impl Process {
         let answers = answers.answers();
         match self.meter() {
             Ok(meter) => reactor::block(move || {
-                let answer = ask(&meter).unwrap_or_else(|error| Answer::Failed(report::failure(&error)));
+                let answer =
+                    ask(&meter).unwrap_or_else(|error| Answer::Failed(report::failure(&error, &Names::default())));
                 answers.send(request, answer);
             }),
             Err(failure) => answers.send(request, Answer::Failed(failure)),
@@ -394,7 +395,7 @@ async fn ended(child: Arc<Mutex<Child>>, pidfd: std::io::Result<OwnedFd>) -> std
             Ok(Some(exit)) => return Ok(exit),
             // Readable is not forgotten by itself; after a deadline it is not there yet.
             Ok(None) => tokio::task::yield_now().await,
-            Err(error) => return Err(report::failure(&error)),
+            Err(error) => return Err(report::failure(&error, &Names::default())),
         }
     }
 }

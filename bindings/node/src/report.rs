@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rustix::io::Errno;
-use seclude::{Error, Exit, Limit, Psi, Stats};
+use seclude::{Error, Exit, Limit, Psi, Remedy, Stats};
 use serde_json::{Value as Json, json};
 
-use crate::words::with_keys;
+use crate::options::Names;
 
 /// As docs/report.schema.json has it. `made`: how it was made.
 pub(crate) fn ending(exit: &Exit, made: Json, wall: Duration) -> Json {
@@ -28,10 +28,11 @@ fn microseconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e3
 }
 
-/// What `lib/failure.js` makes an Error of.
-pub(crate) fn failure(error: &Error) -> Json {
+/// What `lib/failure.js` makes an Error of, with the keys as the caller has them.
+pub(crate) fn failure(error: &Error, names: &Names) -> Json {
+    let say = |remedy: &Remedy| names.say(remedy);
     json!({
-        "message": with_keys(&error.to_string()),
+        "message": error.message_with(say),
         "kind": error.code().name(),
         "code": error.errno_name(),
         // As the runtimes have it.
@@ -41,7 +42,9 @@ pub(crate) fn failure(error: &Error) -> Json {
         "side": error.side().name(),
         "action": error.action(),
         "path": error.path().map(|path| path.to_string_lossy()),
-        "hint": error.advice().map(with_keys),
+        "field": names.of(error).map(|field| field.to_string()),
+        "hint": error.advice().map(|hint| Remedy::behind(hint, error.remedies(), say)),
+        "remedies": error.remedies().iter().map(|remedy| names.as_json(remedy)).collect::<Vec<_>>(),
         "limit": error.limit().map(Limit::name),
         "leftBehind": error.left_behind(),
     })
@@ -53,7 +56,7 @@ pub(crate) fn of_io(step: &str, action: &str, error: &std::io::Error) -> Json {
         Some(errno) => of_errno(step, action, errno),
         None => {
             json!({ "message": format!("{step} {action}: {error}"), "kind": "refused", "step": step, "side": "parent",
-                        "action": action, "leftBehind": [] })
+                        "action": action, "remedies": [], "leftBehind": [] })
         }
     }
 }
@@ -99,7 +102,7 @@ pub(crate) fn of_errno(step: &str, action: &str, errno: Errno) -> Json {
         "step": step,
         "side": "parent",
         "action": action,
-        "leftBehind": [],
+        "remedies": [], "leftBehind": [],
     })
 }
 
@@ -107,12 +110,12 @@ pub(crate) fn of_errno(step: &str, action: &str, errno: Errno) -> Json {
 pub(crate) fn given_up(left_behind: &[&str]) -> Json {
     let action = "the start was given up";
     json!({ "message": format!("cancel: {action}"), "kind": "cancelled", "step": "cancel", "side": "plan", "action": action,
-            "leftBehind": left_behind })
+            "remedies": [], "leftBehind": left_behind })
 }
 
 pub(crate) fn invalid(step: &str, action: &str) -> Json {
     json!({ "message": format!("{step}: {action}"), "kind": "invalid", "step": step, "side": "plan", "action": action,
-            "leftBehind": [] })
+            "remedies": [], "leftBehind": [] })
 }
 
 /// Times in microseconds, sizes in bytes; `null` is not counted here.

@@ -159,6 +159,7 @@ pub(crate) fn start(mut composed: Composed, shared: Arc<Shared>, answers: Answer
             }
             // On this thread, which lives as long as the process: a thread for each that runs would be many.
             let child = composed.command.spawn_on_this_thread();
+            let names = std::mem::take(&mut composed.names);
             drop(composed);
             match child {
                 // Nobody waits for it any more.
@@ -167,7 +168,7 @@ pub(crate) fn start(mut composed: Composed, shared: Arc<Shared>, answers: Answer
                     let _ = child.wait();
                 }
                 Ok(child) => process::attend(child, &shared, ahead, answers, started, spawned, exited),
-                Err(error) => refuse(report::failure(&error)),
+                Err(error) => refuse(report::failure(&error, &names)),
             }
             shared.started();
         };
@@ -212,7 +213,8 @@ pub(crate) fn start_and_wait(mut composed: Composed, over: &dyn Fn() -> Option<D
             opened.store(false, Ordering::Relaxed);
             let job = move || {
                 let child = composed.command.spawn_on_this_thread();
-                if let Err(SendError(Ok(mut child))) = sender.send(child.map_err(|error| report::failure(&error))) {
+                let child = child.map_err(|error| report::failure(&error, &composed.names));
+                if let Err(SendError(Ok(mut child))) = sender.send(child) {
                     // Nobody waits for it any more.
                     let _ = child.kill();
                     let _ = child.wait();

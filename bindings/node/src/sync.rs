@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use crate::fate::{self, Fate};
 use crate::launch::Composed;
-use crate::options::container::Facts;
+use crate::options::{Facts, Names};
 use crate::{report, setup};
 
 /// When it is stopped, and how.
@@ -141,7 +141,7 @@ impl Run<'_> {
             }
             if exit.is_none() {
                 self.keep_bounds(&mut child)?;
-                exit = child.try_wait().map_err(|error| report::failure(&error))?;
+                exit = child.try_wait().map_err(|error| report::failure(&error, &Names::default()))?;
             }
         }
         match exit {

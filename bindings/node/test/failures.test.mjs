@@ -53,7 +53,7 @@ it('has the path that was refused and a hint, wherever one is known', without('t
   const namespace = { user: true };
   const lowerDirs = ['/no/such', '/usr'];
   for (const [options, code, step, where, hint] of [
-    [{ cwd: closed, container: { preset: 'bare', namespace, capabilities: false } }, 'EACCES', 'workdir', closed, /mode: name a working directory \(cwd\)/],
+    [{ cwd: closed, container: { preset: 'bare', namespace, capabilities: false } }, 'EACCES', 'workdir', closed, /mode: name a working directory .* \(cwd\)/],
     [{ cwd: '/no/such', container: { namespace } }, 'ENOENT', 'workdir', '/no/such', /no such directory inside/],
     [{ container: { namespace, root: '/no/such' } }, 'ENOENT', 'root', '/no/such', /on the host/],
     [{ container: { namespace, root: path.join(place, 'file') } }, 'ENOTDIR', 'root', path.join(place, 'file'), /directory/],
@@ -69,6 +69,8 @@ it('has the path that was refused and a hint, wherever one is known', without('t
     assert.ok(Number.isInteger(error.errno) && ['parent', 'child'].includes(error.side), error.message);
     assert.match(error.hint, hint);
     assert.ok(error.message.endsWith(error.hint), error.message);
+    assert.match(error.field, /^(cwd|container[.].+)$/);
+    assert.deepEqual(error.remedies, error.hint.endsWith('(cwd)') ? [{ set: 'cwd' }] : []);
   }
 });
 

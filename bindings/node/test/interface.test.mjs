@@ -22,10 +22,15 @@ it('is the same by import and by require', async () => {
   assert.deepEqual(Object.keys(required).sort(), Object.keys(seclude).sort());
 });
 
-it('has types that are generated from what reads the options', async () => {
+it('has types that are generated from what a request has', async () => {
   const written = fs.readFileSync(new URL('index.d.ts', root), 'utf8');
   assert.equal(written, generate(), 'npm run types');
-  // Every key that the addon knows is in them, with a comment.
+  // Every key is in them with a comment, and every feature is in them.
+  const [, features] = /^export type Feature =([^;]*);/m.exec(written);
+  assert.throws(() => seclude.explain(['true'], { container: { prefer: ['luck'] } }), ({ message }) => {
+    assert.deepEqual(message.split('one of ')[1].split(', '), JSON.parse(`[${features.split('|').slice(1).join(',')}]`));
+    return true;
+  });
   for (const match of written.matchAll(/^ {2}(?:readonly )?(\w+)\?: /gm)) {
     const before = written.slice(0, match.index).trimEnd();
     if (written.indexOf('export interface Container') < match.index) assert.ok(before.endsWith('*/'), match[0]);

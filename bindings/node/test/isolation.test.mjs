@@ -111,13 +111,17 @@ it('has no capabilities in the sandbox, and those it was given', without('sandbo
   assert.match(await effective({ capabilities: 'all' }), /\t0*[1-9a-f][0-9a-f]+$/);
 });
 
-it('sees the host read-only in the sandbox, and can write to it where the root is false', without('sandbox'), async () => {
+it('sees what is named read-only in the sandbox, and can write to the host where the root is false', without('sandbox'), async () => {
   const place = fs.mkdtempSync('/var/tmp/seclude-node-');
   try {
     const write = (container) => run(['touch', path.join(place, 'file')], { container });
-    assert.match((await write(true)).stderr, /Read-only file system/);
+    assert.match((await write(true)).stderr, /No such file/);
+    assert.match((await write({ ro: [place] })).stderr, /Read-only file system/);
+    assert.match((await write({ preset: 'host' })).stderr, /Read-only file system/);
     assert.deepEqual(fs.readdirSync(place), []);
-    assert.equal((await write({ root: false })).stderr, '');
+    assert.equal((await write({ rw: [place] })).stderr, '');
+    fs.rmSync(path.join(place, 'file'));
+    assert.equal((await write({ preset: 'host', root: false })).stderr, '');
     assert.deepEqual(fs.readdirSync(place), ['file']);
   } finally {
     fs.rmSync(place, { recursive: true });

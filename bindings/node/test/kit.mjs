@@ -8,7 +8,7 @@ import test from 'node:test';
 import { doctor, spawn } from '../index.mjs';
 
 // Wherever the checkout is: where a container has a /tmp of its own, what is below the host's cannot be its directory.
-process.chdir('/');
+process.chdir('/usr');
 
 export const isRoot = process.getuid() === 0;
 const { findings } = await doctor();

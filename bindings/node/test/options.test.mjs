@@ -22,7 +22,7 @@ function wrong(options, Type, words) {
   }
 }
 
-const unknown = (options, path) => wrong(options, TypeError, [`${path}: unknown key`]);
+const unknown = (options, path) => wrong(options, TypeError, [`${path}: there is no such key`]);
 const type = (options, path) => wrong(options, TypeError, path);
 const range = (options, path) => wrong(options, RangeError, path);
 
@@ -31,9 +31,9 @@ it('names an unknown key wherever it is', async () => {
   unknown({ container: { name_space: {} } }, 'container.name_space');
   unknown({ container: { namespace: { pidd: true } } }, 'container.namespace.pidd');
   unknown({ container: { namespace: { user: { uids: [] } } } }, 'container.namespace.user.uids');
-  unknown({ container: { namespace: { user: { uid_map: [{ inside: 0 }] } } } }, 'container.namespace.user.uid_map[0].inside');
-  unknown({ container: { limit: { memory_max: 1 } } }, 'container.limit.memory_max');
-  unknown({ container: { fs: [{ type: 'tmpfs', to: '/tmp', size: 1 }] } }, 'container.fs[0].size');
+  unknown({ container: { namespace: { user: { uid_map: [{ inner: 0 }] } } } }, 'container.namespace.user.uid_map[0].inner');
+  unknown({ container: { limit: { memory_most: 1 } } }, 'container.limit.memory_most');
+  unknown({ container: { fs: [{ type: 'tmpfs', to: '/tmp', sizes: 1 }] } }, 'container.fs[0].sizes');
   unknown(
     { container: { fs: [{ type: 'tmpfs', to: '/tmp', options: { tmpfs: { Size: 1 } } }] } },
     'container.fs[0].options.tmpfs.Size',
@@ -47,21 +47,20 @@ it('names a value of the wrong type, null among them', async () => {
   type({ env: { A: true } }, 'env.A is true');
   type({ container: 1 }, 'container is 1');
   type({ container: { namespace: true } }, 'container.namespace is true');
-  type({ container: { namespace: { pid: 1 } } }, 'container.namespace.pid is the number 1');
+  type({ container: { namespace: { pid: 1 } } }, 'container.namespace.pid is 1; it can be true, false');
   type({ container: { namespace: { pid: null } } }, 'container.namespace.pid is null');
-  type({ container: { root: 5 } }, 'container.root is the number 5');
+  type({ container: { root: 5 } }, 'container.root is 5; it can be a path');
   type({ container: { fs: {} } }, 'container.fs is an object');
   type({ container: { fs: [() => {}] } }, 'container.fs[0] is a function');
-  type({ container: { fs: [{ type: 'bind', to: '/mnt' }] } }, 'container.fs[0].from is missing');
-  type({ container: { fs: [{ type: 'tmpfs', to: '/tmp', from: '/x' }] } }, 'container.fs[0].from: not for');
+  type({ container: { fs: [{ type: 'bind', to: '/mnt' }] } }, 'container.fs[0].from: a bind needs it');
+  type({ container: { fs: [{ type: 'tmpfs', to: '/tmp', from: '/x' }] } }, 'container.fs[0].from: it means nothing for this type');
   type(
     { container: { fs: [{ type: 'tmpfs', to: '/tmp', options: { bind: { readonly: true } } }] } },
-    'container.fs[0].options.bind: not for',
+    'container.fs[0].options.bind: it is not for',
   );
-  type({ container: { limit: { ram: '128M' } } }, 'container.limit.ram is the string "128M"');
+  type({ container: { limit: { ram: ['128M'] } } }, 'container.limit.ram is a list');
   type({ container: { limit: { cpu: true } } }, 'container.limit.cpu is true');
   type({ container: { hostname: Symbol('x') } }, 'container.hostname is a symbol');
-  type({ container: { rlimits: { NOPE: 1 } } }, 'container.rlimits.NOPE');
   type({ stdin: {} }, 'stdin.path is undefined');
   type({ stdout: 'somewhere' }, 'stdout is the string "somewhere"');
   type({ killSignal: 'SIGNOPE' }, 'killSignal is the string "SIGNOPE"');
@@ -77,10 +76,10 @@ it('names a value out of range, with the range', async () => {
   range({ killSignal: 65 }, 'killSignal is 65');
   range({ stdout: -5 }, 'stdout is -5');
   range({ stdout: 987654 }, 'stdout: descriptor 987654');
-  range({ container: { limit: { ram: -1 } } }, 'container.limit.ram is the number -1');
-  range({ container: { limit: { ram: 1.5 } } }, 'container.limit.ram is the number 1.5');
-  range({ container: { limit: { ram: 100 } } }, ['container.limit.ram is 100 bytes', '4096']);
-  range({ container: { limit: { memory: 2n ** 70n } } }, 'container.limit.memory is the bigint');
+  range({ container: { limit: { ram: -1 } } }, 'container.limit.ram: -1; it can be');
+  range({ container: { limit: { ram: 1.5 } } }, 'container.limit.ram: 1.5; it can be');
+  range({ container: { limit: { ram: 100 } } }, ['container.limit.ram: memory.max is 100 bytes', '4096']);
+  range({ container: { limit: { memory: 2n ** 70n } } }, 'container.limit.memory: 1180591620717411303424');
   range({ container: { limit: { cpu: 0 } } }, 'container.limit.cpu');
   range({ container: { limit: { cpu: Number.POSITIVE_INFINITY } } }, 'container.limit.cpu');
   range({ container: { limit: { pids: 0 } } }, 'container.limit.pids');
@@ -94,6 +93,7 @@ it('names a value out of range, with the range', async () => {
   range({ container: { network: { mode: 'veth', publish: ['80'] } } }, 'container.network.publish[0]');
   range({ container: { dns: ['not an address'] } }, 'container.dns[0]');
   range({ container: { oomScoreAdj: 2000 } }, 'container.oomScoreAdj');
+  range({ container: { rlimits: { NOPE: 1 } } }, 'container.rlimits.NOPE');
   range({ container: { capabilities: ['NOPE'] } }, 'container.capabilities[0]');
   range({ container: { hostname: 'x'.repeat(65) } }, 'container.hostname');
   range({ container: { deadline: 0 } }, 'container.deadline');
@@ -101,16 +101,16 @@ it('names a value out of range, with the range', async () => {
 });
 
 it('refuses two keys that say the same, and keys that belong to another', async () => {
-  type({ container: { limit: { ram: 1 << 30, memory: 1 << 30 } } }, 'container.limit.memory: container.limit.ram is the same');
+  type({ container: { limit: { ram: 1 << 30, memory: 1 << 30 } } }, 'container.limit.memory: container.limit.ram says it already');
   type({ container: { limit: { cpu: 50, cpus: 1 } } }, 'container.limit.cpus');
   type({ container: { network: true, namespace: { network: true } } }, 'says it already');
-  type({ container: { network: { mode: 'pasta', mtu: 1500 } } }, 'container.network.mtu: it needs mode "veth"');
+  type({ container: { network: { mode: 'pasta', mtu: 1500 } } }, 'container.network.mtu: it is of a veth pair');
   type({ container: { network: { mode: 'loopback', publish: [80] } } }, 'container.network.publish: it needs mode');
   type({ container: { network: {} } }, 'container.network: it needs a mode');
-  type({ container: { network: { mode: 'veth', bridge: 'br0', pointToPoint: true } } }, 'container.network.bridge says it already');
-  type({ container: { rlimits: { nofile: 5, NOFILE: 9 } } }, 'container.rlimits.nofile says it already');
+  type({ container: { network: { mode: 'veth', bridge: 'br0', pointToPoint: true } } }, 'container.network.pointToPoint: ');
+  type({ container: { rlimits: { nofile: 5, NOFILE: 9 } } }, 'container.rlimits.nofile: ');
   const overlayfs = { lower_dirs: ['/usr'], upper_dir: '/upper' };
-  type({ container: { fs: [{ type: 'overlayfs', to: '/mnt', options: { overlayfs } }] } }, 'upper_dir and work_dir go together');
+  type({ container: { fs: [{ type: 'overlayfs', to: '/mnt', options: { overlayfs } }] } }, 'container.fs[0].options.overlayfs.upper_dir: it needs work');
   type({ stdio: ['pipe'], stdout: 'pipe' }, 'stdout');
 });
 
@@ -123,17 +123,17 @@ const refused = [
   ['cmd[0]', { cmd: [''] }],
   ['container.fs[0].type', fs({ to: '/mnt' }), 'is missing', TypeError],
   ['container.fs[0].to', fs({ type: 'tmpfs' }), 'is missing', TypeError],
-  ['container.fs[0].from', fs({ type: 'symlink', to: '/mnt' }), 'is missing', TypeError],
-  ['container.fs[0].options.file', fs({ type: 'file', to: '/mnt' }), 'is missing', TypeError],
-  ['container.fs[0].options.file.content', fs({ type: 'file', to: '/mnt', options: { file: {} } }), 'is missing', TypeError],
-  ['container.fs[0].options.overlayfs', fs({ type: 'overlay', to: '/mnt', options: false }), 'is missing', TypeError],
-  ['container.fs[0].options.overlayfs.lowerDirs', overlay({ ephemeral: true }), 'is missing', TypeError],
+  ['container.fs[0].from', fs({ type: 'symlink', to: '/mnt' }), 'needs it', TypeError],
+  ['container.fs[0].options.file', fs({ type: 'file', to: '/mnt' }), 'needs it', TypeError],
+  ['container.fs[0].options.file.content', fs({ type: 'file', to: '/mnt', options: { file: {} } }), 'needs it', TypeError],
+  ['container.fs[0].options.overlayfs', fs({ type: 'overlay', to: '/mnt', options: false }), 'needs them', TypeError],
+  ['container.fs[0].options.overlayfs.lowerDirs', overlay({ ephemeral: true }), 'needs them', TypeError],
   ['container.limit.ioMax[0].device', limit({ ioMax: [{ rbps: 5 }] }), 'is missing', TypeError],
   ['container.limit.hugetlb[0].pageSize', limit({ hugetlb: [{ max: 5 }] }), 'is missing', TypeError],
-  ['container.namespace.user.callerAs.gid', { container: { namespace: { user: { callerAs: { uid: 5 } } } } }, 'is missing', TypeError],
+  ['container.namespace.user.callerAs.gid', { container: { namespace: { user: { callerAs: { uid: 5 } } } } }, 'needs it', TypeError],
   ['container.namespace.user.uidMap[0].outsideId', { container: { namespace: { user: { uidMap: [{ inside_id: 5 }] } } } }, 'is missing', TypeError],
   ['container.namespace.ipc.join', { container: { namespace: { ipc: {} } } }, 'is missing', TypeError],
-  ['container.rlimits.NOFILE.hard', { container: { rlimits: { NOFILE: { soft: 5 } } } }, 'is missing', TypeError],
+  ['container.rlimits.NOFILE.soft', { container: { rlimits: { NOFILE: { hard: 5 } } } }, 'is missing', TypeError],
   ['container.fs[1].to', fs({ type: 'tmpfs', to: '/tmp' }, { type: 'tmpfs', to: '/' }), 'the root itself'],
   ['container.fs[0].to', fs({ type: 'bind', from: '/usr', to: '/' }), 'the root itself'],
   ['container.fs[0].to', fs({ type: 'directory', to: '/a/../../b' }), '`..`'],
@@ -144,7 +144,7 @@ const refused = [
   ['container.fs[0].options.tmpfs.size', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { size: 0 } } })],
   ['container.fs[0].options.tmpfs.mode', fs({ type: 'tmpfs', to: '/mnt', options: { tmpfs: { mode: 0o10000 } } })],
   ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/usr'] }), 'one lower directory'],
-  ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/', '/usr'] }), 'overlay the directories that are to be written (entries of container.fs), or give another root (container.root)'],
+  ['container.fs[0].options.overlayfs', overlay({ lower_dirs: ['/', '/usr'] }), 'overlay the directories that are to be written, or give another root (entries of container.fs, container.root.path)'],
   ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr'], upperDir: '/a', workDir: '/a/b' }), 'each other'],
   ['container.fs[0].options.overlayfs', overlay({ lowerDirs: Array.from({ length: 1001 }, (_, number) => `/usr/${number}`) }), 'can be had'],
   ['container.fs[0].options.overlayfs', overlay({ lowerDirs: ['/usr', '/etc', '/usr'] }), 'twice'],
@@ -154,7 +154,7 @@ const refused = [
   [
     'container.fs[0]',
     { container: { cgroup: true, namespace: { cgroup: true }, fs: [{ type: 'cgroup', to: '/mnt' }] } },
-    'show it read-only (options.cgroup.readonly), or delegate it (container.cgroup.delegate)',
+    'show it read-only, or delegate it (container.fs[0].options.cgroup.readonly: true, container.cgroup.delegate: true)',
     TypeError,
   ],
   ['container.fs[0]', { container: { preset: 'bare', namespace: { mount: false }, fs: [{ type: 'tmpfs', to: '/mnt' }] } }, 'new mount namespace', TypeError],
@@ -187,11 +187,11 @@ const refused = [
   ['container.cgroup.delegate', { container: { preset: 'bare', cgroup: { delegate: true } } }, 'cgroup namespace', TypeError],
   ['container.hostname', { container: { hostname: 'x', namespace: { uts: false } } }, 'new uts namespace', TypeError],
   ['container.domainname', { container: { domainname: 'x', namespace: { uts: false } } }, 'new uts namespace', TypeError],
-  ['container.rlimits.NOFILE', { container: { rlimits: { NOFILE: { soft: 2, hard: 1 } } } }, 'soft is above hard'],
+  ['container.rlimits.NOFILE', { container: { rlimits: { NOFILE: { soft: 2, hard: 1 } } } }, 'is above hard'],
   ['container.oomScoreAdj', { container: { oomScoreAdj: 1001 } }],
   ['container.oom_score_adj', { container: { oom_score_adj: -1001 } }],
   ['container.ambientCapabilities', { container: { capabilities: ['CHOWN'], ambientCapabilities: ['NET_ADMIN'] } }, 'among', TypeError],
-  ['container.uid', { container: { namespace: { user: 'root' }, uid: 5 } }, 'map the subordinate ids (container.namespace.user: "subids")', TypeError],
+  ['container.uid', { container: { namespace: { user: 'root' }, uid: 5 } }, 'map the subordinate ids, or map the caller to that id (container.namespace.user: "subids", container.namespace.user.callerAs.uid: 5)', TypeError],
   ['container.gid', { container: { namespace: { user: { callerAs: { uid: 5, gid: 6 } } }, uid: 5, gid: 7 } }, 'not mapped', TypeError],
   ['container.prefer[1]', { container: { limit: { pids: 9 }, prefer: ['pids', 'memory'] } }, 'not asked for', TypeError],
   ['container.prefer[0]', { container: { prefer: ['time'] } }, 'not asked for', TypeError],
@@ -366,6 +366,8 @@ it('takes false as off for everything', without('user namespace'), async () => {
   assert.equal(pid({ init: false }), 1);
   assert.notEqual(pid(true), 1);
   assert.notDeepEqual(explain(['true'], { container: { namespace: { user: true } } }).actions, bare);
+  for (const limit of [{ cpu: false, cpus: 1 }, { cpus: 1, cpu: false }]) assert.deepEqual(plan({ limit }), plan({ limit: { cpus: 1 } }));
+  assert.deepEqual(plan({ preset: 'bare', namespace: false, hostname: 'x' }), plan({ preset: 'bare', hostname: 'x' }));
   assert.equal(await spawn(['true'], { container: off, signal: false, timeout: false, onExit: false }).exited, 0);
 });
 
@@ -394,4 +396,52 @@ it('takes keys in either spelling for the same', async () => {
   assert.equal(plan({ limit: { ram: 1 << 28 } }), plan({ limits: { memory: 1 << 28 } }));
   assert.equal(plan({ no_new_privileges: false }), plan({ noNewPrivileges: false }));
   assert.notEqual(plan({ noNewPrivileges: true }), plan({ noNewPrivileges: false }));
+});
+
+it('takes what a request has as it is, for the same', async () => {
+  const plan = (container) => explain(['true'], { container: { namespace: { user: true }, ...container } }).text;
+  const bare = (container) => explain(['true'], { container: { preset: 'bare', ...container } }).text;
+  const extents = [{ inside: 0, outside: 5, count: 1 }];
+  for (const [one, other, take = plan] of [
+    [{ limit: { ram: 1 << 28, cpu: 50, pids: 9, swap: 0 } }, { limits: { memoryMax: '256M', cpu_max: 0.5, pidsMax: 9, memorySwapMax: 0 } }],
+    [
+      { fs: [{ type: 'bind', from: '/usr', to: '/mnt', options: { bind: { readonly: true } } }, { type: 'symlink', from: 'a', to: '/tmp/b' }] },
+      { mounts: [{ type: 'bind', source: '/usr', target: '/mnt', readOnly: true }, { type: 'symlink', to: 'a', target: '/tmp/b' }] },
+    ],
+    [{ fs: [{ type: 'dir', to: '/tmp/a', options: { dir: { mode: 0o700 } } }] }, { mounts: [{ type: 'directory', target: '/tmp/a', mode: '700' }] }],
+    [{ network: { mode: 'veth', ip: '10.1.2.3', ports: [80], latency: 5 } }, { network: { type: 'veth', address: '10.1.2.3', publish: ['80:80'], latency: '5ms' } }],
+    [{ hosts: { a: '::1' }, dns: false }, { hosts: [{ name: 'a', address: '::1' }], dns: 'unchanged' }],
+    [{ capabilities: 'all', noNewPrivileges: false }, { rights: { capabilities: ['ALL'], no_new_privileges: false } }],
+    [{ namespace: { user: true, net: true, pid: false } }, { namespace: undefined, namespaces: { net: 'new', pid: 'inherit' } }],
+    [{ namespace: { user: true, time: { boottime: 1500 } } }, { namespace: undefined, namespaces: { time: 'new' }, timeOffsets: { boottime: '1.5s' } }],
+    [{ root: { overlay: true } }, { root: { ephemeral: true } }],
+    [{ joinCgroup: '/a' }, { cgroup: { join: '/a' } }],
+    [{ deadline: 1500 }, { deadline: '1.5s' }],
+    [{ namespace: { user: { uidMap: [{ insideId: 0, outsideId: 5 }], gidMap: extents } } }, { namespaces: { user: 'new' }, user: { uidMap: extents, gid_map: extents } }, bare],
+    [{ namespace: { user: { callerAs: { uid: 1, gid: 2 } } } }, { namespaces: { user: 'new' }, user: { map: 'caller-as', callerUid: 1, callerGid: 2 } }, bare],
+    [{ asPid1: true }, { init: false, namespaces: { pid: 'new', mount: 'new' } }, bare],
+  ]) {
+    assert.equal(take(one), take(other), JSON.stringify(one));
+  }
+  unknown({ container: { limits: { memroyMax: 1 } } }, 'container.limits.memroyMax');
+  range({ container: { limits: { memoryMax: 1 } } }, 'container.limits.memoryMax');
+  range({ container: { uid: 1.5 } }, 'container.uid: 1.5');
+  type({ container: { limits: { memoryHigh: 1 << 20, memory_high: 1 << 20 } } }, 'container.limits.memory_high: container.limits.memoryHigh says it already');
+  type({ container: { uid: 5, user: { uid: 5 } } }, 'container.user.uid: container.uid says it already');
+  type({ container: { noNewPrivileges: false, rights: { no_new_privileges: true } } }, 'container.rights.no_new_privileges: container.noNewPrivileges says it already');
+  const bind = { readonly: false, readOnly: true };
+  type({ container: { fs: [{ type: 'bind', from: '/usr', to: '/mnt', options: { bind } }] } }, 'container.fs[0].options.bind.readOnly: ');
+  type({ container: { network: { mode: 'loopback', type: 'veth' } } }, 'container.network.type');
+  type({ container: { network: { mode: 'veth', type: 'pasta' } } }, 'container.network.');
+  type({ container: { root: { overlay: true, overlayfs: {} } } }, 'container.root.overlayfs');
+  type({ container: { joinCgroup: '/a', cgroup: true } }, 'container.joinCgroup: container.cgroup says it already');
+  type({ container: { command: ['false'] } }, 'container.command: cmd says it already');
+  type({ cwd: '/', container: { workdir: '/usr' } }, 'container.workdir: cwd says it already');
+});
+
+it('has the environment that a request has, over its own', async () => {
+  const env = { A: 'a', B: 'b' };
+  const said = (container) => String(spawnSync(['/usr/bin/env'], { env, container }).stdout).split('\n').filter(Boolean).sort();
+  assert.deepEqual(said({ preset: 'bare', envRemove: ['A'], env: { C: 'c', B_C: 'd' } }), ['B=b', 'B_C=d', 'C=c']);
+  assert.deepEqual(said({ preset: 'bare', clearEnv: true, env: { C: 'c' } }), ['C=c']);
 });

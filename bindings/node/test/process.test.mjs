@@ -59,7 +59,9 @@ it('has the environment that it was given, and no other variable', noContainer, 
     const { stdout } = await run(['env'], { env, container });
     assert.deepEqual(stdout.trim().split('\n').sort(), ['GREETING=ü=1', `PATH=${process.env.PATH}`]);
     process.env.SECLUDE_NODE_LATE = 'set at run time';
-    assert.match((await run(['env'], { container })).stdout, /^SECLUDE_NODE_LATE=set at run time$/m);
+    const late = container ? { inheritEnv: ['SECLUDE_NODE_LATE'] } : container;
+    assert.match((await run(['env'], { container: late })).stdout, /^SECLUDE_NODE_LATE=set at run time$/m);
+    if (container) assert.doesNotMatch((await run(['env'], { container })).stdout, /SECLUDE_NODE_LATE/);
     delete process.env.SECLUDE_NODE_LATE;
     assert.doesNotMatch((await run(['env'], { container })).stdout, /SECLUDE_NODE_LATE/);
   }
@@ -72,6 +74,8 @@ it('runs in the directory that it was given, else in this process\'s own', noCon
   for (const container of both) {
     assert.equal(await said('pwd', container, { cwd: place }), place);
     assert.equal(await said('pwd', container), process.cwd());
+    const own = scratch({ file: 'shown' });
+    assert.equal(await said('cat file', container, { cwd: own }), 'shown');
   }
 });
 

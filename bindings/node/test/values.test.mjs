@@ -24,14 +24,14 @@ it('takes values that mean nothing for nothing, and numbers for texts', without(
     assert.throws(() => take(['true'], { detached: true }), /^TypeError: detached is true; it can be false/);
     assert.throws(() => take(['true'], { windowsHide: 'yes' }), /^TypeError: windowsHide is the string "yes"/);
     assert.throws(() => take(['true'], { timeout: -1 }), /^RangeError: timeout is -1/);
-    assert.throws(() => take(['true'], { ipc() {} }), /^TypeError: ipc: unknown key/);
+    assert.throws(() => take(['true'], { ipc() {} }), /^TypeError: ipc: there is no such key/);
   }
 });
 
 it('finds a relative directory below this process\'s own, where the tree is this process\'s own', without('sandbox'), async () => {
-  // The tests run in /.
+  const relative = path.relative(process.cwd(), '/usr/share');
   for (const container of [undefined, {}, { root: '/' }, { root: false }]) {
-    assert.equal(await said('pwd', container, { cwd: 'usr/../usr' }), '/usr');
+    assert.equal(await said('pwd', container, { cwd: `${relative}/../share` }), '/usr/share');
     assert.equal(await said('pwd', container, { cwd: new URL('file:///usr') }), '/usr');
   }
   for (const take of all) {

@@ -1,5 +1,5 @@
 /// <reference types="node" />
-// Made by `npm run types` from types/process.d.ts, the addon's tables of keys and docs/report.schema.json.
+// Made by `npm run types` from types/process.d.ts and container.d.ts, docs/request.schema.json and docs/report.schema.json.
 
 /** Where stdin comes from. A text is given as bytes, as by `Buffer.from(text)`: a string is a word, or an error. */
 export type StdinSource =
@@ -56,10 +56,11 @@ interface Common {
   argv0?: string | false;
   /**
    * The working directory inside. A relative path is below this process's own, and not for a container with a `root` of its
-   * own. Default: this process's own, if the container has the host's tree, else `/`.
+   * own. Default: this process's own, if the container has the host's tree, else `/`. The sandbox shows it there, read-only, unless it is
+   * a home or above one.
    */
   cwd?: string | URL | false;
-  /** The whole environment; `false`: none. Default: `process.env`. */
+  /** The whole environment; `false`: none. Default: `process.env`; of that the sandbox hands on PATH, TERM, LANG, LC_*, TZ and NO_COLOR, and what `inheritEnv` names. */
   env?: Record<string, string | number | bigint | undefined> | false;
   /**
    * Milliseconds from the call after which it is stopped: by `killSignal` if that is given, else as by `killTree()`; also
@@ -349,13 +350,23 @@ export class SecludeError extends Error {
   readonly action: string;
   /** The path that was refused. */
   readonly path?: string;
+  /** The key of the options that it is about, or whose step failed, such as "container.fs[0].to". */
+  readonly field?: string;
   /** What to do about it. */
   readonly hint?: string;
+  /** The same as data; empty where no option and nothing of the host is known to help. */
+  readonly remedies: Remedy[];
   /** The limit that it is about. */
   readonly limit?: string;
   /** What could not be undone; empty when the host is as it was. */
   readonly leftBehind: string[];
 }
+
+/**
+ * One thing that would make a start go on: an option to set, to `value` if that is one; an option to leave out; the same for the container that the caller
+ * is in; or something of the host's.
+ */
+export type Remedy = { set: string; value?: unknown } | { leave: string } | { outer: Remedy } | { host: string };
 
 /** What this host can do. */
 export interface Examination {

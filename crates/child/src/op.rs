@@ -268,8 +268,8 @@ pub enum Op<'a> {
     // --- by the launcher alone
     /// fchdir(2) and close(2) of a directory that is held for it
     EnterHeld { directory: Fd },
-    /// seccomp(2) with the program in this file
-    Filter { file: Fd },
+    /// seccomp(2) with the program in this file, and SECCOMP_FILTER_FLAG_…
+    Filter { file: Fd, flags: u32 },
     /// close(2): the launcher as init keeps it, the command must not have it
     NotForCommand { fd: Fd },
     /// unshare(2) of a second user and mount namespace, whose map a process of the first one writes

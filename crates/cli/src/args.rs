@@ -2,17 +2,19 @@
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use seclude::{CloneWay, Extent, Preset};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use seclude::{CloneWay, Extent, Preset, request};
 
+use crate::Failure;
+use crate::files::FileFlags;
 use crate::limits::LimitFlags;
-use crate::mounts::{BindSpec, FileSpec, MountSpec, OverlaySpec, SymlinkSpec, TmpfsSpec};
 use crate::network::NetworkFlags;
-use crate::values::{self, CapabilityName, Dimension, EnvSpec, FdSpec, JoinSpec, NamespaceList, RlimitSpec, UserSpec};
+use crate::rights::RightsFlags;
+use crate::values::{self, Dimension, EnvSpec, FdSpec, JoinSpec, NamespaceList, RlimitSpec, UserSpec};
 
 /// What was given, understood: the task, and its flags.
 ///
@@ -83,15 +85,17 @@ pub(crate) fn command() -> Command {
         .subcommand(
             task("run", "Run a command in a container", |run| whole(RunFlags::augment_args(run))).long_about(
                 "Run a command in a container\n\nWithout flags: all namespaces new (but time), and no user namespaces below; as \
-                 root 65,536 ids that nobody has, otherwise the caller mapped to root; the host's tree read-only with a fresh \
-                 /proc, /dev and /tmp, only a loopback interface that is up, a tiny init, no capabilities, no new \
-                 privileges, a session and a keyring of its own, and death with the parent.",
+                 root 65,536 ids that nobody has, otherwise the caller mapped to root; of the host's files /usr, /bin, /sbin, /lib*, /opt, \
+                 /etc without its secrets, and the directory that you are in, all read-only (--ro and --rw show more); a fresh /proc and \
+                 /dev; an empty /tmp, /run and home, in memory; PATH, TERM, LANG, LC_*, TZ and NO_COLOR of your environment (--env NAME \
+                 hands on more); only a loopback interface that is up, a tiny init, no capabilities, no new privileges, the system calls \
+                 of programs alone, a session and a keyring of its own, and death with the parent.",
             ),
         )
         .subcommand(task(
             "explain",
             "Print what `run` would do with the same flags: who does what, in which order",
-            |explain| whole(ExplainFlags::augment_args(explain)),
+            |explain| whole(ExplainFlags::augment_args(explain)).mut_arg("spec", printed),
         ))
         .subcommand(task(
             "doctor",
@@ -109,6 +113,14 @@ pub(crate) fn command() -> Command {
 
 fn task(name: &'static str, about: &'static str, flags: fn(Command) -> Command) -> Command {
     Command::new(name).about(about).defer(flags)
+}
+
+/// `explain` prints the request with the same flag, if it names no file.
+fn printed(spec: Arg) -> Arg {
+    spec.num_args(0..=1).require_equals(true).default_missing_value("").value_name("FILE").help(
+        "Print the request that the flags make, as a file for `run --spec`, instead of the plan: in TOML, or with --json in JSON; \
+         with --preset also what that brings. With =FILE.toml or =FILE.json: begin from that request",
+    )
 }
 
 /// With all that a container can have.
@@ -170,6 +182,7 @@ pub(crate) struct ContainerFlags {
     pub(crate) files: FileFlags,
     pub(crate) network: NetworkFlags,
     pub(crate) limits: LimitFlags,
+    pub(crate) rights: RightsFlags,
     pub(crate) process: ProcessFlags,
 }
 
@@ -189,6 +202,7 @@ impl ContainerFlags {
         task = if wanted(FileFlags::FLAGS) { FileFlags::augment_args(task) } else { task };
         task = if wanted(NetworkFlags::FLAGS) { NetworkFlags::augment_args(task) } else { task };
         task = if wanted(LimitFlags::FLAGS) { LimitFlags::augment_args(task) } else { task };
+        task = if wanted(RightsFlags::FLAGS) { RightsFlags::augment_args(task) } else { task };
         if wanted(ProcessFlags::FLAGS) { ProcessFlags::augment_args(task) } else { task }
     }
 
@@ -200,6 +214,7 @@ impl ContainerFlags {
             files: read(given)?,
             network: read(given)?,
             limits: read(given)?,
+            rights: read(given)?,
             process: read(given)?,
         })
     }
@@ -218,9 +233,38 @@ pub(crate) fn is_defined(given: &ArgMatches, flags: &[&str]) -> bool {
 #[derive(Args)]
 pub(crate) struct BaseFlags {
     /// The command and its arguments; nothing from its name on is read as a flag
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    #[arg(value_name = "COMMAND", required_unless_present = "spec", trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
-    /// Begin from this: sandbox (the default), or bare, which is nothing but what other flags ask for
+    /// Begin from the request in this file, or on stdin (-): TOML or JSON, see docs/request.md. Flags are on top: one that has a
+    /// single value wins, lists go on with what flags add, in order. Paths of the host in it are relative to where it lies
+    #[arg(long, value_name = "FILE.toml|FILE.json|-", help_heading = "Request")]
+    pub(crate) spec: Vec<OsString>,
+    /// Without the mounts that the spec has
+    #[arg(long, requires = "spec", help_heading = "Request")]
+    pub(crate) no_mounts: bool,
+    /// Without the environment variables that it sets
+    #[arg(long, requires = "spec", help_heading = "Request")]
+    pub(crate) no_env: bool,
+    /// Without its resource limits, setrlimit(2)
+    #[arg(long, requires = "spec", help_heading = "Request")]
+    pub(crate) no_rlimits: bool,
+    /// Without its limits of memory, CPU and the like
+    #[arg(long, requires = "spec", help_heading = "Request")]
+    pub(crate) no_limits: bool,
+    /// Without what it can do without: everything is required
+    #[arg(long, requires = "spec", help_heading = "Request")]
+    pub(crate) no_prefer: bool,
+    /// Without its lines of /etc/hosts
+    #[arg(long, requires = "spec", help_heading = "Request")]
+    pub(crate) no_hosts: bool,
+    /// Without its published ports
+    #[arg(long, requires = "spec", help_heading = "Request")]
+    pub(crate) no_publish: bool,
+    /// Without its capabilities
+    #[arg(long, requires = "spec", help_heading = "Request")]
+    pub(crate) no_capabilities: bool,
+    /// Begin from this: sandbox (the default), for code that nobody trusts; host, which shows all of the host's files, read-only, and is
+    /// no boundary; or bare, which is nothing but what other flags ask for
     #[arg(long, value_name = "NAME", help_heading = "Namespaces")]
     preset: Option<Preset>,
     /// The same as --preset bare
@@ -229,9 +273,32 @@ pub(crate) struct BaseFlags {
 }
 
 impl BaseFlags {
-    /// What the request begins from.
-    pub(crate) fn preset(&self) -> Preset {
-        self.preset.unwrap_or(if self.bare { Preset::Bare } else { Preset::Sandbox })
+    /// What the request begins from, if that is said.
+    pub(crate) fn preset(&self) -> Option<request::Preset> {
+        match (self.preset, self.bare) {
+            (Some(Preset::Bare), _) | (None, true) => Some(request::Preset::Bare),
+            (Some(Preset::Host), _) => Some(request::Preset::Host),
+            (Some(_), _) => Some(request::Preset::Sandbox),
+            (None, false) => None,
+        }
+    }
+
+    /// Whether the request is to be printed.
+    pub(crate) fn prints_spec(&self) -> bool {
+        self.spec.iter().any(|file| file.is_empty())
+    }
+
+    /// Where nothing is printed, there has to be a file.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.prints_spec() {
+            true => Err(Failure::new("--spec: which file? `explain` prints what flags make")),
+            false => Ok(()),
+        }
+    }
+
+    /// The file that the request begins from.
+    pub(crate) fn spec_file(&self) -> Option<&Path> {
+        self.spec.iter().find(|file| !file.is_empty()).map(Path::new)
     }
 }
 
@@ -289,87 +356,14 @@ impl Heading for UserFlags {
 }
 
 #[derive(Args, Default)]
-#[command(next_help_heading = "Files")]
-pub(crate) struct FileFlags {
-    /// The directory that becomes / (absolute); read-only unless --writable or --overlay
-    #[arg(long, value_name = "DIR")]
-    pub(crate) root: Option<PathBuf>,
-    /// Put a writable layer in memory over the root; it is gone at the end
-    #[arg(long, conflicts_with_all = ["upper", "writable"])]
-    pub(crate) overlay: bool,
-    /// Put a writable layer in this directory over the root; it stays
-    #[arg(long, value_name = "DIR", requires = "work", conflicts_with = "writable")]
-    pub(crate) upper: Option<PathBuf>,
-    /// An empty directory on the file system of --upper, for the kernel's use
-    #[arg(long, value_name = "DIR", requires = "upper")]
-    pub(crate) work: Option<PathBuf>,
-    /// Make the root read-only, also with --overlay and --upper
-    #[arg(long, conflicts_with = "writable")]
-    pub(crate) read_only: bool,
-    /// Let the command write to the root itself
-    #[arg(long)]
-    pub(crate) writable: bool,
-    /// Show a file or directory of the host inside (with what is mounted below it); `\:` is a colon in a path
-    #[arg(long, value_name = "SRC[:DST]")]
-    pub(crate) bind: Vec<BindSpec>,
-    /// The same, read-only
-    #[arg(long, value_name = "SRC[:DST]")]
-    pub(crate) ro_bind: Vec<BindSpec>,
-    /// An empty directory in memory
-    #[arg(long, value_name = "DST[:size=64M,mode=1777]")]
-    pub(crate) tmpfs: Vec<TmpfsSpec>,
-    /// Several directories as one; the first lower wins. Without upper and work it is read-only; with the word
-    /// `ephemeral` writes go to memory. `\,` is a comma in a path
-    #[arg(long, value_name = "lower=A,lower=B[,upper=C,work=D],to=E")]
-    pub(crate) overlay_mount: Vec<OverlaySpec>,
-    /// Any mount. Types: bind, tmpfs, overlay, proc, sysfs, mqueue, devpts, dev, file, dir, symlink, mask, ro. Keys: src,
-    /// dst, size, mode, lower, upper, work, content; words: ro, rw (of sysfs), nosuid, nodev, noexec, norecursive, ephemeral, optional
-    #[arg(long, value_name = "type=…,src=…,dst=…")]
-    pub(crate) mount: Vec<MountSpec>,
-    /// A file with this text, or with the content of a file of the host
-    #[arg(long, value_name = "DST=@HOSTFILE|TEXT")]
-    pub(crate) file: Vec<FileSpec>,
-    /// A directory
-    #[arg(long, value_name = "DST")]
-    pub(crate) dir: Vec<PathBuf>,
-    /// A symlink
-    #[arg(long, value_name = "TARGET:LINK")]
-    pub(crate) symlink: Vec<SymlinkSpec>,
-    /// Hide a file or directory
-    #[arg(long, value_name = "PATH")]
-    pub(crate) mask: Vec<PathBuf>,
-    /// Make a file or directory read-only
-    #[arg(long, value_name = "PATH")]
-    pub(crate) ro_path: Vec<PathBuf>,
-}
-
-impl Heading for FileFlags {
-    const FLAGS: &[&str] = &[
-        "root",
-        "overlay",
-        "upper",
-        "work",
-        "read_only",
-        "writable",
-        "bind",
-        "ro_bind",
-        "tmpfs",
-        "overlay_mount",
-        "mount",
-        "file",
-        "dir",
-        "symlink",
-        "mask",
-        "ro_path",
-    ];
-}
-
-#[derive(Args, Default)]
 #[command(next_help_heading = "Process")]
 pub(crate) struct ProcessFlags {
-    /// Set an environment variable
-    #[arg(long, value_name = "K=V")]
+    /// Set an environment variable, or hand on the one of that name: the sandbox has PATH, TERM, LANG, LC_*, TZ and NO_COLOR of yours
+    #[arg(long, value_name = "K=V|NAME")]
     pub(crate) env: Vec<EnvSpec>,
+    /// Hand on your whole environment but HOME, which is a new one: with it what is in there of keys and sockets
+    #[arg(long, conflicts_with = "clear_env")]
+    pub(crate) env_all: bool,
     /// Start from an empty environment
     #[arg(long)]
     pub(crate) clear_env: bool,
@@ -382,12 +376,6 @@ pub(crate) struct ProcessFlags {
     /// The NIS domain name inside
     #[arg(long, value_name = "NAME")]
     pub(crate) domainname: Option<OsString>,
-    /// Give a capability, such as NET_ADMIN, or ALL
-    #[arg(long, value_name = "NAME")]
-    pub(crate) cap_add: Vec<CapabilityName>,
-    /// Take a capability away from --cap-add ALL
-    #[arg(long, value_name = "NAME")]
-    pub(crate) cap_drop: Vec<CapabilityName>,
     /// A resource limit of setrlimit(2), such as NOFILE=1024:4096; `unlimited` is a value
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub(crate) rlimit: Vec<RlimitSpec>,
@@ -426,10 +414,6 @@ pub(crate) struct ProcessFlags {
     /// Let it go on when seclude or its caller ends
     #[arg(long)]
     pub(crate) no_die_with_parent: bool,
-    /// Whether an exec inside may not gain privileges; it is so unless this is `false`
-    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
-          default_missing_value = "true")]
-    pub(crate) no_new_privs: Option<bool>,
     /// How to clone: vm, copy, legacy, or auto (the default)
     #[arg(long, value_name = "WAY")]
     pub(crate) clone: Option<CloneWay>,
@@ -447,12 +431,11 @@ pub(crate) enum Streams {
 impl Heading for ProcessFlags {
     const FLAGS: &[&str] = &[
         "env",
+        "env_all",
         "clear_env",
         "workdir",
         "hostname",
         "domainname",
-        "cap_add",
-        "cap_drop",
         "rlimit",
         "umask",
         "oom_score_adj",
@@ -465,7 +448,6 @@ impl Heading for ProcessFlags {
         "tty_size",
         "timeout",
         "no_die_with_parent",
-        "no_new_privs",
         "clone",
     ];
 }
@@ -494,6 +476,7 @@ mod tests {
         heading::<FileFlags>();
         heading::<NetworkFlags>();
         heading::<LimitFlags>();
+        heading::<RightsFlags>();
         heading::<ProcessFlags>();
     }
 
@@ -510,6 +493,7 @@ mod tests {
             "-p 8080:80 --net=veth true",
             "--memory=64M --pids 5 --timeout 5s true",
             "--no-new-privs=false --clone copy true",
+            "--allow-syscall ptrace --deny-syscall mkdir=EACCES --seccomp=default true",
             "-tv --stats true",
             "--oom-score-adj -5 sh -c true",
             "--verbose --monotonic -1h true",
@@ -524,7 +508,14 @@ mod tests {
             };
             let brief = brief_run(&Words::of(&words[2..])).try_get_matches_from(&words[2..]).unwrap();
             let whole = command().try_get_matches_from(&words).unwrap().remove_subcommand().unwrap().1;
-            assert_eq!(plan(brief), plan(whole), "{line}");
+            let flags = ContainerFlags::read(&whole).unwrap();
+            let asked = compose(&flags, &whole, false).unwrap_or_else(|failure| panic!("{line}: {}", failure.message));
+            // As a file it is the same.
+            let mut described = seclude::Command::from_request(&asked.request().unwrap()).unwrap();
+            let by_file = described.keep_ignored_signals(true).plan().unwrap().to_string();
+            let by_flags = plan(whole);
+            assert_eq!(plan(brief), by_flags, "{line}");
+            assert_eq!(by_file, by_flags, "{line}");
         }
     }
 }

@@ -1,35 +1,87 @@
-//! From flags to a request of the library.
-
-use std::path::Path;
+//! From flags to a request, and from that to a command of the library.
 
 use clap::ArgMatches;
-use seclude::{
-    Capabilities, CloneWay, Command, Extent, Host, IdMap, Mount, Namespace, Overlay, Preset, Root, Stdio, UserMap,
-};
+use seclude::request::{self as data, Request, Text};
+use seclude::{Command, Extent, Host, Namespace, Stdio};
 
-use crate::Failure;
-use crate::args::{ContainerFlags, FileFlags, Heading, ProcessFlags, Streams, is_defined};
-use crate::values::{CapabilityName, NamespaceList, UserSpec};
+use crate::args::{BaseFlags, ContainerFlags, ProcessFlags, Streams};
+use crate::values::{EnvSpec, NamespaceList, UserSpec};
+use crate::{Failure, spec};
 
-/// The request that the flags stand for; `order` tells in which order they were given.
+/// The command that the flags stand for; `order` tells in which order they were given, `watched`: with counters in any case.
 pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool) -> Result<Command, Failure> {
-    let (program, arguments) = flags.base.command.split_first().ok_or_else(|| Failure::new("no command was given"))?;
-    let mut command = Command::new(program);
-    command.args(arguments);
-    command.preset(flags.base.preset());
-    namespaces(&mut command, flags)?;
-    users(&mut command, flags)?;
-    root(&mut command, &flags.files);
-    for mount in in_order(&flags.files, order) {
-        command.mount(mount);
+    let request = request(flags, order, watched)?;
+    let refused = |wrong| spec::refused(&wrong, flags.base.spec_file());
+    let mut command = Command::from_request(&request).map_err(refused)?;
+    descriptors(&mut command, &flags.process)?;
+    if let Some(streams) = flags.process.stdio {
+        let stdio = || if streams == Streams::Pass { Stdio::pass() } else { Stdio::relay() };
+        command.stdin(stdio()).stdout(stdio()).stderr(stdio());
     }
-    flags.network.compose(&mut command)?;
-    flags.limits.compose(&mut command, watched)?;
-    process(&mut command, flags)?;
+    command.keep_ignored_signals(true);
     Ok(command)
 }
 
-fn namespaces(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
+/// The request that the flags stand for, on top of the one that they begin from.
+pub(crate) fn request(flags: &ContainerFlags, order: &ArgMatches, watched: bool) -> Result<Request, Failure> {
+    if flags.base.spec.iter().filter(|file| !file.is_empty()).count() > 1 {
+        return Err(Failure::new("--spec: one file can be begun from, and several are given"));
+    }
+    let mut request = flags.base.spec_file().map(spec::read).transpose()?.unwrap_or_default();
+    base(&mut request, &flags.base);
+    namespaces(&mut request, flags)?;
+    users(&mut request, flags)?;
+    flags.files.compose(&mut request, order);
+    flags.network.compose(&mut request)?;
+    flags.limits.compose(&mut request, watched)?;
+    process(&mut request, flags);
+    Ok(request)
+}
+
+fn base(request: &mut Request, flags: &BaseFlags) {
+    if !flags.command.is_empty() {
+        request.command = flags.command.iter().map(Text::from).collect();
+        request.arg0 = None;
+    }
+    if let Some(preset) = flags.preset() {
+        request.preset = Some(preset);
+    }
+    for (emptied, empty) in [
+        (flags.no_mounts, (|request| request.mounts.clear()) as fn(&mut Request)),
+        (flags.no_env, |request| request.env.clear()),
+        (flags.no_rlimits, |request| request.rlimits.clear()),
+        (flags.no_limits, |request| request.limits = data::Limits::default()),
+        (flags.no_prefer, |request| request.prefer.clear()),
+        (flags.no_hosts, |request| request.hosts.clear()),
+        (flags.no_publish, |request| request.network.iter_mut().for_each(|network| network.publish.clear())),
+        (flags.no_capabilities, |request| request.rights.capabilities = Some(Vec::new())),
+    ] {
+        if emptied {
+            empty(request);
+        }
+    }
+}
+
+fn is_bare(request: &Request) -> bool {
+    request.preset == Some(data::Preset::Bare)
+}
+
+/// Where a request says what its namespace of this kind is.
+pub(crate) fn namespace(request: &mut Request, kind: Namespace) -> &mut Option<data::Namespace> {
+    let namespaces = &mut request.namespaces;
+    match kind {
+        Namespace::User => &mut namespaces.user,
+        Namespace::Pid => &mut namespaces.pid,
+        Namespace::Mount => &mut namespaces.mount,
+        Namespace::Net => &mut namespaces.net,
+        Namespace::Uts => &mut namespaces.uts,
+        Namespace::Ipc => &mut namespaces.ipc,
+        Namespace::Cgroup => &mut namespaces.cgroup,
+        _ => &mut namespaces.time,
+    }
+}
+
+fn namespaces(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failure> {
     let asked = &flags.namespaces;
     let named = |lists: &[NamespaceList], kind| lists.iter().any(|list| list.0.contains(&kind));
     for kind in Namespace::ALL {
@@ -41,188 +93,127 @@ fn namespaces(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failu
             let message = format!("{kind} namespace: asked for in two ways, of --share, --unshare, --join and --net");
             return Err(Failure::new(message));
         }
-    }
-    for list in &asked.share {
-        for kind in &list.0 {
-            command.share(*kind);
+        if named(&asked.share, kind) {
+            *namespace(request, kind) = Some(data::Namespace::Inherit);
         }
-    }
-    for list in &asked.unshare {
-        for kind in &list.0 {
-            command.unshare(*kind);
+        if named(&asked.unshare, kind) || clock {
+            *namespace(request, kind) = Some(data::Namespace::New);
         }
     }
     for join in &asked.join {
-        command.join(join.0, &join.1);
+        *namespace(request, join.0) = Some(data::Namespace::Join(Text::from(&join.1)));
     }
     if asked.nested {
-        if flags.base.preset() == Preset::Bare {
+        if is_bare(request) {
             return Err(Failure::new("--nested: with --preset bare the command may make namespaces in any case"));
         }
-        command.nested(true);
+        request.nested = Some(true);
     }
-    if asked.monotonic.is_some() || asked.boottime.is_some() {
-        command.unshare(Namespace::Time);
-        command.monotonic_offset(asked.monotonic.unwrap_or(0)).boottime_offset(asked.boottime.unwrap_or(0));
-    }
+    let offset = |given: Option<i128>| given.map(|nanoseconds| data::Duration { nanoseconds });
+    request.time_offsets.monotonic = offset(asked.monotonic).or(request.time_offsets.monotonic);
+    request.time_offsets.boottime = offset(asked.boottime).or(request.time_offsets.boottime);
     Ok(())
 }
 
-fn users(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
+fn users(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failure> {
     let (host, users) = (Host::current(), &flags.users);
+    let makes_user = makes(request, Namespace::User);
+    let bare = is_bare(request);
+    let user = &mut request.user;
     if let Some(UserSpec { uid, gid }) = users.user {
-        command.uid(uid).gid(gid.unwrap_or(uid));
+        (user.uid, user.gid) = (Some(uid), Some(gid.unwrap_or(uid)));
     }
+    let extents = |given: &[Extent], own: u32| -> Vec<data::Extent> {
+        let extent = |one: &Extent| data::Extent { inside: one.inside, outside: one.outside, count: one.count };
+        match given {
+            // The other kind was given: the caller is root of this one.
+            [] => vec![data::Extent { inside: 0, outside: own, count: 1 }],
+            given => given.iter().map(extent).collect(),
+        }
+    };
+    let mut map = |kind: data::Map| {
+        (user.map, user.caller_uid, user.caller_gid) = (Some(kind), None, None);
+        user.uid_map.clear();
+        user.gid_map.clear();
+    };
     if users.host_root {
-        command.host_root();
+        map(data::Map::HostRoot);
     } else if users.map_subids {
-        command.user_map(UserMap::SubIds);
+        map(data::Map::SubIds);
     } else if !users.uid_map.is_empty() || !users.gid_map.is_empty() {
-        let map = |flag: &str, extents: &[Extent], own: u32| {
-            let map = match extents {
-                // The other kind was given: the caller is root of this one.
-                [] => IdMap::single(0, own),
-                extents => IdMap::new(extents.to_vec()),
-            };
-            map.map_err(|error| Failure::new(format!("{flag}: {error}")))
-        };
-        let uids = map("--uid-map", &users.uid_map, host.uid)?;
-        let gids = map("--gid-map", &users.gid_map, host.gid)?;
-        command.user_map(UserMap::Extents { uids, gids });
+        map(data::Map::Extents);
+        (user.uid_map, user.gid_map) = (extents(&users.uid_map, host.uid), extents(&users.gid_map, host.gid));
     } else if let Some(UserSpec { uid, gid }) = users.user
-        && makes(flags, Namespace::User)
+        && makes_user
+        && user.map.is_none()
+        && user.uid_map.is_empty()
     {
         // An ordinary user has one id to give away; root's containers have more, of which this is one.
-        let gid = gid.unwrap_or(uid);
-        match (host.uid, flags.base.preset()) {
-            (0, Preset::Bare) => command.user_map(UserMap::Identity),
-            (0, _) => command,
-            _ => command.user_map(UserMap::CallerAs { uid, gid }),
-        };
+        match (host.uid, bare) {
+            (0, true) => user.map = Some(data::Map::Identity),
+            (0, false) => {}
+            _ => {
+                user.map = Some(data::Map::CallerAs);
+                (user.caller_uid, user.caller_gid) = (Some(uid), Some(gid.unwrap_or(uid)));
+            }
+        }
     }
     Ok(())
 }
 
-/// Whether the flags come to a new namespace of this kind.
-fn makes(flags: &ContainerFlags, kind: Namespace) -> bool {
-    let asked = &flags.namespaces;
-    let named = |lists: &[NamespaceList]| lists.iter().any(|list| list.0.contains(&kind));
-    let joined = asked.join.iter().any(|join| join.0 == kind);
-    !joined && (named(&asked.unshare) || !(flags.base.preset() == Preset::Bare || named(&asked.share)))
+/// Whether the request comes to a new namespace of this kind.
+fn makes(request: &mut Request, kind: Namespace) -> bool {
+    let by_preset = !is_bare(request) && kind != Namespace::Time;
+    namespace(request, kind).as_ref().map_or(by_preset, |namespace| *namespace == data::Namespace::New)
 }
 
-fn root(command: &mut Command, flags: &FileFlags) {
-    let directory = flags.root.as_deref();
-    let below = || [directory.unwrap_or(Path::new("/"))];
-    let (root, layered) = match (&flags.upper, &flags.work, flags.overlay) {
-        (Some(upper), Some(work), _) => {
-            (Root::overlay(Overlay::new(below()).upper(absolute(upper), absolute(work))), true)
-        }
-        (_, _, true) => (Root::overlay(Overlay::new(below()).ephemeral()), true),
-        _ => (directory.map_or_else(Root::host, Root::directory), false),
-    };
-    let writable = flags.writable || (layered && !flags.read_only);
-    if !layered && directory.is_none() && !flags.writable && !flags.read_only {
-        // As the preset has it.
-        return;
-    }
-    command.root(if writable { root } else { root.read_only() });
-}
-
-fn absolute(path: &Path) -> std::path::PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// The mounts of all flags in the order of the command line.
-fn in_order(flags: &FileFlags, order: &ArgMatches) -> Vec<Mount> {
-    if !is_defined(order, FileFlags::FLAGS) {
-        return Vec::new();
-    }
-    let mut found: Vec<(usize, Mount)> = Vec::new();
-    let mut add = |id: &str, mounts: Vec<Mount>| {
-        found.extend(order.indices_of(id).into_iter().flatten().zip(mounts));
-    };
-    add("bind", flags.bind.iter().map(|spec| Mount::bind(&spec.source, &spec.target)).collect());
-    add("ro_bind", flags.ro_bind.iter().map(|spec| Mount::bind(&spec.source, &spec.target).read_only()).collect());
-    add("tmpfs", flags.tmpfs.iter().map(|spec| spec.0.clone()).collect());
-    add("overlay_mount", flags.overlay_mount.iter().map(|spec| spec.0.clone()).collect());
-    add("mount", flags.mount.iter().map(|spec| spec.0.clone()).collect());
-    add("file", flags.file.iter().map(|spec| spec.0.clone()).collect());
-    add("dir", flags.dir.iter().map(Mount::directory).collect());
-    add("symlink", flags.symlink.iter().map(|spec| spec.0.clone()).collect());
-    add("mask", flags.mask.iter().map(Mount::mask).collect());
-    add("ro_path", flags.ro_path.iter().map(Mount::read_only_path).collect());
-    found.sort_by_key(|(index, _)| *index);
-    found.into_iter().map(|(_, mount)| mount).collect()
-}
-
-fn process(command: &mut Command, flags: &ContainerFlags) -> Result<(), Failure> {
+fn process(request: &mut Request, flags: &ContainerFlags) {
     let process = &flags.process;
-    if process.clear_env {
-        command.env_clear();
+    request.clear_env |= process.clear_env;
+    request.env_all = process.env_all.then_some(true).or(request.env_all);
+    for EnvSpec(name, value) in &process.env {
+        match value {
+            Some(value) => drop(request.env.insert(name.clone(), Text::from(value))),
+            None => request.inherit_env.push(Text::from(name.as_str())),
+        }
     }
-    for spec in &process.env {
-        command.env(&spec.0, &spec.1);
-    }
-    if let Some(directory) = &process.workdir {
-        command.current_dir(directory);
-    }
-    if let Some(name) = &process.hostname {
-        command.hostname(name);
-    }
-    if let Some(name) = &process.domainname {
-        command.domainname(name);
-    }
-    let apply = |set: Capabilities, names: &[CapabilityName], add: bool| {
-        names.iter().fold(set, |set, name| match (name, add) {
-            (CapabilityName::All, true) => Capabilities::ALL,
-            (CapabilityName::All, false) => Capabilities::NONE,
-            (CapabilityName::One(one), true) => set.with(*one),
-            (CapabilityName::One(one), false) => set.without(*one),
-        })
-    };
-    let capabilities = apply(apply(Capabilities::NONE, &process.cap_add, true), &process.cap_drop, false);
-    if flags.base.preset() != Preset::Bare || !process.cap_add.is_empty() || !process.cap_drop.is_empty() {
-        command.capabilities(capabilities);
-    }
+    let given = |text: Option<Text>, kept: &mut Option<Text>| *kept = text.or(kept.take());
+    given(process.workdir.as_ref().map(Text::from), &mut request.workdir);
+    given(process.hostname.as_ref().map(Text::from), &mut request.hostname);
+    given(process.domainname.as_ref().map(Text::from), &mut request.domainname);
+    flags.rights.compose(request);
     if flags.users.user.is_some_and(|user| user.uid != 0) {
         // Only ambient ones stay over the exec of somebody who is not root.
-        command.ambient(capabilities);
+        request.rights.ambient = request.rights.capabilities.clone().unwrap_or_default();
     }
     for spec in &process.rlimit {
-        command.rlimit(spec.0, spec.1, spec.2);
+        request.rlimits.insert(spec.0.name().to_owned(), data::Rlimit { soft: spec.1, hard: spec.2 });
     }
-    if let Some(mask) = process.umask {
-        command.umask(mask);
-    }
-    if let Some(value) = process.oom_score_adj {
-        command.oom_score_adj(value);
-    }
+    request.umask = process.umask.map(data::Mode).or(request.umask);
+    request.oom_score_adj = process.oom_score_adj.or(request.oom_score_adj);
     if process.tty {
         let size = process.tty_size.map(|size| (size.rows, size.columns));
         let (rows, columns) = size.or_else(crate::terminal::size).unwrap_or((24, 80));
-        command.terminal(rows, columns);
+        request.terminal = Some(data::Terminal { rows, columns });
     }
-    if let Some(after) = process.timeout {
-        command.deadline(after);
-    }
+    let deadline = process.timeout.map(|after| data::Duration { nanoseconds: after.as_nanos() as i128 });
+    request.deadline = deadline.or(request.deadline);
     // The kernel drops the keyboard's signals for a first process that has no handler for them: Ctrl-C would do nothing.
-    if process.init || (process.tty && makes(flags, Namespace::Pid)) {
-        command.init(true);
-    }
-    descriptors(command, process)?;
-    if let Some(streams) = process.stdio {
-        let stdio = || if streams == Streams::Pass { Stdio::pass() } else { Stdio::relay() };
-        command.stdin(stdio()).stdout(stdio()).stderr(stdio());
+    if process.init || (process.tty && !process.as_pid_1 && makes(request, Namespace::Pid)) {
+        request.init = Some(true);
     }
     if process.as_pid_1 {
-        command.as_pid_1();
+        request.init = Some(false);
     }
-    command.keep_ignored_signals(true);
-    command.no_new_privileges(process.no_new_privs.unwrap_or(true));
-    command.die_with_parent(!process.no_die_with_parent);
-    command.clone_way(process.clone.unwrap_or(CloneWay::Auto));
-    Ok(())
+    if process.no_die_with_parent {
+        request.die_with_parent = Some(false);
+    }
+    request.clone = process.clone.map_or(request.clone, |way| match way {
+        seclude::CloneWay::Vm => data::Clone::Vm,
+        seclude::CloneWay::Copy => data::Clone::Copy,
+        seclude::CloneWay::Legacy => data::Clone::Legacy,
+        _ => data::Clone::Auto,
+    });
 }
 
 /// The caller's descriptors that were asked for.

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Command;
-use seclude::Code;
 use seclude::doctor::{Finding, Verdict, examine};
+use seclude::{Code, Remedy};
 use serde_json::json;
 
 use crate::args::{ContainerFlags, DoctorFlags, whole};
 use crate::compose::compose;
-use crate::words::with_flags;
+use crate::words::say;
 use crate::{Failure, one_line, report};
 
 /// An ordinary user that every host has.
@@ -22,8 +22,8 @@ pub(crate) fn doctor(flags: &DoctorFlags) -> Result<ExitCode, Failure> {
         return rehearse(&flags.plan, flags.json);
     }
     let mut examination = examine();
-    for remedy in examination.findings.iter_mut().filter_map(|finding| finding.remedy.as_mut()) {
-        *remedy = with_flags(remedy);
+    for finding in &mut examination.findings {
+        finding.remedy = finding.remedy.as_ref().map(|hint| Remedy::behind(hint, &finding.remedies, say));
     }
     let works = examination.sandbox_works();
     let other = if examination.root { as_ordinary_user() } else { "as root: not tried, run it as root".to_owned() };
@@ -92,6 +92,7 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
         other => (true, other.map_err(said)?),
     };
     let flags = ContainerFlags::read(&given).map_err(said)?;
+    flags.base.check()?;
     let command = compose(&flags, &given, false)?;
     // What contradicts itself fails on every host.
     command.plan()?;
@@ -105,7 +106,7 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
             "it works: every step up to the exec was made and undone, and the command is there\n".to_owned()
         }
         (None, false) => "it works: every step up to the exec was made and undone\n".to_owned(),
-        (Some(error), false) => format!("it does not work: {}\n", with_flags(&error.to_string())),
+        (Some(error), false) => format!("it does not work: {}\n", error.message_with(say)),
     };
     crate::print(text.as_bytes())?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use seclude::{
-    Access, Cgroup, Command, DeviceKind, DeviceNumber, DeviceRule, Feature, HugetlbLimit, IoLimit, Limit, Limits, List,
-    Mount,
-};
+use seclude::request::{Cgroup, Device, DeviceKind, Hugetlb, IoMax, Mount, MountKind, Request, Size, Text};
+use seclude::{DeviceNumber, Feature, Limit, List};
 
 use crate::Failure;
 use crate::args::Heading;
@@ -122,62 +120,56 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 
 impl LimitFlags {
     /// Adds what these flags ask for; `watched`: a cgroup for its counters, whatever else is asked for.
-    pub(crate) fn compose(&self, command: &mut Command, watched: bool) -> Result<(), Failure> {
+    pub(crate) fn compose(&self, request: &mut Request, watched: bool) -> Result<(), Failure> {
+        self.limits(request);
+        request.prefer.extend(self.prefer.iter().map(|feature| feature.name().to_owned()));
         if let Some(path) = &self.cgroup_join {
-            command.join_cgroup(path);
-        }
-        let limits = self.limits();
-        let asked = limits.limits().next().is_some();
-        limits.validate().map_err(|error| Failure::new(format!("{}: {error}", flag(error.limit))))?;
-        for feature in &self.prefer {
-            command.prefer(*feature);
+            request.cgroup.get_or_insert_default().join = Some(Text::from(path));
         }
         #[cfg(feature = "systemd")]
         let scope = self.cgroup_scope;
         #[cfg(not(feature = "systemd"))]
         let scope = false;
         let placed = scope || self.cgroup.is_some() || self.cgroup_move_self || self.cgroup_mount.is_some();
-        if !(asked || placed || watched) {
-            return Ok(());
+        if placed || watched {
+            let cgroup: &mut Cgroup = request.cgroup.get_or_insert_default();
+            cgroup.move_caller |= self.cgroup_move_self;
+            cgroup.delegate |= self.cgroup_mount == Some(Shown::Rw);
+            cgroup.count_all |= watched;
+            cgroup.scope |= scope;
+            if let Some(parent) = &self.cgroup {
+                cgroup.parent = Some(Text::from(parent));
+            }
         }
-        let delegated = self.cgroup_mount == Some(Shown::Rw);
-        let mut cgroup = Cgroup::new().limits(limits).move_caller(self.cgroup_move_self);
-        cgroup = cgroup.delegate(delegated).count_all(watched);
-        if let Some(parent) = &self.cgroup {
-            cgroup = cgroup.parent(parent);
-        }
-        #[cfg(feature = "systemd")]
-        {
-            cgroup = cgroup.scope(scope);
-        }
-        command.cgroup(cgroup);
-        match self.cgroup_mount {
-            Some(Shown::Ro) => drop(command.mount(Mount::cgroup(CGROUPS).read_only())),
-            Some(Shown::Rw) => drop(command.mount(Mount::cgroup(CGROUPS))),
-            None => {}
+        if let Some(shown) = self.cgroup_mount {
+            let mut mount = Mount::new(MountKind::Cgroup, CGROUPS);
+            mount.read_only = (shown == Shown::Ro).then_some(true);
+            request.mounts.push(mount);
         }
         Ok(())
     }
 
-    fn limits(&self) -> Limits {
-        let mut limits = Limits::new();
-        limits.memory_max = self.memory;
-        limits.memory_high = self.memory_high;
-        limits.memory_low = self.memory_low;
-        limits.memory_swap_max = self.memory_swap;
-        limits.memory_oom_group = self.memory_oom_group;
-        limits.cpu_max = self.cpus;
-        limits.cpu_weight = self.cpu_weight;
-        limits.cpuset_cpus = self.cpuset_cpus.clone();
-        limits.cpuset_mems = self.cpuset_mems.clone();
-        limits.pids_max = self.pids.map(u64::from);
-        limits.io_max = self.io_max.iter().map(|spec| spec.0).collect();
-        limits.io_weight = self.io_weight;
-        limits.hugetlb = self.hugetlb.iter().map(|spec| spec.0).collect();
-        if !self.device_allow.is_empty() {
-            limits.devices = Some(self.device_allow.iter().map(|spec| spec.0).collect());
+    fn limits(&self, request: &mut Request) {
+        fn given<T>(place: &mut Option<T>, value: Option<T>) {
+            *place = value.or(place.take());
         }
-        limits
+        let limits = &mut request.limits;
+        given(&mut limits.memory_max, self.memory.map(Size));
+        given(&mut limits.memory_high, self.memory_high.map(Size));
+        given(&mut limits.memory_low, self.memory_low.map(Size));
+        given(&mut limits.memory_swap_max, self.memory_swap.map(Size));
+        limits.memory_oom_group |= self.memory_oom_group;
+        given(&mut limits.cpu_max, self.cpus);
+        given(&mut limits.cpu_weight, self.cpu_weight);
+        given(&mut limits.cpuset_cpus, self.cpuset_cpus.as_ref().map(ToString::to_string));
+        given(&mut limits.cpuset_mems, self.cpuset_mems.as_ref().map(ToString::to_string));
+        given(&mut limits.pids_max, self.pids.map(u64::from));
+        limits.io_max.extend(self.io_max.iter().map(|spec| spec.0));
+        given(&mut limits.io_weight, self.io_weight);
+        limits.hugetlb.extend(self.hugetlb.iter().map(|spec| spec.0));
+        if !self.device_allow.is_empty() {
+            limits.devices.get_or_insert_default().extend(self.device_allow.iter().map(|spec| spec.0.clone()));
+        }
     }
 }
 
@@ -209,7 +201,7 @@ fn list(text: &str) -> Parsed<List> {
 
 /// `/dev/vda:rbps=1M,wiops=100`, or the device by its number
 #[derive(Clone)]
-struct IoSpec(IoLimit);
+struct IoSpec(IoMax);
 
 impl FromStr for IoSpec {
     type Err = String;
@@ -221,17 +213,19 @@ impl FromStr for IoSpec {
             Some(number) => number,
             None => device_of(device)?.1,
         };
-        let mut io = IoLimit { device, rbps: None, wbps: None, riops: None, wiops: None };
+        let DeviceNumber { major, minor } = device;
+        let mut io = IoMax { major, minor, rbps: None, wbps: None, riops: None, wiops: None };
         for rate in rates.split(',') {
             let (key, value) = rate.split_once('=').ok_or_else(wrong)?;
-            let place = match key {
-                "rbps" => &mut io.rbps,
-                "wbps" => &mut io.wbps,
-                "riops" => &mut io.riops,
-                "wiops" => &mut io.wiops,
+            let amount = size(value)?;
+            let twice = match key {
+                "rbps" => io.rbps.replace(Size(amount)).is_some(),
+                "wbps" => io.wbps.replace(Size(amount)).is_some(),
+                "riops" => io.riops.replace(amount).is_some(),
+                "wiops" => io.wiops.replace(amount).is_some(),
                 _ => return Err(format!("{key:?} is no rate: one of rbps, wbps, riops, wiops")),
             };
-            if place.replace(size(value)?).is_some() {
+            if twice {
                 return Err(format!("{key} is given twice"));
             }
         }
@@ -241,20 +235,20 @@ impl FromStr for IoSpec {
 
 /// `2M=64M`
 #[derive(Clone)]
-struct HugetlbSpec(HugetlbLimit);
+struct HugetlbSpec(Hugetlb);
 
 impl FromStr for HugetlbSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Parsed<Self> {
         let (page, max) = text.split_once('=').ok_or("expected PAGE=SIZE, such as 2M=64M")?;
-        Ok(HugetlbSpec(HugetlbLimit { page_size: size(page)?, max: size(max)? }))
+        Ok(HugetlbSpec(Hugetlb { page_size: Size(size(page)?), max: Size(size(max)?) }))
     }
 }
 
 /// `/dev/null`, `/dev/null:r`, `c 1:3`, `c 136:*:rw`
 #[derive(Clone)]
-struct DeviceSpec(DeviceRule);
+struct DeviceSpec(Device);
 
 impl FromStr for DeviceSpec {
     type Err = String;
@@ -270,7 +264,7 @@ impl FromStr for DeviceSpec {
             let (path, access) = rest.rsplit_once(':').unwrap_or((rest, "rwm"));
             let (kind, number) = device_of(path)?;
             let (major, minor) = (Some(number.major), Some(number.minor));
-            return Ok(DeviceSpec(DeviceRule { kind, major, minor, access: access_of(access)? }));
+            return Ok(DeviceSpec(Device { kind, major, minor, access: access_of(access)? }));
         };
         let mut parts = rest.split(':');
         let number = |part: Option<&str>| match part {
@@ -281,17 +275,18 @@ impl FromStr for DeviceSpec {
         let (major, minor) = (number(parts.next())?, number(parts.next())?);
         let access = access_of(parts.next().unwrap_or("rwm"))?;
         match parts.next() {
-            None => Ok(DeviceSpec(DeviceRule { kind, major, minor, access })),
+            None => Ok(DeviceSpec(Device { kind, major, minor, access })),
             Some(_) => Err(wrong()),
         }
     }
 }
 
-fn access_of(letters: &str) -> Parsed<Access> {
-    let has = |letter| letters.contains(letter);
+/// `None` is all there is.
+fn access_of(letters: &str) -> Parsed<Option<String>> {
     let known = !letters.is_empty() && letters.chars().all(|letter| matches!(letter, 'r' | 'w' | 'm'));
+    let in_order: String = "rwm".chars().filter(|letter| letters.contains(*letter)).collect();
     match known {
-        true => Ok(Access { read: has('r'), write: has('w'), mknod: has('m') }),
+        true => Ok((in_order != "rwm").then_some(in_order)),
         false => Err(format!("{letters:?} is not an access: some of r, w, m")),
     }
 }
@@ -330,7 +325,14 @@ mod tests {
 
     #[test]
     fn a_device_is_a_path_or_a_number_with_an_access() {
-        let rule = |text: &str| text.parse::<DeviceSpec>().map(|spec| spec.0.to_string());
+        let rule = |text: &str| {
+            text.parse::<DeviceSpec>().map(|DeviceSpec(device)| {
+                let number = |number: Option<u32>| number.map_or("*".to_owned(), |number| number.to_string());
+                let kind = if device.kind == DeviceKind::Char { "c" } else { "b" };
+                let access = device.access.unwrap_or("rwm".into());
+                format!("{kind} {}:{} {access}", number(device.major), number(device.minor))
+            })
+        };
         assert_eq!(rule("/dev/null"), Ok("c 1:3 rwm".into()));
         assert_eq!(rule("/dev/null:r"), Ok("c 1:3 r".into()));
         assert_eq!(rule("c 136:*:rw"), Ok("c 136:* rw".into()));
@@ -343,13 +345,8 @@ mod tests {
     #[test]
     fn rates_belong_to_a_device() {
         let io = |text: &str| text.parse::<IoSpec>().map(|spec| spec.0);
-        let expected = IoLimit {
-            device: DeviceNumber { major: 8, minor: 0 },
-            rbps: Some(1 << 20),
-            wbps: None,
-            riops: None,
-            wiops: Some(100),
-        };
+        let expected =
+            IoMax { major: 8, minor: 0, rbps: Some(Size(1 << 20)), wbps: None, riops: None, wiops: Some(100) };
         assert_eq!(io("8:0:rbps=1M,wiops=100"), Ok(expected));
         for wrong in ["", "8:0", "8:0:", "8:0:rbps", "8:0:x=1", "8:0:rbps=1,rbps=2", "/dev/null/x:rbps=1"] {
             assert!(io(wrong).is_err(), "{wrong}");

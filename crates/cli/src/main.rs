@@ -5,14 +5,17 @@ mod args;
 mod compose;
 mod doctor;
 mod explain;
+mod files;
 mod gc;
 mod jobs;
 mod limits;
 mod mounts;
 mod network;
 mod report;
+mod rights;
 mod run;
 mod signals;
+mod spec;
 mod stats;
 mod terminal;
 mod values;
@@ -147,8 +150,11 @@ impl Failure {
 
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
-        let flag = error.limit().map_or(String::new(), |limit| format!("{}: ", limits::flag(limit)));
-        Failure { code: error.exit_code(), message: format!("{flag}{}", words::with_flags(&error.to_string())) }
+        // Nothing has been done yet where it is about what was said.
+        let said = error.field().filter(|_| error.code() == seclude::Code::Invalid).and_then(words::flag);
+        let flag = error.limit().map(limits::flag).or_else(|| said.map(str::to_owned));
+        let flag = flag.map_or_else(String::new, |flag| format!("{flag}: "));
+        Failure { code: error.exit_code(), message: format!("{flag}{}", error.message_with(words::say)) }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The values of flags that are about files: binds, mounts, overlays, and paths with escaped separators.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use seclude::{Mount, Overlay};
+use seclude::request::{Content, Mode, Mount, MountKind, Size, Text};
 
 use crate::values::{Parsed, mode, size};
 
@@ -67,27 +67,30 @@ impl FromStr for TmpfsSpec {
             [target, options] => (target, options.as_str()),
             _ => return Err("expected DST or DST:size=…,mode=…".into()),
         };
-        let mut mount = Mount::tmpfs(target);
+        let mut mount = Mount::new(MountKind::Tmpfs, target);
         for option in options.split(',').filter(|option| !option.is_empty()) {
-            mount = match option.split_once('=') {
-                Some(("size", value)) => mount.size(size(value)?),
-                Some(("mode", value)) => mount.mode(mode(value)?),
-                _ => flag(mount, option).ok_or(format!("unknown option {option:?}: size, mode, ro, noexec"))?,
-            };
+            match option.split_once('=') {
+                Some(("size", value)) => mount.size = Some(Size(size(value)?)),
+                Some(("mode", value)) => mount.mode = Some(Mode(mode(value)?)),
+                _ if flag(&mut mount, option) => {}
+                _ => return Err(format!("unknown option {option:?}: size, mode, ro, noexec")),
+            }
         }
         Ok(TmpfsSpec(mount))
     }
 }
 
-fn flag(mount: Mount, word: &str) -> Option<Mount> {
-    Some(match word {
-        "ro" | "readonly" => mount.read_only(),
-        "rw" => mount,
-        "nosuid" => mount.nosuid(),
-        "nodev" => mount.nodev(),
-        "noexec" => mount.noexec(),
-        _ => return None,
-    })
+/// Whether it is a word of mounts, which is then heeded.
+fn flag(mount: &mut Mount, word: &str) -> bool {
+    match word {
+        "ro" | "readonly" => mount.read_only = Some(true),
+        "rw" => {}
+        "nosuid" => mount.nosuid = true,
+        "nodev" => mount.nodev = true,
+        "noexec" => mount.noexec = true,
+        _ => return false,
+    }
+    true
 }
 
 /// `lower=A,lower=B[,upper=C,work=D],to=E`
@@ -172,19 +175,21 @@ impl MountKeys {
     }
 
     fn overlay(mut self) -> Parsed<Mount> {
-        let target = self.target()?;
-        let mut overlay = Overlay::new(std::mem::take(&mut self.lowers));
-        let ephemeral = self.word("ephemeral");
-        overlay = match (self.upper.take(), self.work.take(), ephemeral) {
-            (None, None, false) => overlay,
-            (None, None, true) => overlay.ephemeral(),
-            (Some(upper), Some(work), false) => overlay.upper(upper, work),
+        let mut mount = Mount::new(MountKind::Overlay, &self.target()?);
+        mount.lowers = std::mem::take(&mut self.lowers).iter().map(Text::from).collect();
+        mount.ephemeral = self.word("ephemeral");
+        match (self.upper.take(), self.work.take(), mount.ephemeral) {
+            (None, None, _) => {}
+            (Some(upper), Some(work), false) => {
+                (mount.upper, mount.work) = (Some(Text::from(upper)), Some(Text::from(work)));
+            }
             (_, _, true) => return Err("ephemeral and upper/work are two different things".into()),
             _ => return Err("upper and work belong together".into()),
-        };
-        let read_only = self.word("ro") || self.word("readonly");
-        let mount = self.finish(Mount::overlay(overlay, target))?;
-        Ok(if read_only { mount.read_only() } else { mount })
+        }
+        if self.word("ro") || self.word("readonly") {
+            mount.read_only = Some(true);
+        }
+        self.finish(mount)
     }
 
     fn mount(mut self) -> Parsed<Mount> {
@@ -193,42 +198,47 @@ impl MountKeys {
             return self.overlay();
         }
         let target = self.target()?;
-        let mut mount = match kind.as_str() {
+        let mut mount = Mount::new(MountKind::Bind, &target);
+        mount.kind = match kind.as_str() {
             "bind" => {
-                let bind = Mount::bind(host_path(&self.source("what of the host?")?)?, target);
-                if self.word("norecursive") { bind.not_recursive() } else { bind }
+                mount.source = Some(Text::from(host_path(&self.source("what of the host?")?)?));
+                mount.recursive = self.word("norecursive").then_some(false);
+                MountKind::Bind
             }
             "tmpfs" => {
-                let tmpfs = Mount::tmpfs(target);
-                match self.size.take() {
-                    Some(size) => tmpfs.size(size),
-                    None => tmpfs,
-                }
+                mount.size = self.size.take().map(Size);
+                MountKind::Tmpfs
             }
-            "proc" => Mount::proc(target),
-            "sysfs" if self.word("rw") => Mount::sysfs(target).writable(),
-            "sysfs" => Mount::sysfs(target),
-            "mqueue" => Mount::mqueue(target),
-            "devpts" => Mount::devpts(target),
-            "dev" => Mount::dev(target),
-            "file" => match (self.content.take(), self.source.take()) {
-                (Some(content), None) => Mount::file(target, content),
-                (None, Some(source)) => read_file(target, &source)?,
-                _ => return Err("a file needs content= or src=, one of them".into()),
-            },
-            "dir" => Mount::directory(target),
-            "symlink" => Mount::symlink(self.source("where does the link lead?")?, target),
-            "mask" => Mount::mask(target),
-            "ro" => Mount::read_only_path(target),
+            "proc" => MountKind::Proc,
+            "sysfs" => {
+                mount.read_only = self.word("rw").then_some(false);
+                MountKind::Sysfs
+            }
+            "mqueue" => MountKind::Mqueue,
+            "devpts" => MountKind::Devpts,
+            "dev" => MountKind::Dev,
+            "file" => {
+                mount.content = Some(match (self.content.take(), self.source.take()) {
+                    (Some(content), None) => Content(content.into_bytes()),
+                    (None, Some(source)) => read_file(&source)?,
+                    _ => return Err("a file needs content= or src=, one of them".into()),
+                });
+                MountKind::File
+            }
+            "dir" => MountKind::Directory,
+            "symlink" => {
+                mount.to = Some(Text::from(&self.source("where does the link lead?")?));
+                MountKind::Symlink
+            }
+            "mask" => MountKind::Mask,
+            "ro" => MountKind::ReadOnlyPath,
             other => return Err(format!("unknown type {other:?}")),
         };
-        if matches!(kind.as_str(), "tmpfs" | "file" | "dir")
-            && let Some(mode) = self.mode.take()
-        {
-            mount = mount.mode(mode);
+        if matches!(kind.as_str(), "tmpfs" | "file" | "dir") {
+            mount.mode = self.mode.take().map(Mode);
         }
-        if matches!(kind.as_str(), "mask" | "ro") && self.word("optional") {
-            mount = mount.if_present();
+        if matches!(kind.as_str(), "mask" | "ro") {
+            mount.if_present = self.word("optional");
         }
         for (word, kinds) in [
             ("ro", &["bind", "tmpfs", "proc", "sysfs", "file"][..]),
@@ -239,7 +249,7 @@ impl MountKeys {
             ("noexec", &["bind", "tmpfs"]),
         ] {
             if kinds.contains(&kind.as_str()) && self.word(word) {
-                mount = flag(mount, word).ok_or("unknown word")?;
+                flag(&mut mount, word);
             }
         }
         self.finish(mount)
@@ -267,9 +277,8 @@ impl MountKeys {
     }
 }
 
-fn read_file(target: impl AsRef<Path>, source: &str) -> Parsed<Mount> {
-    let file = std::fs::File::open(source).map_err(|error| format!("{source}: {error}"))?;
-    Mount::file_from(target, file).map_err(|error| format!("{source}: {error}"))
+fn read_file(source: &str) -> Parsed<Content> {
+    std::fs::read(source).map(Content).map_err(|error| format!("{source}: {error}"))
 }
 
 /// `DST=@HOSTFILE` or `DST=TEXT`
@@ -281,10 +290,12 @@ impl FromStr for FileSpec {
 
     fn from_str(text: &str) -> Parsed<Self> {
         let (target, content) = text.split_once('=').ok_or("expected DST=TEXT or DST=@HOSTFILE")?;
-        match content.strip_prefix('@') {
-            Some(source) => read_file(target, source).map(FileSpec),
-            None => Ok(FileSpec(Mount::file(target, content))),
-        }
+        let mut mount = Mount::new(MountKind::File, target);
+        mount.content = Some(match content.strip_prefix('@') {
+            Some(source) => read_file(source)?,
+            None => Content(content.as_bytes().to_vec()),
+        });
+        Ok(FileSpec(mount))
     }
 }
 
@@ -297,7 +308,11 @@ impl FromStr for SymlinkSpec {
 
     fn from_str(text: &str) -> Parsed<Self> {
         match split_escaped(text, ':').as_slice() {
-            [target, link] if !target.is_empty() && !link.is_empty() => Ok(SymlinkSpec(Mount::symlink(target, link))),
+            [target, link] if !target.is_empty() && !link.is_empty() => {
+                let mut mount = Mount::new(MountKind::Symlink, link);
+                mount.to = Some(Text::from(target));
+                Ok(SymlinkSpec(mount))
+            }
             _ => Err("expected TARGET:LINK; a colon in a path is `\\:`".into()),
         }
     }

@@ -6,11 +6,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use seclude::{Command, Dns, Ipv6, Mac, Namespace, Pasta, Publish, Subnet, Subnet6, Veth};
+use seclude::request::{self as data, Dns, HostEntry, Network, NetworkKind, Request, Text};
+use seclude::{Ipv6, Mac, Namespace, Publish, Subnet, Subnet6};
 
-use crate::Failure;
 use crate::args::Heading;
 use crate::values::duration;
+use crate::{Failure, compose};
 
 type Parsed<T> = Result<T, String>;
 
@@ -64,7 +65,7 @@ pub(crate) struct NetworkFlags {
     dns: Vec<DnsSpec>,
     /// A line of /etc/hosts
     #[arg(long, value_name = "NAME:ADDR")]
-    add_host: Vec<HostEntry>,
+    add_host: Vec<HostSpec>,
     /// At most so many bits a second in each direction, such as 10M (veth)
     #[arg(long, value_name = "BITS", value_parser = rate)]
     rate: Option<u64>,
@@ -136,13 +137,13 @@ impl FromStr for Ip6 {
 }
 
 #[derive(Clone)]
-struct Ports(Vec<Publish>);
+struct Ports(String);
 
 impl FromStr for Ports {
     type Err = String;
 
     fn from_str(text: &str) -> Parsed<Ports> {
-        Publish::parse(text).map(Ports).map_err(|error| error.to_string())
+        Publish::parse(text).map(|_| Ports(text.to_owned())).map_err(|error| error.to_string())
     }
 }
 
@@ -166,19 +167,16 @@ impl FromStr for DnsSpec {
 }
 
 #[derive(Clone)]
-struct HostEntry {
-    name: String,
-    address: IpAddr,
-}
+struct HostSpec(HostEntry);
 
-impl FromStr for HostEntry {
+impl FromStr for HostSpec {
     type Err = String;
 
-    fn from_str(text: &str) -> Parsed<HostEntry> {
+    fn from_str(text: &str) -> Parsed<HostSpec> {
         // An IPv6 address has colons of its own.
         let (name, address) = text.split_once(':').ok_or("it is NAME:ADDR, such as db:10.0.0.5")?;
         let address = address.parse().map_err(|_| format!("{address:?} is no address"))?;
-        Ok(HostEntry { name: name.to_owned(), address })
+        Ok(HostSpec(HostEntry { name: name.to_owned(), address }))
     }
 }
 
@@ -201,27 +199,37 @@ impl NetworkFlags {
         self.net.is_some()
     }
 
-    pub(crate) fn compose(&self, command: &mut Command) -> Result<(), Failure> {
+    pub(crate) fn compose(&self, request: &mut Request) -> Result<(), Failure> {
+        let own = compose::namespace(request, Namespace::Net);
         match &self.net {
-            Some(Net::Veth) => {
-                command.veth(self.veth());
-            }
-            Some(Net::Pasta) => {
-                self.only("veth", &self.of_veth())?;
-                command.pasta(self.ports().fold(Pasta::new(), Pasta::publish));
-            }
-            other => {
-                self.only("veth", &self.of_veth())?;
-                self.only("veth or --net pasta", &[("publish", !self.publish.is_empty())])?;
-                match other {
-                    Some(Net::Host) => command.share(Namespace::Net),
-                    Some(Net::Join(path)) => command.join(Namespace::Net, path),
-                    Some(_) => command.unshare(Namespace::Net),
-                    None => command,
-                };
-            }
+            None => {}
+            // The network says it.
+            Some(Net::Veth | Net::Pasta) => *own = None,
+            Some(Net::None) => *own = Some(data::Namespace::New),
+            Some(Net::Host) => *own = Some(data::Namespace::Inherit),
+            Some(Net::Join(path)) => *own = Some(data::Namespace::Join(Text::from(path))),
         }
-        self.names(command)
+        match &self.net {
+            None => {}
+            Some(Net::Veth) => self.begin(request, NetworkKind::Veth),
+            Some(Net::Pasta) => self.begin(request, NetworkKind::Pasta),
+            Some(_) => request.network = None,
+        }
+        let kind = request.network.as_ref().map(|network| network.kind);
+        if kind != Some(NetworkKind::Veth) {
+            self.only("veth", &self.of_veth())?;
+        }
+        match &mut request.network {
+            Some(network) => self.connect(network),
+            None => self.only("veth or --net pasta", &[("publish", !self.publish.is_empty())])?,
+        }
+        self.names(request)
+    }
+
+    /// What a spec says of a network of the same kind stays.
+    fn begin(&self, request: &mut Request, kind: NetworkKind) {
+        let same = request.network.take().filter(|network| network.kind == kind);
+        request.network = Some(same.unwrap_or_else(|| Network::new(kind)));
     }
 
     /// The flags that only a veth pair can have, and whether they were given.
@@ -250,44 +258,32 @@ impl NetworkFlags {
         }
     }
 
-    fn ports(&self) -> impl Iterator<Item = Publish> + '_ {
-        self.publish.iter().flat_map(|ports| ports.0.iter().cloned())
+    fn connect(&self, network: &mut Network) {
+        fn given<T>(place: &mut Option<T>, value: Option<T>) {
+            *place = value.or(place.take());
+        }
+        if self.bridge.is_some() || self.point_to_point {
+            (network.bridge, network.point_to_point) = (self.bridge.clone(), self.point_to_point);
+        }
+        given(&mut network.subnet, self.subnet.map(|subnet| subnet.to_string()));
+        given(&mut network.address, self.ip);
+        let ipv6 = self.ip6.as_ref().map(|Ip6(ipv6)| match ipv6 {
+            Ipv6::Subnet(subnet) => subnet.to_string(),
+            _ => "auto".to_owned(),
+        });
+        given(&mut network.ipv6, ipv6);
+        given(&mut network.mac, self.mac.map(|mac| mac.to_string()));
+        given(&mut network.mtu, self.mtu);
+        given(&mut network.nat, self.no_nat.then_some(false));
+        network.host_access |= self.host_access;
+        network.ip_forward |= self.ip_forward;
+        network.peers |= self.peers;
+        network.publish.extend(self.publish.iter().map(|ports| ports.0.clone()));
+        given(&mut network.rate, self.rate);
+        given(&mut network.latency, self.latency.map(|after| data::Duration { nanoseconds: after.as_nanos() as i128 }));
     }
 
-    fn veth(&self) -> Veth {
-        let mut veth = Veth::new().nat(!self.no_nat).host_access(self.host_access);
-        veth = veth.ip_forward(self.ip_forward).peers(self.peers);
-        if let Some(bridge) = &self.bridge {
-            veth = veth.bridge(bridge);
-        }
-        if self.point_to_point {
-            veth = veth.point_to_point();
-        }
-        if let Some(subnet) = self.subnet {
-            veth = veth.subnet(subnet);
-        }
-        if let Some(address) = self.ip {
-            veth = veth.address(address);
-        }
-        if let Some(Ip6(ipv6)) = self.ip6 {
-            veth = veth.ipv6(ipv6);
-        }
-        if let Some(mac) = self.mac {
-            veth = veth.mac(mac);
-        }
-        if let Some(bytes) = self.mtu {
-            veth = veth.mtu(bytes);
-        }
-        if let Some(rate) = self.rate {
-            veth = veth.rate(rate);
-        }
-        if let Some(latency) = self.latency {
-            veth = veth.latency(latency);
-        }
-        self.ports().fold(veth, Veth::publish)
-    }
-
-    fn names(&self, command: &mut Command) -> Result<(), Failure> {
+    fn names(&self, request: &mut Request) -> Result<(), Failure> {
         let servers: Vec<IpAddr> = self
             .dns
             .iter()
@@ -298,20 +294,12 @@ impl NetworkFlags {
             .collect();
         match self.dns.as_slice() {
             [] => {}
-            [DnsSpec::Host] => {
-                command.dns(Dns::Host);
-            }
-            [DnsSpec::None] => {
-                command.dns(Dns::Unchanged);
-            }
-            all if all.len() == servers.len() => {
-                command.dns(Dns::Servers(servers));
-            }
+            [DnsSpec::Host] => request.dns = Some(Dns::Host),
+            [DnsSpec::None] => request.dns = Some(Dns::Unchanged),
+            all if all.len() == servers.len() => request.dns = Some(Dns::Servers(servers)),
             _ => return Err(Failure::new("--dns: host and none stand alone")),
         }
-        for HostEntry { name, address } in &self.add_host {
-            command.add_host(name, *address);
-        }
+        request.hosts.extend(self.add_host.iter().cloned().map(|entry| entry.0));
         Ok(())
     }
 }
@@ -332,8 +320,8 @@ mod tests {
 
     #[test]
     fn a_host_entry_may_have_an_ipv6_address() {
-        let entry: HostEntry = "db:fd00::5".parse().unwrap();
+        let HostSpec(entry) = "db:fd00::5".parse().unwrap();
         assert_eq!((entry.name.as_str(), entry.address), ("db", "fd00::5".parse().unwrap()));
-        assert!("db".parse::<HostEntry>().is_err() && "db:x".parse::<HostEntry>().is_err());
+        assert!("db".parse::<HostSpec>().is_err() && "db:x".parse::<HostSpec>().is_err());
     }
 }

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use seclude::{Error, Exit, Report};
+use seclude::{Error, Exit, Field, Remedy, Report};
 use serde_json::{Value, json};
 
 use crate::run::Stop;
-use crate::words::with_flags;
+use crate::words::say;
 
 /// What there is to report.
 pub(crate) enum Ending<'a> {
@@ -54,9 +54,11 @@ pub(crate) fn describe(error: &Error) -> Value {
         "action": error.action(),
         "call": error.system_call(),
         "errno": error.errno_name(),
-        "hint": error.advice().map(with_flags),
+        "field": error.field().map(Field::to_string),
+        "hint": error.advice().map(|hint| Remedy::behind(hint, error.remedies(), say)),
+        "remedies": error.remedies().iter().map(|remedy| remedy.to_json(&Field::to_string)).collect::<Vec<_>>(),
         "limit": error.limit().map(seclude::Limit::name),
         "left_behind": error.left_behind(),
-        "message": with_flags(&error.to_string()),
+        "message": error.message_with(say),
     })
 }

@@ -18,6 +18,7 @@ use crate::watch::Watch;
 use crate::{Failure, say};
 
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
+    container.base.check()?;
     if flags.detach {
         let given = [
             ("--tty", container.process.tty),
@@ -115,6 +116,7 @@ fn start_and_wait(
             command.stdout(Stdio::null()).stderr(Stdio::null());
         }
         let mut child = command.spawn()?;
+        say_where(&child);
         return match writeln!(std::io::stdout(), "{}", child.id()) {
             Ok(()) => Ok(Ended::Detached),
             Err(error) => {
@@ -141,6 +143,7 @@ fn start_and_wait(
         }
         _ => Stop::Library(error),
     })?;
+    say_where(&child);
     let stats = child.meter().filter(|_| flags.stats).map(Ticker::new);
     let mut watch = Watch { signals, stats };
     if flags.verbose {
@@ -165,6 +168,16 @@ fn start_and_wait(
             Err(Stop::Flags(Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 }))
         }
         (exit, _) => Ok(Ended::Exit(exit?, made)),
+    }
+}
+
+/// That it is not where it was called, which would surprise.
+fn say_where(child: &Child) {
+    if let Some(directory) = &child.report().moved_from {
+        let shown = directory.display();
+        say(format_args!(
+            "{shown} is not shown: the command begins in a new, empty home (--workdir DIR, --ro DIR or --rw DIR otherwise)"
+        ));
     }
 }
 

@@ -95,14 +95,21 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
             }
         }
         if shown {
-            match master.read(&mut buffer) {
+            let closed = |error: &io::Error| error.raw_os_error() == Some(Errno::IO.raw_os_error());
+            // The kernel looks whether the other end is closed after whether there is anything to read (n_tty_read):
+            // what was written in between is there for another read.
+            let read = master.read(&mut buffer).or_else(|error| match closed(&error) {
+                true => master.read(&mut buffer),
+                false => Err(error),
+            });
+            match read {
                 Ok(read) if read > 0 => {
                     io::stdout().write_all(&buffer[..read])?;
                     io::stdout().flush()?;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 // As above, and all has been read.
-                Err(error) if error.raw_os_error() != Some(Errno::IO.raw_os_error()) => return Err(error),
+                Err(error) if !closed(&error) => return Err(error),
                 _ => return Ok(()),
             }
         } else if ended {

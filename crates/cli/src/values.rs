@@ -5,71 +5,30 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use seclude::request::nanoseconds;
 use seclude::{Capability, Namespace, Resource, UNLIMITED};
 
 pub(crate) type Parsed<T> = Result<T, String>;
 
 /// Bytes: a number, or one with K, M, G, T (powers of 1024).
-pub(crate) fn size(text: &str) -> Parsed<u64> {
-    let wrong = || format!("{text:?} is not a size: a number of bytes, or with K, M, G or T");
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let factor: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" | "B" => 1,
-        "K" | "KB" | "KIB" => 1 << 10,
-        "M" | "MB" | "MIB" => 1 << 20,
-        "G" | "GB" | "GIB" => 1 << 30,
-        "T" | "TB" | "TIB" => 1 << 40,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(factor).ok_or_else(|| format!("{text:?} is more than 2^64 bytes"))
-}
+pub(crate) use seclude::request::size;
 
 /// A length of time: a number with ms, s, m or h; a bare one is seconds.
 pub(crate) fn duration(text: &str) -> Parsed<Duration> {
-    let nanoseconds = nanoseconds(text)?;
-    if nanoseconds == 0 {
-        return Err("it has to be more than 0".into());
+    match nanoseconds(text)? {
+        ..=0 if text.starts_with('-') => Err(format!("{text:?} is not a duration: it has to be more than 0")),
+        ..=0 => Err("it has to be more than 0".into()),
+        length => u64::try_from(length).map(Duration::from_nanos).map_err(|_| format!("{text:?} is too long")),
     }
-    u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| format!("{text:?} is too long"))
 }
 
 /// A length of time that may be negative, in nanoseconds.
 pub(crate) fn offset(text: &str) -> Parsed<i128> {
-    match text.strip_prefix('-') {
-        Some(rest) => nanoseconds(rest).map(|value| -(value as i128)),
-        None => nanoseconds(text).map(|value| value as i128),
-    }
-}
-
-fn nanoseconds(text: &str) -> Parsed<u128> {
-    let wrong = || format!("{text:?} is not a duration: a number with ms, s, m or h, such as 10s or 1.5m");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u128 = match &text[digits.len()..] {
-        "us" => 1_000,
-        "ms" => 1_000_000,
-        "" | "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return Err(wrong()),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > 9 {
-        return Err(wrong());
-    }
-    let whole: u64 = whole.parse().map_err(|_| wrong())?;
-    let parts = if fraction.is_empty() { 0 } else { fraction.parse::<u64>().map_err(|_| wrong())? };
-    Ok(u128::from(whole) * unit + u128::from(parts) * unit / 10u128.pow(fraction.len() as u32))
+    nanoseconds(text)
 }
 
 /// Permission bits, octal.
-pub(crate) fn mode(text: &str) -> Parsed<u32> {
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode <= 0o7777 => Ok(mode),
-        _ => Err(format!("{text:?} is not an octal mode such as 755 or 022")),
-    }
-}
+pub(crate) use seclude::request::mode;
 
 /// `pid,net,…`
 #[derive(Clone)]
@@ -142,15 +101,16 @@ impl FromStr for FdSpec {
 
 /// `K=V`
 #[derive(Clone)]
-pub(crate) struct EnvSpec(pub(crate) OsString, pub(crate) OsString);
+pub(crate) struct EnvSpec(pub(crate) String, pub(crate) Option<OsString>);
 
 impl FromStr for EnvSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Parsed<Self> {
         match text.split_once('=') {
-            Some((key, value)) if !key.is_empty() => Ok(EnvSpec(key.into(), value.into())),
-            _ => Err("expected K=V".into()),
+            Some((key, value)) if !key.is_empty() => Ok(EnvSpec(key.into(), Some(value.into()))),
+            None if !text.is_empty() => Ok(EnvSpec(text.into(), None)),
+            _ => Err("expected K=V, or the name of a variable".into()),
         }
     }
 }

@@ -1,31 +1,144 @@
-//! The library says what can be done about an error, but not by which flag: that is said here.
+//! What can be done about an error, in this door's words: a flag, and its value.
 
-/// What it says, and the flags of that.
-const FLAGS: [(&str, &str); 19] = [
-    ("name the servers", "--dns ADDRESS"),
-    ("do without name servers", "--dns none"),
-    ("let it be switched on", "--ip-forward"),
-    ("open the host's own services", "--host-access"),
-    ("name a working directory", "--workdir DIR"),
-    ("name a parent cgroup", "--cgroup PATH"),
-    ("map the subordinate ids", "--map-subids"),
-    ("map the caller to that id", "--uid-map"),
-    ("use a tmpfs as upper", "--overlay"),
-    ("overlay the directories that are to be written", "--overlay-mount lower=/usr,ephemeral,to=/usr"),
-    ("give another root", "--root DIR"),
-    ("keep the outer /proc and pid namespace", "--share pid --bind /proc"),
-    ("show it read-only", "--cgroup-mount"),
-    ("show it without write access", "--ro-bind"),
-    ("have the container's root be the host's", "--host-root"),
-    ("nested containers were asked for", "--nested, or --bare --cap-add SETFCAP"),
-    ("share the user namespace", "--share user"),
-    ("say that it is optional", "--mount type=mask,dst=PATH,optional"),
-    ("choose the ids yourself", "--uid-map, --gid-map"),
+use seclude::{Field, Part, Remedy};
+use serde_json::Value;
+
+/// What stands behind a flag.
+#[derive(Clone, Copy)]
+enum Takes {
+    /// Nothing: it is said as it stands here.
+    Nothing,
+    /// The value, or this word for it.
+    Value(&'static str),
+}
+
+use Takes::{Nothing, Value as One};
+
+/// A field, and the flag that sets it; `*` is a place in a list.
+const FLAGS: &[(&str, &str, Takes)] = &[
+    ("workdir", "--workdir", One("DIR")),
+    ("preset", "--preset", One("NAME")),
+    ("ro.*", "--ro", One("PATH")),
+    ("rw.*", "--rw", One("PATH")),
+    ("whole_home", "--whole-home", Nothing),
+    ("max_tmp", "--max-tmp", One("SIZE")),
+    ("env_all", "--env-all", Nothing),
+    ("inherit_env.*", "--env", One("NAME")),
+    ("dns", "--dns", One("ADDRESS")),
+    ("network.ip_forward", "--ip-forward", Nothing),
+    ("network.host_access", "--host-access", Nothing),
+    ("cgroup.parent", "--cgroup", One("PATH")),
+    ("cgroup.delegate", "--cgroup-mount=rw", Nothing),
+    ("root.path", "--root", One("DIR")),
+    ("root.ephemeral", "--overlay", Nothing),
+    ("mounts.*.ephemeral", "--overlay-mount …,ephemeral", Nothing),
+    ("mounts.*.read_only", "--mount …,ro", Nothing),
+    ("mounts.*.if_present", "--mount type=mask,dst=PATH,optional", Nothing),
+    ("user.caller_uid", "--uid-map IN:OUT:LEN", Nothing),
+    ("user.caller_gid", "--gid-map IN:OUT:LEN", Nothing),
+    ("user.uid_map", "--uid-map", One("IN:OUT:LEN")),
+    ("user.gid_map", "--gid-map", One("IN:OUT:LEN")),
+    ("rights.capabilities", "--cap-add", One("NAME")),
+    ("rights.no_new_privileges", "--no-new-privs", Nothing),
+    ("seccomp", "--seccomp", One("default|none|FILE")),
+    ("seccomp.profile", "--seccomp", One("default|none|FILE")),
+    ("seccomp.file", "--seccomp", One("FILE")),
+    ("seccomp.allow.*", "--allow-syscall", One("NAME")),
+    ("seccomp.deny.*", "--deny-syscall", One("NAME")),
+    ("prefer", "--prefer", One("NAME")),
+    ("init", "--init", Nothing),
+    ("nested", "--nested", Nothing),
+    ("clone", "--clone", One("WAY")),
+    ("env.*", "--env", One("K=V")),
+    ("rlimits.*", "--rlimit", One("NAME=SOFT")),
+    ("terminal.rows", "--tty-size", One("ROWSxCOLUMNS")),
+    ("terminal.columns", "--tty-size", One("ROWSxCOLUMNS")),
+    ("cgroup.join", "--cgroup-join", One("PATH")),
+    ("limits.memory_max", "--memory", One("SIZE")),
+    ("limits.memory_high", "--memory-high", One("SIZE")),
+    ("limits.memory_low", "--memory-low", One("SIZE")),
+    ("limits.memory_swap_max", "--memory-swap", One("SIZE")),
+    ("limits.memory_oom_group", "--memory-oom-group", Nothing),
+    ("limits.cpu_max", "--cpus", One("N")),
+    ("limits.cpu_weight", "--cpu-weight", One("N")),
+    ("limits.cpuset_cpus", "--cpuset-cpus", One("LIST")),
+    ("limits.cpuset_mems", "--cpuset-mems", One("LIST")),
+    ("limits.pids_max", "--pids", One("N")),
+    ("limits.io_max", "--io-max", One("DEVICE:rbps=SIZE")),
+    ("limits.io_max.*", "--io-max", One("DEVICE:rbps=SIZE")),
+    ("limits.io_weight", "--io-weight", One("N")),
+    ("limits.hugetlb", "--hugetlb", One("PAGE=SIZE")),
+    ("limits.hugetlb.*", "--hugetlb", One("PAGE=SIZE")),
+    ("limits.devices", "--device-allow", One("PATH")),
 ];
 
-/// `text` with the flag behind whatever a flag does.
-pub(crate) fn with_flags(text: &str) -> String {
-    FLAGS.iter().fold(text.to_owned(), |text, (words, flag)| text.replace(words, &format!("{words} ({flag})")))
+/// The flag that sets a field.
+pub(crate) fn flag(field: &Field) -> Option<&'static str> {
+    let row = match (field.first()?, field.last()?) {
+        ("command", _) => return Some("COMMAND"),
+        // Whatever they are called.
+        (map @ ("env" | "rlimits"), _) => format!("{map}.*"),
+        _ => pattern(field),
+    };
+    FLAGS.iter().find(|(own, ..)| *own == row).map(|(_, flag, _)| *flag)
+}
+
+/// Fields with a value that has a flag of its own.
+const VALUES: &[(&str, &str, &str)] = &[
+    ("user.map", "sub-ids", "--map-subids"),
+    ("user.map", "host-root", "--host-root"),
+    ("dns", "unchanged", "--dns none"),
+];
+
+/// In a sentence: `--dns none`. `None` is what the hint says already, or what no flag does.
+pub(crate) fn say(remedy: &Remedy) -> Option<String> {
+    let (field, value) = match remedy {
+        Remedy::Set(field, value) => (field, value.as_ref()),
+        Remedy::Leave(field) => return Some(format!("--share {}", namespace(field)?)),
+        Remedy::Outer(remedy) => return Some(format!("for the outer one: {}", say(remedy)?)),
+        _ => return None,
+    };
+    let row = pattern(field);
+    // Of a list, what is to be added.
+    let word = value.map(|value| value.get(0).unwrap_or(value)).and_then(Value::as_str);
+    if let Some((_, _, flag)) = VALUES.iter().find(|(own, given, _)| *own == row && Some(*given) == word) {
+        return Some((*flag).to_owned());
+    }
+    if let (Some(kind), Some("new")) = (namespace(field), word) {
+        return Some(format!("--unshare {kind}"));
+    }
+    if row == "mounts" {
+        return mount(value?);
+    }
+    let (_, flag, takes) = FLAGS.iter().find(|(own, ..)| *own == row)?;
+    Some(match takes {
+        Nothing => (*flag).to_owned(),
+        One(placeholder) => format!("{flag} {}", word.unwrap_or(placeholder)),
+    })
+}
+
+/// The kind of a namespace, if the field is of one.
+fn namespace(field: &Field) -> Option<&str> {
+    field.last().filter(|_| field.first() == Some("namespaces") && field.parts().len() == 2)
+}
+
+/// One mount more.
+fn mount(mounts: &Value) -> Option<String> {
+    let mount = mounts.get(0)?;
+    match mount.get("type")?.as_str()? {
+        "overlay" => Some("--overlay-mount lower=/usr,ephemeral,to=/usr".to_owned()),
+        "bind" => Some(format!("--bind {}", mount.get("source")?.as_str()?)),
+        _ => None,
+    }
+}
+
+/// `mounts.*.target` for `mounts[3].target`.
+fn pattern(field: &Field) -> String {
+    let parts = field.parts().iter().map(|part| match part {
+        Part::Key(key) => key.as_str(),
+        Part::Index(_) => "*",
+    });
+    parts.collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]
@@ -33,6 +146,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    fn flags() -> impl Iterator<Item = &'static str> {
+        let others = ["--share", "--unshare", "--overlay-mount", "--bind"];
+        FLAGS.iter().map(|row| row.1).chain(VALUES.iter().map(|row| row.2)).chain(others)
+    }
 
     fn sources(directory: &Path, text: &mut String) {
         for entry in std::fs::read_dir(directory).unwrap() {
@@ -45,7 +163,40 @@ mod tests {
     }
 
     #[test]
-    fn the_library_says_what_the_flags_are_behind_and_names_none_itself() {
+    fn a_remedy_is_a_flag_and_its_value() {
+        for (remedy, said) in [
+            (Remedy::give("dns"), "--dns ADDRESS"),
+            (Remedy::set("dns", "unchanged"), "--dns none"),
+            (Remedy::set("network.ip_forward", true), "--ip-forward"),
+            (Remedy::set("user.map", "sub-ids"), "--map-subids"),
+            (Remedy::set("namespaces.user", "new"), "--unshare user"),
+            (Remedy::leave("namespaces.pid"), "--share pid"),
+            (Remedy::set("nested", true).outside(), "for the outer one: --nested"),
+            (Remedy::set("mounts[3].if_present", true), "--mount type=mask,dst=PATH,optional"),
+            (Remedy::set("mounts", serde_json::json!([{ "type": "bind", "source": "/proc" }])), "--bind /proc"),
+        ] {
+            assert_eq!(say(&remedy).as_deref(), Some(said));
+        }
+        assert_eq!(say(&Remedy::Host("modprobe tun".into())), None);
+    }
+
+    #[test]
+    fn every_flag_is_there_and_every_row_is_a_field() {
+        let mut command = crate::args::command();
+        command.build();
+        let run = command.get_subcommands().find(|task| task.get_name() == "run").unwrap();
+        let known: Vec<&str> = run.get_arguments().filter_map(clap::Arg::get_long).collect();
+        for flag in flags() {
+            let name = flag.trim_start_matches("--").split([' ', '=']).next().unwrap();
+            assert!(known.contains(&name), "{flag}");
+        }
+        for (field, ..) in FLAGS {
+            assert!(field.replace(".*", "[0]").parse::<Field>().is_ok(), "{field}");
+        }
+    }
+
+    #[test]
+    fn the_library_names_no_flag() {
         let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         if !crates.exists() {
             println!("skipped: the sources are not on this machine");
@@ -55,10 +206,8 @@ mod tests {
         for library in ["seclude", "net", "cgroup"] {
             sources(&crates.join(library).join("src"), &mut said);
         }
-        for (words, flag) in FLAGS {
-            assert!(said.contains(words), "nobody says {words:?}");
+        for flag in flags() {
             assert!(!said.contains(&format!("({flag}")) && !said.contains(&format!("use {flag}")), "{flag}");
         }
-        assert_eq!(with_flags("name the servers, or give up"), "name the servers (--dns ADDRESS), or give up");
     }
 }

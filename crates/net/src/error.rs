@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::{MacError, Protocol, PublishError, Subnet, SubnetError};
+use crate::{MacError, Part, Protocol, PublishError, Subnet, SubnetError};
 
 /// Why something with a container's network did not happen. [`Error::hint`] says what can be done.
 #[derive(Debug, Error)]
@@ -25,9 +25,21 @@ pub enum Error {
     /// Something in the request cannot be meant.
     #[error("{what}: {reason}")]
     Invalid {
+        /// The part of the request.
+        part: Option<Part>,
         /// What was asked for.
         what: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// Two parts of the request cannot be meant together.
+    #[error("{what}: {reason}")]
+    Clash {
+        /// The one that is well by itself.
+        part: Option<Part>,
+        /// What was asked for.
+        what: String,
+        /// What stands in its way.
         reason: String,
     },
     /// The bridge to attach to is not there, or is no bridge.
@@ -165,8 +177,12 @@ fn explained(detail: &str) -> String {
 }
 
 impl Error {
-    pub(crate) fn invalid(what: impl Into<String>, reason: impl Into<String>) -> Error {
-        Error::Invalid { what: what.into(), reason: reason.into() }
+    pub(crate) fn invalid(part: impl Into<Option<Part>>, what: impl Into<String>, reason: impl Into<String>) -> Error {
+        Error::Invalid { part: part.into(), what: what.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn clash(part: Part, what: impl Into<String>, reason: impl Into<String>) -> Error {
+        Error::Clash { part: Some(part), what: what.into(), reason: reason.into() }
     }
 
     /// What a call answered.

@@ -171,7 +171,7 @@ fn check_name(name: &str) -> Result<(), Error> {
     if (1..=253).contains(&name.len()) && name.bytes().all(good) {
         return Ok(());
     }
-    Err(Error::invalid(format!("host name {name:?}"), "a name is letters, digits, '.', '-' and '_'"))
+    Err(Error::invalid(None, format!("host name {name:?}"), "a name is letters, digits, '.', '-' and '_'"))
 }
 
 /// The links of those that have a name for their peers.

@@ -8,7 +8,7 @@ use crate::message::Batch;
 use crate::request::{Attach, Ipv6, Request, check_fits};
 use crate::route::{self, AF_INET, AF_INET6, addresses};
 use crate::subnet::{Subnet, Subnet6};
-use crate::{Error, choose, switches};
+use crate::{Error, Part, choose, switches};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
@@ -57,7 +57,7 @@ impl Network {
             _ => return Ok(()),
         };
         let bridge = self.bridge.as_ref().map(|bridge| bridge.name.as_str()).unwrap_or_default();
-        Err(Error::invalid(needing, format!("bridge {bridge} has no address in {}", self.subnet)))
+        Err(Error::invalid(Part::Bridge, needing, format!("bridge {bridge} has no address in {}", self.subnet)))
     }
 }
 

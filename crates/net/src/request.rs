@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::{Error, Mac, Publish, Subnet, Subnet6};
+use crate::{Error, Mac, Part, Publish, Subnet, Subnet6};
 
 /// What the host's end of the pair is attached to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -100,28 +100,28 @@ impl Request {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Outside`], [`Error::Reserved`].
     pub fn validate(&self) -> Result<(), Error> {
-        check_name("interface", &self.name)?;
+        check_name(Part::Interface, "interface", &self.name)?;
         if self.name == "lo" {
-            return Err(Error::invalid("interface lo", "the container has one already"));
+            return Err(Error::invalid(Part::Interface, "interface lo", "the container has one already"));
         }
         if let Attach::Bridge(name) = &self.attach {
-            check_name("bridge", name)?;
+            check_name(Part::Bridge, "bridge", name)?;
         }
         self.check_addresses()?;
         let least = if self.ipv6.is_some() { 1280 } else { 68 };
         if let Some(mtu) = self.mtu.filter(|mtu| !(least..=65535).contains(mtu)) {
-            return Err(Error::invalid(format!("MTU {mtu}"), format!("it can be {least} to 65535")));
+            return Err(Error::invalid(Part::Mtu, format!("MTU {mtu}"), format!("it can be {least} to 65535")));
         }
         const RATES: RangeInclusive<u64> = 8_000..=100_000_000_000;
         if let Some(rate) = self.rate.filter(|rate| !RATES.contains(rate)) {
             let reason = format!("it can be {} to {} bits a second", RATES.start(), RATES.end());
-            return Err(Error::invalid(format!("rate {rate}"), reason));
+            return Err(Error::invalid(Part::Rate, format!("rate {rate}"), reason));
         }
         if self.latency.is_some_and(|latency| latency.is_zero() || latency > Duration::from_secs(60)) {
-            return Err(Error::invalid("latency", "it can be up to a minute, and not 0"));
+            return Err(Error::invalid(Part::Latency, "latency", "it can be up to a minute, and not 0"));
         }
         if self.peers && self.attach == Attach::PointToPoint {
-            return Err(Error::invalid("peers", "a point-to-point link has none"));
+            return Err(Error::clash(Part::Peers, "peers", "a point-to-point link has none"));
         }
         self.check_publish()
     }
@@ -141,19 +141,24 @@ impl Request {
     fn check_publish(&self) -> Result<(), Error> {
         if self.publish.len() > MOST_PORTS {
             let reason = format!("at most {MOST_PORTS} can be");
-            return Err(Error::invalid(format!("{} published ports", self.publish.len()), reason));
+            return Err(Error::invalid(Part::Publish(None), format!("{} published ports", self.publish.len()), reason));
         }
         for (index, publish) in self.publish.iter().enumerate() {
+            let part = Part::Publish(Some(index));
             if publish.host_port == 0 || publish.port == 0 {
-                return Err(Error::invalid(format!("published port {publish}"), "port 0 is none"));
+                return Err(Error::invalid(part, format!("published port {publish}"), "port 0 is none"));
             }
             if let Some(IpAddr::V4(host)) = publish.host.map(IpAddr::from)
                 && (host.is_multicast() || host.is_broadcast() || host.is_unspecified())
             {
-                return Err(Error::invalid(format!("published port {publish}"), format!("no host can have {host}")));
+                return Err(Error::invalid(
+                    part,
+                    format!("published port {publish}"),
+                    format!("no host can have {host}"),
+                ));
             }
             if let Some(other) = self.publish.iter().take(index).find(|other| publish.clashes(other)) {
-                return Err(Error::invalid(format!("published port {publish}"), format!("{other} has it already")));
+                return Err(Error::clash(part, format!("published port {publish}"), format!("{other} has it already")));
             }
         }
         Ok(())
@@ -171,7 +176,7 @@ impl Request {
 }
 
 /// The same rules as the kernel's `dev_valid_name`, and `%`, which it would fill in.
-fn check_name(what: &str, name: &str) -> Result<(), Error> {
+fn check_name(part: Part, what: &str, name: &str) -> Result<(), Error> {
     let bad = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'/' | b':' | b'%');
     let reason = match name {
         "" => "it has no name",
@@ -180,7 +185,7 @@ fn check_name(what: &str, name: &str) -> Result<(), Error> {
         other if other.bytes().any(bad) => "a name has no space, '/', ':' or '%'",
         _ => return Ok(()),
     };
-    Err(Error::invalid(format!("{what} {name:?}"), reason))
+    Err(Error::invalid(part, format!("{what} {name:?}"), reason))
 }
 
 /// Whether a container of that subnet can have the address.
@@ -200,6 +205,7 @@ pub(crate) fn check_fits(subnet: Subnet, subnet6: Subnet6) -> Result<(), Error> 
     match subnet6.host(subnet.host_part(subnet.broadcast())) {
         Some(_) => Ok(()),
         None => Err(Error::invalid(
+            Part::Ipv6,
             format!("IPv6 subnet {subnet6}"),
             format!("it has fewer addresses than {subnet}, with which it goes"),
         )),

@@ -178,7 +178,7 @@ impl Veth {
     pub fn connect(&self, pid: u32) -> Result<(), Error> {
         let mut claims = self.claims();
         let Some(claimed) = claims.as_mut() else {
-            return Err(Error::invalid(format!("link {}", self.link), "it is disconnected"));
+            return Err(Error::invalid(None, format!("link {}", self.link), "it is disconnected"));
         };
         connect::connect(self, claimed, pid).inspect_err(|_| *claims = None)
     }
@@ -214,7 +214,7 @@ impl Veth {
     pub fn hosts(&self, host_name: Option<&str>, extra: &[(IpAddr, String)]) -> Result<HostsFile, Error> {
         let mut claims = self.claims();
         let Some(claimed) = claims.as_mut() else {
-            return Err(Error::invalid(format!("link {}", self.link), "it is disconnected"));
+            return Err(Error::invalid(None, format!("link {}", self.link), "it is disconnected"));
         };
         let file = hosts::File::write(self, &claimed.host, host_name, extra)?;
         let path = file.path();

@@ -14,8 +14,8 @@ use crate::config::stdio::Stdio;
 use crate::error::{Error, Result};
 use crate::exit::{Exit, Output};
 use crate::meter::Meter;
+use crate::patience::Canceller;
 use crate::report::Report;
-use crate::spawn::Canceller;
 
 /// Ends a start that nobody waits for any more.
 struct CancelOnDrop(Option<Canceller>);
@@ -43,7 +43,7 @@ impl Command {
     /// As [`Command::spawn`]. Outside of a tokio runtime it panics, as tokio does.
     pub async fn spawn_async(&mut self) -> Result<AsyncChild> {
         let mut command = self.clone();
-        let canceller = match &self.canceller {
+        let canceller = match &self.config.canceller {
             Some(canceller) => canceller.clone(),
             None => Canceller::new().map_err(|error| Error::parent("cancel", "eventfd", error))?,
         };
@@ -63,9 +63,9 @@ impl Command {
     /// As [`Command::output`].
     pub async fn output_async(&mut self) -> Result<Output> {
         let mut command = self.clone();
-        command.stdin.get_or_insert_with(Stdio::null);
-        command.stdout.get_or_insert_with(Stdio::piped);
-        command.stderr.get_or_insert_with(Stdio::piped);
+        command.config.stdin.get_or_insert_with(Stdio::null);
+        command.config.stdout.get_or_insert_with(Stdio::piped);
+        command.config.stderr.get_or_insert_with(Stdio::piped);
         command.spawn_async().await?.wait_with_output().await
     }
 }

@@ -11,17 +11,18 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use seclude_cgroup::{Cgroup, Stats};
+use seclude_child::entry::Newborn;
 use seclude_child::wire::Message;
 use seclude_sys::{Errno, Fd, process, signal};
 
+use crate::channel::Channel;
+use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::exit::{Account, Cause, Exit, Output};
+use crate::handled::Handled;
 use crate::ledger::{Ledger, Left};
-use crate::meter::{Meter, from_cgroup};
-use crate::plan::Handled;
+use crate::meter::{self, Meter, from_cgroup};
 use crate::report::{Preferred, Report};
-use crate::spawn::{Channel, Running};
-use crate::step;
 use crate::usage::{Tree, Usage};
 
 /// A process that runs in its container.
@@ -48,6 +49,15 @@ pub struct Child {
     kill_on_drop: bool,
     stopped_by: Option<Cause>,
     exit: Option<Exit>,
+}
+
+/// What a successful start hands to the handle.
+pub(crate) struct Running {
+    pub(crate) newborn: Newborn,
+    pub(crate) ends: ParentEnds,
+    pub(crate) ties: Ties,
+    pub(crate) report: Report,
+    pub(crate) started: Instant,
 }
 
 /// What binds the handle to the running process.
@@ -159,7 +169,8 @@ impl Child {
     }
 
     fn own_meter(&self) -> Result<Meter> {
-        let none = || Error::invalid("cgroup", "it has none of its own").hint("ask for one: Command::cgroup");
+        let none =
+            || Error::invalid("cgroup", "it has none of its own").at("cgroup").hint("ask for one: Command::cgroup");
         self.meter().ok_or_else(none)
     }
 
@@ -366,7 +377,7 @@ impl Child {
         let mut uncounted = None;
         if let Some(cgroup) = self.cgroup.take() {
             // What is left of the tree is part of what was used; with a pid namespace nothing is.
-            let emptied = if self.new_pid { Ok(()) } else { step::empty_cgroup(&cgroup) };
+            let emptied = if self.new_pid { Ok(()) } else { meter::empty(&cgroup) };
             left.extend(emptied.err().map(|error| format!("cgroup {} ({error})", cgroup.path().display())));
             uncounted = usage.add_cgroup(&cgroup).err();
         }

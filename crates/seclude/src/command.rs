@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,22 +12,24 @@ use seclude_child::entry::copy_of;
 use seclude_sys::terminal::WindowSize;
 
 use crate::child::Child;
-use crate::config::capability::{Capabilities, Capability};
+use crate::config::Config;
+use crate::config::capability::Capabilities;
 use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::feature::Feature;
-use crate::config::ids::{Identity, UserMap};
+use crate::config::ids::UserMap;
 use crate::config::mount::{Mount, Source};
-use crate::config::namespace::{Joined, Namespace, Namespaces, Origin};
+use crate::config::namespace::{Joined, Namespace, Origin};
 use crate::config::network::{Dns, Network, Pasta, Veth};
 use crate::config::rlimit::Resource;
 use crate::config::root::Root;
+use crate::config::seccomp::Seccomp;
 use crate::config::stdio::Stdio;
 use crate::error::Result;
 use crate::exit::Output;
 use crate::host::Host;
+use crate::patience::Canceller;
 use crate::plan::Plan;
-use crate::spawn::Canceller;
 
 /// A command and the container that its process is born in; `std::process::Command` with more to say.
 ///
@@ -40,183 +42,109 @@ use crate::spawn::Canceller;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Command {
-    pub(crate) program: OsString,
-    pub(crate) arg0: Option<OsString>,
-    pub(crate) args: Vec<OsString>,
-    pub(crate) clear_env: bool,
-    /// In the order given; `None` removes.
-    pub(crate) env: Vec<(OsString, Option<OsString>)>,
-    pub(crate) workdir: Option<PathBuf>,
-    pub(crate) stdin: Option<Stdio>,
-    pub(crate) stdout: Option<Stdio>,
-    pub(crate) stderr: Option<Stdio>,
-    pub(crate) fds: Vec<(Arc<OwnedFd>, i32)>,
-    pub(crate) namespaces: Namespaces,
-    pub(crate) user_map: Option<UserMap>,
-    pub(crate) root: Option<Root>,
-    pub(crate) mounts: Vec<Mount>,
-    pub(crate) hostname: Option<OsString>,
-    pub(crate) domainname: Option<OsString>,
-    pub(crate) time_offsets: TimeOffsets,
-    pub(crate) identity: Identity,
-    pub(crate) umask: Option<u32>,
-    pub(crate) rlimits: Vec<(Resource, u64, u64)>,
-    pub(crate) capabilities: Option<Capabilities>,
-    pub(crate) ambient: Capabilities,
-    pub(crate) no_new_privileges: bool,
-    pub(crate) oom_score_adj: Option<i16>,
-    pub(crate) die_with_parent: bool,
-    pub(crate) new_session: bool,
-    pub(crate) terminal: Option<WindowSize>,
-    pub(crate) init: bool,
-    pub(crate) init_is_asked_for: bool,
-    pub(crate) nested: bool,
-    /// Whether it began from the preset, which holds for what nobody names.
-    pub(crate) sandboxed: bool,
-    pub(crate) own_keyring: bool,
-    pub(crate) signal_mask: u64,
-    pub(crate) keep_ignored: bool,
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) canceller: Option<Canceller>,
-    pub(crate) stuck: Option<fn() -> !>,
-    pub(crate) kill_on_drop: bool,
-    pub(crate) cgroup: Option<Cgroup>,
-    pub(crate) joined_cgroup: Option<Source>,
-    pub(crate) network: Option<Network>,
-    pub(crate) dns: Option<Dns>,
-    pub(crate) host_entries: Vec<(IpAddr, String)>,
-    pub(crate) preferred: Vec<Feature>,
-    pub(crate) clone: CloneWay,
-    pub(crate) timed: bool,
-    pub(crate) rehearsal: bool,
-    /// No command: the launcher makes a user namespace and waits for the end of its caller.
-    pub(crate) holds_user_namespace: bool,
-    #[cfg(feature = "fault")]
-    pub(crate) fault: Option<(crate::fault::Place, crate::fault::Fault)>,
-}
-
-/// Offsets of a new time namespace, in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct TimeOffsets {
-    pub(crate) monotonic: i128,
-    pub(crate) boottime: i128,
+    pub(crate) config: Config,
 }
 
 impl Command {
     /// A command by its path, or by its name in a directory of `PATH` — the one inside, in the container's root.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
         Command {
-            program: program.as_ref().to_owned(),
-            arg0: None,
-            args: Vec::new(),
-            clear_env: false,
-            env: Vec::new(),
-            workdir: None,
-            stdin: None,
-            stdout: None,
-            stderr: None,
-            fds: Vec::new(),
-            namespaces: Namespaces::default(),
-            user_map: None,
-            root: None,
-            mounts: Vec::new(),
-            hostname: None,
-            domainname: None,
-            time_offsets: TimeOffsets::default(),
-            identity: Identity::default(),
-            umask: None,
-            rlimits: Vec::new(),
-            capabilities: None,
-            ambient: Capabilities::NONE,
-            no_new_privileges: true,
-            oom_score_adj: None,
-            die_with_parent: true,
-            new_session: false,
-            terminal: None,
-            init: false,
-            init_is_asked_for: false,
-            nested: true,
-            sandboxed: false,
-            own_keyring: false,
-            signal_mask: 0,
-            keep_ignored: false,
-            deadline: None,
-            canceller: None,
-            stuck: None,
-            kill_on_drop: true,
-            cgroup: None,
-            joined_cgroup: None,
-            network: None,
-            dns: None,
-            host_entries: Vec::new(),
-            preferred: Vec::new(),
-            clone: CloneWay::Auto,
-            timed: false,
-            rehearsal: false,
-            holds_user_namespace: false,
-            #[cfg(feature = "fault")]
-            fault: None,
+            config: Config::new(program.as_ref().to_owned(), |config| {
+                crate::prefer::spawn(config, crate::spawn::spawn)
+            }),
         }
     }
 
     /// Adds an argument.
     pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
-        self.args.push(arg.as_ref().to_owned());
+        self.config.args.push(arg.as_ref().to_owned());
         self
     }
 
     /// Adds arguments.
     pub fn args<S: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
-        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.config.add_args(args);
         self
     }
 
     /// What the command sees as its own name, instead of the program.
     pub fn arg0(&mut self, arg0: impl AsRef<OsStr>) -> &mut Self {
-        self.arg0 = Some(arg0.as_ref().to_owned());
+        self.config.arg0 = Some(arg0.as_ref().to_owned());
         self
     }
 
-    /// Sets an environment variable; the others are the caller's.
+    /// Sets an environment variable; the others are the caller's, in the sandbox as far as [`Command::inherit_env`] says.
     pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
-        self.env.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self.config.env.push((key.as_ref().to_owned(), Some(value.as_ref().to_owned())));
         self
     }
 
     /// Removes an environment variable.
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
-        self.env.push((key.as_ref().to_owned(), None));
+        self.config.env.push((key.as_ref().to_owned(), None));
         self
     }
 
     /// Starts from an empty environment; forgets what [`Command::env`] set so far.
     pub fn env_clear(&mut self) -> &mut Self {
-        self.clear_env = true;
-        self.env.clear();
+        self.config.clear_env = true;
+        self.config.env.clear();
+        self.config.kept_env.clear();
         self
     }
 
-    /// The working directory inside. Without it: the caller's, if the container has the host's tree, else `/`.
+    /// Hands on this variable of the caller's environment. The sandbox hands on PATH, TERM, LANG, LC_*, TZ and NO_COLOR, and else
+    /// none but what is named here.
+    pub fn inherit_env(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
+        self.config.kept_env.push(key.as_ref().to_owned());
+        self
+    }
+
+    /// Whether the whole environment of the caller is handed on, which is so unless the sandbox was begun from; HOME is the sandbox's
+    /// own there all the same, unless it is named with [`Command::inherit_env`].
+    pub fn env_all(&mut self, on: bool) -> &mut Self {
+        self.config.whole_env = Some(on);
+        self
+    }
+
+    /// What is the caller's environment, where it was looked at before the start: in a language whose own threads change it.
+    pub fn caller_env(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> &mut Self {
+        self.config.caller_env = Some(variables.into_iter().collect());
+        self
+    }
+
+    /// The working directory inside. Without it: the caller's, if the container has the host's tree, else `/`. The sandbox shows it
+    /// read-only where it is; if it is a home, above one, or below something hidden in one, the command begins in its new, empty
+    /// home instead ([`crate::Report::moved_from`]).
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
-        self.workdir = Some(directory.as_ref().to_owned());
+        self.config.workdir = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// The directory of the host that the command is to begin in, as if the caller stood there: the sandbox shows it, read-only, by the
+    /// same path. In any other tree it is [`Command::current_dir`], which wins.
+    pub fn caller_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
+        let directory = directory.as_ref();
+        // By its real name, as the caller would be there; what is missing is an error of the start.
+        self.config.caller_dir = Some((directory.to_owned(), directory.canonicalize().ok()));
         self
     }
 
     /// Where stdin comes from; inherited unless said ([`Command::output`]: /dev/null).
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
-        self.stdin = Some(stdin.into());
+        self.config.stdin = Some(stdin.into());
         self
     }
 
     /// Where stdout goes; inherited unless said ([`Command::output`]: a pipe).
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
-        self.stdout = Some(stdout.into());
+        self.config.stdout = Some(stdout.into());
         self
     }
 
     /// Where stderr goes; inherited unless said ([`Command::output`]: a pipe).
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
-        self.stderr = Some(stderr.into());
+        self.config.stderr = Some(stderr.into());
         self
     }
 
@@ -232,165 +160,173 @@ impl Command {
 
     /// Gives the command `fd` as descriptor `number` (3 or more). All others are closed.
     pub fn fd(&mut self, fd: impl Into<OwnedFd>, number: i32) -> &mut Self {
-        self.fds.push((Arc::new(fd.into()), number));
+        self.config.fds.push((Arc::new(fd.into()), number));
         self
     }
 
     /// Makes a new namespace of this kind.
     pub fn unshare(&mut self, kind: Namespace) -> &mut Self {
-        self.namespaces.set(kind, Origin::New);
+        self.config.namespaces.set(kind, Origin::New);
         self
     }
 
     /// Keeps the caller's namespace of this kind.
     pub fn share(&mut self, kind: Namespace) -> &mut Self {
-        self.namespaces.set(kind, Origin::Inherited);
+        self.config.namespaces.set(kind, Origin::Inherited);
         self
     }
 
     /// Enters the namespace that `path` (such as /proc/PID/ns/net) stands for. The process is then made by a copying
     /// clone: it must not share memory with what runs there.
     pub fn join(&mut self, kind: Namespace, path: impl AsRef<Path>) -> &mut Self {
-        self.namespaces.set(kind, Origin::Joined(Joined::path(path.as_ref())));
+        self.config.namespaces.set(kind, Origin::Joined(Joined::path(path.as_ref())));
         self
     }
 
     /// Enters the namespace that is open as `fd`.
     pub fn join_fd(&mut self, kind: Namespace, fd: impl Into<OwnedFd>) -> &mut Self {
-        self.namespaces.set(kind, Origin::Joined(Joined::Fd(Arc::new(fd.into()))));
+        self.config.namespaces.set(kind, Origin::Joined(Joined::Fd(Arc::new(fd.into()))));
         self
     }
 
     /// The ids of the new user namespace; [`UserMap::CallerAsRoot`] unless said.
     pub fn user_map(&mut self, map: UserMap) -> &mut Self {
-        self.user_map = Some(map);
+        self.config.user_map = Some(map);
         self
     }
 
     /// What the process sees as `/`; needs a new mount namespace.
     pub fn root(&mut self, root: Root) -> &mut Self {
-        self.root = Some(root);
+        self.config.root = Some(root);
         self
     }
 
     /// Adds a mount, a file, a directory, a symlink or a mask; needs a new mount namespace.
     pub fn mount(&mut self, mount: Mount) -> &mut Self {
-        self.mounts.push(mount);
+        self.config.mounts.push(mount);
         self
     }
 
     /// The host name; needs a new UTS namespace. At most 64 bytes, sethostname(2).
     pub fn hostname(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
-        self.hostname = Some(name.as_ref().to_owned());
+        self.config.hostname = Some(name.as_ref().to_owned());
         self
     }
 
     /// The NIS domain name; needs a new UTS namespace. At most 64 bytes, setdomainname(2).
     pub fn domainname(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
-        self.domainname = Some(name.as_ref().to_owned());
+        self.config.domainname = Some(name.as_ref().to_owned());
         self
     }
 
     /// What CLOCK_MONOTONIC is ahead of the host's (negative: behind), in nanoseconds; needs a new time namespace.
     pub fn monotonic_offset(&mut self, nanoseconds: i128) -> &mut Self {
-        self.time_offsets.monotonic = nanoseconds;
+        self.config.time_offsets.monotonic = nanoseconds;
         self
     }
 
     /// What CLOCK_BOOTTIME is ahead of the host's (negative: behind), in nanoseconds; needs a new time namespace.
     pub fn boottime_offset(&mut self, nanoseconds: i128) -> &mut Self {
-        self.time_offsets.boottime = nanoseconds;
+        self.config.time_offsets.boottime = nanoseconds;
         self
     }
 
     /// The command's user id inside, real, effective and saved. Must be mapped in a new user namespace.
     pub fn uid(&mut self, uid: u32) -> &mut Self {
-        self.identity.uid = Some(uid);
+        self.config.identity.uid = Some(uid);
         self
     }
 
     /// The command's group id inside.
     pub fn gid(&mut self, gid: u32) -> &mut Self {
-        self.identity.gid = Some(gid);
+        self.config.identity.gid = Some(gid);
         self
     }
 
     /// The command's supplementary groups inside. Without it, a change of uid or gid empties them where the kernel
     /// lets it (an unprivileged caller without subordinate ids cannot change them: `setgroups` is denied there).
     pub fn groups(&mut self, groups: impl Into<Vec<u32>>) -> &mut Self {
-        self.identity.groups = Some(groups.into());
+        self.config.identity.groups = Some(groups.into());
         self
     }
 
     /// The file mode creation mask, umask(2); the caller's unless said.
     pub fn umask(&mut self, mask: u32) -> &mut Self {
-        self.umask = Some(mask);
+        self.config.umask = Some(mask);
         self
     }
 
     /// A resource limit, setrlimit(2), in the resource's own unit; [`crate::UNLIMITED`] is none.
     pub fn rlimit(&mut self, resource: Resource, soft: u64, hard: u64) -> &mut Self {
-        self.rlimits.push((resource, soft, hard));
+        self.config.rlimits.push((resource, soft, hard));
         self
     }
 
     /// The capabilities that the command may have: its bounding, permitted and effective set. Its inheritable set
     /// is emptied. A command that does not run as uid 0 keeps them over exec only as [`Command::ambient`] ones.
     pub fn capabilities(&mut self, capabilities: Capabilities) -> &mut Self {
-        self.capabilities = Some(capabilities);
+        self.config.capabilities = Some(capabilities);
         self
     }
 
     /// Capabilities that stay over exec for a command that is not uid 0, and are inheritable for that.
     pub fn ambient(&mut self, capabilities: Capabilities) -> &mut Self {
-        self.ambient = capabilities;
+        self.config.ambient = capabilities;
         self
     }
 
     /// Whether an exec may not gain privileges (setuid bits, file capabilities): on, unless switched off.
     pub fn no_new_privileges(&mut self, on: bool) -> &mut Self {
-        self.no_new_privileges = on;
+        self.config.no_new_privileges = on;
+        self
+    }
+
+    /// Which system calls it may make, seccomp(2). Default: in the sandbox [`Seccomp::standard`], else [`Seccomp::none`].
+    ///
+    /// Without `no_new_privs` the kernel wants CAP_SYS_ADMIN of whoever installs a filter: it is an error where there is none.
+    pub fn seccomp(&mut self, seccomp: Seccomp) -> &mut Self {
+        self.config.seccomp = seccomp;
         self
     }
 
     /// How eager the kernel is to kill the process when memory runs out, -1000 to 1000, proc(5). The process is
     /// then made by a copying clone: with shared memory the kernel would change the caller's value too.
     pub fn oom_score_adj(&mut self, value: i16) -> &mut Self {
-        self.oom_score_adj = Some(value);
+        self.config.oom_score_adj = Some(value);
         self
     }
 
     /// Whether the command is killed when the spawning process ends: on, unless switched off.
     pub fn die_with_parent(&mut self, on: bool) -> &mut Self {
-        self.die_with_parent = on;
+        self.config.die_with_parent = on;
         self
     }
 
     /// A session of its own without a terminal: no keyboard signals, and no way to push input into the caller's
     /// terminal (TIOCSTI, CVE-2017-5226).
     pub fn new_session(&mut self, on: bool) -> &mut Self {
-        self.new_session = on;
+        self.config.new_session = on;
         self
     }
 
     /// A pseudoterminal of this size as stdin, stdout and stderr where they are not given otherwise, and a session
     /// that it controls. [`Child::take_terminal`] has the other end.
     pub fn terminal(&mut self, rows: u16, columns: u16) -> &mut Self {
-        self.terminal = Some(WindowSize { rows, columns, width: 0, height: 0 });
+        self.config.terminal = Some(WindowSize { rows, columns, width: 0, height: 0 });
         self
     }
 
     /// What the container may use of the machine, in a cgroup of its own; the parent of that is [`Cgroup::parent`]'s
     /// default unless [`Command::cgroup`] says another. A limit that cannot be set is an error of [`Command::spawn`].
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
-        self.cgroup.get_or_insert_default().limits = limits;
+        self.config.cgroup.get_or_insert_default().limits = limits;
         self
     }
 
     /// Gives the container a cgroup of its own. Everything that is in it when the process ends is killed then, also
     /// what has left its session and its parent.
     pub fn cgroup(&mut self, cgroup: Cgroup) -> &mut Self {
-        self.cgroup = Some(cgroup);
+        self.config.cgroup = Some(cgroup);
         self
     }
 
@@ -403,40 +339,40 @@ impl Command {
     /// Not together with a cgroup of its own ([`Command::limits`], [`Command::cgroup`]). The caller needs write access to its
     /// `cgroup.procs` and to that of the ancestor that both have in common, cgroups(7).
     pub fn join_cgroup(&mut self, path: impl AsRef<Path>) -> &mut Self {
-        self.joined_cgroup = Some(Source::Path(path.as_ref().to_owned()));
+        self.config.joined_cgroup = Some(Source::Path(path.as_ref().to_owned()));
         self
     }
 
     /// The same with its directory given open, in that hierarchy alone.
     pub fn join_cgroup_fd(&mut self, directory: impl Into<OwnedFd>) -> &mut Self {
-        self.joined_cgroup = Some(Source::Fd(Arc::new(directory.into())));
+        self.config.joined_cgroup = Some(Source::Fd(Arc::new(directory.into())));
         self
     }
 
     /// Connects it by a veth pair, and gives it a network namespace of its own. The host's name servers come with it
     /// ([`Command::dns`]), and `/etc/hosts` with its own name if it has a host name.
     pub fn veth(&mut self, veth: Veth) -> &mut Self {
-        self.network = Some(Network::Veth(veth));
+        self.config.network = Some(Network::Veth(veth));
         self.unshare(Namespace::Net)
     }
 
     /// Connects it through the program `pasta`, without privileges, and gives it a network namespace of its own; the rest as
     /// [`Command::veth`].
     pub fn pasta(&mut self, pasta: Pasta) -> &mut Self {
-        self.network = Some(Network::Pasta(pasta));
+        self.config.network = Some(Network::Pasta(pasta));
         self.unshare(Namespace::Net)
     }
 
     /// Its name servers: `/etc/resolv.conf`, resolv.conf(5), read-only inside. Default: the host's with a veth pair or
     /// pasta and a new mount namespace; otherwise the root's file is left alone.
     pub fn dns(&mut self, dns: Dns) -> &mut Self {
-        self.dns = Some(dns);
+        self.config.dns = Some(dns);
         self
     }
 
     /// A line of its `/etc/hosts`, hosts(5), which is then one of its own, read-only inside. May be said again.
     pub fn add_host(&mut self, name: impl Into<String>, address: IpAddr) -> &mut Self {
-        self.host_entries.push((address, name.into()));
+        self.config.host_entries.push((address, name.into()));
         self
     }
 
@@ -445,48 +381,48 @@ impl Command {
     ///
     /// Limits are left out one by one; for any other feature the start is made again without it, once for each.
     pub fn prefer(&mut self, feature: Feature) -> &mut Self {
-        self.preferred.push(feature);
+        self.config.preferred.push(feature);
         self
     }
 
     /// A session keyring of its own, keyrings(7): on in the sandbox. Without it the command reads the caller's keys, and can
     /// plant others.
     pub fn new_keyring(&mut self, on: bool) -> &mut Self {
-        self.own_keyring = on;
+        self.config.own_keyring = on;
         self
     }
 
     /// Runs the command below a tiny init as PID 1, which reaps orphans, forwards signals, and ends with the
     /// command; needs a new pid namespace.
     pub fn init(&mut self, on: bool) -> &mut Self {
-        self.init = on;
-        self.init_is_asked_for = on;
+        self.config.init = on;
+        self.config.init_is_asked_for = on;
         self
     }
 
     /// Starts the command with these signals blocked (signal N is bit N-1); none unless said.
     pub fn signal_mask(&mut self, mask: u64) -> &mut Self {
-        self.signal_mask = mask;
+        self.config.signal_mask = mask;
         self
     }
 
     /// Leaves ignored what the caller ignores, as nohup(1) and the background of a shell script want it; otherwise every signal has
     /// its default disposition. SIGPIPE has it in any case: Rust programs ignore that for themselves. signal(7).
     pub fn keep_ignored_signals(&mut self, on: bool) -> &mut Self {
-        self.keep_ignored = on;
+        self.config.keep_ignored = on;
         self
     }
 
     /// Kills the process this long after [`Command::spawn`] was called. Set-up and the exec are held to it too: a start that
     /// is not done by then fails. From then on it is enforced by whoever waits: [`Child::wait`] and its relatives.
     pub fn deadline(&mut self, after: Duration) -> &mut Self {
-        self.deadline = Some(after);
+        self.config.deadline = Some(after);
         self
     }
 
     /// Lets `canceller` end the start: one that waits for a file system that does not answer, say.
     pub fn cancelled_by(&mut self, canceller: &Canceller) -> &mut Self {
-        self.canceller = Some(canceller.clone());
+        self.config.canceller = Some(canceller.clone());
         self
     }
 
@@ -497,26 +433,26 @@ impl Command {
     /// Without it a start that has a deadline or a [`Canceller`] is made by a thread of its own, which stays behind then; the
     /// thread costs some 50 microseconds.
     pub fn when_stuck(&mut self, end: fn() -> !) -> &mut Self {
-        self.stuck = Some(end);
+        self.config.stuck = Some(end);
         self
     }
 
     /// Whether dropping the handle of a running process kills and reaps it: on, unless switched off. Off, what the host
     /// has for the container (the kernel's leftovers in the work directory of an overlay) stays after its end.
     pub fn kill_on_drop(&mut self, on: bool) -> &mut Self {
-        self.kill_on_drop = on;
+        self.config.kill_on_drop = on;
         self
     }
 
     /// How to clone; [`CloneWay::Auto`] unless said.
     pub fn clone_way(&mut self, way: CloneWay) -> &mut Self {
-        self.clone = way;
+        self.config.clone = way;
         self
     }
 
     /// Measures the time of each step for the report: about a tenth of a microsecond an op.
     pub fn timed(&mut self, on: bool) -> &mut Self {
-        self.timed = on;
+        self.config.timed = on;
         self
     }
 
@@ -524,7 +460,7 @@ impl Command {
     #[cfg(feature = "fault")]
     #[doc(hidden)]
     pub fn fault(&mut self, place: crate::fault::Place, fault: crate::fault::Fault) -> &mut Self {
-        self.fault = Some((place, fault));
+        self.config.fault = Some((place, fault));
         self
     }
 
@@ -533,26 +469,7 @@ impl Command {
     /// # Errors
     /// What contradicts itself or is out of range.
     pub fn plan(&self) -> Result<Plan> {
-        let mut host = Host::current();
-        if self.cgroup.is_some() || self.joined_cgroup.is_some() {
-            host = host.with_cgroups();
-        }
-        if self.namespaces.is_new(Namespace::Time) {
-            host = host.with_time();
-        }
-        if self.namespaces.is_new(Namespace::User) && host.has(Capability::SETUID) {
-            host = host.with_ids();
-        }
-        if crate::step::has_overlays(self) {
-            host = host.with_overlays();
-        }
-        if crate::step::root_is_all(&self.completed()) {
-            host = host.with_tree_namespaces();
-        }
-        if self.sandboxed {
-            host = host.with_places();
-        }
-        Plan::compile(self, &host)
+        Plan::of(&self.config)
     }
 
     /// Starts the process; when this returns, the command runs (its exec has succeeded).
@@ -560,7 +477,7 @@ impl Command {
     /// # Errors
     /// The step that failed; nothing is left of it.
     pub fn spawn(&mut self) -> Result<Child> {
-        crate::prefer::spawn(self, crate::spawn::spawn)
+        crate::prefer::spawn(&self.config, crate::spawn::spawn)
     }
 
     /// Goes through all of a start but the exec, in a throwaway process, and undoes it: limits, maps, mounts, links and all.
@@ -571,7 +488,7 @@ impl Command {
     /// The first step that fails, as [`Command::spawn`]; nothing is left of it.
     pub fn rehearse(&self) -> Result<()> {
         let mut command = self.clone();
-        command.rehearsal = true;
+        command.config.rehearsal = true;
         match command.spawn() {
             Err(error) if error.ends_rehearsal() && !error.has_resisted() => Ok(()),
             Err(error) => Err(error),
@@ -586,7 +503,7 @@ impl Command {
     /// # Errors
     /// As [`Command::spawn`].
     pub fn spawn_on_this_thread(&mut self) -> Result<Child> {
-        crate::prefer::spawn(self, crate::spawn::spawn_here)
+        crate::prefer::spawn(&self.config, crate::spawn::spawn_here)
     }
 
     /// Runs the command to its end; stdin is /dev/null, stdout and stderr are collected, unless said otherwise.
@@ -594,11 +511,7 @@ impl Command {
     /// # Errors
     /// As [`Command::spawn`] and [`Child::wait`].
     pub fn output(&mut self) -> Result<Output> {
-        let mut command = self.clone();
-        command.stdin.get_or_insert_with(Stdio::null);
-        command.stdout.get_or_insert_with(Stdio::piped);
-        command.stderr.get_or_insert_with(Stdio::piped);
-        command.spawn()?.wait_with_output()
+        self.config.output()
     }
 
     /// Runs the command to its end.
@@ -607,5 +520,15 @@ impl Command {
     /// As [`Command::spawn`] and [`Child::wait`].
     pub fn status(&mut self) -> Result<crate::exit::Exit> {
         self.spawn()?.wait()
+    }
+}
+
+impl Plan {
+    /// Compiles `command` for `host`, without a system call.
+    ///
+    /// # Errors
+    /// What contradicts itself or is out of range.
+    pub fn compile(command: &Command, host: &Host) -> Result<Plan> {
+        Plan::compiled(&command.config, host)
     }
 }

@@ -4,6 +4,7 @@
 //! asks for a command that does not exist, and succeeds if that is the first thing the kernel objects to.
 
 use seclude_cgroup::{Access, Controller, DeviceKind, DeviceRule, Hierarchies, Limits, List, Version};
+use seclude_request::Remedy;
 use serde::Serialize;
 
 use crate::command::Command;
@@ -13,6 +14,7 @@ use crate::config::ids::UserMap;
 use crate::config::mount::Mount;
 use crate::config::namespace::Namespace;
 use crate::config::root::{Overlay, Root};
+use crate::config::seccomp::Seccomp;
 use crate::error::{Code, Error};
 use crate::host::Host;
 
@@ -42,6 +44,9 @@ pub struct Finding {
     /// What would make it work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// The same as data, where there are fields of a request for it.
+    #[serde(skip)]
+    pub remedies: Vec<Remedy>,
 }
 
 /// All findings.
@@ -143,6 +148,9 @@ pub fn examine() -> Examination {
     attempt(MEMORY_OVERLAY.into(), &|command| {
         in_tree(command);
         command.mount(Mount::overlay(Overlay::new(["/usr"]).ephemeral(), "/usr"));
+    });
+    attempt("filter of system calls".into(), &|command| {
+        command.unshare(Namespace::User).seccomp(Seccomp::standard());
     });
     attempt("terminal".into(), &|command| {
         in_tree(command);
@@ -276,6 +284,7 @@ fn network() -> Vec<Finding> {
             verdict: Verdict::WorksWith,
             evidence: format!("{chain}, which drops what no rule of it lets through"),
             remedy: Some(LET_THROUGH.into()),
+            remedies: Vec::new(),
         },
         Ok(None) => works("forwarding", "no other table of nf_tables drops what is forwarded"),
         Err(error) => found("forwarding", Err(error)),
@@ -290,26 +299,27 @@ fn network() -> Vec<Finding> {
             verdict: Verdict::DoesNot,
             evidence: format!("{} is there, and needs tun", program.display()),
             remedy: None,
+            remedies: Vec::new(),
         },
         None => Finding {
             feature: "pasta".into(),
             verdict: Verdict::DoesNot,
             evidence: "no program pasta in PATH".into(),
             remedy: Some("install the package passt".into()),
+            remedies: vec![Remedy::Host("install the package passt".into())],
         },
     });
     findings
 }
 
 fn works(feature: &str, evidence: &str) -> Finding {
-    Finding { feature: feature.into(), verdict: Verdict::Works, evidence: evidence.into(), remedy: None }
+    let (feature, evidence) = (feature.into(), evidence.into());
+    Finding { feature, verdict: Verdict::Works, evidence, remedy: None, remedies: Vec::new() }
 }
 
 fn finding(feature: String, answer: Option<Error>) -> Finding {
     match answer {
-        Some(error) if error.code() == Code::NotFound => {
-            Finding { feature, verdict: Verdict::Works, evidence: "tried".into(), remedy: None }
-        }
+        Some(error) if error.code() == Code::NotFound => works(&feature, "tried"),
         Some(error) => {
             let remedy = error.advice().map(str::to_owned);
             let place = match (error.errno_name(), error.system_call()) {
@@ -317,11 +327,12 @@ fn finding(feature: String, answer: Option<Error>) -> Finding {
                 (Some(errno), None) => format!("{} {}: {errno}", error.step(), error.action()),
                 _ => format!("{}: {}", error.step(), error.action()),
             };
-            Finding { feature, verdict: Verdict::DoesNot, evidence: place, remedy }
+            let remedies = error.remedies().to_vec();
+            Finding { feature, verdict: Verdict::DoesNot, evidence: place, remedy, remedies }
         }
         None => {
             let evidence = format!("{NOBODY} exists");
-            Finding { feature, verdict: Verdict::DoesNot, evidence, remedy: None }
+            Finding { feature, verdict: Verdict::DoesNot, evidence, remedy: None, remedies: Vec::new() }
         }
     }
 }

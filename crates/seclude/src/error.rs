@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use seclude_cgroup::Limit;
 use seclude_child::wire::Call;
+use seclude_request::{Field, Remedy};
 use seclude_sys::Errno;
+
+use crate::advice::Hint;
 
 /// The answer of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,7 +32,9 @@ struct Inner {
     path: Option<PathBuf>,
     call: Option<&'static str>,
     errno: Option<Errno>,
-    hint: Option<String>,
+    hint: Option<Hint>,
+    field: Option<Field>,
+    contradicts: bool,
     undo: Vec<String>,
     /// Whether any of it should not be there.
     resisted: bool,
@@ -127,23 +132,23 @@ impl Error {
     }
 
     fn new(code: Code, step: &'static str, side: Side, action: String) -> Error {
-        let (path, call, errno, hint, undo, limit, mount, source) =
-            (None, None, None, None, Vec::new(), None, None, None);
         Error {
             inner: Box::new(Inner {
                 code,
                 step,
                 side,
                 action,
-                path,
-                call,
-                errno,
-                hint,
-                undo,
+                path: None,
+                call: None,
+                errno: None,
+                hint: None,
+                field: None,
+                contradicts: false,
+                undo: Vec::new(),
                 resisted: false,
-                limit,
-                mount,
-                source,
+                limit: None,
+                mount: None,
+                source: None,
             }),
         }
     }
@@ -163,13 +168,44 @@ impl Error {
         self
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
+    pub(crate) fn hint(mut self, hint: impl Into<Hint>) -> Error {
         self.inner.hint = Some(hint.into());
         self
     }
 
-    pub(crate) fn hint_if(mut self, hint: Option<String>) -> Error {
-        self.inner.hint = hint.or(self.inner.hint.take());
+    pub(crate) fn hint_if(mut self, hint: Option<impl Into<Hint>>) -> Error {
+        self.inner.hint = hint.map(Into::into).or(self.inner.hint.take());
+        self
+    }
+
+    /// The field of the request that it is about: a path such as `namespaces.user`, or below that of the step
+    /// ([`Error::within`]). What the program has no path of is spelled out with [`Error::at_field`].
+    pub(crate) fn at(self, field: &str) -> Error {
+        let read = field.parse();
+        debug_assert!(read.is_ok(), "{field:?}");
+        self.at_field(read.unwrap_or_default())
+    }
+
+    pub(crate) fn at_field(mut self, field: Field) -> Error {
+        self.inner.field = Some(field);
+        self
+    }
+
+    /// The value is well by itself; what it cannot be together with is in another field.
+    pub(crate) fn contradicting(mut self) -> Error {
+        self.inner.contradicts = true;
+        self
+    }
+
+    /// What has a field has it inside this one, and what has none is about the whole of it.
+    pub(crate) fn within(mut self, outer: &Field) -> Error {
+        self.inner.field = Some(self.inner.field.take().unwrap_or_default().within(outer));
+        self
+    }
+
+    /// For what does not say itself which field it is about.
+    pub(crate) fn or_at(mut self, field: Option<Field>) -> Error {
+        self.inner.field = self.inner.field.take().or(field);
         self
     }
 
@@ -236,7 +272,30 @@ impl Error {
 
     /// What to do about it.
     pub fn advice(&self) -> Option<&str> {
-        self.inner.hint.as_deref()
+        self.inner.hint.as_ref().map(|hint| hint.text.as_str())
+    }
+
+    /// The field of the request that it is about, or whose step failed, where it is about one.
+    pub fn field(&self) -> Option<&Field> {
+        self.inner.field.as_ref()
+    }
+
+    /// Whether two fields cannot be meant together: the value of [`Error::field`] is well by itself.
+    pub fn contradicts(&self) -> bool {
+        self.inner.contradicts
+    }
+
+    /// What would make it go on, as data: of the request's fields, or of the host. [`Error::advice`] says the same in a sentence.
+    pub fn remedies(&self) -> &[Remedy] {
+        self.inner.hint.as_ref().map_or(&[], |hint| &hint.remedies)
+    }
+
+    /// The line of `Display`, with the remedies behind the hint as `say` has them: a flag, a key. `None` is left out.
+    pub fn message_with(&self, say: impl Fn(&Remedy) -> Option<String>) -> String {
+        let mut line = String::new();
+        // A String takes whatever is written to it.
+        let _ = self.write(&mut line, |hint| Remedy::behind(&hint.text, &hint.remedies, &say));
+        line
     }
 
     /// The limit that it is about, if it is about one.
@@ -276,6 +335,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, |hint| hint.text.clone())
+    }
+}
+
+impl Error {
+    fn write(&self, f: &mut dyn fmt::Write, advise: impl Fn(&Hint) -> String) -> fmt::Result {
         let inner = &*self.inner;
         write!(f, "{}", inner.step)?;
         if !inner.action.is_empty() {
@@ -292,7 +357,7 @@ impl fmt::Display for Error {
             write!(f, ": {source} ({})", inner.side.name())?;
         }
         if let Some(hint) = &inner.hint {
-            write!(f, ": {hint}")?;
+            write!(f, ": {}", advise(hint))?;
         }
         for left in &inner.undo {
             write!(f, "; left behind: {left}")?;

@@ -5,9 +5,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use seclude_sys::Errno;
 
 #[cfg(feature = "fault")]
-use crate::error::Error;
-use crate::error::Result;
-use crate::plan::Handled;
+use crate::error::{Error, Result};
 
 /// A place in a spawn, in the order in which they are come to.
 #[cfg_attr(not(feature = "fault"), expect(unreachable_pub, reason = "public with the feature"))]
@@ -57,8 +55,8 @@ impl Fault {
 
 /// In the parent, at `place`.
 #[cfg(feature = "fault")]
-pub(crate) fn strike(command: &Handled, place: Place, step: &'static str) -> Result<()> {
-    match command.fault {
+pub(crate) fn strike(fault: Option<(Place, Fault)>, place: Place, step: &'static str) -> Result<()> {
+    match fault {
         Some((at, Fault::Fail(number))) if at == place => {
             let errno = rustix::io::Errno::from_raw_os_error(number);
             Err(Error::parent(step, "", errno).call("a fault of a test"))
@@ -66,12 +64,6 @@ pub(crate) fn strike(command: &Handled, place: Place, step: &'static str) -> Res
         Some((at, Fault::Kill)) if at == place => die(),
         _ => Ok(()),
     }
-}
-
-/// Nothing fails where no test has asked for it.
-#[cfg(not(feature = "fault"))]
-pub(crate) fn strike(_: &Handled, _: Place, _: &'static str) -> Result<()> {
-    Ok(())
 }
 
 /// Ends this process as nothing it could clean up after does.

@@ -1,15 +1,27 @@
 //! What to do about a refusal: one place where the kernel's short answers get their meaning.
 
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 use rustix::io::Errno as ParentErrno;
 use seclude_child::op::Want;
 use seclude_child::wire::Call;
 use seclude_child::{Op, Slot};
+use seclude_request::{Field, Remedy};
 use seclude_sys::{Errno, clone as flag};
+use serde_json::json;
 
+use crate::advice::Hint;
 use crate::config::capability::Capability;
 use crate::host::Host;
-use crate::step::INHERITED;
+use crate::places::Places;
 use crate::{confinement, exhaustion};
+
+fn host(what: &str) -> Remedy {
+    Remedy::Host(what.to_owned())
+}
 
 /// The kinds of which sysctl limits the number, by their flag and the name in /proc/sys/user.
 const NAMESPACES: [(u32, &str); 8] = [
@@ -24,7 +36,7 @@ const NAMESPACES: [(u32, &str); 8] = [
 ];
 
 /// Why CLONE_INTO_CGROUP failed, clone(2).
-pub(crate) fn birth_in_cgroup(errno: Errno) -> Option<String> {
+pub(crate) fn birth_in_cgroup(errno: Errno) -> Option<Hint> {
     let hint = match errno {
         Errno::EACCES => {
             "a process comes into a cgroup by whoever may write to its cgroup.procs and to that of the ancestor that it has in common \
@@ -35,36 +47,41 @@ pub(crate) fn birth_in_cgroup(errno: Errno) -> Option<String> {
         Errno::ENODEV => "the cgroup was removed meanwhile",
         _ => return None,
     };
-    Some(hint.to_owned())
+    Some(hint.into())
 }
 
 /// Why the clone itself was refused.
-pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String> {
+pub(crate) fn clone(errno: Errno, namespaces: u64, caller: &Host) -> Option<Hint> {
     let new_user = namespaces & u64::from(flag::CLONE_NEWUSER) != 0;
     let limit = |file: &str| {
         let value = std::fs::read_to_string(file).ok()?;
         Some(value.trim().to_owned())
     };
     Some(match errno {
-        Errno::EPERM if !new_user && !host.has(Capability::SYS_ADMIN) => {
-            "namespaces need CAP_SYS_ADMIN; ask for a new user namespace too, or, beside one that is joined, join or share the \
-             others too"
-                .into()
+        Errno::EPERM if !new_user && !caller.has(Capability::SYS_ADMIN) => {
+            Hint::from("namespaces need CAP_SYS_ADMIN; ask for a new user namespace too, or, beside one that is joined, join or share the \
+             others too")
+            .with([Remedy::set("namespaces.user", "new")])
         }
         Errno::EPERM | Errno::EACCES if new_user => match limit("/proc/sys/kernel/unprivileged_userns_clone") {
             Some(value) if value == "0" => {
-                "user namespaces are off for ordinary users: sysctl kernel.unprivileged_userns_clone=1".into()
+                Hint::from("user namespaces are off for ordinary users: sysctl kernel.unprivileged_userns_clone=1")
+                    .with([host("sysctl kernel.unprivileged_userns_clone=1")])
             }
             _ if is_in_chroot() => {
-                let root = host.has(Capability::SYS_ADMIN);
+                let root = caller.has(Capability::SYS_ADMIN);
                 let else_without = if root { ", or share the user namespace" } else { "" };
-                format!(
+                Hint::from(format!(
                     "the caller is in a chroot, where the kernel makes no user namespaces: have it use pivot_root \
                      instead{else_without}"
-                )
+                ))
+                .with(root.then(|| Remedy::leave("namespaces.user")))
             }
-            _ => confinement::found()
-                .unwrap_or_else(|| "a security module refuses it, or the caller is in a chroot".into()),
+            _ => match confinement::found() {
+                // A sandbox of ours has a filter as well.
+                Some(found) => Hint::from(found).with([Remedy::set("nested", true).outside()]),
+                None => "a security module refuses it, or the caller is in a chroot".into(),
+            },
         },
         Errno::ENOSPC => {
             let knobs =
@@ -73,17 +90,18 @@ pub(crate) fn clone(errno: Errno, namespaces: u64, host: &Host) -> Option<String
                     Some((value, format!("user.max_{kind}_namespaces={value}")))
                 });
             match knobs.min() {
-                Some((0, knob)) => format!("they are off by sysctl: {knob} (no disk is full)"),
+                Some((0, knob)) => format!("they are off by sysctl: {knob} (no disk is full)").into(),
                 Some((_, knob)) => format!(
                     "as many namespaces as are allowed exist: {knob} of this user namespace or a limit of one above it, or \
                      namespaces are nested 32 deep (no disk is full)"
-                ),
+                )
+                .into(),
                 None => "a limit of the number of namespaces is reached (no disk is full)".into(),
             }
         }
         Errno::EINVAL => "this kernel was built without one of the namespaces asked for".into(),
-        Errno::EAGAIN => exhaustion::processes(),
-        Errno::ENOMEM => exhaustion::memory(),
+        Errno::EAGAIN => exhaustion::processes().into(),
+        Errno::ENOMEM => exhaustion::memory().into(),
         _ => return None,
     })
 }
@@ -95,16 +113,21 @@ fn is_in_chroot() -> bool {
 }
 
 /// Why a map could not be written.
-pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<String> {
+pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<Hint> {
     Some(match (file, errno) {
         (_, ParentErrno::ACCESS) => confinement::found()
-            .unwrap_or_else(|| "the process belongs to root in /proc: this program is not dumpable".into()),
+            .unwrap_or_else(|| "the process belongs to root in /proc: this program is not dumpable".into())
+            .into(),
         ("setgroups", ParentErrno::PERM) => "setgroups can no longer be denied once a gid map is there".into(),
-        (_, ParentErrno::PERM) => confinement::found().unwrap_or_else(|| {
-            "the map names ids that the caller may not map: compare it with /proc/self/uid_map and gid_map; uid 0 of \
-             the outer namespace needs CAP_SETFCAP (Linux 5.12), which the root of an outer sandbox has only if nested containers were asked for"
-                .into()
-        }),
+        (_, ParentErrno::PERM) => match confinement::found() {
+            Some(found) => found.into(),
+            None => Hint::from(
+                "the map names ids that the caller may not map: compare it with /proc/self/uid_map and gid_map; uid 0 of \
+                 the outer namespace needs CAP_SETFCAP (Linux 5.12), which the root of an outer sandbox has only if that was \
+                 made for nested containers, or given the capability",
+            )
+            .with([Remedy::set("nested", true), Remedy::set("rights.capabilities", json!(["SETFCAP"]))].map(Remedy::outside)),
+        },
         (_, ParentErrno::ROFS) => {
             "/proc is mounted read-only here, as in a container that may not change it: mount it writable".into()
         }
@@ -114,12 +137,12 @@ pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<String> {
 }
 
 /// Why the process's own directory in /proc could not be opened.
-pub(crate) fn no_proc(errno: ParentErrno) -> Option<String> {
-    (errno == ParentErrno::NOENT).then(|| "/proc has to be mounted where the caller runs".to_owned())
+pub(crate) fn no_proc(errno: ParentErrno) -> Option<Hint> {
+    (errno == ParentErrno::NOENT).then(|| "/proc has to be mounted where the caller runs".into())
 }
 
 /// Why a directory of the host that is named cannot be had.
-pub(crate) fn directory(errno: ParentErrno) -> Option<String> {
+pub(crate) fn directory(errno: ParentErrno) -> Option<Hint> {
     Some(match errno {
         ParentErrno::NOENT => "there is no such directory on the host".into(),
         ParentErrno::NOTDIR => "it, or a part of its path, is not a directory".into(),
@@ -129,7 +152,7 @@ pub(crate) fn directory(errno: ParentErrno) -> Option<String> {
 }
 
 /// Why a file of a namespace could not be opened.
-pub(crate) fn namespace_file(errno: ParentErrno) -> Option<String> {
+pub(crate) fn namespace_file(errno: ParentErrno) -> Option<Hint> {
     Some(match errno {
         ParentErrno::NOENT => "there is no such file: the process may have ended, or the kernel lacks the kind".into(),
         ParentErrno::ACCESS | ParentErrno::PERM => {
@@ -139,16 +162,39 @@ pub(crate) fn namespace_file(errno: ParentErrno) -> Option<String> {
     })
 }
 
-/// Why an op failed in the child; `about` is what it was about, `detail` what the child left on the board, `rooted` whether it has a
-/// tree of its own.
-pub(crate) fn child(
-    about: &str,
-    op: Option<&Op<'_>>,
-    call: Call,
-    errno: Errno,
-    detail: &[u8],
-    rooted: bool,
-) -> Option<String> {
+/// What is known of an op that failed in the child.
+pub(crate) struct Failed<'a> {
+    pub(crate) op: Option<&'a Op<'a>>,
+    /// Of the request, as its step says.
+    pub(crate) field: Option<&'a Field>,
+    /// The file system that is being made, if one is.
+    pub(crate) file_system: Option<&'a CStr>,
+    /// What the child left on the board.
+    pub(crate) detail: &'a [u8],
+    /// Whether the container has a tree of its own.
+    pub(crate) rooted: bool,
+    /// Whether that has the host's programs alone.
+    pub(crate) curated: bool,
+    /// Whether the working directory is where the caller is, as none was asked for.
+    pub(crate) inherits_directory: bool,
+}
+
+impl Failed<'_> {
+    /// A key of the mount or root that it is about, such as `mounts[3].read_only`.
+    fn key(&self, key: &str) -> Option<Field> {
+        let field = self.field.filter(|field| matches!(field.first(), Some("mounts" | "root")))?;
+        let whole = if matches!(field.last(), Some("target" | "source")) { field.above() } else { field.clone() };
+        Some(whole.key(key))
+    }
+
+    fn is_at(&self, key: &str) -> bool {
+        self.field.is_some_and(|field| field.first() == Some(key))
+    }
+}
+
+/// Why an op failed in the child.
+pub(crate) fn child(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hint> {
+    let &Failed { op, detail, rooted, .. } = failed;
     let confined = || {
         // Whatever the call needs, it needs it in a namespace that the child has just made.
         let refused = matches!(errno, Errno::EPERM | Errno::EACCES);
@@ -157,6 +203,7 @@ pub(crate) fn child(
     match call {
         // Of whatever call: `exhaustion` tells which limit it was.
         _ if matches!(errno, Errno::EMFILE | Errno::ENFILE) => None,
+        Call::Execve if errno == Errno::ENOENT && failed.curated && hidden(op).is_some() => hidden(op),
         Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => exec(call, errno, detail, rooted),
         Call::Fsopen
         | Call::Mount
@@ -167,26 +214,30 @@ pub(crate) fn child(
         | Call::Unshare
             if let Some(confined) = confined() =>
         {
-            Some(confined)
+            Some(confined.into())
         }
         Call::Fsopen | Call::Fsconfig | Call::FsCreate | Call::Fsmount => {
-            filesystem(about, call, errno, &messages(detail))
+            filesystem(failed, call, errno, &messages(detail))
         }
-        Call::Openat2 | Call::Mkdir if errno == Errno::EROFS && about.starts_with("resolv.conf") => Some(
-            "the root is read-only and has no such file: create it there (empty will do), put an overlay over the root, or \
-             do without name servers"
-                .into(),
+        Call::Openat2 | Call::Mkdir if errno == Errno::EROFS && failed.is_at("dns") => Some(
+            Hint::from(
+                "the root is read-only and has no such file: create it there (empty will do), put an overlay over the root, or \
+                 do without name servers",
+            )
+            .with([Remedy::set("root.ephemeral", true), Remedy::set("dns", "none")]),
         ),
-        Call::Openat2 if errno == Errno::ENOENT && about.ends_with(INHERITED) => Some(
-            "it is where the caller is, which is the default, and is not in the container's tree: name a working directory"
-                .into(),
+        Call::Openat2 if errno == Errno::ENOENT && failed.is_at("workdir") && failed.inherits_directory => Some(
+            Hint::from(
+                "it is where the caller is, which is the default, and is not in the container's tree: name a working directory",
+            )
+            .with([Remedy::give("workdir")]),
         ),
-        Call::Openat2 | Call::Mkdir | Call::Symlink | Call::MoveMount => place(op, errno),
+        Call::Openat2 | Call::Mkdir | Call::Symlink | Call::MoveMount => place(failed, errno),
         _ => other(op, call, errno),
     }
 }
 
-fn exec(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<String> {
+fn exec(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<Hint> {
     let inside = if rooted { " inside the root" } else { "" };
     Some(match (call, errno) {
         (Call::Launch, Errno::EACCES | Errno::EPERM) => {
@@ -195,15 +246,16 @@ fn exec(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<String>
                 "the launcher is a file in memory, memfd_create(2), which a security module refuses to execute{who}: AppArmor calls \
                  it /, so its profile needs the rule `/ ix,` (or `file,`) and the flag attach_disconnected"
             )
+            .into()
         }
-        (Call::ExecInterpreter, _) => match interpreter(detail) {
+        (Call::ExecInterpreter, _) => Hint::from(match interpreter(detail) {
             Some(Interpreter::Script(line)) => format!("the script is there, its interpreter {line:?} is not{inside}"),
             Some(Interpreter::Loader(path)) => format!("the program is there, its ELF loader {path} is not{inside}"),
             None => format!("the file is there, but what it needs to run is not{inside}"),
-        },
+        }),
         (Call::ExecDirectory, _) => "it is a directory".into(),
-        (_, Errno::ENOENT) => format!("there is no such command{inside}"),
-        (_, Errno::ENOTDIR) => format!("a part of its path is not a directory{inside}"),
+        (_, Errno::ENOENT) => format!("there is no such command{inside}").into(),
+        (_, Errno::ENOTDIR) => format!("a part of its path is not a directory{inside}").into(),
         (_, Errno::EACCES) => "it may not be executed: its mode, or a noexec mount".into(),
         (_, Errno::ENOEXEC) => "neither a program for this machine nor a script with a #! line".into(),
         (_, Errno::E2BIG) => {
@@ -213,6 +265,23 @@ fn exec(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<String>
         (_, Errno::EPERM) => "the kernel refuses setuid programs here".into(),
         _ => return None,
     })
+}
+
+/// Where the host has the command, if the container does not show that.
+fn hidden(op: Option<&Op<'_>>) -> Option<Hint> {
+    let Some(Op::Exec { candidates, .. } | Op::Rehearse { candidates }) = op else { return None };
+    let paths = candidates.iter().map(|candidate| Path::new(OsStr::from_bytes(candidate.to_bytes())));
+    let is_there = |path: &&Path| {
+        path.is_absolute() && path.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
+    };
+    let found = paths.into_iter().find(is_there)?;
+    let directory = found.parent()?;
+    // What a program needs is beside its directory: ~/.cargo, not ~/.cargo/bin.
+    let whole = directory.parent().filter(|above| directory.ends_with("bin") && above.parent().is_some());
+    let is_home = |above: &&Path| Places::look(rustix::process::geteuid().as_raw()).has_a_home_below(above);
+    let shown = whole.filter(|above| !is_home(above)).unwrap_or(directory);
+    let hint = Hint::from(format!("the host has {}, which the container does not show", found.display()));
+    Some(hint.with([Remedy::Set(Field::of("ro").index(0), Some(shown.to_string_lossy().into()))]))
 }
 
 enum Interpreter {
@@ -258,39 +327,53 @@ fn messages(detail: &[u8]) -> String {
     words.join("; ")
 }
 
-fn filesystem(about: &str, call: Call, errno: Errno, said: &str) -> Option<String> {
-    let overlay = about.starts_with("overlay");
-    if let (Call::FsCreate | Call::Fsmount, Errno::EPERM, true) = (call, errno, about.starts_with("proc")) {
+fn filesystem(failed: &Failed<'_>, call: Call, errno: Errno, said: &str) -> Option<Hint> {
+    let is = |kind: &CStr| failed.file_system == Some(kind);
+    let overlay = is(c"overlay");
+    if let (Call::FsCreate | Call::Fsmount, Errno::EPERM, true) = (call, errno, is(c"proc")) {
         return Some(masked_proc());
     }
+    let ephemeral = || failed.key("ephemeral").map(|field| Remedy::Set(field, Some(true.into())));
+    let mut remedy = None;
     let advice = match (call, errno) {
-        _ if said.contains("not supported as upperdir") => Some(
-            "the upper directory is itself on overlayfs, or on NFS; use a tmpfs as upper, or a directory of a disk",
-        ),
+        // The kernel has no other word for it than its own, fsopen(2): the errno is EINVAL for all of them.
+        _ if said.contains("not supported as upperdir") => {
+            remedy = ephemeral();
+            Some(
+                "the upper directory is itself on overlayfs, or on NFS; use a tmpfs as upper, or a directory of a disk",
+            )
+        }
         _ if said.contains("workdir and upperdir must reside under the same mount") => {
             Some("upper and work directory have to be on the same file system")
         }
         (Call::FsCreate | Call::Fsmount, Errno::EPERM) if overlay => {
             Some("users may mount overlays from Linux 5.11 on")
         }
-        (Call::Fsopen, Errno::EPERM) => Some("mounts need CAP_SYS_ADMIN; ask for a new user namespace too"),
+        (Call::Fsopen, Errno::EPERM) => {
+            remedy = Some(Remedy::set("namespaces.user", "new"));
+            Some("mounts need CAP_SYS_ADMIN; ask for a new user namespace too")
+        }
         (Call::Fsopen, Errno::ENODEV) => Some("this kernel has no such file system"),
-        (Call::FsCreate, Errno::EINVAL) if overlay => Some(
-            "a lower directory with mounts below it, or an upper directory that is on an overlay itself, cannot \
+        (Call::FsCreate, Errno::EINVAL) if overlay => {
+            remedy = ephemeral();
+            Some(
+                "a lower directory with mounts below it, or an upper directory that is on an overlay itself, cannot \
              be used; take another directory, or a tmpfs as upper",
-        ),
+            )
+        }
         (_, Errno::ENOSPC) => Some("a limit of /proc/sys/user or the memory of the tmpfs is used up"),
         _ => None,
     };
-    match (said.is_empty(), advice) {
-        (true, advice) => advice.map(str::to_owned),
-        (false, None) => Some(format!("the kernel says: {said}")),
-        (false, Some(advice)) => Some(format!("{advice} (the kernel says: {said})")),
-    }
+    let hint = match (said.is_empty(), advice) {
+        (true, advice) => Hint::from(advice?),
+        (false, None) => format!("the kernel says: {said}").into(),
+        (false, Some(advice)) => format!("{advice} (the kernel says: {said})").into(),
+    };
+    Some(hint.with(remedy))
 }
 
 /// The kernel's rule of `mount_too_revealing`: a new proc must not show what an existing one hides.
-fn masked_proc() -> String {
+fn masked_proc() -> Hint {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let below: Vec<&str> =
         mounts.lines().filter_map(|line| line.split(' ').nth(4)).filter(|point| point.starts_with("/proc/")).collect();
@@ -299,14 +382,16 @@ fn masked_proc() -> String {
         _ if below.is_empty() => String::new(),
         _ => format!(" ({})", below.join(", ")),
     };
-    format!(
+    Hint::from(format!(
         "mounts lie over parts of /proc here{which}, and so the kernel refuses a fresh one: unmount them if they are the host's \
          own; where they are an outer container's, have it unmasked (Docker: --security-opt systempaths=unconfined; Kubernetes: procMount: Unmasked with hostUsers: false), or \
-         keep the outer /proc and pid namespace"
-    )
+         keep the outer pid namespace, and bind its /proc"
+    ))
+    .with([Remedy::leave("namespaces.pid"), Remedy::set("mounts", json!([{ "type": "bind", "source": "/proc", "target": "/proc" }]))])
 }
 
-fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
+fn place(failed: &Failed<'_>, errno: Errno) -> Option<Hint> {
+    let op = failed.op;
     let working = matches!(op, Some(Op::WorkingDirectory { .. }));
     Some(match errno {
         Errno::ENOENT if matches!(op, Some(Op::OpenHost { .. })) => "the host's tree has no such directory".into(),
@@ -317,7 +402,8 @@ fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
         Errno::ELOOP => "a part of the target is a symlink, which is not followed here".into(),
         Errno::ENOENT if working => "there is no such directory inside the container".into(),
         Errno::ENOENT if matches!(op, Some(Op::Resolve { want: Want::Existing, .. })) => {
-            "there is no such path inside the root; say that it is optional if it may be missing".into()
+            Hint::from("there is no such path inside the root; say that it is optional if it may be missing")
+                .with(failed.key("if_present").map(|field| Remedy::Set(field, Some(true.into()))))
         }
         Errno::ENOENT => "there is no such path inside the root".into(),
         Errno::EROFS => "the target is missing and the root is read-only: create it there, make the root writable, \
@@ -338,7 +424,7 @@ fn place(op: Option<&Op<'_>>, errno: Errno) -> Option<String> {
     })
 }
 
-fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
+fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<Hint> {
     Some(match (call, errno) {
         (Call::OpenTree, Errno::ENOSPC) if matches!(op, Some(Op::EnterTree { .. })) => {
             "as many mount namespaces as are allowed exist: /proc/sys/user/max_mnt_namespaces (no disk is full)".into()
@@ -397,16 +483,20 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<String> {
         (Call::Setrlimit, Errno::EPERM) => "a hard limit can only be raised with CAP_SYS_RESOURCE".into(),
         (Call::Capset, Errno::EPERM) => "the caller does not have all of these capabilities itself".into(),
         (Call::Prctl, Errno::EPERM) if matches!(op, Some(Op::BoundingSet { .. })) => {
-            "dropping capabilities needs CAP_SETPCAP; ask for a new user namespace too".into()
+            Hint::from("dropping capabilities needs CAP_SETPCAP; ask for a new user namespace too")
+                .with([Remedy::set("namespaces.user", "new")])
         }
-        (Call::Chdir, Errno::EACCES) => "the command's user may not enter it, by its mode: name a working directory that it may enter".into(),
+        (Call::Chdir, Errno::EACCES) => {
+            Hint::from("the command's user may not enter it, by its mode: name a working directory that it may enter")
+                .with([Remedy::give("workdir")])
+        }
         (Call::Setns, Errno::EPERM) => "entering needs CAP_SYS_ADMIN in the namespace's owner; join its user \
                                         namespace too"
             .into(),
         (Call::Setns, Errno::EINVAL) => "it is a namespace of another kind, or the caller's own user namespace".into(),
         (Call::OpenTerminal, _) => "no pseudoterminal could be opened: /dev/pts of the host, or kernel.pty.max".into(),
         (Call::CloseRange, Errno::ENOSYS) => "this needs Linux 5.9 (close_range)".into(),
-        (Call::Write, Errno::EACCES | Errno::EPERM) if matches!(op, Some(Op::WriteProc { path, .. }) if *path == crate::step::OOM_SCORE_ADJ) => {
+        (Call::Write, Errno::EACCES | Errno::EPERM) if matches!(op, Some(Op::WriteProc { path, .. }) if *path == crate::ops::OOM_SCORE_ADJ) => {
             "lowering the value needs CAP_SYS_RESOURCE".into()
         }
         (Call::Write, Errno::EPERM) if matches!(op, Some(Op::TimeOffsets { .. })) => {

@@ -9,6 +9,7 @@ use seclude_sys::{Errno, Fd, clone, mount};
 
 use crate::config::capability::Capability;
 use crate::mounts::Mounts;
+use crate::places::Places;
 
 /// What a plan has to know of the machine before it is compiled.
 ///
@@ -51,6 +52,14 @@ pub struct Host {
     /// Whether a sysfs lies on /sys of which nothing is covered: beside one with masks, as engines put them, the kernel mounts no
     /// other. Looked at by [`Host::with_places`] alone.
     pub sysfs: bool,
+    /// What of the host's files is the sandbox's affair. Looked at by [`Host::with_places`] alone.
+    pub(crate) places: Places,
+    /// Whether the kernel counts a user's processes in each user namespace apart: Linux 5.14. Looked at by [`Host::with_places`]
+    /// alone.
+    pub counts_by_namespace: bool,
+    /// Whether this is the first user namespace, as far as its map tells, user_namespaces(7). Looked at by [`Host::with_places`] alone,
+    /// for root.
+    pub first_user_namespace: bool,
 }
 
 impl Host {
@@ -86,14 +95,21 @@ impl Host {
             ids: u64::from(u32::MAX),
             overlays_by_descriptor: false,
             directory: None,
+            places: Places::default(),
             sysfs: false,
+            counts_by_namespace: false,
+            first_user_namespace: false,
         }
     }
 
-    /// The same, with what the sandbox shows of this machine by its own choice.
+    /// The same, with what the sandbox shows of this machine and counts on it by its own choice.
     #[must_use]
     pub fn with_places(self) -> Host {
-        Host { directory: std::env::current_dir().ok(), sysfs: has_whole_sysfs(), ..self }
+        let counts_by_namespace = is_at_least(&release(), (5, 14));
+        let first_user_namespace = self.uid == 0 && has_all_ids();
+        let directory = std::env::current_dir().ok();
+        let places = Places::look(self.uid);
+        Host { directory, places, sysfs: has_whole_sysfs(), counts_by_namespace, first_user_namespace, ..self }
     }
 
     /// The same, with what a request with a user namespace asks of it besides.
@@ -155,6 +171,13 @@ impl Host {
         Host { tree_namespaces: may && *TREE_NAMESPACES.get_or_init(found), ..self }
     }
 
+    /// The version of the kernel, such as 6.1, as far as it has two numbers.
+    pub(crate) fn kernel() -> (u32, u32) {
+        let release = release();
+        let mut numbers = numbers(&release);
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+
     /// Whether the caller has `capability` (its number) in its own user namespace.
     pub fn has(&self, capability: Capability) -> bool {
         self.capabilities & capability.bit() != 0
@@ -178,9 +201,13 @@ fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
+fn numbers(release: &str) -> impl Iterator<Item = u32> {
+    release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0))
+}
+
 /// Of a release such as `6.1.0-56-cloud-amd64`.
 fn is_at_least(release: &str, wanted: (u32, u32)) -> bool {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0));
+    let mut numbers = numbers(release);
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
 }
 

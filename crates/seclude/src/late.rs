@@ -4,11 +4,19 @@ use std::fmt::Write as _;
 
 use seclude_child::wire::Call;
 use seclude_child::{Instruction, Op};
+use seclude_sys::process::StringList;
 use seclude_sys::{Errno, Fd};
 
 use crate::error::{Error, Result};
 use crate::fault::Late;
-use crate::program::Launch;
+
+/// How the launcher is started.
+pub(crate) struct Launch<'a> {
+    pub(crate) image: Fd,
+    pub(crate) flags: String,
+    pub(crate) signal_mask: u64,
+    pub(crate) envp: StringList<'a>,
+}
 
 /// As many groups as the launcher has room for, and a word of argv.
 pub(crate) const MOST_GROUPS: usize = 8192;
@@ -93,7 +101,7 @@ fn encode(op: &Op<'_>, step: u8, number: usize) -> Result<String> {
         Op::NoNewPrivileges => act('n', Call::Prctl, &[]),
         Op::Unshare { flags } => act('m', Call::Unshare, &[flags.into()]),
         Op::EnterHeld { directory } => act('w', Call::Chdir, &[descriptor(directory)]),
-        Op::Filter { file } => act('s', Call::Seccomp, &[descriptor(file)]),
+        Op::Filter { file, flags } => act('s', Call::Seccomp, &[descriptor(file), flags.into()]),
         Op::NotForCommand { fd } => format!("h{}", fd.0),
         Op::InnerNamespaces { inner } => {
             let flag = u64::from;

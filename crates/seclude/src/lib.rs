@@ -21,13 +21,18 @@
 //! Linux 5.10 or later on x86-64. Overlays without privileges need 5.11.
 #![forbid(unsafe_code)]
 
+mod action;
+mod advice;
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod channel;
 mod child;
 mod command;
 mod config;
 mod confinement;
+mod described;
 pub mod doctor;
+mod ends;
 mod error;
 mod exhaustion;
 mod exit;
@@ -37,6 +42,7 @@ mod fault;
 #[doc(hidden)]
 pub mod fault;
 pub mod gc;
+mod handled;
 mod hint;
 mod host;
 mod late;
@@ -44,10 +50,14 @@ mod ledger;
 mod localhost;
 mod meter;
 mod mount_points;
+mod mounted_on;
 mod mounts;
 mod ops;
+mod patience;
+mod places;
 mod plan;
 mod prefer;
+mod presets;
 mod program;
 mod relay;
 mod remove;
@@ -57,8 +67,10 @@ mod sandbox;
 mod scope;
 mod spawn;
 mod step;
+mod tree;
 mod usage;
 
+pub use action::{Action, Moment};
 #[cfg(feature = "tokio")]
 pub use asynchronous::AsyncChild;
 pub use child::{Child, Signaller};
@@ -71,20 +83,24 @@ pub use config::ids::{Extent, IdMap, UserMap};
 pub use config::mount::Mount;
 pub use config::namespace::{Namespace, UnknownNamespace};
 pub use config::network::{Dns, Pasta, Veth};
+pub use config::preset::{Preset, UnknownPreset};
 pub use config::rlimit::{Resource, UNLIMITED, UnknownResource};
 pub use config::root::{Overlay, Root};
+pub use config::seccomp::Seccomp;
 pub use config::stdio::Stdio;
 pub use error::{Code, Error, Result, Side};
 pub use exit::{Cause, Exit, Output};
 pub use host::Host;
 pub use meter::Meter;
-pub use plan::{Action, Moment, Plan};
+pub use patience::Canceller;
+pub use plan::Plan;
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
-pub use sandbox::{Preset, UnknownPreset};
+
 pub use seclude_cgroup::{
     Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List, Pressure, Psi, PsiLine,
     Stats,
 };
 pub use seclude_net::{Ipv6, Mac, MacError, Protocol, Publish, PublishError, Subnet, Subnet6, SubnetError};
-pub use spawn::Canceller;
+pub use seclude_request as request;
+pub use seclude_request::{Field, Part, Remedy};
 pub use usage::{Tree, Usage};

@@ -4,13 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seclude_cgroup::{Cgroup, Stats};
+use seclude_cgroup::{Cgroup, Limit, Stats};
+use seclude_request::Field;
 
 use crate::error::{Error, Result};
 
 const NAME: &str = "cgroup";
 /// A process in uninterruptible sleep stops when that ends, and not before.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// SIGKILL acts at once but for a process in uninterruptible sleep.
+const LAST_MOMENTS: Duration = Duration::from_secs(10);
 
 /// The cgroup of a running container: its counters, pause and resume. Also for another thread than the handle's.
 #[derive(Clone, Debug)]
@@ -55,6 +59,12 @@ impl Meter {
     }
 }
 
+/// `limits.memory_max` for `memory.max`.
+fn field_of(limit: Limit) -> Field {
+    let key = if limit == Limit::HugetlbMax { "hugetlb".to_owned() } else { limit.name().replace('.', "_") };
+    Field::of("limits").key(key)
+}
+
 /// The error of the leaf crate as one of ours.
 pub(crate) fn from_cgroup(step: &'static str, error: seclude_cgroup::Error) -> Error {
     if let seclude_cgroup::Error::NotUndone { error, undo } = error {
@@ -87,7 +97,16 @@ pub(crate) fn from_cgroup(step: &'static str, error: seclude_cgroup::Error) -> E
         None => made,
     };
     match limit {
-        Some(limit) => made.limit_of(limit),
+        Some(limit) => made.limit_of(limit).at_field(field_of(limit)),
         None => made,
     }
+}
+
+/// Nobody is inside when this returns.
+pub(crate) fn empty(cgroup: &Cgroup) -> Result<(), seclude_cgroup::Error> {
+    if !cgroup.is_empty()? {
+        cgroup.kill()?;
+        cgroup.wait_empty(Some(LAST_MOMENTS))?;
+    }
+    Ok(())
 }

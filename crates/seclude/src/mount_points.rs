@@ -2,9 +2,10 @@
 //!
 //! The kernel takes a mount off, in whatever namespace, when what it lies on is removed, rename(2) and unlink(2): so nothing is
 //! removed that another container which writes there may have mounts on. Each of those shares a lock on the directories of the host
-//! that it can have mount points in, flock(2), and only who has it alone removes what it has made. (Who shows one read-only, or another
-//! part of the same tree, is not seen by that.) Nobody waits for that lock for long: whoever can
-//! read a directory can hold it. And a file system whose server does not answer is asked for none: nothing interrupts that.
+//! that it can have mount points in, flock(2), and only who has it alone removes what it has made. Whoever shows a directory read-only, or
+//! another part of the same tree, shares no lock: the mounts of all processes are looked at for those (`mounted_on.rs`). Nobody waits
+//! for the lock for long: whoever can read a directory can hold it. And a file system whose server does not answer is asked for none:
+//! nothing interrupts that.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
+use crate::mounted_on::{Place, are_mounted_on};
 use crate::mounts::Mounts;
 
 /// How often, a millisecond apart, a lock is asked for that somebody has alone: removing takes less.
@@ -164,8 +166,14 @@ impl MountPoints {
                 self.kept = Some("another container may have mounts on it");
             }
         }
-        for point in made.iter().rev() {
-            let removed = self.kept.map_or_else(|| point.remove(), |why| Err(why.into()));
+        let places: Vec<_> = made.iter().map(MountPoint::place).collect();
+        let mounted_on = match self.kept {
+            None if !made.is_empty() => are_mounted_on(&places),
+            _ => vec![false; made.len()],
+        };
+        for (point, mounted_on) in made.iter().zip(mounted_on).rev() {
+            let why = self.kept.or(mounted_on.then_some("something is mounted on it"));
+            let removed = why.map_or_else(|| point.remove(), |why| Err(why.into()));
             stays.extend(removed.err().map(|why| format!("mount point {} ({why})", point.shown)));
         }
         // Whoever was forked from this process meanwhile has the same open files.
@@ -183,6 +191,11 @@ impl MountPoints {
 }
 
 impl MountPoint {
+    fn place(&self) -> Place<'_> {
+        let directory = fstat(&self.directory).map(|found| (found.st_dev, found.st_ino));
+        Place { directory: directory.unwrap_or_default(), name: &self.name }
+    }
+
     fn remove(&self) -> Result<(), String> {
         let found = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => found,

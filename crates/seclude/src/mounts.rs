@@ -91,7 +91,7 @@ impl Mounts {
 }
 
 /// Space, tab, newline and backslash are octal there.
-fn unescape(field: &str) -> PathBuf {
+pub(crate) fn unescape(field: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

@@ -8,6 +8,9 @@ use seclude_child::op::Want;
 use seclude_child::{Op, Slot};
 use seclude_sys::mount as sys;
 
+/// Where the kernel takes it, proc(5).
+pub(crate) const OOM_SCORE_ADJ: &std::ffi::CStr = c"/proc/self/oom_score_adj";
+
 fn text(c: &CStr) -> String {
     c.to_string_lossy().into_owned()
 }

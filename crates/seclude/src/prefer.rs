@@ -2,53 +2,38 @@
 //!
 //! A start that fails has undone itself, so it can simply be made again without the feature whose step has failed.
 
+use seclude_request::Field;
+
 use crate::child::Child;
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::feature::Feature;
 use crate::config::ids::UserMap;
-use crate::config::namespace::Namespace;
+use crate::config::namespace::{Namespace, Origin};
+use crate::config::start::TimeOffsets;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::report::Preferred;
 
-/// Whatever is preferred has to be asked for.
-pub(crate) fn check(command: &Command) -> Result<()> {
-    match command.preferred.iter().find(|feature| !is_asked_for(command, **feature)) {
-        Some(feature) => Err(Error::invalid("prefer", format!("{feature} is preferred, but was not asked for"))),
-        None => Ok(()),
-    }
-}
-
-fn is_asked_for(command: &Command, feature: Feature) -> bool {
-    match feature {
-        Feature::Limit(limit) => {
-            command.cgroup.as_ref().is_some_and(|cgroup| cgroup.limits.limits().any(|asked| asked == limit))
-        }
-        Feature::Network => command.network.is_some(),
-        Feature::OomScoreAdj => command.oom_score_adj.is_some(),
-        Feature::Rlimits => !command.rlimits.is_empty(),
-        Feature::SubIds => command.user_map == Some(UserMap::SubIds),
-        Feature::Time => command.namespaces.is_new(Namespace::Time),
-    }
-}
-
 /// Whether this is what an error looks like that the feature is the reason of. What contradicts itself is none: that is
 /// found before anything is made.
 fn is_reason(feature: Feature, error: &Error) -> bool {
+    let is_at = |field: &Field| error.field().is_some_and(|about| about.is_in(field));
+    let is_of = |key: &str| is_at(&Field::of(key));
     match feature {
         Feature::Limit(_) => false,
-        Feature::Network => matches!(error.step(), "veth" | "pasta"),
-        Feature::OomScoreAdj => error.step() == "oom score",
-        Feature::Rlimits => error.step() == "rlimit",
-        Feature::SubIds => error.step() == "user map",
+        Feature::Network => is_of("network"),
+        Feature::OomScoreAdj => is_of("oom_score_adj"),
+        Feature::Rlimits => is_of("rlimits"),
+        Feature::SubIds => is_at(&Field::of("user").key("map")),
         // A kernel without the kind says EINVAL to all that are asked for together.
         Feature::Time => {
-            error.step() == "time offsets" || error.step() == "clone" && error.errno_name() == Some("EINVAL")
+            let together = error.field() == Some(&Field::of("namespaces")) && error.errno_name() == Some("EINVAL");
+            is_of("time_offsets") || is_at(&Namespace::Time.field()) || together
         }
     }
 }
 
-fn leave_out(command: &mut Command, feature: Feature) {
+fn leave_out(command: &mut Config, feature: Feature) {
     match feature {
         Feature::Limit(_) => {}
         // Its namespace stays, with loopback alone.
@@ -60,20 +45,20 @@ fn leave_out(command: &mut Command, feature: Feature) {
         Feature::Rlimits => command.rlimits.clear(),
         Feature::SubIds => command.user_map = Some(UserMap::CallerAsRoot),
         Feature::Time => {
-            command.share(Namespace::Time);
-            command.time_offsets = crate::command::TimeOffsets::default();
+            command.namespaces.set(Namespace::Time, Origin::Inherited);
+            command.time_offsets = TimeOffsets::default();
         }
     }
     command.preferred.retain(|preferred| *preferred != feature);
 }
 
 /// `start` makes one attempt.
-pub(crate) fn spawn(command: &Command, start: fn(Plan) -> Result<Child>) -> Result<Child> {
-    let mut softened = None::<Command>;
+pub(crate) fn spawn(command: &Config, start: fn(Plan) -> Result<Child>) -> Result<Child> {
+    let mut softened = None::<Config>;
     let mut lost = Vec::new();
     loop {
         let current = softened.as_ref().unwrap_or(command);
-        match start(current.plan()?) {
+        match start(Plan::of(current)?) {
             Ok(mut child) => {
                 let limit = |feature: &Feature| matches!(feature, Feature::Limit(_));
                 let held = current.preferred.iter().filter(|feature| !limit(feature));

@@ -10,11 +10,12 @@ use std::sync::atomic::AtomicU64;
 use bumpalo::Bump;
 use seclude_child::op::Place;
 use seclude_child::{Instruction, Op, Slot};
+use seclude_request::Field;
 use seclude_sys::Fd;
 use seclude_sys::process::StringList;
 
 use crate::error::{Error, Result};
-use crate::late;
+use crate::late::{self, Launch};
 
 /// The message names an op with 16 bits.
 const MOST_OPS: usize = u16::MAX as usize;
@@ -39,8 +40,8 @@ pub(crate) struct Program<'a> {
     pub(crate) directory: Option<Fd>,
     /// The one of a proc file system of our own.
     pub(crate) proc: Option<Fd>,
-    /// The one of a filter.
-    pub(crate) filter: Option<Fd>,
+    /// Those of filters, and how each is installed.
+    pub(crate) filters: Vec<(Fd, u32)>,
     /// What the launcher is to hold as an init, and never the command.
     for_init: Vec<Fd>,
     /// The op that starts the launcher, which does all that come after it.
@@ -53,14 +54,6 @@ pub(crate) struct Program<'a> {
     #[cfg(feature = "fault")]
     pub(crate) fault: Option<(usize, crate::fault::Fault)>,
     wrong: Option<Error>,
-}
-
-/// How the launcher is started.
-pub(crate) struct Launch<'a> {
-    pub(crate) image: Fd,
-    pub(crate) flags: String,
-    pub(crate) signal_mask: u64,
-    pub(crate) envp: StringList<'a>,
 }
 
 /// A mount, and where it was asked for.
@@ -79,10 +72,14 @@ pub(crate) struct Wanted {
     pub(crate) recursive: bool,
     /// Whether nothing may be shown if its ids cannot be mapped.
     pub(crate) strict: bool,
+    /// Under the host's ids, which are nobody's inside.
+    pub(crate) plain: bool,
     /// The child wants the file itself, open for reading at this offset.
     pub(crate) open_at: Option<u64>,
     /// The source's path, for errors, and to find what is mounted below it.
     pub(crate) path: PathBuf,
+    /// The index of the step that it is for.
+    pub(crate) step: usize,
 }
 
 impl<'a> Program<'a> {
@@ -100,7 +97,7 @@ impl<'a> Program<'a> {
             given: 0,
             directory: None,
             proc: None,
-            filter: None,
+            filters: Vec::new(),
             for_init: Vec::new(),
             launch: None,
             noted: Vec::new(),
@@ -109,6 +106,11 @@ impl<'a> Program<'a> {
             fault: None,
             wrong: None,
         }
+    }
+
+    /// Says what of the request the step is there for whose ops were last made, should they be what is wrong.
+    pub(crate) fn blame(&mut self, field: impl FnOnce() -> Option<Field>) {
+        self.wrong = self.wrong.take().map(|wrong| if wrong.field().is_none() { wrong.or_at(field()) } else { wrong });
     }
 
     /// Starts the ops of step number `step`.
@@ -144,7 +146,7 @@ impl<'a> Program<'a> {
 
     /// Has the parent copy a tree for the child, which takes it into this slot.
     pub(crate) fn take_tree(&mut self, into: Slot, wanted: Wanted) {
-        self.trees.push(wanted);
+        self.trees.push(Wanted { step: self.step, ..wanted });
         self.push(Op::TakeTree { into });
     }
 
@@ -257,7 +259,7 @@ impl<'a> Program<'a> {
         let count = self.instructions.len();
         if count > MOST_OPS {
             let action = format!("{count} operations; the handshake's messages can name {MOST_OPS}");
-            return Err(Error::invalid("plan", action).hint("ask for fewer mounts"));
+            return Err(Error::invalid("plan", action).at("mounts").hint("ask for fewer mounts"));
         }
         Ok(Finished { instructions: self.instructions, notes: self.notes, names: self.names, trees: self.trees })
     }
@@ -293,5 +295,19 @@ impl Finished<'_> {
             Some((step, about)) => (self.names.get(*step).copied().unwrap_or("plan"), about),
             None => ("plan", ""),
         }
+    }
+
+    /// The index of its step.
+    pub(crate) fn step_of(&self, op: usize) -> Option<usize> {
+        self.notes.get(op).map(|(step, _)| *step)
+    }
+
+    /// The file system that op number `op` is a part of the making of.
+    pub(crate) fn file_system(&self, op: usize) -> Option<&CStr> {
+        // Of an overlay, layers are opened between its first op and its last.
+        self.instructions.get(..=op)?.iter().rev().find_map(|instruction| match instruction.op {
+            Op::FsOpen { kind, .. } => Some(kind),
+            _ => None,
+        })
     }
 }

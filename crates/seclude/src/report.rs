@@ -8,8 +8,6 @@ use seclude_cgroup::{Cgroup, Existing};
 use seclude_child::entry::Memory;
 use serde::Serialize;
 
-use crate::plan::ClonePlan;
-
 /// How the process was made, and the time of each part.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -22,6 +20,9 @@ pub struct Report {
     pub clone_reason: String,
     /// How its root was made; `None` without a new mount namespace.
     pub root: Option<RootMade>,
+    /// The caller's directory, if the command began in the sandbox's new, empty home instead: it is a home, above one, below something
+    /// hidden in one, or where the host keeps what is alive (/run, /proc).
+    pub moved_from: Option<PathBuf>,
     /// What is shown of the host under the host's ids, not the container's, because its file system or the kernel cannot map
     /// them: whoever owns it is nobody inside. Always empty where the container's ids are the caller's.
     pub plain: Vec<PathBuf>,
@@ -210,12 +211,13 @@ impl StepTimes {
 }
 
 impl Report {
-    pub(crate) fn new(clone: &ClonePlan) -> Report {
+    pub(crate) fn new(way: &'static str, memory: Memory, reason: &str) -> Report {
         Report {
-            clone: clone.way.name(),
-            shared_memory: clone.memory == Memory::Shared,
-            clone_reason: clone.reason.clone(),
+            clone: way,
+            shared_memory: memory == Memory::Shared,
+            clone_reason: reason.to_owned(),
             root: None,
+            moved_from: None,
             plain: Vec::new(),
             cgroup: None,
             network: None,

@@ -1,16 +1,19 @@
 //! The presets: what a request begins from.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
-use crate::command::Command;
+use seclude_sys::process::rlimit;
+
+use crate::config::Config;
 use crate::config::capability::{Capabilities, Capability};
 use crate::config::cgroup::Cgroup;
 use crate::config::ids::UserMap;
 use crate::config::mount::{Mount, MountKind};
-use crate::config::namespace::Namespace;
+use crate::config::namespace::{Namespace, Origin};
+use crate::config::preset::Preset;
+use crate::config::rlimit::Resource;
 use crate::config::root::Root;
+use crate::config::seccomp::Seccomp;
 use crate::host::Host;
 
 /// Files of /proc through which uid 0 of the host changes the host, whatever its capabilities: the kernel looks
@@ -34,48 +37,8 @@ const MASKED: [&str; 13] = [
     "/sys/firmware",
 ];
 
-/// What a request begins from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Preset {
-    /// [`Command::sandbox`].
-    Sandbox,
-    /// Nothing but what is asked for.
-    Bare,
-}
-
-impl Preset {
-    /// All of them.
-    pub const ALL: [Preset; 2] = [Preset::Sandbox, Preset::Bare];
-
-    /// Its name, such as `"sandbox"`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Preset::Sandbox => "sandbox",
-            Preset::Bare => "bare",
-        }
-    }
-}
-
-impl fmt::Display for Preset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A word that names no preset.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("unknown preset {0:?}: it is sandbox or bare")]
-pub struct UnknownPreset(pub String);
-
-impl FromStr for Preset {
-    type Err = UnknownPreset;
-
-    fn from_str(word: &str) -> Result<Preset, UnknownPreset> {
-        let found = Preset::ALL.into_iter().find(|preset| preset.name() == word);
-        found.ok_or_else(|| UnknownPreset(word.to_owned()))
-    }
-}
+/// What a container may have of processes and threads if nothing else is said: enough for a build, and too few to starve a machine.
+const MOST_PROCESSES: u64 = 1024;
 
 /// What keeps root out of the host's business by way of a /proc or /sys of the container's own.
 pub(crate) fn masks(below: &str) -> impl Iterator<Item = Mount> {
@@ -84,77 +47,43 @@ pub(crate) fn masks(below: &str) -> impl Iterator<Item = Mount> {
     read_only.chain(masked).filter(move |mount| mount.target.starts_with(below))
 }
 
-impl Command {
-    /// Begins from this preset. To be called before anything else is said of the container.
-    pub fn preset(&mut self, preset: Preset) -> &mut Self {
-        match preset {
-            Preset::Sandbox => self.sandbox(),
-            Preset::Bare => self,
+impl Config {
+    /// What [`crate::Command::preset`] says.
+    pub(crate) fn begin_from(&mut self, preset: Preset) {
+        if preset == Preset::Bare {
+            return;
         }
-    }
-
-    /// Asks for a sandbox: all namespaces new but time; for root 65,536 ids of the host that nobody has, for another caller
-    /// itself as root ([`UserMap::Sandbox`]); the host's tree read-only with a fresh /proc, /sys, /dev and /tmp (and where the caller is, if that is below /tmp); a loopback
-    /// interface that is up and no other; a tiny init as the first process; no capabilities, no new privileges, no user
-    /// namespaces below it; a session and a session keyring of its own; the nice value and personality of a new login; death
-    /// with the parent.
-    ///
-    /// What is set afterwards changes what it names, and nothing else. Where the mount or pid namespace is shared afterwards,
-    /// the preset's root and mounts, or its /proc and its init, are not asked for.
-    pub fn sandbox(&mut self) -> &mut Self {
         for kind in Namespace::ALL.into_iter().filter(|kind| *kind != Namespace::Time) {
-            self.unshare(kind);
+            self.namespaces.set(kind, Origin::New);
         }
         let mut mounts = vec![Mount::proc("/proc")];
         mounts.extend(masks("/proc"));
         mounts.push(Mount::dev("/dev"));
         mounts.push(Mount::tmpfs("/tmp"));
         self.mounts.extend(mounts.into_iter().map(|mount| Mount { preset: true, ..mount }));
-        self.root = Some(Root { preset: true, ..Root::host().read_only() });
+        let root = if preset == Preset::Host { Root::host() } else { Root::sandbox() };
+        self.root = Some(Root { preset: true, ..root.read_only() });
         self.user_map.get_or_insert(UserMap::Sandbox);
-        self.sandboxed = true;
+        self.preset = preset;
         self.nested = false;
         self.own_keyring = true;
         self.init = true;
-        self.capabilities(Capabilities::NONE).no_new_privileges(true).new_session(true).die_with_parent(true)
-    }
-
-    /// The command itself is the first process of its pid namespace, not the child of an init of ours.
-    ///
-    /// It then has to reap what is orphaned, and a signal whose default ends a process does nothing to it. And it dies with
-    /// its parent only as long as it does not take that back: prctl(PR_SET_PDEATHSIG, 0) is all that it takes, so after a
-    /// kill of the spawner it may go on.
-    pub fn as_pid_1(&mut self) -> &mut Self {
-        self.init(false)
-    }
-
-    /// In the sandbox: root is root of the host also inside, uid 0, as far as ids go. So it is to every unix socket that it
-    /// can see (docker.sock, systemd's), and for every file of root's; what it makes through a writable mount is root's. A
-    /// boundary for accidents, not for malice.
-    ///
-    /// Only root has a root to give: for another caller it is an error.
-    pub fn host_root(&mut self) -> &mut Self {
-        self.user_map(UserMap::HostRoot)
-    }
-
-    /// Whether the command may make user namespaces of its own: nested containers, and with them a much larger part of the
-    /// kernel. In the sandbox it may not, unless it is switched on here; /proc then has no masks, as the kernel mounts no
-    /// other one beside a masked one, and the command has CAP_SETFCAP, without which the kernel lets nobody pass its root on
-    /// (user_namespaces(7)). Never together with [`Command::host_root`].
-    pub fn nested(&mut self, on: bool) -> &mut Self {
-        self.nested = on;
-        self
+        self.capabilities = Some(Capabilities::NONE);
+        self.no_new_privileges = true;
+        self.seccomp = Seccomp::standard();
+        self.new_session = true;
+        self.die_with_parent = true;
     }
 
     /// The request with what its namespaces bring along, and without those parts of the preset that they have no place for.
-    pub(crate) fn completed(&self) -> Command {
+    pub(crate) fn completed(&self) -> Config {
         let mut command = self.without_idle_preset();
         let spaces = &command.namespaces;
         let shows =
             |mount: &Mount| mount.target == Path::new("/proc") && !matches!(mount.kind, MountKind::Directory { .. });
         if spaces.is_new(Namespace::Pid) && spaces.is_new(Namespace::Mount) && !command.mounts.iter().any(shows) {
             let mut mounts = vec![Mount::proc("/proc")];
-            mounts.extend(masks("/proc").filter(|_| !(command.sandboxed && command.nested)));
+            mounts.extend(masks("/proc").filter(|_| !(command.is_sandboxed() && command.nested)));
             let added = mounts.into_iter().map(|mount| Mount { preset: true, ..mount });
             command.mounts.splice(0..0, added);
         }
@@ -163,7 +92,7 @@ impl Command {
 
     /// A root caller's cgroups are its uid's to write, whatever else the command may do: where it could come to see a
     /// hierarchy, the container has a cgroup of its own in each.
-    pub(crate) fn with_cgroup_of_its_own(mut self, host: &Host) -> Command {
+    pub(crate) fn with_cgroup_of_its_own(mut self, host: &Host) -> Config {
         if host.uid == 0 && self.could_see_cgroups() {
             match &mut self.cgroup {
                 Some(cgroup) => cgroup.everywhere = true,
@@ -173,19 +102,64 @@ impl Command {
         self
     }
 
+    /// No core files, and [`MOST_PROCESSES`] processes and threads, unless something else is said of them.
+    ///
+    /// The kernel counts them by the user and, from Linux 5.14 on, by the user namespace: that costs nothing and holds for whoever has no
+    /// way to another uid. Root of the host is counted by nobody, and before 5.14 a user's other processes are counted along:
+    /// there a cgroup does it.
+    pub(crate) fn with_limits_of_its_own(mut self, host: &Host) -> Config {
+        let names = |config: &Config, wanted: Resource| config.rlimits.iter().any(|(named, ..)| *named == wanted);
+        if !self.is_sandboxed() {
+            return self;
+        }
+        if !names(&self, Resource::CORE) {
+            self.rlimits.push((Resource::CORE, 0, 0));
+        }
+        let limited = self.cgroup.as_ref().is_some_and(|cgroup| cgroup.limits.pids_max.is_some());
+        if limited || names(&self, Resource::NPROC) || self.joined_cgroup.is_some() {
+            return self;
+        }
+        if self.is_counted_alone(host) {
+            // Nobody below root raises a hard one.
+            let own = rlimit(Resource::NPROC.number()).map_or(MOST_PROCESSES, |(_, hard)| hard);
+            let most = own.min(MOST_PROCESSES);
+            self.rlimits.push((Resource::NPROC, most, most));
+        } else {
+            let cgroup = self.cgroup.get_or_insert_with(|| Cgroup { implied: true, ..Cgroup::default() });
+            cgroup.limits.pids_max = Some(MOST_PROCESSES);
+        }
+        self
+    }
+
+    /// Whether the kernel counts the container's processes for its user, and no others with them.
+    fn is_counted_alone(&self, host: &Host) -> bool {
+        if self.namespaces.is_joined(Namespace::User) {
+            // With those of the container that it joins.
+            return host.counts_by_namespace;
+        }
+        let ids = match self.user_map.as_ref().filter(|_| self.namespaces.is_new(Namespace::User)) {
+            None | Some(UserMap::HostRoot) => return false,
+            // Nobody else has them.
+            Some(UserMap::Sandbox | UserMap::SubIds) if host.gives_ids() => return true,
+            Some(ids) => ids,
+        };
+        // Root of a namespace below is somebody else outside.
+        let is_roots = host.uid == 0 && host.first_user_namespace && !matches!(ids, UserMap::Extents { .. });
+        !is_roots && host.counts_by_namespace
+    }
+
     /// Whether the command could mount a hierarchy, as whoever may write to the cgroup that it is in.
     pub(crate) fn could_see_cgroups(&self) -> bool {
         let is_host_root = self.user_map == Some(UserMap::HostRoot) || !self.namespaces.is_new(Namespace::User);
         let could = self.nested || is_host_root || crate::step::has_inner(self);
-        self.sandboxed && could && self.namespaces.is_new(Namespace::Cgroup)
+        self.is_sandboxed() && could && self.namespaces.is_new(Namespace::Cgroup)
     }
 
-    /// Where the sandbox shows the host's tree: a /sys of its own, as the host's tells of the host's network; and the directory that
-    /// it is started in, where one of the preset's mounts lies over it.
-    pub(crate) fn with_places_of_its_own(mut self, host: &Host) -> Command {
+    /// Where the sandbox shows the host's tree: a /sys of its own, as the host's tells of the host's network.
+    pub(crate) fn with_places_of_its_own(mut self, host: &Host) -> Config {
         let spaces = &self.namespaces;
         let shows_the_host = self.root.as_ref().is_none_or(Root::shows_the_host);
-        if !self.sandboxed || !spaces.is_new(Namespace::Mount) || !shows_the_host {
+        if !self.is_sandboxed() || !spaces.is_new(Namespace::Mount) || !shows_the_host {
             return self;
         }
         let own = |mount: Mount| Mount { preset: true, ..mount };
@@ -200,19 +174,15 @@ impl Command {
             let added: Vec<Mount> = [Mount::sysfs("/sys")].into_iter().chain(cgroups).chain(masks).map(own).collect();
             // Before what the caller has below it.
             self.mounts.splice(0..0, added);
-        }
-        let Some(directory) = host.directory.as_ref().filter(|_| self.workdir.is_none()) else { return self };
-        let lies_over = |mount: &Mount| directory != &mount.target && directory.starts_with(&mount.target);
-        let covers = |mount: &Mount| matches!(mount.kind, MountKind::Tmpfs { .. } | MountKind::Dev);
-        if let Some(last) = self.mounts.iter().rposition(lies_over)
-            && self.mounts.get(last).is_some_and(|mount| mount.preset && covers(mount))
-        {
-            self.mounts.insert(last + 1, own(Mount::bind(directory, directory).read_only()));
+        } else if self.root.as_ref().is_some_and(Root::is_curated) && host.places.sys {
+            // The host's, as the whole of its tree would have it.
+            let host = [Mount::bind("/sys", "/sys").read_only().for_strangers()];
+            self.mounts.splice(0..0, host.into_iter().chain(masks("/sys")).map(own));
         }
         self
     }
 
-    fn without_idle_preset(&self) -> Command {
+    fn without_idle_preset(&self) -> Config {
         let mut command = self.clone();
         if !command.namespaces.is_new(Namespace::Mount) {
             command.root = command.root.filter(|root| !root.preset);
@@ -222,7 +192,7 @@ impl Command {
             command.mounts.retain(|mount| !(mount.preset && mount.target.starts_with("/proc")));
             command.init &= command.init_is_asked_for;
         }
-        if command.sandboxed && command.nested {
+        if command.is_sandboxed() && command.nested {
             command.mounts.retain(|mount| !(mount.preset && is_mask(&mount.kind)));
             let capabilities = command.capabilities.unwrap_or(Capabilities::ALL);
             command.capabilities = Some(capabilities.with(Capability::SETFCAP));

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::geteuid;
+use seclude_request::Remedy;
 use zbus::blocking::{Connection, Proxy};
 use zbus::zvariant::{OwnedObjectPath, Value};
 
+use crate::advice::Hint;
 use crate::error::{Error, Result};
 
 const NAME: &str = "systemd scope";
@@ -16,7 +18,10 @@ pub(crate) fn start(pid: u32) -> Result<()> {
     let failed = |what: &'static str| {
         move |error: zbus::Error| {
             let error = Error::parent(NAME, what, std::io::Error::other(one_line(&error)));
-            error.hint("a systemd that can be reached over D-Bus makes scopes; without one name a parent cgroup")
+            error.at("cgroup.scope").hint(
+                Hint::from("a systemd that can be reached over D-Bus makes scopes; without one name a parent cgroup")
+                    .with([Remedy::give("cgroup.parent")]),
+            )
         }
     };
     let bus = if geteuid().is_root() { Connection::system() } else { Connection::session() };

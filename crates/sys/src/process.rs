@@ -114,6 +114,14 @@ pub fn umask(mask: u32) -> u32 {
     unsafe { call!(__NR_umask, mask) }.unwrap_or(0) as u32
 }
 
+/// Both limits of `resource`, soft and hard, getrlimit(2).
+pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = [0u64; 2];
+    // SAFETY: `limit` has room for a struct rlimit64 for the length of the call; no new value is given.
+    unsafe { call!(__NR_prlimit64, 0, resource, 0, limit.as_mut_ptr()) }?;
+    Ok((limit[0], limit[1]))
+}
+
 /// Sets both limits of `resource`, setrlimit(2).
 #[inline(always)]
 pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {

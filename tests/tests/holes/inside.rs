@@ -16,9 +16,13 @@ fn no_user_namespace_is_made_inside_unless_it_is_asked_for() {
     let nested = "unshare -Ur id -u 2>&1";
     for flags in [&[][..], &["--as-pid-1"], &["--cap-add", "ALL"], &["--cap-add", "SYS_RESOURCE"], &["--user", "1000"]]
     {
-        let said = try_inside(flags, &format!("{nested}; echo 9 > /proc/sys/user/max_user_namespaces; {nested}"));
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        assert_eq!(said.matches("No space left on device").count(), 2, "{flags:?}: {said}");
+        let script = format!("{nested}; echo 9 > /proc/sys/user/max_user_namespaces; {nested}");
+        let said = |flags: &[&str]| String::from_utf8_lossy(&try_inside(flags, &script).stdout).into_owned();
+        let without_filter = said(&[flags, &["--seccomp", "none"]].concat());
+        assert_eq!(without_filter.matches("No space left on device").count(), 2, "{flags:?}: {without_filter}");
+        let with = said(flags);
+        let refusals = ["No space left on device", "Operation not permitted"].map(|words| with.matches(words).count());
+        assert_eq!(refusals.iter().sum::<usize>(), 2, "{flags:?}: {with}");
     }
     // In the host's, where there is no limit of ours, with no map written: as who makes it has all rights over it before that.
     if is_root() {
@@ -112,7 +116,9 @@ fn root_inside_is_not_root_to_the_hosts_sockets() {
 #[test]
 fn files_have_the_owners_they_had_and_two_containers_never_the_same_ids() {
     root_only!();
-    assert_eq!(inside(&[], "stat -c %u:%g /etc/passwd /usr/bin"), "0:0\n0:0");
+    assert_eq!(inside(&[], "stat -c %u:%g /usr/bin/env /usr/bin"), "0:0\n0:0");
+    assert_eq!(inside(&["--root", "/"], "stat -c %u:%g /etc/passwd"), "0:0");
+    assert_eq!(inside(&[], "stat -c %u:%g /etc/passwd"), "65534:65534", "of what can have secrets beside it");
     assert_eq!(
         inside(
             &["--bare", "--unshare", "user", "--uid-map", "0:100000:9", "--gid-map", "0:100000:9"],
@@ -217,7 +223,8 @@ fn an_open_file_gets_no_set_id_bits_however_it_is_handed_on() {
     let has_bits = || fs::metadata(&file).unwrap().permissions().mode() & 0o6000 != 0;
     let through = |flags: &[&str], redirect: &str| {
         anew();
-        let script = format!("exec \"$SECLUDE\" run \"$@\" -- python3 -c \"$PROGRAM\" {redirect} \"$FILE\"");
+        let script =
+            format!("exec \"$SECLUDE\" run --env NUMBER \"$@\" -- python3 -c \"$PROGRAM\" {redirect} \"$FILE\"");
         let number = redirect.trim_end_matches(['<', '>']);
         let mut command = Command::new("sh");
         command.args(["-c", &script, "sh"]).args(flags).env("NUMBER", number).env("FILE", &file);
@@ -450,4 +457,32 @@ fn a_nested_container_runs_with_its_output_in_a_file_too() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(fs::read_to_string(own.join("log")).unwrap(), "nested\nrefused\n");
     assert_eq!(fs::metadata(own.join("log")).unwrap().permissions().mode() & 0o6000, 0);
+}
+
+#[test]
+fn there_is_an_end_to_processes_and_core_files() {
+    // As many as there may be, of which each only waits: a bomb ends at its own wall, and the host has room.
+    let bomb = "import os, resource\nprint(resource.getrlimit(resource.RLIMIT_CORE))\nmade = []\ntry:\n\
+        \x20   while len(made) < 1200:\n\
+        \x20       pid = os.fork()\n\
+        \x20       if pid == 0:\n            import signal\n            signal.pause()\n\
+        \x20       made.append(pid)\n\
+        except BlockingIOError: pass\n\
+        print(len(made))\n\
+        for pid in made: os.kill(pid, 9)";
+    let said = python(&[], bomb);
+    let (core, made) = said.split_once('\n').unwrap();
+    assert_eq!(core, "(0, 0)");
+    let made: usize = made.parse().unwrap();
+    assert!((900..1024).contains(&made), "{made}");
+    assert_eq!(python(&["--rlimit", "NPROC=50"], bomb).split_once('\n').unwrap().1, "48", "the init is one of them");
+    assert_eq!(python(&["--rlimit", "NPROC=5000"], bomb).split_once('\n').unwrap().1, "1200", "the contrast");
+    let status = "grep 'Max core' /proc/self/limits | tr -s ' '";
+    assert_eq!(inside(&["--rlimit", "CORE=5"], status), "Max core file size 5 5 bytes");
+    if is_root() {
+        // Whose processes the kernel does not count: by a cgroup, as all of root's own.
+        let flags = ["--share", "user", "--cgroup", "/seclude-test/processes"];
+        let made: usize = python(&flags, bomb).split_once('\n').unwrap().1.parse().unwrap();
+        assert!((900..1024).contains(&made), "{made}");
+    }
 }

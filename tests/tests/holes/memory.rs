@@ -3,8 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use seclude_tests::{busybox_root, helper, inside, root_only, seclude_command, stdout_of, tell, told, try_inside};
+use seclude_tests::{
+    Detached, busybox_root, helper, inside, root_only, seclude_command, stdout_of, tell, told, try_inside,
+};
 
 use super::{opened, text};
 
@@ -108,11 +109,9 @@ fn whoever_is_in_a_container_that_is_joined_learns_nothing_of_the_caller() {
         let watch = "while :; do for p in /proc/[0-9]*; do cat $p/environ 2>/dev/null | tr '\\0' '\\n' | grep ^SECRET=; \
             readlink $p/exe | grep -E 'seclude$'; done >> /tmp/seen; done";
         let flags = ["run", "--detach", "--root", text(root.path())];
-        let output =
-            seclude_command(&[&flags[..], more, &["sh", "-c", &format!("exec > /dev/null 2>&1; {watch}")]].concat())
-                .output()
-                .unwrap();
-        let pid: i32 = stdout_of(&output).parse().unwrap();
+        let script = format!("exec > /dev/null 2>&1; {watch}");
+        let container = Detached::of(&mut seclude_command(&[&flags[..], more, &["sh", "-c", &script]].concat()));
+        let pid = container.pid();
         let join: Vec<String> = ["user=user", "mount=mnt", "pid=pid", "ipc=ipc", "net=net", "uts=uts", "cgroup=cgroup"]
             .map(|kind| format!("--join={}", kind.replace('=', &format!("=/proc/{pid}/ns/"))))
             .into();
@@ -126,8 +125,7 @@ fn whoever_is_in_a_container_that_is_joined_learns_nothing_of_the_caller() {
             assert_eq!(run(&["--clear-env"]), "", "{more:?}");
         }
         // The watcher does see what is there: an environment that is handed on.
-        let handed_on = (0..20).map(|_| run(&[])).any(|seen| seen.contains("SECRET=of the caller"));
-        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        let handed_on = (0..20).map(|_| run(&["--env", "SECRET"])).any(|seen| seen.contains("SECRET=of the caller"));
         assert!(handed_on, "{more:?}");
     }
 }
@@ -142,12 +140,12 @@ fn a_join_writes_to_no_file_of_proc_that_the_container_has_chosen() {
     let bind = format!("{file}:/proc/self/oom_score_adj");
     let flags = ["run", "--bare", "--unshare", "mount", "--tmpfs", "/proc", "--bind", &bind, "--detach", "sh", "-c"];
     let flags = [&flags[..], &["exec > /dev/null 2>&1 sleep 60"]].concat();
-    let pid: i32 = stdout_of(&seclude_command(&flags).stderr(Stdio::null()).output().unwrap()).parse().unwrap();
-    let join = format!("mount=/proc/{pid}/ns/mnt");
+    let container = Detached::of(seclude_command(&flags).stderr(Stdio::null()));
+    let join = format!("mount=/proc/{}/ns/mnt", container.pid());
     let look = "cat /proc/self/oom_score_adj";
     let said = try_inside(&["--bare", "--join", &join, "--oom-score-adj", "777"], look);
     let after = std::fs::read_to_string(&file).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    drop(container);
     victim.kill().unwrap();
     victim.wait().unwrap();
     assert_eq!(stdout_of(&said), before.trim(), "there the file is the other's");

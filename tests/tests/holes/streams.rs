@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use seclude_tests::{Scratch, is_root, refusal, seclude_command, stdout_of};
 
@@ -44,9 +44,18 @@ fn a_file_that_lies_nowhere_is_relayed() {
     let mut memory = fs::File::from(memory);
     memory.write_all(b"of memory\n").unwrap();
     memory.rewind().unwrap();
-    for (file, text) in [(file, "of nobody"), (memory, "of memory")] {
-        let said = run(&[], "cat; ( : > /proc/self/fd/0 ) 2> /dev/null || echo no write", file);
-        assert!(stdout_of(&said).starts_with(text), "{said:?}");
+    let truncate = "cat; ( : > /proc/self/fd/0 ) 2> /dev/null || echo no write";
+    for (file, text) in [(file, "of nobody\n"), (memory, "of memory\n")] {
+        let kept = file.try_clone().unwrap();
+        let said = run(&[], truncate, file);
+        assert!(stdout_of(&said).starts_with(text.trim_end()), "{said:?}");
+        // What the command opened anew was not the caller's file.
+        assert_eq!(kept.metadata().unwrap().len(), text.len() as u64, "{said:?}");
+        // Without a relay it is, if one may open it for writing.
+        let mut again = kept.try_clone().unwrap();
+        again.rewind().unwrap();
+        let said = Command::new("/bin/sh").args(["-c", truncate]).stdin(again).output().unwrap();
+        assert_eq!((stdout_of(&said).as_str(), kept.metadata().unwrap().len()), (text.trim_end(), 0));
     }
     let large = own.file("large", &"0123456789abcdef".repeat(1 << 16));
     let file = fs::File::open(&large).unwrap();

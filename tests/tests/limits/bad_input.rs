@@ -60,7 +60,7 @@ fn what_contradicts_itself_is_said() {
     for (arguments, what) in [
         (&["--prefer", "memory"][..], "memory is preferred, but was not asked for"),
         (&["--pids", "5", "--prefer", "memory"], "memory is preferred, but was not asked for"),
-        (&["--cgroup", "relative", "--pids", "5"], "not absolute"),
+        (&["--cgroup", "relative", "--pids", "5"], "an absolute path in the hierarchy"),
         (&["--cgroup", "/a/../b", "--pids", "5"], "`..`"),
         (&["--share", "cgroup", "--cgroup-mount"], "new cgroup namespace"),
         (&["--share", "cgroup", "--cgroup-mount=rw"], "new cgroup namespace"),

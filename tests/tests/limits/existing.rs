@@ -72,8 +72,8 @@ fn one_that_is_none_or_in_which_nothing_could_run_is_one_clear_line() {
     let line = |path: &str| refused(125, &["run", "--cgroup-join", path, "true"]);
     for (path, words) in [
         ("/seclude-test/no/such", "no hierarchy has it"),
-        ("seclude-test", "it is not absolute"),
-        ("/seclude-test/../x", "it has a `..`"),
+        ("seclude-test", "an absolute path in the hierarchy"),
+        ("/seclude-test/../x", "without `..`"),
         (&format!("{}/x", cgroup_mounts()[0].display()), "without the mount point"),
     ] {
         assert!(line(path).contains(words), "{path}: {}", line(path));

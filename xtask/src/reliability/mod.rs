@@ -85,7 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn listen(binary: &TestBinary, kills: u32) -> Result<Said> {
     let mut command = Command::new(&binary.path);
-    command.arg("--show-output").env("SECLUDE_TEST_KILLS", kills.to_string()).current_dir("/");
+    command.arg("--show-output").env("SECLUDE_TEST_KILLS", kills.to_string()).current_dir("/usr");
     let output = command.output().with_context(|| binary.path.display().to_string())?;
     let code = output.status.code().unwrap_or(-1);
     let text = format!("{}\n{}{code} 0\n", String::from_utf8_lossy(&output.stdout), report::END);

@@ -56,7 +56,7 @@ as() {
         "$here/tests/$binary" --show-output --color never --test-threads 2 "$@"
 }
 
-cd /
+cd /usr
 started=$(cut -d' ' -f1 /proc/uptime)
 echo "%% booted $(uname -r) $started" > "$report"
 if [ -e $here/shell ]; then

@@ -1,474 +1,304 @@
-//! `container`: what the process is born in.
+//! `container`: what of it a request has in another form.
 
-use seclude::{Command, Feature, Limits, Mount, Namespace, Preset, Root};
+use seclude::Host;
+use seclude::request::{Field, Value, snake};
 
-use super::{At, Key, Off, Read, Shape, Wrong, fs, limit, namespace, network, process, root};
-use crate::value::Value;
+use super::draft::{Draft, MOST_KEYS, said_twice};
+use super::tables::{self, absolute, below, renamed, text, without, wrong_type};
+use super::{Read, Wrong, devices};
+use crate::descriptor;
 
-/// A container as far as it is read.
-pub(crate) struct Draft {
-    pub(crate) command: Command,
-    pub(super) facts: Facts,
-    pub(crate) sandbox: bool,
-    /// Which namespaces were spoken of.
-    pub(crate) said: Vec<Namespace>,
-    /// Which are wanted by something else.
-    pub(crate) implied: Vec<Namespace>,
-    /// Whether the first process is an init, where that was said.
-    pub(super) init: Option<bool>,
-    /// The key that says that it is the command.
-    pub(super) as_pid_1: Option<String>,
-    /// Whether there is a new pid namespace, where that was said.
-    pub(super) pid: Option<bool>,
-    /// Which key has said what it is connected by.
-    pub(crate) network: Option<String>,
-    pub(crate) limits: limit::Draft,
-    pub(crate) cgroup: Option<seclude::Cgroup>,
-    pub(crate) identity: process::Identity,
-}
+const MODES: &str = "\"loopback\", \"host\", \"veth\" or \"pasta\"";
 
 impl Draft {
-    fn preset(&mut self) {
-        self.sandbox = true;
-        self.command.sandbox();
-    }
-
-    pub(crate) fn imply(&mut self, kind: Namespace) {
-        self.implied.push(kind);
-    }
-}
-
-/// What the handle has to know of a container.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Facts {
-    /// It runs on when this process, or its worker thread, ends.
-    pub(crate) outlives: bool,
-    /// The command is PID 1: the kernel drops signals that it has no handler for, but SIGKILL and SIGSTOP.
-    pub(crate) first: bool,
-    /// An init is.
-    pub(crate) init: bool,
-}
-
-/// Reads `container` into the command.
-pub(crate) fn read(command: Command, at: &At<'_>) -> Read<(Command, Facts)> {
-    let mut draft = Draft {
-        command,
-        facts: Facts::default(),
-        sandbox: false,
-        said: Vec::new(),
-        implied: Vec::new(),
-        init: None,
-        as_pid_1: None,
-        pid: None,
-        network: None,
-        limits: limit::Draft::default(),
-        cgroup: None,
-        identity: process::Identity::default(),
-    };
-    match at.value {
-        Value::Bool(false) => return Ok((draft.command, Facts::default())),
-        Value::Bool(true) => draft.preset(),
-        Value::Object(_) => {
-            if begins_from(at)? == Preset::Sandbox {
-                draft.preset();
+    /// Each key of the container's.
+    pub(super) fn container(&mut self, given: Value) -> Read<()> {
+        let container = Field::of("container");
+        let Value::Object(entries) = given else {
+            return Err(wrong_type(&container, &given, "an object, true for the sandbox, or false for none"));
+        };
+        let mut spoken: Vec<(String, Field)> = Vec::new();
+        for (key, value) in entries.into_iter().take(MOST_KEYS) {
+            let (name, from) = (snake(&key), container.clone().key(&key));
+            let name = renamed(tables::NOUNS, &name);
+            if let Some((_, other)) = spoken.iter().find(|(said, _)| said == name) {
+                return Err(said_twice(&from, other));
             }
-            CONTAINER.read(&mut draft, at)?;
-        }
-        _ => return Err(at.wrong_type("an object, true for the sandbox, or false for none")),
-    }
-    finish(draft)
-}
-
-/// What the other keys change, wherever among them it is said.
-fn begins_from(at: &At<'_>) -> Read<Preset> {
-    let Some(preset) = CONTAINER.find(at, "preset") else { return Ok(Preset::Sandbox) };
-    match preset.value {
-        Value::Text(_) => preset.parse("\"sandbox\" or \"bare\""),
-        _ => Err(preset.wrong_type("\"sandbox\" or \"bare\"")),
-    }
-}
-
-fn finish(mut draft: Draft) -> Read<(Command, Facts)> {
-    draft.identity.new_user |= draft.sandbox && !draft.said.contains(&Namespace::User);
-    draft.identity.apply(&mut draft.command, draft.sandbox);
-    let new_pid = draft.pid.unwrap_or(draft.sandbox || draft.implied.contains(&Namespace::Pid));
-    for kind in draft.implied {
-        if !draft.said.contains(&kind) {
-            draft.command.unshare(kind);
-        }
-    }
-    if let Some(on) = draft.init {
-        draft.command.init(on);
-    }
-    if let (Some(key), false) = (&draft.as_pid_1, new_pid) {
-        return Err(Wrong::Type(format!("{key}: it needs a new pid namespace")));
-    }
-    draft.facts.first = new_pid && !draft.init.unwrap_or(draft.sandbox);
-    draft.facts.init = new_pid && !draft.facts.first;
-    let limits: Limits = draft.limits.checked()?;
-    let limited = limits.limits().next().is_some();
-    if limited || draft.cgroup.is_some() {
-        draft.command.cgroup(draft.cgroup.unwrap_or_default().limits(limits));
-    }
-    Ok((draft.command, draft.facts))
-}
-
-pub(crate) const CONTAINER: Shape<Draft> = Shape {
-    name: "Container",
-    doc: "What the process is born in: the sandbox, as changed by what is said here; `preset: \"bare\"` begins from nothing. An unknown key, a value of the wrong type
-          or out of range, or one that cannot be meant beside another throws a TypeError or RangeError with the key's path;
-          `false` means off.",
-    keys: &[
-        Key {
-            names: &["preset"],
-            ts: "\"sandbox\" | \"bare\"",
-            doc: "What the other keys change. `\"sandbox\"` (the default, also of `container: true`): all namespaces new but
-                  time; as root 65,536 ids that nobody on the host has, else yourself as root; the host's tree read-only with
-                  a fresh /proc, /dev and /tmp; a loopback interface and no other; a tiny init as PID 1; no capabilities, no
-                  user namespaces below it; a session and a session keyring of its own. `\"bare\"`: nothing but what the other
-                  keys ask for.",
-            off: Off::Told,
-            // Read before all others.
-            read: |_, _| Ok(()),
-        },
-        Key {
-            names: &["hostRoot"],
-            ts: "boolean",
-            doc: "As root: be root of the host inside as well, uid 0 to every unix socket and file of root's that is to be seen.
-                  No boundary for what nobody trusts.",
-            off: Off::Absent,
-            read: |draft, at| {
-                at.flag()?;
-                draft.command.host_root();
-                Ok(())
-            },
-        },
-        Key {
-            names: &["nested"],
-            ts: "boolean",
-            doc: "Lets the command make user namespaces, as nested containers do; /proc then has no masks. In `bare` it may in
-                  any case.",
-            off: Off::Absent,
-            read: |draft, at| {
-                draft.command.nested(at.flag()?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["asPid1"],
-            ts: "boolean",
-            doc: "The command itself is PID 1, without an init: it reaps what is orphaned, signals that it has no handler for do
-                  nothing to it, and it dies with this process only as long as it does not take that back. So is
-                  `namespace: { pid: true }`.",
-            off: Off::Absent,
-            read: |draft, at| {
-                at.flag()?;
-                draft.init = Some(false);
-                draft.as_pid_1 = Some(at.path.clone());
-                draft.imply(Namespace::Pid);
-                draft.imply(Namespace::Mount);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["namespace", "namespaces"],
-            ts: "Namespaces",
-            doc: "New, shared or existing namespaces.",
-            off: Off::Absent,
-            read: |draft, at| namespace::NAMESPACES.read(draft, at),
-        },
-        Key {
-            names: &["root"],
-            ts: "string | RootOptions | false",
-            doc: "What the process sees as `/`: a directory of the host, or an overlay. A new
-                  mount namespace comes with it. `false`: the host's tree, writable, also in the sandbox.",
-            off: Off::Told,
-            read: |draft, at| {
-                if !at.is_off() {
-                    draft.imply(Namespace::Mount);
-                    draft.command.root(root::read(at)?);
-                } else if draft.sandbox {
-                    // Without the sandbox that is what there is anyway.
-                    draft.command.root(Root::host());
+            spoken.push((name.to_owned(), from.clone()));
+            let field = Field::of(name);
+            match (name, value) {
+                ("namespaces", Value::Object(kinds)) => self.namespaces(kinds, &from)?,
+                ("root", value) => self.root(&field, value, &from)?,
+                ("mounts", Value::List(items)) => self.mounts(items, &from)?,
+                ("limits", value) => self.limits(&field, value, &from)?,
+                ("network", value) => self.network(&field, value, &from)?,
+                ("hosts", Value::Object(lines)) => self.hosts(&field, lines, &from)?,
+                ("as_pid1", Value::Bool(on)) => self.as_pid_1 = on.then_some(from),
+                ("as_pid1", other) => return Err(wrong_type(&from, &other, "true or false")),
+                ("join_cgroup", value) => self.join_cgroup(value, &from)?,
+                ("cgroup", Value::Bool(true)) => {
+                    self.spread(&field, Value::Object(Vec::new()), &from, &[])?;
+                    self.cgroup = Some(from);
                 }
-                Ok(())
-            },
-        },
-        Key {
-            names: &["fs", "mounts"],
-            ts: "FsEntry[]",
-            doc: "Mounts, files, directories, symlinks and masks, made in this order; a later one may lie in an earlier
-                  one. A new mount namespace comes with them.",
-            off: Off::Absent,
-            read: |draft, at| {
-                let mounts: Vec<Mount> = fs::read(at)?;
-                if !mounts.is_empty() {
-                    draft.imply(Namespace::Mount);
-                }
-                for mount in mounts {
-                    draft.command.mount(mount);
-                }
-                Ok(())
-            },
-        },
-        Key {
-            names: &["limit", "limits"],
-            ts: "Limit",
-            doc: "What the container may use of the machine, in a cgroup of its own. A limit that cannot be set is an
-                  error, unless `prefer` names it.",
-            off: Off::Absent,
-            read: |draft, at| draft.limits.read(at),
-        },
-        Key {
-            names: &["cgroup"],
-            ts: "boolean | CgroupOptions",
-            doc: "A cgroup of its own, also without limits: for `stats()`, `pause()`, `resume()`, the memory peak in the
-                  report, and `killTree()` without a pid namespace.",
-            off: Off::Absent,
-            read: |draft, at| {
-                draft.cgroup = Some(limit::read_cgroup(at)?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["joinCgroup"],
-            ts: "string | number",
-            doc: "A cgroup that exists, to start in: absolute in the hierarchy, such as /ci/job, in each hierarchy that has it, or a
-                  descriptor of its directory, which stays yours. Nothing is set, counted, killed or removed there. Not together with
-                  `limit` and `cgroup`.",
-            off: Off::Absent,
-            read: |draft, at| limit::join_cgroup(&mut draft.command, at),
-        },
-        Key {
-            names: &["prefer"],
-            ts: "Feature[]",
-            doc: "What the start may go on without where the host does not have it; the report says whether it was
-                  achieved.",
-            off: Off::Absent,
-            read: |draft, at| {
-                for item in at.items("an array of names of limits")? {
-                    draft.command.prefer(item.parse::<Feature>("the name of a feature")?);
-                }
-                Ok(())
-            },
-        },
-        Key {
-            names: &["network", "net"],
-            ts: "boolean | \"loopback\" | \"none\" | \"host\" | \"veth\" | \"pasta\" | NetworkOptions",
-            doc: "What it is connected by. `true`, `\"loopback\"` or `\"none\"`: its own loopback interface, up, and nothing
-                  else;
-                  `false` or `\"host\"`: the host's network. The same as `namespace.network`.",
-            off: Off::Told,
-            read: network::read,
-        },
-        Key {
-            names: &["dns"],
-            ts: "string[] | \"host\" | false",
-            doc: "Its name servers, in a /etc/resolv.conf of its own; `\"host\"`: the host's (the default with veth and
-                  pasta); `false`: the root's file is left as it is.",
-            off: Off::Told,
-            read: network::read_dns,
-        },
-        Key {
-            names: &["hosts"],
-            ts: "Record<string, string>",
-            doc: "Lines of a /etc/hosts of its own: names and their addresses.",
-            off: Off::Absent,
-            read: network::read_hosts,
-        },
-        Key {
-            names: &["uid"],
-            ts: "number | bigint",
-            doc: "The command's user id inside. With a new user namespace and no map of your own: as root the ids inside are
-                  those outside, as an ordinary user your own id is this one.",
-            off: Off::Absent,
-            read: |draft, at| {
-                draft.identity.uid = Some(at.id()?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["gid"],
-            ts: "number | bigint",
-            doc: "The command's group id inside.",
-            off: Off::Absent,
-            read: |draft, at| {
-                draft.identity.gid = Some(at.id()?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["groups"],
-            ts: "(number | bigint)[]",
-            doc: "The command's supplementary groups inside.",
-            off: Off::Absent,
-            read: |draft, at| {
-                let items = at.items("an array of group ids")?;
-                let groups: Vec<u32> = items.iter().map(At::id).collect::<Read<_>>()?;
-                draft.command.groups(groups);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["capabilities"],
-            ts: "string[] | \"all\" | false",
-            doc: "The capabilities that the command may have, by name, such as `NET_ADMIN` or `CAP_NET_ADMIN`; `false` or
-                  `[]`: none.",
-            off: Off::Told,
-            read: |draft, at| {
-                draft.command.capabilities(process::capabilities(at)?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["ambientCapabilities"],
-            ts: "string[] | \"all\" | false",
-            doc: "Capabilities that stay over exec for a command that is not uid 0.",
-            off: Off::Told,
-            read: |draft, at| {
-                draft.command.ambient(process::capabilities(at)?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["noNewPrivileges", "noNewPrivs"],
-            ts: "boolean",
-            doc: "Whether an exec may not gain privileges (setuid bits, file capabilities). Default: true.",
-            off: Off::Told,
-            read: |draft, at| {
-                draft.command.no_new_privileges(at.flag()?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["rlimits", "rlimit"],
-            ts: "Record<string, number | bigint | \"unlimited\" | Rlimit | false>",
-            doc: "Resource limits by name, setrlimit(2), such as `{ NOFILE: 256 }`, in the resource's own unit.",
-            off: Off::Absent,
-            read: process::read_rlimits,
-        },
-        Key {
-            names: &["hostname"],
-            ts: "string",
-            doc: "The host name inside, up to 64 bytes. A new UTS namespace comes with it.",
-            off: Off::Absent,
-            read: |draft, at| {
-                draft.imply(Namespace::Uts);
-                draft.command.hostname(process::host_name(at)?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["domainname"],
-            ts: "string",
-            doc: "The NIS domain name inside, up to 64 bytes. A new UTS namespace comes with it.",
-            off: Off::Absent,
-            read: |draft, at| {
-                draft.imply(Namespace::Uts);
-                draft.command.domainname(process::host_name(at)?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["init"],
-            ts: "boolean",
-            doc: "Runs the command below a tiny init as PID 1, which reaps orphans and forwards signals. A new pid
-                  namespace comes with it. In the sandbox there is one; `false`: as `asPid1`.",
-            off: Off::Told,
-            read: |draft, at| {
-                let on = at.flag()?;
-                if on {
-                    if let Some(other) = &draft.as_pid_1 {
-                        return Err(said_twice(at, other));
+                ("user" | "rights" | "cgroup", value) => self.spread(&field, value, &from, &[])?,
+                ("time_offsets", value) => self.spread(&field, value, &from, tables::TIME)?,
+                (name, value) => {
+                    if ["uid", "gid"].contains(&name) && value != Value::Bool(false) {
+                        self.somebody.get_or_insert_with(|| from.clone());
                     }
-                    draft.imply(Namespace::Pid);
-                    draft.imply(Namespace::Mount);
+                    self.set(&Field::whole(), name, value, &from, tables::CONTAINER)?;
                 }
-                draft.init = Some(on);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["deadline"],
-            ts: "number",
-            doc: "Milliseconds from its start after which it is killed, as by `killTree()`; the report's cause is then
-                  \"deadline\", and `killed` and `exitedDueToTimeout` are true. Default: none.",
-            off: Off::Absent,
-            read: |draft, at| {
-                draft.command.deadline(at.milliseconds()?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["dieWithParent"],
-            ts: "boolean",
-            doc: "Whether it is killed when this process ends, however that ends. Default: true. `false` also leaves it
-                  running when its worker thread ends.",
-            off: Off::Told,
-            read: |draft, at| {
-                let on = at.flag()?;
-                draft.facts.outlives = !on;
-                draft.command.die_with_parent(on);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["newSession"],
-            ts: "boolean",
-            doc: "A session of its own without a terminal: no keyboard signals. Default: in the sandbox alone.",
-            off: Off::Told,
-            read: |draft, at| {
-                draft.command.new_session(at.flag()?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["umask"],
-            ts: "number | bigint",
-            doc: "The file mode creation mask, such as `0o022`.",
-            off: Off::Absent,
-            read: |draft, at| {
-                let mask = at.integer(0, 0o777, "a mask, 0 to 0o777")?;
-                draft.command.umask(mask as u32);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["oomScoreAdj"],
-            ts: "number | bigint",
-            doc: "How eager the kernel is to kill it when memory runs out, -1000 to 1000.",
-            off: Off::Absent,
-            read: |draft, at| {
-                let value = at.integer(-1000, 1000, "a whole number, -1000 to 1000")?;
-                draft.command.oom_score_adj(value as i16);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["clone"],
-            ts: "\"auto\" | \"vm\" | \"copy\" | \"legacy\"",
-            doc: "How the process is made: clone3(2) in the caller's memory (`vm`), with a copy of it (`copy`), or clone(2).
-                  Default: `auto`; the report says which way was taken and why.",
-            off: Off::Absent,
-            read: |draft, at| {
-                draft.command.clone_way(at.parse("\"auto\", \"vm\", \"copy\" or \"legacy\"")?);
-                Ok(())
-            },
-        },
-        Key {
-            names: &["timed"],
-            ts: "boolean",
-            doc: "Measures the child's time in each step of its set-up for the report.",
-            off: Off::Told,
-            read: |draft, at| {
-                draft.command.timed(at.flag()?);
-                Ok(())
-            },
-        },
-    ],
-};
+            }
+        }
+        Ok(())
+    }
 
-/// A key that contradicts another.
-pub(super) fn said_twice(at: &At<'_>, other: &str) -> Wrong {
-    Wrong::Type(format!("{}: {other} says it already", at.path))
+    fn namespaces(&mut self, kinds: Vec<(String, Value)>, from: &Field) -> Read<()> {
+        self.names.row(Field::of("namespaces"), from.clone());
+        for (key, value) in kinds.into_iter().take(MOST_KEYS) {
+            let (name, from) = (snake(&key), from.clone().key(&key));
+            match (renamed(tables::NAMESPACES, &name), value) {
+                ("user", value) => self.user(value, &from)?,
+                ("time", value @ Value::Object(_)) => {
+                    let (join, offsets) = without(value, "join");
+                    self.namespace("time", join.map_or(Value::Bool(true), |join| Value::Object(vec![join])), &from)?;
+                    self.spread(&Field::of("time_offsets"), offsets, &from, tables::TIME)?;
+                }
+                ("net", value) if !is_origin(&value) => self.network(&Field::of("network"), value, &from)?,
+                (kind, value) => {
+                    // Who says so in so many words has the command as PID 1; `init` puts one there.
+                    self.pid =
+                        self.pid.take().or_else(|| (kind == "pid" && value == Value::Bool(true)).then(|| from.clone()));
+                    self.namespace(kind, value, &from)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `true`, `false`, `{ join }`, or what a request has for it.
+    fn namespace(&mut self, kind: &str, value: Value, from: &Field) -> Read<()> {
+        let value = match value {
+            Value::Bool(on) => text(if on { "new" } else { "inherit" }),
+            Value::Text(_) => value,
+            Value::Object(entries) => match <[_; 1]>::try_from(entries) {
+                Ok([(key, path)]) if key == "join" => absolute(path, &below(from, "join"))?,
+                Ok([(key, _)]) => {
+                    return Err(Wrong::Type(format!(
+                        "{}: there is no such key; there is join",
+                        from.clone().key(&key)
+                    )));
+                }
+                Err(_) => return Err(Wrong::Type(format!("{from}.join is missing"))),
+            },
+            other => return Err(wrong_type(from, &other, "true, false, an object with join, \"new\" or \"inherit\"")),
+        };
+        self.put(Field::of("namespaces").key(kind), value, from)
+    }
+
+    /// Whose ids a user namespace has.
+    fn user(&mut self, value: Value, from: &Field) -> Read<()> {
+        let user = Field::of("user");
+        let value = match value {
+            Value::Text(word) if !is_origin(&Value::Text(word.clone())) => {
+                self.put(below(&user, "map"), text(renamed(tables::MAPS, &word)), from)?;
+                Value::Bool(true)
+            }
+            Value::Object(_) => {
+                let (join, rest) = without(value, "join");
+                let (caller, rest) = without(rest, "caller_as");
+                let ids = matches!(&rest, Value::Object(entries) if !entries.is_empty());
+                if [join.is_some(), caller.is_some(), ids].into_iter().filter(|way| *way).count() != 1 {
+                    let message = "it can have uidMap and gidMap, or callerAs, or join: one of these";
+                    return Err(Wrong::Type(format!("{from}: {message}")));
+                }
+                if let Some((key, caller)) = caller {
+                    let place = from.clone().key(&key);
+                    if !matches!(caller, Value::Object(_)) {
+                        return Err(wrong_type(&place, &caller, "an object with uid and gid"));
+                    }
+                    self.moved(&user, caller, &place, tables::CALLER_AS)?;
+                    self.put(below(&user, "map"), text("caller-as"), from)?;
+                }
+                if ids {
+                    self.maps(&user, rest, from)?;
+                }
+                join.map_or(Value::Bool(true), |join| Value::Object(vec![join]))
+            }
+            other => other,
+        };
+        // Where a remedy would be.
+        for (key, place) in [("map", ""), ("caller_uid", "callerAs.uid"), ("caller_gid", "callerAs.gid")] {
+            self.expect(below(&user, key), below(from, place));
+        }
+        self.namespace("user", value, from)
+    }
+
+    /// Extents of ids. Where one kind is given, the caller is root of the other.
+    fn maps(&mut self, user: &Field, value: Value, from: &Field) -> Read<()> {
+        self.moved(user, value, from, &[])?;
+        let host = Host::current();
+        for (key, own) in [("uid_map", host.uid), ("gid_map", host.gid)] {
+            let map = below(user, key);
+            if !self.has(&map) {
+                let extent =
+                    [("inside", 0), ("outside", own)].map(|(key, id)| (key.to_owned(), Value::Integer(id.into())));
+                self.put(map.clone(), Value::List(vec![Value::Object(extent.into())]), from)?;
+            }
+            self.each(&map, |draft, item, field, place| {
+                let count = matches!(item, Value::Object(_)).then(|| below(field, "count"));
+                draft.spread(field, item, place, tables::EXTENT)?;
+                for (key, own) in [("inside", "insideId"), ("outside", "outsideId")] {
+                    draft.expect(below(field, key), below(place, own));
+                }
+                match count.filter(|count| !draft.has(count)) {
+                    Some(count) => draft.put(count, Value::Integer(1), place),
+                    None => Ok(()),
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn network(&mut self, network: &Field, value: Value, from: &Field) -> Read<()> {
+        if let Some(other) = self.connected.replace(from.clone()) {
+            return Err(said_twice(from, &other));
+        }
+        let (mode, at, join, rest) = match value {
+            Value::Bool(on) => (Some(text(if on { "loopback" } else { "host" })), from.clone(), None, Vec::new()),
+            Value::Text(_) => (Some(value), from.clone(), None, Vec::new()),
+            Value::Object(_) => {
+                let (join, rest) = without(value, "join");
+                let (mode, rest) = match without(rest, "mode") {
+                    (None, rest) => without(rest, "type"),
+                    found => found,
+                };
+                match (&mode, &join) {
+                    (Some(_), Some(_)) => {
+                        return Err(Wrong::Type(format!("{from}: it can have a mode or join, not both")));
+                    }
+                    (None, None) => return Err(Wrong::Type(format!("{from}: it needs a mode: {MODES}"))),
+                    _ => {}
+                }
+                let at = mode.as_ref().map_or(from.clone(), |(key, _)| from.clone().key(key));
+                (mode.map(|(_, mode)| mode), at, join, entries(rest))
+            }
+            other => return Err(wrong_type(from, &other, &format!("true, false, {MODES}, or an object"))),
+        };
+        let origin = match &mode {
+            Some(mode) => tables::ORIGINS.iter().find(|(word, _)| *mode == text(word)).map(|(_, origin)| text(origin)),
+            None => join.map(|join| Value::Object(vec![join])),
+        };
+        match (origin, mode, rest.iter().find(|(_, value)| *value != Value::Bool(false))) {
+            (None, mode, _) => {
+                self.spread(network, Value::Object(rest), from, tables::NETWORK)?;
+                mode.map_or(Ok(()), |mode| self.put(below(network, "type"), mode, &at))
+            }
+            (_, _, Some((key, _))) => {
+                Err(Wrong::Type(format!("{}: it needs mode \"veth\" or \"pasta\"", from.clone().key(key))))
+            }
+            (Some(origin), ..) => self.namespace("net", origin, from),
+        }
+    }
+
+    fn limits(&mut self, limits: &Field, value: Value, from: &Field) -> Read<()> {
+        self.spread(limits, value, from, tables::LIMITS)?;
+        self.each(&below(limits, "io_max"), |draft, item, field, place| {
+            let (device, rest) = without(item, "device");
+            draft.spread(field, rest, place, &[])?;
+            let from = below(place, "device");
+            let Some((_, device)) = device else {
+                draft.expect(below(field, "major"), from);
+                return Ok(());
+            };
+            let number = devices::number(&device, &from)?;
+            for (key, number) in [("major", number.major), ("minor", number.minor)] {
+                draft.put(below(field, key), Value::Integer(number.into()), &from)?;
+            }
+            Ok(())
+        })?;
+        self.each(&below(limits, "devices"), |draft, item, field, place| {
+            let item = if let Value::Text(text) = &item { devices::rule(text, place)? } else { item };
+            draft.put(field.clone(), item, place)
+        })
+    }
+
+    /// Names and their addresses.
+    fn hosts(&mut self, hosts: &Field, lines: Vec<(String, Value)>, from: &Field) -> Read<()> {
+        self.put(hosts.clone(), Value::List(Vec::new()), from)?;
+        for (index, (name, address)) in lines.into_iter().enumerate() {
+            let (line, from) = (hosts.clone().index(index), from.clone().key(&name));
+            self.put(below(&line, "name"), Value::Text(name), &from)?;
+            self.put(below(&line, "address"), address, &from)?;
+        }
+        Ok(())
+    }
+
+    fn root(&mut self, root: &Field, value: Value, from: &Field) -> Read<()> {
+        match value {
+            // Without the sandbox that is what there is anyway.
+            Value::Bool(false) if !self.sandbox => Ok(()),
+            Value::Bool(false) => self.put(below(root, "read_only"), value, from),
+            Value::Text(_) => {
+                self.names.row(root.clone(), from.clone());
+                self.put(below(root, "path"), value, from)?;
+                // Of a request it is read-only in the sandbox: that is said by an object.
+                self.put(below(root, "read_only"), Value::Bool(false), from)
+            }
+            Value::Object(_) => {
+                let (overlay, rest) = match without(value, "overlay") {
+                    (None, rest) => without(rest, "overlayfs"),
+                    found => found,
+                };
+                self.spread(root, rest, from, tables::LAYERS)?;
+                match overlay {
+                    None => Ok(()),
+                    Some((key, on @ Value::Bool(_))) => self.put(below(root, "ephemeral"), on, &from.clone().key(&key)),
+                    Some((key, layers)) => self.layers(root, layers, &from.clone().key(&key)),
+                }
+            }
+            other => Err(wrong_type(from, &other, "a path, an object or false")),
+        }
+    }
+
+    /// The path of a root is the topmost of its lower directories; without any it is the host's own tree.
+    fn layers(&mut self, root: &Field, layers: Value, from: &Field) -> Read<()> {
+        if !matches!(layers, Value::Object(_)) {
+            return Err(wrong_type(from, &layers, "true, false or an object"));
+        }
+        self.moved(root, layers, from, tables::LAYERS)?;
+        let path = self.take(&below(root, "path"));
+        let lowers = match self.take(&below(root, "lowers")) {
+            Some(Value::List(lowers)) => Value::List(path.into_iter().chain(lowers).collect()),
+            None => Value::List(vec![path.unwrap_or_else(|| text("/"))]),
+            Some(other) => other,
+        };
+        let place = self.names.place(&below(root, "lowers"));
+        self.put(below(root, "lowers"), lowers, &place)
+    }
+
+    /// By its path, or a descriptor.
+    fn join_cgroup(&mut self, value: Value, from: &Field) -> Read<()> {
+        let join = Field::of("cgroup").key("join");
+        match value {
+            Value::Text(_) | Value::Bool(false) => self.put(join, value, from),
+            Value::Integer(number) => {
+                let copied = i32::try_from(number).map_err(std::io::Error::other).and_then(descriptor::copy_of);
+                let wrong = |_| Wrong::Range(format!("{from} is {number}; it can be a descriptor that is open"));
+                self.joined = Some(copied.map_err(wrong)?);
+                self.names.row(join, from.clone());
+                Ok(())
+            }
+            other => Err(wrong_type(from, &other, "a path in the hierarchy, such as /ci/job, or a descriptor")),
+        }
+    }
+}
+
+fn entries(value: Value) -> Vec<(String, Value)> {
+    if let Value::Object(entries) = value { entries } else { Vec::new() }
+}
+
+/// Whether it is what a request has for a namespace.
+fn is_origin(value: &Value) -> bool {
+    matches!(value, Value::Text(word) if word == "new" || word == "inherit" || word.starts_with('/'))
 }

@@ -67,6 +67,14 @@ const taken: Container[] = [
   { prefer: ['memory', 'map-subids', 'device-allow'], limit: { ram: 5 } },
   { root: { path: '/a', overlay: { upperDir: '/u', workDir: '/w' } } },
 ];
+const asked: Container[] = [
+  { mounts: [{ type: 'bind', source: '/a', target: '/b', readOnly: true }, { type: 'symlink', to: 'a', target: '/b' }, { type: 'tmpfs', to: '/c' }] },
+  { limits: { memoryMax: '256M', cpu_max: 0.5, hugetlb: [{ pageSize: '2M', max: 0 }] }, namespaces: { pid: 'new', net: '/run/netns/a' } },
+  { user: { map: 'extents', uidMap: [{ inside: 0, outside: 5, count: 1 }], groups: [] }, root: { lowers: ['/a', '/b'], ephemeral: true } },
+  { deadline: '10s', terminal: { rows: 5, columns: 5 }, hosts: [{ name: 'a', address: '::1' }], dns: 'unchanged', rights: { capabilities: ['ALL'] } },
+  { network: { type: 'veth', address: '10.0.0.2', pointToPoint: true }, cgroup: { count_all: true }, env: { A: '1' }, umask: '022' },
+];
+void asked;
 spawn(['true'], { stdio: ['ignore', 'pipe', 'inherit', 'inherit', 5, false] });
 const syncOptions: SpawnSyncOptions = { stdin: 'pipe', cwd: '/', maxMemory: 1n << 30n, killGrace: 5, signal: AbortSignal.timeout(5), timeout: Infinity };
 spawnSync(['true'], syncOptions);
@@ -124,8 +132,8 @@ const refused: Container[] = [
   { namespace: { user: { uidMap: [{ insideId: 0 }] } } },
   // @ts-expect-error: which one
   { namespace: { ipc: {} } },
-  // @ts-expect-error: up to what
-  { rlimits: { NOFILE: { soft: 5 } } },
+  // @ts-expect-error: from what on
+  { rlimits: { NOFILE: { hard: 5 } } },
   // @ts-expect-error: no such feature
   { prefer: ['ram'] },
   // @ts-expect-error: no such preset
@@ -135,9 +143,9 @@ const refused: Container[] = [
 ];
 void refused;
 // @ts-expect-error: an unknown key
-spawn(['true'], { container: { limit: { memory_max: 1 } } });
+spawn(['true'], { container: { limit: { memory_most: 1 } } });
 // @ts-expect-error: a wrong type
-spawn(['true'], { container: { limit: { ram: '128M' } } });
+spawn(['true'], { container: { limit: { ram: ['128M'] } } });
 // @ts-expect-error: no such type of entry
 spawn(['true'], { container: { fs: [{ type: 'nfs', to: '/mnt' }] } });
 // @ts-expect-error: a command is an array

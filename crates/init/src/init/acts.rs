@@ -96,7 +96,7 @@ fn one(
             kernel::close(directory);
             entered
         }
-        b's' => filter(Fd(words.number(10)?), instructions),
+        b's' => filter(Fd(words.number(10)?), words.number(10)?, instructions),
         b'm' => privileges::unshare(words.number(10)?),
         b'U' => inner::enter(words)?,
         // A test's: fail here, or have the spawner killed here.
@@ -110,8 +110,8 @@ fn one(
     })
 }
 
-fn filter(file: Fd, instructions: &mut [u64]) -> kernel::Result<()> {
+fn filter(file: Fd, flags: usize, instructions: &mut [u64]) -> kernel::Result<()> {
     let length = kernel::read_words(file, instructions);
     kernel::close(file);
-    privileges::install_filter(instructions.get(..length?).unwrap_or(&[]))
+    privileges::install_filter(instructions.get(..length?).unwrap_or(&[]), flags)
 }

@@ -128,11 +128,11 @@ struct Program {
 }
 
 /// `seccomp(2)` SECCOMP_SET_MODE_FILTER
-pub(crate) fn install_filter(instructions: &[u64]) -> Result<()> {
+pub(crate) fn install_filter(instructions: &[u64], flags: usize) -> Result<()> {
     let Ok(length) = u16::try_from(instructions.len()) else { return Err(Errno::EINVAL) };
     let program = Program { length, instructions: instructions.as_ptr() };
     // SAFETY: the structure names one slice of instructions; both live through the call.
-    check(unsafe { syscall(number::SECCOMP, [SECCOMP_SET_MODE_FILTER, 0, &raw const program as usize, 0, 0, 0]) })
+    check(unsafe { syscall(number::SECCOMP, [SECCOMP_SET_MODE_FILTER, flags, &raw const program as usize, 0, 0, 0]) })
         .map(drop)
 }
 

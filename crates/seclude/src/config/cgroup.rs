@@ -16,7 +16,7 @@ pub struct Cgroup {
     pub(crate) delegated: bool,
     pub(crate) scope: bool,
     pub(crate) everywhere: bool,
-    /// Nobody asked for it: where the caller may make none, nobody inside may write to any.
+    /// Nobody asked for it. Without limits: where the caller may make none, nobody inside may write to any.
     pub(crate) implied: bool,
 }
 

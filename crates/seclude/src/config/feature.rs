@@ -4,6 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use seclude_cgroup::Limit;
+use seclude_request::Field;
+
+use super::ids::UserMap;
+use super::namespace::Namespace;
+use crate::config::Config;
+use crate::error::{Error, Result};
 
 /// Something asked for that the caller can do without, if [`crate::Command::prefer`] says so.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -75,6 +81,34 @@ impl FromStr for Feature {
     fn from_str(word: &str) -> Result<Feature, UnknownFeature> {
         let found = FEATURES.iter().find(|(name, _)| *name == word);
         found.map(|(_, feature)| *feature).ok_or_else(|| UnknownFeature(word.to_owned()))
+    }
+}
+
+impl Config {
+    /// Whatever is preferred has to be asked for.
+    pub(crate) fn prefers_what_it_asks_for(&self) -> Result<()> {
+        match self.preferred.iter().enumerate().find(|(_, feature)| !is_asked_for(self, **feature)) {
+            Some((number, feature)) => {
+                let error = Error::invalid("prefer", format!("{feature} is preferred, but was not asked for"));
+                Err(error.at_field(Field::of("prefer").index(number)).contradicting())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_asked_for(command: &Config, feature: Feature) -> bool {
+    match feature {
+        // The sandbox asks for it, by whichever means the host has.
+        Feature::Limit(Limit::PidsMax) if command.is_sandboxed() => true,
+        Feature::Limit(limit) => {
+            command.cgroup.as_ref().is_some_and(|cgroup| cgroup.limits.limits().any(|asked| asked == limit))
+        }
+        Feature::Network => command.network.is_some(),
+        Feature::OomScoreAdj => command.oom_score_adj.is_some(),
+        Feature::Rlimits => !command.rlimits.is_empty(),
+        Feature::SubIds => command.user_map == Some(UserMap::SubIds),
+        Feature::Time => command.namespaces.is_new(Namespace::Time),
     }
 }
 

@@ -8,6 +8,11 @@ pub(crate) mod ids;
 pub(crate) mod mount;
 pub(crate) mod namespace;
 pub(crate) mod network;
+pub(crate) mod preset;
 pub(crate) mod rlimit;
 pub(crate) mod root;
+pub(crate) mod seccomp;
+pub(crate) mod start;
 pub(crate) mod stdio;
+
+pub(crate) use start::Config;

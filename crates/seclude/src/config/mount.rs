@@ -14,6 +14,19 @@ pub struct Mount {
     pub(crate) kind: MountKind,
     /// Part of the sandbox preset: left out where its namespace is not new.
     pub(crate) preset: bool,
+    /// One of what is seen by the host's own path: whether it is written, and which of those it is.
+    pub(crate) shown: Option<(bool, usize)>,
+    /// Whether it is the directory that the caller is in, or says that it is.
+    pub(crate) stands: Option<Stands>,
+}
+
+/// How a directory is the caller's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stands {
+    /// It is there, and nothing that takes the name meanwhile is.
+    Here,
+    /// It says so.
+    Named,
 }
 
 /// Where something of the host comes from.
@@ -51,20 +64,53 @@ impl Source {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum MountKind {
-    Bind { source: Source, recursive: bool, flags: Flags },
-    Tmpfs { size: Option<u64>, mode: u32, flags: Flags },
-    Overlay { overlay: Overlay, read_only: bool },
-    Proc { read_only: bool },
-    Sysfs { read_only: bool },
-    Cgroup { read_only: bool },
+    Bind {
+        source: Source,
+        recursive: bool,
+        flags: Flags,
+    },
+    Tmpfs {
+        size: Option<u64>,
+        mode: u32,
+        flags: Flags,
+    },
+    Overlay {
+        overlay: Overlay,
+        read_only: bool,
+    },
+    Proc {
+        read_only: bool,
+    },
+    Sysfs {
+        read_only: bool,
+    },
+    Cgroup {
+        read_only: bool,
+    },
     Mqueue,
     Devpts,
     Dev,
-    File { content: Arc<[u8]>, mode: u32, read_only: bool },
-    Directory { mode: u32 },
-    Symlink { to: PathBuf },
-    Mask { if_present: bool },
-    ReadOnlyPath { if_present: bool },
+    /// An empty directory of the sandbox's own root, which can be written though that cannot.
+    OwnDirectory {
+        mode: u32,
+    },
+    File {
+        content: Arc<[u8]>,
+        mode: u32,
+        read_only: bool,
+    },
+    Directory {
+        mode: u32,
+    },
+    Symlink {
+        to: PathBuf,
+    },
+    Mask {
+        if_present: bool,
+    },
+    ReadOnlyPath {
+        if_present: bool,
+    },
 }
 
 /// Per-mount flags, mount(8).
@@ -74,11 +120,14 @@ pub(crate) struct Flags {
     pub(crate) nosuid: bool,
     pub(crate) nodev: bool,
     pub(crate) noexec: bool,
+    /// Also where the container has other ids it is under those of the host: nobody's, so that what its owner alone may read is
+    /// closed, whoever puts it there, and whenever.
+    pub(crate) for_strangers: bool,
 }
 
 impl Mount {
     fn new(target: impl AsRef<Path>, kind: MountKind) -> Mount {
-        Mount { target: target.as_ref().to_owned(), kind, preset: false }
+        Mount { target: target.as_ref().to_owned(), kind, preset: false, shown: None, stands: None }
     }
 
     /// A file or directory of the host, with what is mounted below it. Its locked flags stay.
@@ -270,6 +319,28 @@ impl Mount {
             _ => {}
         }
         self
+    }
+
+    /// The same without its owners, see [`Flags::for_strangers`].
+    pub(crate) fn for_strangers(mut self) -> Mount {
+        if let MountKind::Bind { flags, .. } = &mut self.kind {
+            flags.for_strangers = true;
+        }
+        self
+    }
+
+    /// An empty directory of the sandbox's own root.
+    pub(crate) fn own_directory(target: impl AsRef<Path>, mode: u32) -> Mount {
+        Mount::new(target, MountKind::OwnDirectory { mode })
+    }
+
+    /// `mounts` without the preset's own, if those are what it begins with.
+    pub(crate) fn without_presets(presets: &[Mount], mut mounts: Vec<Mount>) -> Vec<Mount> {
+        let same = |(preset, given): (&Mount, &Mount)| preset.target == given.target && preset.kind == given.kind;
+        match !presets.is_empty() && mounts.len() >= presets.len() && presets.iter().zip(&mounts).all(same) {
+            true => mounts.split_off(presets.len()),
+            false => mounts,
+        }
     }
 
     /// Where it will be.

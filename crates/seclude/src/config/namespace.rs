@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use seclude_request::Field;
 use seclude_sys::clone as k;
 
 /// A kind of namespace.
@@ -71,6 +72,11 @@ impl Namespace {
             i += 1;
         }
         &TABLE[TABLE.len() - 1]
+    }
+
+    /// The field of a request that says which it is.
+    pub(crate) fn field(self) -> Field {
+        Field::of("namespaces").key(self.name())
     }
 
     /// Its name on the command line, such as `"mount"`.

@@ -34,6 +34,8 @@ impl Resource {
     pub const CPU: Resource = Resource(0);
     /// Bytes of a core file.
     pub const CORE: Resource = Resource(4);
+    /// Processes and threads of the user.
+    pub const NPROC: Resource = Resource(6);
     /// Bytes of a file that is written.
     pub const FSIZE: Resource = Resource(1);
 

@@ -18,11 +18,19 @@ pub struct Root {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum RootKind {
     Host,
+    /// A directory in memory, with the host's programs in it.
+    Sandbox,
     Directory(Source),
     Overlay(Overlay),
 }
 
 impl Root {
+    /// The sandbox's: the host's programs and their configuration, read-only, and else empty directories in memory; see
+    /// [`crate::Command::sandbox`], from which alone it can be begun.
+    pub fn sandbox() -> Root {
+        Root { kind: RootKind::Sandbox, read_only: false, preset: false }
+    }
+
     /// The host's own tree.
     pub fn host() -> Root {
         Root { kind: RootKind::Host, read_only: false, preset: false }
@@ -54,10 +62,19 @@ impl Root {
         self
     }
 
+    /// Whether of the host's tree the sandbox's part alone is found in it.
+    pub(crate) fn is_curated(&self) -> bool {
+        match &self.kind {
+            RootKind::Sandbox => true,
+            RootKind::Overlay(overlay) => overlay.curated,
+            RootKind::Host | RootKind::Directory(_) => false,
+        }
+    }
+
     /// Whether the host's paths are found in it.
     pub(crate) fn shows_the_host(&self) -> bool {
         match &self.kind {
-            RootKind::Host => true,
+            RootKind::Host | RootKind::Sandbox => true,
             RootKind::Directory(source) => source.is_path(Path::new("/")),
             RootKind::Overlay(overlay) => overlay.lowers == [Path::new("/")],
         }
@@ -66,6 +83,7 @@ impl Root {
     pub(crate) fn describe(&self) -> String {
         let what = match &self.kind {
             RootKind::Host => "the host's tree".to_owned(),
+            RootKind::Sandbox => "the host's programs".to_owned(),
             RootKind::Directory(source) => source.describe(),
             RootKind::Overlay(overlay) => overlay.describe(),
         };
@@ -78,6 +96,8 @@ impl Root {
 pub struct Overlay {
     pub(crate) lowers: Vec<PathBuf>,
     pub(crate) upper: Upper,
+    /// Of the host's tree: what the sandbox shows of it.
+    pub(crate) curated: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,7 +110,7 @@ pub(crate) enum Upper {
 impl Overlay {
     /// The lower directories, the topmost first; without an upper the overlay is read-only (and needs two of them).
     pub fn new<P: Into<PathBuf>>(lowers: impl IntoIterator<Item = P>) -> Overlay {
-        Overlay { lowers: lowers.into_iter().map(Into::into).collect(), upper: Upper::None }
+        Overlay { lowers: lowers.into_iter().map(Into::into).collect(), upper: Upper::None, curated: false }
     }
 
     /// Writes go to a tmpfs and are gone at the end.

@@ -17,9 +17,9 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::process::getpid;
 use rustix::thread::gettid;
 
-use super::patience::{LAST_MOMENTS, Patience};
 use crate::child::Child;
 use crate::error::{Error, Result};
+use crate::patience::{LAST_MOMENTS, Patience};
 use crate::plan::Plan;
 
 /// Deep enough for a plan's compilation in a debug build.

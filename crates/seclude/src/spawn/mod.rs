@@ -1,9 +1,7 @@
 //! The parent's half: prepare, clone, attend, GO, and either a running child or an error and a clean host.
 
-mod channel;
 mod hidden;
 mod keeper;
-mod patience;
 mod trees;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -16,23 +14,24 @@ use seclude_child::board::Board;
 use seclude_child::entry::{Memory, Newborn, birth};
 use seclude_child::run::Setup;
 use seclude_child::wire::{Call, Message};
+use seclude_request::{Field, Remedy};
 use seclude_sys::{Errno, Fd, signal};
 
-use crate::child::{Child, Ties};
+use crate::advice::Hint;
+use crate::channel::{self, Channel, Event};
+use crate::child::{Child, Running, Ties};
 use crate::config::clone::CloneWay;
+use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
-use crate::fault::{self, Place};
+use crate::fault::Place;
 use crate::ledger::Ledger;
+use crate::patience::Patience;
 use crate::plan::Plan;
 use crate::program::Wanted;
 use crate::report::{Placement, Report, StepTime};
-use crate::step::{Born, ParentEnds, Preparation};
+use crate::step::{Born, Preparation};
 
-pub(crate) use channel::Channel;
-use channel::Event;
 use hidden::{Hidden, Seen};
-pub use patience::Canceller;
-pub(crate) use patience::Patience;
 
 /// Runs a plan.
 pub(crate) fn spawn(plan: Plan) -> Result<Child> {
@@ -74,15 +73,6 @@ pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
     }
 }
 
-/// What a successful start hands to the handle.
-pub(crate) struct Running {
-    pub(crate) newborn: Newborn,
-    pub(crate) ends: ParentEnds,
-    pub(crate) ties: Ties,
-    pub(crate) report: Report,
-    pub(crate) started: Instant,
-}
-
 /// Why the attendance ended without a running command.
 enum Stopped {
     /// The child said so; its detail is on the board or came with the message.
@@ -120,25 +110,29 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     let started = Instant::now();
     if signal::children_are_forgotten() && !plan.command.init && !crate::child::exit_survives_reaping() {
         return Err(Error::invalid("clone", "the caller ignores SIGCHLD: the kernel would throw the exit code away")
-            .hint("give SIGCHLD its default action, or ask for an init, or use Linux 6.15"));
+            .hint(
+                Hint::from("give SIGCHLD its default action, or ask for an init, or use Linux 6.15")
+                    .with([Remedy::set("init", true)]),
+            ));
     }
-    let mut report = Report::new(&plan.clone);
+    let mut report = Report::new(plan.clone.way.name(), plan.clone.memory, &plan.clone.reason);
     let mut ends = ParentEnds { socket_above: plan.command.highest_descriptor, ..ParentEnds::default() };
     let host = plan.host.clone();
     let mut container_root = (host.uid, host.gid);
     let mut container_user = container_root;
     for (number, step) in plan.steps.iter_mut().enumerate() {
         let before = Instant::now();
-        step.prepare(&mut Preparation {
+        let prepared = step.prepare(&mut Preparation {
             host: &host,
             ledger,
             ends: &mut ends,
             report: &mut report,
             container_root: &mut container_root,
             container_user: &mut container_user,
-        })?;
+        });
+        prepared.map_err(|error| error.or_at(step.field()))?;
         report.prepare.add(step.name(), before.elapsed());
-        fault::strike(&plan.command, Place::Prepared(number), step.name())?;
+        plan.command.strike(Place::Prepared(number), step.name()).map_err(|error| error.or_at(step.field()))?;
     }
     let (ours, theirs) = channel::pair(ends.socket_above)?;
     let board =
@@ -190,8 +184,12 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
         let action = format!("{} of {}", plan.clone.way, plan.command.program);
         let call = if plan.clone.way == CloneWay::Legacy { "clone" } else { "clone3" };
         let of_its_cgroup = plan.request().cgroup.and_then(|_| crate::hint::birth_in_cgroup(errno));
+        let field = match &of_its_cgroup {
+            Some(_) => plan.steps.iter().find(|step| step.birthplace().is_some()).and_then(|step| step.field()),
+            None => (plan.clone.namespaces != 0).then(|| Field::of("namespaces")),
+        };
         let hint = of_its_cgroup.or_else(|| crate::hint::clone(errno, plan.clone.namespaces, &host));
-        Error::parent("clone", action, errno).call(call).hint_if(hint)
+        Error::parent("clone", action, errno).call(call).hint_if(hint).or_at(field)
     })?;
     match born {
         Ok(((), newborn)) => {
@@ -246,10 +244,10 @@ impl Attendance<'_> {
             // What cannot be done to a child that has failed is not the reason: that is what the child said, or its end.
             step.attend(&born, ledger).map_err(|error| match channel.said_already() {
                 Some(said) => Stopped::from_child(said),
-                None => death_of(newborn).map_or(Stopped::Parent(error), Stopped::Ended),
+                None => death_of(newborn).map_or(Stopped::Parent(error.or_at(step.field())), Stopped::Ended),
             })?;
             report.attend.add(step.name(), before.elapsed());
-            fault::strike(&plan.command, Place::Attended(number), step.name())?;
+            plan.command.strike(Place::Attended(number), step.name()).map_err(|error| error.or_at(step.field()))?;
         }
         arrived.attended = Some(Instant::now());
         arrived.seen = None;
@@ -261,7 +259,7 @@ impl Attendance<'_> {
             channel.go()?;
         }
         if !self.trees.is_empty() {
-            let sent = trees::send(self.trees, born.pid, channel, patience);
+            let sent = trees::send(self.trees, |step| plan.field_of(step), born.pid, channel, patience);
             report.plain = sent.map_err(|error| match channel.said_already() {
                 Some(said) => Stopped::from_child(said),
                 None => Stopped::Parent(error),
@@ -275,7 +273,7 @@ impl Attendance<'_> {
         loop {
             match channel.receive(patience)? {
                 #[cfg(feature = "fault")]
-                Event::Message(Message::KillParent) => fault::die(),
+                Event::Message(Message::KillParent) => crate::fault::die(),
                 Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
                 Event::Terminal(master) => arrived.terminal = Some(master),
                 Event::Made(made) => ledger.mount_points.note(made),

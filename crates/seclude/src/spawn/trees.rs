@@ -10,29 +10,45 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::{OpenTreeFlags, open_tree};
+use seclude_request::{Field, Remedy};
 use seclude_sys::{Errno, Fd, mount};
 
-use super::channel::Channel;
-use super::patience::Patience;
+use crate::advice::Hint;
+use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::mounts::Mounts;
+use crate::patience::Patience;
 use crate::program::Wanted;
 
 const NAME: &str = "mount";
 
 /// Sends them in the order in which the child takes them; answers what could only be shown under the ids of the host.
-pub(super) fn send(wanted: &[Wanted], pid: i32, channel: &Channel, patience: &Patience) -> Result<Vec<PathBuf>> {
+///
+/// `field` says which field of the request a step is of.
+pub(super) fn send(
+    wanted: &[Wanted],
+    field: impl Fn(usize) -> Option<Field>,
+    pid: i32,
+    channel: &Channel,
+    patience: &Patience,
+) -> Result<Vec<PathBuf>> {
     let namespace = namespace_of(pid)?;
     let mut plain = Vec::new();
     let mut below: Option<Mounts> = None;
     for tree in wanted {
+        let failed = |path: &Path, call, errno| failed(path, call, errno).or_at(field(tree.step));
         let copied = copy(tree).map_err(|errno| failed(&tree.path, "open_tree", errno))?;
-        let whole = map_ids(&copied, &namespace, tree.recursive);
+        let whole = match tree.plain {
+            true => Ok(()),
+            false => map_ids(&copied, &namespace, tree.recursive),
+        };
         let mapped = match whole {
             Ok(()) => true,
             // Something below it cannot be mapped, or the tree itself.
             Err(Refused::NotHere(_)) if tree.recursive && map_ids(&copied, &namespace, false).is_ok() => true,
-            Err(Refused::NotHere(errno)) if tree.strict => return Err(cannot_be_mapped(&tree.path, errno)),
+            Err(Refused::NotHere(errno)) if tree.strict => {
+                return Err(cannot_be_mapped(&tree.path, errno, field(tree.step)));
+            }
             Err(Refused::NotHere(_)) => false,
             Err(Refused::Error(errno)) => return Err(failed(&tree.path, "mount_setattr", to_rustix(errno))),
         };
@@ -161,9 +177,15 @@ fn to_rustix(errno: Errno) -> rustix::io::Errno {
     rustix::io::Errno::from_raw_os_error(i32::from(errno.0))
 }
 
-fn cannot_be_mapped(path: &Path, errno: Errno) -> Error {
+fn cannot_be_mapped(path: &Path, errno: Errno, field: Option<Field>) -> Error {
+    let read_only = field.clone().map(|field| Remedy::Set(field.key("read_only"), Some(true.into())));
     failed(path, "mount_setattr", to_rustix(errno)).hint(
-        "its file system or this kernel (5.12) cannot show it under the ids of the container, so nothing could be written as \
+        Hint::from(
+            "its file system or this kernel (5.12) cannot show it under the ids of the container, so nothing could be written as \
          whoever owns it: show it without write access, or have the container's root be the host's",
+        )
+        .with(read_only)
+        .with([Remedy::set("user.map", "host-root")]),
     )
+    .or_at(field)
 }

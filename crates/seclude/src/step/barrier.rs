@@ -3,14 +3,14 @@
 use seclude_child::Op;
 
 use super::Step;
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::program::Program;
 
 struct Barrier;
 
 /// Whether the parent has anything to do between clone and exec; if not, the child need not wait to be woken.
-pub(crate) fn is_needed(command: &Command) -> bool {
+pub(crate) fn is_needed(command: &Config) -> bool {
     command.cgroup.is_some()
         || command.joined_cgroup.is_some()
         || command.network.is_some()
@@ -18,7 +18,7 @@ pub(crate) fn is_needed(command: &Command) -> bool {
         || command.namespaces.joined().next().is_some()
 }
 
-pub(super) fn compile(command: &Command) -> Option<Box<dyn Step>> {
+pub(super) fn compile(command: &Config) -> Option<Box<dyn Step>> {
     if is_needed(command) { Some(Box::new(Barrier)) } else { None }
 }
 

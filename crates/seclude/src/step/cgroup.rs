@@ -4,30 +4,30 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits, Reach};
 use seclude_child::Op;
+use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
+use serde_json::json;
 
 use super::{Born, Preparation, Step};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::advice::Hint;
+use crate::config::Config;
 use crate::config::cgroup::Cgroup as Request;
 use crate::config::feature::Feature;
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
-use crate::meter::from_cgroup;
-use crate::plan::Describe;
+use crate::meter::{empty, from_cgroup};
 use crate::program::Program;
 use crate::report::Preferred;
 
 const NAME: &str = "cgroup";
 /// Where root's containers are, as Docker's are in /docker.
 const ROOTS: &str = "/seclude";
-/// SIGKILL acts at once but for a process in uninterruptible sleep.
-const LAST_MOMENTS: Duration = Duration::from_secs(10);
 
 /// What has counters that are worth a hierarchy of v1.
 const COUNTED: [Controller; 5] =
@@ -44,7 +44,7 @@ struct Group {
     entrances: Vec<(PathBuf, OwnedFd)>,
 }
 
-pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
     let Some(request) = &command.cgroup else { return Ok(None) };
     let limits = command.preferred.iter().filter_map(|feature| match feature {
         Feature::Limit(limit) => Some(*limit),
@@ -55,10 +55,11 @@ pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dy
     if request.scope && (request.parent.is_some() || request.move_caller || request.delegated || !preferred.is_empty())
     {
         let action = "a scope of systemd's is its own parent, is all required, and delegates nothing further";
-        return Err(Error::invalid(NAME, action));
+        return Err(Error::invalid(NAME, action).at("cgroup.scope").contradicting());
     }
     if request.delegated && !command.namespaces.is_new(Namespace::Cgroup) {
-        return Err(Error::invalid(NAME, "what is delegated needs a new cgroup namespace: its limits lie above"));
+        let action = "what is delegated needs a new cgroup namespace: its limits lie above";
+        return Err(Error::invalid(NAME, action).at("cgroup.delegate").contradicting());
     }
     let by_birth = by_birth && !request.scope;
     Ok(Some(Box::new(Group {
@@ -188,7 +189,7 @@ impl Group {
 
     #[cfg(not(feature = "systemd"))]
     fn enter_scope(&self, _: u32, _: &mut Ledger) -> Result<()> {
-        Err(Error::invalid(NAME, "this build cannot ask systemd for a scope"))
+        Err(Error::invalid(NAME, "this build cannot ask systemd for a scope").at("cgroup.scope"))
     }
 
     /// What is counted although it is not limited.
@@ -214,18 +215,20 @@ fn end(cgroup: &Cgroup) -> std::io::Result<()> {
     removed.map_err(std::io::Error::other)
 }
 
-/// Nobody is inside when this returns.
-pub(crate) fn empty(cgroup: &Cgroup) -> Result<(), seclude_cgroup::Error> {
-    if !cgroup.is_empty()? {
-        cgroup.kill()?;
-        cgroup.wait_empty(Some(LAST_MOMENTS))?;
-    }
-    Ok(())
+/// Of a cgroup that the sandbox has for its bound of processes, where the kernel counts them in no other way.
+fn of_the_bound(error: Error) -> Error {
+    let own = error.advice().map_or_else(String::new, |own| format!("{own}; "));
+    let text = format!("{own}the sandbox bounds its processes, here by a cgroup alone, and can go without the bound");
+    error.hint(Hint::from(text).with([Remedy::set("prefer", json!(["pids"]))]))
 }
 
 impl Step for Group {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("cgroup"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
@@ -237,11 +240,15 @@ impl Step for Group {
         let mut lost = Vec::new();
         let mut without = None;
         let made = match self.make(preparation.host, &mut lost) {
-            Err(error) if self.request.implied && error.is_of_the_host() => {
+            Err(error)
+                if self.request.implied && self.request.limits.limits().next().is_none() && error.is_of_the_host() =>
+            {
                 without = Some(Preferred { feature: NAME, achieved: false, reason: Some(error.to_string()) });
                 None
             }
-            made => made.map_err(failed)?,
+            made => {
+                made.map_err(failed).map_err(|error| if self.request.implied { of_the_bound(error) } else { error })?
+            }
         };
         preparation.report.preferred = self
             .preferred
@@ -320,19 +327,23 @@ impl Step for Group {
 /// The root of a new cgroup namespace is where its first process is, so it is made after that has moved.
 struct OwnRoot;
 
-pub(super) fn namespace(command: &Command) -> Option<Box<dyn Step>> {
+pub(super) fn namespace(command: &Config) -> Option<Box<dyn Step>> {
     makes_namespace_late(command).then(|| Box::new(OwnRoot) as Box<dyn Step>)
 }
 
 /// Whether the cgroup namespace is not made by the clone: with CLONE_INTO_CGROUP the kernel would still root it at the
 /// *caller's* cgroup, and the container would see itself at `/../…`.
-pub(crate) fn makes_namespace_late(command: &Command) -> bool {
+pub(crate) fn makes_namespace_late(command: &Config) -> bool {
     (command.cgroup.is_some() || command.joined_cgroup.is_some()) && command.namespaces.is_new(Namespace::Cgroup)
 }
 
 impl Step for OwnRoot {
     fn name(&self) -> &'static str {
         "cgroup namespace"
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Namespace::Cgroup.field())
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -1,39 +1,27 @@
 //! The command's open files: stdin, stdout, stderr, the ones it was given, and no other.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
-use seclude_cgroup::Cgroup;
 use seclude_child::{Op, Slot};
+use seclude_request::Field;
 use seclude_sys::Fd;
 
 use super::streams::{self, Anew, Confinement, Looked, View};
 use super::{Preparation, Step};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::config::Config;
 use crate::config::stdio::{Stdio, StdioKind};
 use crate::error::{Error, Result};
-use crate::plan::Describe;
 use crate::program::Program;
 use crate::relay::Relay;
 
 const NAME: &str = "descriptors";
-
-/// What stays with the parent of the pipes that were made.
-#[derive(Debug, Default)]
-pub(crate) struct ParentEnds {
-    pub(crate) stdin: Option<OwnedFd>,
-    pub(crate) stdout: Option<OwnedFd>,
-    pub(crate) stderr: Option<OwnedFd>,
-    /// What threads are to copy once the command runs.
-    pub(crate) relays: Vec<Relay>,
-    /// The container's cgroup, once it is made: a directory a hierarchy.
-    pub(crate) cgroup: Arc<OnceLock<Arc<Cgroup>>>,
-    /// Where the handshake's socket must lie above: a number that the command gets would overwrite it.
-    pub(crate) socket_above: i32,
-}
+/// Those that are handed on beside the streams.
+const FIELD: &str = "descriptors";
 
 /// Closes what the child has no use for, before it waits for anything.
 ///
@@ -80,18 +68,18 @@ struct Descriptors {
     anew: Anew,
 }
 
-pub(super) fn compile(command: &Command, anew: Anew) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config, anew: Anew) -> Result<Option<Box<dyn Step>>> {
     let mut numbers: Vec<i32> = command.fds.iter().map(|(_, number)| *number).collect();
     numbers.sort_unstable();
     if let Some(low) = numbers.iter().find(|number| **number < 3) {
-        return Err(Error::invalid(NAME, format!("{low} is not 3 or more: use stdin, stdout, stderr")));
+        return Err(Error::invalid(NAME, format!("{low} is not 3 or more: use stdin, stdout, stderr")).at(FIELD));
     }
     if let Some(twice) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Error::invalid(NAME, format!("{} is given twice", twice[0])));
+        return Err(Error::invalid(NAME, format!("{} is given twice", twice[0])).at(FIELD));
     }
     let highest = highest(command);
     if highest > 1 << 20 {
-        return Err(Error::invalid(NAME, format!("{highest} is more than a process can have open")));
+        return Err(Error::invalid(NAME, format!("{highest} is more than a process can have open")).at(FIELD));
     }
     Ok(Some(Box::new(Descriptors {
         stdio: kinds(command),
@@ -104,11 +92,11 @@ pub(super) fn compile(command: &Command, anew: Anew) -> Result<Option<Box<dyn St
     })))
 }
 
-pub(crate) fn highest(command: &Command) -> i32 {
+pub(crate) fn highest(command: &Config) -> i32 {
     command.fds.iter().map(|(_, number)| *number).max().unwrap_or(2)
 }
 
-pub(super) fn kinds(command: &Command) -> [Option<StdioKind>; 3] {
+pub(super) fn kinds(command: &Config) -> [Option<StdioKind>; 3] {
     let kind = |stdio: &Option<Stdio>| match stdio {
         // The terminal takes the places that nobody named.
         None if command.terminal.is_some() => None,
@@ -126,7 +114,7 @@ pub(super) struct Handed {
 }
 
 impl Handed {
-    pub(super) fn of(command: &Command, anew: &Anew) -> Handed {
+    pub(super) fn of(command: &Config, anew: &Anew) -> Handed {
         let extra = command.fds.iter().map(|(fd, _)| fd.clone()).collect();
         Handed { stdio: kinds(command), extra, anew: anew.clone() }
     }
@@ -228,6 +216,10 @@ fn give(fd: BorrowedFd<'_>, (uid, gid): (u32, u32)) -> rustix::io::Result<()> {
 impl Step for Descriptors {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("stdio"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {

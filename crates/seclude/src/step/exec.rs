@@ -5,11 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use seclude_child::Op;
+use seclude_request::Field;
 use seclude_sys::clone::CLONE_NEWUSER;
 use seclude_sys::process::StringList;
 
 use super::{Step, launch};
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::program::Program;
@@ -36,17 +37,18 @@ pub(super) struct Compiled {
     pub(super) exec: Box<dyn Step>,
 }
 
-pub(super) fn compile(command: &Command) -> Result<Compiled> {
+pub(super) fn compile(command: &Config) -> Result<Compiled> {
     if command.program.is_empty() {
-        return Err(Error::invalid(NAME, "no command was given"));
+        return Err(Error::invalid(NAME, "no command was given").at("command"));
     }
     if command.init && !command.namespaces.is_new(Namespace::Pid) {
-        return Err(Error::invalid(NAME, "an init needs a new pid namespace: it has to be its first process"));
+        let action = "an init needs a new pid namespace: it has to be its first process";
+        return Err(Error::invalid(NAME, action).at("init").contradicting());
     }
-    let mut env: Vec<(OsString, OsString)> = if command.clear_env { Vec::new() } else { std::env::vars_os().collect() };
+    let mut env = command.inherited_env();
     for (key, value) in &command.env {
         if key.is_empty() || key.as_bytes().contains(&b'=') {
-            return Err(Error::invalid(NAME, format!("{key:?} cannot name an environment variable")));
+            return Err(Error::invalid(NAME, format!("{key:?} cannot name an environment variable")).at("env"));
         }
         env.retain(|(other, _)| other != key);
         env.extend(value.clone().map(|value| (key.clone(), value)));
@@ -101,6 +103,10 @@ fn candidates(program: &OsStr, path: &OsStr) -> Vec<OsString> {
 impl Step for Exec {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("command"))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 
 use seclude_cgroup::{Existing, Hierarchies};
 use seclude_child::Op;
+use seclude_request::Field;
 use seclude_sys::Fd;
 
 use super::{Born, Preparation, Step};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::config::Config;
 use crate::config::mount::Source;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::meter::from_cgroup;
-use crate::plan::Describe;
 use crate::program::Program;
 use crate::report::Placement;
 
@@ -28,7 +29,7 @@ struct Joined {
     entrances: Vec<(PathBuf, OwnedFd)>,
 }
 
-pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
     let Some(from) = &command.joined_cgroup else { return Ok(None) };
     match &command.cgroup {
         // In a hierarchy that it can mount, the cgroup that it is in is its user's to write.
@@ -36,11 +37,14 @@ pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dy
             NAME,
             "one that exists cannot be joined with the host's root, nested namespaces or CAP_SYS_ADMIN inside: it could be written",
         )
+        .at("cgroup.join")
+        .contradicting()
         .hint("give it a cgroup of its own in there")),
         None => Ok(Some(Box::new(Joined { from: from.clone(), by_birth, found: None, entrances: Vec::new() }))),
         Some(_) => {
             let action = "a cgroup of its own, with limits and the like, and one that exists already";
-            Err(Error::invalid(NAME, action).hint("ask for one of them; a cgroup of its own can be made in the other"))
+            let error = Error::invalid(NAME, action).at("cgroup.join").contradicting();
+            Err(error.hint("ask for one of them; a cgroup of its own can be made in the other"))
         }
     }
 }
@@ -48,6 +52,10 @@ pub(super) fn compile(command: &Command, by_birth: bool) -> Result<Option<Box<dy
 impl Step for Joined {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("cgroup").key("join"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {

@@ -1,39 +1,46 @@
-//! The filter of system calls that the preset brings along: for what no namespace, mount or capability can hold back.
+//! The filter of system calls: a profile, and what no namespace, mount or capability can hold back.
 //!
-//! A file with a set-user-ID bit that the command makes through a writable view of the host works on the host as well; so with
+//! Of the second the preset has some in any case. A file with a set-user-ID bit that the command makes through a writable view of the host works on the host as well; so with
 //! such a view, and only then, the bits cannot be given. An open file is such a view, however it was opened: fchmod(2) asks for no
 //! right to write.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, fstat, memfd_create, open};
 use seclude_child::Op;
-use seclude_seccomp::Refused;
-use seclude_sys::Fd;
+use seclude_request::{Field, Remedy};
+use seclude_seccomp::{Given, Profile, Program as Code, Refused};
+use seclude_sys::{Errno, Fd};
+use serde_json::Value as Json;
 
 use super::nesting::ByFilter;
 use super::streams::{Anew, View};
 use super::{Preparation, Step, descriptors, user};
-use crate::command::Command;
-use crate::config::capability::Capability;
+use crate::action::Describe;
+use crate::advice::Hint;
+use crate::config::Config;
+use crate::config::capability::{Capabilities, Capability};
 use crate::config::mount::MountKind;
 use crate::config::namespace::Namespace;
 use crate::config::root::{RootKind, Upper};
+use crate::config::seccomp::{From, Seccomp};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::plan::Describe;
 use crate::program::Program;
 
 const NAME: &str = "filter";
 
 /// Whether a part of its tree is such a view.
-fn writes_to_the_host(command: &Command) -> bool {
+fn writes_to_the_host(command: &Config) -> bool {
     let root = match &command.root {
         None => true,
         Some(root) => match &root.kind {
             RootKind::Host | RootKind::Directory(_) => !root.read_only,
+            // Memory of its own.
+            RootKind::Sandbox => false,
             RootKind::Overlay(overlay) => matches!(overlay.upper, Upper::Directory { .. }),
         },
     };
@@ -46,47 +53,226 @@ fn writes_to_the_host(command: &Command) -> bool {
 }
 
 /// What it refuses: with a view of the host that it could leave such files in.
-fn refused(command: &Command, view: View) -> Refused {
-    let set_id = command.sandboxed && view != View::Nothing;
-    let creation = command.sandboxed && view == View::Places;
+fn refused(command: &Config, view: View) -> Refused {
+    let set_id = command.is_sandboxed() && view != View::Nothing;
+    let creation = command.is_sandboxed() && view == View::Places;
     let may = |capability: Capability| command.capabilities.is_none_or(|set| set.bits() & capability.bit() != 0);
     // A container's root gives a file capabilities that are root's where ids are mapped; the kernel wants CAP_SETFCAP for it.
     let attributes = set_id && (may(Capability::SETFCAP) || command.nested);
     // In a user namespace that is not the container's own, the kernel's limit is not for us to set.
-    let user_namespaces = command.sandboxed && !command.nested && !command.namespaces.is_new(Namespace::User);
+    let user_namespaces = command.is_sandboxed() && !command.nested && !command.namespaces.is_new(Namespace::User);
     Refused { set_id, creation, attributes, user_namespaces }
 }
 
+/// The calls that start the command.
+const EXEC: [&str; 1] = ["execve"];
+
+/// As large as the text of a profile can be: those of engines have some tens of thousand bytes.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What the request makes of it.
+enum Base {
+    Nothing,
+    Profile(Profile),
+    Finished(Code),
+    /// It is read when the container is made.
+    File,
+}
+
+/// What a profile may depend on.
+#[derive(Clone, Copy)]
+struct Depends {
+    given: Given,
+    kernel: (u32, u32),
+}
+
+impl Depends {
+    fn read(self, document: &Json) -> std::result::Result<Profile, seclude_seccomp::Error> {
+        let given = |capability: &Capability| self.given.capabilities & capability.bit() != 0;
+        let names: Vec<&str> = Capability::all().filter(given).map(Capability::name).collect();
+        Profile::from_oci(document, seclude_seccomp::Host { kernel: self.kernel, capabilities: &names })
+    }
+}
+
+fn at(key: &str) -> Field {
+    Field::of("seccomp").key(key)
+}
+
+fn wrong(field: Field) -> impl Fn(seclude_seccomp::Error) -> Error {
+    move |error| Error::invalid(NAME, error.to_string()).at_field(field.clone())
+}
+
+fn base(seccomp: &Seccomp, depends: Depends) -> Result<Base> {
+    let profile = match &seccomp.from {
+        From::Nothing if seccomp.allow.is_empty() && seccomp.deny.is_empty() => return Ok(Base::Nothing),
+        From::Nothing => Profile::unlimited(),
+        From::Default => Profile::sandbox(depends.given),
+        From::Oci(document) => depends.read(document).map_err(wrong(at("profile")))?,
+        From::Bpf(_) if !seccomp.allow.is_empty() || !seccomp.deny.is_empty() => {
+            let key = if seccomp.allow.is_empty() { "deny" } else { "allow" };
+            let action = "a finished program has no rules to change";
+            return Err(Error::invalid(NAME, action).at_field(at(key)).contradicting());
+        }
+        From::Bpf(bytes) => return finished(Code::from_bytes(bytes).map_err(wrong(at("bpf")))?, at("bpf")),
+        From::File(_) => {
+            changed(Profile::unlimited(), seccomp, at("file"))?;
+            return Ok(Base::File);
+        }
+    };
+    changed(profile, seccomp, at("profile")).map(Base::Profile)
+}
+
+fn refuses_exec(field: Field, call: &str) -> Error {
+    let action = format!("it refuses {call}, by which the command itself is started");
+    Error::invalid(NAME, action).at_field(field).contradicting()
+}
+
+fn finished(program: Code, field: Field) -> Result<Base> {
+    let kind = seclude_seccomp::Architecture::NATIVE;
+    for call in EXEC {
+        let number = kind.number_of(call).unwrap_or_default();
+        // What it makes of pointers nobody can say before.
+        let answer = program.run(kind, number, &[0; 6]).map(|(answer, _)| answer);
+        let allowing =
+            [seclude_seccomp::Action::Allow, seclude_seccomp::Action::Log].map(seclude_seccomp::Action::number);
+        if answer.is_some_and(|answer| !allowing.contains(&answer)) {
+            return Err(refuses_exec(field, call));
+        }
+    }
+    Ok(Base::Finished(program))
+}
+
+/// The profile with what is allowed and refused by name.
+fn changed(mut profile: Profile, seccomp: &Seccomp, field: Field) -> Result<Profile> {
+    let refused = |profile: &Profile| profile.refuses_one_of(&EXEC);
+    for (place, name) in seccomp.allow.iter().enumerate() {
+        profile.allow(name).map_err(wrong(at("allow").index(place)))?;
+    }
+    if let Some(call) = refused(&profile) {
+        return Err(refuses_exec(field, call));
+    }
+    for (place, (name, errno)) in seccomp.deny.iter().enumerate() {
+        let field = at("deny").index(place);
+        let errno = errno.map(|errno| u16::try_from(errno).ok().filter(|errno| (1..=4095).contains(errno)));
+        if errno == Some(None) {
+            return Err(Error::invalid(NAME, "it has no error number, 1 to 4095").at_field(field));
+        }
+        profile.deny(name, errno.flatten()).map_err(wrong(field.clone()))?;
+        if let Some(call) = refused(&profile) {
+            return Err(refuses_exec(field, call));
+        }
+    }
+    Ok(profile)
+}
+
+/// What is in a file: JSON, or instructions.
+fn read(path: &Path, seccomp: &Seccomp, depends: Depends) -> Result<Base> {
+    let about = |error: Error| error.path_of(path).at_field(at("file"));
+    let failed = |call: &'static str, error: std::io::Error| {
+        about(Error::parent(NAME, format!("{}", path.display()), error).call(call))
+    };
+    // A FIFO waits for nobody then.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = open(path, flags, Mode::empty()).map_err(|errno| failed("open", errno.into()))?;
+    let found = fstat(&opened).map_err(|errno| failed("fstat", errno.into()))?;
+    let kind = FileType::from_raw_mode(found.st_mode);
+    let is_no_file = |what: &str| about(Error::invalid(NAME, format!("{} is {what}", path.display())));
+    match kind {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(is_no_file("a directory, and no profile")),
+        _ => return Err(is_no_file("no file with a profile")),
+    }
+    let mut bytes = Vec::new();
+    File::from(opened).take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed("read", error))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(is_no_file("larger than any profile: it has more than 1 MiB"));
+    }
+    let named = |error: seclude_seccomp::Error| about(Error::invalid(NAME, format!("{}: {error}", path.display())));
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        if !seccomp.allow.is_empty() || !seccomp.deny.is_empty() {
+            return Err(is_no_file("no profile whose rules could be changed: it does not begin with {"));
+        }
+        let program = Code::from_bytes(&bytes).map_err(|error| match bytes.is_ascii() {
+            true => is_no_file("no profile, which would begin with {"),
+            false => named(error),
+        })?;
+        return finished(program, at("file"));
+    }
+    let document = serde_json::from_slice(&bytes)
+        .map_err(|error| about(Error::invalid(NAME, format!("{} is no JSON: {error}", path.display()))))?;
+    let profile = depends.read(&document).map_err(named)?;
+    changed(profile, seccomp, at("file")).map(Base::Profile)
+}
+
 struct Filter {
+    seccomp: Seccomp,
+    depends: Depends,
+    base: Base,
     refused: Refused,
     /// The same, should the command be handed a file, or a directory.
     with: [Refused; 2],
     handed: descriptors::Handed,
     nesting: ByFilter,
-    /// By descriptor, as the launcher reads it.
-    program: Option<OwnedFd>,
+    /// By descriptor, as the launcher reads them, and how each is installed. The first allows the next.
+    programs: Vec<(OwnedFd, u32)>,
 }
 
-/// The file, in the parent, and the right to read it, for the launcher.
-pub(super) fn keep(command: &Command, host: &Host, nesting: &ByFilter, anew: &Anew) -> Option<Box<dyn Step>> {
-    if !command.sandboxed {
-        return None;
+/// The files, in the parent, and the right to read them, for the launcher.
+pub(super) fn keep(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Result<Option<Box<dyn Step>>> {
+    let capabilities = command.capabilities.unwrap_or(Capabilities::ALL).bits();
+    let depends = Depends { given: Given { nested: command.nested, capabilities }, kernel: Host::kernel() };
+    let base = base(&command.seccomp, depends)?;
+    if !command.is_sandboxed() && matches!(base, Base::Nothing) {
+        return Ok(None);
+    }
+    let privileged = host.has(Capability::SYS_ADMIN)
+        || command.namespaces.is_new(Namespace::User)
+        || command.namespaces.is_joined(Namespace::User);
+    if !command.no_new_privileges && !privileged {
+        let action = "without no_new_privs, and without CAP_SYS_ADMIN, the kernel takes no filter of system calls";
+        let hint = Hint::from("keep it, or go without a filter")
+            .with([Remedy::set("rights.no_new_privileges", true), Remedy::set("seccomp.profile", "none")]);
+        return Err(Error::invalid(NAME, action).at("rights.no_new_privileges").contradicting().hint(hint));
     }
     let view = if writes_to_the_host(command) { View::Places } else { View::Nothing };
     // An open file is not id-mapped: its owner is none of ids that nobody has, and nobody else changes its mode.
     let with = |handed: View| refused(command, if user::is_chosen(command, host) { view } else { view.max(handed) });
-    Some(Box::new(Filter {
+    Ok(Some(Box::new(Filter {
+        seccomp: command.seccomp.clone(),
+        depends,
+        base,
         refused: refused(command, view),
         with: [with(View::Files), with(View::Places)],
         handed: descriptors::Handed::of(command, anew),
         nesting: nesting.clone(),
-        program: None,
-    }))
+        programs: Vec::new(),
+    })))
+}
+
+impl Filter {
+    fn compiled(&self, base: &Base) -> Result<Vec<Code>> {
+        let alone = || (!self.refused.is_empty()).then(|| self.refused.program());
+        Ok(match base {
+            Base::Nothing | Base::File => alone().into_iter().collect(),
+            Base::Profile(profile) => {
+                let mut profile = profile.clone();
+                profile.refuse(self.refused);
+                let program = profile.compile();
+                program.check().map_err(wrong(at("profile")))?;
+                vec![program]
+            }
+            Base::Finished(program) => alone().into_iter().chain([program.clone()]).collect(),
+        })
+    }
 }
 
 impl Step for Filter {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("seccomp"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
@@ -97,41 +283,71 @@ impl Step for Filter {
             View::Places => with_places,
         };
         self.refused.user_namespaces |= self.nesting.is_needed();
-        if self.refused.is_empty() {
-            return Ok(());
-        }
+        let from_file = match &self.seccomp.from {
+            From::File(path) => Some(read(path, &self.seccomp, self.depends)?),
+            _ => None,
+        };
         let failed =
             |call: &'static str| move |error: std::io::Error| Error::parent(NAME, "of system calls", error).call(call);
-        let file = memfd_create("seclude-filter", MemfdFlags::CLOEXEC).map_err(|e| failed("memfd_create")(e.into()))?;
-        let mut file = File::from(file);
-        let bytes: Vec<u8> = self.refused.program().iter().flat_map(|instruction| instruction.to_ne_bytes()).collect();
-        file.write_all(&bytes).map_err(failed("write"))?;
-        self.program = Some(preparation.lifted(file.into()).map_err(|e| failed("fcntl")(e.into()))?);
+        for program in self.compiled(from_file.as_ref().unwrap_or(&self.base))? {
+            let file =
+                memfd_create("seclude-filter", MemfdFlags::CLOEXEC).map_err(|e| failed("memfd_create")(e.into()))?;
+            let mut file = File::from(file);
+            file.write_all(&program.to_bytes()).map_err(failed("write"))?;
+            let lifted = preparation.lifted(file.into()).map_err(|e| failed("fcntl")(e.into()))?;
+            self.programs.push((lifted, program.flags()));
+        }
         Ok(())
     }
 
     fn keeps(&self) -> Vec<Fd> {
-        self.program.iter().map(|program| Fd(program.as_raw_fd())).collect()
+        self.programs.iter().map(|(program, _)| Fd(program.as_raw_fd())).collect()
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        if self.refused.is_empty() {
-            return;
+        let Some(about) = self.said() else { return };
+        program.about_owned(about);
+        // Before `prepare` there is one that is not open.
+        let planned = self.programs.is_empty().then_some((Fd::NONE, 0));
+        let open = self.programs.iter().map(|(file, flags)| (Fd(file.as_raw_fd()), *flags));
+        for (fd, flags) in open.chain(planned) {
+            program.push(Op::Keep { fd });
+            program.filters.push((fd, flags));
         }
-        let fd = self.program.as_ref().map_or(Fd::NONE, |program| Fd(program.as_raw_fd()));
-        program.about_owned(describe(self.refused));
-        program.push(Op::Keep { fd });
-        program.filter = Some(fd);
     }
 
     fn describe(&self, to: &mut Describe) {
-        if !self.refused.is_empty() {
-            to.prepare(NAME, format!("assemble it: {}", describe(self.refused)));
+        if let Some(about) = self.said() {
+            to.prepare(NAME, format!("assemble it: {about}"));
         }
         let [with_files, _] = self.with;
         if with_files != self.refused {
             to.prepare(NAME, format!("with a file among its descriptors: {}", describe(with_files)));
         }
+    }
+}
+
+impl Filter {
+    /// What it is, if there is one.
+    fn said(&self) -> Option<String> {
+        let base = match &self.seccomp.from {
+            From::Nothing => None,
+            From::Default => Some("the default profile".to_owned()),
+            From::Oci(_) => Some("a profile as OCI has it".to_owned()),
+            From::File(path) => Some(format!("the profile or program in {}", path.display())),
+            From::Bpf(bytes) => Some(format!("a finished program of {} instructions", bytes.len() / 8)),
+        };
+        let list = |names: Vec<String>| names.join(", ");
+        let errno = |errno: &Option<i32>| match errno.map(|errno| Errno(errno as u16)) {
+            None => String::new(),
+            Some(errno) => format!(" with {}", errno.name().map_or_else(|| errno.0.to_string(), str::to_owned)),
+        };
+        let allowed = (!self.seccomp.allow.is_empty()).then(|| format!("allow {}", list(self.seccomp.allow.clone())));
+        let denied = self.seccomp.deny.iter().map(|(name, number)| format!("{name}{}", errno(number))).collect();
+        let denied = (!self.seccomp.deny.is_empty()).then(|| format!("refuse {}", list(denied)));
+        let refused = (!self.refused.is_empty()).then(|| describe(self.refused));
+        let parts: Vec<String> = [base, allowed, denied, refused].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 
@@ -153,8 +369,9 @@ struct Install {
     before_rights: bool,
 }
 
-pub(super) fn install(command: &Command, before_rights: bool) -> Option<Box<dyn Step>> {
-    (command.sandboxed && command.no_new_privileges != before_rights).then(|| Box::new(Install { before_rights }) as _)
+pub(super) fn install(command: &Config, before_rights: bool) -> Option<Box<dyn Step>> {
+    let filtered = command.is_sandboxed() || command.seccomp != Seccomp::none();
+    (filtered && command.no_new_privileges != before_rights).then(|| Box::new(Install { before_rights }) as _)
 }
 
 impl Step for Install {
@@ -163,9 +380,9 @@ impl Step for Install {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        if let Some(file) = program.filter {
+        for (file, flags) in program.filters.clone() {
             program.about(if self.before_rights { "with CAP_SYS_ADMIN" } else { "with no_new_privs" });
-            program.push(Op::Filter { file });
+            program.push(Op::Filter { file, flags });
         }
     }
 }

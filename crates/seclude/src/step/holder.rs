@@ -10,27 +10,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags, open};
 use seclude_child::Op;
+use seclude_request::Field;
 use seclude_sys::Fd;
 use seclude_sys::clone::{CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWTIME, CLONE_NEWUSER};
 
 use super::{Preparation, Step, cgroup, ties};
+use crate::action::Describe;
 use crate::child::Child;
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
+use crate::config::start::Starter;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::plan::Describe;
 use crate::program::Program;
 
 const NAME: &str = "user namespace";
 
 /// Whether nobody may look into this process while the child has its memory, or a copy.
-pub(crate) fn is_hidden(command: &Command, host: &Host) -> bool {
+pub(crate) fn is_hidden(command: &Config, host: &Host) -> bool {
     host.permitted != 0 || command.namespaces.joined().next().is_some()
 }
 
 /// Whether the user namespace is made by another process.
-pub(crate) fn is_needed(command: &Command, host: &Host) -> bool {
+pub(crate) fn is_needed(command: &Config, host: &Host) -> bool {
     command.namespaces.is_new(Namespace::User) && is_hidden(command, host) && !host.writes_hidden_maps()
 }
 
@@ -44,7 +46,7 @@ struct Enter {
     namespace: Option<OwnedFd>,
 }
 
-pub(super) fn enter(command: &Command, host: &Host, holder: &Holder) -> Option<Box<dyn Step>> {
+pub(super) fn enter(command: &Config, host: &Host, holder: &Holder) -> Option<Box<dyn Step>> {
     if !is_needed(command, host) {
         return None;
     }
@@ -57,10 +59,11 @@ pub(super) fn enter(command: &Command, host: &Host, holder: &Holder) -> Option<B
 }
 
 /// Starts it; it has its namespace when this returns.
-pub(super) fn start(holder: &Holder) -> Result<i32> {
-    let mut command = Command::new("-");
+pub(super) fn start(holder: &Holder, starter: Starter) -> Result<i32> {
+    let mut command = Config::new("-".into(), starter);
     command.holds_user_namespace = true;
-    let child = command.spawn()?;
+    // That start has a request of its own.
+    let child = command.start().map_err(|error| error.at("namespaces.user"))?;
     let pid = child.id() as i32;
     *holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
     Ok(pid)
@@ -69,6 +72,10 @@ pub(super) fn start(holder: &Holder) -> Result<i32> {
 impl Step for Enter {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("namespaces").key("user"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {

@@ -4,14 +4,17 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use seclude_child::Op;
+use seclude_request::Field;
 
 use super::Step;
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::program::Program;
 
 const NAME: &str = "host name";
+const HOST: &str = "hostname";
+const DOMAIN: &str = "domainname";
 /// `__NEW_UTS_LEN`
 const LONGEST: usize = 64;
 
@@ -20,20 +23,22 @@ struct Names {
     domain: Option<OsString>,
 }
 
-pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     let names = Names { host: command.hostname.clone(), domain: command.domainname.clone() };
-    let given: Vec<_> = names.host.iter().chain(&names.domain).collect();
-    if given.is_empty() {
-        return Ok(None);
-    }
+    let given = [(names.host.as_ref(), HOST), (names.domain.as_ref(), DOMAIN)];
+    let given: Vec<_> = given.into_iter().filter_map(|(name, field)| Some((name?, field))).collect();
+    let Some((_, first)) = given.first() else { return Ok(None) };
     if !command.namespaces.is_new(Namespace::Uts) {
-        return Err(Error::invalid(NAME, "it needs a new uts namespace: it would be the host's own name"));
+        return Err(Error::invalid(NAME, "it needs a new uts namespace: it would be the host's own name")
+            .at(first)
+            .contradicting());
     }
-    if let Some(long) = given.iter().find(|name| name.len() > LONGEST) {
-        return Err(Error::invalid(NAME, format!("{long:?} has {} bytes; the kernel takes {LONGEST}", long.len())));
+    if let Some((long, field)) = given.iter().find(|(name, _)| name.len() > LONGEST) {
+        let action = format!("{long:?} has {} bytes; the kernel takes {LONGEST}", long.len());
+        return Err(Error::invalid(NAME, action).at(field));
     }
-    if let Some(name) = given.iter().find(|name| name.as_bytes().contains(&0)) {
-        return Err(Error::invalid(NAME, format!("{name:?} has a NUL byte in it")));
+    if let Some((name, field)) = given.iter().find(|(name, _)| name.as_bytes().contains(&0)) {
+        return Err(Error::invalid(NAME, format!("{name:?} has a NUL byte in it")).at(field));
     }
     Ok(Some(Box::new(names)))
 }
@@ -41,6 +46,10 @@ pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
 impl Step for Names {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field_of(&self, op: &Op<'_>) -> Option<Field> {
+        Some(Field::of(if matches!(op, Op::Domainname { .. }) { DOMAIN } else { HOST }))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -5,14 +5,15 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::Op;
+use seclude_request::Field;
 use seclude_sys::Fd;
 
 use super::{Preparation, Step};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::config::Config;
 use crate::config::mount::MountKind;
 use crate::config::namespace::{Joined, Namespace};
 use crate::error::{Error, Result};
-use crate::plan::Describe;
 use crate::program::Program;
 
 const NAME: &str = "join";
@@ -26,27 +27,31 @@ struct Join {
 /// Whether set-up itself has to be in the pid namespace that is joined: a /proc is of the namespace of who mounts it. The
 /// process in it then has a copy of the caller's memory, which it hides from all who are in there but those that have
 /// CAP_SYS_PTRACE over the caller.
-pub(crate) fn enters_pid_namespace_early(command: &Command) -> bool {
+pub(crate) fn enters_pid_namespace_early(command: &Config) -> bool {
     let shows = |kind: &MountKind| matches!(kind, MountKind::Proc { .. });
     command.namespaces.is_joined(Namespace::Pid) && command.mounts.iter().any(|mount| shows(&mount.kind))
 }
 
 /// Whether the launcher enters it, as its last act: nobody in there ever sees the caller's memory, nor rights that the
 /// command does not have (CVE-2016-9962).
-pub(super) fn enters_pid_namespace_late(command: &Command) -> bool {
+pub(super) fn enters_pid_namespace_late(command: &Config) -> bool {
     command.namespaces.is_joined(Namespace::Pid) && !enters_pid_namespace_early(command)
 }
 
-pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     let namespaces: Vec<_> = command.namespaces.joined().map(|(kind, joined)| (kind, joined.clone())).collect();
     if namespaces.is_empty() {
         return Ok(None);
     }
     if command.namespaces.is_joined(Namespace::User) && command.user_map.is_some() {
-        return Err(Error::invalid(NAME, "a user namespace that is joined has its id map already"));
+        return Err(Error::invalid(NAME, "a user namespace that is joined has its id map already")
+            .at("namespaces.user")
+            .contradicting());
     }
     if command.namespaces.is_joined(Namespace::Time) && command.time_offsets != Default::default() {
-        return Err(Error::invalid(NAME, "a time namespace that is joined has its offsets already"));
+        return Err(Error::invalid(NAME, "a time namespace that is joined has its offsets already")
+            .at("namespaces.time")
+            .contradicting());
     }
     let early = enters_pid_namespace_early(command);
     Ok(Some(Box::new(Join { namespaces, open: Vec::new(), early })))
@@ -57,12 +62,24 @@ impl Step for Join {
         NAME
     }
 
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("namespaces"))
+    }
+
+    fn field_of(&self, op: &Op<'_>) -> Option<Field> {
+        match op {
+            Op::Join { kind, .. } => Namespace::ALL.into_iter().find(|own| own.flag() == *kind).map(Namespace::field),
+            Op::EnterPidNamespace => Some(Namespace::Pid.field()),
+            _ => self.field(),
+        }
+    }
+
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
         for (kind, joined) in &self.namespaces {
             let failed = |call| {
                 move |errno| {
-                    let error =
-                        Error::parent(NAME, format!("{kind} namespace of {}", joined.describe()), errno).call(call);
+                    let action = format!("{kind} namespace of {}", joined.describe());
+                    let error = Error::parent(NAME, action, errno).call(call).at_field(kind.field());
                     match joined {
                         Joined::Path(path) => error.path_of(&**path).hint_if(crate::hint::namespace_file(errno)),
                         Joined::Fd(_) => error,

@@ -12,24 +12,28 @@ use std::sync::Arc;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{Errno, write};
 use seclude_child::Op;
+use seclude_request::Field;
 use seclude_sys::Fd;
 
 use super::exec::{NAME, environment};
 use super::{Preparation, Step, join};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
+use crate::config::seccomp::Seccomp;
 use crate::error::{Error, Result};
-use crate::plan::Describe;
-use crate::program::{Launch as Start, Program};
+use crate::late::Launch as Start;
+use crate::program::Program;
 
 /// Whether the command is started by it. What has no container at all, and dies with its caller, is executed directly.
-pub(crate) fn is_needed(command: &Command) -> bool {
+pub(crate) fn is_needed(command: &Config) -> bool {
     let identity = &command.identity;
     let changes_ids = identity.uid.is_some() || identity.gid.is_some() || identity.groups.is_some();
     let spaces = &command.namespaces;
     let contained = Namespace::ALL.into_iter().any(|kind| spaces.is_new(kind)) || spaces.joined().next().is_some();
-    // The preset's filter is the launcher's to install.
-    contained || changes_ids || !command.die_with_parent || command.holds_user_namespace || command.sandboxed
+    // A filter is the launcher's to install.
+    let filtered = command.is_sandboxed() || command.seccomp != Seccomp::none();
+    contained || changes_ids || !command.die_with_parent || command.holds_user_namespace || filtered
 }
 
 struct Launch {
@@ -40,7 +44,7 @@ struct Launch {
     image: Option<OwnedFd>,
 }
 
-pub(super) fn compile(command: &Command, envp: Arc<[OsString]>) -> Box<dyn Step> {
+pub(super) fn compile(command: &Config, envp: Arc<[OsString]>) -> Box<dyn Step> {
     let mut flags = String::from("-");
     for (wanted, letter) in [
         (command.init && command.terminal.is_some(), 't'),
@@ -57,6 +61,11 @@ pub(super) fn compile(command: &Command, envp: Arc<[OsString]>) -> Box<dyn Step>
 impl Step for Launch {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field_of(&self, op: &Op<'_>) -> Option<Field> {
+        // It carries the command's arguments and environment.
+        matches!(op, Op::Launch { .. }).then(|| Field::of("command"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {

@@ -15,12 +15,14 @@ use seclude_sys::Fd;
 use seclude_sys::mount::MOUNT_ATTR_RDONLY;
 
 use super::Preparation;
-use super::mount::overlay::{OverlayMount, Way};
+use super::mount::overlay::{OverlayMount, Way, overlay_of_its_own};
 use super::root::NAME;
 use super::show::Show;
+use crate::advice::Hint;
 use crate::config::root::Overlay;
 use crate::error::{Error, Result};
 use crate::mounts::Mounts;
+use crate::places::{Places, has_its_owners};
 use crate::program::Program;
 
 /// More would be a tree with mounts in a large directory, such as a store of container layers.
@@ -28,7 +30,19 @@ const MOST_PARTS: usize = 2000;
 
 pub(super) struct LayeredHost {
     way: Way,
+    /// Of the sandbox: of the host's tree these parts alone.
+    wanted: Option<Vec<PathBuf>>,
+    /// The most bytes of the root itself.
+    bound: Option<u64>,
     parts: Vec<Part>,
+}
+
+/// Whether the container has a path of the host.
+enum Wanted {
+    Yes,
+    /// Something below it.
+    Below,
+    No,
 }
 
 struct Part {
@@ -46,8 +60,9 @@ enum Kind {
 }
 
 impl LayeredHost {
-    pub(super) fn new(way: Way) -> LayeredHost {
-        LayeredHost { way, parts: Vec::new() }
+    pub(super) fn new(way: Way, places: Option<&Places>, bound: Option<u64>) -> LayeredHost {
+        let wanted = places.map(|places| places.parts.iter().map(|part| part.path.clone()).collect());
+        LayeredHost { way, wanted, bound, parts: Vec::new() }
     }
 
     pub(super) fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
@@ -55,7 +70,10 @@ impl LayeredHost {
         self.scan(Path::new("/"), &mounts)?;
         for part in &mut self.parts {
             match &mut part.kind {
-                Kind::Overlay(overlay) => overlay.prepare(NAME, preparation)?,
+                // Its layers are ours, not the request's.
+                Kind::Overlay(overlay) => {
+                    overlay.prepare(NAME, preparation).map_err(|error| error.at("root.ephemeral"))?;
+                }
                 Kind::Bind(show) => {
                     show.open(preparation).map_err(|errno| unread(&part.path, errno.into()))?;
                 }
@@ -81,6 +99,15 @@ impl LayeredHost {
         entries.sort_by_key(DirEntry::file_name);
         for entry in entries {
             let path = entry.path();
+            match self.is_wanted(&path) {
+                Wanted::No => continue,
+                Wanted::Below => {
+                    self.parts.push(Part { path: path.clone(), kind: Kind::Directory(0o755) });
+                    self.scan(&path, mounts)?;
+                    continue;
+                }
+                Wanted::Yes => {}
+            }
             match entry.metadata() {
                 Ok(metadata) => self.add(path, &metadata, mounts)?,
                 // What vanishes meanwhile was not there.
@@ -91,16 +118,31 @@ impl LayeredHost {
             }
             if self.parts.len() > MOST_PARTS {
                 let action = format!("{} has mounts below it and too many entries for an overlay", directory.display());
-                return Err(Error::invalid(NAME, action).hint("overlay the directories that are to be written instead"));
+                let hint = Hint::from("overlay the directories that are to be written instead");
+                let error = Error::invalid(NAME, action).at("root.ephemeral");
+                return Err(error.hint(hint.with([overlay_of_its_own()])));
             }
         }
         Ok(())
     }
 
+    fn is_wanted(&self, path: &Path) -> Wanted {
+        let Some(wanted) = &self.wanted else { return Wanted::Yes };
+        if wanted.iter().any(|wanted| path.starts_with(wanted)) {
+            Wanted::Yes
+        } else if wanted.iter().any(|wanted| wanted.starts_with(path)) {
+            Wanted::Below
+        } else {
+            Wanted::No
+        }
+    }
+
     fn add(&mut self, path: PathBuf, metadata: &Metadata, mounts: &Mounts) -> Result<()> {
         let mode = metadata.mode() & 0o7777;
         let mut recurse = false;
-        let bind = || Kind::Bind(Show::new(&path, true, false, self.way.ids));
+        let mut way = self.way;
+        way.plain = self.wanted.is_some() && !has_its_owners(&path);
+        let bind = || Kind::Bind(Show::new(&path, true, false, way.ids).plain(way.plain));
         let kind = if metadata.is_symlink() {
             match read_link(&path) {
                 Ok(target) => Kind::Link(target),
@@ -116,10 +158,19 @@ impl LayeredHost {
             if recurse { Kind::Directory(mode) } else { bind() }
         } else {
             let overlay = Overlay::new([&path]).ephemeral();
-            let overlay = OverlayMount::compile(NAME, &overlay, self.way, &path.display().to_string())?;
+            let overlay = OverlayMount::compile(NAME, &overlay, way, &path.display().to_string())
+                .map_err(|error| error.at("root.ephemeral"))?;
             Kind::Overlay(Box::new(overlay))
         };
+        let is_whole = !recurse && matches!(kind, Kind::Overlay(_));
         self.parts.push(Part { path: path.clone(), kind });
+        // What lies in a part, and is shown in another way.
+        let within = self.wanted.iter().flatten().find(|wanted| **wanted != path && wanted.starts_with(&path));
+        if let Some(within) = within.filter(|_| is_whole).cloned()
+            && let Ok(metadata) = within.symlink_metadata()
+        {
+            return self.add(within, &metadata, mounts);
+        }
         if recurse { self.scan(&path, mounts) } else { Ok(()) }
     }
 
@@ -127,6 +178,10 @@ impl LayeredHost {
     pub(super) fn make_root(&self, program: &mut Program<'_>) {
         program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::ROOT });
         program.push(Op::FsString { fs: Slot::ROOT, key: c"mode", value: c"755" });
+        if let Some(bytes) = self.bound {
+            let value = program.text(bytes.to_string());
+            program.push(Op::FsString { fs: Slot::ROOT, key: c"size", value });
+        }
         program.push(Op::FsMount { fs: Slot::ROOT, attributes: 0 });
     }
 

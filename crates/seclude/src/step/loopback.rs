@@ -1,9 +1,10 @@
 //! The loopback interface of a new network namespace, up.
 
 use seclude_child::Op;
+use seclude_request::Field;
 
 use super::Step;
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::program::Program;
 
@@ -11,7 +12,7 @@ struct Loopback {
     request: [u8; 32],
 }
 
-pub(super) fn compile(command: &Command) -> Option<Box<dyn Step>> {
+pub(super) fn compile(command: &Config) -> Option<Box<dyn Step>> {
     if !command.namespaces.is_new(Namespace::Net) {
         return None;
     }
@@ -38,6 +39,10 @@ fn set_up(index: i32) -> [u8; 32] {
 impl Step for Loopback {
     fn name(&self) -> &'static str {
         "loopback"
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("namespaces").key("net"))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

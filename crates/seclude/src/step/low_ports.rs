@@ -2,9 +2,10 @@
 //! nobody else listens. ip(7), `ip_unprivileged_port_start`, Linux 4.11.
 
 use seclude_child::Op;
+use seclude_request::Field;
 
 use super::Step;
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::network::Network;
 use crate::program::Program;
 
@@ -12,7 +13,7 @@ const FIRST_UNPRIVILEGED: u16 = 1024;
 
 struct LowPorts;
 
-pub(super) fn compile(command: &Command) -> Option<Box<dyn Step>> {
+pub(super) fn compile(command: &Config) -> Option<Box<dyn Step>> {
     let published = match command.network.as_ref()? {
         Network::Veth(veth) => &veth.request.publish,
         Network::Pasta(pasta) => &pasta.publish,
@@ -24,6 +25,10 @@ pub(super) fn compile(command: &Command) -> Option<Box<dyn Step>> {
 impl Step for LowPorts {
     fn name(&self) -> &'static str {
         "low ports"
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("network").key("publish"))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

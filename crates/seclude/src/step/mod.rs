@@ -7,6 +7,7 @@
 mod barrier;
 mod cgroup;
 mod clock;
+mod clone;
 mod descriptors;
 mod exec;
 mod existing_cgroup;
@@ -40,32 +41,35 @@ use std::sync::Arc;
 
 use rustix::fs::{Statx, makedev};
 use rustix::io::fcntl_dupfd_cloexec;
+use seclude_child::Op;
 use seclude_child::entry::Memory;
+use seclude_request::Field;
 
-use crate::command::Command;
+use crate::action::Describe;
+use crate::config::Config;
 use crate::config::mount::{Mount, MountKind};
 use crate::config::namespace::Namespace;
 use crate::config::network::Network;
 use crate::config::root::RootKind;
+use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
-use crate::plan::{ClonePlan, Describe};
 use crate::program::Program;
 use crate::report::Report;
 
 pub(crate) use barrier::is_needed as has_barrier;
-pub(crate) use cgroup::{default_parent, empty as empty_cgroup, makes_namespace_late};
-pub(crate) use descriptors::{ParentEnds, highest as highest_descriptor};
+pub(crate) use cgroup::{default_parent, makes_namespace_late};
+pub(crate) use clone::ClonePlan;
+pub(crate) use descriptors::highest as highest_descriptor;
 use exec::Compiled;
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::enters_pid_namespace_early;
 pub(crate) use nesting::has_inner;
-pub(crate) use oom::OOM_SCORE_ADJ;
 pub(crate) use root::is_all as root_is_all;
 pub(crate) use user::leaves_caller_out;
 pub(crate) use veth::from_net;
-pub(crate) use workdir::INHERITED;
+pub(crate) use workdir::is_inherited as inherits_directory;
 
 /// The new process as the parent sees it while it waits.
 pub(crate) struct Born {
@@ -113,6 +117,16 @@ pub(crate) trait Step: Send + Sync {
     /// The name that errors and the printed plan give it.
     fn name(&self) -> &'static str;
 
+    /// What of the request it is there for. An error of it that does not say more is about that.
+    fn field(&self) -> Option<Field> {
+        None
+    }
+
+    /// The same of one of its ops, where it has some for several fields.
+    fn field_of(&self, _: &Op<'_>) -> Option<Field> {
+        self.field()
+    }
+
     /// Parent, before the clone: open, check, resolve.
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
         Ok(())
@@ -141,14 +155,14 @@ pub(crate) trait Step: Send + Sync {
 }
 
 /// Whether any layer of an overlay has to be given to the kernel.
-pub(crate) fn has_overlays(command: &Command) -> bool {
+pub(crate) fn has_overlays(command: &Config) -> bool {
     let mounted = |mount: &Mount| matches!(mount.kind, MountKind::Overlay { .. });
     let root = command.root.as_ref().is_some_and(|root| matches!(root.kind, RootKind::Overlay(_)));
     root || command.mounts.iter().any(mounted)
 }
 
 /// The steps of a request in the only order that there is.
-pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Result<Vec<Box<dyn Step>>> {
+pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Result<Vec<Box<dyn Step>>> {
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
     let mut add = |step: Option<Box<dyn Step>>| steps.extend(step);
     // First of all: a parent that dies from here on takes the child along.
@@ -178,7 +192,8 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     let claimed = veth::Claimed::default();
     let connected = match &command.network {
         Some(_) if !command.namespaces.is_new(Namespace::Net) => {
-            return Err(Error::invalid("network", "a network of its own needs a new net namespace"));
+            let action = "a network of its own needs a new net namespace";
+            return Err(Error::invalid("network", action).at("network").contradicting());
         }
         Some(Network::Veth(veth)) => Some(veth::compile(&veth.request, claimed.clone())?),
         Some(Network::Pasta(pasta)) => {
@@ -222,7 +237,7 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     let opened = directory.as_ref().map(workdir::WorkingDirectory::place);
     add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
     add(nesting::hold(command));
-    add(filter::keep(command, host, &by_filter, &anew));
+    add(filter::keep(command, host, &by_filter, &anew)?);
     let Compiled { launch, exec } = exec::compile(command)?;
     add(rights::carry(command, host));
     // From here on in memory of its own, if there is a container.
@@ -234,8 +249,8 @@ pub(crate) fn compile(command: &Command, host: &Host, clone: &ClonePlan) -> Resu
     add(rlimits::compile(command)?);
     // Rights go last: each step above may need them.
     add(rights::compile(command, host)?);
-    add(filter::install(command, false));
     add(workdir::enter(opened));
+    add(filter::install(command, false));
     add(Some(exec));
     Ok(steps)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
+use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -14,12 +15,13 @@ use super::show::Show;
 use super::user::Ids;
 use super::veth::{Claimed, from_net};
 use super::{Preparation, Step, mount};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::advice::Hint;
+use crate::config::Config;
 use crate::config::mount::Source;
 use crate::config::namespace::Namespace;
 use crate::config::network::{Dns, Network};
 use crate::error::{Error, Result};
-use crate::plan::Describe;
 use crate::program::Program;
 
 const NAME: &str = "names";
@@ -28,19 +30,20 @@ const HOSTS: &str = "/etc/hosts";
 /// What systemd-resolved itself asks, where the host's resolv.conf names its stub on the loopback.
 const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
-pub(super) fn compile(command: &Command, claimed: &Claimed, ids: Ids) -> Result<Vec<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config, claimed: &Claimed, ids: Ids) -> Result<Vec<Box<dyn Step>>> {
     let connected = command.network.is_some();
     let dns = dns(command);
     let peers = has_peers(command);
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
     if are_wanted(command) && !command.namespaces.is_new(Namespace::Mount) {
-        return Err(Error::invalid(NAME, "name servers and host entries need a new mount namespace"));
+        let error = Error::invalid(NAME, "name servers and host entries need a new mount namespace");
+        return Err(if dns != Dns::Unchanged { error.at("dns").contradicting() } else { error.at("hosts") });
     }
     if dns != Dns::Unchanged {
         if let Dns::Servers(servers) = &dns
             && servers.is_empty()
         {
-            return Err(Error::invalid(NAME, "no name server was given"));
+            return Err(Error::invalid(NAME, "no name server was given").at("dns"));
         }
         steps.push(Box::new(Resolver { dns, connected, claimed: claimed.clone(), content: Vec::new() }));
     }
@@ -49,12 +52,16 @@ pub(super) fn compile(command: &Command, claimed: &Claimed, ids: Ids) -> Result<
             None => None,
             Some(name) => match name.to_str() {
                 Some(name) => Some(name.to_owned()),
-                None => return Err(Error::invalid(NAME, "a host name that is not UTF-8 cannot be in /etc/hosts")),
+                None => {
+                    let action = "a host name that is not UTF-8 cannot be in /etc/hosts";
+                    return Err(Error::invalid(NAME, action).at("hostname"));
+                }
             },
         };
-        for (_, name) in &command.host_entries {
+        for (number, (_, name)) in command.host_entries.iter().enumerate() {
             if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#') {
-                return Err(Error::invalid(NAME, format!("host entry {name:?}: that is no host name")));
+                let field = Field::of("hosts").index(number).key("name");
+                return Err(Error::invalid(NAME, format!("host entry {name:?}: that is no host name")).at_field(field));
             }
         }
         let (entries, claimed) = (command.host_entries.clone(), claimed.clone());
@@ -74,28 +81,28 @@ pub(super) fn compile(command: &Command, claimed: &Claimed, ids: Ids) -> Result<
     Ok(steps)
 }
 
-fn dns(command: &Command) -> Dns {
+fn dns(command: &Config) -> Dns {
     let connected = command.network.is_some() && command.namespaces.is_new(Namespace::Mount);
     command.dns.clone().unwrap_or(if connected { Dns::Host } else { Dns::Unchanged })
 }
 
-fn has_peers(command: &Command) -> bool {
+fn has_peers(command: &Config) -> bool {
     matches!(&command.network, Some(Network::Veth(veth)) if veth.request.peers)
 }
 
-fn wants_hosts(command: &Command) -> bool {
-    let named = command.sandboxed && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
+fn wants_hosts(command: &Config) -> bool {
+    let named = command.is_sandboxed() && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
     asks_for_hosts(command) || named
 }
 
 /// Otherwise it is for the host name alone, and a root without such a file goes without.
-fn asks_for_hosts(command: &Command) -> bool {
+fn asks_for_hosts(command: &Config) -> bool {
     let named = command.network.is_some() && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
     has_peers(command) || named || !command.host_entries.is_empty()
 }
 
 /// Whether any of the two files is given.
-pub(super) fn are_wanted(command: &Command) -> bool {
+pub(super) fn are_wanted(command: &Config) -> bool {
     dns(command) != Dns::Unchanged || wants_hosts(command)
 }
 
@@ -111,6 +118,10 @@ struct Resolver {
 impl Step for Resolver {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("dns"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
@@ -158,12 +169,18 @@ impl Resolver {
     }
 }
 
+/// What else than the host's servers there can be.
+fn other_servers() -> [Remedy; 2] {
+    [Remedy::give("dns"), Remedy::set("dns", "unchanged")]
+}
+
 /// The host's name servers, its other options, and the servers that were left out because they are on its loopback, or are
 /// the host itself where that is closed.
 fn of_the_host(connected: bool, closed: Vec<IpAddr>) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
     let read = |path: &str| {
         let text = std::fs::read_to_string(path);
-        text.map_err(|error| Error::parent(NAME, path, error).call("read").path_of(path).hint("name the servers"))
+        let hint = || Hint::from("name the servers").with([Remedy::give("dns")]);
+        text.map_err(|error| Error::parent(NAME, path, error).call("read").path_of(path).hint(hint()))
     };
     let (all, rest) = parse(&read(RESOLV_CONF)?);
     if !connected {
@@ -181,13 +198,15 @@ fn of_the_host(connected: bool, closed: Vec<IpAddr>) -> Result<(Vec<IpAddr>, Str
             Some(server) if closed.contains(server) => {
                 let action =
                     format!("the host's name server {server} is the host itself, whose own services are closed");
-                let hint = "open the host's own services, name the servers, or do without name servers";
-                return Err(Error::invalid(NAME, action).hint(hint));
+                let hint = Hint::from("open the host's own services, name the servers, or do without name servers");
+                let open = Remedy::set("network.host_access", true);
+                return Err(Error::invalid(NAME, action).at("dns").hint(hint.with([open]).with(other_servers())));
             }
             Some(server) => format!("the host's name server {server} is on its loopback, where the container is not"),
             None => format!("the host's {RESOLV_CONF} names no server"),
         };
-        return Err(Error::invalid(NAME, action).hint("name the servers, or do without name servers"));
+        let hint = Hint::from("name the servers, or do without name servers");
+        return Err(Error::invalid(NAME, action).at("dns").hint(hint.with(other_servers())));
     }
     Ok((servers, rest, left_out))
 }
@@ -232,6 +251,14 @@ struct Hosts {
 impl Step for Hosts {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(match (self.entries.is_empty(), self.peers) {
+            (false, _) => Field::of("hosts"),
+            (true, true) => Field::of("network").key("peers"),
+            (true, false) => Field::of("hostname"),
+        })
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {

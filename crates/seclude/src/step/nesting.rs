@@ -12,11 +12,12 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use seclude_child::op::Inner;
 use seclude_child::{Op, Slot};
 use seclude_idmap::IdMap;
+use seclude_request::Field;
 use seclude_sys::Fd;
 use seclude_sys::clone::{CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS};
 
 use super::{Preparation, Step, mount};
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::capability::Capability;
 use crate::config::namespace::Namespace;
 use crate::error::Result;
@@ -46,18 +47,18 @@ impl ByFilter {
 }
 
 /// Whether what is mounted has to be locked: the command could undo it.
-pub(crate) fn has_inner(command: &Command) -> bool {
+pub(crate) fn has_inner(command: &Config) -> bool {
     let spaces = &command.namespaces;
     let may_mount = command.capabilities.is_none_or(|set| set.bits() & Capability::SYS_ADMIN.bit() != 0);
-    command.sandboxed && may_mount && spaces.is_new(Namespace::User) && spaces.is_new(Namespace::Mount)
+    command.is_sandboxed() && may_mount && spaces.is_new(Namespace::User) && spaces.is_new(Namespace::Mount)
 }
 
-fn is_last(command: &Command) -> bool {
-    command.sandboxed && !command.nested && command.namespaces.is_new(Namespace::User)
+fn is_last(command: &Config) -> bool {
+    command.is_sandboxed() && !command.nested && command.namespaces.is_new(Namespace::User)
 }
 
 /// While the host's /proc is there: the kernel mounts no other one where none is to be seen.
-pub(super) fn compile(command: &Command, by_filter: &ByFilter) -> Option<Box<dyn Step>> {
+pub(super) fn compile(command: &Config, by_filter: &ByFilter) -> Option<Box<dyn Step>> {
     let (last, inner) = (is_last(command), has_inner(command));
     (last || inner).then(|| Box::new(Own { last, inner, by_filter: by_filter.clone() }) as Box<dyn Step>)
 }
@@ -65,6 +66,10 @@ pub(super) fn compile(command: &Command, by_filter: &ByFilter) -> Option<Box<dyn
 impl Step for Own {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("nested"))
     }
 
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
@@ -92,13 +97,17 @@ impl Step for Own {
 /// What the launcher needs for the second one.
 struct Hold;
 
-pub(super) fn hold(command: &Command) -> Option<Box<dyn Step>> {
+pub(super) fn hold(command: &Config) -> Option<Box<dyn Step>> {
     has_inner(command).then(|| Box::new(Hold) as Box<dyn Step>)
 }
 
 impl Step for Hold {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("nested"))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
@@ -116,7 +125,7 @@ struct Second {
     maps: Maps,
 }
 
-pub(super) fn inner(command: &Command, maps: &Maps) -> Option<Box<dyn Step>> {
+pub(super) fn inner(command: &Config, maps: &Maps) -> Option<Box<dyn Step>> {
     has_inner(command).then(|| {
         Box::new(Second {
             last: is_last(command),
@@ -130,6 +139,10 @@ pub(super) fn inner(command: &Command, maps: &Maps) -> Option<Box<dyn Step>> {
 impl Step for Second {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("nested"))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -2,19 +2,23 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open};
 use seclude_net::{Protocol, Publish};
+use seclude_request::{Field, Remedy};
 
 use super::{Born, Preparation, Step};
+use crate::action::Describe;
+use crate::advice::Hint;
 use crate::child::Child;
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::config::network::Pasta;
+use crate::config::start::Starter;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
-use crate::plan::Describe;
 use crate::report::Connection;
 
 const NAME: &str = "pasta";
@@ -27,19 +31,23 @@ struct Program {
     /// Whether the child's memory is hidden, and with it what /proc has of it.
     hidden: bool,
     new_user: bool,
+    starter: Starter,
 }
 
-pub(super) fn compile(pasta: &Pasta, command: &Command) -> Result<Box<dyn Step>> {
+pub(super) fn compile(pasta: &Pasta, command: &Config) -> Result<Box<dyn Step>> {
     if !command.die_with_parent {
         let action = "it ends with its caller, so a container that outlives that would lose its network";
-        return Err(Error::invalid(NAME, action).hint("a veth pair stays, or let the container die with its parent"));
+        let error = Error::invalid(NAME, action).at("network").contradicting();
+        return Err(error.hint("a veth pair stays, or let the container die with its parent"));
     }
     for (index, port) in pasta.publish.iter().enumerate() {
+        let field = || Field::of("network").key("publish").index(index);
         if port.host_port == 0 || port.port == 0 {
-            return Err(Error::invalid(NAME, format!("published port {port}: port 0 is none")));
+            return Err(Error::invalid(NAME, format!("published port {port}: port 0 is none")).at_field(field()));
         }
         if let Some(other) = pasta.publish.iter().take(index).find(|other| port.clashes(other)) {
-            return Err(Error::invalid(NAME, format!("published port {port}: {other} has it already")));
+            let error = Error::invalid(NAME, format!("published port {port}: {other} has it already"));
+            return Err(error.at_field(field()).contradicting());
         }
     }
     Ok(Box::new(Program {
@@ -47,6 +55,7 @@ pub(super) fn compile(pasta: &Pasta, command: &Command) -> Result<Box<dyn Step>>
         found: None,
         hidden: false,
         new_user: command.namespaces.is_new(Namespace::User),
+        starter: command.starter,
     }))
 }
 
@@ -62,10 +71,16 @@ impl Step for Program {
         NAME
     }
 
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("network"))
+    }
+
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let missing = || {
-            Error::parent(NAME, "program pasta", rustix::io::Errno::NOENT)
-                .hint("it is in the package passt; privileged callers can have a veth pair instead")
+            Error::parent(NAME, "program pasta", rustix::io::Errno::NOENT).hint(
+                Hint::from("it is in the package passt; privileged callers can have a veth pair instead")
+                    .with([Remedy::Host("install the package passt".into())]),
+            )
         };
         self.found = Some(find().ok_or_else(missing)?);
         // Of a namespace that is not new there is no user namespace to enter; then it is told the process all the same.
@@ -77,32 +92,36 @@ impl Step for Program {
     fn attend(&self, child: &Born, ledger: &mut Ledger) -> Result<()> {
         let Some(program) = &self.found else { return Ok(()) };
         // As a command of ours it dies with its caller, whatever becomes of that.
-        let mut command = Command::new(program);
-        command.args(["--quiet", "--foreground", "--stderr", "--config-net"]);
+        let mut command = Config::new(program.into(), self.starter);
+        command.add_args(["--quiet", "--foreground", "--stderr", "--config-net"]);
         // Once it is ready it writes its pid there.
-        command.args(["--pid", "/dev/stdout"]);
+        command.add_args(["--pid", "/dev/stdout"]);
         for (flag, protocol) in [("--tcp-ports", Protocol::Tcp), ("--udp-ports", Protocol::Udp)] {
-            command.args([flag, &ports(&self.publish, protocol)]);
+            command.add_args([flag, &ports(&self.publish, protocol)]);
         }
         if rustix::process::geteuid().is_root() {
             // As nobody, which it would become, it could not enter namespaces of root's.
-            command.args(["--runas", "0:0"]);
+            command.add_args(["--runas", "0:0"]);
         }
         // The other way round the host's loopback would be open to the container.
-        command.args(["--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw"]);
+        command.add_args(["--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw"]);
         if self.hidden {
             // It gives up CAP_SYS_PTRACE before it looks at the namespaces of a child that nobody else may look at.
             for (number, flag, kind) in [(3, "--userns", "user"), (4, "--netns", "net")] {
                 let path = format!("/proc/{}/ns/{kind}", child.pid);
                 let opened = open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                     .map_err(|errno| Error::parent(NAME, &path, errno).call("open").path_of(&path))?;
-                command.fd(opened, number).args([flag, &format!("/proc/self/fd/{number}")]);
+                command.fds.push((Arc::new(opened), number));
+                command.add_args([flag, &format!("/proc/self/fd/{number}")]);
             }
         } else {
-            command.arg(child.pid.to_string());
+            command.add_args([child.pid.to_string()]);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut pasta = command.spawn()?;
+        command.stdin = Some(Stdio::null());
+        command.stdout = Some(Stdio::piped());
+        command.stderr = Some(Stdio::piped());
+        // That start has a request of its own.
+        let mut pasta = command.start().map_err(|error| error.at("network"))?;
         if is_ready(&mut pasta) {
             ledger.push("pasta", move || end(pasta));
             return Ok(());

@@ -13,11 +13,13 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, open, open
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 use seclude_idmap::{GROUP_FILE, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, free_range_in, read_taken};
+use seclude_request::Remedy;
 use seclude_sys::Fd;
 use seclude_sys::file::{ByteLock, lock_byte};
 
 use super::Preparation;
 use super::user::NAME;
+use crate::advice::Hint;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 
@@ -47,7 +49,7 @@ pub(super) fn unused(seed: u64, count: u32) -> Result<Range> {
     let (uids, gids) = (own_map("uid_map")?, own_map("gid_map")?);
     free_range_in(&taken, &uids, &gids, count, seed).ok_or_else(|| {
         Error::invalid(NAME, format!("no {count} ids in a row are free here"))
-            .hint("have the container's root be the host's, or choose the ids yourself")
+            .hint(by_other_ids("have the container's root be the host's, or choose the ids yourself"))
     })
 }
 
@@ -115,7 +117,7 @@ impl Lease {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         }
         Err(Error::invalid(NAME, format!("no {count} ids in a row are free: every range looked at is in use"))
-            .hint("it is held by containers that run: end some, or choose the ids yourself"))
+            .hint(by_choice("it is held by containers that run: end some, or choose the ids yourself")))
     }
 
     /// `because`: why there is no file.
@@ -188,7 +190,7 @@ fn open_file() -> Result<OwnedFd> {
                 .path_of(format!("{RUN}/{DIRECTORY}/{FILE}"))
                 // What has run out is told by whoever knows the limit.
                 .hint_if((!matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOSPC | Errno::DQUOT)).then(|| {
-                    "ranges of ids are held there: have the container's root be the host's, or choose the ids yourself".into()
+                    by_other_ids("ranges of ids are held there: have the container's root be the host's, or choose the ids yourself")
                 }))
         }
     };
@@ -226,4 +228,12 @@ fn open_file() -> Result<OwnedFd> {
         }
     }
     Err(failed("open")(Errno::BUSY))
+}
+
+fn by_choice(hint: &str) -> Hint {
+    Hint::from(hint).with([Remedy::give("user.uid_map"), Remedy::give("user.gid_map")])
+}
+
+fn by_other_ids(hint: &str) -> Hint {
+    Hint { remedies: vec![Remedy::set("user.map", "host-root")], text: hint.to_owned() }.with(by_choice(hint).remedies)
 }

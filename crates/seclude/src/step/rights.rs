@@ -1,10 +1,11 @@
 //! Ids, groups, capabilities, no_new_privs: what the command is allowed, credentials(7).
 
 use seclude_child::Op;
+use seclude_request::Field;
 use seclude_sys::credentials::CapabilitySets;
 
 use super::{Step, launch};
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::capability::Capabilities;
 use crate::config::ids::{Identity, UserMap};
 use crate::config::namespace::Namespace;
@@ -28,7 +29,7 @@ struct Rights {
 }
 
 /// Whether the launcher's exec would take capabilities away, which it needs for what it does: that of anybody but uid 0.
-pub(super) fn are_carried(command: &Command, host: &Host) -> bool {
+pub(super) fn are_carried(command: &Config, host: &Host) -> bool {
     let root = match (&command.user_map, command.namespaces.is_new(Namespace::User)) {
         (None | Some(UserMap::CallerAsRoot | UserMap::HostRoot | UserMap::Sandbox | UserMap::SubIds), true) => true,
         (_, true) => false,
@@ -40,7 +41,7 @@ pub(super) fn are_carried(command: &Command, host: &Host) -> bool {
 
 struct Carry;
 
-pub(super) fn carry(command: &Command, host: &Host) -> Option<Box<dyn Step>> {
+pub(super) fn carry(command: &Config, host: &Host) -> Option<Box<dyn Step>> {
     are_carried(command, host).then(|| Box::new(Carry) as Box<dyn Step>)
 }
 
@@ -55,11 +56,13 @@ impl Step for Carry {
     }
 }
 
-pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Box<dyn Step>>> {
     let identity = command.identity.clone();
     let allowed = command.capabilities.unwrap_or(Capabilities::ALL).bits();
     if command.ambient.bits() & !allowed != 0 {
-        return Err(Error::invalid(NAME, "an ambient capability must be among the capabilities"));
+        return Err(Error::invalid(NAME, "an ambient capability must be among the capabilities")
+            .at("rights.ambient")
+            .contradicting());
     }
     let new_user = command.namespaces.is_new(Namespace::User);
     let (own_uid, own_gid) = match (&command.user_map, new_user) {
@@ -81,11 +84,11 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn S
         // The caller's groups would stay with the new ids and open the caller's files to them.
         None if ids_change => Some(Vec::new()),
         // As with ids of its own, of which root has them emptied in set-up.
-        None if command.sandboxed && keeps_ids && host.gives_ids() => Some(Vec::new()),
+        None if command.is_sandboxed() && keeps_ids && host.gives_ids() => Some(Vec::new()),
         None => None,
     };
     if let Some(count) = groups.as_ref().map(Vec::len).filter(|count| *count > MOST_GROUPS) {
-        return Err(Error::invalid(NAME, format!("{count} groups; at most {MOST_GROUPS} can be had")));
+        return Err(Error::invalid(NAME, format!("{count} groups; at most {MOST_GROUPS} can be had")).at("user.groups"));
     }
     Ok(Some(Box::new(Rights {
         identity,
@@ -105,6 +108,18 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Box<dyn S
 impl Step for Rights {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field_of(&self, op: &Op<'_>) -> Option<Field> {
+        let (outer, key) = match op {
+            Op::Groups { .. } => ("user", "groups"),
+            Op::Gid { .. } => ("user", "gid"),
+            Op::Uid { .. } => ("user", "uid"),
+            Op::Ambient { .. } => ("rights", "ambient"),
+            Op::NoNewPrivileges => ("rights", "no_new_privileges"),
+            _ => ("rights", "capabilities"),
+        };
+        Some(Field::of(outer).key(key))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -1,9 +1,10 @@
 //! Resource limits, setrlimit(2).
 
 use seclude_child::Op;
+use seclude_request::Field;
 
 use super::Step;
-use crate::command::Command;
+use crate::config::Config;
 use crate::config::rlimit::{Resource, UNLIMITED};
 use crate::error::{Error, Result};
 use crate::program::Program;
@@ -12,12 +13,13 @@ const NAME: &str = "rlimit";
 
 struct Rlimits(Vec<(Resource, u64, u64)>);
 
-pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     if command.rlimits.is_empty() {
         return Ok(None);
     }
     if let Some((resource, soft, hard)) = command.rlimits.iter().find(|(_, soft, hard)| soft > hard) {
-        return Err(Error::invalid(NAME, format!("{resource}: soft {soft} is above hard {hard}")));
+        let action = format!("{resource}: soft {soft} is above hard {hard}");
+        return Err(Error::invalid(NAME, action).at_field(Field::of("rlimits").key(resource.name())));
     }
     Ok(Some(Box::new(Rlimits(command.rlimits.clone()))))
 }
@@ -25,6 +27,16 @@ pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
 impl Step for Rlimits {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("rlimits"))
+    }
+
+    fn field_of(&self, op: &Op<'_>) -> Option<Field> {
+        let Op::Rlimit { resource: number, .. } = op else { return self.field() };
+        let (resource, ..) = self.0.iter().find(|(resource, ..)| resource.number() == *number)?;
+        Some(Field::of("rlimits").key(resource.name()))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx};
 
 use seclude_child::op::Place;
 use seclude_child::{Op, Slot};
+use seclude_request::Field;
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -19,13 +20,15 @@ use super::mount::{
 use super::show::{self, Show};
 use super::user::{self, Ids};
 use super::{Preparation, Step, names};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::config::Config;
 use crate::config::mount::{MountKind, Source};
 use crate::config::namespace::Namespace;
+use crate::config::preset::Preset;
 use crate::config::root::{Root, RootKind, Upper};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::plan::Describe;
+use crate::places::MOST_IN_MEMORY;
 use crate::program::Program;
 use crate::report::RootMade;
 
@@ -36,6 +39,8 @@ pub(super) struct Tree {
     root: Kind,
     read_only: bool,
     scratch: bool,
+    /// The most bytes of what is kept in memory besides the root.
+    bound: Option<u64>,
     devices: bool,
     about: String,
     /// On the mount points of the host's own tree.
@@ -53,18 +58,27 @@ enum Kind {
     /// what was mounted meanwhile.
     Directory(Show),
     Overlay(Box<OverlayMount>),
+    /// A tmpfs of at most so many bytes.
+    Memory(u64),
     /// An ephemeral overlay over the host's whole tree, which takes more than one.
     LayeredHost(LayeredHost),
 }
 
-pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
+pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
     if !command.namespaces.is_new(Namespace::Mount) {
         let why = "it needs a new mount namespace: the mounts would be the host's own";
         if command.root.is_some() {
-            return Err(Error::invalid(NAME, why));
+            return Err(Error::invalid(NAME, why).at("root").contradicting());
         }
         if let Some(mount) = command.mounts.first() {
-            return Err(Error::invalid("mount", format!("{}: {why}", mount.target.display())).mount_of(0));
+            let error = Error::invalid("mount", format!("{}: {why}", mount.target.display())).contradicting();
+            return Err(match mount.preset {
+                true => error.at("namespaces.mount"),
+                false => match mount.shown {
+                    Some((written, index)) => error.at_field(Field::of(if written { "rw" } else { "ro" }).index(index)),
+                    None => error.mount_of(0).at("mounts[0]"),
+                },
+            });
         }
         return Ok(None);
     }
@@ -85,16 +99,30 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
     let root = if mounted { of_the_host() } else { Kind::Kept { mounted } };
     let devices = command.mounts.iter().any(mount::takes_devices);
     let about = "the host's tree, writable".to_owned();
-    let mut tree = Tree { root, read_only: false, scratch, devices, about, lock: None };
+    let mut tree = Tree { root, read_only: false, scratch, bound: None, devices, about, lock: None };
+    if command.max_tmp.is_some() && !command.root.as_ref().is_some_and(Root::is_curated) {
+        let why = "the sandbox's own root alone has directories in memory that it could bound";
+        return Err(Error::invalid(NAME, why).at("max_tmp").contradicting());
+    }
+    let curated = command.root.as_ref().is_some_and(Root::is_curated);
+    if let Some((path, errno)) = host.places.unread.as_ref().filter(|_| curated) {
+        let errno = rustix::io::Errno::from_raw_os_error(*errno);
+        return Err(Error::parent(NAME, "look at what the host has", errno).call("statx").path_of(path));
+    }
     if let Some(root) = &command.root {
         tree.read_only = root.read_only;
         tree.about = root.describe();
         match &root.kind {
             RootKind::Host => tree.root = of_the_host(),
+            RootKind::Sandbox if command.preset != Preset::Sandbox => {
+                let why = "the sandbox's root belongs to the sandbox: begin from that preset";
+                return Err(Error::invalid(NAME, why).at("root").contradicting());
+            }
+            RootKind::Sandbox => tree.root = Kind::Memory(command.max_tmp.unwrap_or(MOST_IN_MEMORY)),
             RootKind::Directory(source) if source.is_path(Path::new("/")) => tree.root = of_the_host(),
             RootKind::Directory(source) => {
                 if let Source::Path(path) = source {
-                    absolute(NAME, path)?;
+                    absolute(NAME, path).map_err(|error| error.at("root.path"))?;
                 }
                 let show = Show::of(source.clone(), true, written, ids).takes_mounts(mounted);
                 let entered = host.tree_namespaces && is_all(command);
@@ -107,13 +135,17 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
                             NAME,
                             "writes over the host's tree that are kept in memory, and read-only",
                         )
+                        .at("root.read_only")
                         .hint("ask for one of them"));
                     }
                     tree.scratch = true;
-                    tree.root = Kind::LayeredHost(LayeredHost::new(Way::of(command, host)));
+                    tree.bound = overlay.curated.then(|| command.max_tmp.unwrap_or(MOST_IN_MEMORY));
+                    let parts = overlay.curated.then_some(&host.places);
+                    tree.root = Kind::LayeredHost(LayeredHost::new(Way::of(command, host), parts, tree.bound));
                 } else {
                     tree.scratch = true;
-                    let overlay = OverlayMount::compile(NAME, overlay, Way::of(command, host), "root")?;
+                    let overlay = OverlayMount::compile(NAME, overlay, Way::of(command, host), "root")
+                        .map_err(|error| error.within(&Field::of("root")))?;
                     tree.root = Kind::Overlay(Box::new(overlay));
                 }
             }
@@ -125,13 +157,13 @@ pub(super) fn compile(command: &Command, host: &Host) -> Result<Option<Tree>> {
 /// Whether the host's tree can be the container's without a second copy, and without a pivot from one to the other: no mount
 /// has a source in it. Only below a user namespace, which the kernel gives to nobody in a chroot(2): a container would not
 /// be held by its caller's.
-fn stays(command: &Command) -> bool {
+fn stays(command: &Config) -> bool {
     command.namespaces.is_new(Namespace::User) && command.mounts.iter().all(mount::leaves_the_host_as_it_was)
 }
 
 /// Whether a directory is all that the container needs of the host's tree, so that its mount namespace can be made of that
 /// alone, where the kernel can: no other mount of the host is copied then.
-pub(crate) fn is_all(command: &Command) -> bool {
+pub(crate) fn is_all(command: &Config) -> bool {
     let spaces = &command.namespaces;
     let directory = |root: &Root| matches!(&root.kind, RootKind::Directory(source) if !source.is_path(Path::new("/")));
     command.root.as_ref().is_some_and(directory)
@@ -169,6 +201,10 @@ impl Tree {
         program.about("scratch tmpfs");
         program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::SCRATCH });
         program.push(Op::FsString { fs: Slot::SCRATCH, key: c"mode", value: c"755" });
+        if let Some(bytes) = self.bound {
+            let value = program.text(bytes.to_string());
+            program.push(Op::FsString { fs: Slot::SCRATCH, key: c"size", value });
+        }
         program.push(Op::FsMount { fs: Slot::SCRATCH, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
         program.push(Op::Attach { mount: Slot::SCRATCH, onto: Slot::HOST });
     }
@@ -178,6 +214,7 @@ impl Tree {
     fn is_read_only_at_the_end(&self) -> bool {
         let takes_writes = match &self.root {
             Kind::Overlay(overlay) => !matches!(overlay.upper(), Upper::None),
+            Kind::Memory(_) => true,
             Kind::Kept { .. } | Kind::Entered(_) | Kind::Directory(_) | Kind::LayeredHost(_) => false,
         };
         self.read_only && takes_writes
@@ -189,11 +226,15 @@ impl Step for Tree {
         NAME
     }
 
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("root"))
+    }
+
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         preparation.report.root = Some(match self.root {
             Kind::Kept { .. } => RootMade::Kept,
             Kind::Entered(_) => RootMade::Entered,
-            Kind::Directory(_) | Kind::Overlay(_) | Kind::LayeredHost(_) => RootMade::Pivoted,
+            Kind::Directory(_) | Kind::Overlay(_) | Kind::Memory(_) | Kind::LayeredHost(_) => RootMade::Pivoted,
         });
         match &mut self.root {
             Kind::Kept { mounted: true } if !self.read_only => {
@@ -205,11 +246,13 @@ impl Step for Tree {
                 self.lock = preparation.share_mount_points(&root, &found).map_err(failed)?;
                 Ok(())
             }
-            Kind::Kept { .. } => Ok(()),
+            Kind::Kept { .. } | Kind::Memory(_) => Ok(()),
             Kind::Directory(show) | Kind::Entered(show) => {
                 show::directory(show, NAME, |path| path.display().to_string(), preparation).map(drop)
             }
-            Kind::Overlay(overlay) => overlay.prepare(NAME, preparation),
+            Kind::Overlay(overlay) => {
+                overlay.prepare(NAME, preparation).map_err(|error| error.within(&Field::of("root")))
+            }
             Kind::LayeredHost(layers) => layers.prepare(preparation),
         }
     }
@@ -219,6 +262,7 @@ impl Step for Tree {
             Kind::Kept { .. } => self.lock.iter().map(|lock| Fd(lock.as_raw_fd())).collect(),
             Kind::Directory(show) | Kind::Entered(show) => show.keeps().collect(),
             Kind::Overlay(overlay) => overlay.keeps(),
+            Kind::Memory(_) => Vec::new(),
             Kind::LayeredHost(layers) => layers.keeps(),
         }
     }
@@ -256,6 +300,16 @@ impl Step for Tree {
                 self.attach_scratch(program);
                 overlay.make(program, Slot::ROOT, 0);
             }
+            Kind::Memory(size) => {
+                self.attach_scratch(program);
+                let size = program.text(size.to_string());
+                program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::ROOT });
+                program.push(Op::FsString { fs: Slot::ROOT, key: c"size", value: size });
+                // An empty file takes no block.
+                program.push(Op::FsString { fs: Slot::ROOT, key: c"nr_inodes", value: c"256k" });
+                program.push(Op::FsString { fs: Slot::ROOT, key: c"mode", value: c"755" });
+                program.push(Op::FsMount { fs: Slot::ROOT, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
+            }
             Kind::LayeredHost(layers) => {
                 self.attach_scratch(program);
                 layers.make_root(program);
@@ -283,7 +337,7 @@ impl Step for Tree {
 
     fn describe(&self, to: &mut Describe) {
         match &self.root {
-            Kind::Kept { .. } => {}
+            Kind::Kept { .. } | Kind::Memory(_) => {}
             Kind::Directory(show) | Kind::Entered(show) => to.prepare(NAME, show.describe()),
             Kind::LayeredHost(_) => to.prepare(
                 NAME,
@@ -309,7 +363,7 @@ struct Leave {
     mounts: bool,
 }
 
-pub(super) fn leave(command: &Command, tree: Option<&Tree>) -> Option<Box<dyn Step>> {
+pub(super) fn leave(command: &Config, tree: Option<&Tree>) -> Option<Box<dyn Step>> {
     let is = |what: fn(&Tree) -> bool| tree.is_some_and(what);
     if tree.is_none() && command.umask.is_none() {
         return None;
@@ -326,6 +380,10 @@ pub(super) fn leave(command: &Command, tree: Option<&Tree>) -> Option<Box<dyn St
 impl Step for Leave {
     fn name(&self) -> &'static str {
         if self.mounts { NAME } else { "umask" }
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of(if self.mounts { "root" } else { "umask" }))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

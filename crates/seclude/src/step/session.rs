@@ -1,13 +1,14 @@
 //! Session and terminal, setsid(2), pty(7).
 
 use seclude_child::Op;
+use seclude_request::Field;
 use seclude_sys::terminal::WindowSize;
 
 use super::Step;
-use crate::command::Command;
+use crate::action::Describe;
+use crate::config::Config;
 use crate::config::mount::MountKind;
 use crate::error::Result;
-use crate::plan::Describe;
 use crate::program::Program;
 
 const NAME: &str = "session";
@@ -20,19 +21,28 @@ struct Session {
     plain: bool,
 }
 
-pub(super) fn compile(command: &Command) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     let new = command.new_session || command.terminal.is_some();
-    if !new && !command.own_keyring && !command.sandboxed {
+    if !new && !command.own_keyring && !command.is_sandboxed() {
         return Ok(None);
     }
     let own = command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Dev | MountKind::Devpts));
     let terminal = command.terminal.map(|size| (size, own));
-    Ok(Some(Box::new(Session { new, terminal, keyring: command.own_keyring, plain: command.sandboxed })))
+    Ok(Some(Box::new(Session { new, terminal, keyring: command.own_keyring, plain: command.is_sandboxed() })))
 }
 
 impl Step for Session {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field_of(&self, op: &Op<'_>) -> Option<Field> {
+        Some(Field::of(match op {
+            Op::OpenTerminal { .. } => "terminal",
+            Op::NewKeyring => "new_keyring",
+            Op::NewSession => "new_session",
+            _ => return None,
+        }))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -27,6 +27,8 @@ pub(crate) struct Show {
     /// Whether the container may write to it.
     writable: bool,
     ids: Ids,
+    /// Under the host's ids though the container has others.
+    plain: bool,
     open: Option<Arc<OwnedFd>>,
     /// Whether mount points may have to be made in it.
     takes_mounts: bool,
@@ -43,7 +45,13 @@ impl Show {
             Source::Path(path) => path.clone(),
             Source::Fd(fd) => PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
         };
-        Show { from, path, recursive, writable, ids, open: None, takes_mounts: false, lock: None }
+        Show { from, path, recursive, writable, ids, plain: false, open: None, takes_mounts: false, lock: None }
+    }
+
+    /// Under the host's ids in any case.
+    pub(crate) fn plain(mut self, plain: bool) -> Show {
+        self.plain = plain;
+        self
     }
 
     /// Something is to be mounted in it: what has to be made for that is made on the host if it is written.
@@ -133,8 +141,10 @@ impl Show {
                     source: self.open.clone(),
                     recursive: self.recursive,
                     strict: self.writable,
+                    plain: self.plain,
                     open_at: None,
                     path: self.path.clone(),
+                    step: 0,
                 },
             );
         }
@@ -167,6 +177,7 @@ impl Show {
     pub(crate) fn describe(&self) -> String {
         let how = match self.ids {
             Ids::Callers => "",
+            Ids::Containers if self.plain => ", to be copied under nobody's ids",
             Ids::Containers if self.writable => ", to be copied under the container's ids",
             Ids::Containers => ", to be copied under the container's ids where its file system can do that",
         };

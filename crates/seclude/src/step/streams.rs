@@ -11,19 +11,20 @@ use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, fstatfs};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use seclude_child::{Op, Slot};
+use seclude_request::Field;
 use seclude_sys::Fd;
 use seclude_sys::mount::MOUNT_ATTR_RDONLY;
 
 use super::show::Show;
 use super::user::{self, Ids};
 use super::{Preparation, Step, descriptors};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::config::Config;
 use crate::config::mount::Source;
 use crate::config::namespace::Namespace;
 use crate::config::stdio::StdioKind;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::plan::Describe;
 use crate::program::{Program, Wanted};
 use crate::relay::Relay;
 
@@ -94,7 +95,7 @@ pub(super) struct Confinement {
 }
 
 impl Confinement {
-    pub(super) fn of(command: &Command) -> Confinement {
+    pub(super) fn of(command: &Config) -> Confinement {
         Confinement { tree: command.namespaces.is_new(Namespace::Mount) }
     }
 
@@ -109,6 +110,7 @@ impl Confinement {
         }
         let name = ["stdin", "stdout", "stderr"].get(number as usize).copied().unwrap_or("a descriptor");
         Err(Error::invalid(NAME, format!("{name} is {what}: through it the command would see the host's tree"))
+            .at("stdio")
             .hint("redirect it, such as from /dev/null"))
     }
 }
@@ -133,10 +135,10 @@ struct Reopened {
 }
 
 /// While the host's tree is there.
-pub(super) fn reopen(command: &Command, host: &Host, anew: &Anew) -> Option<Box<dyn Step>> {
+pub(super) fn reopen(command: &Config, host: &Host, anew: &Anew) -> Option<Box<dyn Step>> {
     let [stdin, ..] = descriptors::kinds(command);
     let kind = stdin.filter(|kind| matches!(kind, StdioKind::Inherit | StdioKind::Fd(_)))?;
-    if !command.sandboxed || !command.namespaces.is_new(Namespace::Mount) {
+    if !command.is_sandboxed() || !command.namespaces.is_new(Namespace::Mount) {
         return None;
     }
     let (ids, highest) = (user::ids_of_files(command, host), descriptors::highest(command));
@@ -183,6 +185,10 @@ impl Step for Reopened {
         NAME
     }
 
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("stdio"))
+    }
+
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let kind = self.kind.clone();
         let fd = match &kind {
@@ -225,11 +231,13 @@ impl Step for Reopened {
                 program.take_tree(
                     Slot::STDIN,
                     Wanted {
+                        plain: false,
                         source: show.opened().cloned(),
                         recursive: false,
                         strict: false,
                         open_at: Some(*offset),
                         path: show.path().to_owned(),
+                        step: 0,
                     },
                 );
             }

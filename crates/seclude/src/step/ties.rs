@@ -1,6 +1,7 @@
 //! Whether the process outlives its parent.
 
 use seclude_child::Op;
+use seclude_request::Field;
 
 use super::Step;
 use crate::program::Program;
@@ -16,6 +17,10 @@ pub(super) fn arm() -> Option<Box<dyn Step>> {
 impl Step for Arm {
     fn name(&self) -> &'static str {
         "die with parent"
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("die_with_parent"))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

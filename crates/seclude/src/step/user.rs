@@ -11,20 +11,23 @@ use seclude_idmap::{
     Extent, FileError, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, first_uncovered, read_ranges_for,
     read_user_name, rootless_map,
 };
+use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
 
 use super::holder::{self, Holder};
 use super::nesting::Maps;
 use super::range::{self, Lease, own_map};
 use super::{Born, Preparation, Step, ties};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::advice::Hint;
+use crate::config::Config;
 use crate::config::capability::Capability;
 use crate::config::ids::UserMap;
 use crate::config::namespace::Namespace;
+use crate::config::start::Starter;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
-use crate::plan::Describe;
 use crate::program::Program;
 
 pub(super) const NAME: &str = "user map";
@@ -43,13 +46,13 @@ pub(crate) enum Ids {
 }
 
 /// Whether the container's ids are a range that is chosen for it.
-pub(super) fn is_chosen(command: &Command, host: &Host) -> bool {
+pub(super) fn is_chosen(command: &Config, host: &Host) -> bool {
     let asked = matches!(command.user_map, Some(UserMap::SubIds | UserMap::Sandbox));
     asked && command.namespaces.is_new(Namespace::User) && host.gives_ids()
 }
 
 /// What is shown of the host has the owners that it has there, also for a container whose ids nobody has.
-pub(crate) fn ids_of_files(command: &Command, host: &Host) -> Ids {
+pub(crate) fn ids_of_files(command: &Config, host: &Host) -> Ids {
     // Copying a mount takes CAP_SYS_ADMIN over its namespace.
     match is_chosen(command, host) && host.has(Capability::SYS_ADMIN) {
         true => Ids::Containers,
@@ -58,7 +61,7 @@ pub(crate) fn ids_of_files(command: &Command, host: &Host) -> Ids {
 }
 
 /// The same for files of our own, which nobody but root can reach by their path.
-pub(crate) fn ids_of_own_files(command: &Command, host: &Host) -> Ids {
+pub(crate) fn ids_of_own_files(command: &Config, host: &Host) -> Ids {
     let new_user = command.namespaces.is_new(Namespace::User);
     match new_user && host.gives_ids() && host.has(Capability::SYS_ADMIN) {
         true => Ids::Containers,
@@ -76,6 +79,7 @@ struct Map {
     chosen: bool,
     /// Whose maps they are, if not the child's.
     holder: Option<Holder>,
+    starter: Starter,
     /// What was decided in `prepare`.
     decided: Option<Decided>,
 }
@@ -98,12 +102,12 @@ enum Writer {
     Helpers,
 }
 
-pub(super) fn map(command: &Command, host: &Host, maps: &Maps, holder: &Holder) -> Result<Option<Box<dyn Step>>> {
+pub(super) fn map(command: &Config, host: &Host, maps: &Maps, holder: &Holder) -> Result<Option<Box<dyn Step>>> {
     if !command.namespaces.is_new(Namespace::User) {
         return match command.user_map {
             Some(UserMap::Sandbox) => Ok(None),
             Some(_) if !command.namespaces.is_joined(Namespace::User) => {
-                Err(Error::invalid(NAME, "it needs a new user namespace"))
+                Err(Error::invalid(NAME, "it needs a new user namespace").at("user.map").contradicting())
             }
             _ => Ok(None),
         };
@@ -111,16 +115,18 @@ pub(super) fn map(command: &Command, host: &Host, maps: &Maps, holder: &Holder) 
     let choice = command.user_map.clone().unwrap_or_default();
     if choice == UserMap::HostRoot {
         if host.uid != 0 {
-            return Err(Error::invalid(NAME, "the caller is not root, and has no root of the host to give"));
+            let action = "the caller is not root, and has no root of the host to give";
+            return Err(Error::invalid(NAME, action).at("user.map"));
         }
-        if command.sandboxed && command.nested {
+        if command.is_sandboxed() && command.nested {
             let action = "nested user namespaces, and the host's root in them";
-            return Err(Error::invalid(NAME, action).hint("ask for one of them"));
+            return Err(Error::invalid(NAME, action).at("nested").contradicting().hint("ask for one of them"));
         }
     }
     let inside = |map: &IdMap, id: Option<u32>, kind: &str| match id {
         Some(id) if map.outside_of(id).is_none() => {
-            Err(Error::invalid(NAME, format!("{kind} {id} is not mapped: the command could not have it")))
+            let action = format!("{kind} {id} is not mapped: the command could not have it");
+            Err(Error::invalid(NAME, action).at_field(Field::of("user").key(kind)).contradicting())
         }
         _ => Ok(()),
     };
@@ -139,9 +145,10 @@ pub(super) fn map(command: &Command, host: &Host, maps: &Maps, holder: &Holder) 
             for (kind, id, only) in [("uid", uid, only_uid), ("gid", gid, only_gid)] {
                 if let Some(id) = id.filter(|id| *id != only) {
                     let action = format!("{kind} {id} is not mapped: only {only} is");
-                    return Err(
-                        Error::invalid(NAME, action).hint("map the subordinate ids, or map the caller to that id")
-                    );
+                    let error = Error::invalid(NAME, action).at_field(Field::of("user").key(kind)).contradicting();
+                    let to_it = Remedy::Set(Field::of("user").key(format!("caller_{kind}")), Some(id.into()));
+                    let hint = Hint::from("map the subordinate ids, or map the caller to that id");
+                    return Err(error.hint(hint.with([Remedy::set("user.map", "sub-ids"), to_it])));
                 }
             }
         }
@@ -149,17 +156,18 @@ pub(super) fn map(command: &Command, host: &Host, maps: &Maps, holder: &Holder) 
     }
     Ok(Some(Box::new(Map {
         choice,
-        nested: command.sandboxed && command.nested,
+        nested: command.is_sandboxed() && command.nested,
         maps: maps.clone(),
         user: (uid, gid),
         chosen: is_chosen(command, host),
         holder: holder::is_needed(command, host).then(|| holder.clone()),
+        starter: command.starter,
         decided: None,
     })))
 }
 
 /// Whether the caller's own ids are not in the map: then the child has to become somebody who is.
-pub(crate) fn leaves_caller_out(command: &Command, host: &Host) -> bool {
+pub(crate) fn leaves_caller_out(command: &Config, host: &Host) -> bool {
     if !command.namespaces.is_new(Namespace::User) {
         return false;
     }
@@ -173,12 +181,12 @@ pub(crate) fn leaves_caller_out(command: &Command, host: &Host) -> bool {
 }
 
 impl Decided {
-    fn write(&self, pid: i32) -> Result<()> {
+    fn write(&self, pid: i32, starter: Starter) -> Result<()> {
         let Decided { uids, gids, writer, .. } = self;
         match writer {
             Writer::Helpers => {
-                run_helper("newuidmap", pid, uids)?;
-                run_helper("newgidmap", pid, gids)?;
+                run_helper("newuidmap", pid, uids, starter)?;
+                run_helper("newgidmap", pid, gids, starter)?;
             }
             Writer::Direct | Writer::DirectDenyingSetgroups => {
                 let process = open_process(pid)?;
@@ -228,7 +236,7 @@ impl Map {
         if self.nested && privileged && range.is_none() && (uids.inside_of(0).is_some() || gids.inside_of(0).is_some())
         {
             let action = "nested user namespaces, and ids of the host's root in them";
-            return Err(Error::invalid(NAME, action).hint("ask for one of them"));
+            return Err(Error::invalid(NAME, action).at("nested").contradicting().hint("ask for one of them"));
         }
         if privileged {
             return Ok(Decided { uids, gids, writer: Writer::Direct, range });
@@ -272,18 +280,27 @@ fn no_ranges(file: &str, uid: u32) -> Error {
     let free = range::unused(u64::from(uid), CHOSEN)
         .ok()
         .map_or_else(|| "FIRST-LAST".to_owned(), |free| format!("{}-{}", free.start, free.start + (CHOSEN - 1)));
-    Error::invalid(NAME, format!("uid {uid} has no range in {file}"))
-        .hint(format!("as root: usermod --add-subuids {free} --add-subgids {free} {name}; or map only the caller"))
+    Error::invalid(NAME, format!("uid {uid} has no range in {file}")).hint({
+        let usermod = format!("usermod --add-subuids {free} --add-subgids {free} {name}");
+        Hint::from(format!("as root: {usermod}; or map only the caller"))
+            .with([Remedy::Host(usermod), Remedy::set("user.map", "caller-as-root")])
+    })
 }
 
 fn not_ours(file: &str, extent: Extent, uid: u32) -> Error {
-    Error::invalid(NAME, format!("{extent} is not in a range of uid {uid} in {file}"))
-        .hint("ask for ids of your own ranges, or map the subordinate ids")
+    Error::invalid(NAME, format!("{extent} is not in a range of uid {uid} in {file}")).hint(
+        Hint::from("ask for ids of your own ranges, or map the subordinate ids")
+            .with([Remedy::set("user.map", "sub-ids")]),
+    )
 }
 
 impl Step for Map {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("user").key("map"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
@@ -301,7 +318,7 @@ impl Step for Map {
             range.kept_until_the_end(preparation.ledger);
         }
         if let Some(holder) = &self.holder {
-            decided.write(holder::start(holder)?)?;
+            decided.write(holder::start(holder, self.starter)?, self.starter)?;
         }
         self.decided = Some(decided);
         Ok(())
@@ -323,7 +340,7 @@ impl Step for Map {
 
     fn attend(&self, born: &Born, _: &mut Ledger) -> Result<()> {
         match &self.decided {
-            Some(decided) if self.holder.is_none() => decided.write(born.pid),
+            Some(decided) if self.holder.is_none() => decided.write(born.pid, self.starter),
             _ => Ok(()),
         }
     }
@@ -373,14 +390,20 @@ fn write_once(process: &OwnedFd, file: &str, text: &str) -> Result<()> {
 }
 
 /// Runs newuidmap or newgidmap, and believes the kernel's file, not the exit code.
-fn run_helper(helper: &'static str, pid: i32, map: &IdMap) -> Result<()> {
-    let mut command = Command::new(helper);
-    command.arg(pid.to_string()).args(map.to_helper_args()).no_new_privileges(false).die_with_parent(true);
+fn run_helper(helper: &'static str, pid: i32, map: &IdMap, starter: Starter) -> Result<()> {
+    let mut command = Config::new(helper.into(), starter);
+    command.args = [pid.to_string()].into_iter().chain(map.to_helper_args()).map(std::ffi::OsString::from).collect();
+    command.no_new_privileges = false;
     let failed = |why: String| Error::parent(NAME, format!("{helper}: {why}"), io::Error::other("no map was written"));
     let output = command.output().map_err(|error| match error.exit_code() {
-        127 => Error::invalid(NAME, format!("{helper} is not installed"))
-            .hint("it is in Debian's package uidmap, Fedora's shadow-utils; or map only the caller"),
-        _ => error,
+        127 => Error::invalid(NAME, format!("{helper} is not installed")).hint(
+            Hint::from("it is in Debian's package uidmap, Fedora's shadow-utils; or map only the caller").with([
+                Remedy::Host("install the package uidmap, or shadow-utils".into()),
+                Remedy::set("user.map", "caller-as-root"),
+            ]),
+        ),
+        // That start has a request of its own.
+        _ => error.at("user.map"),
     })?;
     let said = String::from_utf8_lossy(&output.stderr);
     let said = if said.trim().is_empty() { output.exit.to_string() } else { said.trim().replace('\n', "; ") };
@@ -421,7 +444,7 @@ struct BecomeRoot {
     gid: u32,
 }
 
-pub(super) fn become_root(command: &Command, host: &Host) -> Option<Box<dyn Step>> {
+pub(super) fn become_root(command: &Config, host: &Host) -> Option<Box<dyn Step>> {
     // Whoever is root outside is to be root in a container that is joined as well, and is nobody there.
     let joins = command.namespaces.is_joined(Namespace::User) && host.gives_ids();
     if !leaves_caller_out(command, host) && !joins {
@@ -441,6 +464,10 @@ pub(super) fn become_root(command: &Command, host: &Host) -> Option<Box<dyn Step
 impl Step for BecomeRoot {
     fn name(&self) -> &'static str {
         "root of the user namespace"
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("namespaces").key("user"))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use seclude_child::Op;
-use seclude_net::{Attach, Request, Veth};
+use seclude_net::{Attach, Part, Request, Veth};
+use seclude_request::{Field, Remedy};
 
 use super::{Born, Preparation, Step};
+use crate::action::Describe;
+use crate::advice::Hint;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::localhost::Ports;
-use crate::plan::Describe;
 use crate::program::Program;
 use crate::report::Connection;
 
@@ -33,6 +35,10 @@ pub(super) fn compile(request: &Request, claimed: Claimed) -> Result<Box<dyn Ste
 impl Step for Pair {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("network"))
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
@@ -113,7 +119,9 @@ impl Step for Pair {
 
 /// The error of the leaf crate as one of ours.
 pub(crate) fn from_net(step: &'static str, error: seclude_net::Error) -> Error {
-    let hint = error.hint();
+    let (hint, error_part) = (error.hint(), error.part());
+    let contradicts = matches!(error, seclude_net::Error::Clash { .. });
+    let needs_forwarding = matches!(error, seclude_net::Error::NoForwarding { .. });
     let made = match (error.errno(), error.call()) {
         (Some(errno), Some(call)) => {
             let action = match &error {
@@ -127,5 +135,30 @@ pub(crate) fn from_net(step: &'static str, error: seclude_net::Error) -> Error {
         }
         _ => Error::invalid(step, error.to_string()),
     };
-    made.hint_if(hint)
+    let made = match error_part {
+        Some(part) => made.at_field(field_of(part)),
+        None => made,
+    };
+    let made = if contradicts { made.contradicting() } else { made };
+    let switched_on = needs_forwarding.then(|| Remedy::set("network.ip_forward", true));
+    made.hint_if(hint.map(|hint| Hint::from(hint).with(switched_on)))
+}
+
+fn field_of(part: Part) -> Field {
+    let key = |key: &str| Field::of("network").key(key);
+    match part {
+        Part::Interface => key("interface"),
+        Part::Bridge => key("bridge"),
+        Part::Subnet => key("subnet"),
+        Part::Address => key("address"),
+        Part::Ipv6 => key("ipv6"),
+        Part::Mtu => key("mtu"),
+        Part::Rate => key("rate"),
+        Part::Latency => key("latency"),
+        Part::Peers => key("peers"),
+        Part::Publish(None) => key("publish"),
+        Part::Publish(Some(number)) => key("publish").index(number),
+        Part::IpForward => key("ip_forward"),
+        _ => Field::of("network"),
+    }
 }

@@ -5,18 +5,20 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 use seclude_child::{Op, Slot};
+use seclude_request::{Field, Remedy};
 
 use super::{Preparation, Step, launch};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::advice::Hint;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
-use crate::plan::Describe;
 use crate::program::Program;
 
 const NAME: &str = "workdir";
 
 /// Said of the default.
-pub(crate) const INHERITED: &str = "where the caller is";
+const INHERITED: &str = "where the caller is";
 
 /// Empty for where the caller is, until that is looked up in `prepare`.
 pub(super) type Directory = Arc<OnceLock<PathBuf>>;
@@ -25,11 +27,13 @@ pub(super) struct WorkingDirectory {
     path: Directory,
     inherited: bool,
     launched: bool,
+    /// Where the caller is, if it is not there.
+    moved_from: Option<PathBuf>,
 }
 
 impl WorkingDirectory {
     fn at(path: &Path, launched: bool) -> WorkingDirectory {
-        WorkingDirectory { path: Arc::new(path.to_owned().into()), inherited: false, launched }
+        WorkingDirectory { path: Arc::new(path.to_owned().into()), inherited: false, launched, moved_from: None }
     }
 
     /// Where it is, for the step that goes there.
@@ -38,20 +42,29 @@ impl WorkingDirectory {
     }
 }
 
-pub(super) fn open(command: &Command) -> Result<Option<WorkingDirectory>> {
+/// Whether it is where the caller is, by its path.
+pub(crate) fn is_inherited(command: &Config) -> bool {
+    let tree_of_its_own = command.root.as_ref().is_some_and(|root| !root.shows_the_host());
+    command.workdir.is_none() && !tree_of_its_own && command.namespaces.is_new(Namespace::Mount)
+}
+
+pub(super) fn open(command: &Config) -> Result<Option<WorkingDirectory>> {
     let launched = launch::is_needed(command);
     if let Some(path) = &command.workdir {
         if !path.is_absolute() {
-            return Err(Error::invalid(NAME, format!("{path:?} is not an absolute path inside the container")));
+            return Err(
+                Error::invalid(NAME, format!("{path:?} is not an absolute path inside the container")).at("workdir")
+            );
         }
-        return Ok(Some(WorkingDirectory::at(path, launched)));
+        let moved_from = command.moved_from.clone();
+        return Ok(Some(WorkingDirectory { moved_from, ..WorkingDirectory::at(path, launched) }));
     }
     let tree_of_its_own = command.root.as_ref().is_some_and(|root| !root.shows_the_host());
     Ok(if tree_of_its_own || command.namespaces.is_joined(Namespace::Mount) {
         Some(WorkingDirectory::at(Path::new("/"), launched))
-    } else if command.namespaces.is_new(Namespace::Mount) {
+    } else if is_inherited(command) {
         // By its path, anew: the directory that is inherited may be covered by a mount now.
-        Some(WorkingDirectory { path: Arc::default(), inherited: true, launched })
+        Some(WorkingDirectory { path: Arc::default(), inherited: true, launched, moved_from: None })
     } else {
         None
     })
@@ -62,10 +75,15 @@ impl Step for WorkingDirectory {
         NAME
     }
 
-    fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("workdir"))
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        preparation.report.moved_from.clone_from(&self.moved_from);
         if self.inherited {
             let here = std::env::current_dir().map_err(|error| {
-                let hint = match Errno::from_io_error(&error) {
+                let why = match Errno::from_io_error(&error) {
                     Some(Errno::NOENT) => "the current directory is gone: name a working directory",
                     Some(Errno::NAMETOOLONG | Errno::RANGE) => {
                         "its path is longer than the kernel takes (PATH_MAX, 4096 bytes): name a working directory"
@@ -73,6 +91,7 @@ impl Step for WorkingDirectory {
                     Some(Errno::ACCESS) => "a directory above it may not be searched: name a working directory",
                     _ => "name a working directory",
                 };
+                let hint = Hint::from(why).with([Remedy::give("workdir")]);
                 Error::parent(NAME, "the caller's own", error).call("getcwd").hint(hint)
             })?;
             let _ = self.path.set(here);
@@ -119,6 +138,10 @@ pub(super) fn enter(opened: Option<Directory>) -> Option<Box<dyn Step>> {
 impl Step for Enter {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("workdir"))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

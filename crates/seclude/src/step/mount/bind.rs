@@ -2,18 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statx};
 use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
+use seclude_request::Remedy;
 use seclude_sys::Fd;
 
 use super::{NAME, attach, not_the_root};
+use crate::action::Describe;
+use crate::advice::Hint;
 use crate::config::mount::{Flags, Source};
 use crate::error::{Error, Result};
-use crate::plan::Describe;
+use crate::places::{Places, identity, identity_of, is_or_is_above};
 use crate::program::Program;
 use crate::step::root::absolute;
-use crate::step::show::Show;
+use crate::step::show::{Show, path_of};
 use crate::step::user::Ids;
 use crate::step::{Preparation, Step};
 
@@ -24,7 +27,23 @@ struct Bind {
     /// Whether the source is the caller's `/`.
     of_root: bool,
     flags: Flags,
+    /// Where the homes are that it may neither be nor have below it.
+    closed: Option<Places>,
+    as_named: bool,
+    is_here: bool,
     about: String,
+}
+
+/// What is not said of the mount itself.
+pub(super) struct Circumstances {
+    pub(super) ids: Ids,
+    pub(super) takes_mounts: bool,
+    /// Where the homes are that it may neither be nor have below it.
+    pub(super) closed: Option<Places>,
+    /// It has to be what lies there by that name, and not where a symlink leads.
+    pub(super) as_named: bool,
+    /// It has to be what the caller stands in.
+    pub(super) is_here: bool,
 }
 
 pub(super) fn compile(
@@ -32,17 +51,42 @@ pub(super) fn compile(
     target: &Path,
     recursive: bool,
     flags: Flags,
-    ids: Ids,
-    takes_mounts: bool,
+    Circumstances { ids, takes_mounts, closed, as_named, is_here }: Circumstances,
 ) -> Result<Box<dyn Step>> {
     if let Source::Path(source) = source {
-        absolute(NAME, source)?;
+        absolute(NAME, source).map_err(|error| error.at("source"))?;
     }
     not_the_root(target)?;
-    let show = Show::of(source.clone(), recursive, !flags.read_only, ids).takes_mounts(takes_mounts);
+    let show = Show::of(source.clone(), recursive, !flags.read_only, ids)
+        .takes_mounts(takes_mounts)
+        .plain(flags.for_strangers);
     let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
     let of_root = show.path() == Path::new("/");
-    Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, about }))
+    Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, closed, as_named, is_here, about }))
+}
+
+fn shows_a_home(path: &Path) -> Error {
+    let action = format!("{} would show a home, with all keys in it", path.display());
+    let hint = Hint::from("show the directory of the project instead, or say that the whole home is meant");
+    Error::invalid(NAME, action).hint(hint.with([Remedy::set("whole_home", true)]))
+}
+
+/// The same path past a symlink that lies in `/`, as of distributions that have /home elsewhere: nobody but root can write there.
+fn without_link_in_root(path: &Path) -> PathBuf {
+    let mut parts = path.components().skip(1);
+    let Some(first) = parts.next() else { return path.to_owned() };
+    let first = Path::new("/").join(first);
+    let first = first.canonicalize().unwrap_or(first);
+    parts.fold(first, |whole, part| whole.join(part))
+}
+
+fn leads_elsewhere(path: &Path, real: &Path) -> Error {
+    let action = format!(
+        "{} leads to {} by a symlink, which whoever can write there has chosen",
+        path.display(),
+        real.display()
+    );
+    Error::invalid(NAME, action).hint("name where it leads to, if that is meant")
 }
 
 impl Step for Bind {
@@ -51,24 +95,52 @@ impl Step for Bind {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        let file = |found: &Statx| (found.stx_dev_major, found.stx_dev_minor, found.stx_ino);
         match self.show.open(preparation) {
             Ok(found) => {
                 // By another name, such as /proc/1/root.
                 let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::TYPE | StatxFlags::INO)
                     .map_err(|errno| Error::parent(NAME, &self.about, errno).call("statx").path_of("/"))?;
-                self.of_root |= file(&root) == file(&found);
+                self.of_root |= identity_of(&root) == identity_of(&found);
+                let failed = |error| Error::parent(NAME, &self.about, error).call("statx").path_of(self.show.path());
+                let real = || self.show.opened().and_then(|opened| path_of(opened).ok());
+                if let Some(places) = &self.closed {
+                    // By what it is: a symlink, or a mount, can have any name.
+                    if is_or_is_above(identity_of(&found), &places.homes).map_err(failed)?
+                        || real().is_some_and(|path| places.has_a_home_below(&path))
+                    {
+                        return Err(shows_a_home(self.show.path()));
+                    }
+                }
+                if self.as_named
+                    && let Some(real) = real()
+                    && real != without_link_in_root(self.show.path())
+                {
+                    return Err(leads_elsewhere(self.show.path(), &real));
+                }
+                if self.is_here && identity(Path::new(".")).map_err(failed)? != identity_of(&found) {
+                    let error = Error::parent(NAME, &self.about, rustix::io::Errno::STALE).path_of(self.show.path());
+                    return Err(error.hint("the caller's directory has another name by now"));
+                }
                 // A device is written all the same, but its inode, which is the host's, is not changed.
                 let kind = FileType::from_raw_mode(found.stx_mode.into());
                 if matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
                     self.flags.read_only = true;
+                    self.flags.nodev &= !self.as_named;
                     self.show.is_not_written();
                 }
                 Ok(())
             }
             Err(errno) => {
-                let hint = (errno == rustix::io::Errno::NOENT).then(|| "the source does not exist".to_owned());
-                Err(Error::parent(NAME, &self.about, errno).call("openat").path_of(self.show.path()).hint_if(hint))
+                let hint = match errno {
+                    rustix::io::Errno::NOENT => Some(Hint::from("the source does not exist")),
+                    rustix::io::Errno::ACCESS if self.is_here => {
+                        let why = "the caller's directory cannot be reached by its path: name a working directory";
+                        Some(Hint::from(why).with([Remedy::give("workdir")]))
+                    }
+                    _ => None,
+                };
+                let error = Error::parent(NAME, &self.about, errno).call("openat").path_of(self.show.path());
+                Err(error.at("source").hint_if(hint))
             }
         }
     }

@@ -25,11 +25,13 @@ const LINKS: [(&CStr, &CStr); 5] = [
 
 struct Dev {
     target: PathBuf,
+    /// The most bytes of its shared memory.
+    bound: Option<u64>,
     about: String,
 }
 
-pub(super) fn compile(target: &Path) -> Box<dyn Step> {
-    Box::new(Dev { target: target.to_owned(), about: format!("devices on {}", target.display()) })
+pub(super) fn compile(target: &Path, bound: Option<u64>) -> Box<dyn Step> {
+    Box::new(Dev { target: target.to_owned(), bound, about: format!("devices on {}", target.display()) })
 }
 
 fn entry(name: &'static CStr) -> Place<'static> {
@@ -43,7 +45,8 @@ impl Step for Dev {
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
-        let options: &[_] = &[(c"mode", Some(c"755"))];
+        // For nodes and links, and no place to keep anything.
+        let options: &[_] = &[(c"mode", Some(c"755")), (c"size", Some(c"1m")), (c"nr_inodes", Some(c"1k"))];
         // Not nodev: the nodes are mounts of their own, and in a user namespace tmpfs is nodev anyway.
         kernel::make(program, c"tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Slot::DEV);
         // Not through a symlink: an image whose /dev is one would have the host's files created (CVE-2026-41579).
@@ -64,8 +67,13 @@ impl Step for Dev {
         inside(program, c"pts", Want::Directory, 0o755);
         program.push(Op::Attach { mount: Slot::DEVPTS, onto: Slot::PLACE });
 
-        let options: &[_] = &[(c"mode", Some(c"1777"))];
-        kernel::make(program, c"tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, Slot::TREE);
+        program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::TREE });
+        program.push(Op::FsString { fs: Slot::TREE, key: c"mode", value: c"1777" });
+        if let Some(bytes) = self.bound {
+            let value = program.text(bytes.to_string());
+            program.push(Op::FsString { fs: Slot::TREE, key: c"size", value });
+        }
+        program.push(Op::FsMount { fs: Slot::TREE, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
         inside(program, c"shm", Want::Directory, 0o1777);
         program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
 

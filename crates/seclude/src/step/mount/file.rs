@@ -24,7 +24,7 @@ struct File {
 pub(super) fn file(target: &Path, content: &Arc<[u8]>, mode: u32, read_only: bool) -> Result<Box<dyn Step>> {
     not_the_root(target)?;
     if mode > 0o7777 {
-        return Err(Error::invalid(NAME, format!("file {}: mode {mode:o} is above 7777", target.display())));
+        return Err(Error::invalid(NAME, format!("file {}: mode {mode:o} is above 7777", target.display())).at("mode"));
     }
     let about = format!("file {} of {} bytes, mode {mode:o}", target.display(), content.len());
     Ok(Box::new(File { target: target.to_owned(), content: content.clone(), mode, read_only, about }))
@@ -54,12 +54,19 @@ pub(in crate::step) fn write_to_scratch<'a>(program: &mut Program<'a>, bytes: &'
 struct Directory {
     target: PathBuf,
     mode: u32,
+    /// It stays writable where the root that it lies in is closed.
+    own: bool,
     about: String,
 }
 
 pub(super) fn directory(target: &Path, mode: u32) -> Box<dyn Step> {
     let about = format!("directory {}, mode {mode:o}", target.display());
-    Box::new(Directory { target: target.to_owned(), mode, about })
+    Box::new(Directory { target: target.to_owned(), mode, own: false, about })
+}
+
+pub(super) fn own_directory(target: &Path, mode: u32) -> Box<dyn Step> {
+    let about = format!("empty directory {}, mode {mode:o}", target.display());
+    Box::new(Directory { target: target.to_owned(), mode, own: true, about })
 }
 
 impl Step for Directory {
@@ -79,6 +86,11 @@ impl Step for Directory {
             links: Links::Followed,
             into,
         });
+        if self.own {
+            // A mount of its own, which is not the one that is closed.
+            program.push(Op::CloneFrom { from: Slot::PLACE, name: c"", recursive: false, into: Slot::TREE });
+            program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
+        }
     }
 }
 
@@ -93,10 +105,10 @@ pub(super) fn symlink(link: &Path, to: &Path) -> Result<Box<dyn Step>> {
     not_the_root(link)?;
     let about = format!("symlink {} to {}", link.display(), to.display());
     let (Some(parent), Some(name)) = (link.parent(), link.file_name()) else {
-        return Err(Error::invalid(NAME, format!("{about}: the link has no name")));
+        return Err(Error::invalid(NAME, format!("{about}: the link has no name")).at("target"));
     };
     if to.as_os_str().is_empty() {
-        return Err(Error::invalid(NAME, format!("{about}: it leads to nothing")));
+        return Err(Error::invalid(NAME, format!("{about}: it leads to nothing")).at("to"));
     }
     Ok(Box::new(Symlink { parent: parent.to_owned(), name: name.to_owned(), to: to.to_owned(), about }))
 }

@@ -12,15 +12,21 @@ use std::path::{Component, Path};
 
 use seclude_child::op::{Create, Links, Want};
 use seclude_child::{Op, Slot};
+use seclude_request::{Field, Remedy};
+use seclude_sys::Fd;
 use seclude_sys::mount as sys;
 
-use super::Step;
 use super::user::{self, Ids};
-use crate::command::Command;
-use crate::config::mount::{Flags, Mount, MountKind};
+use super::{Born, Preparation, Step};
+use crate::action::Describe;
+use crate::advice::Hint;
+use crate::config::Config;
+use crate::config::mount::{Flags, Mount, MountKind, Stands};
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::ledger::Ledger;
+use crate::places::MOST_IN_MEMORY;
 use crate::program::Program;
 
 pub(super) use file::write_to_scratch;
@@ -31,27 +37,130 @@ const NAME: &str = "mount";
 /// mount takes up to a dozen.
 const MOST: usize = 4096;
 
-pub(super) fn compile(command: &Command, host: &Host) -> Result<Vec<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>>> {
     let ids = user::ids_of_files(command, host);
     let spaces = &command.namespaces;
-    let asked = command.mounts.iter().filter(|mount| !mount.preset).count();
+    let is_callers = |mount: &Mount| !mount.preset && mount.shown.is_none();
+    let asked = command.mounts.iter().filter(|mount| is_callers(mount)).count();
     if asked > MOST {
-        return Err(Error::invalid(NAME, format!("{asked} mounts; at most {MOST} can be had")));
+        return Err(Error::invalid(NAME, format!("{asked} mounts; at most {MOST} can be had")).at("mounts"));
     }
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
     if spaces.is_new(Namespace::Pid) && !spaces.is_new(Namespace::Mount) {
         let action = "a new pid namespace needs a new mount namespace: /proc would show the host's processes";
-        return Err(Error::invalid(NAME, action));
+        return Err(Error::invalid(NAME, action).at("namespaces.mount").contradicting());
     }
     let mut callers = 0;
     for mount in &command.mounts {
-        steps.push(
-            compile_one(mount, command, host, ids)
-                .map_err(|error| if mount.preset { error } else { error.mount_of(callers) })?,
-        );
-        callers += usize::from(!mount.preset);
+        let asked = match (mount.preset, command.is_sandboxed()) {
+            (false, _) => match mount.shown {
+                Some((written, index)) => Place::Shown(written, index),
+                None => Place::Callers(callers),
+            },
+            (true, true) => Place::Preset,
+            (true, false) => Place::PidNamespace,
+        };
+        let step = compile_one(mount, command, host, ids, asked).map_err(|error| match asked {
+            Place::Callers(number) => asked.blamed(error).mount_of(number),
+            Place::Shown(..) | Place::Preset | Place::PidNamespace => asked.blamed(error),
+        })?;
+        steps.push(Box::new(Asked { step, place: asked }));
+        callers += usize::from(is_callers(mount));
     }
     Ok(steps)
+}
+
+/// Where the request has a mount.
+#[derive(Clone, Copy)]
+enum Place {
+    /// The caller's own, of which it is this one.
+    Callers(usize),
+    /// One of what is seen by the host's own path, written or not.
+    Shown(bool, usize),
+    /// None of the caller's own, so that its parts are no fields of the request.
+    Preset,
+    /// The /proc that a new pid namespace brings.
+    PidNamespace,
+}
+
+impl Place {
+    fn field(self) -> Field {
+        match self {
+            Place::Callers(number) => Field::of("mounts").index(number),
+            Place::Shown(written, index) => Field::of(if written { "rw" } else { "ro" }).index(index),
+            Place::Preset => Field::of("preset"),
+            Place::PidNamespace => Namespace::Pid.field(),
+        }
+    }
+
+    /// The steps of the kinds have fields of the mount.
+    fn blamed(self, error: Error) -> Error {
+        match self {
+            Place::Callers(_) => error.within(&self.field()),
+            Place::Shown(..) | Place::Preset | Place::PidNamespace => error.at_field(self.field()),
+        }
+    }
+}
+
+/// A mount, with its place in the request.
+struct Asked {
+    step: Box<dyn Step>,
+    place: Place,
+}
+
+impl Step for Asked {
+    fn name(&self) -> &'static str {
+        self.step.name()
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(self.place.field())
+    }
+
+    fn field_of(&self, op: &Op<'_>) -> Option<Field> {
+        let is_placed = matches!(
+            op,
+            Op::Resolve { base: Slot::ROOT, .. }
+                | Op::ResolveIfPresent { base: Slot::ROOT, .. }
+                | Op::Attach { onto: Slot::PLACE, .. }
+                | Op::LookAgain { .. }
+        );
+        let part = match op {
+            _ if !matches!(self.place, Place::Callers(_)) => None,
+            _ if is_placed => Some("target"),
+            Op::CloneTree { .. } | Op::SameAs { .. } | Op::TakeTree { .. } => Some("source"),
+            _ => None,
+        };
+        let whole = self.place.field();
+        Some(match part {
+            Some(part) => whole.key(part),
+            None => whole,
+        })
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        self.step.prepare(preparation).map_err(|error| self.place.blamed(error))
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        self.step.ops(program);
+    }
+
+    fn attend(&self, born: &Born, ledger: &mut Ledger) -> Result<()> {
+        self.step.attend(born, ledger).map_err(|error| self.place.blamed(error))
+    }
+
+    fn keeps(&self) -> Vec<Fd> {
+        self.step.keeps()
+    }
+
+    fn birthplace(&self) -> Option<Fd> {
+        self.step.birthplace()
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        self.step.describe(to);
+    }
 }
 
 /// Whether it has a source in the host's tree, or devices.
@@ -75,14 +184,14 @@ pub(super) fn leaves_the_host_as_it_was(mount: &Mount) -> bool {
     let in_dev = mount.target.starts_with("/dev");
     match &mount.kind {
         _ if has_source(mount) => false,
-        MountKind::Directory { .. } | MountKind::Symlink { .. } => true,
+        MountKind::Directory { .. } | MountKind::OwnDirectory { .. } | MountKind::Symlink { .. } => true,
         MountKind::Dev if mount.target == Path::new("/dev") => true,
         MountKind::Proc { .. } if mount.target == Path::new("/proc") => true,
         _ => !in_dev && !lies_over("/dev") && !lies_over("/proc"),
     }
 }
 
-fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Result<Box<dyn Step>> {
+fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Place) -> Result<Box<dyn Step>> {
     let target = mount.target.as_path();
     check_target(target)?;
     let spaces = &command.namespaces;
@@ -91,7 +200,7 @@ fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Resul
     let needs = |kind: Namespace| {
         if new_user && !spaces.is_new(kind) {
             let action = format!("{}: in a new user namespace it needs a new {kind} namespace", target.display());
-            return Err(Error::invalid(NAME, action));
+            return Err(Error::invalid(NAME, action).contradicting());
         }
         Ok(())
     };
@@ -99,7 +208,22 @@ fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Resul
         MountKind::Bind { source, recursive, flags } => {
             let inside = |other: &Mount| other.target != mount.target && other.target.starts_with(target);
             let takes_mounts = command.mounts.iter().any(inside);
-            bind::compile(source, target, *recursive, *flags, ids, takes_mounts)?
+            let is_refused = (mount.shown.is_some() || mount.stands.is_some()) && !command.whole_home;
+            let closed = is_refused.then(|| host.places.clone());
+            let as_named = mount.shown.is_some() || mount.stands.is_some();
+            bind::compile(
+                source,
+                target,
+                *recursive,
+                *flags,
+                bind::Circumstances {
+                    ids,
+                    takes_mounts,
+                    closed,
+                    as_named,
+                    is_here: mount.stands == Some(Stands::Here),
+                },
+            )?
         }
         MountKind::Tmpfs { size, mode, flags } => tmpfs::compile(target, *size, *mode, *flags)?,
         MountKind::Overlay { overlay, read_only } => {
@@ -107,7 +231,7 @@ fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Resul
         }
         MountKind::Proc { read_only } => {
             needs(Namespace::Pid)?;
-            let added = mount.preset && !command.sandboxed;
+            let added = mount.preset && !command.is_sandboxed();
             kernel::proc(target, *read_only, if added { "proc on /proc, added for the new pid namespace" } else { "" })
         }
         MountKind::Sysfs { read_only } => {
@@ -115,7 +239,7 @@ fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Resul
             kernel::sysfs(target, *read_only)
         }
         MountKind::Cgroup { read_only } => {
-            cgroup_is_its_own(command, *read_only)?;
+            cgroup_is_its_own(command, *read_only, asked)?;
             kernel::cgroup(target, *read_only)
         }
         MountKind::Mqueue => {
@@ -123,9 +247,13 @@ fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Resul
             kernel::mqueue(target)
         }
         MountKind::Devpts => kernel::devpts(target),
-        MountKind::Dev => dev::compile(target),
+        MountKind::Dev => {
+            let bound = command.is_sandboxed().then(|| command.max_tmp.unwrap_or(MOST_IN_MEMORY));
+            dev::compile(target, bound)
+        }
         MountKind::File { content, mode, read_only } => file::file(target, content, *mode, *read_only)?,
         MountKind::Directory { mode } => file::directory(target, *mode),
+        MountKind::OwnDirectory { mode } => file::own_directory(target, *mode),
         MountKind::Symlink { to } => file::symlink(target, to)?,
         MountKind::Mask { if_present } => hide::mask(target, *if_present)?,
         MountKind::ReadOnlyPath { if_present } => hide::read_only(target, *if_present),
@@ -133,16 +261,19 @@ fn compile_one(mount: &Mount, command: &Command, host: &Host, ids: Ids) -> Resul
 }
 
 /// Without a cgroup of its own a container would see its caller's, and could write all that its user may.
-fn cgroup_is_its_own(command: &Command, read_only: bool) -> Result<()> {
+fn cgroup_is_its_own(command: &Config, read_only: bool, asked: Place) -> Result<()> {
     let Some(cgroup) = &command.cgroup else {
-        return Err(Error::invalid(NAME, "cgroup2: the container has no cgroup of its own"));
+        return Err(Error::invalid(NAME, "cgroup2: the container has no cgroup of its own").contradicting());
     };
     if !command.namespaces.is_new(Namespace::Cgroup) {
-        return Err(Error::invalid(NAME, "cgroup2: it needs a new cgroup namespace"));
+        return Err(Error::invalid(NAME, "cgroup2: it needs a new cgroup namespace").contradicting());
     }
     if !read_only && !cgroup.delegated {
         let action = "cgroup2: what is not delegated to the container can only be shown to it read-only";
-        return Err(Error::invalid(NAME, action).hint("show it read-only, or delegate it"));
+        let read_only = Remedy::Set(asked.field().key("read_only"), Some(true.into()));
+        let hint = Hint::from("show it read-only, or delegate it");
+        let hint = hint.with([read_only, Remedy::set("cgroup.delegate", true)]);
+        return Err(Error::invalid(NAME, action).contradicting().hint(hint));
     }
     Ok(())
 }
@@ -150,10 +281,14 @@ fn cgroup_is_its_own(command: &Command, read_only: bool) -> Result<()> {
 fn check_target(target: &Path) -> Result<()> {
     let shown = target.display();
     if !target.is_absolute() {
-        return Err(Error::invalid(NAME, format!("target {shown} is not an absolute path inside the container")));
+        return Err(
+            Error::invalid(NAME, format!("target {shown} is not an absolute path inside the container")).at("target")
+        );
     }
     if target.components().any(|part| part == Component::ParentDir) {
-        return Err(Error::invalid(NAME, format!("target {shown} has a `..` in it: it could leave the root")));
+        return Err(
+            Error::invalid(NAME, format!("target {shown} has a `..` in it: it could leave the root")).at("target")
+        );
     }
     Ok(())
 }
@@ -163,7 +298,7 @@ fn not_the_root(target: &Path) -> Result<()> {
     if target.components().any(|part| matches!(part, Component::Normal(_))) {
         return Ok(());
     }
-    Err(Error::invalid(NAME, "target / is the root itself: say what the root is instead"))
+    Err(Error::invalid(NAME, "target / is the root itself: say what the root is instead").at("target"))
 }
 
 /// Attaches the mount in [`Slot::TREE`] at `target`, made where it is missing.

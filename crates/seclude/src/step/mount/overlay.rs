@@ -12,17 +12,20 @@ use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, openat, statat};
 use rustix::io::Errno;
 use seclude_child::op::{Links, Place, Want};
 use seclude_child::{Op, Slot};
+use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+use serde_json::json;
 
 use super::{NAME, attach, not_the_root};
-use crate::command::Command;
+use crate::action::Describe;
+use crate::advice::Hint;
+use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::config::root::{Overlay, Upper};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
-use crate::plan::Describe;
 use crate::program::Program;
 use crate::remove;
 use crate::step::root::{absolute, scratch_entry};
@@ -40,19 +43,27 @@ const DIGITS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 const UPPER: &str = "-u";
 const WORK: &str = "-w";
 
+/// A directory that is to be written as an overlay of its own, below a root that is another one.
+pub(in crate::step) fn overlay_of_its_own() -> Remedy {
+    Remedy::set("mounts", json!([{ "type": "overlay" }]))
+}
+
 /// How an overlay is made here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     pub(crate) ids: Ids,
+    /// The lowers are under the host's ids in any case.
+    pub(crate) plain: bool,
     by_descriptor: bool,
     /// Without privileges over the host the kernel keeps its marks in user.* attributes. Linux 5.11.
     userxattr: bool,
 }
 
 impl Way {
-    pub(crate) fn of(command: &Command, host: &Host) -> Way {
+    pub(crate) fn of(command: &Config, host: &Host) -> Way {
         Way {
             ids: user::ids_of_files(command, host),
+            plain: false,
             by_descriptor: host.overlays_by_descriptor,
             userxattr: command.namespaces.is_new(Namespace::User),
         }
@@ -87,44 +98,51 @@ struct Written {
 impl OverlayMount {
     pub(crate) fn compile(step: &'static str, overlay: &Overlay, way: Way, target: &str) -> Result<Self> {
         let about = format!("{} on {target}", overlay.describe());
-        let wrong = |why: String| Err::<Self, Error>(Error::invalid(step, format!("overlay on {target}: {why}")));
+        let wrong = |why: String, field: Field| {
+            Err::<Self, Error>(Error::invalid(step, format!("overlay on {target}: {why}")).at_field(field))
+        };
+        let lowers = || Field::of("lowers");
         let most = way.most_lowers();
         match overlay.lowers.len() {
-            0 => return wrong("it has no lower directory".into()),
+            0 => return wrong("it has no lower directory".into(), lowers()),
             1 if overlay.upper == Upper::None => {
-                return wrong("one lower directory and no upper is a read-only bind: ask for that".into());
+                return wrong("one lower directory and no upper is a read-only bind: ask for that".into(), lowers());
             }
             count if count > most => {
-                return wrong(format!("{count} lower directories; at most {most} can be had"));
+                return wrong(format!("{count} lower directories; at most {most} can be had"), lowers());
             }
             _ => {}
         }
         for (number, lower) in overlay.lowers.iter().enumerate() {
-            absolute(step, lower)?;
+            let field = || lowers().index(number);
+            absolute(step, lower).map_err(|error| error.at_field(field()))?;
             if lower == Path::new("/") {
                 // In a user namespace the kernel answers EINVAL; elsewhere what is mounted below would be missing.
                 // Ephemeral writes over the whole tree are made of many overlays: see layered_host.
                 let why = "an overlay of / has none of the mounts below it in it, and users may not make one";
-                return wrong(why.into()).map_err(|error: Error| {
-                    error.hint("overlay the directories that are to be written, or give another root")
+                return wrong(why.into(), field()).map_err(|error: Error| {
+                    let hint = Hint::from("overlay the directories that are to be written, or give another root");
+                    error.hint(hint.with([overlay_of_its_own(), Remedy::give("root.path")]))
                 });
             }
             if overlay.lowers.iter().take(number).any(|before| before == lower) {
-                return wrong(format!("{} is a lower directory twice", lower.display()));
+                return wrong(format!("{} is a lower directory twice", lower.display()), field());
             }
         }
         let mut written = None;
         if let Upper::Directory { upper, work } = &overlay.upper {
-            absolute(step, upper)?;
-            absolute(step, work)?;
+            absolute(step, upper).map_err(|error| error.at("upper"))?;
+            absolute(step, work).map_err(|error| error.at("work"))?;
             if upper == work || upper.starts_with(work) || work.starts_with(upper) {
-                return wrong("upper and work directory must not be one or lie in each other".into());
+                let why = "upper and work directory must not be one or lie in each other";
+                return wrong(why.into(), Field::of("work"));
             }
             let show = |path| Show::new(path, false, true, way.ids);
             let (upper, work, above) = (show(upper), show(work), show(Path::new("/")));
             written = Some(Written { upper, work, above, inside: Default::default() });
         }
-        let lowers = overlay.lowers.iter().map(|lower| Show::new(lower, false, false, way.ids)).collect();
+        let lowers =
+            overlay.lowers.iter().map(|lower| Show::new(lower, false, false, way.ids).plain(way.plain)).collect();
         Ok(OverlayMount { way, lowers, upper: overlay.upper.clone(), written, about, mode: 0o755, attributes: 0 })
     }
 
@@ -136,25 +154,28 @@ impl OverlayMount {
         let about = &self.about;
         let says = |path: &Path| format!("{about}: {}", path.display());
         for (number, lower) in self.lowers.iter_mut().enumerate() {
-            let found = show::directory(lower, step, says, preparation)?;
+            let at_it = |error: Error| error.at_field(Field::of("lowers").index(number));
+            let found = show::directory(lower, step, says, preparation).map_err(at_it)?;
             if number == 0 {
                 self.mode = u32::from(found.stx_mode) & 0o7777;
             }
             if let Some(open) = lower.opened() {
-                self.attributes |= kept_attributes(open).map_err(|errno| {
-                    Error::parent(step, says(lower.path()), errno).call("fstatfs").path_of(lower.path()).hint(
+                self.attributes |= kept_attributes(open)
+                    .map_err(|errno| {
+                        Error::parent(step, says(lower.path()), errno).call("fstatfs").path_of(lower.path()).hint(
                         "what its mount forbids (nosuid, noexec) cannot be learned, and would be lost in an overlay",
                     )
-                })?;
+                    })
+                    .map_err(at_it)?;
             }
         }
         let Some(written) = &mut self.written else { return Ok(()) };
         preparation.ledger.mount_points.overlay_stays = true;
-        let upper = show::directory(&mut written.upper, step, says, preparation)?;
-        let work = show::directory(&mut written.work, step, says, preparation)?;
+        let upper = show::directory(&mut written.upper, step, says, preparation).map_err(|error| error.at("upper"))?;
+        let work = show::directory(&mut written.work, step, says, preparation).map_err(|error| error.at("work"))?;
         if (upper.stx_dev_major, upper.stx_dev_minor) != (work.stx_dev_major, work.stx_dev_minor) {
             let action = format!("{about}: upper and work directory are not on the same file system");
-            return Err(Error::invalid(step, action));
+            return Err(Error::invalid(step, action).at("work").contradicting());
         }
         let Some(work) = written.work.opened().cloned() else { return Ok(()) };
         if written.above.is_childs() {

@@ -23,10 +23,12 @@ pub(super) fn compile(target: &Path, size: Option<u64>, mode: u32, flags: Flags)
     not_the_root(target)?;
     if size == Some(0) {
         let action = format!("tmpfs on {}: size 0; the kernel takes that as no limit", target.display());
-        return Err(Error::invalid(NAME, action));
+        return Err(Error::invalid(NAME, action).at("size"));
     }
     if mode > 0o7777 {
-        return Err(Error::invalid(NAME, format!("tmpfs on {}: mode {mode:o} is above 7777", target.display())));
+        return Err(
+            Error::invalid(NAME, format!("tmpfs on {}: mode {mode:o} is above 7777", target.display())).at("mode")
+        );
     }
     let size_words = size.map_or(String::new(), |size| format!(", {size} bytes"));
     let about = format!("tmpfs on {}{size_words}, mode {mode:o}{}", target.display(), flags.describe());

@@ -1,0 +1,3 @@
+module seclude.example/run
+
+go 1.19

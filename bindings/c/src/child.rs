@@ -1,0 +1,329 @@
+//! The handle of a running process.
+
+use std::ffi::{c_char, c_int};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
+use std::os::unix::process::ExitStatusExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use seclude::{Exit, Signaller};
+
+use crate::error::Error;
+use crate::guard::{Failure, guarded, numbered, quiet};
+use crate::report;
+use crate::strings::hand_over;
+
+/// A process in its container. Freed with seclude_child_free.
+#[derive(Debug)]
+pub struct Child {
+    pid: c_int,
+    /// The state's own, which is open for as long as this is there.
+    pidfd: RawFd,
+    signaller: Signaller,
+    began: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    child: seclude::Child,
+    /// From the start until its end was seen.
+    wall: Option<Duration>,
+}
+
+// The header promises it, and C does not ask.
+const _: fn() = || {
+    fn is_for_any_thread<T: Send + Sync>() {}
+    is_for_any_thread::<Child>();
+    is_for_any_thread::<Error>();
+};
+
+impl Child {
+    pub(crate) fn new(child: seclude::Child, began: Instant) -> Child {
+        Child {
+            pid: child.id().cast_signed(),
+            pidfd: child.pidfd().as_raw_fd(),
+            signaller: child.signaller(),
+            began,
+            state: Mutex::new(State { child, wall: None }),
+        }
+    }
+
+    /// Nothing waits while it has this, but for a container's clean-up at its end.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its end, if it has come.
+    fn ended(&self, state: &mut State) -> Result<Option<Ended>, Failure> {
+        let Some(exit) = state.child.try_wait()? else { return Ok(None) };
+        let wall = *state.wall.get_or_insert_with(|| self.began.elapsed());
+        let report = report::ending(&exit, state.child.report(), wall).to_string();
+        Ok(Some(Ended { exit, report }))
+    }
+
+    /// Not under the lock, so that others can kill it meanwhile.
+    fn wait(&self) -> Result<Ended, Failure> {
+        drop(self.state().child.stdin.take());
+        loop {
+            let left = {
+                let mut state = self.state();
+                if let Some(ended) = self.ended(&mut state)? {
+                    return Ok(ended);
+                }
+                state.child.time_left().map(timespec)
+            };
+            // SAFETY: the state's child has it open, and lives as long as `self`.
+            let pidfd = unsafe { BorrowedFd::borrow_raw(self.pidfd) };
+            match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], left.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(Failure::system("wait", "poll of the pidfd")(errno.into())),
+            }
+        }
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(time.subsec_nanos()) }
+}
+
+struct Ended {
+    exit: Exit,
+    report: String,
+}
+
+impl Ended {
+    /// # Safety
+    /// Each is NULL, or where such a thing can be written.
+    unsafe fn tell(self, status: *mut c_int, report: *mut *mut c_char) {
+        if !status.is_null() {
+            // SAFETY: the caller's contract.
+            unsafe { status.write(self.exit.status().into_raw()) };
+        }
+        // SAFETY: the caller's contract.
+        unsafe { hand_over(report, self.report) };
+    }
+}
+
+/// # Safety
+/// NULL, or a handle that nobody frees for as long as `'a` lasts.
+unsafe fn given<'a>(child: *const Child) -> Result<&'a Child, Failure> {
+    // SAFETY: the caller's contract.
+    unsafe { child.as_ref() }.ok_or(Failure::Null("child"))
+}
+
+/// Does something to the child that a number says all about.
+///
+/// # Safety
+/// As of [`given`].
+unsafe fn asked(child: *const Child, work: impl FnOnce(&Child) -> Result<c_int, Errno>) -> c_int {
+    // SAFETY: the caller's contract.
+    numbered(|| work(unsafe { child.as_ref() }.ok_or(Errno::FAULT)?))
+}
+
+/// Its pid, in the caller's pid namespace: of the container's first process, which in the sandbox is the command's init.
+/// After its end another process may have the number. -EFAULT for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pid(child: *const Child) -> c_int {
+    // SAFETY: NULL, or a handle that is not being freed.
+    unsafe { asked(child, |child| Ok(child.pid)) }
+}
+
+/// Its pidfd, pidfd_open(2): readable, as poll(2) and epoll(7) have it, once it has ended. It belongs to the handle: open until
+/// that is freed, and not to be closed. -EFAULT for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pidfd(child: *const Child) -> c_int {
+    // SAFETY: NULL, or a handle that is not being freed.
+    unsafe { asked(child, |child| Ok(child.pidfd)) }
+}
+
+/// The writing end of the pipe that is the command's stdin: the caller's from now on, to be closed. What is written to it when
+/// nobody reads any more is SIGPIPE. -EBADF if it is no pipe, or was taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_take_stdin(child: *mut Child) -> c_int {
+    // SAFETY: NULL, or a handle that is not being freed.
+    unsafe { asked(child, |child| taken(child.state().child.stdin.take())) }
+}
+
+/// The reading end of the pipe that is the command's stdout: the caller's from now on, to be closed. -EBADF if it is no pipe,
+/// or was taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_take_stdout(child: *mut Child) -> c_int {
+    // SAFETY: NULL, or a handle that is not being freed.
+    unsafe { asked(child, |child| taken(child.state().child.stdout.take())) }
+}
+
+/// The reading end of the pipe that is the command's stderr: the caller's from now on, to be closed. -EBADF if it is no pipe,
+/// or was taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_take_stderr(child: *mut Child) -> c_int {
+    // SAFETY: NULL, or a handle that is not being freed.
+    unsafe { asked(child, |child| taken(child.state().child.stderr.take())) }
+}
+
+/// The other end of the terminal that the request asked for, pty(7): the caller's from now on, to be closed. What is written
+/// there is the command's keyboard. -EBADF if it has none, or it was taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_take_terminal(child: *mut Child) -> c_int {
+    // SAFETY: NULL, or a handle that is not being freed.
+    unsafe { asked(child, |child| taken(child.state().child.take_terminal())) }
+}
+
+fn taken(end: Option<impl IntoRawFd>) -> Result<c_int, Errno> {
+    end.map(IntoRawFd::into_raw_fd).ok_or(Errno::BADF)
+}
+
+/// Waits for its end, or for its deadline, which kills it; signals do not end the waiting. A pipe to its stdin that was not taken
+/// is closed first. One that fills a pipe that nobody reads never ends.
+///
+/// `status`: NULL, or where its status is put, as waitpid(2) has it, for WIFEXITED and its like.
+/// `report`: NULL, or where its report is put as JSON, as docs/report.schema.json has it; the caller's (seclude_string_free).
+///
+/// It can be asked again, by several threads at once too. If something of the container could not be removed, that is an error
+/// the first time, and the next call tells the end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_wait(
+    child: *mut Child,
+    status: *mut c_int,
+    report: *mut *mut c_char,
+    error: *mut *mut Error,
+) -> c_int {
+    let work = || {
+        // SAFETY: NULL, or a handle that is not being freed.
+        let ended = unsafe { given(child) }?.wait()?;
+        // SAFETY: each is NULL, or where such a thing can be written.
+        unsafe { ended.tell(status, report) };
+        Ok(0)
+    };
+    // SAFETY: NULL, or where a pointer can be written.
+    unsafe { guarded(error, work) }
+}
+
+/// As seclude_wait, but it does not wait: 1 if it has ended, 0 if not, in which case nothing is put anywhere. If its deadline has
+/// passed, that is when it is killed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_try_wait(
+    child: *mut Child,
+    status: *mut c_int,
+    report: *mut *mut c_char,
+    error: *mut *mut Error,
+) -> c_int {
+    let work = || {
+        // SAFETY: NULL, or a handle that is not being freed.
+        let child = unsafe { given(child) }?;
+        let Some(ended) = child.ended(&mut child.state())? else { return Ok(0) };
+        // SAFETY: each is NULL, or where such a thing can be written.
+        unsafe { ended.tell(status, report) };
+        Ok(1)
+    };
+    // SAFETY: NULL, or where a pointer can be written.
+    unsafe { guarded(error, work) }
+}
+
+/// Milliseconds until its deadline, rounded up, as poll(2) takes them: when who waits for the pidfd has to call
+/// seclude_try_wait all the same. -1 if it has none (or for NULL).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_time_left(child: *const Child) -> c_int {
+    let work = |child: &Child| {
+        let left = child.state().child.time_left();
+        Ok(left.map_or(-1, |left| c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)))
+    };
+    // SAFETY: NULL, or a handle that is not being freed.
+    unsafe { asked(child, work) }.max(-1)
+}
+
+/// Sends it a signal, signal(7), and never to a process that has its pid later. An init hands on to its command what is sent to it, but
+/// SIGKILL and SIGSTOP; a command that is itself the first process of a pid namespace gets only what it has a handler for, and these
+/// two. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_signal(child: *const Child, signal: c_int) -> c_int {
+    let sent = |child: &Child| {
+        let sent = child.signaller.send(signal);
+        sent.map(|()| 0).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    };
+    // SAFETY: NULL, or a handle that is not being freed.
+    unsafe { asked(child, sent) }
+}
+
+/// Kills it, and with it everything in its container: in its cgroup, if it has one of its own, and in its pid namespace, if that is
+/// new, as in the sandbox. With neither it is the process alone. One that has ended already is no error. It has ended once
+/// seclude_wait says so.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_kill(child: *mut Child, error: *mut *mut Error) -> c_int {
+    let work = || {
+        // SAFETY: NULL, or a handle that is not being freed.
+        let child = unsafe { given(child) }?;
+        child.state().child.kill().map_err(Failure::system("kill", ""))?;
+        Ok(0)
+    };
+    // SAFETY: NULL, or where a pointer can be written.
+    unsafe { guarded(error, work) }
+}
+
+/// What the container uses now and has used so far, as JSON: sizes in bytes (`…_bytes`), times in microseconds (`…_us`), null for what is
+/// not counted here. It needs a cgroup of its own: limits in the request, or `"cgroup": {}`.
+///
+/// *stats is the caller's afterwards (seclude_string_free); it is not touched if something is wrong.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_stats_json(
+    child: *const Child,
+    stats: *mut *mut c_char,
+    error: *mut *mut Error,
+) -> c_int {
+    let work = || {
+        // SAFETY: NULL, or a handle that is not being freed.
+        let child = unsafe { given(child) }?;
+        if stats.is_null() {
+            return Err(Failure::Null("stats"));
+        }
+        let found = child.state().child.stats()?;
+        // SAFETY: it is not NULL, so a pointer can be written there.
+        unsafe { hand_over(stats, report::stats(&found).to_string()) };
+        Ok(0)
+    };
+    // SAFETY: NULL, or where a pointer can be written.
+    unsafe { guarded(error, work) }
+}
+
+/// Stops every process of the container, until seclude_resume; returns when all have stopped, or after 10 s with an error. The deadline
+/// goes on meanwhile. It needs a cgroup of its own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_pause(child: *const Child, error: *mut *mut Error) -> c_int {
+    let work = || {
+        // SAFETY: NULL, or a handle that is not being freed.
+        let child = unsafe { given(child) }?;
+        // Others may kill it meanwhile.
+        let meter = child.state().child.meter();
+        match meter {
+            Some(meter) => meter.pause()?,
+            None => child.state().child.pause()?,
+        }
+        Ok(0)
+    };
+    // SAFETY: NULL, or where a pointer can be written.
+    unsafe { guarded(error, work) }
+}
+
+/// Lets them go on; nothing happens if they were not stopped. It needs a cgroup of its own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_resume(child: *const Child, error: *mut *mut Error) -> c_int {
+    let work = || {
+        // SAFETY: NULL, or a handle that is not being freed.
+        unsafe { given(child) }?.state().child.resume()?;
+        Ok(0)
+    };
+    // SAFETY: NULL, or where a pointer can be written.
+    unsafe { guarded(error, work) }
+}
+
+/// Frees the handle. If it still runs, it is killed first, with everything in its container, and waited for. Pipes and
+/// terminals that were taken stay the caller's. NULL is nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_child_free(child: *mut Child) {
+    if !child.is_null() {
+        // SAFETY: the caller hands back what seclude_spawn gave, once, and nobody uses it any more.
+        quiet(|| drop(unsafe { Box::from_raw(child) }));
+    }
+}

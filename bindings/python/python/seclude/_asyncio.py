@@ -1,0 +1,232 @@
+"""Contained processes in asyncio: the pidfd and the pipes are watched by the loop, and there is no thread a process."""
+
+import asyncio
+import os
+import signal
+from typing import Any, Dict, List, Optional, Tuple
+
+from ._process import Popen
+
+# As asyncio has it.
+_LIMIT = 2**16
+
+
+class _Watch:
+    """A descriptor that is closed in any case."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd != -1:
+            os.close(fd)
+
+    __del__ = close
+
+
+class Process:
+    """What ``asyncio.subprocess.Process`` is, of a process in a container."""
+
+    #: The streams, where they are pipes.
+    stdin: Optional[asyncio.StreamWriter]
+    stdout: Optional[asyncio.StreamReader]
+    stderr: Optional[asyncio.StreamReader]
+
+    def __init__(self, popen: Popen, loop: asyncio.AbstractEventLoop) -> None:
+        self._popen = popen
+        self._loop = loop
+        self.pid: int = popen.pid
+        self.stdin = self.stdout = self.stderr = None
+        self._waiters: List["asyncio.Future[None]"] = []
+        self._failure: Optional[BaseException] = None
+        self._timer: Optional[asyncio.TimerHandle] = None
+        watch = popen._running().watch()
+        self._watch = None if watch is None else _Watch(watch)
+        if self._watch is not None:
+            loop.add_reader(self._watch.fd, self._look)
+            self._keep_deadline()
+
+    def _keep_deadline(self) -> None:
+        left = self._popen._running().time_left()
+        if left is not None:
+            self._timer = self._loop.call_later(left, self._look)
+
+    def _look(self) -> None:
+        """Its pidfd is readable, or its deadline has passed."""
+        try:
+            if self._popen.poll() is None:
+                if self._timer is not None and self._timer.when() <= self._loop.time():
+                    self._keep_deadline()
+                return
+        except OSError as error:
+            self._failure = error
+        self._over()
+
+    def _over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watch is not None:
+            self._loop.remove_reader(self._watch.fd)
+            self._watch.close()
+            self._watch = None
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.pid}>"
+
+    @property
+    def returncode(self) -> Optional[int]:
+        return self._popen.returncode
+
+    @property
+    def report(self) -> Optional[Dict[str, Any]]:
+        """How it ended, why, and what it has used; ``None`` until its end is known."""
+        return self._popen.report
+
+    @property
+    def terminal(self) -> Any:
+        """Our end of its terminal, if the container has one: a raw file."""
+        return self._popen.terminal
+
+    async def wait(self) -> int:
+        """Waits for its end."""
+        if self.returncode is None and self._failure is None:
+            waiter: "asyncio.Future[None]" = self._loop.create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+        if self.returncode is None:
+            assert self._failure is not None
+            raise self._failure
+        return self.returncode
+
+    def send_signal(self, sig: int) -> None:
+        if self.returncode is not None or not self._popen._running().signal(int(sig)):
+            raise ProcessLookupError()
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def kill_tree(self) -> None:
+        """Kills everything in the container."""
+        self._popen.kill_tree()
+
+    def pause(self) -> None:
+        self._popen.pause()
+
+    def resume(self) -> None:
+        self._popen.resume()
+
+    def stats(self) -> Dict[str, Any]:
+        return self._popen.stats()
+
+    async def _feed(self, input: Optional[bytes]) -> None:
+        assert self.stdin is not None
+        try:
+            if input is not None:
+                self.stdin.write(input)
+            await self.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            # As subprocess: whoever does not read it need not.
+            pass
+        self.stdin.close()
+
+    async def communicate(self, input: Optional[bytes] = None) -> Tuple[Optional[bytes], Optional[bytes]]:
+        """Writes ``input``, reads what it says, and waits for its end."""
+
+        async def nothing() -> None:
+            return None
+
+        feed = self._feed(input) if self.stdin is not None else nothing()
+        out = self.stdout.read() if self.stdout is not None else nothing()
+        err = self.stderr.read() if self.stderr is not None else nothing()
+        _, stdout, stderr = await asyncio.gather(feed, out, err)
+        await self.wait()
+        return stdout, stderr
+
+
+async def create_subprocess_exec(
+    program: Any,
+    *args: Any,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _LIMIT,
+    **options: Any,
+) -> Process:
+    """Starts a command in a container; the keywords are those of :class:`seclude.Popen`, without text.
+
+    The start itself is made on the loop's thread, as asyncio's own is.
+    """
+    for name in ("universal_newlines", "text", "encoding", "errors", "shell"):
+        if options.get(name):
+            raise ValueError(f"{name} is not supported: the streams are bytes")
+        options.pop(name, None)
+    if options.pop("bufsize", 0) != 0:
+        raise ValueError("bufsize must be 0")
+    return await _start((program, *args), False, stdin, stdout, stderr, limit, options)
+
+
+async def create_subprocess_shell(
+    cmd: Any,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _LIMIT,
+    **options: Any,
+) -> Process:
+    """The same of a line for the container's /bin/sh."""
+    if not isinstance(cmd, (bytes, str)):
+        raise ValueError("cmd must be a string")
+    for name in ("universal_newlines", "text", "encoding", "errors"):
+        if options.get(name):
+            raise ValueError(f"{name} is not supported: the streams are bytes")
+        options.pop(name, None)
+    if options.pop("bufsize", 0) != 0:
+        raise ValueError("bufsize must be 0")
+    if not options.pop("shell", True):
+        raise ValueError("shell must be True")
+    return await _start(cmd, True, stdin, stdout, stderr, limit, options)
+
+
+async def _start(
+    args: Any, shell: bool, stdin: Any, stdout: Any, stderr: Any, limit: int, options: Dict[str, Any]
+) -> Process:
+    loop = asyncio.get_running_loop()
+    popen = Popen(args, 0, stdin=stdin, stdout=stdout, stderr=stderr, shell=shell, **options)
+    process = None
+    try:
+        process = Process(popen, loop)
+        if popen.stdin is not None:
+            process.stdin = await _writer(loop, popen.stdin)
+        if popen.stdout is not None:
+            process.stdout = await _reader(loop, popen.stdout, limit)
+        if popen.stderr is not None:
+            process.stderr = await _reader(loop, popen.stderr, limit)
+    except BaseException:
+        popen.kill_tree()
+        raise
+    return process
+
+
+async def _reader(loop: asyncio.AbstractEventLoop, pipe: Any, limit: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=limit, loop=loop)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), pipe)
+    return reader
+
+
+async def _writer(loop: asyncio.AbstractEventLoop, pipe: Any) -> asyncio.StreamWriter:
+    # Nothing is ever read by it: it is there for its flow control.
+    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader(loop=loop), loop=loop)
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, pipe)
+    return asyncio.StreamWriter(transport, protocol, None, loop)

@@ -1,0 +1,309 @@
+//! A start, and the handle of what runs.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::IntoRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyOverflowError, PyProcessLookupError, PyValueError};
+use pyo3::prelude::*;
+use seclude::{Child, Command, Meter, Stdio};
+use serde_json::Value as Json;
+
+use crate::compose::{Composed, Keyword, Names, compose};
+use crate::{descriptor, failure, report};
+
+/// What `subprocess.Popen` is given besides the command and its container.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Launch {
+    arg0: Option<Vec<u8>>,
+    cwd: Option<PathBuf>,
+    /// Names and values; without it this process's own environment.
+    env: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// stdin, stdout, stderr: descriptors, or -1 for what the command has without being given one.
+    stdio: [i32; 3],
+    /// Further descriptors, which keep their numbers.
+    fds: Vec<i32>,
+    new_session: bool,
+    keep_ignored: bool,
+    umask: Option<u32>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    groups: Option<Vec<u32>>,
+    /// Seconds from now until it is killed, set-up included.
+    deadline: Option<f64>,
+}
+
+/// Starts a command; returns when it runs.
+#[pyfunction]
+pub(crate) fn spawn(
+    py: Python<'_>,
+    command: Vec<Bound<'_, PyAny>>,
+    container: Option<Bound<'_, PyAny>>,
+    keywords: Vec<Keyword<'_>>,
+    launch: &Bound<'_, PyAny>,
+) -> PyResult<Process> {
+    let launch: Launch = launch.extract()?;
+    let mut composed = compose(&command, container.as_ref(), &keywords)?;
+    surround(&mut composed, &launch);
+    let Composed { mut command, names, .. } = composed;
+    connect(&mut command, &launch)?;
+    if launch.new_session {
+        command.new_session(true);
+    }
+    if launch.keep_ignored {
+        command.keep_ignored_signals(true);
+    }
+    if let Some(mask) = launch.umask {
+        command.umask(mask);
+    }
+    if let Some(uid) = launch.uid {
+        command.uid(uid);
+    }
+    if let Some(gid) = launch.gid {
+        command.gid(gid);
+    }
+    if let Some(groups) = launch.groups {
+        command.groups(groups);
+    }
+    if let Some(seconds) = launch.deadline {
+        command.deadline(length(seconds)?);
+    }
+    let started = Instant::now();
+    let child = py.detach(move || {
+        let child = command.spawn();
+        // Its copies of descriptors are closed here, before anybody waits for the end of a pipe.
+        drop(command);
+        child
+    });
+    let child = child.map_err(|error| failure::raise(py, &error, &names))?;
+    let (pid, made) = (child.id(), serde_json::to_value(child.report()).unwrap_or_default());
+    let state = Mutex::new(State::Running(Box::new(child)));
+    Ok(Process { owner: std::process::id(), pid, made, started, state })
+}
+
+/// Longer than anybody waits.
+const AGES: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+fn length(seconds: f64) -> PyResult<Duration> {
+    if seconds.is_nan() {
+        return Err(PyValueError::new_err("timeout is no number"));
+    }
+    Ok(Duration::try_from_secs_f64(seconds.max(0.0)).map_or(AGES, |length| length.min(AGES)))
+}
+
+/// Its environment, as it is now: here, where no other thread of Python's changes it, and never later.
+fn surround(composed: &mut Composed, launch: &Launch) {
+    let Composed { command, request, .. } = composed;
+    match &launch.env {
+        Some(env) => {
+            command.env_clear();
+            for (name, value) in env {
+                command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+            }
+        }
+        None if request.clear_env => {}
+        None => drop(command.caller_env(std::env::vars_os())),
+    }
+    for (name, value) in &request.env {
+        command.env(name, value.as_os_str());
+    }
+    for name in &request.env_remove {
+        command.env_remove(name.as_os_str());
+    }
+    if let Some(arg0) = &launch.arg0 {
+        command.arg0(OsStr::from_bytes(arg0));
+    }
+    if let Some(directory) = &launch.cwd {
+        command.caller_dir(directory);
+    }
+}
+
+fn connect(command: &mut Command, launch: &Launch) -> PyResult<()> {
+    for (number, fd) in launch.stdio.into_iter().enumerate() {
+        if fd < 0 {
+            continue;
+        }
+        let stdio = Stdio::from(descriptor::copy_of(fd).map_err(failure::of_io)?);
+        match number {
+            0 => command.stdin(stdio),
+            1 => command.stdout(stdio),
+            _ => command.stderr(stdio),
+        };
+    }
+    for fd in &launch.fds {
+        command.inherit_fd(*fd, *fd).map_err(failure::of_io)?;
+    }
+    Ok(())
+}
+
+enum State {
+    Running(Box<Child>),
+    Ended(Ended),
+}
+
+/// Its exit code, or the signal that has ended it, and the report as JSON.
+type Ended = (Option<i32>, Option<i32>, String);
+
+/// A process, until its end is known; then its report.
+#[pyclass(frozen, module = "seclude._native")]
+pub(crate) struct Process {
+    /// The process that started it. One that was forked from that has a copy of all this, and no child.
+    owner: u32,
+    pid: u32,
+    made: Json,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+impl Process {
+    /// With the state locked and the interpreter's lock given back, which whoever has the state may wait for.
+    fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut State) -> PyResult<T> + Send) -> PyResult<T> {
+        if self.owner != std::process::id() {
+            return Err(failure::foreign());
+        }
+        py.detach(|| work(&mut self.lock()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn meter(&self, py: Python<'_>) -> PyResult<Meter> {
+        let found = self.with(py, |state| match state {
+            State::Running(child) => Ok(Some(child.meter())),
+            State::Ended(_) => Ok(None),
+        })?;
+        match found {
+            Some(Some(meter)) => Ok(meter),
+            Some(None) => {
+                Err(PyValueError::new_err("it has no cgroup of its own; container.cgroup or a limit gives it one"))
+            }
+            None => Err(gone()),
+        }
+    }
+
+    fn of_meter<T: Send>(&self, py: Python<'_>, ask: impl FnOnce(&Meter) -> seclude::Result<T> + Send) -> PyResult<T> {
+        let meter = self.meter(py)?;
+        py.detach(|| ask(&meter)).map_err(|error| failure::raise(py, &error, &Names::default()))
+    }
+}
+
+fn gone() -> PyErr {
+    PyProcessLookupError::new_err((rustix::io::Errno::SRCH.raw_os_error(), "the process has ended"))
+}
+
+#[pymethods]
+impl Process {
+    /// The pid, in the caller's pid namespace.
+    #[getter]
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// A new descriptor, the caller's to close, that is readable when the process has ended; `None` if that is known.
+    fn watch(&self, py: Python<'_>) -> PyResult<Option<i32>> {
+        self.with(py, |state| match state {
+            State::Running(child) => {
+                let copy = child.pidfd().try_clone_to_owned().map_err(failure::of_io)?;
+                Ok(Some(copy.into_raw_fd()))
+            }
+            State::Ended(_) => Ok(None),
+        })
+    }
+
+    /// How it has ended, if it has. Kills it if its deadline has passed, and waits for that.
+    fn poll(&self, py: Python<'_>) -> PyResult<Option<Ended>> {
+        let (made, started) = (&self.made, self.started);
+        let ended = self.with(py, |state| {
+            let child = match state {
+                State::Ended(ended) => return Ok(Ok(Some(ended.clone()))),
+                State::Running(child) => child,
+            };
+            match child.try_wait() {
+                Ok(Some(exit)) => {
+                    let report = report::ending(&exit, made, started.elapsed()).to_string();
+                    let ended = (exit.code(), exit.signal(), report);
+                    *state = State::Ended(ended.clone());
+                    Ok(Ok(Some(ended)))
+                }
+                Ok(None) => Ok(Ok(None)),
+                Err(error) => Ok(Err(error)),
+            }
+        })?;
+        ended.map_err(|error| failure::raise(py, &error, &Names::default()))
+    }
+
+    /// Seconds until its deadline, if it has one.
+    fn time_left(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        self.with(py, |state| match state {
+            State::Running(child) => Ok(child.time_left().map(|left| left.as_secs_f64())),
+            State::Ended(_) => Ok(None),
+        })
+    }
+
+    /// Sends a signal to its first process; whether there was one.
+    fn signal(&self, py: Python<'_>, number: i64) -> PyResult<bool> {
+        let number =
+            i32::try_from(number).map_err(|_| PyOverflowError::new_err("signed integer is greater than maximum"))?;
+        let ended = Some(rustix::io::Errno::SRCH.raw_os_error());
+        self.with(py, |state| match state {
+            State::Running(child) => match child.signal(number) {
+                Ok(()) => Ok(true),
+                Err(error) if error.raw_os_error() == ended => Ok(false),
+                Err(error) => Err(failure::of_io(error)),
+            },
+            State::Ended(_) => Ok(false),
+        })
+    }
+
+    /// Kills everything in the container.
+    fn kill(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |state| match state {
+            State::Running(child) => child.kill().map_err(failure::of_io),
+            State::Ended(_) => Ok(()),
+        })
+    }
+
+    /// The counters of its cgroup, as JSON.
+    fn stats(&self, py: Python<'_>) -> PyResult<String> {
+        self.of_meter(py, Meter::stats).map(|stats| report::stats(&stats).to_string())
+    }
+
+    /// Stops every process of the container.
+    fn pause(&self, py: Python<'_>) -> PyResult<()> {
+        self.of_meter(py, Meter::pause)
+    }
+
+    /// Lets them go on.
+    fn resume(&self, py: Python<'_>) -> PyResult<()> {
+        self.of_meter(py, Meter::resume)
+    }
+
+    /// Our end of its terminal, the caller's to close; once.
+    fn take_terminal(&self, py: Python<'_>) -> PyResult<Option<i32>> {
+        self.with(py, |state| match state {
+            State::Running(child) => Ok(child.take_terminal().map(File::into_raw_fd)),
+            State::Ended(_) => Ok(None),
+        })
+    }
+
+    /// How it was made, as JSON.
+    fn made(&self) -> String {
+        self.made.to_string()
+    }
+}
+
+impl Drop for Process {
+    /// What still runs is killed, but by no process that was forked from the one that started it.
+    fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(std::mem::replace(state, State::Ended((None, None, String::new()))));
+        }
+    }
+}

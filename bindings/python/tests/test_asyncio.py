@@ -1,0 +1,110 @@
+"""`seclude.create_subprocess_exec`: what asyncio's has, on the loop alone."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+import unittest
+
+import seclude
+from kit import open_descriptors
+
+PIPE = asyncio.subprocess.PIPE
+
+
+class Asyncio(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        # A start is made on the loop's thread, and the machine may be busy.
+        asyncio.get_running_loop().slow_callback_duration = 60
+
+    async def test_streams_are_asyncios(self):
+        process = await seclude.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE)
+        self.assertIsInstance(process.stdin, asyncio.StreamWriter)
+        self.assertIsInstance(process.stdout, asyncio.StreamReader)
+        process.stdin.write(b"a line\n")
+        await process.stdin.drain()
+        self.assertEqual(await process.stdout.readline(), b"a line\n")
+        self.assertIsNone(process.returncode)
+        process.stdin.close()
+        await process.stdin.wait_closed()
+        self.assertEqual(await process.wait(), 0)
+        self.assertEqual(process.report["cause"], "exited")
+
+    async def test_communicate_carries_more_than_a_pipe_holds(self):
+        text = b"x" * (1 << 20)
+        process = await seclude.create_subprocess_shell("tee /dev/stderr", stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        self.assertEqual(await process.communicate(text), (text, text))
+        self.assertEqual(process.returncode, 0)
+
+    async def test_it_is_contained(self):
+        ours = os.readlink("/proc/self/ns/pid")
+        for preset, same in (("sandbox", False), ("bare", True)):
+            process = await seclude.create_subprocess_exec("readlink", "/proc/self/ns/pid", stdout=PIPE, preset=preset)
+            said, _ = await process.communicate()
+            self.assertEqual(said.decode().strip() == ours, same)
+
+    async def test_many_at_once_and_no_thread_for_any(self):
+        before = threading.active_count()
+        tasks = len(os.listdir("/proc/self/task"))
+        started = time.monotonic()
+        processes = [await seclude.create_subprocess_exec("sleep", "0.5") for _ in range(8)]
+        self.assertEqual(len(os.listdir("/proc/self/task")), tasks)
+        self.assertEqual(await asyncio.gather(*(process.wait() for process in processes)), [0] * 8)
+        self.assertEqual(threading.active_count(), before)
+        self.assertLess(time.monotonic() - started, 8 * 0.5 + 4)
+
+    async def test_signals_and_kill_tree(self):
+        for end, number in (("terminate", signal.SIGTERM), ("kill", signal.SIGKILL), ("kill_tree", signal.SIGKILL)):
+            process = await seclude.create_subprocess_exec("sleep", "60")
+            getattr(process, end)()
+            self.assertEqual(await process.wait(), -number)
+        self.assertEqual(process.report["cause"], "killed")
+        with self.assertRaises(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+
+    async def test_a_wait_can_be_given_up_and_made_again(self):
+        process = await seclude.create_subprocess_exec("sleep", "60")
+        with self.assertRaises(asyncio.TimeoutError):
+            await asyncio.wait_for(process.wait(), 0.1)
+        self.assertIsNone(process.returncode)
+        process.kill_tree()
+        self.assertEqual(await process.wait(), -9)
+
+    async def test_the_containers_deadline_is_kept_by_the_loop(self):
+        process = await seclude.create_subprocess_exec("sleep", "60", container={"deadline": "1500ms"})
+        self.assertEqual(await asyncio.wait_for(process.wait(), 30), -9)
+        self.assertEqual(process.report["cause"], "deadline")
+
+    async def test_a_command_that_is_not_there(self):
+        before = open_descriptors()
+        with self.assertRaises(FileNotFoundError):
+            await seclude.create_subprocess_exec("/no/such", stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        self.assertEqual(open_descriptors(), before)
+
+    async def test_nothing_is_left_open(self):
+        before = open_descriptors()
+        for _ in range(5):
+            process = await seclude.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE, stderr=PIPE)
+            await process.communicate(b"x")
+        # Transports close in the loop's next turns.
+        await asyncio.sleep(0.05)
+        self.assertEqual(open_descriptors(), before)
+
+    async def test_what_asyncio_refuses_is_refused(self):
+        for options in ({"text": True}, {"universal_newlines": True}, {"encoding": "utf-8"}, {"bufsize": 1}, {"shell": True}):
+            with self.assertRaises(ValueError):
+                await seclude.create_subprocess_exec("true", **options)
+        with self.assertRaises(ValueError):
+            await seclude.create_subprocess_shell(["true"])
+
+    async def test_in_a_loop_of_another_thread(self):
+        async def there():
+            process = await seclude.create_subprocess_exec("echo", "x", stdout=PIPE)
+            return await process.communicate()
+
+        self.assertEqual(await asyncio.to_thread(lambda: asyncio.run(there())), (b"x\n", None))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,63 @@
+//! `--spec`: the request that flags begin from, read from a file.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use seclude::request::{Format, MOST_BYTES, Request, Wrong};
+
+use crate::{Failure, words};
+
+/// The request in `file`; `-` is stdin. Its paths are relative to where it lies.
+pub(crate) fn read(file: &Path) -> Result<Request, Failure> {
+    let failed = |why: String| Failure::new(format!("--spec {}: {why}", file.display()));
+    let (bytes, directory) = if file == Path::new("-") {
+        (bytes(std::io::stdin().lock()), PathBuf::from("."))
+    } else {
+        let above = file.parent().unwrap_or(Path::new("")).to_owned();
+        (regular(file).and_then(bytes), above)
+    };
+    let bytes = bytes.map_err(|error| failed(error.to_string()))?;
+    let format = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Format::Json,
+        Some("toml") => Format::Toml,
+        _ if file != Path::new("-") => return Err(failed("its name ends neither in .toml nor in .json".into())),
+        // No TOML begins like this.
+        _ if bytes.trim_ascii_start().starts_with(b"{") => Format::Json,
+        _ => Format::Toml,
+    };
+    let mut request = Request::parse(&bytes, format).map_err(|wrong| failed(wrong.to_string()))?;
+    let directory = std::path::absolute(if directory.as_os_str().is_empty() { Path::new(".") } else { &directory });
+    request.paths_from(&directory.map_err(|error| failed(error.to_string()))?);
+    Ok(request)
+}
+
+/// Opens what is a file, and waits for nobody: neither a writer of a FIFO nor a line that rings.
+fn regular(path: &Path) -> std::io::Result<File> {
+    let opened = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let what = match FileType::from_raw_mode(fstat(&opened)?.st_mode) {
+        FileType::RegularFile => return Ok(File::from(opened)),
+        FileType::Directory => "it is a directory, not a file",
+        FileType::Fifo => "it is a FIFO, not a file; `--spec -` reads stdin",
+        _ => "it is no file",
+    };
+    Err(std::io::Error::other(what))
+}
+
+/// As many bytes as a request may have, and one more if there are more: reading ends there.
+fn bytes(from: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Says which flag, or which key of a spec, cannot be meant.
+pub(crate) fn refused(wrong: &Wrong, spec: Option<&Path>) -> Failure {
+    let message = match (spec, words::flag(&wrong.field)) {
+        (Some(file), _) => format!("--spec {}: {wrong}", file.display()),
+        (None, Some(flag)) => wrong.said_of(flag),
+        (None, None) => wrong.to_string(),
+    };
+    Failure::new(message)
+}

@@ -1,0 +1,378 @@
+//! Profiles as OCI's runtime specification has them, and Docker's and Podman's files, which are those with conditions on the host.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+use serde_json::Value as Json;
+
+use crate::architecture::is_known;
+use crate::rule::Comparison;
+use crate::{Action, Architecture, Condition, Error, Profile};
+
+/// What rules of a profile may depend on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Host<'a> {
+    /// The kernel's version.
+    pub kernel: (u32, u32),
+    /// The command's capabilities, capabilities(7), by their names without `CAP_`.
+    pub capabilities: &'a [&'a str],
+}
+
+const EPERM: u16 = 1;
+const ENOSYS: Action = Action::Errno(38);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document {
+    default_action: Word,
+    default_errno_ret: Option<u16>,
+    #[serde(rename = "defaultErrno")]
+    _default_errno: Option<String>,
+    #[serde(default)]
+    architectures: Option<Vec<String>>,
+    #[serde(default)]
+    arch_map: Option<Vec<Family>>,
+    #[serde(default)]
+    flags: Option<Vec<String>>,
+    #[serde(default)]
+    syscalls: Option<Vec<Entry>>,
+    #[serde(default)]
+    listener_path: Option<String>,
+    #[serde(rename = "listenerMetadata")]
+    _listener_metadata: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Family {
+    architecture: String,
+    #[serde(default)]
+    sub_architectures: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Entry {
+    #[serde(default)]
+    names: Vec<String>,
+    name: Option<String>,
+    action: Word,
+    errno_ret: Option<u16>,
+    #[serde(rename = "errno")]
+    _errno: Option<String>,
+    #[serde(default)]
+    args: Option<Vec<Argument>>,
+    #[serde(rename = "comment")]
+    _comment: Option<String>,
+    #[serde(default)]
+    includes: Option<Filter>,
+    #[serde(default)]
+    excludes: Option<Filter>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Argument {
+    index: u32,
+    value: u64,
+    #[serde(default)]
+    value_two: Option<u64>,
+    op: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Filter {
+    #[serde(default)]
+    caps: Option<Vec<String>>,
+    #[serde(default)]
+    arches: Option<Vec<String>>,
+    min_kernel: Option<String>,
+}
+
+/// An action without its error number.
+#[derive(Clone, Copy)]
+struct Word(Action);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Ok(Word(match word.as_str() {
+            "SCMP_ACT_ALLOW" => Action::Allow,
+            "SCMP_ACT_LOG" => Action::Log,
+            "SCMP_ACT_TRACE" => Action::Trace(EPERM),
+            "SCMP_ACT_ERRNO" => Action::Errno(EPERM),
+            "SCMP_ACT_NOTIFY" => return Err(de::Error::custom("SCMP_ACT_NOTIFY: nobody would be notified")),
+            "SCMP_ACT_TRAP" => Action::Trap,
+            "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
+            "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
+            _ => return Err(de::Error::custom(format_args!("{word:?} is no action, such as SCMP_ACT_ERRNO"))),
+        }))
+    }
+}
+
+impl Word {
+    /// The number is the errno of one that refuses, and the message of one that asks a tracer.
+    fn with(self, number: Option<u16>) -> Result<Action, Error> {
+        match (self.0, number) {
+            (Action::Errno(_), Some(number)) if number > 4095 => Err(wrong(format!("{number} is no error number"))),
+            (Action::Errno(_), Some(number)) => Ok(Action::Errno(number)),
+            (Action::Trace(_), Some(number)) => Ok(Action::Trace(number)),
+            (action, None) => Ok(action),
+            (_, Some(_)) => Err(wrong("errnoRet is for SCMP_ACT_ERRNO and SCMP_ACT_TRACE")),
+        }
+    }
+}
+
+fn wrong(why: impl fmt::Display) -> Error {
+    Error::Profile(why.to_string())
+}
+
+impl Profile {
+    /// Reads the `linux.seccomp` of an OCI configuration, or a profile file of Docker's or Podman's.
+    ///
+    /// As in runc, names that no kernel has are passed over, as are rules that say what is done anyway; where the default is to refuse,
+    /// a number above all that are named answers ENOSYS; and several conditions on one argument are alternatives.
+    ///
+    /// # Errors
+    /// [`Error::Profile`].
+    pub fn from_oci(document: &Json, host: Host<'_>) -> Result<Profile, Error> {
+        let document: Document = Document::deserialize(document).map_err(wrong)?;
+        if document.listener_path.is_some() {
+            return Err(wrong("listenerPath is not served"));
+        }
+        let mut profile = Profile::new(document.default_action.with(document.default_errno_ret)?);
+        if matches!(profile.default, Action::Errno(_) | Action::KillProcess | Action::KillThread | Action::Trap) {
+            profile.unknown = Some(ENOSYS);
+            profile.ends_with_its_rules = true;
+        }
+        profile.architectures = architectures(&document)?;
+        for flag in document.flags.iter().flatten() {
+            let known = FLAGS.iter().find(|(name, _)| name == flag);
+            let (_, bit) = known.ok_or_else(|| wrong(format!("{flag:?} is no flag, such as {}", FLAGS[1].0)))?;
+            profile.flags |= bit;
+        }
+        for (place, entry) in document.syscalls.iter().flatten().enumerate() {
+            let at = |error: Error| match error {
+                Error::Profile(why) => wrong(format!("syscalls[{place}]: {why}")),
+                other => other,
+            };
+            profile.add_entry(entry, host).map_err(at)?;
+        }
+        Ok(profile)
+    }
+
+    fn add_entry(&mut self, entry: &Entry, host: Host<'_>) -> Result<(), Error> {
+        let action = entry.action.with(entry.errno_ret)?;
+        let conditions = entry.args.iter().flatten().map(condition).collect::<Result<Vec<_>, _>>()?;
+        let names = entry.names.iter().chain(&entry.name);
+        if names.clone().next().is_none() {
+            return Err(wrong("it names no call"));
+        }
+        let included = entry.includes.as_ref().map_or(Ok(true), |filter| filter.all(host))?;
+        if !included || entry.excludes.as_ref().map_or(Ok(false), |filter| filter.any(host))? {
+            return Ok(());
+        }
+        // Several of one argument are alternatives; what is done in any case needs no rule.
+        let repeated =
+            conditions.iter().enumerate().any(|(n, one)| conditions[..n].iter().any(|c| c.argument == one.argument));
+        let alternatives: Vec<&[Condition]> =
+            if repeated { conditions.chunks(1).collect() } else { vec![conditions.as_slice()] };
+        if action == self.default {
+            return Ok(());
+        }
+        for name in names.filter(|name| is_known(name)) {
+            alternatives.iter().for_each(|conditions| self.add(name, action, conditions));
+        }
+        Ok(())
+    }
+}
+
+/// All threads of the process have the filter in any case, as it has one then; nobody waits for an answer to what is notified.
+const FLAGS: [(&str, u32); 4] = [
+    ("SECCOMP_FILTER_FLAG_TSYNC", 0),
+    ("SECCOMP_FILTER_FLAG_LOG", 2),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 0),
+];
+
+fn architectures(document: &Document) -> Result<Vec<Architecture>, Error> {
+    let mut found = vec![Architecture::NATIVE];
+    let families = document.arch_map.iter().flatten();
+    let own = families.filter(|family| Architecture::of_oci(&family.architecture) == Some(Architecture::NATIVE));
+    let subordinate = own.flat_map(|family| family.sub_architectures.iter().flatten());
+    for name in document.architectures.iter().flatten().chain(subordinate) {
+        match Architecture::of_oci(name) {
+            Some(kind) => found.extend((!found.contains(&kind)).then_some(kind)),
+            None if name.starts_with("SCMP_ARCH_") => {}
+            None => return Err(wrong(format!("{name:?} is no architecture, such as SCMP_ARCH_X86_64"))),
+        }
+    }
+    found.retain(|kind| Architecture::OF_THIS_MACHINE.contains(kind));
+    Ok(found)
+}
+
+fn condition(argument: &Argument) -> Result<Condition, Error> {
+    let Argument { index, value, value_two, op } = argument;
+    let place = u8::try_from(*index).ok().filter(|place| *place < 6);
+    let place = place.ok_or_else(|| wrong(format!("there is no argument {index}; a call has 0 to 5")))?;
+    let comparison = match op.as_str() {
+        "SCMP_CMP_NE" => Comparison::NotEqual,
+        "SCMP_CMP_LT" => Comparison::Less,
+        "SCMP_CMP_LE" => Comparison::LessOrEqual,
+        "SCMP_CMP_EQ" => Comparison::Equal,
+        "SCMP_CMP_GE" => Comparison::GreaterOrEqual,
+        "SCMP_CMP_GT" => Comparison::Greater,
+        "SCMP_CMP_MASKED_EQ" => {
+            let wanted = value_two.unwrap_or_default();
+            return Ok(Condition {
+                argument: place,
+                mask: *value,
+                comparison: Comparison::Equal,
+                value: wanted & *value,
+            });
+        }
+        other => return Err(wrong(format!("{other:?} is no comparison, such as SCMP_CMP_EQ"))),
+    };
+    Ok(Condition::new(place, comparison, *value))
+}
+
+impl Filter {
+    /// Whether the host has all of it.
+    fn all(&self, host: Host<'_>) -> Result<bool, Error> {
+        let caps = self.caps.iter().flatten().all(|name| host.has(name));
+        let here = |arches: &Vec<String>| arches.is_empty() || arches.iter().any(|name| is_here(name));
+        Ok(caps && self.arches.as_ref().is_none_or(here) && self.newer(host)?.unwrap_or(true))
+    }
+
+    /// Whether it has any of it.
+    fn any(&self, host: Host<'_>) -> Result<bool, Error> {
+        let caps = self.caps.iter().flatten().any(|name| host.has(name));
+        Ok(caps || self.arches.iter().flatten().any(|name| is_here(name)) || self.newer(host)?.unwrap_or(false))
+    }
+
+    fn newer(&self, host: Host<'_>) -> Result<Option<bool>, Error> {
+        let Some(text) = &self.min_kernel else { return Ok(None) };
+        let number = text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let number: (u32, u32) =
+            number.ok_or_else(|| wrong(format!("minKernel {text:?} is no version, such as 5.4")))?;
+        Ok(Some(host.kernel >= number))
+    }
+}
+
+fn is_here(name: &str) -> bool {
+    name == Architecture::NATIVE.go_name()
+}
+
+impl Host<'_> {
+    fn has(self, name: &str) -> bool {
+        self.capabilities.contains(&name.strip_prefix("CAP_").unwrap_or(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const HOST: Host<'_> = Host { kernel: (6, 1), capabilities: &["SYS_ADMIN"] };
+
+    fn read(document: Json) -> Result<Profile, Error> {
+        Profile::from_oci(&document, HOST)
+    }
+
+    fn answer(profile: &Profile, name: &str, first: u64) -> Action {
+        let kind = Architecture::NATIVE;
+        profile.evaluate(kind, kind.number_of(name).unwrap(), &[first, 0, 0, 0, 0, 0])
+    }
+
+    #[test]
+    fn rules_hold_where_their_host_is_this_one() {
+        let with = |key: &str, filter: Json| {
+            let mut entry = json!({ "names": ["mkdir", "no_such_call"], "action": "SCMP_ACT_ALLOW" });
+            entry[key] = filter;
+            let profile = read(json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [entry] })).unwrap();
+            answer(&profile, "mkdir", 0).allows()
+        };
+        for (filter, holds) in [
+            (json!({ "caps": ["CAP_SYS_ADMIN"] }), true),
+            (json!({ "caps": ["CAP_SYS_TIME"] }), false),
+            (json!({ "caps": ["CAP_SYS_ADMIN", "CAP_SYS_TIME"] }), false),
+            (json!({ "minKernel": "6.1" }), true),
+            (json!({ "minKernel": "6.2" }), false),
+            (json!({ "arches": [Architecture::NATIVE.go_name()] }), true),
+            (json!({ "arches": ["s390x"] }), false),
+        ] {
+            assert_eq!(with("includes", filter.clone()), holds, "{filter}");
+        }
+        for (filter, excluded) in [
+            (json!({ "caps": ["CAP_SYS_ADMIN", "CAP_SYS_TIME"] }), true),
+            (json!({ "caps": ["CAP_SYS_TIME"] }), false),
+            (json!({ "minKernel": "6.2" }), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(with("excludes", filter.clone()), !excluded, "{filter}");
+        }
+        assert!(with("includes", Json::Null) && with("comment", json!("why")));
+    }
+
+    #[test]
+    fn conditions_are_as_runc_has_them() {
+        let argument = |index: u32, value: u64, op: &str| json!({ "index": index, "value": value, "op": op });
+        let of = |args: Json| {
+            let rule = json!({ "name": "socket", "action": "SCMP_ACT_ERRNO", "errnoRet": 97, "args": args });
+            read(json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule] })).unwrap()
+        };
+        let either = of(json!([argument(0, 5, "SCMP_CMP_EQ"), argument(0, 7, "SCMP_CMP_EQ")]));
+        let both = of(json!([argument(0, 5, "SCMP_CMP_EQ"), argument(1, 7, "SCMP_CMP_EQ")]));
+        assert_eq!((answer(&either, "socket", 7), answer(&both, "socket", 5)), (Action::Errno(97), Action::Allow));
+        let masked = of(json!([{ "index": 0, "value": 6, "valueTwo": 3, "op": "SCMP_CMP_MASKED_EQ" }]));
+        assert_eq!((answer(&masked, "socket", 10), answer(&masked, "socket", 4)), (Action::Errno(97), Action::Allow));
+        // A call that is newer than all that are named.
+        let old = json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{ "names": ["getcwd", "openat2"], "action": "SCMP_ACT_ALLOW" }] });
+        let old = read(old).unwrap();
+        assert_eq!((answer(&old, "mkdir", 0), answer(&old, "mseal", 0)), (Action::Errno(1), Action::Errno(38)));
+    }
+
+    #[test]
+    fn what_is_no_profile_says_where() {
+        let rule = |rule: Json| json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule] });
+        for (document, words) in [
+            (json!({}), "defaultAction"),
+            (json!([]), ""),
+            (json!({ "defaultAction": "SCMP_ACT_SING" }), "SCMP_ACT_SING"),
+            (json!({ "defaultAction": "SCMP_ACT_ALLOW", "sycsalls": [] }), "sycsalls"),
+            (json!({ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 4096 }), "4096"),
+            (json!({ "defaultAction": "SCMP_ACT_NOTIFY" }), "notified"),
+            (json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x" }), "listenerPath"),
+            (json!({ "defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"] }), "\"X\" is no flag"),
+            (json!({ "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["X"] }), "\"X\" is no architecture"),
+            (rule(json!({ "names": [], "action": "SCMP_ACT_LOG" })), "syscalls[0]: it names no call"),
+            (rule(json!({ "names": ["read"], "action": "SCMP_ACT_LOG", "errnoRet": 5 })), "errnoRet"),
+            (
+                rule(
+                    json!({ "names": ["read"], "action": "SCMP_ACT_LOG", "args": [{ "index": 7, "value": 0, "op": "SCMP_CMP_EQ" }] }),
+                ),
+                "argument 7",
+            ),
+            (
+                rule(
+                    json!({ "names": ["read"], "action": "SCMP_ACT_LOG", "args": [{ "index": 0, "value": 0, "op": "EQ" }] }),
+                ),
+                "\"EQ\"",
+            ),
+            (
+                rule(json!({ "names": ["read"], "action": "SCMP_ACT_LOG", "includes": { "minKernel": "new" } })),
+                "minKernel",
+            ),
+        ] {
+            let said = read(document.clone()).unwrap_err().to_string();
+            assert!(
+                said.starts_with("it is no profile: ") && said.contains(words) && !said.contains('\n'),
+                "{document}: {said}"
+            );
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The sandbox's own profile.
+//!
+//! It allows what ordinary programs need, by subject. What is left out is what containers have been left by (docs/attacks.md), what
+//! only the owner of a machine needs, and what is new enough that most of its faults are still to be found. A call that is
+//! left out answers EPERM; one for which programs have another way answers ENOSYS, so that they take it.
+
+use crate::groups::{CLOCK, DEBUG, IO_URING, MODULE, MOUNT, NAMESPACES, RAW_IO, REBOOT};
+use crate::rule::Comparison::{Equal, NotEqual};
+use crate::{Action, Condition, Profile};
+
+const EPERM: Action = Action::Errno(1);
+const ENOSYS: Action = Action::Errno(38);
+const EAFNOSUPPORT: Action = Action::Errno(97);
+
+/// What the command is given besides, which brings the calls along that it is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Given {
+    /// It may make user namespaces, and whatever is made in them.
+    pub nested: bool,
+    /// Its capabilities, a bit for each, capabilities(7).
+    pub capabilities: u64,
+}
+
+const FILES: &str = "\
+    access cachestat chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat \
+    faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr \
+    file_getattr file_setattr flistxattr flock fremovexattr fsetxattr fstat fstatfs fsync ftruncate futimesat \
+    getcwd getdents getdents64 getxattr getxattrat inotify_add_watch inotify_init inotify_init1 inotify_rm_watch \
+    lchown lgetxattr link linkat listmount listxattr listxattrat llistxattr lremovexattr lseek lsetxattr lstat \
+    mkdir mkdirat mknod mknodat name_to_handle_at newfstatat open openat openat2 pread64 preadv preadv2 pwrite64 \
+    pwritev pwritev2 read readahead readlink readlinkat readv removexattr removexattrat rename renameat \
+    renameat2 rmdir sendfile setxattr setxattrat splice stat statfs statmount statx symlink symlinkat sync \
+    sync_file_range syncfs tee truncate umask unlink unlinkat utime utimensat utimes write writev";
+
+const WAITING: &str = "\
+    epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2 io_cancel \
+    io_destroy io_getevents io_pgetevents io_setup io_submit poll ppoll pselect6 select signalfd signalfd4 \
+    timerfd_create timerfd_gettime timerfd_settime";
+
+const MEMORY: &str = "\
+    brk get_mempolicy madvise map_shadow_stack mbind membarrier memfd_create memfd_secret mincore mlock mlock2 \
+    mlockall mmap mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect \
+    process_mrelease remap_file_pages set_mempolicy set_mempolicy_home_node";
+
+const PROCESSES: &str = "\
+    arch_prctl capget capset clone execve execveat exit exit_group fork get_robust_list getcpu getegid geteuid \
+    getgid getgroups getpgid getpgrp getpid getppid getpriority getresgid getresuid getrlimit getrusage getsid \
+    gettid getuid ioprio_get ioprio_set kill landlock_add_rule landlock_create_ruleset landlock_restrict_self \
+    lsm_get_self_attr lsm_list_modules personality pidfd_open pidfd_send_signal prctl prlimit64 restart_syscall \
+    rseq sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam \
+    sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam sched_setscheduler \
+    sched_yield seccomp set_robust_list set_tid_address setfsgid setfsuid setgid setgroups setpgid setpriority \
+    setregid setresgid setresuid setreuid setrlimit setsid setuid tgkill times tkill uretprobe vfork wait4 \
+    waitid";
+
+const SIGNALS: &str = "\
+    alarm getitimer pause rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend \
+    rt_sigtimedwait rt_tgsigqueueinfo setitimer sigaltstack";
+
+/// The clocks can be read by calls that could set them; the kernel asks for CAP_SYS_TIME then.
+const TIME: &str = "\
+    adjtimex clock_adjtime clock_getres clock_gettime clock_nanosleep gettimeofday nanosleep time timer_create \
+    timer_delete timer_getoverrun timer_gettime timer_settime";
+
+const BETWEEN_PROCESSES: &str = "\
+    accept accept4 bind connect futex futex_requeue futex_wait futex_waitv futex_wake getpeername getsockname \
+    getsockopt listen mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget \
+    msgrcv msgsnd pipe pipe2 recvfrom recvmmsg recvmsg semctl semget semop semtimedop sendmmsg sendmsg sendto \
+    setsockopt shmat shmctl shmdt shmget shutdown socket socketpair";
+
+const SYSTEM: &str = "getrandom ioctl sysinfo uname";
+
+static SUBJECTS: [&str; 8] = [FILES, WAITING, MEMORY, PROCESSES, SIGNALS, TIME, BETWEEN_PROCESSES, SYSTEM];
+
+/// A capability, and what it is of no use without.
+const BY_CAPABILITY: [(u32, &[&str]); 14] = [
+    (DAC_READ_SEARCH, &["open_by_handle_at"]),
+    (SYS_MODULE, MODULE),
+    (SYS_RAWIO, RAW_IO),
+    (SYS_CHROOT, &["chroot"]),
+    (SYS_PTRACE, DEBUG),
+    (SYS_PACCT, &["acct"]),
+    (SYS_ADMIN, MOUNT),
+    (SYS_ADMIN, &["bpf", "fanotify_init", "fanotify_mark", "perf_event_open", "quotactl", "quotactl_fd"]),
+    (SYS_ADMIN, &["setdomainname", "sethostname", "syslog"]),
+    (SYS_BOOT, REBOOT),
+    (SYS_TIME, CLOCK),
+    (SYS_TTY_CONFIG, &["vhangup"]),
+    (SYSLOG, &["syslog"]),
+    (PERFMON, &["perf_event_open"]),
+];
+
+const DAC_READ_SEARCH: u32 = 2;
+const NET_ADMIN: u32 = 12;
+const NET_RAW: u32 = 13;
+const SYS_MODULE: u32 = 16;
+const SYS_RAWIO: u32 = 17;
+const SYS_CHROOT: u32 = 18;
+const SYS_PTRACE: u32 = 19;
+const SYS_PACCT: u32 = 20;
+const SYS_ADMIN: u32 = 21;
+const SYS_BOOT: u32 = 22;
+const SYS_TIME: u32 = 25;
+const SYS_TTY_CONFIG: u32 = 26;
+const SYSLOG: u32 = 34;
+const PERFMON: u32 = 38;
+const BPF: u32 = 39;
+
+/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET, clone(2). (NEWTIME is a signal's bit there.)
+const NEW_NAMESPACES: u64 = 0x7e02_0000;
+
+const AF_UNIX: u32 = 1;
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
+const AF_NETLINK: u32 = 16;
+const AF_PACKET: u32 = 17;
+const NETLINK_ROUTE: u32 = 0;
+
+const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
+
+/// Characters as if typed into a terminal (CVE-2017-5226), and the console's selection, which can paste them.
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
+
+/// Those that change how numbers of versions look, and asking. Not READ_IMPLIES_EXEC or ADDR_NO_RANDOMIZE, personality(2).
+const PERSONALITIES: [u32; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
+
+impl Profile {
+    /// What the sandbox has: for this machine's own kind of calls; others (x32, i386, 32-bit Arm) are not there.
+    pub fn sandbox(given: Given) -> Profile {
+        let mut profile = Profile::new(EPERM);
+        profile.unknown = Some(ENOSYS);
+        profile.allowed = &SUBJECTS;
+        let has = |capability: u32| given.capabilities & 1 << capability != 0;
+        for (capability, names) in BY_CAPABILITY {
+            if has(capability) || (given.nested && names == MOUNT) {
+                names.iter().for_each(|name| profile.add(name, Action::Allow, &[]));
+            }
+        }
+        if has(BPF) {
+            profile.add("bpf", Action::Allow, &[]);
+        }
+        if given.nested || has(SYS_ADMIN) {
+            NAMESPACES.iter().for_each(|name| profile.add(name, Action::Allow, &[]));
+            profile.add("sethostname", Action::Allow, &[]);
+            profile.add("setdomainname", Action::Allow, &[]);
+        } else {
+            profile.override_with("clone", EPERM, &[Condition::any(0, NEW_NAMESPACES)]);
+            // Its flags are in memory; libraries take clone(2) then.
+            profile.add("clone3", ENOSYS, &[]);
+        }
+        if given.nested {
+            // A container inside has a session keyring of its own, without a name that could be somebody else's.
+            let anonymous = [Condition::of_int(0, Equal, KEYCTL_JOIN_SESSION_KEYRING), Condition::new(1, Equal, 0)];
+            profile.add("keyctl", Action::Allow, &anonymous);
+        }
+        for name in IO_URING {
+            profile.add(name, ENOSYS, &[]);
+        }
+        // What the kernel takes for an int is one here: high bits hide nothing.
+        let is_not = |argument: u8, value: u32| Condition::of_int(argument, NotEqual, value);
+        let is = |argument: u8, value: u32| Condition::of_int(argument, Equal, value);
+        let mut families = vec![AF_UNIX, AF_INET, AF_INET6, AF_NETLINK];
+        families.extend((has(NET_RAW) || has(NET_ADMIN)).then_some(AF_PACKET));
+        let others: Vec<Condition> = families.into_iter().map(|family| is_not(0, family)).collect();
+        profile.override_with("socket", EAFNOSUPPORT, &others);
+        if !has(NET_ADMIN) && !given.nested {
+            profile.override_with("socket", EAFNOSUPPORT, &[is(0, AF_NETLINK), is_not(2, NETLINK_ROUTE)]);
+        }
+        profile.override_with("socketpair", EAFNOSUPPORT, &[is_not(0, AF_UNIX)]);
+        for request in [TIOCSTI, TIOCLINUX] {
+            profile.override_with("ioctl", EPERM, &[is(1, request)]);
+        }
+        profile.override_with("personality", EPERM, &PERSONALITIES.map(|value| is_not(0, value)));
+        profile
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Architecture;
+
+    const KIND: Architecture = Architecture::NATIVE;
+
+    fn answer(profile: &Profile, name: &str, arguments: &[u64]) -> Action {
+        let mut all = [0; 6];
+        all.iter_mut().zip(arguments).for_each(|(place, given)| *place = *given);
+        profile.evaluate(KIND, KIND.number_of(name).unwrap_or_else(|| panic!("{name}")), &all)
+    }
+
+    #[test]
+    fn every_name_is_one_of_a_call_of_some_kind() {
+        let conditional = BY_CAPABILITY.iter().flat_map(|(_, names)| *names);
+        for name in SUBJECTS.into_iter().flat_map(str::split_ascii_whitespace).chain(conditional.copied()) {
+            assert!(crate::architecture::is_known(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn high_bits_hide_nothing_and_flags_are_looked_for_one_by_one() {
+        let profile = Profile::sandbox(Given::default());
+        let high = 1 << 32;
+        for request in [u64::from(TIOCSTI), u64::from(TIOCSTI) | high, u64::from(TIOCLINUX) | high << 7] {
+            assert_eq!(answer(&profile, "ioctl", &[0, request]), EPERM, "{request:x}");
+        }
+        assert_eq!(answer(&profile, "ioctl", &[0, 0x5401]), Action::Allow);
+        for family in [38, 38 | high, 0, 40, 17, 16 | 1 << 31] {
+            assert_eq!(answer(&profile, "socket", &[family, 3, 0]), EAFNOSUPPORT, "{family:x}");
+        }
+        for family in [1, 2, 10, 16, 2 | high] {
+            assert_eq!(answer(&profile, "socket", &[family, 1, 0]), Action::Allow, "{family:x}");
+        }
+        assert_eq!(answer(&profile, "socket", &[16, 3, 12]), EAFNOSUPPORT);
+        assert_eq!(answer(&profile, "socketpair", &[2, 1, 0]), EAFNOSUPPORT);
+        for bit in [17, 25, 26, 27, 28, 29, 30] {
+            assert_eq!(answer(&profile, "clone", &[1 << bit | 17]), EPERM, "{bit}");
+        }
+        assert_eq!(answer(&profile, "clone", &[0x003d_0f00]), Action::Allow);
+        for persona in [0x40_0000, 0x4_0000, 0x8 | 0x4_0000] {
+            assert_eq!(answer(&profile, "personality", &[persona]), EPERM, "{persona:x}");
+        }
+        assert_eq!(answer(&profile, "personality", &[0xffff_ffff]), Action::Allow);
+        assert_eq!(profile.evaluate(KIND, 5000, &[0; 6]), ENOSYS);
+        assert_eq!(profile.evaluate(Architecture::X86, 20, &[0; 6]), ENOSYS);
+    }
+
+    #[test]
+    fn what_is_given_brings_its_calls_along_and_no_others() {
+        let of = |nested, capabilities| Profile::sandbox(Given { nested, capabilities });
+        let (none, nested, admin) = (of(false, 0), of(true, 0), of(false, 1 << SYS_ADMIN));
+        for name in ["mount", "unshare", "setns", "pivot_root", "move_mount"] {
+            let answers = [&none, &nested, &admin].map(|profile| answer(profile, name, &[]).allows());
+            assert_eq!(answers, [false, true, true], "{name}");
+        }
+        assert_eq!([&none, &nested].map(|profile| answer(profile, "clone3", &[]).allows()), [false, true]);
+        assert!(answer(&nested, "clone", &[1 << 28]).allows());
+        let keyring = |arguments: &[u64]| [&none, &nested].map(|profile| answer(profile, "keyctl", arguments).allows());
+        assert_eq!(
+            (keyring(&[1, 0]), keyring(&[1, 0x7000_0000]), keyring(&[11, 0])),
+            ([false, true], [false; 2], [false; 2])
+        );
+        let tracer = of(false, 1 << SYS_PTRACE);
+        assert_eq!(
+            [&nested, &admin, &tracer].map(|profile| answer(profile, "ptrace", &[]).allows()),
+            [false, false, true]
+        );
+        assert!(answer(&of(false, 1 << NET_RAW), "socket", &[17]).allows());
+        assert!(answer(&of(false, 1 << NET_ADMIN), "socket", &[16, 3, 12]).allows());
+        for name in ["keyctl", "io_uring_setup", "userfaultfd"] {
+            assert!(!answer(&of(true, u64::MAX), name, &[]).allows(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The parent's end of the handshake.
+
+use std::collections::VecDeque;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::PollFlags;
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socketpair,
+};
+use seclude_child::wire::{Call, LENGTH, Message, made};
+use seclude_sys::Errno;
+
+use crate::error::{Error, Result};
+use crate::mount_points::Made;
+use crate::patience::Patience;
+
+const NAME: &str = "handshake";
+
+/// A SOCK_SEQPACKET socket: a message is a record, and both directions are one descriptor a side.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    socket: OwnedFd,
+    /// What came while something else was waited for.
+    waiting: Mutex<VecDeque<Event>>,
+}
+
+/// What came.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Message(Message),
+    /// The master of the new terminal.
+    Terminal(OwnedFd),
+    /// Something that a mount is to lie on.
+    Made(Made),
+    /// The child has closed its end: by its exec, or by its death.
+    End,
+}
+
+/// Both ends; the child's lies above every number that its command will have.
+pub(crate) fn pair(above: i32) -> Result<(Channel, OwnedFd)> {
+    let failed = |call| move |errno: rustix::io::Errno| Error::parent(NAME, "", errno).call(call);
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(failed("socketpair"))?;
+    let theirs = if theirs.as_raw_fd() > above {
+        theirs
+    } else {
+        fcntl_dupfd_cloexec(&theirs, above + 1).map_err(failed("fcntl"))?
+    };
+    Ok((Channel { socket: ours, waiting: Mutex::default() }, theirs))
+}
+
+impl Channel {
+    /// Lets the child pass its barrier. If it is gone, the next [`Self::receive`] tells why.
+    pub(crate) fn go(&self) -> Result<()> {
+        loop {
+            match send(&self.socket, b"G", SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Ok(()),
+                // It waits for this and would wait for ever.
+                Err(errno) => return Err(Error::parent(NAME, "", errno).call("sendto")),
+            }
+        }
+    }
+
+    /// Hands over a tree, or, without one, says that there are no more. `false`: the child is gone, and said why.
+    pub(crate) fn send_tree(&self, tree: Option<BorrowedFd<'_>>, path: &[u8], patience: &Patience) -> Result<bool> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        loop {
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            if let Some(tree) = &tree {
+                ancillary.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(tree)));
+            }
+            // An empty record would be the end of file.
+            let path = if path.is_empty() { b"\0" } else { path };
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            match sendmsg(&self.socket, &[IoSlice::new(path)], &mut ancillary, flags) {
+                Ok(_) => return Ok(true),
+                Err(rustix::io::Errno::INTR) => {}
+                // ETOOMANYREFS: RLIMIT_NOFILE counts descriptors on their way, too, unix(7).
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::TOOMANYREFS) => {
+                    patience.wait_for(&self.socket, PollFlags::IN | PollFlags::OUT)?;
+                    // The child takes nothing as long as it cannot say what it has to say.
+                    while let Some(event) = self.read(RecvFlags::DONTWAIT)? {
+                        let gone = matches!(event, Event::End);
+                        self.keep(event);
+                        if gone {
+                            return Ok(false);
+                        }
+                    }
+                }
+                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Ok(false),
+                Err(errno) => return Err(Error::parent(NAME, "", errno).call("sendmsg")),
+            }
+        }
+    }
+
+    /// Waits for what the child says next.
+    pub(crate) fn receive(&self, patience: &Patience) -> Result<Event> {
+        if let Some(event) = self.waiting().pop_front() {
+            return Ok(event);
+        }
+        loop {
+            patience.wait_for(&self.socket, PollFlags::IN)?;
+            if let Some(event) = self.read(RecvFlags::empty())? {
+                return Ok(event);
+            }
+        }
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, event: Event) {
+        self.waiting().push_back(event);
+    }
+
+    /// `None` if nothing has come, and that is not waited for.
+    fn read(&self, flags: RecvFlags) -> Result<Option<Event>> {
+        let mut bytes = [0; made::LONGEST];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            match recvmsg(&self.socket, &mut parts, &mut ancillary, flags | RecvFlags::CMSG_CLOEXEC) {
+                // CONNRESET, once: it ended with a GO of ours unread. What it said before is still to be read.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(None),
+                Err(errno) => return Err(Error::parent(NAME, "", errno).call("recvmsg")),
+                Ok(received) => break received.bytes,
+            }
+        };
+        let record = bytes.get(..received).unwrap_or(&bytes);
+        let Some((first, _)) = record.split_first_chunk::<LENGTH>() else { return Ok(Some(Event::End)) };
+        let message = Message::decode(*first)
+            .ok_or_else(|| Error::invalid(NAME, format!("{first:?} is not a message of the child")))?;
+        let sent = ancillary.drain().find_map(|part| match part {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        Ok(Some(match (message, sent) {
+            (Message::Terminal, Some(master)) => Event::Terminal(master),
+            (Message::Terminal, None) => {
+                let error = Error::invalid(NAME, "the terminal's master did not arrive");
+                return Err(error.hint("RLIMIT_NOFILE may be used up"));
+            }
+            (Message::Made, directory) => {
+                let (place, name) = made::read(record).unwrap_or_default();
+                Event::Made(Made { directory, place, name: name.to_vec() })
+            }
+            (message, _) => Event::Message(message),
+        }))
+    }
+
+    /// The failure that the child has reported, if it has, without waiting.
+    pub(crate) fn said_already(&self) -> Option<(u16, Call, Errno)> {
+        while let Ok(Some(event)) = self.read(RecvFlags::DONTWAIT) {
+            let ended = matches!(event, Event::End);
+            self.keep(event);
+            if ended {
+                break;
+            }
+        }
+        self.waiting().iter().find_map(|event| match event {
+            Event::Message(Message::Failed { op, call, errno, .. }) => Some((*op, *call, *errno)),
+            _ => None,
+        })
+    }
+
+    /// What an ended child has made, as far as nobody has heard of it yet.
+    pub(crate) fn made(&self) -> Vec<Made> {
+        let _ = self.said_already();
+        let waiting = std::mem::take(&mut *self.waiting());
+        waiting.into_iter().filter_map(|event| if let Event::Made(made) = event { Some(made) } else { None }).collect()
+    }
+
+    /// A record of any length behind a message; nothing if the other side ended without one.
+    pub(crate) fn rest(&self) -> Vec<u8> {
+        let mut bytes = vec![0; seclude_child::board::DETAIL];
+        let length = loop {
+            match recv(&self.socket, bytes.as_mut_slice(), RecvFlags::empty()) {
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+                received => break received.map_or(0, |(_, length)| length),
+            }
+        };
+        bytes.truncate(length);
+        bytes
+    }
+
+    /// What an init has to say of its command, without waiting.
+    pub(crate) fn news(&self) -> Option<Message> {
+        loop {
+            let mut bytes = [0; LENGTH];
+            match recv(&self.socket, &mut bytes, RecvFlags::DONTWAIT) {
+                Ok((_, LENGTH)) => return Message::decode(bytes),
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+                _ => return None,
+            }
+        }
+    }
+
+    /// To wait for [`Self::news`].
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// The wait status that an init sent before its own end.
+    pub(crate) fn ended(&self) -> Option<i32> {
+        loop {
+            if let Message::Ended(status) = self.news()? {
+                return Some(status);
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What stays with the parent of a start.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+
+use seclude_cgroup::Cgroup;
+
+use crate::relay::Relay;
+
+/// What stays with the parent of the pipes that were made.
+#[derive(Debug, Default)]
+pub(crate) struct ParentEnds {
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdout: Option<OwnedFd>,
+    pub(crate) stderr: Option<OwnedFd>,
+    /// What threads are to copy once the command runs.
+    pub(crate) relays: Vec<Relay>,
+    /// The container's cgroup, once it is made: a directory a hierarchy.
+    pub(crate) cgroup: Arc<OnceLock<Arc<Cgroup>>>,
+    /// Where the handshake's socket must lie above: a number that the command gets would overwrite it.
+    pub(crate) socket_above: i32,
+}

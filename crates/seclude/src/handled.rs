@@ -1,0 +1,57 @@
+//! What of a request the parent's script and the handle go by, once it is compiled.
+
+use crate::error::Result;
+use crate::fault::Place;
+use crate::patience::{Canceller, Patience};
+
+/// What the handle needs to know of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Handled {
+    pub(crate) deadline: Option<std::time::Duration>,
+    pub(crate) kill_on_drop: bool,
+    pub(crate) die_with_parent: bool,
+    pub(crate) init: bool,
+    pub(crate) new_pid: bool,
+    pub(crate) new_mount: bool,
+    /// Whether of the host's tree its programs alone are there.
+    pub(crate) curated: bool,
+    /// Whether the working directory is the caller's, for want of another.
+    pub(crate) inherits_directory: bool,
+    /// Whether set-up itself goes on as another process.
+    pub(crate) joins_pid_early: bool,
+    /// Whether it is no command, but a holder of a user namespace.
+    pub(crate) holds: bool,
+    /// Whether nobody may look into this process while the child has its memory, or a copy.
+    pub(crate) hides: bool,
+    /// Whether the child changes its ids before it leaves our memory, which hides that.
+    pub(crate) changes_ids: bool,
+    /// Whether the child's maps can only be written while nobody hides this process.
+    pub(crate) is_seen: bool,
+    pub(crate) canceller: Option<Canceller>,
+    pub(crate) stuck: Option<fn() -> !>,
+    pub(crate) has_barrier: bool,
+    /// Whether undoing a start takes descriptors.
+    pub(crate) reserves: bool,
+    pub(crate) timed: bool,
+    /// The highest number under which the command gets a descriptor.
+    pub(crate) highest_descriptor: i32,
+    pub(crate) program: String,
+    #[cfg(feature = "fault")]
+    pub(crate) fault: Option<(crate::fault::Place, crate::fault::Fault)>,
+}
+
+impl Handled {
+    /// Of a start that begins now.
+    pub(crate) fn patience(&self) -> Patience {
+        let until = self.deadline.map(|after| std::time::Instant::now() + after);
+        Patience { until, canceller: self.canceller.clone() }
+    }
+
+    /// Fails, or kills this process, if a test has asked for that here.
+    pub(crate) fn strike(&self, place: Place, step: &'static str) -> Result<()> {
+        #[cfg(feature = "fault")]
+        crate::fault::strike(self.fault, place, step)?;
+        let _ = (place, step);
+        Ok(())
+    }
+}

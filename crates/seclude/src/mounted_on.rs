@@ -1,0 +1,80 @@
+//! Whether any process that can be seen has something mounted on a file or directory, proc_pid_mountinfo(5).
+//!
+//! The kernel tells where a mount lies by names in the mount that it lies on, and that mount by a path in its file system: both together
+//! are a path there, which is looked for below every mount that this process has of the same file system.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::mounts::unescape;
+
+/// A name in a directory, which is known by device and inode.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) directory: (u64, u64),
+    pub(crate) name: &'a OsStr,
+}
+
+struct Line<'a> {
+    id: &'a str,
+    parent: &'a str,
+    device: &'a str,
+    /// What of the file system is mounted.
+    root: PathBuf,
+    point: PathBuf,
+}
+
+fn lines(mountinfo: &str) -> impl Iterator<Item = Line<'_>> {
+    mountinfo.lines().filter_map(|line| {
+        let mut fields = line.split(' ');
+        let (id, parent, device) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Line { id, parent, device, root: unescape(fields.next()?), point: unescape(fields.next()?) })
+    })
+}
+
+/// Which of `places` have a mount on them, as answers in the same order. A process whose mounts cannot be read is not seen.
+pub(crate) fn are_mounted_on(places: &[Place<'_>]) -> Vec<bool> {
+    let mut answers = vec![false; places.len()];
+    let Ok(own) = fs::read_to_string("/proc/self/mountinfo") else { return answers };
+    let own_lines: Vec<_> = lines(&own).collect();
+    let mut seen = BTreeSet::new();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)) {
+        // Most processes share one mount namespace, and with it these lines.
+        if let Ok(text) = fs::read_to_string(process.path().join("mountinfo"))
+            && !seen.contains(&text)
+        {
+            look(&text, &own_lines, places, &mut answers);
+            seen.insert(text);
+        }
+    }
+    answers
+}
+
+fn look(mountinfo: &str, own: &[Line<'_>], places: &[Place<'_>], answers: &mut [bool]) {
+    let theirs: Vec<_> = lines(mountinfo).collect();
+    for line in &theirs {
+        let Some(name) = line.point.file_name() else { continue };
+        for (place, answer) in places.iter().zip(answers.iter_mut()) {
+            if !*answer && place.name == name {
+                let below = theirs.iter().filter(|below| below.id == line.parent);
+                *answer = below.filter_map(|below| lies_in(line, below)).any(|(device, directory)| {
+                    own.iter().filter(|mount| mount.device == device).any(|mount| {
+                        let shown = directory.strip_prefix(&mount.root).map(|rest| mount.point.join(rest));
+                        let found = shown.ok().and_then(|shown| fs::metadata(shown).ok());
+                        found.is_some_and(|found| (found.dev(), found.ino()) == place.directory)
+                    })
+                });
+            }
+        }
+    }
+}
+
+/// The directory that `line`'s mount point lies in: the file system's device, and the path there.
+fn lies_in<'a>(line: &Line<'_>, below: &Line<'a>) -> Option<(&'a str, PathBuf)> {
+    let inside = line.point.strip_prefix(&below.point).ok()?;
+    Some((below.device, below.root.join(inside).parent().map(Path::to_path_buf)?))
+}

@@ -1,0 +1,99 @@
+//! What a command begins from, said to the builder.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::command::Command;
+use crate::config::ids::UserMap;
+use crate::config::preset::Preset;
+use crate::config::start::Shown;
+
+impl Command {
+    /// Begins from this preset. To be called before anything else is said of the container.
+    pub fn preset(&mut self, preset: Preset) -> &mut Self {
+        self.config.begin_from(preset);
+        self
+    }
+
+    /// Asks for a sandbox: all namespaces new but time; for root 65,536 ids of the host that nobody has, for another caller
+    /// itself as root ([`UserMap::Sandbox`]); of the host's files /usr, /bin, /sbin, /lib*, /opt, /etc without its secrets, the stores of Nix and
+    /// Guix, and where the caller is, all read-only; a fresh /proc, /sys and /dev; an empty /tmp, /var/tmp, /run and home, in memory; of the environment
+    /// what [`Command::inherit_env`] says; a loopback
+    /// interface that is up and no other; a tiny init as the first process; no capabilities, no new privileges, no user
+    /// namespaces below it; a session and a session keyring of its own; the nice value and personality of a new login; death
+    /// with the parent.
+    ///
+    /// What is set afterwards changes what it names, and nothing else. Where the mount or pid namespace is shared afterwards,
+    /// the preset's root and mounts, or its /proc and its init, are not asked for.
+    pub fn sandbox(&mut self) -> &mut Self {
+        self.preset(Preset::Sandbox)
+    }
+
+    /// Shows this file or directory of the host inside, by the same path, read-only. A relative one begins where the caller is; a
+    /// home, or what is above one, is an error without [`Command::whole_home`]; and so is a path with a symlink in it (but for one in `/`): whoever
+    /// can write where it lies would choose what is shown.
+    pub fn ro(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        self.show(path.as_ref(), false)
+    }
+
+    /// The same, writable: what the command makes there stays, and is the caller's.
+    pub fn rw(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        self.show(path.as_ref(), true)
+    }
+
+    pub(crate) fn show(&mut self, path: &Path, written: bool) -> &mut Self {
+        self.config.shown.push(Shown { path: path_inside(path), written });
+        self
+    }
+
+    /// Whether [`Command::ro`] and [`Command::rw`] may show a home, with all keys in it.
+    pub fn whole_home(&mut self, on: bool) -> &mut Self {
+        self.config.whole_home = on;
+        self
+    }
+
+    /// How many bytes the sandbox's own directories hold together: /tmp, /var/tmp, /run and the home. 1 GiB unless said; more is
+    /// ENOSPC. They are in memory, and count as the command's.
+    pub fn max_tmp(&mut self, bytes: u64) -> &mut Self {
+        self.config.max_tmp = Some(bytes);
+        self
+    }
+
+    /// The command itself is the first process of its pid namespace, not the child of an init of ours.
+    ///
+    /// It then has to reap what is orphaned, and a signal whose default ends a process does nothing to it. And it dies with
+    /// its parent only as long as it does not take that back: prctl(PR_SET_PDEATHSIG, 0) is all that it takes, so after a
+    /// kill of the spawner it may go on.
+    pub fn as_pid_1(&mut self) -> &mut Self {
+        self.init(false)
+    }
+
+    /// In the sandbox: root is root of the host also inside, uid 0, as far as ids go. So it is to every unix socket that it
+    /// can see (docker.sock, systemd's), and for every file of root's; what it makes through a writable mount is root's. A
+    /// boundary for accidents, not for malice.
+    ///
+    /// Only root has a root to give: for another caller it is an error.
+    pub fn host_root(&mut self) -> &mut Self {
+        self.user_map(UserMap::HostRoot)
+    }
+
+    /// Whether the command may make user namespaces of its own: nested containers, and with them a much larger part of the
+    /// kernel. In the sandbox it may not, unless it is switched on here; /proc then has no masks, as the kernel mounts no
+    /// other one beside a masked one, and the command has CAP_SETFCAP, without which the kernel lets nobody pass its root on
+    /// (user_namespaces(7)). Never together with [`Command::host_root`].
+    pub fn nested(&mut self, on: bool) -> &mut Self {
+        self.config.nested = on;
+        self
+    }
+}
+
+/// Its path from `/` on, without `.` and `..`: a link in it is not followed for them, as nothing in what is shown is by a link.
+fn path_inside(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.components().fold(PathBuf::new(), |mut plain, part| {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+        plain
+    })
+}

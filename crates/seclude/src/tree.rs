@@ -1,0 +1,252 @@
+//! What the sandbox shows of the host: its programs and their configuration, and what the caller names.
+//!
+//! An allow-list: what nobody thought of is not there. And where the container has ids of its own, the parts that can hold
+//! secrets are shown without their owners, so that the kernel's own rule of permissions closes what is not for everybody,
+//! also what is put there later. (A mask over a file goes when that file is replaced by another, rename(2).)
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::config::ids::UserMap;
+use crate::config::mount::{Mount, MountKind, Stands};
+use crate::config::namespace::Namespace;
+use crate::config::preset::Preset;
+use crate::config::root::{Root, RootKind};
+use crate::host::Host;
+use crate::places::{LOCAL, MOST_IN_MEMORY, Part, has_its_owners, is_a_home};
+use crate::sandbox::masks;
+
+/// Passwords, keys and who may do what, by name: also where somebody has opened them to all.
+const SECRETS: [&str; 40] = [
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/security/opasswd",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/doas.conf",
+    "/etc/ssh/ssh_host_dsa_key",
+    "/etc/ssh/ssh_host_ecdsa_key",
+    "/etc/ssh/ssh_host_ed25519_key",
+    "/etc/ssh/ssh_host_rsa_key",
+    "/etc/ssl/private",
+    "/etc/pki/tls/private",
+    "/etc/letsencrypt",
+    "/etc/NetworkManager/system-connections",
+    "/etc/netplan",
+    "/etc/wpa_supplicant",
+    "/etc/iwd",
+    "/etc/wireguard",
+    "/etc/openvpn",
+    "/etc/ipsec.secrets",
+    "/etc/ipsec.d/private",
+    "/etc/swanctl/private",
+    "/etc/ppp/chap-secrets",
+    "/etc/ppp/pap-secrets",
+    "/etc/krb5.keytab",
+    "/etc/samba/private",
+    "/etc/credstore",
+    "/etc/credstore.encrypted",
+    "/etc/cryptsetup-keys.d",
+    "/etc/docker/key.json",
+    "/etc/containers/auth.json",
+    "/etc/kubernetes",
+    "/etc/rancher",
+    "/etc/mysql/debian.cnf",
+    "/etc/fetchmailrc",
+    "/etc/msmtprc",
+    "/etc/exim4/passwd.client",
+    "/etc/postfix/sasl_passwd",
+];
+
+/// Where the host keeps what is alive: sockets, processes, devices. Nothing of it is shown because the caller stands there.
+const ALIVE: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
+
+/// The home of whoever the host's list of users does not know.
+const HOME: &str = "/home/seclude";
+
+impl Config {
+    /// Where the sandbox's tree is the root, the mounts that it is made of; and those that the caller has asked for by the host's own
+    /// paths, in every preset.
+    pub(crate) fn with_tree(mut self, host: &Host) -> Config {
+        if self.preset == Preset::Host && self.user_map == Some(UserMap::Sandbox) && host.uid == 0 {
+            self.user_map = Some(UserMap::HostRoot);
+        }
+        let is_curated = self.namespaces.is_new(Namespace::Mount) && self.root.as_ref().is_some_and(Root::is_curated);
+        let (named, real) = self.caller_dir.clone().filter(|_| self.workdir.is_none()).unzip();
+        let stands = real.flatten().filter(|_| is_curated);
+        self.workdir = self.workdir.or_else(|| stands.clone()).or(named);
+        if is_curated {
+            self.begin_with_programs(host, stands);
+        }
+        if self.preset == Preset::Sandbox {
+            self.have_a_home(host, is_curated);
+        }
+        self.show(host, is_curated);
+        self
+    }
+
+    fn begin_with_programs(&mut self, host: &Host, stands: Option<PathBuf>) {
+        let places = &host.places;
+        let layered = self.root.as_ref().is_some_and(|root| root.kind != RootKind::Sandbox);
+        let home = self.home(host);
+        let mut mounts: Vec<Mount> = Vec::new();
+        for part in places.parts.iter().filter(|_| !layered) {
+            let path = part.path.as_path();
+            mounts.push(match &part.link {
+                Some(to) => Mount::symlink(to, path),
+                // Unless there are others' owners to hide, one mount shows it all.
+                None if path == Path::new(LOCAL) && !host.gives_ids() => continue,
+                None if has_its_owners(path) => Mount::bind(path, path).read_only().nodev(),
+                None => Mount::bind(path, path).read_only().nodev().for_strangers(),
+            });
+        }
+        mounts.extend(SECRETS.iter().map(|path| Mount::mask(path).if_present()));
+        // Of somebody whose home lies among the programs, such as a service's.
+        mounts.extend(places.among_programs.iter().map(|home| Mount::tmpfs(home).mode(0o755).size(MOST_IN_MEMORY)));
+        let own = [("/tmp", 0o1777), ("/var/tmp", 0o1777), ("/run", 0o755), ("/home", 0o755)];
+        mounts.extend(own.iter().map(|(path, mode)| Mount::own_directory(path, *mode)));
+        mounts.push(Mount::symlink("/run", "/var/run"));
+        // Where administrators mount things, and scripts expect a place for it.
+        mounts.extend(["/media", "/mnt", "/srv"].map(Mount::directory));
+        // Nobody but the command is inside, whatever its uid.
+        mounts.push(Mount::own_directory(&home, if self.uid_inside(host) == 0 { 0o700 } else { 0o777 }));
+        if !self.namespaces.is_new(Namespace::Pid) && places.proc {
+            mounts.push(Mount::bind("/proc", "/proc").read_only().for_strangers());
+            mounts.extend(masks("/proc"));
+        }
+        if let Some(user) = self.unknown_user(host) {
+            mounts.push(Mount::file("/etc/passwd", [places.passwd.as_slice(), user.as_bytes()].concat()));
+        }
+        self.mounts.retain(|mount| !(mount.preset && mount.target == Path::new("/tmp")));
+        // Before /proc, /sys and /dev: a symlink of the host cannot take their place.
+        self.mounts.splice(0..0, mounts.into_iter().map(|mount| Mount { preset: true, ..mount }));
+        match stands {
+            Some(directory) => self.stand_in(directory, None, host),
+            None if self.workdir.is_some() => {}
+            None => host.directory.iter().for_each(|directory| self.stand_in(directory.clone(), Some(&home), host)),
+        }
+    }
+
+    /// The variable HOME, which is not the caller's where the caller's tree is not.
+    fn have_a_home(&mut self, host: &Host, is_curated: bool) {
+        let is_said =
+            self.env.iter().any(|(name, _)| name == "HOME") || self.kept_env.iter().any(|name| name == "HOME");
+        if self.clear_env || is_said {
+            return;
+        }
+        if !self.namespaces.is_new(Namespace::Mount) {
+            self.kept_env.push("HOME".into());
+            return;
+        }
+        let home = match self.uid_inside(host) {
+            _ if is_curated => self.home(host),
+            0 => PathBuf::from("/root"),
+            _ => PathBuf::from("/"),
+        };
+        self.env.push(("HOME".into(), Some(home.into_os_string())));
+    }
+
+    /// The caller's directory, read-only where it is; or the new home, where it would show what is not to be seen, unless somebody
+    /// named it.
+    fn stand_in(&mut self, directory: PathBuf, home: Option<&Path>, host: &Host) {
+        if !directory.is_absolute() {
+            // An error of the working directory.
+            return;
+        }
+        let mut own = self.mounts.iter().filter(|mount| matches!(mount.kind, MountKind::OwnDirectory { .. }));
+        let is_home = (home.is_some() && host.places.begins_in_a_home) || host.places.has_a_home_below(&directory);
+        let is_covered = host.places.among_programs.iter().any(|home| directory.starts_with(home));
+        let is_shown = |part: &Part| part.link.is_none() && directory.starts_with(&part.path) && !is_covered;
+        if !is_home && (host.places.parts.iter().any(is_shown) || own.clone().any(|mount| mount.target == directory)) {
+            return;
+        }
+        let hidden = is_home
+            || own.any(|mount| mount.target.starts_with(&directory))
+            || host.places.is_hidden_in_a_home(&directory)
+            || ALIVE.iter().any(|alive| directory.starts_with(alive));
+        let named = self.shown.iter().any(|shown| directory.starts_with(&shown.path))
+            || self.mounts.iter().any(|mount| !mount.preset && directory.starts_with(&mount.target));
+        if named {
+            return;
+        }
+        if hidden {
+            if let Some(home) = home {
+                self.workdir = Some(home.to_owned());
+                self.moved_from = Some(directory);
+            }
+            return;
+        }
+        let end = self.mounts.iter().rposition(|mount| mount.preset).map_or(0, |last| last + 1);
+        let mount = Mount::bind(&directory, &directory).read_only().nodev();
+        let stands = if home.is_some() { Stands::Here } else { Stands::Named };
+        self.mounts.insert(end, Mount { preset: true, stands: Some(stands), ..mount });
+    }
+
+    /// Each after what the caller has mounted above it, and before what it has below.
+    fn show(&mut self, host: &Host, is_curated: bool) {
+        let mut counts = [0; 2];
+        for shown in self.shown.clone() {
+            let count = &mut counts[usize::from(shown.written)];
+            let mount = Mount::bind(&shown.path, &shown.path);
+            // A device that is named is one.
+            let mount = if shown.written { mount.nodev() } else { mount.read_only().nodev() };
+            let is_secret = SECRETS.iter().any(|secret| shown.path.starts_with(secret));
+            let part = host.places.parts.iter().rfind(|part| shown.path.starts_with(&part.path));
+            let is_strange = part.is_some_and(|part| !has_its_owners(&part.path)) && is_curated && !is_secret;
+            let mount = if is_strange && !shown.written { mount.for_strangers() } else { mount };
+            let mount = Mount { shown: Some((shown.written, *count)), ..mount };
+            *count += 1;
+            let above = |other: &Mount| other.preset || shown.path.starts_with(&other.target);
+            let place = self.mounts.iter().rposition(above).map_or(0, |last| last + 1);
+            self.mounts.insert(place, mount);
+            if is_curated {
+                // What is named is shown, and not the secrets in it.
+                let mut kept: Vec<Mount> = Vec::new();
+                if Path::new(LOCAL).starts_with(&shown.path) && !shown.written && host.gives_ids() {
+                    let is_there = host.places.parts.iter().any(|part| part.path == Path::new(LOCAL));
+                    kept.extend(is_there.then(|| Mount::bind(LOCAL, LOCAL).read_only().nodev().for_strangers()));
+                }
+                let secrets = SECRETS.iter().filter(|secret| Path::new(secret).starts_with(&shown.path) && !is_secret);
+                kept.extend(secrets.map(|secret| Mount::mask(secret).if_present()));
+                let kept = kept.into_iter().map(|mount| Mount { preset: true, ..mount });
+                self.mounts.splice(place + 1..place + 1, kept);
+            }
+        }
+    }
+
+    /// As whom the command runs, as far as its map says.
+    fn uid_inside(&self, host: &Host) -> u32 {
+        let mapped = match &self.user_map {
+            _ if !self.namespaces.is_new(Namespace::User) => host.uid,
+            Some(UserMap::CallerAs { uid, .. }) => *uid,
+            Some(UserMap::Identity) => host.uid,
+            _ => 0,
+        };
+        self.identity.uid.unwrap_or(mapped)
+    }
+
+    fn home(&self, host: &Host) -> PathBuf {
+        let uid = self.uid_inside(host);
+        let known = host.places.users.iter().find(|user| user.uid == uid).map(|user| user.home.clone());
+        let lies_free = |home: &PathBuf| home.starts_with("/home") || home.starts_with("/root");
+        known.filter(|home| is_a_home(home) && lies_free(home)).unwrap_or_else(|| match uid {
+            0 => PathBuf::from("/root"),
+            _ => PathBuf::from(HOME),
+        })
+    }
+
+    /// The line of /etc/passwd for whom that has none.
+    fn unknown_user(&self, host: &Host) -> Option<String> {
+        let uid = self.uid_inside(host);
+        if host.places.users.iter().any(|user| user.uid == uid) {
+            return None;
+        }
+        let gid = self.identity.gid.unwrap_or(uid);
+        let begun = host.places.passwd.last().is_some_and(|last| *last != b'\n');
+        let line_end = if begun { "\n" } else { "" };
+        let name = if uid == 0 { "root" } else { "seclude" };
+        Some(format!("{line_end}{name}:x:{uid}:{gid}::{}:/bin/sh\n", self.home(host).display()))
+    }
+}

@@ -909,6 +909,8 @@ export interface Seccomp {
   allow?: Array<string> | false;
   /** Calls that are refused whatever the profile says: `"NAME"` with EPERM, or `"NAME=ERRNO"`. */
   deny?: Array<string> | false;
+  /** List what is refused with an error number (not with ENOSYS, an older kernel's answer): the report has it. Takes the one listener that a process can have, seccomp_unotify(2). Default: true; Linux 5.0. */
+  denials?: boolean;
 }
 
 /** "default", the sandbox's own; "none"; or an object as OCI's linux.seccomp and Docker's profiles are. */
@@ -1186,6 +1188,36 @@ export interface Report {
   };
   /** What stays on the host of what was made for it, and why: mount points that are in use. */
   left_behind: Array<string>;
+  /** System calls that its filter refused with an error number, but for ENOSYS, in the order in which they came first; at most 1,000, and 100 a second looked at one by one. */
+  denials: Array<{
+    /** Its name, or its number where it has none. */
+    call: string;
+    /** Whose calls it is one of, such as x86_64. */
+    architecture: string;
+    /** The arguments that decided, as the registers had them; empty: none did. */
+    arguments: Array<{ index: number; value: number; }>;
+    /** What it was answered; null where that has no name. */
+    errno: string | null;
+    /** By what: the profile does not allow it, refuses it, refuses it with such arguments, or no profile could allow it. */
+    rule: "not-allowed" | "refused" | "arguments" | "always";
+    /** The name of the process that made it, which it can choose; null where /proc did not tell. */
+    program: string | null;
+    /** Its pid inside the container. */
+    pid: number | null;
+    /** How often this process made it. */
+    times: number;
+    /** What would allow it, as data; empty: nothing does. */
+    remedies: Array<{
+      set?: string;
+      value?: unknown;
+      leave?: string;
+      /** The same for the container that the caller is in. */
+      outer?: Record<string, unknown>;
+      host?: string;
+    }>;
+  }>;
+  /** How many there were besides. */
+  more_denials: number;
   /** How it was made, and the time of each part in microseconds. */
   spawn: {
     /** The way of cloning. */
@@ -1200,6 +1232,8 @@ export interface Report {
     moved_from: string | null;
     /** What is shown of the host under the host's ids, because its file system or the kernel cannot map them: whoever owns it is nobody inside. Empty where the container's ids are the caller's. */
     plain: Array<string>;
+    /** Why what its filter refuses is not listed, if that is so. */
+    deaf: string | null;
     /** Its cgroup, if it has one. */
     cgroup: null | {
       /** The same in each hierarchy that it is in. */

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use seclude::{Exit, Signaller};
+use seclude::{Exit, Field, Signaller};
 
 use crate::error::Error;
 use crate::guard::{Failure, guarded, numbered, quiet};
@@ -60,7 +60,7 @@ impl Child {
     fn ended(&self, state: &mut State) -> Result<Option<Ended>, Failure> {
         let Some(exit) = state.child.try_wait()? else { return Ok(None) };
         let wall = *state.wall.get_or_insert_with(|| self.began.elapsed());
-        let report = report::ending(&exit, state.child.report(), wall).to_string();
+        let report = exit.to_json(state.child.report(), wall, &|remedy| remedy.to_json(&Field::to_string)).to_string();
         Ok(Some(Ended { exit, report }))
     }
 

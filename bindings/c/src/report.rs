@@ -2,28 +2,8 @@
 
 use std::time::Duration;
 
-use seclude::{Exit, Psi, Report, Stats};
+use seclude::{Psi, Stats};
 use serde_json::{Value as Json, json};
-
-/// As docs/report.schema.json has it.
-pub(crate) fn ending(exit: &Exit, made: &Report, wall: Duration) -> Json {
-    json!({
-        "cause": exit.cause(),
-        "code": exit.code(),
-        "signal": exit.signal(),
-        "wall_us": microseconds(wall),
-        "run_us": microseconds(exit.run_time()),
-        "clean_up_us": microseconds(exit.clean_up_time()),
-        "usage": exit.usage(),
-        "tree": { "empty": exit.tree().is_empty(), "proof": exit.tree() },
-        "left_behind": exit.left_behind(),
-        "spawn": made,
-    })
-}
-
-fn microseconds(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e3
-}
 
 /// Times in microseconds, sizes in bytes; `null` is not counted here.
 pub(crate) fn stats(stats: &Stats) -> Json {

@@ -365,7 +365,9 @@ pub(crate) fn attend(
     answers.send(spawned, Answer::Value(json!({ "pid": pid })));
     reactor::spawn(async move {
         let answer = match ended(child, pidfd).await {
-            Ok(exit) => Answer::Value(report::ending(&exit, made, started.elapsed())),
+            Ok(exit) => {
+                Answer::Value(exit.to_json(&made, started.elapsed(), &|remedy| Names::default().as_json(remedy)))
+            }
             Err(failure) => Answer::Failed(failure),
         };
         answers.send(exited, answer);

@@ -3,30 +3,10 @@
 use std::time::Duration;
 
 use rustix::io::Errno;
-use seclude::{Error, Exit, Limit, Psi, Remedy, Stats};
+use seclude::{Error, Limit, Psi, Remedy, Stats};
 use serde_json::{Value as Json, json};
 
 use crate::options::Names;
-
-/// As docs/report.schema.json has it. `made`: how it was made.
-pub(crate) fn ending(exit: &Exit, made: Json, wall: Duration) -> Json {
-    json!({
-        "cause": exit.cause(),
-        "code": exit.code(),
-        "signal": exit.signal(),
-        "wall_us": microseconds(wall),
-        "run_us": microseconds(exit.run_time()),
-        "clean_up_us": microseconds(exit.clean_up_time()),
-        "usage": exit.usage(),
-        "tree": { "empty": exit.tree().is_empty(), "proof": exit.tree() },
-        "left_behind": exit.left_behind(),
-        "spawn": made,
-    })
-}
-
-fn microseconds(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e3
-}
 
 /// What `lib/failure.js` makes an Error of, with the keys as the caller has them.
 pub(crate) fn failure(error: &Error, names: &Names) -> Json {

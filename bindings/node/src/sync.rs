@@ -145,7 +145,7 @@ impl Run<'_> {
             }
         }
         match exit {
-            Some(exit) => Ok(report::ending(&exit, made, started.elapsed())),
+            Some(exit) => Ok(exit.to_json(&made, started.elapsed(), &|remedy| Names::default().as_json(remedy))),
             None => Err(report::invalid("wait", "it has not ended")),
         }
     }

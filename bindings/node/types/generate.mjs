@@ -63,6 +63,7 @@ function typeOf(schema, indent, as) {
     const name = schema.$ref.split('/').at(-1);
     return NAMES[name] ?? name;
   }
+  if (Object.keys(schema).length === 0) return 'unknown';
   if (schema.const) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((word) => JSON.stringify(word)).join(' | ');
   const several = schema.oneOf ?? schema.anyOf ?? [schema.type].flat().map((type) => ({ ...schema, type }));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOverflowError, PyProcessLookupError, PyValueError};
 use pyo3::prelude::*;
-use seclude::{Child, Command, Meter, Stdio};
+use seclude::{Child, Command, Field, Meter, Stdio};
 use serde_json::Value as Json;
 
 use crate::compose::{Composed, Keyword, Names, compose};
@@ -226,7 +226,8 @@ impl Process {
             };
             match child.try_wait() {
                 Ok(Some(exit)) => {
-                    let report = report::ending(&exit, made, started.elapsed()).to_string();
+                    let report =
+                        exit.to_json(made, started.elapsed(), &|remedy| remedy.to_json(&Field::to_string)).to_string();
                     let ended = (exit.code(), exit.signal(), report);
                     *state = State::Ended(ended.clone());
                     Ok(Ok(Some(ended)))

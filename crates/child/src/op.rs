@@ -268,8 +268,9 @@ pub enum Op<'a> {
     // --- by the launcher alone
     /// fchdir(2) and close(2) of a directory that is held for it
     EnterHeld { directory: Fd },
-    /// seccomp(2) with the program in this file, and SECCOMP_FILTER_FLAG_…
-    Filter { file: Fd, flags: u32 },
+    /// seccomp(2) with the program in this file, and SECCOMP_FILTER_FLAG_…; `listens`: what it refuses it asks the parent about, who is
+    /// sent its listener
+    Filter { file: Fd, flags: u32, listens: bool },
     /// close(2): the launcher as init keeps it, the command must not have it
     NotForCommand { fd: Fd },
     /// unshare(2) of a second user and mount namespace, whose map a process of the first one writes

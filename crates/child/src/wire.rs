@@ -25,6 +25,8 @@ pub enum Message {
     Terminal,
     /// The message carries a directory in which the child has made something for a mount: [`made`].
     Made,
+    /// The message carries the listener of the filter, or why there is none: an error number.
+    Listener(i32),
     /// A test wants the parent to be killed here.
     #[cfg(feature = "fault")]
     KillParent,
@@ -38,6 +40,7 @@ pub enum Message {
 
 #[cfg(feature = "fault")]
 const KILL_PARENT: u8 = 249;
+const LISTENER: u8 = 247;
 const MADE: u8 = 248;
 const MOVED: u8 = 250;
 const STOPPED: u8 = 251;
@@ -54,6 +57,7 @@ impl Message {
         let (tag, step, op, value) = match self {
             Message::Failed { step, op, call, errno } => (call as u8, step, op, errno.0 as i32),
             Message::Made => (MADE, 0, 0, 0),
+            Message::Listener(errno) => (LISTENER, 0, 0, errno),
             Message::Moved(pid) => (MOVED, 0, 0, pid),
             Message::Terminal => (TERMINAL, 0, 0, 0),
             #[cfg(feature = "fault")]
@@ -73,6 +77,7 @@ impl Message {
         Some(match tag {
             #[cfg(feature = "fault")]
             KILL_PARENT => Message::KillParent,
+            LISTENER => Message::Listener(value),
             MADE => Message::Made,
             MOVED => Message::Moved(value),
             TERMINAL => Message::Terminal,

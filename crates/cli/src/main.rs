@@ -3,6 +3,7 @@
 
 mod args;
 mod compose;
+mod denials;
 mod doctor;
 mod explain;
 mod files;

@@ -20,18 +20,7 @@ pub(crate) enum Ending<'a> {
 
 pub(crate) fn write(mut file: File, ending: &Ending<'_>) -> io::Result<()> {
     let value = match ending {
-        Ending::Exit { exit, made, wall } => json!({
-            "cause": exit.cause(),
-            "code": exit.code(),
-            "signal": exit.signal(),
-            "wall_us": microseconds(*wall),
-            "run_us": microseconds(exit.run_time()),
-            "clean_up_us": microseconds(exit.clean_up_time()),
-            "usage": exit.usage(),
-            "tree": { "empty": exit.tree().is_empty(), "proof": exit.tree() },
-            "left_behind": exit.left_behind(),
-            "spawn": made,
-        }),
+        Ending::Exit { exit, made, wall } => exit.to_json(*made, *wall, &|remedy| remedy.to_json(&Field::to_string)),
         Ending::NotStarted(Stop::Library(error)) => json!({ "cause": "not-started", "error": describe(error) }),
         Ending::NotStarted(Stop::Flags(failure)) => json!({
             "cause": if failure.code > 128 { "signaled" } else { "not-started" },
@@ -40,10 +29,6 @@ pub(crate) fn write(mut file: File, ending: &Ending<'_>) -> io::Result<()> {
         }),
     };
     writeln!(file, "{value:#}")
-}
-
-fn microseconds(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e3
 }
 
 pub(crate) fn describe(error: &Error) -> Value {

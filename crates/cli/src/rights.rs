@@ -33,10 +33,14 @@ pub(crate) struct RightsFlags {
     /// Refuse one whatever the profile says, with EPERM or another error; may be repeated
     #[arg(long, value_name = "NAME[=ERRNO]")]
     deny_syscall: Vec<String>,
+    /// Do not list what is refused: programs inside can have the one listener that there is, seccomp_unotify(2)
+    #[arg(long)]
+    no_denials: bool,
 }
 
 impl Heading for RightsFlags {
-    const FLAGS: &[&str] = &["cap_add", "cap_drop", "no_new_privs", "seccomp", "allow_syscall", "deny_syscall"];
+    const FLAGS: &[&str] =
+        &["cap_add", "cap_drop", "no_new_privs", "seccomp", "allow_syscall", "deny_syscall", "no_denials"];
 }
 
 impl RightsFlags {
@@ -44,7 +48,8 @@ impl RightsFlags {
     pub(crate) fn compose(&self, request: &mut Request) {
         self.capabilities(request);
         request.rights.no_new_privileges = self.no_new_privs.or(request.rights.no_new_privileges);
-        if self.seccomp.is_none() && self.allow_syscall.is_empty() && self.deny_syscall.is_empty() {
+        let changed = self.seccomp.is_some() || !(self.allow_syscall.is_empty() && self.deny_syscall.is_empty());
+        if !changed && !self.no_denials {
             return;
         }
         let seccomp = request.seccomp.get_or_insert_default();
@@ -56,6 +61,9 @@ impl RightsFlags {
         }
         seccomp.allow.extend(self.allow_syscall.iter().cloned());
         seccomp.deny.extend(self.deny_syscall.iter().cloned());
+        if self.no_denials {
+            seccomp.denials = Some(false);
+        }
     }
 
     /// What is added comes to what is there already, and what is dropped goes from all of that.

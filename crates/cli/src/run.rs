@@ -10,6 +10,7 @@ use seclude::{Cause, Child, Code, Exit, Stdio};
 
 use crate::args::{ContainerFlags, RunFlags, Streams};
 use crate::compose::compose;
+use crate::denials::{self, Follower};
 use crate::report::{self, Ending};
 use crate::signals::Forwarder;
 use crate::stats::Ticker;
@@ -67,6 +68,9 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
                 Cause::OutOfMemory | Cause::PidsLimit => say(&exit),
                 _ if flags.verbose => say(&exit),
                 _ => {}
+            }
+            if !exit.success() && !flags.denials {
+                denials::sum_up(&exit);
             }
             Ok(ExitCode::from(exit.shell_code()))
         }
@@ -146,6 +150,11 @@ fn start_and_wait(
     say_where(&child);
     let stats = child.meter().filter(|_| flags.stats).map(Ticker::new);
     let mut watch = Watch { signals, stats };
+    let follower = flags.denials.then(|| Follower::new(child.denials())).transpose();
+    let follower = follower.map_err(|error| failed("--denials", error))?;
+    if let Some(deaf) = child.report().deaf.as_ref().filter(|_| flags.denials) {
+        say(format_args!("--denials: system calls that are refused cannot be listed: {deaf}"));
+    }
     if flags.verbose {
         say_how(&child);
     }
@@ -163,6 +172,9 @@ fn start_and_wait(
         }
     }
     let exit = watch.wait(&mut child);
+    if let Some(follower) = follower {
+        follower.finish();
+    }
     match (exit, watch.signals.ended_by()) {
         (Ok(exit), Some(signal)) if exit.signal() == Some(9) => {
             Err(Stop::Flags(Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 }))

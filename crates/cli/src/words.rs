@@ -43,6 +43,8 @@ const FLAGS: &[(&str, &str, Takes)] = &[
     ("seccomp", "--seccomp", One("default|none|FILE")),
     ("seccomp.profile", "--seccomp", One("default|none|FILE")),
     ("seccomp.file", "--seccomp", One("FILE")),
+    ("seccomp.allow", "--allow-syscall", One("NAME")),
+    ("seccomp.denials", "--no-denials", Nothing),
     ("seccomp.allow.*", "--allow-syscall", One("NAME")),
     ("seccomp.deny.*", "--deny-syscall", One("NAME")),
     ("prefer", "--prefer", One("NAME")),

@@ -15,9 +15,17 @@
 //! | 3 | the command's signal mask, the kernel's 64 bits in hexadecimal | `0` |
 //! | 4 | `STEP:OP`, to be put into a failure | `21:74` |
 //! | 5 | `A:B:C` or `A:B:C:D`, the call numbers to be put into a failure: execve, execve (interpreter), execve (directory), any call of the init's own; without D that is A | `42:43:44:45` |
-//! | 6 | N, the number of candidates, at most 65535 | `2` |
+//! | 6 | M, the number of acts, at most 65535 | `1` |
+//! | then | M acts, done in turn: a letter, `STEP:OP:CALL` for its failure, and numbers | `n21:80:12` |
+//! | then | N, the number of candidates, at most 65535 | `2` |
 //! | then | N paths, tried in turn | `/bin/sh` `/usr/bin/sh` |
 //! | then | the command's argv, at least one | `sh` `-c` `true` |
+//!
+//! Acts, for the process that becomes the command: `r` RESOURCE:SOFT:HARD a limit, `k` keep capabilities over a change of ids, `b` MASK the
+//! bounding set, `g` GROUP… , `i` GID, `u` UID, `c` EFFECTIVE:PERMITTED:INHERITABLE, `e` INHERITABLE:AMBIENT what is over the exec, `a` AMBIENT,
+//! `n` no new privileges, `w` DIRECTORY the descriptor of the working directory, `m` FLAGS unshare, `U` … a second user namespace, `s` FILE:FLAGS:LISTENS a
+//! filter of system calls, whose listener is sent to the spawner if LISTENS is not 0, `h`DESCRIPTOR (without the rest) what the init holds and the
+//! command has not; `f` and `!` are for tests.
 //!
 //! Numbers are decimal where nothing else is said. The environment is the command's. An argv that is not like this
 //! ends the init with code 125, without a word, as does a first argument that is no descriptor.
@@ -37,11 +45,12 @@
 //!    started, or nothing that had become the command. If the tag is B, a second record holds the first 1 to 2040
 //!    bytes of the file whose interpreter or loader is missing (it is not sent if they cannot be read). The init
 //!    ends with code 125.
-//! 2. *Running*, tag 253: the command's execve has succeeded. A child that was killed before its execve is told as
+//! 2. *Listener*, tag 247, if an act asks for one: with the descriptor, or the errno for which there is none and the filter answers by itself.
+//! 3. *Running*, tag 253: the command's execve has succeeded. A child that was killed before its execve is told as
 //!    *Running* too, and its end as *Ended*.
-//! 3. With `t`, *Stopped*, tag 251, any number of times: a signal, the value, has stopped the command. SIGCONT to the init
+//! 4. With `t`, *Stopped*, tag 251, any number of times: a signal, the value, has stopped the command. SIGCONT to the init
 //!    has it go on.
-//! 4. *Ended*, tag 254: the value is the command's wait status, as wait(2) has it. The init ends with the command's
+//! 5. *Ended*, tag 254: the value is the command's wait status, as wait(2) has it. The init ends with the command's
 //!    exit code, or with 128 + N after signal N; so does the namespace.
 //!
 //! An end of file without *Failed* or *Ended* means that the init itself was killed, or did not understand its argv,

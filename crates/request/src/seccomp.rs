@@ -33,6 +33,10 @@ pub struct Seccomp {
     /// Calls that are refused whatever the profile says: `"NAME"` with EPERM, or `"NAME=ERRNO"`.
     #[serde(skip_serializing_if = "is_default")]
     pub deny: Vec<String>,
+    /// List what is refused with an error number (not with ENOSYS, an older kernel's answer): the report has it. Takes the one
+    /// listener that a process can have, seccomp_unotify(2). Default: true; Linux 5.0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub denials: Option<bool>,
 }
 
 /// What the filter begins from.

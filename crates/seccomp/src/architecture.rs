@@ -88,6 +88,23 @@ impl Architecture {
         }
     }
 
+    /// Whose call it is, by `seccomp_data.arch` and the number.
+    pub fn of_call(audit: u32, number: u32) -> Option<Architecture> {
+        let kind = Architecture::ALL.into_iter().find(|kind| kind.audit() == audit)?;
+        Some(if kind == X86_64 && number & X32_BIT != 0 { X32 } else { kind })
+    }
+
+    /// Its name, as uname(2) has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            X86_64 => "x86_64",
+            X32 => "x32",
+            X86 => "i386",
+            Aarch64 => "aarch64",
+            Arm => "arm",
+        }
+    }
+
     /// As OCI has it.
     pub(crate) fn of_oci(name: &str) -> Option<Architecture> {
         Some(match name {

@@ -122,6 +122,22 @@ impl Profile {
         rules.into_iter().find(holds).map_or(last, |rule| rule.action)
     }
 
+    /// The rule that decides about a call; `None` where that is the default.
+    pub fn rule_for<'a>(&'a self, architecture: Architecture, number: u32, arguments: &[u64; 6]) -> Option<&'a Rule> {
+        let name = architecture.name_of(number)?;
+        let holds = |rule: &&Rule| rule.conditions.iter().all(|condition| condition.holds(arguments));
+        let of = |rules: &'a BTreeMap<String, Vec<Rule>>| rules.get(name).map_or(&[][..], Vec::as_slice);
+        let (overriding, own) = (of(&self.overriding), of(&self.rules));
+        let unconditional = || own.iter().find(|rule| rule.conditions.is_empty());
+        overriding.iter().find(holds).or_else(unconditional).or_else(|| own.iter().find(holds))
+    }
+
+    /// Whether a call is made whatever its arguments are.
+    pub fn always_allows(&self, name: &str) -> bool {
+        let (tried, last) = self.decision(name, self.allowed_names().any(|allowed| allowed == name));
+        last.allows() && tried.iter().all(|rule| rule.action.allows())
+    }
+
     /// The first number that nobody has heard of.
     pub(crate) fn end(&self, architecture: Architecture) -> u32 {
         if !self.ends_with_its_rules {

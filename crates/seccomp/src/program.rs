@@ -4,7 +4,7 @@ use crate::backwards::{
     AND, ARCHITECTURE, ARGUMENTS, JUMP, JUMP_IF_ANY, JUMP_IF_AT_LEAST, JUMP_IF_EQUAL, JUMP_IF_GREATER, LOAD, NUMBER,
     RETURN,
 };
-use crate::{Architecture, Error};
+use crate::{Action, Architecture, Error};
 
 /// One instruction, `struct sock_filter` as the kernel reads it.
 pub type Instruction = u64;
@@ -25,6 +25,8 @@ const RETURN_LOADED: u16 = 0x16;
 const LENGTHS: [u16; 2] = [0x80, 0x81];
 /// `BPF_ST`, `BPF_STX`, `BPF_LD | BPF_MEM`, `BPF_LDX | BPF_MEM`
 const MEMORY: [u16; 4] = [0x02, 0x03, 0x60, 0x61];
+/// SECCOMP_RET_ACTION_FULL
+const ACTION: u32 = 0xffff_0000;
 /// BPF_MEMWORDS
 const WORDS: usize = 16;
 
@@ -56,6 +58,12 @@ impl Program {
     /// The instructions.
     pub fn instructions(&self) -> &[Instruction] {
         &self.code
+    }
+
+    /// The error number that a call is answered, if it is refused with one.
+    pub fn errno_for(&self, architecture: Architecture, number: u32, arguments: &[u64; 6]) -> Option<u16> {
+        let (answer, _) = self.run(architecture, number, arguments)?;
+        (answer & ACTION == Action::Errno(0).number()).then_some(answer as u16)
     }
 
     /// `SECCOMP_FILTER_FLAG_…` to install it with.

@@ -43,13 +43,18 @@ impl Refused {
 
     /// A program that refuses it and nothing else: for every kind of system call that this machine has.
     pub fn program(self) -> Program {
+        self.profile().compile()
+    }
+
+    /// The same as a profile.
+    pub fn profile(self) -> Profile {
         let mut profile = Profile::unlimited();
         if cfg!(target_arch = "x86_64") {
             // Nobody has x32, and it would have to be told apart in each.
             profile.architectures.retain(|kind| *kind != crate::Architecture::X32);
         }
         profile.refuse(self);
-        profile.compile()
+        profile
     }
 }
 

@@ -125,6 +125,15 @@ const TIOCLINUX: u32 = 0x541c;
 /// Those that change how numbers of versions look, and asking. Not READ_IMPLIES_EXEC or ADDR_NO_RANDOMIZE, personality(2).
 const PERSONALITIES: [u32; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
 
+impl Given {
+    /// The capability without which the kernel refuses a call whatever a filter says, and which brings it along. None for what
+    /// [`Given::nested`] is for.
+    pub fn capability_for(name: &str) -> Option<u32> {
+        let brings = |(_, names): &&(u32, &[&str])| ![MOUNT, DEBUG].contains(names) && names.contains(&name);
+        if name == "chroot" { Some(SYS_CHROOT) } else { BY_CAPABILITY.iter().find(brings).map(|(bit, _)| *bit) }
+    }
+}
+
 impl Profile {
     /// What the sandbox has: for this machine's own kind of calls; others (x32, i386, 32-bit Arm) are not there.
     pub fn sandbox(given: Given) -> Profile {

@@ -35,6 +35,8 @@ pub(crate) enum Event {
     Message(Message),
     /// The master of the new terminal.
     Terminal(OwnedFd),
+    /// The listener of the filter, or why there is none.
+    Listener(std::result::Result<OwnedFd, Errno>),
     /// Something that a mount is to lie on.
     Made(Made),
     /// The child has closed its end: by its exec, or by its death.
@@ -149,6 +151,12 @@ impl Channel {
                 let error = Error::invalid(NAME, "the terminal's master did not arrive");
                 return Err(error.hint("RLIMIT_NOFILE may be used up"));
             }
+            (Message::Listener(_), Some(listener)) => Event::Listener(Ok(listener)),
+            (Message::Listener(0), None) => {
+                let error = Error::invalid(NAME, "the listener of the filter did not arrive");
+                return Err(error.hint("RLIMIT_NOFILE may be used up"));
+            }
+            (Message::Listener(errno), None) => Event::Listener(Err(Errno(errno as u16))),
             (Message::Made, directory) => {
                 let (place, name) = made::read(record).unwrap_or_default();
                 Event::Made(Made { directory, place, name: name.to_vec() })

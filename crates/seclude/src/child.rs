@@ -16,6 +16,7 @@ use seclude_child::wire::Message;
 use seclude_sys::{Errno, Fd, process, signal};
 
 use crate::channel::Channel;
+use crate::denials::Denials;
 use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::exit::{Account, Cause, Exit, Output};
@@ -73,6 +74,8 @@ pub(crate) struct Ties {
     pub(crate) keeper: Option<JoinHandle<()>>,
     /// Those that carry its output.
     pub(crate) relays: Vec<JoinHandle<()>>,
+    /// What was refused, and the thread that writes it down.
+    pub(crate) listening: Option<(Denials, JoinHandle<()>)>,
 }
 
 struct LedgerOf(Ledger);
@@ -156,6 +159,15 @@ impl Child {
     /// How it was made and what that cost.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// What its filter of system calls has refused so far; none where [`Report::deaf`] says why.
+    pub fn denials(&self) -> Denials {
+        match (&self.exit, &self.ties.listening) {
+            (_, Some((denials, _))) => denials.clone(),
+            (Some(exit), None) => exit.denials(),
+            (None, None) => Denials::none(),
+        }
     }
 
     /// Takes the other end of its terminal, if it has one: what is written there is its keyboard.
@@ -372,6 +384,16 @@ impl Child {
                 let _ = relay.join();
             }
         }
+        let denials = match self.ties.listening.take() {
+            Some((denials, thread)) => {
+                // Where processes of it may go on, what they are refused is still to be answered.
+                if self.new_pid {
+                    let _ = thread.join();
+                }
+                denials
+            }
+            None => Denials::none(),
+        };
         let mut usage = waited.as_ref().map(Usage::of_process).unwrap_or_default();
         let mut left = Vec::new();
         let mut uncounted = None;
@@ -403,7 +425,7 @@ impl Child {
             }
         };
         let run = ended.saturating_duration_since(self.running);
-        let account = Account { usage, tree, run, clean_up: ended.elapsed(), left_behind };
+        let account = Account { usage, tree, run, clean_up: ended.elapsed(), left_behind, denials };
         let exit = Exit::new(raw, self.stopped_by, account);
         self.exit = Some(exit.clone());
         if !left.is_empty() {

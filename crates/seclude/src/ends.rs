@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use seclude_cgroup::Cgroup;
 
+use crate::denials::Listening;
 use crate::relay::Relay;
 
 /// What stays with the parent of the pipes that were made.
@@ -15,6 +16,8 @@ pub(crate) struct ParentEnds {
     pub(crate) stderr: Option<OwnedFd>,
     /// What threads are to copy once the command runs.
     pub(crate) relays: Vec<Relay>,
+    /// The thread that is to be asked what to answer to a call that the filter refuses.
+    pub(crate) listening: Option<Listening>,
     /// The container's cgroup, once it is made: a directory a hierarchy.
     pub(crate) cgroup: Arc<OnceLock<Arc<Cgroup>>>,
     /// Where the handshake's socket must lie above: a number that the command gets would overwrite it.

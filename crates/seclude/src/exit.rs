@@ -6,8 +6,11 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seclude_request::Remedy;
 use serde::Serialize;
+use serde_json::{Value as Json, json};
 
+use crate::denials::Denials;
 use crate::usage::{Tree, Usage};
 
 /// How it ended, why, and what it has used.
@@ -22,6 +25,7 @@ pub struct Exit {
 /// What is known at the end beyond the status.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Account {
+    pub(crate) denials: Denials,
     pub(crate) usage: Usage,
     pub(crate) tree: Tree,
     pub(crate) run: Duration,
@@ -128,6 +132,32 @@ impl Exit {
     /// container may have mounts on. Those that are removed are not listed.
     pub fn left_behind(&self) -> &[String] {
         &self.account.left_behind
+    }
+
+    /// What its filter of system calls has refused. It grows where processes of it may go on: without a pid namespace of its own.
+    pub fn denials(&self) -> Denials {
+        self.account.denials.clone()
+    }
+
+    /// All of it, as docs/report.schema.json has it: `made` is how it was made, `wall` the time from the call to here, and
+    /// `say` what each remedy is there: [`Remedy::to_json`].
+    pub fn to_json(&self, made: &impl Serialize, wall: Duration, say: &dyn Fn(&Remedy) -> Json) -> Json {
+        let microseconds = |time: Duration| time.as_nanos() as f64 / 1e3;
+        let denials: Vec<Json> = self.account.denials.list().iter().map(|denial| denial.to_json(say)).collect();
+        json!({
+            "cause": self.cause,
+            "code": self.code(),
+            "signal": self.signal(),
+            "wall_us": microseconds(wall),
+            "run_us": microseconds(self.account.run),
+            "clean_up_us": microseconds(self.account.clean_up),
+            "usage": self.account.usage,
+            "tree": { "empty": self.account.tree.is_empty(), "proof": self.account.tree },
+            "left_behind": self.account.left_behind,
+            "denials": denials,
+            "more_denials": self.account.denials.more(),
+            "spawn": made,
+        })
     }
 
     /// What a shell would say: the exit code, or 128 + the signal.

@@ -35,6 +35,16 @@ const NAMESPACES: [(u32, &str); 8] = [
     (flag::CLONE_NEWTIME, "time"),
 ];
 
+/// Why a filter has no listener, seccomp(2).
+pub(crate) fn no_listener(errno: Errno) -> String {
+    match errno {
+        Errno::EBUSY => "a filter that this process is in has the one listener that there can be".to_owned(),
+        Errno::EMFILE => "the command's limit of open files leaves no number for its listener".to_owned(),
+        Errno::EINVAL => "this needs Linux 5.0 (SECCOMP_FILTER_FLAG_NEW_LISTENER)".to_owned(),
+        errno => format!("the kernel gives no listener: {errno}"),
+    }
+}
+
 /// Why CLONE_INTO_CGROUP failed, clone(2).
 pub(crate) fn birth_in_cgroup(errno: Errno) -> Option<Hint> {
     let hint = match errno {

@@ -101,7 +101,9 @@ fn encode(op: &Op<'_>, step: u8, number: usize) -> Result<String> {
         Op::NoNewPrivileges => act('n', Call::Prctl, &[]),
         Op::Unshare { flags } => act('m', Call::Unshare, &[flags.into()]),
         Op::EnterHeld { directory } => act('w', Call::Chdir, &[descriptor(directory)]),
-        Op::Filter { file, flags } => act('s', Call::Seccomp, &[descriptor(file), flags.into()]),
+        Op::Filter { file, flags, listens } => {
+            act('s', Call::Seccomp, &[descriptor(file), flags.into(), listens.into()])
+        }
         Op::NotForCommand { fd } => format!("h{}", fd.0),
         Op::InnerNamespaces { inner } => {
             let flag = u64::from;

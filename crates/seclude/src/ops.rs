@@ -194,7 +194,10 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         }
         Op::Launch { .. } => "execveat(the launcher, a sealed memfd)".into(),
         Op::EnterHeld { .. } => "fchdir, close".into(),
-        Op::Filter { .. } => "seccomp(SECCOMP_SET_MODE_FILTER)".into(),
+        Op::Filter { listens: false, .. } => "seccomp(SECCOMP_SET_MODE_FILTER)".into(),
+        Op::Filter { listens: true, .. } => {
+            "seccomp(SECCOMP_SET_MODE_FILTER, NEW_LISTENER), and sendmsg of the listener to the parent".into()
+        }
         Op::NotForCommand { .. } => "close what the init alone holds".into(),
         Op::InnerNamespaces { inner } => {
             let nested = if inner.last { ", no further ones" } else { "" };

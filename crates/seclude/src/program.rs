@@ -40,8 +40,8 @@ pub(crate) struct Program<'a> {
     pub(crate) directory: Option<Fd>,
     /// The one of a proc file system of our own.
     pub(crate) proc: Option<Fd>,
-    /// Those of filters, and how each is installed.
-    pub(crate) filters: Vec<(Fd, u32)>,
+    /// Those of filters, how each is installed, and whether it listens.
+    pub(crate) filters: Vec<(Fd, u32, bool)>,
     /// What the launcher is to hold as an init, and never the command.
     for_init: Vec<Fd>,
     /// The op that starts the launcher, which does all that come after it.

@@ -26,6 +26,9 @@ pub struct Report {
     /// What is shown of the host under the host's ids, not the container's, because its file system or the kernel cannot map
     /// them: whoever owns it is nobody inside. Always empty where the container's ids are the caller's.
     pub plain: Vec<PathBuf>,
+    /// Why what its filter of system calls refuses is not listed, if it has one and that is so: somebody else's filter has the one
+    /// listener that there can be, this process may end before the command, or there is no thread for it.
+    pub deaf: Option<String>,
     /// Its cgroup, if it has one.
     pub cgroup: Option<Placement>,
     /// What it is connected by, if it is.
@@ -219,6 +222,7 @@ impl Report {
             root: None,
             moved_from: None,
             plain: Vec::new(),
+            deaf: None,
             cgroup: None,
             network: None,
             preferred: Vec::new(),

@@ -20,6 +20,7 @@ pub mod memory;
 pub mod mount;
 mod path_buffer;
 pub mod process;
+pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod terminal;

@@ -482,6 +482,9 @@ class Seccomp:
     allow: Optional[List[str]] = None
     #: Calls that are refused whatever the profile says: `"NAME"` with EPERM, or `"NAME=ERRNO"`.
     deny: Optional[List[str]] = None
+    #: List what is refused with an error number (not with ENOSYS, an older kernel's answer): the report has it. Takes
+    #: the one listener that a process can have, seccomp_unotify(2). Default: true; Linux 5.0.
+    denials: Optional[bool] = None
 
 
 class SeccompDict(TypedDict, total=False):
@@ -492,6 +495,7 @@ class SeccompDict(TypedDict, total=False):
     bpf: Optional[Content]
     allow: Optional[List[str]]
     deny: Optional[List[str]]
+    denials: Optional[bool]
 
 
 @dataclass

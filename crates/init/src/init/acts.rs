@@ -96,7 +96,10 @@ fn one(
             kernel::close(directory);
             entered
         }
-        b's' => filter(Fd(words.number(10)?), words.number(10)?, instructions),
+        b's' => {
+            let (file, flags) = (Fd(words.number(10)?), words.number(10)?);
+            filter(order, file, flags, words.number::<u8>(10)? != 0, instructions)
+        }
         b'm' => privileges::unshare(words.number(10)?),
         b'U' => inner::enter(words)?,
         // A test's: fail here, or have the spawner killed here.
@@ -110,8 +113,48 @@ fn one(
     })
 }
 
-fn filter(file: Fd, flags: usize, instructions: &mut [u64]) -> kernel::Result<()> {
+/// Installs the program in `file`. One that `listens` asks the spawner what to answer, who then knows what was refused; where no
+/// listener can be had (there is one already, whoever made it; no number is left for it; Linux before 5.0) it answers by itself, and the spawner is told.
+fn filter(
+    order: &Order,
+    file: Fd,
+    flags: usize,
+    listens: bool,
+    instructions: &mut [u64],
+) -> kernel::Result<()> {
     let length = kernel::read_words(file, instructions);
-    kernel::close(file);
-    privileges::install_filter(instructions.get(..length?).unwrap_or(&[]), flags)
+    if !listens {
+        kernel::close(file);
+        return privileges::install_filter(instructions.get(..length?).unwrap_or(&[]), flags).map(drop);
+    }
+    let program = instructions.get_mut(..length?).unwrap_or(&mut []);
+    program.iter_mut().for_each(ask_instead);
+    match privileges::install_listener(program, flags) {
+        Ok(listener) => {
+            kernel::close(file);
+            let sent = kernel::send_descriptor(order.socket, &Report::listener(0).record(), listener);
+            kernel::close(listener);
+            sent
+        }
+        Err(errno) => {
+            let again = kernel::read_words(file, program);
+            kernel::close(file);
+            again?;
+            kernel::send(order.socket, &Report::listener(errno.0).record());
+            privileges::install_filter(program, flags).map(drop)
+        }
+    }
+}
+
+/// An answer by an error number becomes a question. Not by ENOSYS: that is an older kernel's answer, upon which programs take
+/// the call that came before, many of them at each start of a thread.
+fn ask_instead(instruction: &mut u64) {
+    const RETURN: u64 = 0x06;
+    const ERRNO: u64 = 0x0005;
+    const ENOSYS: u64 = 38;
+    const ASK: u64 = 0x7fc0_0000;
+    let (code, value) = (*instruction & 0xffff, *instruction >> 32);
+    if code == RETURN && value >> 16 == ERRNO && value & 0xffff != ENOSYS {
+        *instruction = ASK << 32 | RETURN;
+    }
 }

@@ -19,6 +19,7 @@ pub(crate) mod number {
     pub(crate) const GETPID: u32 = 39;
     pub(crate) const SOCKET: u32 = 41;
     pub(crate) const SENDTO: u32 = 44;
+    pub(crate) const SENDMSG: u32 = 46;
     pub(crate) const CLONE: u32 = 56;
     pub(crate) const EXECVE: u32 = 59;
     pub(crate) const WAIT4: u32 = 61;
@@ -194,6 +195,56 @@ pub(crate) fn send(socket: Fd, record: &[u8]) {
     let arguments = [socket.0 as usize, record.as_ptr() as usize, record.len(), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0];
     // SAFETY: pointer and length are one slice; no address is given.
     unsafe { syscall(number::SENDTO, arguments) };
+}
+
+/// `struct msghdr`
+#[repr(C)]
+struct MessageHeader {
+    name: usize,
+    name_length: u32,
+    parts: *const [usize; 2],
+    part_count: usize,
+    control: *const Control,
+    control_length: usize,
+    flags: i32,
+}
+
+/// `struct cmsghdr` and one descriptor, cmsg(3); padded to whole words.
+#[repr(C)]
+struct Control {
+    length: usize,
+    level: i32,
+    kind: i32,
+    descriptor: i32,
+    padding: i32,
+}
+
+/// `sendmsg(2)`: one record with a descriptor, as long as it takes.
+pub(crate) fn send_descriptor(socket: Fd, record: &[u8], descriptor: Fd) -> Result<()> {
+    const SOL_SOCKET: i32 = 1;
+    const SCM_RIGHTS: i32 = 1;
+    /// CMSG_LEN(4): without the padding.
+    const LENGTH: usize = 20;
+    let part = [record.as_ptr() as usize, record.len()];
+    let control =
+        Control { length: LENGTH, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptor: descriptor.0, padding: 0 };
+    let header = MessageHeader {
+        name: 0,
+        name_length: 0,
+        parts: &raw const part,
+        part_count: 1,
+        control: &raw const control,
+        control_length: size_of::<Control>(),
+        flags: 0,
+    };
+    loop {
+        let arguments = [socket.0 as usize, &raw const header as usize, MSG_NOSIGNAL, 0, 0, 0];
+        // SAFETY: the header names one part, which is a slice, and one control message; all of it lives through the call.
+        match check(unsafe { syscall(number::SENDMSG, arguments) }) {
+            Err(Errno::EINTR) => {}
+            sent => return sent.map(drop),
+        }
+    }
 }
 
 /// `close(2)`

@@ -127,13 +127,23 @@ struct Program {
     instructions: *const u64,
 }
 
+/// The same, with a listener, seccomp_unotify(2). One that waits for its answer is interrupted by no signal but one that ends it, from Linux 5.19 on.
+pub(crate) fn install_listener(instructions: &[u64], flags: usize) -> Result<Fd> {
+    const NEW_LISTENER: usize = 8;
+    const WAIT_KILLABLE: usize = 32;
+    let installed = match install_filter(instructions, flags | NEW_LISTENER | WAIT_KILLABLE) {
+        Err(Errno::EINVAL) => install_filter(instructions, flags | NEW_LISTENER),
+        installed => installed,
+    };
+    installed.map(|number| Fd(number as i32))
+}
+
 /// `seccomp(2)` SECCOMP_SET_MODE_FILTER
-pub(crate) fn install_filter(instructions: &[u64], flags: usize) -> Result<()> {
+pub(crate) fn install_filter(instructions: &[u64], flags: usize) -> Result<usize> {
     let Ok(length) = u16::try_from(instructions.len()) else { return Err(Errno::EINVAL) };
     let program = Program { length, instructions: instructions.as_ptr() };
     // SAFETY: the structure names one slice of instructions; both live through the call.
     check(unsafe { syscall(number::SECCOMP, [SECCOMP_SET_MODE_FILTER, flags, &raw const program as usize, 0, 0, 0]) })
-        .map(drop)
 }
 
 /// Brings the interface `lo` of this network namespace up, netdevice(7).

@@ -10,6 +10,7 @@ pub(crate) const ROOM: usize = 2048;
 pub(crate) type Buffer = [u8; ROOM];
 
 const KILL_PARENT: u8 = 249;
+const LISTENER: u8 = 247;
 const MOVED: u8 = 250;
 const STOPPED: u8 = 251;
 const RUNNING: u8 = 253;
@@ -38,6 +39,11 @@ impl Report {
 
     pub(crate) fn moved(to: Pid) -> Report {
         Report { tag: MOVED, step: 0, op: 0, value: to.0 }
+    }
+
+    /// With the listener of the filter, or why there is none.
+    pub(crate) fn listener(errno: i32) -> Report {
+        Report { tag: LISTENER, step: 0, op: 0, value: errno }
     }
 
     /// A test wants the spawner to be killed here.

@@ -13,6 +13,8 @@ pub struct Seccomp {
     pub(crate) allow: Vec<String>,
     /// With the error number; `None` is EPERM.
     pub(crate) deny: Vec<(String, Option<i32>)>,
+    /// Whether what it refuses is listed.
+    pub(crate) denials: bool,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -26,7 +28,7 @@ pub(crate) enum From {
 
 impl Seccomp {
     fn begin(from: From) -> Seccomp {
-        Seccomp { from, allow: Vec::new(), deny: Vec::new() }
+        Seccomp { from, allow: Vec::new(), deny: Vec::new(), denials: true }
     }
 
     /// The sandbox's own profile: what ordinary programs need, and nothing that containers have been left by. No mounts, no other
@@ -54,6 +56,16 @@ impl Seccomp {
     /// A finished program of classic BPF, `struct sock_filter[]` as the kernel reads it.
     pub fn bpf(program: impl Into<Vec<u8>>) -> Seccomp {
         Seccomp::begin(From::Bpf(program.into()))
+    }
+
+    /// Whether what it refuses with an error number is listed, [`crate::Child::denials`]: a thread of this process is asked about each, by the kernel,
+    /// and nothing else costs anything. Default: true. A process can have one such listener: programs inside that want their own, as
+    /// container engines do for some profiles, get EBUSY. A signal whose handler restarts no calls (SA_RESTART, signal(7)) and that comes just then has the call answer EINTR. Linux 5.0; a start without a listener says why in
+    /// [`crate::Report::deaf`].
+    #[must_use]
+    pub fn denials(mut self, listed: bool) -> Seccomp {
+        self.denials = listed;
+        self
     }
 
     /// Allows a call whatever the profile says, or a group of them, such as `@mount`.

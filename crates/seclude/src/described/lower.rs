@@ -397,6 +397,7 @@ fn seccomp(asked: &data::Seccomp, usual: &Seccomp) -> Lowered<Seccomp> {
         (_, _, Some(program)) => Seccomp::bpf(program.0.clone()),
         (None, None, None) => usual.clone(),
     };
+    seccomp.denials = asked.denials.unwrap_or(seccomp.denials);
     for name in &asked.allow {
         seccomp = seccomp.allow(name);
     }

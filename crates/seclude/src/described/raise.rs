@@ -377,6 +377,7 @@ fn seccomp(seccomp: &Seccomp) -> data::Seccomp {
         From::Bpf(program) => data.bpf = Some(data::Content(program.clone())),
     }
     data.allow.clone_from(&seccomp.allow);
+    data.denials = (!seccomp.denials).then_some(false);
     let denied = |(name, errno): &(String, Option<i32>)| match errno {
         None => name.clone(),
         Some(number) => match u16::try_from(*number).ok().and_then(|number| Errno(number).name()) {

@@ -5,6 +5,7 @@ mod keeper;
 mod trees;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bumpalo::Bump;
@@ -21,6 +22,7 @@ use crate::advice::Hint;
 use crate::channel::{self, Channel, Event};
 use crate::child::{Child, Running, Ties};
 use crate::config::clone::CloneWay;
+use crate::denials::{Denials, Listening};
 use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::fault::Place;
@@ -99,6 +101,10 @@ impl From<Error> for Stopped {
 #[derive(Default)]
 struct Arrived {
     terminal: Option<OwnedFd>,
+    /// The thread that answers what the filter asks.
+    listening: Option<(Denials, JoinHandle<()>)>,
+    /// Why there is none.
+    deaf: Option<String>,
     /// As long as the child has our memory.
     hidden: Option<Hidden>,
     /// Until the child's maps are written.
@@ -153,6 +159,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     report.prepared = started.elapsed();
 
     let mut arrived = Arrived::default();
+    let mut listening = ends.listening.take();
     if plan.command.hides && !Seen::is_here() {
         arrived.hidden = Some(Hidden::begin()?);
     } else if plan.command.is_seen {
@@ -166,11 +173,19 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             // The copy stays hidden.
             arrived.hidden = None;
         }
-        let mut attendance = Attendance { plan, trees: &program.trees, channel: &ours, patience };
+        let mut attendance =
+            Attendance { plan, trees: &program.trees, channel: &ours, patience, listening: &mut listening };
         attendance.attend(newborn, ledger, &mut report, &mut arrived)
     });
     let running = Instant::now();
     drop(arrived.hidden.take());
+    if born.as_ref().is_ok_and(|born| born.is_err())
+        && let Some((_, thread)) = arrived.listening.take()
+    {
+        // It ends with the child, which has been waited for.
+        let _ = thread.join();
+    }
+    report.deaf = report.deaf.or(arrived.deaf.take());
     if born.as_ref().is_ok_and(|born| born.is_err()) {
         ours.made().into_iter().for_each(|made| ledger.mount_points.note(made));
     }
@@ -203,7 +218,14 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
                 report.cgroup = Some(Placement::of(cgroup, by_birth));
             }
             let channel = (plan.command.init || plan.command.holds).then_some(ours);
-            let ties = Ties { terminal: arrived.terminal, channel, ended: None, keeper: None, relays: Vec::new() };
+            let ties = Ties {
+                terminal: arrived.terminal,
+                channel,
+                ended: None,
+                keeper: None,
+                relays: Vec::new(),
+                listening: arrived.listening,
+            };
             Ok(Running { newborn, ends, ties, report, started })
         }
         Err(Stopped::Parent(error)) => Err(error),
@@ -221,6 +243,8 @@ struct Attendance<'a> {
     trees: &'a [Wanted],
     channel: &'a Channel,
     patience: &'a Patience,
+    /// Until the listener comes.
+    listening: &'a mut Option<Listening>,
 }
 
 impl Attendance<'_> {
@@ -268,7 +292,12 @@ impl Attendance<'_> {
         self.until_it_runs(newborn, ledger, arrived)
     }
 
-    fn until_it_runs(&self, newborn: &mut Newborn, ledger: &mut Ledger, arrived: &mut Arrived) -> Result<(), Stopped> {
+    fn until_it_runs(
+        &mut self,
+        newborn: &mut Newborn,
+        ledger: &mut Ledger,
+        arrived: &mut Arrived,
+    ) -> Result<(), Stopped> {
         let Attendance { plan, channel, patience, .. } = *self;
         loop {
             match channel.receive(patience)? {
@@ -276,6 +305,15 @@ impl Attendance<'_> {
                 Event::Message(Message::KillParent) => crate::fault::die(),
                 Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
                 Event::Terminal(master) => arrived.terminal = Some(master),
+                Event::Listener(Ok(listener)) => {
+                    // What comes before the exec may already ask.
+                    let listening = self.listening.take();
+                    arrived.listening = listening.map(|waiting| (waiting.denials.clone(), waiting.begin(listener)));
+                }
+                Event::Listener(Err(errno)) => {
+                    *self.listening = None;
+                    arrived.deaf = Some(crate::hint::no_listener(errno));
+                }
                 Event::Made(made) => ledger.mount_points.note(made),
                 Event::Message(Message::Running) if plan.command.init || plan.command.holds => return Ok(()),
                 Event::End if !plan.command.init && has_executed(newborn) => return Ok(()),

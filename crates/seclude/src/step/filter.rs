@@ -27,6 +27,7 @@ use crate::config::mount::MountKind;
 use crate::config::namespace::Namespace;
 use crate::config::root::{RootKind, Upper};
 use crate::config::seccomp::{From, Seccomp};
+use crate::denials::{Judge, Listening};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::program::Program;
@@ -213,8 +214,10 @@ struct Filter {
     with: [Refused; 2],
     handed: descriptors::Handed,
     nesting: ByFilter,
-    /// By descriptor, as the launcher reads them, and how each is installed. The first allows the next.
-    programs: Vec<(OwnedFd, u32)>,
+    /// Why it does not list what it refuses, as far as the request tells.
+    deaf: Option<&'static str>,
+    /// By descriptor, as the launcher reads them, how each is installed, and whether it listens. The first allows the next.
+    programs: Vec<(OwnedFd, u32, bool)>,
 }
 
 /// The files, in the parent, and the right to read them, for the launcher.
@@ -245,24 +248,54 @@ pub(super) fn keep(command: &Config, host: &Host, nesting: &ByFilter, anew: &Ane
         with: [with(View::Files), with(View::Places)],
         handed: descriptors::Handed::of(command, anew),
         nesting: nesting.clone(),
+        deaf: deaf(command),
         programs: Vec::new(),
     })))
 }
 
+/// Why nobody can listen to it, if that is so.
+fn deaf(command: &Config) -> Option<&'static str> {
+    if !command.seccomp.denials {
+        return Some("it is not asked for");
+    }
+    // Without whoever answers, each refused call would be answered ENOSYS.
+    (!command.die_with_parent).then_some("the command may go on when this process has ended")
+}
+
 impl Filter {
-    fn compiled(&self, base: &Base) -> Result<Vec<Code>> {
+    /// The programs, and the profile of one that can list what it refuses.
+    fn compiled(&self, base: &Base) -> Result<(Vec<Code>, Option<Profile>)> {
         let alone = || (!self.refused.is_empty()).then(|| self.refused.program());
         Ok(match base {
-            Base::Nothing | Base::File => alone().into_iter().collect(),
+            Base::Nothing | Base::File => {
+                let program = alone();
+                let profile = program.is_some().then(|| self.refused.profile());
+                (program.into_iter().collect(), profile)
+            }
             Base::Profile(profile) => {
                 let mut profile = profile.clone();
                 profile.refuse(self.refused);
                 let program = profile.compile();
                 program.check().map_err(wrong(at("profile")))?;
-                vec![program]
+                (vec![program], Some(profile))
             }
-            Base::Finished(program) => alone().into_iter().chain([program.clone()]).collect(),
+            Base::Finished(program) => (alone().into_iter().chain([program.clone()]).collect(), None),
         })
+    }
+
+    /// Whoever is asked about what it refuses, or why nobody is.
+    fn listening(&self, program: &Code, profile: Option<Profile>) -> std::result::Result<Listening, String> {
+        if let Some(deaf) = self.deaf {
+            return Err(deaf.to_owned());
+        }
+        let Some(profile) = profile else { return Err("a finished program answers by itself".to_owned()) };
+        // The listener is handed over behind it.
+        if !profile.always_allows("sendmsg") {
+            return Err("the profile does not allow sendmsg, by which its listener would be handed over".to_owned());
+        }
+        let is_own = self.seccomp.from == From::Default;
+        let judge = Judge { program: program.clone(), profile, refused: self.refused, is_own };
+        Listening::waiting(judge).map_err(|error| format!("there is no thread for it: {error}"))
     }
 }
 
@@ -289,30 +322,38 @@ impl Step for Filter {
         };
         let failed =
             |call: &'static str| move |error: std::io::Error| Error::parent(NAME, "of system calls", error).call(call);
-        for program in self.compiled(from_file.as_ref().unwrap_or(&self.base))? {
+        let (programs, profile) = self.compiled(from_file.as_ref().unwrap_or(&self.base))?;
+        let mut listens = false;
+        if let Some(first) = programs.first() {
+            match self.listening(first, profile) {
+                Ok(listening) => (listens, preparation.ends.listening) = (true, Some(listening)),
+                Err(deaf) => preparation.report.deaf = Some(deaf),
+            }
+        }
+        for program in programs {
             let file =
                 memfd_create("seclude-filter", MemfdFlags::CLOEXEC).map_err(|e| failed("memfd_create")(e.into()))?;
             let mut file = File::from(file);
             file.write_all(&program.to_bytes()).map_err(failed("write"))?;
             let lifted = preparation.lifted(file.into()).map_err(|e| failed("fcntl")(e.into()))?;
-            self.programs.push((lifted, program.flags()));
+            self.programs.push((lifted, program.flags(), listens));
         }
         Ok(())
     }
 
     fn keeps(&self) -> Vec<Fd> {
-        self.programs.iter().map(|(program, _)| Fd(program.as_raw_fd())).collect()
+        self.programs.iter().map(|(program, ..)| Fd(program.as_raw_fd())).collect()
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         let Some(about) = self.said() else { return };
         program.about_owned(about);
         // Before `prepare` there is one that is not open.
-        let planned = self.programs.is_empty().then_some((Fd::NONE, 0));
-        let open = self.programs.iter().map(|(file, flags)| (Fd(file.as_raw_fd()), *flags));
-        for (fd, flags) in open.chain(planned) {
+        let planned = self.programs.is_empty().then_some((Fd::NONE, 0, self.deaf.is_none()));
+        let open = self.programs.iter().map(|(file, flags, listens)| (Fd(file.as_raw_fd()), *flags, *listens));
+        for (fd, flags, listens) in open.chain(planned) {
             program.push(Op::Keep { fd });
-            program.filters.push((fd, flags));
+            program.filters.push((fd, flags, listens));
         }
     }
 
@@ -380,9 +421,9 @@ impl Step for Install {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        for (file, flags) in program.filters.clone() {
+        for (file, flags, listens) in program.filters.clone() {
             program.about(if self.before_rights { "with CAP_SYS_ADMIN" } else { "with no_new_privs" });
-            program.push(Op::Filter { file, flags });
+            program.push(Op::Filter { file, flags, listens });
         }
     }
 }

@@ -1,0 +1,372 @@
+//! What the filter of system calls has refused: who asked for what, by which rule, and what would allow it.
+//!
+//! The filter asks a thread of this process about what it refuses, seccomp_unotify(2), and nothing else pays for that. The thread
+//! never lets a call go on: whoever asked may have changed what the arguments point to, so it is no place for decisions.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use seclude_request::Remedy;
+use seclude_seccomp::{Architecture, Given, Profile, Program, Refused};
+use seclude_sys::{Errno, Fd, seccomp, signal};
+use serde_json::{Value as Json, json};
+
+use crate::config::capability::Capability;
+
+/// How many are kept one by one.
+const MOST: usize = 1000;
+/// How many of a second are looked at one by one: it takes a file of /proc.
+const MOST_A_SECOND: u32 = 100;
+const STACK: usize = 128 * 1024;
+
+/// A system call that was refused.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct Denial {
+    /// Its name, or its number where it has none.
+    pub call: String,
+    /// Whose calls it is one of, such as `x86_64`.
+    pub architecture: &'static str,
+    /// The arguments that decided, each with its place from 0, as the registers had them.
+    pub arguments: Vec<(u8, u64)>,
+    /// What it was answered, errno(3); 0 is a success that did nothing.
+    pub errno: i32,
+    /// By what.
+    pub rule: DenialRule,
+    /// Who made it: the name of the process, which it can choose, of at most 15 bytes. `None` where /proc does not tell.
+    pub program: Option<String>,
+    /// Its pid inside the container.
+    pub pid: Option<i32>,
+    /// How often.
+    pub times: u64,
+    /// What would allow it; empty: nothing does.
+    pub remedies: Vec<Remedy>,
+}
+
+/// By what a call was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DenialRule {
+    /// The profile does not allow it.
+    NotAllowed,
+    /// The profile refuses it.
+    Refused,
+    /// The profile refuses it with such arguments.
+    Arguments,
+    /// What no profile can allow: set-user-ID bits on files of the host, user namespaces.
+    Always,
+}
+
+impl DenialRule {
+    /// The stable name, such as `"not-allowed"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            DenialRule::NotAllowed => "not-allowed",
+            DenialRule::Refused => "refused",
+            DenialRule::Arguments => "arguments",
+            DenialRule::Always => "always",
+        }
+    }
+}
+
+impl Denial {
+    /// `ptrace(0x0, …): EPERM, 3 times, by strace (pid 7)`, and behind it what can be done in a door's own words.
+    pub fn message_with(&self, say: impl Fn(&Remedy) -> Option<String>) -> String {
+        let errno = Errno(self.errno as u16).name().map_or_else(|| self.errno.to_string(), str::to_owned);
+        let arguments: Vec<_> =
+            self.arguments.iter().map(|(place, value)| format!("argument {place}: {value:#x}")).collect();
+        let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
+        let kind = if self.architecture == Architecture::NATIVE.name() { "" } else { self.architecture };
+        let times = if self.times > 1 { format!(", {} times", self.times) } else { String::new() };
+        let who = match (&self.program, self.pid) {
+            (Some(program), Some(pid)) => format!(", by {} (pid {pid})", program.escape_debug()),
+            (Some(program), None) => format!(", by {}", program.escape_debug()),
+            (None, _) => String::new(),
+        };
+        let refused =
+            format!("{kind}{}{}{arguments}: {errno}{times}{who}", if kind.is_empty() { "" } else { " " }, self.call);
+        Remedy::behind(&refused, &self.remedies, say)
+    }
+
+    /// As docs/report.schema.json has it; `say` has what each remedy is there: [`Remedy::to_json`].
+    pub fn to_json(&self, say: &dyn Fn(&Remedy) -> Json) -> Json {
+        json!({
+            "call": self.call,
+            "architecture": self.architecture,
+            "arguments": self.arguments.iter().map(|(place, value)| json!({ "index": place, "value": value })).collect::<Vec<_>>(),
+            "errno": Errno(self.errno as u16).name(),
+            "rule": self.rule.name(),
+            "program": self.program,
+            "pid": self.pid,
+            "times": self.times,
+            "remedies": self.remedies.iter().map(say).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message_with(|_| None))
+    }
+}
+
+/// What a container has been refused so far; it grows while that runs.
+///
+/// At most 1,000 are kept, and 100 a second looked at one by one; the rest is counted. The same call of the same process is one, with the number of
+/// times. Calls that are answered ENOSYS, as an older kernel would, are not among them.
+#[derive(Clone, Debug)]
+pub struct Denials(Arc<Book>);
+
+/// Two are the same if they are of one container.
+impl PartialEq for Denials {
+    fn eq(&self, other: &Denials) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Denials {}
+
+#[derive(Debug)]
+struct Book {
+    page: Mutex<Page>,
+    news: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    denials: Vec<Denial>,
+    more: u64,
+    /// Nothing comes any more.
+    closed: bool,
+}
+
+impl Denials {
+    fn new(page: Page) -> Denials {
+        Denials(Arc::new(Book { page: Mutex::new(page), news: Condvar::new() }))
+    }
+
+    /// Of a container that has no listener.
+    pub(crate) fn none() -> Denials {
+        Denials::new(Page { closed: true, ..Page::default() })
+    }
+
+    fn page(&self) -> MutexGuard<'_, Page> {
+        self.0.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that are kept, in the order in which they came first.
+    pub fn list(&self) -> Vec<Denial> {
+        self.page().denials.clone()
+    }
+
+    /// How many there were besides.
+    pub fn more(&self) -> u64 {
+        self.page().more
+    }
+
+    /// Waits for the one that comes after the first `seen`; `None` once nothing can come any more, at the end of all that the
+    /// filter holds for.
+    pub fn after(&self, seen: usize) -> Option<Denial> {
+        let waiting = |page: &mut Page| !page.closed && page.denials.len() <= seen;
+        let page = self.0.news.wait_while(self.page(), waiting).unwrap_or_else(PoisonError::into_inner);
+        page.denials.get(seen).cloned()
+    }
+
+    fn close(&self) {
+        self.page().closed = true;
+        self.0.news.notify_all();
+    }
+
+    fn note(&self, denial: Option<Denial>) {
+        let mut page = self.page();
+        let Some(denial) = denial else {
+            page.more += 1;
+            return;
+        };
+        let same = |known: &&mut Denial| Denial { times: known.times, ..denial.clone() } == **known;
+        if let Some(known) = page.denials.iter_mut().find(same) {
+            known.times += 1;
+        } else if page.denials.len() < MOST {
+            page.denials.push(denial);
+            self.0.news.notify_all();
+        } else {
+            page.more += 1;
+        }
+    }
+}
+
+/// What the filter answers, and why.
+pub(crate) struct Judge {
+    /// As it answers where nobody listens.
+    pub(crate) program: Program,
+    pub(crate) profile: Profile,
+    /// What the profile could not allow.
+    pub(crate) refused: Refused,
+    /// Whether the profile is the sandbox's own, of which more is known.
+    pub(crate) is_own: bool,
+}
+
+impl Judge {
+    fn denial(&self, call: &seccomp::Notification, known: &mut HashMap<String, Vec<Remedy>>) -> (u16, Denial) {
+        let arguments = &call.arguments;
+        let kind = Architecture::of_call(call.architecture, call.number);
+        let errno = self.errno(call);
+        let name = kind.and_then(|kind| kind.name_of(call.number));
+        let rule = kind.and_then(|kind| {
+            let always = self.refused.profile();
+            let refuses = |rule: &&seclude_seccomp::Rule| !rule.action.allows();
+            let kept = always.rule_for(kind, call.number, arguments).filter(refuses).cloned();
+            kept.map(|rule| (true, rule))
+                .or_else(|| self.profile.rule_for(kind, call.number, arguments).map(|rule| (false, rule.clone())))
+        });
+        let mut decided: Vec<(u8, u64)> = Vec::new();
+        for condition in rule.iter().flat_map(|(_, rule)| &rule.conditions) {
+            let value = arguments.get(usize::from(condition.argument)).copied().unwrap_or_default();
+            if !decided.contains(&(condition.argument, value)) {
+                decided.push((condition.argument, value));
+            }
+        }
+        let (rule, kept) = match rule {
+            Some((true, _)) => (DenialRule::Always, true),
+            Some((false, rule)) if rule.conditions.is_empty() => (DenialRule::Refused, false),
+            Some(_) => (DenialRule::Arguments, false),
+            None => (DenialRule::NotAllowed, false),
+        };
+        let remedies = name.map_or_else(Vec::new, |name| {
+            let key = format!("{name} {kept}");
+            known.entry(key).or_insert_with(|| self.remedies(name, kept)).clone()
+        });
+        let (program, pid) = who(call.tid);
+        let denial = Denial {
+            call: name.map_or_else(|| call.number.to_string(), str::to_owned),
+            architecture: kind.map_or("unknown", Architecture::name),
+            arguments: decided,
+            errno: errno.into(),
+            rule,
+            program,
+            pid,
+            times: 1,
+            remedies,
+        };
+        (errno, denial)
+    }
+
+    fn errno(&self, call: &seccomp::Notification) -> u16 {
+        let kind = Architecture::of_call(call.architecture, call.number);
+        let errno = kind.and_then(|kind| self.program.errno_for(kind, call.number, &call.arguments));
+        errno.unwrap_or(Errno::EPERM.0)
+    }
+
+    fn remedies(&self, name: &str, kept: bool) -> Vec<Remedy> {
+        let nested = || Remedy::set("nested", true);
+        if kept {
+            let spaces = self.refused.user_namespaces && ["clone", "unshare", "setns"].contains(&name);
+            return Vec::from_iter(spaces.then(nested));
+        }
+        let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
+        let brought = |given| Profile::sandbox(given).evaluate(Architecture::NATIVE, number, &[0; 6]).allows();
+        let allow = Remedy::set("seccomp.allow", json!([name]));
+        let plain = self.profile.evaluate(Architecture::NATIVE, number, &[0; 6]).allows();
+        if self.is_own && !plain && brought(Given { nested: true, capabilities: 0 }) {
+            return vec![nested(), allow];
+        }
+        let capability = Given::capability_for(name)
+            .filter(|_| self.is_own)
+            .and_then(|bit| Capability::all().find(|capability| capability.bit() == 1 << bit));
+        match capability {
+            Some(capability) => vec![Remedy::set("rights.capabilities", json!([capability.name()]))],
+            None => vec![allow],
+        }
+    }
+}
+
+/// The name and the pid inside of the process that a thread is of.
+fn who(tid: u32) -> (Option<String>, Option<i32>) {
+    let Ok(status) = std::fs::read(format!("/proc/{tid}/status")) else { return (None, None) };
+    let status = String::from_utf8_lossy(&status);
+    let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
+    // One number a namespace, the innermost last.
+    let pid = of("NStgid:").and_then(|pids| pids.split_ascii_whitespace().last()?.parse().ok());
+    (of("Name:").map(str::to_owned), pid)
+}
+
+/// The thread that answers. It is there before the child is: where none can be had, the filter answers by itself.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    /// Dropped without a word, it ends the thread.
+    start: SyncSender<OwnedFd>,
+    thread: JoinHandle<()>,
+    pub(crate) denials: Denials,
+}
+
+impl Listening {
+    pub(crate) fn waiting(judge: Judge) -> io::Result<Listening> {
+        let (start, started) = sync_channel(1);
+        let denials = Denials::new(Page::default());
+        let book = denials.clone();
+        let builder = thread::Builder::new().name("seclude-denials".into()).stack_size(STACK);
+        let thread = builder.spawn(move || {
+            // The caller's signal handlers expect the caller's threads, and none of its signals stops this one.
+            let _ = signal::set_mask(!0);
+            if let Ok(listener) = started.recv() {
+                answer(&listener, &judge, &book);
+            }
+            book.close();
+        })?;
+        Ok(Listening { start, thread, denials })
+    }
+
+    /// Hands it the listener. The thread ends when everything has that the filter holds for.
+    pub(crate) fn begin(self, listener: OwnedFd) -> JoinHandle<()> {
+        let _ = seccomp::wake_in_turns(Fd(listener.as_raw_fd()));
+        let _ = self.start.send(listener);
+        self.thread
+    }
+}
+
+fn answer(listener: &OwnedFd, judge: &Judge, denials: &Denials) {
+    let fd = Fd(listener.as_raw_fd());
+    let mut known = HashMap::new();
+    let (mut second, mut looked) = (Instant::now(), 0);
+    loop {
+        let mut polled = [PollFd::new(listener, PollFlags::IN)];
+        match poll(&mut polled, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
+        }
+        let found = polled[0].revents();
+        if !found.contains(PollFlags::IN) {
+            if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+                return;
+            }
+            continue;
+        }
+        let call = match seccomp::receive(fd) {
+            Ok(call) => call,
+            // Whoever asked has been interrupted, and asks again.
+            Err(Errno::ENOENT | Errno::EINTR) => continue,
+            Err(_) => return,
+        };
+        if second.elapsed() >= Duration::from_secs(1) {
+            (second, looked) = (Instant::now(), 0);
+        }
+        // Noted first: once it is answered, all may have ended.
+        let errno = if looked < MOST_A_SECOND {
+            looked += 1;
+            let (errno, denial) = judge.denial(&call, &mut known);
+            denials.note(Some(denial));
+            errno
+        } else {
+            denials.note(None);
+            judge.errno(&call)
+        };
+        let _ = seccomp::answer(fd, call.id, errno);
+    }
+}

@@ -27,7 +27,7 @@ pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,
 };
 pub use network::{host, try_host};
-pub use places::{PASSED_BY, comes_back, kill_whenever, marked, place};
+pub use places::{PASSED_BY, comes_back, kill_whenever, marked, one_in, place};
 pub use roots::{busybox, busybox_root, debian_root};
 pub use scratch::Scratch;
 pub use snapshot::{Host, OwnProcess};

@@ -27,6 +27,11 @@ fn kills_wanted() -> u32 {
     std::env::var("SECLUDE_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
 }
 
+/// One of how many places, in a row of them, is tried where tests have to end the same day; `cargo xtask reliability` tries each.
+pub fn one_in(few: usize) -> usize {
+    if std::env::var_os("SECLUDE_TEST_KILLS").is_some() { 1 } else { few }
+}
+
 /// Starts spawners and kills each at some moment before `longest`; answers how many the kill met. They hold no pipe of
 /// ours: whoever waited for its end would wait for what they left.
 pub fn kill_whenever(spawner: impl Fn() -> Program, longest: Duration) -> usize {

@@ -11,7 +11,7 @@ use seclude::doctor::{self, Verdict};
 use seclude::fault::{Fault, Place};
 use seclude::{Command, Namespace, Pasta, Publish, Veth};
 use seclude_tests::{
-    PASSED_BY, Scratch, comes_back, helper, host, kill_whenever, place, role, root_only, tell, told_line,
+    PASSED_BY, Scratch, comes_back, helper, host, kill_whenever, one_in, place, role, root_only, tell, told_line,
 };
 
 const VARIANTS: [&str; 4] = ["bridge", "point-to-point", "legacy", PASTA];
@@ -149,7 +149,7 @@ fn die_everywhere() {
     let before = look();
     let mut kills = 0;
     for variant in variants() {
-        for number in 0.. {
+        for number in (0..).step_by(one_in(2)) {
             let null = std::process::Stdio::null;
             let role = format!("{variant} {number}");
             // A file: whoever waited for the end of a pipe would wait for what was left.
@@ -224,7 +224,7 @@ fn whatever_fails_gives_the_network_back() {
 fn whenever_the_spawner_is_killed_gc_finds_what_is_left() {
     let kills: usize = in_a_host("die").last().expect("a number").parse().unwrap();
     println!("{kills} kills");
-    assert!(kills > 150, "{kills}");
+    assert!(kills > 150 / one_in(2), "{kills}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{getpid, set_child_subreaper};
-use seclude_tests::{Host, Scratch, comes_back, is_root, marked, root_only, seclude_bin};
+use seclude_tests::{Host, Scratch, comes_back, is_root, marked, one_in, root_only, seclude_bin};
 
 const MARK: &str = "SECLUDE_TEST_MARK";
 
@@ -193,9 +193,8 @@ impl Walk<'_> {
     }
 }
 
-/// Each call is tried by `cargo xtask reliability`; every second one where tests have to end the same day.
 fn step() -> usize {
-    if std::env::var_os("SECLUDE_TEST_KILLS").is_some() { 1 } else { 2 }
+    one_in(4)
 }
 
 /// The host to oneself, where there is strace and it may trace.

@@ -62,7 +62,8 @@ fn what_is_ignored_stays_ignored() {
     // As those of whoever runs the tests may be.
     let mask = |script: &str| {
         let said = stdout_of(&bash(&format!("{script} grep SigIgn /proc/self/status")));
-        u64::from_str_radix(said.trim_start_matches("SigIgn:").trim(), 16).unwrap()
+        // The C library takes signals 32 and 33 for itself, whatever was done with them, once there is a second thread.
+        u64::from_str_radix(said.trim_start_matches("SigIgn:").trim(), 16).unwrap() & !(0b11 << 31)
     };
     const PIPE: u64 = 1 << 12;
     for before in ["", "trap '' HUP INT QUIT;", "trap '' PIPE;"] {

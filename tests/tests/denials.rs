@@ -64,7 +64,10 @@ fn what_it_says_would_allow_a_call_does() {
         assert_eq!(denials(&[], call).len(), 1, "{call}");
         assert_eq!(denials(&[flag], call), Vec::<Value>::new(), "{call}");
     }
+    // A call that is allowed with other arguments.
+    let namespaces = "call(56, 0x20000000 | 17, 0, 0, 0, 0)";
     let remedies = |call: &str| denials(&[], call)[0]["remedies"][0].clone();
+    assert_eq!(remedies(namespaces), serde_json::json!({ "set": "nested", "value": true }));
     assert_eq!(remedies("call(272, 0x10000000)"), serde_json::json!({ "set": "nested", "value": true }));
     // Without the capability the kernel refuses it in any case.
     assert_eq!(remedies("call(164, 0, 0)"), serde_json::json!({ "set": "rights.capabilities", "value": ["SYS_TIME"] }));

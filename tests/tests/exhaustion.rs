@@ -1,8 +1,15 @@
 //! Where something has run out the error says which limit it was, and nothing is left: neither a panic nor a process, nor a
 //! descriptor.
 
+use std::fs::File;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seclude::{Command, Limits, Mount, Namespace, Overlay, Root, Stdio};
 use seclude_tests::{
@@ -299,4 +306,35 @@ fn a_full_tmp_is_in_nobodys_way_and_a_full_run_is_named_where_it_is_needed() {
         let line = refusal(125, &network);
         assert!(line.contains("/run/seclude") && line.contains("ENOSPC") && line.contains("is full"), "{line}");
     }
+}
+
+#[test]
+fn descriptors_of_others_on_their_way_are_waited_for_a_while() {
+    if is_root() {
+        println!("skipped: the kernel counts nothing of root's");
+        return;
+    }
+    // More of this user's than one process may have open; others of its processes may have open more.
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    let many = [null.as_fd(); 250];
+    let mut space = vec![MaybeUninit::uninit(); SendAncillaryMessage::ScmRights(&many).size()];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&many)));
+    sendmsg(&ours, &[IoSlice::new(b"x")], &mut ancillary, SendFlags::empty()).unwrap();
+    let start = || {
+        let mut limited = std::process::Command::new("prlimit");
+        limited.arg("--nofile=200").arg(seclude_bin()).args(["run", "--", "/bin/echo", "here"]);
+        limited.stdin(std::process::Stdio::null()).output().unwrap()
+    };
+    let refused = start();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("ETOOMANYREFS") && said.contains("RLIMIT_NOFILE"), "{said}");
+    // What waits for nothing is taken.
+    let reader = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        drop(theirs);
+    });
+    assert_eq!(stdout_of(&start()), "here");
+    reader.join().unwrap();
 }

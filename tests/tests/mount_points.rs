@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use seclude::{Command, Mount};
-use seclude_tests::{Background, Scratch, is_root, seclude, seclude_command, stdout_of};
+use seclude_tests::{Background, Scratch, host, is_root, seclude, seclude_command, stdout_of};
 use serde_json::Value;
 
 /// A directory that anybody may write.
@@ -218,4 +218,32 @@ fn many_that_start_at_once_find_or_make_the_same_place() {
     // Whoever was the last alone has removed what it had made itself; what others were in the way of stays, empty.
     let files: Vec<_> = own.listing().into_iter().filter(|path| path.is_file()).collect();
     assert!(files.iter().all(|file| fs::metadata(file).unwrap().len() == 0), "{files:?}");
+}
+
+/// As root of a mount namespace of its own: what lies at the place is shown a second time behind a file system that never answers.
+const BEHIND_NOBODY: &str = r#"
+cd "$D" && mkdir a b m b/place && mount -t tmpfs none b/place && mkdir m/sub && mount --bind . m/sub
+python3 - <<'END' && echo passed
+import ctypes, os, subprocess
+libc = ctypes.CDLL(None, use_errno=True)
+fuse = os.open('/dev/fuse', os.O_RDWR)
+options = f'fd={fuse},rootmode=40000,user_id=0,group_id=0'.encode()
+assert libc.mount(b'nobody', b'm', b'fuse', 0, options) == 0, os.strerror(ctypes.get_errno())
+command = [os.environ['S'], 'run', '--report', 'report', '--bind', f'{os.getcwd()}/a:/mnt', '--tmpfs', '/mnt/place', 'true']
+assert subprocess.run(command, timeout=20).returncode == 0
+END
+"#;
+
+#[test]
+fn no_server_that_never_answers_is_waited_for() {
+    if !is_root() || fs::File::open("/dev/fuse").is_err() {
+        println!("skipped: mounting FUSE takes root and /dev/fuse");
+        return;
+    }
+    let own = open_directory("behind");
+    let script = format!("export S D='{}'\n{BEHIND_NOBODY}", own.path().display());
+    assert_eq!(host(&script), "passed");
+    // Perhaps it is mounted on, so it stays.
+    let report: Value = serde_json::from_str(&fs::read_to_string(own.join("report")).unwrap()).unwrap();
+    assert!(report["left_behind"][0].as_str().unwrap().contains("something is mounted on it"), "{report}");
 }

@@ -26,6 +26,8 @@ pub(crate) enum Runtime {
     Node,
     /// The oldest Node.js there is support for
     Node18,
+    /// A newer Node.js
+    Node22,
     /// Bun
     Bun,
 }
@@ -36,6 +38,7 @@ impl Runtime {
         match self {
             Runtime::Node => find("node").context("there is no node: install Node.js 18 or later"),
             Runtime::Node18 => Ok(package.join("node_modules/node18/bin/node")),
+            Runtime::Node22 => Ok(package.join("node_modules/node22/bin/node")),
             Runtime::Bun => Ok(package.join("node_modules/@oven/bun-linux-x64/bin/bun")),
         }
     }

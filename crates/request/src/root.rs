@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{Layers, check_layers};
 use crate::{Field, Text, Wrong, is_default};
 
-/// The root of the container; it needs a new mount namespace. Without `path` and `lowers` it is the host's own tree.
+/// The root of the container; it needs a new mount namespace. Without `path` and `lowers` it is what the preset shows of the host:
+/// in the sandbox its programs and their configuration, else all of its tree.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]

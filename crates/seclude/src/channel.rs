@@ -83,8 +83,11 @@ impl Channel {
             match sendmsg(&self.socket, &[IoSlice::new(path)], &mut ancillary, flags) {
                 Ok(_) => return Ok(true),
                 Err(rustix::io::Errno::INTR) => {}
-                // ETOOMANYREFS: RLIMIT_NOFILE counts descriptors on their way, too, unix(7).
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::TOOMANYREFS) => {
+                Err(errno @ (rustix::io::Errno::AGAIN | rustix::io::Errno::TOOMANYREFS)) => {
+                    if errno == rustix::io::Errno::TOOMANYREFS {
+                        // RLIMIT_NOFILE counts descriptors on their way, too, unix(7), and no poll tells when there are fewer.
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
                     patience.wait_for(&self.socket, PollFlags::IN | PollFlags::OUT)?;
                     // The child takes nothing as long as it cannot say what it has to say.
                     while let Some(event) = self.read(RecvFlags::DONTWAIT)? {

@@ -202,6 +202,9 @@ impl Denials {
     }
 }
 
+/// What would allow a call, by its name, whether any profile could, and the arguments that decided.
+type Known = HashMap<(&'static str, bool, Vec<(u8, u64)>), Vec<Remedy>>;
+
 /// What the filter answers, and why.
 pub(crate) struct Judge {
     /// As it answers where nobody listens.
@@ -214,7 +217,7 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    fn denial(&self, call: &seccomp::Notification, known: &mut HashMap<String, Vec<Remedy>>) -> (u16, Denial) {
+    fn denial(&self, call: &seccomp::Notification, known: &mut Known) -> (u16, Denial) {
         let arguments = &call.arguments;
         let kind = Architecture::of_call(call.architecture, call.number);
         let errno = self.errno(call);
@@ -239,9 +242,12 @@ impl Judge {
             Some(_) => (DenialRule::Arguments, false),
             None => (DenialRule::NotAllowed, false),
         };
+        if known.len() > MOST {
+            known.clear();
+        }
         let remedies = name.map_or_else(Vec::new, |name| {
-            let key = format!("{name} {kept}");
-            known.entry(key).or_insert_with(|| self.remedies(name, kept)).clone()
+            let key = (name, kept, decided.clone());
+            known.entry(key).or_insert_with(|| self.remedies(name, kept, arguments)).clone()
         });
         let (program, pid) = who(call.tid);
         let denial = Denial {
@@ -264,17 +270,16 @@ impl Judge {
         errno.unwrap_or(Errno::EPERM.0)
     }
 
-    fn remedies(&self, name: &str, kept: bool) -> Vec<Remedy> {
+    fn remedies(&self, name: &str, kept: bool, arguments: &[u64; 6]) -> Vec<Remedy> {
         let nested = || Remedy::set("nested", true);
         if kept {
             let spaces = self.refused.user_namespaces && ["clone", "unshare", "setns"].contains(&name);
             return Vec::from_iter(spaces.then(nested));
         }
         let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
-        let brought = |given| Profile::sandbox(given).evaluate(Architecture::NATIVE, number, &[0; 6]).allows();
+        let brought = |given| Profile::sandbox(given).evaluate(Architecture::NATIVE, number, arguments).allows();
         let allow = Remedy::set("seccomp.allow", json!([name]));
-        let plain = self.profile.evaluate(Architecture::NATIVE, number, &[0; 6]).allows();
-        if self.is_own && !plain && brought(Given { nested: true, capabilities: 0 }) {
+        if self.is_own && brought(Given { nested: true, capabilities: 0 }) {
             return vec![nested(), allow];
         }
         let capability = Given::capability_for(name)

@@ -451,6 +451,11 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<Hint> {
         (Call::Mount | Call::OpenTree | Call::PivotRoot, Errno::ENOSPC) => {
             "the mount namespace has as many mounts as are allowed: sysctl fs.mount-max (no disk is full)".into()
         }
+        (Call::Send, Errno::ETOOMANYREFS) => {
+            "more descriptors of this user are on their way over sockets than one process may have open: RLIMIT_NOFILE, \
+             unix(7)"
+                .into()
+        }
         (Call::Remount, Errno::EACCES | Errno::EBUSY) => {
             "without mount_setattr (Linux 5.12) a mount below it could not be made read-only: it is where set-up cannot \
              get, or under another one; bind a directory without it"

@@ -20,13 +20,10 @@ use rustix::fs::{
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::mounted_on::{Place, are_mounted_on};
-use crate::mounts::Mounts;
+use crate::mounts::{Mounts, is_local};
 
 /// How often, a millisecond apart, a lock is asked for that somebody has alone: removing takes less.
 const TRIES: usize = 50;
-
-/// Without a block device of their own, and yet of this machine.
-const LOCAL: [&str; 7] = ["tmpfs", "ramfs", "overlay", "btrfs", "bcachefs", "zfs", "rootfs"];
 
 /// From statfs(2): what a container can have of its own.
 const TMPFS: i64 = 0x0102_1994;
@@ -75,7 +72,7 @@ impl MountPoints {
         device: u64,
         above: i32,
     ) -> rustix::io::Result<Option<Arc<OwnedFd>>> {
-        if major(device) == 0 && self.devices().get(&device).is_some_and(|kind| !LOCAL.contains(&kind.as_str())) {
+        if major(device) == 0 && self.devices().get(&device).is_some_and(|kind| !is_local(kind)) {
             self.kept = Some("on a file system that is not this machine's alone nothing is locked");
             return Ok(None);
         }

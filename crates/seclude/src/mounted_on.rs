@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::mounts::unescape;
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, open, openat2};
+
+use crate::mounts::{is_local, unescape};
 
 /// A name in a directory, which is known by device and inode.
 #[derive(Clone, Copy)]
@@ -25,13 +26,17 @@ struct Line<'a> {
     /// What of the file system is mounted.
     root: PathBuf,
     point: PathBuf,
+    /// Whether a server answers for it, perhaps never.
+    is_remote: bool,
 }
 
 fn lines(mountinfo: &str) -> impl Iterator<Item = Line<'_>> {
     mountinfo.lines().filter_map(|line| {
         let mut fields = line.split(' ');
         let (id, parent, device) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(Line { id, parent, device, root: unescape(fields.next()?), point: unescape(fields.next()?) })
+        let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
+        let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default();
+        Some(Line { id, parent, device, root, point, is_remote: device.starts_with("0:") && !is_local(kind) })
     })
 }
 
@@ -63,14 +68,28 @@ fn look(mountinfo: &str, own: &[Line<'_>], places: &[Place<'_>], answers: &mut [
                 let below = theirs.iter().filter(|below| below.id == line.parent);
                 *answer = below.filter_map(|below| lies_in(line, below)).any(|(device, directory)| {
                     own.iter().filter(|mount| mount.device == device).any(|mount| {
-                        let shown = directory.strip_prefix(&mount.root).map(|rest| mount.point.join(rest));
-                        let found = shown.ok().and_then(|shown| fs::metadata(shown).ok());
-                        found.is_some_and(|found| (found.dev(), found.ino()) == place.directory)
+                        let Ok(rest) = directory.strip_prefix(&mount.root) else { return false };
+                        is_at(own, mount, rest, place.directory)
                     })
                 });
             }
         }
     }
+}
+
+/// Whether a directory is at this path below a mount of ours. No server is asked: one that never answers would be waited for without end,
+/// and nothing interrupts that. Where the way leads through one's files, it counts as being there.
+fn is_at(own: &[Line<'_>], mount: &Line<'_>, rest: &Path, directory: (u64, u64)) -> bool {
+    if own.iter().any(|other| other.is_remote && mount.point.starts_with(&other.point)) {
+        return true;
+    }
+    let as_path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(top) = open(&mount.point, as_path, Mode::empty()) else { return false };
+    // Below it lies the same file system, and nothing that is mounted there.
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    let rest = if rest.as_os_str().is_empty() { Path::new(".") } else { rest };
+    let found = openat2(&top, rest, as_path, Mode::empty(), inside).and_then(|found| fstat(&found));
+    found.is_ok_and(|found| (found.st_dev, found.st_ino) == directory)
 }
 
 /// The directory that `line`'s mount point lies in: the file system's device, and the path there.

@@ -31,6 +31,15 @@ const VIEWS: [&str; 19] = [
     "tracefs",
 ];
 
+/// File systems without a block device of their own that are of this machine all the same; behind any other such may be a server.
+const LOCAL: [&str; 7] = ["tmpfs", "ramfs", "overlay", "btrfs", "bcachefs", "zfs", "rootfs"];
+
+/// Whether no server is asked for what is in a file system of this type, which has no block device.
+pub(crate) fn is_local(kind: &str) -> bool {
+    // A look into an autofs mounts what it stands for.
+    LOCAL.contains(&kind) || (VIEWS.contains(&kind) && kind != "autofs")
+}
+
 /// Mount points, and which of them are views of the kernel.
 pub(crate) struct Mounts {
     points: BTreeSet<PathBuf>,

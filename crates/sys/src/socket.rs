@@ -79,9 +79,26 @@ pub fn send_with_fd(socket: Fd, bytes: &[u8], fd: Fd) -> Result<usize> {
     send_all_with_fd(socket, [bytes, &[]], fd)
 }
 
+/// How often, a millisecond apart, a descriptor is sent that the kernel takes no more of.
+const TRIES: u32 = 2000;
+
 /// The same of two pieces that are one message.
+///
+/// Descriptors that are on their way count against RLIMIT_NOFILE, all of one user together (ETOOMANYREFS, unix(7)): whoever they
+/// are for takes them, so this waits for two seconds, or until nobody reads.
 #[inline(always)]
 pub fn send_all_with_fd(socket: Fd, pieces: [&[u8]; 2], fd: Fd) -> Result<usize> {
+    let mut left = TRIES;
+    loop {
+        match try_send_with_fd(socket, pieces, fd) {
+            Err(Errno::ETOOMANYREFS) if left > 0 && !hangs_up_within(socket, 1) => left -= 1,
+            sent => return sent,
+        }
+    }
+}
+
+#[inline(always)]
+fn try_send_with_fd(socket: Fd, pieces: [&[u8]; 2], fd: Fd) -> Result<usize> {
     const SCM_RIGHTS: i32 = 1;
     let rights = Rights { length: 20, level: net::SOL_SOCKET as i32, kind: SCM_RIGHTS, fd: fd.0, padding: 0 };
     let [first, second] = pieces;

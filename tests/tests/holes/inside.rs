@@ -329,6 +329,20 @@ fn no_capability_undoes_what_was_mounted() {
 }
 
 #[test]
+fn no_capability_takes_from_the_init_what_it_holds() {
+    // By pidfd_getfd(2): of the init, and by contrast of a child of its own.
+    let take = "import ctypes, os, time\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+        def taken(pid):\n    fd = os.pidfd_open(pid)\n\
+        \x20   return sum(libc.syscall(438, fd, number, 0) >= 0 for number in range(100))\n\
+        child = os.fork()\n\
+        if child == 0: time.sleep(1000)\n\
+        print(taken(1), taken(child) > 0)\nos.kill(child, 9)";
+    for flags in [&["--cap-add", "SYS_PTRACE"][..], &["--cap-add", "ALL"], &["--allow-syscall", "@debug"]] {
+        assert_eq!(python(flags, take), "0 True", "{flags:?}");
+    }
+}
+
+#[test]
 fn what_a_login_has_is_what_the_command_has() {
     let look =
         "nice; cat /proc/self/personality 2>/dev/null | tr -d 0 | wc -c; ls -l /proc/kpageflags 2>/dev/null | cut -c1";

@@ -91,6 +91,7 @@ impl Errno {
     pub(crate) const ENOTDIR: Errno = Errno(20);
     pub(crate) const EINVAL: Errno = Errno(22);
     pub(crate) const ENOTTY: Errno = Errno(25);
+    pub(crate) const ETOOMANYREFS: Errno = Errno(109);
     pub(crate) const ECANCELED: Errno = Errno(125);
 }
 
@@ -219,7 +220,8 @@ struct Control {
     padding: i32,
 }
 
-/// `sendmsg(2)`: one record with a descriptor, as long as it takes.
+/// `sendmsg(2)`: one record with a descriptor, as long as it takes. While too many of the user's are on their way (unix(7)) it waits, two
+/// seconds at most.
 pub(crate) fn send_descriptor(socket: Fd, record: &[u8], descriptor: Fd) -> Result<()> {
     const SOL_SOCKET: i32 = 1;
     const SCM_RIGHTS: i32 = 1;
@@ -237,11 +239,13 @@ pub(crate) fn send_descriptor(socket: Fd, record: &[u8], descriptor: Fd) -> Resu
         control_length: size_of::<Control>(),
         flags: 0,
     };
+    let mut left = 2000;
     loop {
         let arguments = [socket.0 as usize, &raw const header as usize, MSG_NOSIGNAL, 0, 0, 0];
         // SAFETY: the header names one part, which is a slice, and one control message; all of it lives through the call.
         match check(unsafe { syscall(number::SENDMSG, arguments) }) {
             Err(Errno::EINTR) => {}
+            Err(Errno::ETOOMANYREFS) if left > 0 && !hangs_up_within(socket, 1) => left -= 1,
             sent => return sent.map(drop),
         }
     }

@@ -65,6 +65,8 @@ impl Capability {
     pub const NET_ADMIN: Capability = Capability(12);
     /// chroot(2), and entering a mount namespace.
     pub const SYS_CHROOT: Capability = Capability(18);
+    /// Look into other processes, and change them.
+    pub const SYS_PTRACE: Capability = Capability(19);
     /// The new root.
     pub const SYS_ADMIN: Capability = Capability(21);
     /// Go beyond resource limits.

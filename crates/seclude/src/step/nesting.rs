@@ -1,4 +1,5 @@
-//! No user namespaces below the container's own, and, for a command with CAP_SYS_ADMIN, a second one that locks its mounts.
+//! No user namespaces below the container's own, and, for a command with CAP_SYS_ADMIN or CAP_SYS_PTRACE, a second one that locks its
+//! mounts and keeps it from the init.
 //!
 //! Whoever makes a user namespace has all capabilities in it, and with them most of what namespaces had of holes: the mount
 //! calls, nf_tables, a cgroup hierarchy mounted anew (holes of the kernel: CVE-2022-0185, 2022-0492, 2023-32629). The limit
@@ -46,11 +47,13 @@ impl ByFilter {
     }
 }
 
-/// Whether what is mounted has to be locked: the command could undo it.
+/// Whether the command has to be in a namespace below the container's: it could undo what is mounted, or take from the init what
+/// that holds, the lock on the container's ids among it (pidfd_getfd(2)).
 pub(crate) fn has_inner(command: &Config) -> bool {
     let spaces = &command.namespaces;
-    let may_mount = command.capabilities.is_none_or(|set| set.bits() & Capability::SYS_ADMIN.bit() != 0);
-    command.is_sandboxed() && may_mount && spaces.is_new(Namespace::User) && spaces.is_new(Namespace::Mount)
+    let undoing = Capability::SYS_ADMIN.bit() | Capability::SYS_PTRACE.bit();
+    let may_undo = command.capabilities.is_none_or(|set| set.bits() & undoing != 0);
+    command.is_sandboxed() && may_undo && spaces.is_new(Namespace::User) && spaces.is_new(Namespace::Mount)
 }
 
 fn is_last(command: &Config) -> bool {

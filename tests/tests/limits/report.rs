@@ -53,6 +53,9 @@ fn every_report_is_what_its_schema_says() {
         &["/no/such/command"],
         &["--root", "relative", "true"],
         &["--memory", "0", "true"],
+        &["--timeout", "1us", "true"],
+        &["sh", "-c", "unshare --user true; mount -t tmpfs none /mnt"],
+        &["--no-denials", "true"],
     ] {
         let report = report(arguments);
         assert_eq!(complaints(&report), "", "{arguments:?}: {report}");

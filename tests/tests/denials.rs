@@ -236,6 +236,28 @@ fn the_library_has_them_while_it_runs_and_in_the_end_and_no_thread_stays() {
 }
 
 #[test]
+fn however_many_containers_there_are_one_thread_answers_them() {
+    let start = || {
+        let mut command = Command::new("/usr/bin/python3");
+        command.sandbox().args(["-c", &format!("{CALLS}print({PTRACE}, flush=True)\ninput()")]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let mut children: Vec<_> = (0..8).map(|_| start()).collect();
+    for child in &mut children {
+        assert_eq!(child.denials().after(0).map(|denial| denial.call).as_deref(), Some("ptrace"));
+    }
+    assert_eq!(threads(), 1);
+    for mut child in children {
+        drop(child.stdin.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            (String::from_utf8(output.stdout).unwrap().as_str(), output.exit.denials().list().len()),
+            ("1\n", 1)
+        );
+    }
+}
+
+#[test]
 fn a_profile_of_ones_own_is_listed_too_and_a_finished_program_is_not() {
     let run = |seccomp: Seccomp| {
         let mut command = Command::new("/usr/bin/python3");

@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::exit::{Account, Cause, Exit, Output};
 use crate::handled::Handled;
 use crate::ledger::{Ledger, Left};
+use crate::listeners::Listening;
 use crate::meter::{self, Meter, from_cgroup};
 use crate::report::{Preferred, Report};
 use crate::usage::{Tree, Usage};
@@ -74,8 +75,8 @@ pub(crate) struct Ties {
     pub(crate) keeper: Option<JoinHandle<()>>,
     /// Those that carry its output.
     pub(crate) relays: Vec<JoinHandle<()>>,
-    /// What was refused, and the thread that writes it down.
-    pub(crate) listening: Option<(Denials, JoinHandle<()>)>,
+    /// Whoever is asked what its filter answers.
+    pub(crate) listening: Option<Listening>,
 }
 
 struct LedgerOf(Ledger);
@@ -164,7 +165,7 @@ impl Child {
     /// What its filter of system calls has refused so far; none where [`Report::deaf`] says why.
     pub fn denials(&self) -> Denials {
         match (&self.exit, &self.ties.listening) {
-            (_, Some((denials, _))) => denials.clone(),
+            (_, Some(listening)) => listening.denials.clone(),
             (Some(exit), None) => exit.denials(),
             (None, None) => Denials::none(),
         }
@@ -385,10 +386,11 @@ impl Child {
             }
         }
         let denials = match self.ties.listening.take() {
-            Some((denials, thread)) => {
+            Some(listening) => {
+                let denials = listening.denials.clone();
                 // Where processes of it may go on, what they are refused is still to be answered.
                 if self.new_pid {
-                    let _ = thread.join();
+                    listening.ended();
                 }
                 denials
             }

@@ -1,30 +1,22 @@
 //! What the filter of system calls has refused: who asked for what, by which rule, and what would allow it.
 //!
-//! The filter asks a thread of this process about what it refuses, seccomp_unotify(2), and nothing else pays for that. The thread
-//! never lets a call go on: whoever asked may have changed what the arguments point to, so it is no place for decisions.
+//! The filter asks a thread of this process about what it refuses (`listeners.rs`), and nothing else pays for that. No call is let go
+//! on: whoever asked may have changed what the arguments point to, so it is no place for decisions.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use seclude_request::Remedy;
 use seclude_seccomp::{Architecture, Given, Profile, Program, Refused};
-use seclude_sys::{Errno, Fd, seccomp, signal};
+use seclude_sys::{Errno, seccomp};
 use serde_json::{Value as Json, json};
 
 use crate::config::capability::Capability;
 
 /// How many are kept one by one.
 const MOST: usize = 1000;
-/// How many of a second are looked at one by one: it takes a file of /proc.
-const MOST_A_SECOND: u32 = 100;
-const STACK: usize = 128 * 1024;
 
 /// A system call that was refused.
 #[derive(Clone, PartialEq, Debug)]
@@ -121,7 +113,7 @@ impl fmt::Display for Denial {
 ///
 /// At most 1,000 are kept, and 100 a second looked at one by one; the rest is counted. The same call of the same process is one, with the number of
 /// times. Calls that are answered ENOSYS, as an older kernel would, are not among them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Denials(Arc<Book>);
 
 /// Two are the same if they are of one container.
@@ -133,7 +125,7 @@ impl PartialEq for Denials {
 
 impl Eq for Denials {}
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Book {
     page: Mutex<Page>,
     news: Condvar,
@@ -145,16 +137,16 @@ struct Page {
     more: u64,
     /// Nothing comes any more.
     closed: bool,
+    /// Who wrote it, if that ends with it.
+    writer: Option<JoinHandle<()>>,
 }
 
 impl Denials {
-    fn new(page: Page) -> Denials {
-        Denials(Arc::new(Book { page: Mutex::new(page), news: Condvar::new() }))
-    }
-
     /// Of a container that has no listener.
     pub(crate) fn none() -> Denials {
-        Denials::new(Page { closed: true, ..Page::default() })
+        let none = Denials::default();
+        none.close(None);
+        none
     }
 
     fn page(&self) -> MutexGuard<'_, Page> {
@@ -179,12 +171,25 @@ impl Denials {
         page.denials.get(seen).cloned()
     }
 
-    fn close(&self) {
-        self.page().closed = true;
+    /// Nothing comes any more; `writer` ends with it.
+    pub(crate) fn close(&self, writer: Option<JoinHandle<()>>) {
+        let mut page = self.page();
+        (page.closed, page.writer) = (true, writer);
         self.0.news.notify_all();
     }
 
-    fn note(&self, denial: Option<Denial>) {
+    /// Waits until that is so.
+    pub(crate) fn closed(&self) {
+        let open = |page: &mut Page| !page.closed;
+        let mut page = self.0.news.wait_while(self.page(), open).unwrap_or_else(PoisonError::into_inner);
+        let writer = page.writer.take();
+        drop(page);
+        if let Some(writer) = writer {
+            let _ = writer.join();
+        }
+    }
+
+    pub(crate) fn note(&self, denial: Option<Denial>) {
         let mut page = self.page();
         let Some(denial) = denial else {
             page.more += 1;
@@ -203,7 +208,7 @@ impl Denials {
 }
 
 /// What would allow a call, by its name, whether any profile could, and the arguments that decided.
-type Known = HashMap<(&'static str, bool, Vec<(u8, u64)>), Vec<Remedy>>;
+pub(crate) type Known = HashMap<(&'static str, bool, Vec<(u8, u64)>), Vec<Remedy>>;
 
 /// What the filter answers, and why.
 pub(crate) struct Judge {
@@ -217,7 +222,7 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    fn denial(&self, call: &seccomp::Notification, known: &mut Known) -> (u16, Denial) {
+    pub(crate) fn denial(&self, call: &seccomp::Notification, known: &mut Known) -> (u16, Denial) {
         let arguments = &call.arguments;
         let kind = Architecture::of_call(call.architecture, call.number);
         let errno = self.errno(call);
@@ -264,7 +269,7 @@ impl Judge {
         (errno, denial)
     }
 
-    fn errno(&self, call: &seccomp::Notification) -> u16 {
+    pub(crate) fn errno(&self, call: &seccomp::Notification) -> u16 {
         let kind = Architecture::of_call(call.architecture, call.number);
         let errno = kind.and_then(|kind| self.program.errno_for(kind, call.number, &call.arguments));
         errno.unwrap_or(Errno::EPERM.0)
@@ -300,78 +305,4 @@ fn who(tid: u32) -> (Option<String>, Option<i32>) {
     // One number a namespace, the innermost last.
     let pid = of("NStgid:").and_then(|pids| pids.split_ascii_whitespace().last()?.parse().ok());
     (of("Name:").map(str::to_owned), pid)
-}
-
-/// The thread that answers. It is there before the child is: where none can be had, the filter answers by itself.
-#[derive(Debug)]
-pub(crate) struct Listening {
-    /// Dropped without a word, it ends the thread.
-    start: SyncSender<OwnedFd>,
-    thread: JoinHandle<()>,
-    pub(crate) denials: Denials,
-}
-
-impl Listening {
-    pub(crate) fn waiting(judge: Judge) -> io::Result<Listening> {
-        let (start, started) = sync_channel(1);
-        let denials = Denials::new(Page::default());
-        let book = denials.clone();
-        let builder = thread::Builder::new().name("seclude-denials".into()).stack_size(STACK);
-        let thread = builder.spawn(move || {
-            // The caller's signal handlers expect the caller's threads, and none of its signals stops this one.
-            let _ = signal::set_mask(!0);
-            if let Ok(listener) = started.recv() {
-                answer(&listener, &judge, &book);
-            }
-            book.close();
-        })?;
-        Ok(Listening { start, thread, denials })
-    }
-
-    /// Hands it the listener. The thread ends when everything has that the filter holds for.
-    pub(crate) fn begin(self, listener: OwnedFd) -> JoinHandle<()> {
-        let _ = seccomp::wake_in_turns(Fd(listener.as_raw_fd()));
-        let _ = self.start.send(listener);
-        self.thread
-    }
-}
-
-fn answer(listener: &OwnedFd, judge: &Judge, denials: &Denials) {
-    let fd = Fd(listener.as_raw_fd());
-    let mut known = HashMap::new();
-    let (mut second, mut looked) = (Instant::now(), 0);
-    loop {
-        let mut polled = [PollFd::new(listener, PollFlags::IN)];
-        match poll(&mut polled, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return,
-        }
-        let found = polled[0].revents();
-        if !found.contains(PollFlags::IN) {
-            if found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-                return;
-            }
-            continue;
-        }
-        let call = match seccomp::receive(fd) {
-            Ok(call) => call,
-            // Whoever asked has been interrupted, and asks again.
-            Err(Errno::ENOENT | Errno::EINTR) => continue,
-            Err(_) => return,
-        };
-        if second.elapsed() >= Duration::from_secs(1) {
-            (second, looked) = (Instant::now(), 0);
-        }
-        // Noted first: once it is answered, all may have ended.
-        let errno = if looked < MOST_A_SECOND {
-            looked += 1;
-            let (errno, denial) = judge.denial(&call, &mut known);
-            denials.note(Some(denial));
-            errno
-        } else {
-            denials.note(None);
-            judge.errno(&call)
-        };
-        let _ = seccomp::answer(fd, call.id, errno);
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use seclude_cgroup::Cgroup;
 
-use crate::denials::Listening;
+use crate::listeners::Listening;
 use crate::relay::Relay;
 
 /// What stays with the parent of the pipes that were made.

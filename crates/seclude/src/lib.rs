@@ -48,6 +48,7 @@ mod hint;
 mod host;
 mod late;
 mod ledger;
+mod listeners;
 mod localhost;
 mod meter;
 mod mount_points;

@@ -5,7 +5,6 @@ mod keeper;
 mod trees;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bumpalo::Bump;
@@ -22,11 +21,11 @@ use crate::advice::Hint;
 use crate::channel::{self, Channel, Event};
 use crate::child::{Child, Running, Ties};
 use crate::config::clone::CloneWay;
-use crate::denials::{Denials, Listening};
 use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::fault::Place;
 use crate::ledger::Ledger;
+use crate::listeners::Listening;
 use crate::patience::Patience;
 use crate::plan::Plan;
 use crate::program::Wanted;
@@ -102,7 +101,7 @@ impl From<Error> for Stopped {
 struct Arrived {
     terminal: Option<OwnedFd>,
     /// The thread that answers what the filter asks.
-    listening: Option<(Denials, JoinHandle<()>)>,
+    listening: Option<Listening>,
     /// Why there is none.
     deaf: Option<String>,
     /// As long as the child has our memory.
@@ -180,10 +179,10 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     let running = Instant::now();
     drop(arrived.hidden.take());
     if born.as_ref().is_ok_and(|born| born.is_err())
-        && let Some((_, thread)) = arrived.listening.take()
+        && let Some(listening) = arrived.listening.take()
     {
-        // It ends with the child, which has been waited for.
-        let _ = thread.join();
+        // The child, which was the only one, has been waited for.
+        listening.ended();
     }
     report.deaf = report.deaf.or(arrived.deaf.take());
     if born.as_ref().is_ok_and(|born| born.is_err()) {
@@ -307,8 +306,11 @@ impl Attendance<'_> {
                 Event::Terminal(master) => arrived.terminal = Some(master),
                 Event::Listener(Ok(listener)) => {
                     // What comes before the exec may already ask.
-                    let listening = self.listening.take();
-                    arrived.listening = listening.map(|waiting| (waiting.denials.clone(), waiting.begin(listener)));
+                    if let Some(mut listening) = self.listening.take() {
+                        let failed = |error| Error::parent("filter", "listen", error).call("epoll_ctl");
+                        listening.begin(listener).map_err(failed)?;
+                        arrived.listening = Some(listening);
+                    }
                 }
                 Event::Listener(Err(errno)) => {
                     *self.listening = None;

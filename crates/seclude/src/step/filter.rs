@@ -27,9 +27,10 @@ use crate::config::mount::MountKind;
 use crate::config::namespace::Namespace;
 use crate::config::root::{RootKind, Upper};
 use crate::config::seccomp::{From, Seccomp};
-use crate::denials::{Judge, Listening};
+use crate::denials::Judge;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::listeners::Listening;
 use crate::program::Program;
 
 const NAME: &str = "filter";

@@ -44,14 +44,15 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
             said, _ = await process.communicate()
             self.assertEqual(said.decode().strip() == ours, same)
 
-    async def test_many_at_once_and_no_thread_for_any(self):
+    async def test_many_at_once_and_no_thread_for_each(self):
         before = threading.active_count()
         tasks = len(os.listdir("/proc/self/task"))
         started = time.monotonic()
         processes = [await seclude.create_subprocess_exec("sleep", "0.5") for _ in range(8)]
-        self.assertEqual(len(os.listdir("/proc/self/task")), tasks)
+        # One answers what their filters ask, and is gone with the last.
+        self.assertLessEqual(len(os.listdir("/proc/self/task")), tasks + 1)
         self.assertEqual(await asyncio.gather(*(process.wait() for process in processes)), [0] * 8)
-        self.assertEqual(threading.active_count(), before)
+        self.assertEqual((threading.active_count(), len(os.listdir("/proc/self/task"))), (before, tasks))
         self.assertLess(time.monotonic() - started, 8 * 0.5 + 4)
 
     async def test_signals_and_kill_tree(self):

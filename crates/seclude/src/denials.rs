@@ -13,8 +13,6 @@ use seclude_seccomp::{Architecture, Given, Profile, Program, Refused};
 use seclude_sys::{Errno, seccomp};
 use serde_json::{Value as Json, json};
 
-use crate::config::capability::Capability;
-
 /// How many are kept one by one.
 const MOST: usize = 1000;
 
@@ -219,6 +217,8 @@ pub(crate) struct Judge {
     pub(crate) refused: Refused,
     /// Whether the profile is the sandbox's own, of which more is known.
     pub(crate) is_own: bool,
+    /// The name of the capability with this number.
+    pub(crate) capability: fn(u32) -> Option<&'static str>,
 }
 
 impl Judge {
@@ -287,11 +287,9 @@ impl Judge {
         if self.is_own && brought(Given { nested: true, capabilities: 0 }) {
             return vec![nested(), allow];
         }
-        let capability = Given::capability_for(name)
-            .filter(|_| self.is_own)
-            .and_then(|bit| Capability::all().find(|capability| capability.bit() == 1 << bit));
-        match capability {
-            Some(capability) => vec![Remedy::set("rights.capabilities", json!([capability.name()]))],
+        let needed = Given::capability_for(name).filter(|_| self.is_own).and_then(self.capability);
+        match needed {
+            Some(capability) => vec![Remedy::set("rights.capabilities", json!([capability]))],
             None => vec![allow],
         }
     }

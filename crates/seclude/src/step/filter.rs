@@ -295,7 +295,8 @@ impl Filter {
             return Err("the profile does not allow sendmsg, by which its listener would be handed over".to_owned());
         }
         let is_own = self.seccomp.from == From::Default;
-        let judge = Judge { program: program.clone(), profile, refused: self.refused, is_own };
+        let capability = |number: u32| Capability::all().find(|known| known.bit() == 1 << number).map(Capability::name);
+        let judge = Judge { program: program.clone(), profile, refused: self.refused, is_own, capability };
         Listening::waiting(judge).map_err(|error| format!("there is no thread for it: {error}"))
     }
 }

@@ -260,7 +260,7 @@ fn the_plan_and_the_report_say_what_holds() {
     for line in ["landlock_create_ruleset", "landlock_add_rule(ruleset, /usr)", "port 443", "landlock_restrict_self"] {
         assert!(plan.contains(line), "{line}: {plan}");
     }
-    let (restrict, filter) = (plan.find("landlock_restrict_self"), plan.find("seccomp(SECCOMP_SET_MODE_FILTER)"));
+    let (restrict, filter) = (plan.find("landlock_restrict_self"), plan.find("seccomp(SECCOMP_SET_MODE_FILTER"));
     assert!(restrict < filter, "{plan}");
     let plan = stdout_of(&seclude(&["explain", "--no-namespaces", "true"]));
     assert!(plan.contains("not isolated: network") && plan.contains("new namespaces: none"), "{plan}");

@@ -437,6 +437,24 @@ fn without_namespaces_there_is_no_network_but_what_is_named() {
 }
 
 #[test]
+fn where_a_host_gives_no_namespaces_there_is_a_sandbox_without() {
+    needs_abi!(6);
+    let own = Scratch::new("alone-inside");
+    let program = own.join("seclude");
+    fs::copy(seclude_tests::seclude_bin(), &program).unwrap();
+    // A sandbox of ours is such a host: its filter gives neither namespaces nor keyrings.
+    let inner = |flags: &str| {
+        format!(
+            "{} run {flags} -- /bin/sh -c 'id -u; cat /proc/self/environ 2> /dev/null || echo closed'",
+            text(&program)
+        )
+    };
+    let outer = ["--ro", text(own.path())];
+    assert_eq!(inside(&outer, &inner("--no-namespaces")), "0\nclosed");
+    assert_eq!(try_inside(&outer, &inner("")).status.code(), Some(125), "the contrast");
+}
+
+#[test]
 fn without_namespaces_nothing_can_be_gained() {
     needs_abi!(6);
     let status = "grep -E '^(CapEff|CapPrm|NoNewPrivs|Seccomp):' /proc/self/status";

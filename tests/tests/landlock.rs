@@ -437,6 +437,32 @@ fn without_namespaces_there_is_no_network_but_what_is_named() {
 }
 
 #[test]
+fn what_the_filter_refuses_in_the_place_of_landlock_is_listed_with_what_allows_it() {
+    needs_abi!(6);
+    let own = Scratch::new("alone-denials");
+    let report = own.join("report").display().to_string();
+    let denials = |family: &str| {
+        let program = format!("import socket\ntry: socket.socket({family})\nexcept OSError: pass");
+        python(&["--no-namespaces", "--report", &report], &program);
+        let report = fs::read_to_string(&report).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["spawn"]["deaf"], serde_json::Value::Null);
+        report["denials"].as_array().unwrap().clone()
+    };
+    if seclude::Host::current().with_landlock().landlock < 9 {
+        let found = denials("socket.AF_UNIX");
+        assert_eq!(
+            found[0]["remedies"],
+            serde_json::json!([{ "set": "seccomp.allow", "value": ["socket"] }]),
+            "{found:?}"
+        );
+    }
+    let found = denials("socket.AF_INET, socket.SOCK_STREAM, 262");
+    assert_eq!((&found[0]["errno"], &found[0]["remedies"]), (&"EPROTONOSUPPORT".into(), &serde_json::json!([])));
+    assert_eq!(denials("socket.AF_INET"), Vec::<serde_json::Value>::new());
+}
+
+#[test]
 fn where_a_host_gives_no_namespaces_there_is_a_sandbox_without() {
     needs_abi!(6);
     let own = Scratch::new("alone-inside");

@@ -316,6 +316,10 @@ mod tests {
             arguments[flags] = 0x2000_4000;
             assert_eq!(run(&program, X86_64, number, arguments), 0x5_0000 | 95, "{number}");
         }
+        let mut profile = Profile::unlimited();
+        profile.refuse(refused);
+        assert!(profile.always_allows_with("sendmsg", 2, 0x4000));
+        assert!(!profile.always_allows_with("sendmsg", 2, 0x2000_0000) && !profile.always_allows_with("sendmsg", 1, 0));
         assert_eq!(run(&program, X86, 102, [0; 6]), MISSING);
         assert_eq!(run(&program, X86, 359, [2, 1, 262, 0, 0, 0]), 0x5_0000 | 93);
         let closed = Refused { datagrams: true, unix_sockets: true, listening: true, ..Default::default() }.program();

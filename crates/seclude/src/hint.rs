@@ -272,7 +272,10 @@ fn not_allowed(op: Option<&Op<'_>>) -> Hint {
         _ => &[],
     };
     let paths = candidates.iter().map(|candidate| Path::new(OsStr::from_bytes(candidate.to_bytes())));
-    let above = paths.filter_map(Path::parent).find(|above| above.is_absolute());
+    let absolute: Vec<&Path> = paths.filter(|path| path.is_absolute()).collect();
+    // Of the directories of PATH the one that has it.
+    let there = absolute.iter().find(|path| path.is_file()).or(absolute.first());
+    let above = there.and_then(|path| path.parent());
     let hint = Hint::from(
         "no rule of landlock lets it be executed, or one that it needs: its interpreter, its ELF loader (such as /lib64/ld-linux-x86-64.so.2); \
          else its mode, or a noexec mount",

@@ -332,7 +332,8 @@ impl Filter {
         }
         let Some(profile) = profile else { return Err("a finished program answers by itself".to_owned()) };
         // The listener is handed over behind it.
-        if !profile.always_allows("sendmsg") {
+        const MSG_NOSIGNAL: u64 = 0x4000;
+        if !profile.always_allows_with("sendmsg", 2, MSG_NOSIGNAL) {
             return Err("the profile does not allow sendmsg, by which its listener would be handed over".to_owned());
         }
         let is_own = self.seccomp.from == From::Default;

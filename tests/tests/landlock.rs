@@ -418,13 +418,18 @@ fn without_namespaces_there_is_no_network_but_what_is_named() {
     needs_abi!(6);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
+    // As the user's bus or docker.sock.
+    let own = Scratch::new("bus");
+    let bus = own.join("bus");
+    let _bus = std::os::unix::net::UnixListener::bind(&bus).unwrap();
+    let bus = text(&bus);
     let probe = format!(
         "import socket\n\
          def tried(what):\n    try: what(); return 0\n    except OSError as error: return error.errno\n\
          tcp = lambda: socket.socket().connect(('127.0.0.1', {port}))\n\
          bind = lambda: socket.socket().bind(('127.0.0.1', 0))\n\
-         udp = lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))\n\
-         unix = lambda: socket.socket(socket.AF_UNIX).connect('/run/no-such-socket')\n\
+         udp = lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port}))\n\
+         unix = lambda: socket.socket(socket.AF_UNIX).connect('{bus}')\n\
          print(tried(tcp), tried(bind), tried(udp), tried(unix), tried(lambda: socket.socketpair()))"
     );
     let with = |flags: &[&str]| python(&[&["--no-namespaces"], flags].concat(), &probe);

@@ -724,7 +724,7 @@ export interface ContainerRequest {
   die_with_parent?: boolean;
   /** It is killed this long after its start was asked for. Default: never. */
   deadline?: Duration | false;
-  /** Go on without these where the host does not have them: names of limits such as `"memory"`, or `"net"`, `"map-subids"`, `"rlimit"`, `"oom-score-adj"`, `"time"`. The report says what was left out. Default: none, everything is required. */
+  /** Go on without these where the host does not have them: names of limits such as `"memory"`, or `"net"`, `"map-subids"`, `"rlimit"`, `"oom-score-adj"`, `"time"`, `"landlock"` (as much of it as the kernel has). The report says what was left out. Default: none, everything is required. */
   prefer?: Array<string> | false;
   /** How to clone. Default: `"auto"`. */
   clone?: CloneWay | false;
@@ -732,6 +732,10 @@ export interface ContainerRequest {
   timed?: boolean;
   /** Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged. */
   dns?: Dns | false;
+  /** The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids, capabilities and limits confine without one. The host's files are where they are, and closed but for its programs, `ro`, `rw` and an empty home and temporary directory; no TCP port can be reached unless `landlock` has it. The report says what is not isolated. Linux 6.12. Default: false. */
+  noNamespaces?: boolean;
+  /** The same as `noNamespaces`. */
+  no_namespaces?: boolean;
   /** Its namespaces. */
   namespaces?: Namespaces | false;
   /** Offsets of its clocks. */
@@ -758,6 +762,8 @@ export interface ContainerRequest {
   rights?: Rights | false;
   /** Which system calls it may make. */
   seccomp?: Seccomp | false;
+  /** What it may reach of the container's files, of ports, sockets and processes, by landlock. Default: without a rule of its own. */
+  landlock?: Landlock | false;
   /** Resource limits by name, setrlimit(2), such as `NOFILE`. Default: the caller's. */
   rlimits?: Record<string, Rlimit> | false;
   /** What it may use of the machine. */
@@ -867,7 +873,7 @@ export interface Extent {
 /** A number of bytes, or a string with K, M, G or T (powers of 1024), such as "256M". */
 export type Size = number | bigint | string;
 
-/** The root of the container; it needs a new mount namespace. Without `path` and `lowers` it is the host's own tree. */
+/** The root of the container; it needs a new mount namespace. Without `path` and `lowers` it is what the preset shows of the host: in the sandbox its programs and their configuration, else all of its tree. */
 export interface Root {
   /** The directory of the host that becomes `/`, with what is mounted below it. */
   path?: Text | false;
@@ -918,6 +924,25 @@ export type Profile = "default" | "none" | Record<string, unknown>;
 
 /** The bytes of a file. */
 export type Content = string | Bytes | { hex: string };
+
+/** A ruleset of landlock(7), besides whatever else confines the command: what no rule allows is refused to it and to all that it starts. Linux 5.13; each part says what it needs. A rule is of the file or directory that is there at the start, not of its name. */
+export interface Landlock {
+  /** Files, and directories with all that is below, that it may read: absolute paths inside the container. If there is one of `ro`, `rw` or `exec`, everything else is closed. Linux 6.10. */
+  ro?: Array<Text> | false;
+  /** The same to read and to write: files and directories can be made, cut, moved and removed there, but no device nodes. A device that is named itself also has its ioctls; a unix socket below can be connected to, where that is held back elsewhere (Linux 7.1). */
+  rw?: Array<Text> | false;
+  /** The same to read and to execute. With any of these rules the command itself, its interpreter and its ELF loader have to be below one of `exec`. */
+  exec?: Array<Text> | false;
+  /** The ports that it may connect to by TCP, 0 to 65535; `[]` is none. Default: all. Linux 6.7; from 7.2 on it holds for UDP as well. */
+  connect?: Array<number | bigint> | false;
+  /** The ports that it may bind to by TCP; 0 is one that the kernel chooses, `[]` is none. Default: all. Linux 6.7; from 7.2 on it holds for UDP as well. */
+  bind?: Array<number | bigint> | false;
+  /** What it can reach of its own processes alone. Linux 6.12. */
+  scopes?: Array<LandlockScope> | false;
+}
+
+/** What a ruleset of landlock keeps among the processes that it holds for. */
+export type LandlockScope = "abstract-unix-socket" | "signal";
 
 /** A resource limit in the resource's own unit: one for both, or soft and hard. */
 export type Rlimit = number | bigint | "unlimited" | { soft: number | bigint | "unlimited"; hard?: number | bigint | "unlimited"; };
@@ -1234,6 +1259,15 @@ export interface Report {
     plain: Array<string>;
     /** Why what its filter refuses is not listed, if that is so. */
     deaf: string | null;
+    /** The ABI of landlock by which rules hold for it, if any do. */
+    landlock_abi: number | null;
+    /** What it shares with the host in a sandbox without namespaces (no_namespaces); else empty. */
+    not_isolated: Array<{
+      /** The stable name. */
+      what: "files" | "names" | "metadata" | "processes" | "signals" | "leftovers" | "process-count" | "network" | "tcp" | "listening" | "udp" | "unix-sockets" | "abstract-sockets" | "ipc" | "root";
+      /** What that means, in a sentence. */
+      why: string;
+    }>;
     /** Its cgroup, if it has one. */
     cgroup: null | {
       /** The same in each hierarchy that it is in. */

@@ -27,8 +27,9 @@ pub enum Outcome {
 }
 
 /// The files, by their names. They are in the program: it may run where the checkout is not.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("errors.json", include_str!("../doors/errors.json")),
+    ("landlock.json", include_str!("../doors/landlock.json")),
     ("limits.json", include_str!("../doors/limits.json")),
     ("mounts.json", include_str!("../doors/mounts.json")),
     ("namespaces.json", include_str!("../doors/namespaces.json")),
@@ -100,7 +101,7 @@ impl Case {
         assert_ne!(self.0["expect"].is_object(), self.0["expect_error"].is_object(), "{name}");
         assert_ne!(self.0["request"].is_object(), self.0["text"].is_string(), "{name}");
         for need in self.0["needs"].as_array().into_iter().flatten() {
-            assert!(["root", "user", "cgroup"].iter().any(|known| need == known), "{name}: {need}");
+            assert!(["root", "user", "cgroup", "landlock"].iter().any(|known| need == known), "{name}: {need}");
         }
     }
 
@@ -108,7 +109,9 @@ impl Case {
     pub fn wrong_with(&self, outcome: &Outcome) -> Vec<String> {
         let (expected, error) = (&self.0["expect"], &self.0["expect_error"]);
         match outcome {
-            Outcome::Refused(error) if self.needs("cgroup") && error["step"] == "cgroup" => {
+            Outcome::Refused(error)
+                if ["cgroup", "landlock"].iter().any(|need| self.needs(need) && error["step"] == *need) =>
+            {
                 eprintln!("skipped: {}: {}", self.name(), error["message"]);
                 Vec::new()
             }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 use seclude::fault::{Fault, Place};
 use seclude::{
-    Capabilities, Cgroup, Command, Exit, Limits, Mount, Namespace, Overlay, Resource, Root, Side, Stdio, UserMap,
+    Capabilities, Cgroup, Command, Exit, Landlock, Limits, Mount, Namespace, Overlay, Resource, Root, Side, Stdio,
+    UserMap,
 };
 use seclude_tests::{
     Cgroups, ExistingCgroup, Host, OwnProcess, PASSED_BY, Scratch, busybox_root, comes_back, has_overlays, helper,
@@ -92,6 +93,10 @@ impl Everything {
         command.current_dir("/mnt").terminal(24, 80).stdout(Stdio::piped()).env_clear().env("A", "b");
         command.fd(std::fs::File::open("/dev/null").unwrap(), 9);
         match variant {
+            Variant::Init if has_landlock() => {
+                let rules = Landlock::new().exec("/").rw("/mnt").scope_signals().scope_abstract_unix_sockets();
+                command.init(true).landlock(rules)
+            }
             Variant::Init => command.init(true),
             Variant::Legacy => command.clone_way(seclude::CloneWay::Legacy),
             Variant::Plain | Variant::Ranges => command.new_session(true),
@@ -104,6 +109,11 @@ impl Everything {
         }
         command
     }
+}
+
+/// All of it: files, ports, scopes.
+fn has_landlock() -> bool {
+    seclude::Host::current().with_landlock().landlock >= 6
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -213,17 +223,49 @@ fn whatever_fails_is_named_and_nothing_is_left() {
         }
         assert_eq!(named, planned, "{variant:?}");
         let launcher = named[1].iter().position(|step| *step == "exec").expect("it is started");
-        assert_eq!(
-            named[1][launcher..],
-            ["exec", "rlimit", "rights", "workdir", "exec"],
-            "{variant:?}: by the launcher"
-        );
+        let mut by_launcher = vec!["exec", "rlimit", "rights", "workdir", "exec"];
+        if variant == Variant::Init && has_landlock() {
+            by_launcher.insert(4, "landlock");
+        }
+        assert_eq!(named[1][launcher..], by_launcher, "{variant:?}: by the launcher");
     }
     println!("{injected} faults");
     assert!(injected > 300, "{injected}");
     drop(everything.existing);
     if let Some(cgroups) = everything.cgroups {
         cgroups.done();
+    }
+}
+
+#[test]
+fn without_namespaces_whatever_fails_is_named_and_nothing_is_left() {
+    if !has_landlock() {
+        println!("skipped: the kernel has no landlock of ABI 6");
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = Scratch::new("alone-faults");
+    let request = || {
+        let mut command = Command::new("/bin/true");
+        command.no_namespaces().rw(own.path()).landlock(Landlock::new().ro("/usr").connect([443])).env("A", "b");
+        command
+    };
+    let errors = [1, 5, 22, 28];
+    for number in 0.. {
+        let (place, side) = place(&request(), number);
+        let errno = errors[number % errors.len()];
+        let before = look();
+        let error = match request().fault(place, Fault::Fail(errno)).spawn() {
+            Err(error) => error,
+            Ok(mut child) if matches!(place, Place::Op(_)) => {
+                child.wait().unwrap();
+                assert!(number > 30, "{number}");
+                break;
+            }
+            Ok(_) => panic!("{place:?} was passed by"),
+        };
+        assert_eq!((error.raw_os_error(), error.side()), (Some(errno), side), "{place:?}: {error}");
+        assert!(error.left_behind().is_empty() && has_settled(&before), "{place:?}: {error}");
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn go_on_as_sibling(socket: Fd) -> Done {
 }
 
 #[cfg(feature = "std")]
-pub use parent::{Memory, Newborn, Request, birth, copy_of};
+pub use parent::{Memory, Newborn, Request, birth, copy_of, ruleset};
 
 #[cfg(feature = "std")]
 mod parent {
@@ -41,7 +41,7 @@ mod parent {
         clone3, wait_cleared, wait_cleared_within,
     };
     use seclude_sys::memory::Mapping;
-    use seclude_sys::{Errno, Fd, Result, file, signal};
+    use seclude_sys::{Errno, Fd, Result, file, landlock, signal};
 
     use super::child_main;
     use crate::op::Op;
@@ -52,6 +52,13 @@ mod parent {
         let copy = file::duplicate_above(Fd(number), 3)?;
         // SAFETY: the kernel has made a new descriptor of that number; nobody else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(copy.0) })
+    }
+
+    /// A ruleset of landlock: landlock_create_ruleset(2).
+    pub fn ruleset(files: u64, net: u64, scopes: u64) -> Result<OwnedFd> {
+        let made = landlock::create_ruleset(files, net, scopes)?;
+        // SAFETY: as above.
+        Ok(unsafe { OwnedFd::from_raw_fd(made.0) })
     }
 
     /// Enough for the interpreter, whose frames are small; a guard page lies below.

@@ -17,6 +17,7 @@ extern crate std;
 pub mod board;
 pub mod entry;
 mod exec;
+mod landlock;
 mod mounts;
 pub mod op;
 mod remount;

@@ -54,6 +54,8 @@ impl Slot {
     pub const STDIN: Slot = Slot(13);
     /// What both lie in.
     pub const TREE_ABOVE: Slot = Slot(12);
+    /// The ruleset of landlock that is being made.
+    pub const RULESET: Slot = Slot(14);
 }
 
 /// A path below a base, with what is needed to create it component by component.
@@ -195,6 +197,14 @@ pub enum Op<'a> {
     /// setdomainname(2)
     Domainname { name: &'a [u8] },
 
+    // --- what the container's files, ports and processes are to the command
+    /// landlock_create_ruleset(2)
+    Ruleset { files: u64, net: u64, scopes: u64 },
+    /// openat2(RESOLVE_NO_MAGICLINKS), landlock_add_rule(2): `below` a directory, or to the `file` itself
+    AllowPath { path: &'a CStr, below: u64, file: u64 },
+    /// landlock_add_rule(2)
+    AllowPort { port: u16, access: u64 },
+
     // --- the process
     /// prlimit64(2)
     Rlimit { resource: u32, soft: u64, hard: u64 },
@@ -271,6 +281,8 @@ pub enum Op<'a> {
     /// seccomp(2) with the program in this file, and SECCOMP_FILTER_FLAG_…; `listens`: what it refuses it asks the parent about, who is
     /// sent its listener
     Filter { file: Fd, flags: u32, listens: bool },
+    /// landlock_restrict_self(2) and close(2) of a ruleset that is held for it
+    Restrict { ruleset: Fd },
     /// close(2): the launcher as init keeps it, the command must not have it
     NotForCommand { fd: Fd },
     /// unshare(2) of a second user and mount namespace, whose map a process of the first one writes

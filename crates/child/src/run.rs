@@ -7,7 +7,7 @@ use seclude_sys::{Errno, Fd, clone, credentials, file, process, signal, socket, 
 use crate::board::BoardPointer;
 use crate::op::{Instruction, Op, SLOTS, Slot};
 use crate::wire::{Call, Message};
-use crate::{entry, exec, mounts};
+use crate::{entry, exec, landlock, mounts};
 
 /// Everything that the child is given.
 #[derive(Clone, Copy)]
@@ -201,6 +201,10 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::ChangeMode { .. }
         | Op::GoTo { .. } => mounts::perform(machine, op),
 
+        Op::Ruleset { files, net, scopes } => landlock::create(machine, files, net, scopes),
+        Op::AllowPath { path, below, file } => landlock::allow_path(machine, path, below, file),
+        Op::AllowPort { port, access } => landlock::allow_port(machine, port, access),
+
         Op::Route { request } => socket::route_request(request).named(Call::Netlink),
         Op::Hostname { name } => process::set_hostname(name).named(Call::Sethostname),
         Op::Domainname { name } => process::set_domainname(name).named(Call::Setdomainname),
@@ -217,6 +221,8 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::NewKeyring => match process::join_new_session_keyring() {
             // A kernel without keys has none to share.
             Err(Errno::ENOSYS) => Ok(()),
+            // Below a filter that refuses keyctl(2), as engines have it, keys are out of reach for the command as well.
+            Err(Errno::EPERM) if process::session_keyring() == Err(Errno::EPERM) => Ok(()),
             joined => joined.named(Call::Keyctl),
         },
         Op::Personality { persona } => process::set_personality(persona).named(Call::Personality),
@@ -274,6 +280,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         // They come behind a launch, which does not return.
         Op::EnterHeld { .. }
         | Op::Filter { .. }
+        | Op::Restrict { .. }
         | Op::NotForCommand { .. }
         | Op::CarryNoMore { .. }
         | Op::InnerNamespaces { .. } => Err(Failure(Call::Launch, Errno::ENOSYS)),

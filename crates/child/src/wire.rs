@@ -169,4 +169,5 @@ calls! {
     Launch "execveat", Init "the init", Fault "a fault of a test", Rehearsed "rehearsal", Keyctl "keyctl",
     Personality "personality", Setpriority "setpriority", SameAs "check that it is what was opened",
     Seccomp "seccomp", InnerNamespaces "unshare (second user namespace)",
+    CreateRuleset "landlock_create_ruleset", AddRule "landlock_add_rule", RestrictSelf "landlock_restrict_self",
 }

@@ -11,6 +11,7 @@ use seclude::{CloneWay, Extent, Preset, request};
 
 use crate::Failure;
 use crate::files::FileFlags;
+use crate::landlock::LandlockFlags;
 use crate::limits::LimitFlags;
 use crate::network::NetworkFlags;
 use crate::rights::RightsFlags;
@@ -187,6 +188,7 @@ pub(crate) struct ContainerFlags {
     pub(crate) network: NetworkFlags,
     pub(crate) limits: LimitFlags,
     pub(crate) rights: RightsFlags,
+    pub(crate) landlock: LandlockFlags,
     pub(crate) process: ProcessFlags,
 }
 
@@ -207,6 +209,7 @@ impl ContainerFlags {
         task = if wanted(NetworkFlags::FLAGS) { NetworkFlags::augment_args(task) } else { task };
         task = if wanted(LimitFlags::FLAGS) { LimitFlags::augment_args(task) } else { task };
         task = if wanted(RightsFlags::FLAGS) { RightsFlags::augment_args(task) } else { task };
+        task = if wanted(LandlockFlags::FLAGS) { LandlockFlags::augment_args(task) } else { task };
         if wanted(ProcessFlags::FLAGS) { ProcessFlags::augment_args(task) } else { task }
     }
 
@@ -219,6 +222,7 @@ impl ContainerFlags {
             network: read(given)?,
             limits: read(given)?,
             rights: read(given)?,
+            landlock: read(given)?,
             process: read(given)?,
         })
     }
@@ -481,6 +485,7 @@ mod tests {
         heading::<NetworkFlags>();
         heading::<LimitFlags>();
         heading::<RightsFlags>();
+        heading::<LandlockFlags>();
         heading::<ProcessFlags>();
     }
 
@@ -498,6 +503,8 @@ mod tests {
             "--memory=64M --pids 5 --timeout 5s true",
             "--no-new-privs=false --clone copy true",
             "--allow-syscall ptrace --deny-syscall mkdir=EACCES --seccomp=default true",
+            "--landlock-exec / --landlock-rw=/tmp --landlock-connect 443 --landlock-bind none --landlock-scope signal true",
+            "--no-namespaces --no-die-with-parent --rw /srv --prefer landlock true",
             "-tv --stats true",
             "--oom-score-adj -5 sh -c true",
             "--verbose --monotonic -1h true",

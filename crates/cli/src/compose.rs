@@ -29,6 +29,8 @@ pub(crate) fn request(flags: &ContainerFlags, order: &ArgMatches, watched: bool)
     }
     let mut request = flags.base.spec_file().map(spec::read).transpose()?.unwrap_or_default();
     base(&mut request, &flags.base);
+    // Whether there are any is asked below.
+    flags.landlock.compose(&mut request);
     namespaces(&mut request, flags)?;
     users(&mut request, flags)?;
     flags.files.compose(&mut request, order);
@@ -163,7 +165,7 @@ fn users(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failure> {
 
 /// Whether the request comes to a new namespace of this kind.
 fn makes(request: &mut Request, kind: Namespace) -> bool {
-    let by_preset = !is_bare(request) && kind != Namespace::Time;
+    let by_preset = !is_bare(request) && !request.no_namespaces && kind != Namespace::Time;
     namespace(request, kind).as_ref().map_or(by_preset, |namespace| *namespace == data::Namespace::New)
 }
 

@@ -9,6 +9,7 @@ mod explain;
 mod files;
 mod gc;
 mod jobs;
+mod landlock;
 mod limits;
 mod mounts;
 mod network;

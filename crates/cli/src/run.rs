@@ -205,6 +205,10 @@ fn say_how(child: &Child) {
         report.attended.as_micros(),
         report.set_up.as_micros(),
     ));
+    if !report.not_isolated.is_empty() {
+        let gaps: Vec<&str> = report.not_isolated.iter().map(|gap| gap.name()).collect();
+        say(format_args!("without namespaces these are not isolated: {} (see `explain`)", gaps.join(", ")));
+    }
     if let Some(network) = &report.network {
         let list = |addresses: &[std::net::IpAddr]| {
             let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();

@@ -19,6 +19,7 @@
 
 mod bytes;
 mod field;
+mod landlock;
 mod layers;
 mod limits;
 mod mount;
@@ -41,6 +42,7 @@ mod wrong;
 
 pub use bytes::{Content, Mode, mode};
 pub use field::{Field, NoField, Part, camel, snake};
+pub use landlock::{Landlock, LandlockScope};
 pub use limits::{Cgroup, Device, DeviceKind, Hugetlb, IoMax, Limits};
 pub use mount::{Mount, MountKind};
 pub use namespaces::{Namespace, Namespaces};

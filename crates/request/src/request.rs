@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cgroup, Clone as CloneWay, Dns, Duration, Field, HostEntry, Limits, Mode, Mount, Namespaces, Network, Rights,
-    Rlimit, Root, Seccomp, Size, Terminal, Text, TimeOffsets, User, Wrong, is_default,
+    Cgroup, Clone as CloneWay, Dns, Duration, Field, HostEntry, Landlock, Limits, Map, Mode, Mount, Namespace,
+    Namespaces, Network, Rights, Rlimit, Root, Seccomp, Size, Terminal, Text, TimeOffsets, User, Wrong, is_default,
 };
 
 /// The version of requests that this crate writes, and the newest that it reads.
@@ -82,7 +82,7 @@ pub struct Request {
     #[serde(skip_serializing_if = "is_default")]
     pub deadline: Option<Duration>,
     /// Go on without these where the host does not have them: names of limits such as `"memory"`, or `"net"`, `"map-subids"`,
-    /// `"rlimit"`, `"oom-score-adj"`, `"time"`. The report says what was left out. Default: none, everything is required.
+    /// `"rlimit"`, `"oom-score-adj"`, `"time"`, `"landlock"` (as much of it as the kernel has). The report says what was left out. Default: none, everything is required.
     #[serde(skip_serializing_if = "is_default")]
     pub prefer: Vec<String>,
     /// How to clone. Default: `"auto"`.
@@ -94,6 +94,12 @@ pub struct Request {
     /// Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged.
     #[serde(skip_serializing_if = "is_default")]
     pub dns: Option<Dns>,
+    /// The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids, capabilities and
+    /// limits confine without one. The host's files are where they are, and closed but for its programs, `ro`, `rw` and an empty home
+    /// and temporary directory; no TCP port can be reached unless `landlock` has it. The report says what is not isolated. Linux 6.12.
+    /// Default: false.
+    #[serde(skip_serializing_if = "is_default")]
+    pub no_namespaces: bool,
     /// Its namespaces.
     #[serde(skip_serializing_if = "is_default")]
     pub namespaces: Namespaces,
@@ -127,6 +133,9 @@ pub struct Request {
     /// Which system calls it may make.
     #[serde(skip_serializing_if = "is_default")]
     pub seccomp: Option<Seccomp>,
+    /// What it may reach of the container's files, of ports, sockets and processes, by landlock. Default: without a rule of its own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub landlock: Option<Landlock>,
     /// Resource limits by name, setrlimit(2), such as `NOFILE`. Default: the caller's.
     #[serde(skip_serializing_if = "is_default")]
     pub rlimits: BTreeMap<String, Rlimit>,
@@ -231,9 +240,11 @@ impl Request {
             let why = "the sandbox shows parts of the host's tree, so writes over it cannot be kept: name a root";
             return Err(Wrong::contradicts(Field::of("root").key("upper"), why));
         }
+        self.check_no_namespaces()?;
         self.user.check()?;
         self.root.as_ref().map_or(Ok(()), Root::check)?;
         self.seccomp.as_ref().map_or(Ok(()), Seccomp::check)?;
+        self.landlock.as_ref().map_or(Ok(()), Landlock::check)?;
         self.limits.check()?;
         let limited = self.limits != Limits::default();
         self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.check(limited))?;
@@ -242,6 +253,60 @@ impl Request {
             mount.check(&Field::of("mounts").index(index))?;
         }
         Ok(())
+    }
+
+    /// Without namespaces nothing can be that takes one.
+    fn check_no_namespaces(&self) -> Result<(), Wrong> {
+        if !self.no_namespaces {
+            return Ok(());
+        }
+        let of = |key: &str| Field::of(key);
+        if !matches!(self.preset, None | Some(Preset::Sandbox)) {
+            return Err(Wrong::contradicts(of("preset"), "it is the sandbox that no_namespaces is of"));
+        }
+        let maps = !matches!(self.user.map, None | Some(Map::Sandbox))
+            || !self.user.uid_map.is_empty()
+            || !self.user.gid_map.is_empty();
+        let Namespaces { user, pid, mount, net, uts, ipc, cgroup, time } = &self.namespaces;
+        let kinds = [
+            ("user", user),
+            ("pid", pid),
+            ("mount", mount),
+            ("net", net),
+            ("uts", uts),
+            ("ipc", ipc),
+            ("cgroup", cgroup),
+            ("time", time),
+        ];
+        let other = |(_, asked): &(&str, &Option<Namespace>)| !matches!(asked, None | Some(Namespace::Inherit));
+        let kind = kinds.into_iter().find(other).map(|(kind, _)| of("namespaces").key(kind));
+        let given = [
+            (self.root.is_some(), of("root"), "it needs a mount namespace"),
+            (!self.mounts.is_empty(), of("mounts").index(0), "it needs a mount namespace"),
+            (self.dns.is_some(), of("dns"), "it needs a mount namespace"),
+            (!self.hosts.is_empty(), of("hosts").index(0), "it needs a mount namespace"),
+            (self.max_tmp.is_some(), of("max_tmp"), "it is of directories in memory, which need a mount namespace"),
+            (self.network.is_some(), of("network"), "it needs a net namespace"),
+            (self.hostname.is_some(), of("hostname"), "it needs a UTS namespace"),
+            (self.domainname.is_some(), of("domainname"), "it needs a UTS namespace"),
+            (self.time_offsets.monotonic.is_some(), of("time_offsets").key("monotonic"), "it needs a time namespace"),
+            (self.time_offsets.boottime.is_some(), of("time_offsets").key("boottime"), "it needs a time namespace"),
+            (maps, of("user").key("map"), "it needs a user namespace"),
+            (self.init == Some(true), of("init"), "it needs a pid namespace"),
+            (self.nested == Some(true), of("nested"), "it is for user namespaces"),
+            (
+                self.cgroup.as_ref().is_some_and(|cgroup| cgroup.delegate),
+                of("cgroup").key("delegate"),
+                "it needs a cgroup namespace",
+            ),
+        ];
+        let given = given.into_iter().find(|(given, ..)| *given).map(|(_, field, why)| (field, why));
+        match given.or(kind.map(|kind| (kind, "it is one"))) {
+            Some((field, why)) => {
+                Err(Wrong::contradicts(field, format!("{why}, and no_namespaces says that there is none")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Makes its paths of the host, which may be relative, begin at `directory`.

@@ -132,10 +132,15 @@ impl Profile {
         overriding.iter().find(holds).or_else(unconditional).or_else(|| own.iter().find(holds))
     }
 
-    /// Whether a call is made whatever its arguments are.
-    pub fn always_allows(&self, name: &str) -> bool {
+    /// Whether a call is made whatever its arguments are, but for one that is known.
+    pub fn always_allows_with(&self, name: &str, argument: u8, value: u64) -> bool {
         let (tried, last) = self.decision(name, self.allowed_names().any(|allowed| allowed == name));
-        last.allows() && tried.iter().all(|rule| rule.action.allows())
+        let mut arguments = [0; 6];
+        if let Some(known) = arguments.get_mut(usize::from(argument)) {
+            *known = value;
+        }
+        let holds = |condition: &Condition| condition.argument != argument || condition.holds(&arguments);
+        last.allows() && tried.iter().all(|rule| rule.action.allows() || !rule.conditions.iter().all(holds))
     }
 
     /// The first number that nobody has heard of.

@@ -1,7 +1,7 @@
 //! What no mount and no capability can hold back, on top of any profile.
 
 use crate::groups::IO_URING;
-use crate::{Action, Condition, Profile, Program};
+use crate::{Action, Comparison, Condition, Profile, Program};
 
 const EPERM: Action = Action::Errno(1);
 const ENOSYS: Action = Action::Errno(38);
@@ -17,12 +17,69 @@ pub struct Refused {
     pub attributes: bool,
     /// Making or entering user namespaces (EPERM).
     pub user_namespaces: bool,
+    /// What goes past landlock's rules of TCP ports: other protocols that make connections over IP, such as MPTCP (EPROTONOSUPPORT),
+    /// and connecting by sending, MSG_FASTOPEN (EOPNOTSUPP).
+    pub beside_tcp: bool,
+    /// Datagrams over IP (EACCES).
+    pub datagrams: bool,
+    /// Unix sockets that could lead to others: those of socketpair(2) that have no addresses stay (EACCES).
+    pub unix_sockets: bool,
+    /// Listening (EACCES): a socket that is bound to no port gets one by that.
+    pub listening: bool,
+    /// Changing modes, owners, times and attributes of files, by path or open (EPERM): no rule of landlock is for that.
+    pub metadata: bool,
+    /// Setting resource limits of other processes (EPERM): a process of the same user could end by them.
+    pub limits_of_others: bool,
 }
 
 const S_ISUID_S_ISGID: u64 = 0o6000;
 const O_CREAT: u64 = 0o100;
 const O_TMPFILE: u64 = 0o20_000_000;
 const CLONE_NEWUSER: u64 = 0x1000_0000;
+const MSG_FASTOPEN: u64 = 0x2000_0000;
+const AF_UNIX: u32 = 1;
+const OVER_IP: [u32; 2] = [2, 10];
+/// The bits of socket(2)'s second argument that are no flags.
+const TYPE: u64 = 0xf;
+const SOCK_DGRAM: u64 = 2;
+const SOCK_RAW: u64 = 3;
+/// Whatever is to be chosen by the type, ICMP, TCP, UDP, ICMPv6.
+const PLAIN: [u32; 5] = [0, 1, 6, 17, 58];
+/// All that change what stat(2) shows, or what lies beside it.
+const OF_METADATA: [&str; 26] = [
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "chown32",
+    "fchown",
+    "fchown32",
+    "lchown",
+    "lchown32",
+    "fchownat",
+    "utime",
+    "utimes",
+    "futimesat",
+    "utimensat",
+    "utimensat_time64",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+    "setxattrat",
+    "removexattr",
+    "lremovexattr",
+    "fremovexattr",
+    "removexattrat",
+    "file_setattr",
+    "io_uring_setup",
+];
+const EACCES: Action = Action::Errno(13);
+const EPROTONOSUPPORT: Action = Action::Errno(93);
+const EOPNOTSUPP: Action = Action::Errno(95);
+
+/// Calls that send, and which of their arguments are the flags.
+const THAT_SEND: [(&str, u8); 3] = [("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)];
 
 /// A call, and which of its arguments is the mode that a file gets.
 const THAT_CHANGE_A_MODE: [(&str, u8); 4] = [("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("fchmodat2", 2)];
@@ -85,6 +142,55 @@ impl Profile {
             }
             self.override_with("clone3", ENOSYS, &[]);
             self.override_with("setns", EPERM, &[]);
+        }
+        if refused.metadata {
+            OF_METADATA.iter().for_each(|name| self.override_with(name, EPERM, &[]));
+        }
+        if refused.limits_of_others {
+            // Its own has the number 0 as well, and whoever only asks gives no new one.
+            let others = [Condition::of_int(0, Comparison::NotEqual, 0), Condition::new(2, Comparison::NotEqual, 0)];
+            self.override_with("prlimit64", EPERM, &others);
+        }
+        self.refuse_sockets(refused);
+    }
+}
+
+impl Profile {
+    fn refuse_sockets(&mut self, refused: Refused) {
+        let Refused { beside_tcp, datagrams, unix_sockets, listening, .. } = refused;
+        if !(beside_tcp || datagrams || unix_sockets || listening) {
+            return;
+        }
+        // All of i386's in one, with arguments in memory: libraries have gone past it since Linux 4.3.
+        self.override_with("socketcall", ENOSYS, &[]);
+        let of_type = |comparison: Comparison, value: u64| Condition { argument: 1, mask: TYPE, comparison, value };
+        let is = |argument: u8, value: u32| Condition::of_int(argument, Comparison::Equal, value);
+        let is_not = |argument: u8, value: u32| Condition::of_int(argument, Comparison::NotEqual, value);
+        for family in OVER_IP {
+            if beside_tcp {
+                // Without a protocol the type is one's name as well: SCTP, DCCP.
+                self.override_with("socket", EPROTONOSUPPORT, &[is(0, family), of_type(Comparison::Greater, SOCK_RAW)]);
+                let mut others = vec![is(0, family), of_type(Comparison::NotEqual, SOCK_RAW)];
+                others.extend(PLAIN.map(|protocol| is_not(2, protocol)));
+                self.override_with("socket", EPROTONOSUPPORT, &others);
+            }
+            if datagrams {
+                self.override_with("socket", EACCES, &[is(0, family), of_type(Comparison::Equal, SOCK_DGRAM)]);
+            }
+        }
+        if beside_tcp {
+            for (name, flags) in THAT_SEND {
+                self.override_with(name, EOPNOTSUPP, &[Condition::any(flags, MSG_FASTOPEN)]);
+            }
+            IO_URING.iter().for_each(|name| self.override_with(name, ENOSYS, &[]));
+        }
+        if unix_sockets {
+            self.override_with("socket", EACCES, &[is(0, AF_UNIX)]);
+            // One of a pair of datagrams sends to any address.
+            self.override_with("socketpair", EACCES, &[of_type(Comparison::Equal, SOCK_DGRAM)]);
+        }
+        if listening {
+            self.override_with("listen", EACCES, &[]);
         }
     }
 }
@@ -185,5 +291,64 @@ mod tests {
             assert_eq!(run(&program, architecture, number, [0; 6]), REFUSED, "{number}");
         }
         assert_eq!(run(&program, X86_64, 90, [0, 0o4755, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn what_goes_past_rules_of_ports_is_refused_and_tcp_is_not() {
+        let refused = Refused { beside_tcp: true, ..Default::default() };
+        let program = refused.program();
+        let socket = |program: &Program, arguments: [u64; 3]| {
+            let [family, kind, protocol] = arguments;
+            run(program, X86_64, 41, [family, kind, protocol, 0, 0, 0])
+        };
+        for plain in [[2, 1, 0], [10, 0x80801, 6], [2, 2, 17], [2, 2, 1], [1, 5, 0], [2, 3, 255], [16, 3, 0]] {
+            assert_eq!(socket(&program, plain), ALLOW, "{plain:?}");
+        }
+        // MPTCP, SMC, SCTP by its name and by its type, DCCP; high bits hide nothing.
+        for other in
+            [[2, 1, 262], [10, 0x80001, 262], [2, 1, 256], [2, 1, 132], [2, 5, 0], [2, 6, 33], [1 << 32 | 2, 1, 262]]
+        {
+            assert_eq!(socket(&program, other), 0x5_0000 | 93, "{other:?}");
+        }
+        for (number, flags) in [(44, 3), (46, 2), (307, 3)] {
+            let mut arguments = [0; 6];
+            assert_eq!(run(&program, X86_64, number, arguments), ALLOW);
+            arguments[flags] = 0x2000_4000;
+            assert_eq!(run(&program, X86_64, number, arguments), 0x5_0000 | 95, "{number}");
+        }
+        let mut profile = Profile::unlimited();
+        profile.refuse(refused);
+        assert!(profile.always_allows_with("sendmsg", 2, 0x4000));
+        assert!(!profile.always_allows_with("sendmsg", 2, 0x2000_0000) && !profile.always_allows_with("sendmsg", 1, 0));
+        assert_eq!(run(&program, X86, 102, [0; 6]), MISSING);
+        assert_eq!(run(&program, X86, 359, [2, 1, 262, 0, 0, 0]), 0x5_0000 | 93);
+        let closed = Refused { datagrams: true, unix_sockets: true, listening: true, ..Default::default() }.program();
+        for (number, arguments, answer) in [
+            (41, [2, 2, 0], 0x5_000d),
+            (41, [10, 0x802, 0], 0x5_000d),
+            (41, [1, 1, 0], 0x5_000d),
+            (53, [1, 2, 0], 0x5_000d),
+            (53, [1, 1, 0], ALLOW),
+            (50, [3, 1, 0], 0x5_000d),
+            (41, [2, 1, 0], ALLOW),
+        ] {
+            let [first, second, third] = arguments;
+            assert_eq!(run(&closed, X86_64, number, [first, second, third, 0, 0, 0]), answer, "{number} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn files_keep_their_modes_and_other_processes_their_limits() {
+        for name in OF_METADATA {
+            assert!(crate::architecture::is_known(name), "{name}");
+        }
+        let program = Refused { metadata: true, limits_of_others: true, ..Default::default() }.program();
+        for number in [90, 91, 92, 188, 260, 268, 280] {
+            assert_eq!(run(&program, X86_64, number, [0; 6]), REFUSED, "{number}");
+        }
+        for (arguments, answer) in [([0, 7, 4096, 0], ALLOW), ([55, 7, 0, 4096], ALLOW), ([55, 7, 4096, 0], REFUSED)] {
+            let [pid, resource, new, old] = arguments;
+            assert_eq!(run(&program, X86_64, 302, [pid, resource, new, old, 0, 0]), answer, "{arguments:?}");
+        }
     }
 }

@@ -275,7 +275,18 @@ fn the_sandbox_allows_what_podman_does_but_for_what_is_named_here() {
 
 #[test]
 fn the_sandboxs_program_says_what_its_profile_says() {
-    let all = Refused { set_id: true, creation: true, attributes: true, user_namespaces: true };
+    let all = Refused {
+        set_id: true,
+        creation: true,
+        attributes: true,
+        user_namespaces: true,
+        beside_tcp: true,
+        datagrams: true,
+        unix_sockets: true,
+        listening: true,
+        metadata: true,
+        limits_of_others: true,
+    };
     let mut random = Random(2);
     for nested in [false, true] {
         for capabilities in [0, u64::MAX, 1 << 21, 1 << 19, 1 << 12] {

@@ -18,6 +18,7 @@ use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::feature::Feature;
 use crate::config::ids::UserMap;
+use crate::config::landlock::Landlock;
 use crate::config::mount::{Mount, Source};
 use crate::config::namespace::{Joined, Namespace, Origin};
 use crate::config::network::{Dns, Network, Pasta, Veth};
@@ -286,6 +287,15 @@ impl Command {
     /// Without `no_new_privs` the kernel wants CAP_SYS_ADMIN of whoever installs a filter: it is an error where there is none.
     pub fn seccomp(&mut self, seccomp: Seccomp) -> &mut Self {
         self.config.seccomp = seccomp;
+        self
+    }
+
+    /// What it may reach by landlock, besides whatever else confines it; the paths are those inside. Default: no rules.
+    ///
+    /// What the kernel does not have is an error, unless [`Feature::Landlock`] is preferred. Without `no_new_privs` the kernel wants
+    /// CAP_SYS_ADMIN of whoever restricts itself.
+    pub fn landlock(&mut self, landlock: Landlock) -> &mut Self {
+        self.config.landlock = landlock;
         self
     }
 

@@ -278,8 +278,17 @@ impl Judge {
     fn remedies(&self, name: &str, kept: bool, arguments: &[u64; 6]) -> Vec<Remedy> {
         let nested = || Remedy::set("nested", true);
         if kept {
-            let spaces = self.refused.user_namespaces && ["clone", "unshare", "setns"].contains(&name);
-            return Vec::from_iter(spaces.then(nested));
+            // (Where there are no namespaces at all, there are none below.)
+            let may_nest = self.refused.user_namespaces && !self.refused.limits_of_others;
+            let spaces = may_nest && ["clone", "unshare", "setns"].contains(&name);
+            // Refused for want of a rule of landlock's, and not because they go past those that there are.
+            let sockets = ["socket", "socketpair", "listen"].contains(&name) && {
+                let others = Refused { unix_sockets: false, datagrams: false, listening: false, ..self.refused };
+                let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
+                others.profile().evaluate(Architecture::NATIVE, number, arguments).allows()
+            };
+            let allow = || Remedy::set("seccomp.allow", json!(["socket"]));
+            return spaces.then(nested).into_iter().chain(sockets.then(allow)).collect();
         }
         let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
         let brought = |given| Profile::sandbox(given).evaluate(Architecture::NATIVE, number, arguments).allows();

@@ -11,12 +11,14 @@ use crate::command::Command;
 use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::ids::UserMap;
+use crate::config::landlock::Landlock;
 use crate::config::mount::Mount;
 use crate::config::namespace::Namespace;
 use crate::config::root::{Overlay, Root};
 use crate::config::seccomp::Seccomp;
 use crate::error::{Code, Error};
 use crate::host::Host;
+use crate::isolation::Gap;
 
 /// Whether a feature works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -62,6 +64,9 @@ pub struct Examination {
 const MEMORY_OVERLAY: &str = "overlay, writes in memory";
 /// The feature that everything else stands on.
 const PROCESS: &str = "a new process";
+const LANDLOCK: &str = "landlock";
+/// What is left of the preset where a host gives no namespaces.
+const NO_NAMESPACES: &str = "sandbox without namespaces";
 /// The feature that stands for the preset as a whole.
 const SANDBOX: &str = "sandbox";
 
@@ -152,6 +157,13 @@ pub fn examine() -> Examination {
     attempt("filter of system calls".into(), &|command| {
         command.unshare(Namespace::User).seccomp(Seccomp::standard());
     });
+    attempt(LANDLOCK.into(), &|command| {
+        let all = Landlock::new().ro("/").exec("/").connect([]).bind([]);
+        command.landlock(all.scope_abstract_unix_sockets().scope_signals());
+    });
+    attempt(NO_NAMESPACES.into(), &|command| {
+        command.no_namespaces();
+    });
     attempt("terminal".into(), &|command| {
         in_tree(command);
         command.mount(Mount::dev("/dev")).terminal(24, 80);
@@ -184,6 +196,7 @@ pub fn examine() -> Examination {
     });
     let sandbox = findings.pop();
     other_ways(&mut findings);
+    what_landlock_leaves(&mut findings);
     findings.extend(network());
     findings.extend(sandbox);
     Examination { findings, root }
@@ -226,6 +239,25 @@ fn other_ways(findings: &mut [Finding]) {
         if let Some(way) = way(&finding.feature) {
             finding.verdict = Verdict::WorksWith;
             finding.evidence = way;
+        }
+    }
+}
+
+/// Says what the kernel's rules are, and what no rule of them holds back.
+fn what_landlock_leaves(findings: &mut [Finding]) {
+    let host = Host::current().with_landlock();
+    let mut command = Command::new(NOBODY);
+    command.no_namespaces();
+    let gaps: Vec<&str> = crate::step::gaps(&command.config, &host).into_iter().map(Gap::name).collect();
+    let gaps = gaps.join(", ");
+    for finding in findings.iter_mut().filter(|finding| finding.verdict == Verdict::Works) {
+        match finding.feature.as_str() {
+            LANDLOCK => finding.evidence = format!("ABI {}, tried", host.landlock),
+            NO_NAMESPACES => {
+                finding.verdict = Verdict::WorksWith;
+                finding.evidence = format!("less: not isolated are {gaps}");
+            }
+            _ => {}
         }
     }
 }

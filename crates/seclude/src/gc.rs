@@ -13,8 +13,8 @@ use crate::step::{default_parent, from_net};
 
 const NAME: &str = "gc";
 
-/// Removes the cgroups and, in the caller's network namespace, the rules, bridges and hosts files of containers whose
-/// spawner has ended without removing them; answers what was removed: the directories of cgroups, names of the others.
+/// Removes the cgroups, the directories of sandboxes without namespaces and, in the caller's network namespace, the rules, bridges and
+/// hosts files of containers whose spawner has ended without removing them; answers what was removed: directories, names of the others.
 ///
 /// `parent` is what [`crate::Cgroup::parent`] was, or `None` for its default. A cgroup in which something runs stays:
 /// it may have been left running on purpose ([`crate::Command::kill_on_drop`]).
@@ -24,9 +24,11 @@ const NAME: &str = "gc";
 pub fn collect(parent: Option<&Path>) -> Result<Vec<String>> {
     // One may be closed to the caller, or not there at all, and the others not.
     crate::step::range::sweep();
+    let directories = crate::step::own_directory::sweep();
     let links = seclude_net::sweep().map_err(|error| from_net(NAME, error));
     let mut removed = cgroups_below(parent).map_err(|error| from_cgroup(NAME, error))?;
     removed.extend(links?);
+    removed.extend(directories);
     Ok(removed)
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Handled {
     pub(crate) new_mount: bool,
     /// Whether of the host's tree its programs alone are there.
     pub(crate) curated: bool,
+    /// Whether files have rules of landlock.
+    pub(crate) landlocked: bool,
     /// Whether the working directory is the caller's, for want of another.
     pub(crate) inherits_directory: bool,
     /// Whether set-up itself goes on as another process.

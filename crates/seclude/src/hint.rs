@@ -185,6 +185,8 @@ pub(crate) struct Failed<'a> {
     pub(crate) rooted: bool,
     /// Whether that has the host's programs alone.
     pub(crate) curated: bool,
+    /// Whether landlock has rules of files.
+    pub(crate) landlocked: bool,
     /// Whether the working directory is where the caller is, as none was asked for.
     pub(crate) inherits_directory: bool,
 }
@@ -214,6 +216,8 @@ pub(crate) fn child(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hin
         // Of whatever call: `exhaustion` tells which limit it was.
         _ if matches!(errno, Errno::EMFILE | Errno::ENFILE) => None,
         Call::Execve if errno == Errno::ENOENT && failed.curated && hidden(op).is_some() => hidden(op),
+        Call::Execve if errno == Errno::EACCES && failed.landlocked => Some(not_allowed(op)),
+        Call::Openat2 if matches!(op, Some(Op::AllowPath { .. })) => rule_of_path(errno),
         Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => exec(call, errno, detail, rooted),
         Call::Fsopen
         | Call::Mount
@@ -245,6 +249,39 @@ pub(crate) fn child(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hin
         Call::Openat2 | Call::Mkdir | Call::Symlink | Call::MoveMount => place(failed, errno),
         _ => other(op, call, errno),
     }
+}
+
+/// Said of a rule whose path is missing.
+pub(crate) const NO_SUCH_PATH: &str =
+    "there is no such path inside: a rule is of what is there when the command starts";
+
+fn rule_of_path(errno: Errno) -> Option<Hint> {
+    Some(match errno {
+        Errno::ENOENT => NO_SUCH_PATH.into(),
+        Errno::ENOTDIR => "a part of its path is not a directory inside".into(),
+        Errno::ELOOP => "a path through /proc/PID/fd, cwd or root would lead out of the container".into(),
+        Errno::EACCES => "the user that set-up runs as may not search a directory above it".into(),
+        _ => return None,
+    })
+}
+
+/// Why landlock keeps the command from being executed, as likely as any other reason.
+fn not_allowed(op: Option<&Op<'_>>) -> Hint {
+    let candidates = match op {
+        Some(Op::Exec { candidates, .. }) => *candidates,
+        _ => &[],
+    };
+    let paths = candidates.iter().map(|candidate| Path::new(OsStr::from_bytes(candidate.to_bytes())));
+    let absolute: Vec<&Path> = paths.filter(|path| path.is_absolute()).collect();
+    // Of the directories of PATH the one that has it.
+    let there = absolute.iter().find(|path| path.is_file()).or(absolute.first());
+    let above = there.and_then(|path| path.parent());
+    let hint = Hint::from(
+        "no rule of landlock lets it be executed, or one that it needs: its interpreter, its ELF loader (such as /lib64/ld-linux-x86-64.so.2); \
+         else its mode, or a noexec mount",
+    );
+    let value = above.map(|above| above.to_string_lossy().into());
+    hint.with([Remedy::Set(Field::of("landlock").key("exec").index(0), value)])
 }
 
 fn exec(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<Hint> {
@@ -505,6 +542,12 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<Hint> {
             Hint::from("the command's user may not enter it, by its mode: name a working directory that it may enter")
                 .with([Remedy::give("workdir")])
         }
+        (Call::CreateRuleset, Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+            "the kernel has no landlock, or a filter of system calls around the caller refuses it".into()
+        }
+        (Call::AddRule, Errno::EBADFD) => "it is no file with a path, which a rule could be of".into(),
+        (Call::RestrictSelf, Errno::E2BIG) => "the caller is below sixteen rulesets already, and the kernel takes no more".into(),
+        (Call::RestrictSelf, Errno::EPERM) => "without no_new_privs it takes CAP_SYS_ADMIN".into(),
         (Call::Setns, Errno::EPERM) => "entering needs CAP_SYS_ADMIN in the namespace's owner; join its user \
                                         namespace too"
             .into(),

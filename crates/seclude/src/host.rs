@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid};
 use seclude_sys::credentials::{CapabilitySets, capabilities, is_ambient};
-use seclude_sys::{Errno, Fd, clone, mount};
+use seclude_sys::{Errno, Fd, clone, landlock, mount};
 
 use crate::config::capability::Capability;
 use crate::mounts::Mounts;
@@ -47,6 +47,10 @@ pub struct Host {
     /// Whether this caller can make a mount namespace of one tree and enter it: OPEN_TREE_NAMESPACE, Linux 7.0, with
     /// CAP_SYS_ADMIN and CAP_SYS_CHROOT in the first user namespace. Looked at by [`Host::with_tree_namespaces`] alone.
     pub tree_namespaces: bool,
+    /// The ABI of landlock that the kernel has, from 1 up, or 0. Looked at by [`Host::with_landlock`] alone.
+    pub landlock: u32,
+    /// Why it has none: ENOSYS (not built, or closed by a filter) or EOPNOTSUPP (off at boot).
+    pub landlock_refused: Option<&'static str>,
     /// The caller's working directory, if it has a path. Looked at by [`Host::with_places`] alone.
     pub directory: Option<PathBuf>,
     /// Whether a sysfs lies on /sys of which nothing is covered: beside one with masks, as engines put them, the kernel mounts no
@@ -92,6 +96,8 @@ impl Host {
             born_in_cgroup: false,
             exec_enters_time: false,
             tree_namespaces: false,
+            landlock: 0,
+            landlock_refused: None,
             ids: u64::from(u32::MAX),
             overlays_by_descriptor: false,
             directory: None,
@@ -169,6 +175,17 @@ impl Host {
         // Below another user namespace the kernel would mount no /proc or /sys in it.
         let may = self.has(Capability::SYS_ADMIN) && self.has(Capability::SYS_CHROOT) && has_all_ids();
         Host { tree_namespaces: may && *TREE_NAMESPACES.get_or_init(found), ..self }
+    }
+
+    /// The same, with what a request with rules of landlock asks of it besides.
+    #[must_use]
+    pub fn with_landlock(self) -> Host {
+        match landlock::version() {
+            Ok(landlock) => Host { landlock, landlock_refused: None, ..self },
+            Err(errno) => {
+                Host { landlock: 0, landlock_refused: Some(errno.name().unwrap_or("an unknown error")), ..self }
+            }
+        }
     }
 
     /// The version of the kernel, such as 6.1, as far as it has two numbers.

@@ -104,6 +104,7 @@ fn encode(op: &Op<'_>, step: u8, number: usize) -> Result<String> {
         Op::Filter { file, flags, listens } => {
             act('s', Call::Seccomp, &[descriptor(file), flags.into(), listens.into()])
         }
+        Op::Restrict { ruleset } => act('l', Call::RestrictSelf, &[descriptor(ruleset)]),
         Op::NotForCommand { fd } => format!("h{}", fd.0),
         Op::InnerNamespaces { inner } => {
             let flag = u64::from;

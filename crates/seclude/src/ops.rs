@@ -30,6 +30,7 @@ fn slot(slot: Slot) -> &'static str {
         Slot::UPPER => "upper",
         Slot::WORK => "work",
         Slot::STDIN => "stdin",
+        Slot::RULESET => "ruleset",
         Slot::TREE_ABOVE => "what both lie in",
         _ => "?",
     }
@@ -66,6 +67,7 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         Op::CloneTree { source: text, .. }
         | Op::OpenHost { directory: text, .. }
         | Op::WorkingDirectory { path: text }
+        | Op::AllowPath { path: text, .. }
         | Op::WriteProc { path: text, .. } => Some(bytes(text)),
         Op::CloneFrom { from: Slot::HOST_DEV, name, .. } => Some(Path::new("/dev").join(bytes(name))),
         // Of an overlay it is the directory that its options are relative to.
@@ -146,6 +148,9 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         }
         Op::ChangeMode { file, mode } => format!("fchmod({}, {mode:o})", slot(*file)),
         Op::GoTo { directory } => format!("fchdir({})", slot(*directory)),
+        Op::Ruleset { .. } => "landlock_create_ruleset as ruleset".into(),
+        Op::AllowPath { path, .. } => format!("landlock_add_rule(ruleset, {})", text(path)),
+        Op::AllowPort { port, .. } => format!("landlock_add_rule(ruleset, port {port})"),
         Op::Route { .. } => "rtnetlink request".into(),
         Op::Hostname { .. } => "sethostname".into(),
         Op::Domainname { .. } => "setdomainname".into(),
@@ -198,6 +203,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Filter { listens: true, .. } => {
             "seccomp(SECCOMP_SET_MODE_FILTER, NEW_LISTENER), and sendmsg of the listener to the parent".into()
         }
+        Op::Restrict { .. } => "landlock_restrict_self, close".into(),
         Op::NotForCommand { .. } => "close what the init alone holds".into(),
         Op::InnerNamespaces { inner } => {
             let nested = if inner.last { ", no further ones" } else { "" };

@@ -25,6 +25,50 @@ pub(crate) const PROGRAMS: [&str; 12] = [
 /// What lies in one of those, and is the administrator's.
 pub(crate) const LOCAL: &str = "/usr/local";
 
+/// Passwords, keys and who may do what, by name: also where somebody has opened them to all.
+pub(crate) const SECRETS: [&str; 40] = [
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/security/opasswd",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/doas.conf",
+    "/etc/ssh/ssh_host_dsa_key",
+    "/etc/ssh/ssh_host_ecdsa_key",
+    "/etc/ssh/ssh_host_ed25519_key",
+    "/etc/ssh/ssh_host_rsa_key",
+    "/etc/ssl/private",
+    "/etc/pki/tls/private",
+    "/etc/letsencrypt",
+    "/etc/NetworkManager/system-connections",
+    "/etc/netplan",
+    "/etc/wpa_supplicant",
+    "/etc/iwd",
+    "/etc/wireguard",
+    "/etc/openvpn",
+    "/etc/ipsec.secrets",
+    "/etc/ipsec.d/private",
+    "/etc/swanctl/private",
+    "/etc/ppp/chap-secrets",
+    "/etc/ppp/pap-secrets",
+    "/etc/krb5.keytab",
+    "/etc/samba/private",
+    "/etc/credstore",
+    "/etc/credstore.encrypted",
+    "/etc/cryptsetup-keys.d",
+    "/etc/docker/key.json",
+    "/etc/containers/auth.json",
+    "/etc/kubernetes",
+    "/etc/rancher",
+    "/etc/mysql/debian.cnf",
+    "/etc/fetchmailrc",
+    "/etc/msmtprc",
+    "/etc/exim4/passwd.client",
+    "/etc/postfix/sasl_passwd",
+];
+
 /// Where among what is shown a home may be (those of services are also /usr/sbin and the like).
 const AMONG_PROGRAMS: [&str; 4] = ["/etc", "/opt", LOCAL, "/usr/home"];
 

@@ -51,6 +51,9 @@ impl Plan {
         if step::root_is_all(&config.completed()) {
             host = host.with_tree_namespaces();
         }
+        if config.is_landlocked() {
+            host = host.with_landlock();
+        }
         if config.is_sandboxed() || !config.shown.is_empty() {
             host = host.with_places();
         }
@@ -61,6 +64,7 @@ impl Plan {
         let command = command.completed().with_cgroup_of_its_own(host).with_limits_of_its_own(host);
         let command = &command.with_tree(host).with_places_of_its_own(host);
         command.prefers_what_it_asks_for()?;
+        command.has_no_namespace_if_none_may_be()?;
         let clone = ClonePlan::of(command, host)?;
         let steps = step::compile(command, host, &clone)?;
         let names = steps.iter().map(|step| step.name()).collect();
@@ -72,6 +76,7 @@ impl Plan {
             new_pid: command.namespaces.is_new(Namespace::Pid),
             new_mount: command.namespaces.is_new(Namespace::Mount),
             curated: command.root.as_ref().is_some_and(Root::is_curated),
+            landlocked: command.landlock.has_paths() || command.no_namespaces,
             inherits_directory: step::inherits_directory(command),
             joins_pid_early: step::enters_pid_namespace_early(command)
                 || (step::holds_user_namespace(command, host) && command.namespaces.is_new(Namespace::Pid)),
@@ -219,6 +224,7 @@ impl Plan {
             detail,
             rooted: self.command.new_mount,
             curated: self.command.curated,
+            landlocked: self.command.landlocked,
             inherits_directory: self.command.inherits_directory,
         };
         let hint = crate::hint::child(&failed, call, errno);

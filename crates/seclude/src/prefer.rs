@@ -1,4 +1,5 @@
-//! Going on without what the caller can do without. (Limits are left out one by one where they are set: `step/cgroup.rs`.)
+//! Going on without what the caller can do without. (Limits and rules of landlock are left out one by one where they are set:
+//! `step/cgroup.rs`, `step/landlock.rs`.)
 //!
 //! A start that fails has undone itself, so it can simply be made again without the feature whose step has failed.
 
@@ -20,7 +21,7 @@ fn is_reason(feature: Feature, error: &Error) -> bool {
     let is_at = |field: &Field| error.field().is_some_and(|about| about.is_in(field));
     let is_of = |key: &str| is_at(&Field::of(key));
     match feature {
-        Feature::Limit(_) => false,
+        Feature::Limit(_) | Feature::Landlock => false,
         Feature::Network => is_of("network"),
         Feature::OomScoreAdj => is_of("oom_score_adj"),
         Feature::Rlimits => is_of("rlimits"),
@@ -35,7 +36,7 @@ fn is_reason(feature: Feature, error: &Error) -> bool {
 
 fn leave_out(command: &mut Config, feature: Feature) {
     match feature {
-        Feature::Limit(_) => {}
+        Feature::Limit(_) | Feature::Landlock => {}
         // Its namespace stays, with loopback alone.
         Feature::Network => {
             command.network = None;
@@ -60,8 +61,8 @@ pub(crate) fn spawn(command: &Config, start: fn(Plan) -> Result<Child>) -> Resul
         let current = softened.as_ref().unwrap_or(command);
         match start(Plan::of(current)?) {
             Ok(mut child) => {
-                let limit = |feature: &Feature| matches!(feature, Feature::Limit(_));
-                let held = current.preferred.iter().filter(|feature| !limit(feature));
+                let by_step = |feature: &Feature| matches!(feature, Feature::Limit(_) | Feature::Landlock);
+                let held = current.preferred.iter().filter(|feature| !by_step(feature));
                 let held = held.map(|feature| Preferred { feature: feature.name(), achieved: true, reason: None });
                 child.note_preferred(held.chain(lost));
                 return Ok(child);

@@ -28,6 +28,28 @@ impl Command {
         self.preset(Preset::Sandbox)
     }
 
+    /// Asks for the sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, capabilities and
+    /// limits confine without one. To be called before anything else is said of the container.
+    ///
+    /// The host's files are where they are, and closed but for its programs and their configuration, what [`Command::ro`] and
+    /// [`Command::rw`] name, and where the caller is, to read. HOME and TMPDIR are in a new directory among the host's temporary files,
+    /// which goes with the command; one that may outlive this process has none. Nothing of /proc is open that is of a process. No TCP port can be
+    /// connected to or bound, but those of [`Command::landlock`], and until the kernel has rules for them no unix sockets and no UDP, but by
+    /// allowing `socket` in [`Command::seccomp`].
+    ///
+    /// The host's root, if that is the caller and no other user is asked for, can change no modes, owners or times of files there: it owns
+    /// what everybody runs.
+    ///
+    /// [`crate::Report::not_isolated`] says what the command shares with the host all the same: a boundary, but a smaller one. Linux
+    /// 6.12, unless [`crate::Feature::Landlock`] is preferred.
+    pub fn no_namespaces(&mut self) -> &mut Self {
+        if self.config.preset == Preset::Bare {
+            self.config.begin_from(Preset::Sandbox);
+        }
+        self.config.forgo_namespaces();
+        self
+    }
+
     /// Shows this file or directory of the host inside, by the same path, read-only. A relative one begins where the caller is; a
     /// home, or what is above one, is an error without [`Command::whole_home`]; and so is a path with a symlink in it (but for one in `/`): whoever
     /// can write where it lies would choose what is shown.

@@ -42,6 +42,8 @@ pub(crate) struct Program<'a> {
     pub(crate) proc: Option<Fd>,
     /// Those of filters, how each is installed, and whether it listens.
     pub(crate) filters: Vec<(Fd, u32, bool)>,
+    /// The one of a ruleset of landlock.
+    pub(crate) ruleset: Option<Fd>,
     /// What the launcher is to hold as an init, and never the command.
     for_init: Vec<Fd>,
     /// The op that starts the launcher, which does all that come after it.
@@ -98,6 +100,7 @@ impl<'a> Program<'a> {
             directory: None,
             proc: None,
             filters: Vec::new(),
+            ruleset: None,
             for_init: Vec::new(),
             launch: None,
             noted: Vec::new(),

@@ -8,6 +8,8 @@ use seclude_cgroup::{Cgroup, Existing};
 use seclude_child::entry::Memory;
 use serde::Serialize;
 
+use crate::isolation::Gap;
+
 /// How the process was made, and the time of each part.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -29,6 +31,10 @@ pub struct Report {
     /// Why what its filter of system calls refuses is not listed, if it has one and that is so: somebody else's filter has the one
     /// listener that there can be, this process may end before the command, or there is no thread for it.
     pub deaf: Option<String>,
+    /// The ABI of landlock by which rules hold for it, if any do.
+    pub landlock_abi: Option<u32>,
+    /// What it shares with the host, in a sandbox without namespaces; else empty, as whoever gives namespaces up says which.
+    pub not_isolated: Vec<Gap>,
     /// Its cgroup, if it has one.
     pub cgroup: Option<Placement>,
     /// What it is connected by, if it is.
@@ -223,6 +229,8 @@ impl Report {
             moved_from: None,
             plain: Vec::new(),
             deaf: None,
+            landlock_abi: None,
+            not_isolated: Vec::new(),
             cgroup: None,
             network: None,
             preferred: Vec::new(),

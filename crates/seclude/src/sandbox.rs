@@ -14,6 +14,7 @@ use crate::config::preset::Preset;
 use crate::config::rlimit::Resource;
 use crate::config::root::Root;
 use crate::config::seccomp::Seccomp;
+use crate::error::{Error, Result};
 use crate::host::Host;
 
 /// Files of /proc through which uid 0 of the host changes the host, whatever its capabilities: the kernel looks
@@ -75,6 +76,37 @@ impl Config {
         self.die_with_parent = true;
     }
 
+    /// What [`crate::Command::no_namespaces`] says.
+    pub(crate) fn forgo_namespaces(&mut self) {
+        for kind in Namespace::ALL {
+            self.namespaces.set(kind, Origin::Inherited);
+        }
+        self.mounts.retain(|mount| !mount.preset);
+        self.root = self.root.take().filter(|root| !root.preset);
+        self.user_map = self.user_map.take().filter(|map| *map != UserMap::Sandbox);
+        self.init = false;
+        self.no_namespaces = true;
+    }
+
+    /// Fails where namespaces are asked for that none are to be of.
+    pub(crate) fn has_no_namespace_if_none_may_be(&self) -> Result<()> {
+        if !self.no_namespaces {
+            return Ok(());
+        }
+        const NAME: &str = "namespaces";
+        let spaces = &self.namespaces;
+        let error = match Namespace::ALL.into_iter().find(|kind| spaces.is_new(*kind) || spaces.is_joined(*kind)) {
+            Some(kind) => Error::invalid(NAME, format!("a {kind} namespace is asked for, and that there is none"))
+                .at_field(kind.field()),
+            None if self.preset != Preset::Sandbox => {
+                Error::invalid(NAME, "it is the sandbox that can go without").at("preset")
+            }
+            None if self.nested => Error::invalid(NAME, "user namespaces below, and none at all").at("nested"),
+            None => return Ok(()),
+        };
+        Err(error.contradicting())
+    }
+
     /// The request with what its namespaces bring along, and without those parts of the preset that they have no place for.
     pub(crate) fn completed(&self) -> Config {
         let mut command = self.without_idle_preset();
@@ -116,7 +148,8 @@ impl Config {
             self.rlimits.push((Resource::CORE, 0, 0));
         }
         let limited = self.cgroup.as_ref().is_some_and(|cgroup| cgroup.limits.pids_max.is_some());
-        if limited || names(&self, Resource::NPROC) || self.joined_cgroup.is_some() {
+        // Without a user namespace its user's other processes would be counted along, and a cgroup may not be there to be had.
+        if self.no_namespaces || limited || names(&self, Resource::NPROC) || self.joined_cgroup.is_some() {
             return self;
         }
         if self.is_counted_alone(host) {

@@ -13,52 +13,9 @@ use crate::config::namespace::Namespace;
 use crate::config::preset::Preset;
 use crate::config::root::{Root, RootKind};
 use crate::host::Host;
-use crate::places::{LOCAL, MOST_IN_MEMORY, Part, has_its_owners, is_a_home};
+use crate::places::{LOCAL, MOST_IN_MEMORY, Part, SECRETS, has_its_owners, is_a_home};
 use crate::sandbox::masks;
-
-/// Passwords, keys and who may do what, by name: also where somebody has opened them to all.
-const SECRETS: [&str; 40] = [
-    "/etc/shadow",
-    "/etc/shadow-",
-    "/etc/gshadow",
-    "/etc/gshadow-",
-    "/etc/security/opasswd",
-    "/etc/sudoers",
-    "/etc/sudoers.d",
-    "/etc/doas.conf",
-    "/etc/ssh/ssh_host_dsa_key",
-    "/etc/ssh/ssh_host_ecdsa_key",
-    "/etc/ssh/ssh_host_ed25519_key",
-    "/etc/ssh/ssh_host_rsa_key",
-    "/etc/ssl/private",
-    "/etc/pki/tls/private",
-    "/etc/letsencrypt",
-    "/etc/NetworkManager/system-connections",
-    "/etc/netplan",
-    "/etc/wpa_supplicant",
-    "/etc/iwd",
-    "/etc/wireguard",
-    "/etc/openvpn",
-    "/etc/ipsec.secrets",
-    "/etc/ipsec.d/private",
-    "/etc/swanctl/private",
-    "/etc/ppp/chap-secrets",
-    "/etc/ppp/pap-secrets",
-    "/etc/krb5.keytab",
-    "/etc/samba/private",
-    "/etc/credstore",
-    "/etc/credstore.encrypted",
-    "/etc/cryptsetup-keys.d",
-    "/etc/docker/key.json",
-    "/etc/containers/auth.json",
-    "/etc/kubernetes",
-    "/etc/rancher",
-    "/etc/mysql/debian.cnf",
-    "/etc/fetchmailrc",
-    "/etc/msmtprc",
-    "/etc/exim4/passwd.client",
-    "/etc/postfix/sasl_passwd",
-];
+use crate::step::own_directory;
 
 /// Where the host keeps what is alive: sockets, processes, devices. Nothing of it is shown because the caller stands there.
 const ALIVE: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
@@ -72,6 +29,9 @@ impl Config {
     pub(crate) fn with_tree(mut self, host: &Host) -> Config {
         if self.preset == Preset::Host && self.user_map == Some(UserMap::Sandbox) && host.uid == 0 {
             self.user_map = Some(UserMap::HostRoot);
+        }
+        if self.no_namespaces {
+            return self.with_home_of_the_host(host);
         }
         let is_curated = self.namespaces.is_new(Namespace::Mount) && self.root.as_ref().is_some_and(Root::is_curated);
         let (named, real) = self.caller_dir.clone().filter(|_| self.workdir.is_none()).unzip();
@@ -146,6 +106,49 @@ impl Config {
             _ => PathBuf::from("/"),
         };
         self.env.push(("HOME".into(), Some(home.into_os_string())));
+    }
+
+    /// Where there is no tree of its own: which directory of the host's is the home, and where the command begins.
+    fn with_home_of_the_host(mut self, host: &Host) -> Config {
+        // What it leaves could be removed by nobody, if its spawner may be gone by then.
+        self.own_directory = self.die_with_parent.then(own_directory::next);
+        let home = self.own_directory.as_deref().map(own_directory::home);
+        let said = |config: &Config, name: &str| {
+            let kept = config.kept_env.iter().any(|kept| kept == name);
+            config.clear_env || kept || config.env.iter().any(|(set, _)| set == name)
+        };
+        if !said(&self, "HOME") {
+            // Who has none has this one, of which no system makes anything.
+            let home = home.clone().unwrap_or_else(|| PathBuf::from("/nonexistent"));
+            self.env.push(("HOME".into(), Some(home.into_os_string())));
+        }
+        if !said(&self, "TMPDIR") {
+            let temporary = self.own_directory.as_deref().map(own_directory::temporary);
+            self.env.push(("TMPDIR".into(), temporary.map(PathBuf::into_os_string)));
+        }
+        let (named, real) = self.caller_dir.clone().filter(|_| self.workdir.is_none()).unzip();
+        let by_name = named.is_some();
+        self.workdir = self.workdir.or(named);
+        let here = if by_name { real.flatten() } else { host.directory.clone().filter(|_| self.workdir.is_none()) };
+        let Some(here) = here else { return self };
+        if self.shown.iter().any(|shown| here.starts_with(&shown.path)) {
+            return self;
+        }
+        let places = &host.places;
+        let is_home = (!by_name && places.begins_in_a_home) || places.has_a_home_below(&here);
+        let is_hidden = is_home
+            || places.is_hidden_in_a_home(&here)
+            || ALIVE.iter().any(|alive| here.starts_with(alive))
+            || SECRETS.iter().any(|secret| here.starts_with(secret));
+        match is_hidden {
+            true if by_name => {}
+            true => {
+                self.workdir = Some(home.unwrap_or_else(|| PathBuf::from("/")));
+                self.moved_from = Some(here);
+            }
+            false => self.stands = Some(here),
+        }
+        self
     }
 
     /// The caller's directory, read-only where it is; or the new home, where it would show what is not to be seen, unless somebody

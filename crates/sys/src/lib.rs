@@ -16,6 +16,7 @@ mod byte_reader;
 pub mod clone;
 pub mod credentials;
 pub mod file;
+pub mod landlock;
 pub mod memory;
 pub mod mount;
 mod path_buffer;

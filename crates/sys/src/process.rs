@@ -84,6 +84,15 @@ pub fn join_new_session_keyring() -> Result<()> {
     unsafe { call!(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) }.map(drop)
 }
 
+/// Which session keyring this is, keyctl(2): EPERM is nobody's answer but a filter's.
+#[inline(always)]
+pub fn session_keyring() -> Result<usize> {
+    const KEYCTL_GET_KEYRING_ID: u32 = 0;
+    const KEY_SPEC_SESSION_KEYRING: i32 = -3;
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0, 0, 0) }
+}
+
 /// `personality(2)`.
 #[inline(always)]
 pub fn set_personality(persona: u32) -> Result<()> {

@@ -32,6 +32,8 @@ Size = Union[int, str]
 Profile = Union[Literal["default", "none"], Dict[str, Any]]
 #: The bytes of a file; those that are no UTF-8 as hexadecimal digits.
 Content = Union[str, bytes]
+#: What a ruleset of landlock keeps among the processes that it holds for.
+LandlockScope = Literal["abstract-unix-socket", "signal"]
 #: A resource limit in the resource's own unit: one for both, or soft and hard.
 Rlimit = Union[int, Literal["unlimited"], Dict[str, Any]]
 #: What kind of device.
@@ -185,6 +187,47 @@ class IoMaxDict(TypedDict, total=False):
     wbps: Optional[Size]
     riops: Optional[int]
     wiops: Optional[int]
+
+
+@dataclass
+class Landlock:
+    """A ruleset of landlock(7), besides whatever else confines the command: what no rule allows is refused to it and
+    to all that it starts. Linux 5.13; each part says what it needs. A rule is of the file or directory that is
+    there at the start, not of its name.
+    """
+
+    #: Files, and directories with all that is below, that it may read: absolute paths inside the container. If there is
+    #: one of `ro`, `rw` or `exec`, everything else is closed. Linux 6.10.
+    ro: Optional[List[Text]] = None
+    #: The same to read and to write: files and directories can be made, cut, moved and removed there, but no device
+    #: nodes. A device that is named itself also has its ioctls; a unix socket below can be connected to, where that is
+    #: held back elsewhere (Linux 7.1).
+    rw: Optional[List[Text]] = None
+    #: The same to read and to execute. With any of these rules the command itself, its interpreter and its ELF loader
+    #: have to be below one of `exec`.
+    exec: Optional[List[Text]] = None
+    #: The ports that it may connect to by TCP, 0 to 65535; `[]` is none. Default: all. Linux 6.7; from 7.2 on it holds
+    #: for UDP as well.
+    connect: Optional[List[int]] = None
+    #: The ports that it may bind to by TCP; 0 is one that the kernel chooses, `[]` is none. Default: all. Linux 6.7;
+    #: from 7.2 on it holds for UDP as well.
+    bind: Optional[List[int]] = None
+    #: What it can reach of its own processes alone. Linux 6.12.
+    scopes: Optional[List[LandlockScope]] = None
+
+
+class LandlockDict(TypedDict, total=False):
+    """The same as a dict. A ruleset of landlock(7), besides whatever else confines the command: what no rule allows is
+    refused to it and to all that it starts. Linux 5.13; each part says what it needs. A rule is of the file or
+    directory that is there at the start, not of its name.
+    """
+
+    ro: Optional[List[Text]]
+    rw: Optional[List[Text]]
+    exec: Optional[List[Text]]
+    connect: Optional[List[int]]
+    bind: Optional[List[int]]
+    scopes: Optional[List[LandlockScope]]
 
 
 @dataclass
@@ -434,8 +477,8 @@ class RightsDict(TypedDict, total=False):
 
 @dataclass
 class Root:
-    """The root of the container; it needs a new mount namespace. Without `path` and `lowers` it is the host's own
-    tree.
+    """The root of the container; it needs a new mount namespace. Without `path` and `lowers` it is what the preset
+    shows of the host: in the sandbox its programs and their configuration, else all of its tree.
     """
 
     #: The directory of the host that becomes `/`, with what is mounted below it.
@@ -454,7 +497,7 @@ class Root:
 
 class RootDict(TypedDict, total=False):
     """The same as a dict. The root of the container; it needs a new mount namespace. Without `path` and `lowers` it is
-    the host's own tree.
+    what the preset shows of the host: in the sandbox its programs and their configuration, else all of its tree.
     """
 
     path: Optional[Text]
@@ -621,8 +664,8 @@ class Container:
     #: It is killed this long after its start was asked for. Default: never.
     deadline: Optional[Duration] = None
     #: Go on without these where the host does not have them: names of limits such as `"memory"`, or `"net"`, `"map-
-    #: subids"`, `"rlimit"`, `"oom-score-adj"`, `"time"`. The report says what was left out. Default: none, everything
-    #: is required.
+    #: subids"`, `"rlimit"`, `"oom-score-adj"`, `"time"`, `"landlock"` (as much of it as the kernel has). The report
+    #: says what was left out. Default: none, everything is required.
     prefer: Optional[List[str]] = None
     #: How to clone. Default: `"auto"`.
     clone: Optional[Clone] = None
@@ -630,6 +673,11 @@ class Container:
     timed: Optional[bool] = None
     #: Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged.
     dns: Optional[Dns] = None
+    #: The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids,
+    #: capabilities and limits confine without one. The host's files are where they are, and closed but for its
+    #: programs, `ro`, `rw` and an empty home and temporary directory; no TCP port can be reached unless `landlock` has
+    #: it. The report says what is not isolated. Linux 6.12. Default: false.
+    no_namespaces: Optional[bool] = None
     #: Its namespaces.
     namespaces: Optional[Union[Namespaces, NamespacesDict]] = None
     #: Offsets of its clocks.
@@ -653,6 +701,9 @@ class Container:
     rights: Optional[Union[Rights, RightsDict]] = None
     #: Which system calls it may make.
     seccomp: Optional[Union[Seccomp, SeccompDict]] = None
+    #: What it may reach of the container's files, of ports, sockets and processes, by landlock. Default: without a rule
+    #: of its own.
+    landlock: Optional[Union[Landlock, LandlockDict]] = None
     #: Resource limits by name, setrlimit(2), such as `NOFILE`. Default: the caller's.
     rlimits: Optional[Dict[str, Rlimit]] = None
     #: What it may use of the machine.
@@ -696,6 +747,7 @@ class ContainerDict(TypedDict, total=False):
     clone: Optional[Clone]
     timed: Optional[bool]
     dns: Optional[Dns]
+    no_namespaces: Optional[bool]
     namespaces: Optional[Union[Namespaces, NamespacesDict]]
     time_offsets: Optional[Union[TimeOffsets, TimeOffsetsDict]]
     user: Optional[Union[User, UserDict]]
@@ -706,6 +758,7 @@ class ContainerDict(TypedDict, total=False):
     root: Optional[Union[Root, RootDict]]
     rights: Optional[Union[Rights, RightsDict]]
     seccomp: Optional[Union[Seccomp, SeccompDict]]
+    landlock: Optional[Union[Landlock, LandlockDict]]
     rlimits: Optional[Dict[str, Rlimit]]
     limits: Optional[Union[Limits, LimitsDict]]
     cgroup: Optional[Union[Cgroup, CgroupDict]]

@@ -100,6 +100,12 @@ fn one(
             let (file, flags) = (Fd(words.number(10)?), words.number(10)?);
             filter(order, file, flags, words.number::<u8>(10)? != 0, instructions)
         }
+        b'l' => {
+            let ruleset = Fd(words.number(10)?);
+            let restricted = privileges::restrict(ruleset);
+            kernel::close(ruleset);
+            restricted
+        }
         b'm' => privileges::unshare(words.number(10)?),
         b'U' => inner::enter(words)?,
         // A test's: fail here, or have the spawner killed here.

@@ -45,6 +45,7 @@ pub(crate) mod number {
     pub(crate) const SECCOMP: u32 = 317;
     pub(crate) const CLOSE_RANGE: u32 = 436;
     pub(crate) const FACCESSAT2: u32 = 439;
+    pub(crate) const LANDLOCK_RESTRICT_SELF: u32 = 446;
 }
 
 const AT_FDCWD: i32 = -100;

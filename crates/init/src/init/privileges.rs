@@ -146,6 +146,12 @@ pub(crate) fn install_filter(instructions: &[u64], flags: usize) -> Result<usize
     check(unsafe { syscall(number::SECCOMP, [SECCOMP_SET_MODE_FILTER, flags, &raw const program as usize, 0, 0, 0]) })
 }
 
+/// `landlock_restrict_self(2)`: what the ruleset does not allow is refused from here on, to whatever is started as well.
+pub(crate) fn restrict(ruleset: Fd) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::LANDLOCK_RESTRICT_SELF, [ruleset.0 as usize, 0, 0, 0, 0, 0]) }).map(drop)
+}
+
 /// Brings the interface `lo` of this network namespace up, netdevice(7).
 pub(crate) fn loopback_up() -> Result<()> {
     const AF_INET: usize = 2;

@@ -61,6 +61,8 @@ impl Capability {
     pub const SETUID: Capability = Capability(7);
     /// Change groups of one's own.
     pub const SETGID: Capability = Capability(6);
+    /// Give capabilities of the bounding set up.
+    pub const SETPCAP: Capability = Capability(8);
     /// Configure the network.
     pub const NET_ADMIN: Capability = Capability(12);
     /// chroot(2), and entering a mount namespace.

@@ -19,6 +19,8 @@ pub enum Feature {
     Limit(Limit),
     /// A veth pair or pasta; without it there is loopback alone.
     Network,
+    /// Rules of landlock; without them those that the kernel has.
+    Landlock,
     /// An adjustment of the OOM score; without it the caller's stays.
     OomScoreAdj,
     /// All resource limits of setrlimit(2); without them the caller's stay.
@@ -30,7 +32,7 @@ pub enum Feature {
 }
 
 /// The names are those of the command line's flags.
-const FEATURES: [(&str, Feature); 19] = [
+const FEATURES: [(&str, Feature); 20] = [
     ("memory", Feature::Limit(Limit::MemoryMax)),
     ("memory-high", Feature::Limit(Limit::MemoryHigh)),
     ("memory-low", Feature::Limit(Limit::MemoryLow)),
@@ -45,6 +47,7 @@ const FEATURES: [(&str, Feature); 19] = [
     ("io-weight", Feature::Limit(Limit::IoWeight)),
     ("hugetlb", Feature::Limit(Limit::HugetlbMax)),
     ("device-allow", Feature::Limit(Limit::Devices)),
+    ("landlock", Feature::Landlock),
     ("net", Feature::Network),
     ("oom-score-adj", Feature::OomScoreAdj),
     ("rlimit", Feature::Rlimits),
@@ -104,6 +107,7 @@ fn is_asked_for(command: &Config, feature: Feature) -> bool {
         Feature::Limit(limit) => {
             command.cgroup.as_ref().is_some_and(|cgroup| cgroup.limits.limits().any(|asked| asked == limit))
         }
+        Feature::Landlock => command.is_landlocked(),
         Feature::Network => command.network.is_some(),
         Feature::OomScoreAdj => command.oom_score_adj.is_some(),
         Feature::Rlimits => !command.rlimits.is_empty(),

@@ -5,6 +5,7 @@ pub(crate) mod cgroup;
 pub(crate) mod clone;
 pub(crate) mod feature;
 pub(crate) mod ids;
+pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod namespace;
 pub(crate) mod network;

@@ -14,6 +14,7 @@ use super::cgroup::Cgroup;
 use super::clone::CloneWay;
 use super::feature::Feature;
 use super::ids::{Identity, UserMap};
+use super::landlock::Landlock;
 use super::mount::{Mount, Source};
 use super::namespace::Namespaces;
 use super::network::{Dns, Network};
@@ -59,6 +60,9 @@ pub(crate) struct Config {
     pub(crate) ambient: Capabilities,
     pub(crate) no_new_privileges: bool,
     pub(crate) seccomp: Seccomp,
+    pub(crate) landlock: Landlock,
+    /// The sandbox by landlock and the filter alone.
+    pub(crate) no_namespaces: bool,
     pub(crate) oom_score_adj: Option<i16>,
     pub(crate) die_with_parent: bool,
     pub(crate) new_session: bool,
@@ -80,6 +84,10 @@ pub(crate) struct Config {
     pub(crate) caller_dir: Option<(PathBuf, Option<PathBuf>)>,
     /// The caller's directory, where the command begins in its new home instead.
     pub(crate) moved_from: Option<PathBuf>,
+    /// The caller's directory, which landlock opens, as there is no tree to show it in.
+    pub(crate) stands: Option<PathBuf>,
+    /// A directory of the host that is made for it, with a home in it.
+    pub(crate) own_directory: Option<PathBuf>,
     /// Whether a home may be among that.
     pub(crate) whole_home: bool,
     /// How much all empty directories of the sandbox can hold, in bytes.
@@ -127,6 +135,11 @@ fn is_harmless(name: &OsStr) -> bool {
 }
 
 impl Config {
+    /// Whether the kernel is asked for a ruleset of landlock.
+    pub(crate) fn is_landlocked(&self) -> bool {
+        self.landlock != Landlock::new() || self.no_namespaces
+    }
+
     /// Whether it began from a preset that confines.
     pub(crate) fn is_sandboxed(&self) -> bool {
         self.preset != Preset::Bare
@@ -177,6 +190,8 @@ impl Config {
             ambient: Capabilities::NONE,
             no_new_privileges: true,
             seccomp: Seccomp::none(),
+            landlock: Landlock::new(),
+            no_namespaces: false,
             oom_score_adj: None,
             die_with_parent: true,
             new_session: false,
@@ -191,6 +206,8 @@ impl Config {
             shown: Vec::new(),
             caller_dir: None,
             moved_from: None,
+            stands: None,
+            own_directory: None,
             whole_home: false,
             max_tmp: None,
             own_keyring: false,

@@ -15,6 +15,7 @@ use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::feature::Feature;
 use crate::config::ids::UserMap;
+use crate::config::landlock::Landlock;
 use crate::config::mount::Mount;
 use crate::config::namespace::Namespace;
 use crate::config::network::{Dns, Pasta, Veth};
@@ -34,6 +35,9 @@ pub(super) fn command(request: &Request) -> Lowered<Command> {
         Some(data::Preset::Host) => Preset::Host,
         _ => Preset::Sandbox,
     });
+    if request.no_namespaces {
+        command.no_namespaces();
+    }
     let presets = command.config.mounts.clone();
     namespaces(&mut command, request);
     user(&mut command, &request.user)?;
@@ -417,6 +421,30 @@ fn seccomp(asked: &data::Seccomp, usual: &Seccomp) -> Lowered<Seccomp> {
     Ok(seccomp)
 }
 
+fn landlock(asked: &data::Landlock) -> Lowered<Landlock> {
+    let mut landlock = Landlock::new();
+    landlock = asked.ro.iter().fold(landlock, |landlock, path| landlock.ro(path.as_path()));
+    landlock = asked.rw.iter().fold(landlock, |landlock, path| landlock.rw(path.as_path()));
+    landlock = asked.exec.iter().fold(landlock, |landlock, path| landlock.exec(path.as_path()));
+    if let Some(ports) = &asked.connect {
+        landlock = landlock.connect(ports.iter().copied());
+    }
+    if let Some(ports) = &asked.bind {
+        landlock = landlock.bind(ports.iter().copied());
+    }
+    for (index, scope) in asked.scopes.iter().enumerate() {
+        landlock = match scope {
+            data::LandlockScope::AbstractUnixSocket => landlock.scope_abstract_unix_sockets(),
+            data::LandlockScope::Signal => landlock.scope_signals(),
+            _ => {
+                let field = Field::of("landlock").key("scopes").index(index);
+                return Err(Wrong::range(field, "this build does not know it"));
+            }
+        };
+    }
+    Ok(landlock)
+}
+
 fn process(command: &mut Command, request: &Request) -> Lowered<()> {
     if request.clear_env {
         command.env_clear();
@@ -459,6 +487,9 @@ fn process(command: &mut Command, request: &Request) -> Lowered<()> {
     if let Some(asked) = &request.seccomp {
         let seccomp = seccomp(asked, &command.config.seccomp)?;
         command.seccomp(seccomp);
+    }
+    if let Some(asked) = &request.landlock {
+        command.landlock(landlock(asked)?);
     }
     for (name, limit) in &request.rlimits {
         let resource: Resource = parsed(Field::of("rlimits").key(name.as_str()), name)?;

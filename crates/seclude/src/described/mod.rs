@@ -43,6 +43,7 @@ mod tests {
 
     use super::*;
     use crate::config::cgroup::Cgroup;
+    use crate::config::landlock::Landlock;
     use crate::config::mount::Mount;
     use crate::config::namespace::Namespace;
     use crate::config::network::{Dns, Veth};
@@ -71,7 +72,10 @@ mod tests {
         full.deadline(std::time::Duration::from_millis(1500)).terminal(24, 80).host_root();
         let mut bare = Command::new("true");
         bare.unshare(Namespace::User).unshare(Namespace::Mount).mount(Mount::tmpfs("/tmp").size(5)).uid(0);
-        vec![sandbox, shared, full, bare, Command::new("true")]
+        let mut alone = Command::new("true");
+        alone.no_namespaces().rw("/srv").env("HOME", "/").env_remove("TMPDIR").die_with_parent(false);
+        bare.landlock(Landlock::new().ro("/usr").rw("/tmp").exec("/usr").connect([443]).bind([]).scope_signals());
+        vec![sandbox, shared, full, bare, alone, Command::new("true")]
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::config::capability::{Capabilities, Capability};
 use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::ids::UserMap;
+use crate::config::landlock::Landlock;
 use crate::config::mount::{Flags, Mount, MountKind, Source};
 use crate::config::namespace::{Joined, Namespace, Origin};
 use crate::config::network::{Dns, Network, Pasta, Veth};
@@ -25,6 +26,9 @@ pub(super) fn request(command: &Command, whole: bool) -> Raised<Request> {
     let preset = command.config.preset;
     let mut begun = Command::new("");
     begun.preset(preset);
+    if command.config.no_namespaces {
+        begun.no_namespaces();
+    }
     let mut usual = vec![begun];
     if whole {
         usual.push(Command::new(""));
@@ -40,6 +44,7 @@ pub(super) fn request(command: &Command, whole: bool) -> Raised<Request> {
     request.command =
         [&command.config.program].into_iter().filter(|program| !program.is_empty()).map(Text::from).collect();
     request.command.extend(command.config.args.iter().map(Text::from));
+    request.no_namespaces = command.config.no_namespaces;
     namespaces(&mut request, command, usual)?;
     user(&mut request, command, usual);
     // The preset's own goes with its mount namespace; one that is asked for needs one.
@@ -389,6 +394,18 @@ fn seccomp(seccomp: &Seccomp) -> data::Seccomp {
     data
 }
 
+fn landlock(landlock: &Landlock) -> data::Landlock {
+    let mut data = data::Landlock::default();
+    data.ro = landlock.ro.iter().map(Text::from).collect();
+    data.rw = landlock.rw.iter().map(Text::from).collect();
+    data.exec = landlock.exec.iter().map(Text::from).collect();
+    data.connect.clone_from(&landlock.connect);
+    data.bind.clone_from(&landlock.bind);
+    data.scopes.extend(landlock.sockets.then_some(data::LandlockScope::AbstractUnixSocket));
+    data.scopes.extend(landlock.signals.then_some(data::LandlockScope::Signal));
+    data
+}
+
 fn process(request: &mut Request, command: &Command, usual: Usual<'_>) -> Raised<()> {
     request.arg0 = command.config.arg0.as_ref().map(Text::from);
     request.clear_env = command.config.clear_env;
@@ -425,6 +442,9 @@ fn process(request: &mut Request, command: &Command, usual: Usual<'_>) -> Raised
     }
     if usual.differs(|usual| command.config.seccomp == usual.config.seccomp) {
         request.seccomp = Some(seccomp(&command.config.seccomp));
+    }
+    if command.config.landlock != Landlock::new() {
+        request.landlock = Some(landlock(&command.config.landlock));
     }
     let switch = |of: fn(&Command) -> bool| usual.differs(|usual| of(usual) == of(command)).then(|| of(command));
     request.rights.no_new_privileges = switch(|command| command.config.no_new_privileges);

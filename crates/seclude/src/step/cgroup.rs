@@ -250,15 +250,15 @@ impl Step for Group {
                 made.map_err(failed).map_err(|error| if self.request.implied { of_the_bound(error) } else { error })?
             }
         };
-        preparation.report.preferred = self
+        let preferred = self
             .preferred
             .iter()
             .map(|limit| {
                 let reason = lost.iter().find(|(known, _)| known == limit).map(|(_, reason)| reason.clone());
                 Preferred { feature: Feature::Limit(*limit).name(), achieved: reason.is_none(), reason }
             })
-            .chain(without)
-            .collect();
+            .chain(without);
+        preparation.report.preferred.extend(preferred);
         let Some(made) = made else { return Ok(()) };
         let cgroup = self.keep(made, preparation.ledger);
         if self.request.delegated {

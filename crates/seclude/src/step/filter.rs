@@ -54,8 +54,36 @@ fn writes_to_the_host(command: &Config) -> bool {
     root || mounted
 }
 
+/// What landlock cannot hold back on this kernel.
+#[derive(Clone, Copy)]
+pub(super) struct Closed {
+    beside_tcp: bool,
+    pub(super) metadata: bool,
+    pub(super) datagrams: bool,
+    pub(super) unix: bool,
+    pub(super) listening: bool,
+}
+
+/// Which of it the filter refuses: without a net namespace all sockets that no rule is for, unless socket(2) is allowed by its name.
+pub(super) fn closed(command: &Config, host: &Host) -> Closed {
+    let asked = command.seccomp.allow.iter().any(|name| name == "socket");
+    let none = |ports: &Option<Vec<u16>>| ports.as_ref().is_none_or(Vec::is_empty);
+    let alone = command.no_namespaces && !asked;
+    let unix = alone && host.landlock < 9;
+    Closed {
+        // Who is root of the host owns what everybody runs.
+        metadata: command.no_namespaces && command.identity.uid.unwrap_or(host.uid) == 0,
+        beside_tcp: command.landlock.has_ports() || command.no_namespaces,
+        // Whoever may connect somewhere asks for its name first.
+        datagrams: alone && host.landlock < 10 && none(&command.landlock.connect) && none(&command.landlock.bind),
+        unix,
+        // With unix sockets it is needed for those.
+        listening: unix && none(&command.landlock.bind),
+    }
+}
+
 /// What it refuses: with a view of the host that it could leave such files in.
-fn refused(command: &Config, view: View) -> Refused {
+fn refused(command: &Config, host: &Host, view: View) -> Refused {
     let set_id = command.is_sandboxed() && view != View::Nothing;
     let creation = command.is_sandboxed() && view == View::Places;
     let may = |capability: Capability| command.capabilities.is_none_or(|set| set.bits() & capability.bit() != 0);
@@ -63,7 +91,19 @@ fn refused(command: &Config, view: View) -> Refused {
     let attributes = set_id && (may(Capability::SETFCAP) || command.nested);
     // In a user namespace that is not the container's own, the kernel's limit is not for us to set.
     let user_namespaces = command.is_sandboxed() && !command.nested && !command.namespaces.is_new(Namespace::User);
-    Refused { set_id, creation, attributes, user_namespaces }
+    let Closed { beside_tcp, datagrams, unix: unix_sockets, listening, metadata } = closed(command, host);
+    Refused {
+        set_id,
+        creation,
+        attributes,
+        user_namespaces,
+        beside_tcp,
+        datagrams,
+        unix_sockets,
+        listening,
+        metadata,
+        limits_of_others: command.no_namespaces,
+    }
 }
 
 /// The calls that start the command.
@@ -226,7 +266,7 @@ pub(super) fn keep(command: &Config, host: &Host, nesting: &ByFilter, anew: &Ane
     let capabilities = command.capabilities.unwrap_or(Capabilities::ALL).bits();
     let depends = Depends { given: Given { nested: command.nested, capabilities }, kernel: Host::kernel() };
     let base = base(&command.seccomp, depends)?;
-    if !command.is_sandboxed() && matches!(base, Base::Nothing) {
+    if !is_filtered(command) && matches!(base, Base::Nothing) {
         return Ok(None);
     }
     let privileged = host.has(Capability::SYS_ADMIN)
@@ -240,12 +280,13 @@ pub(super) fn keep(command: &Config, host: &Host, nesting: &ByFilter, anew: &Ane
     }
     let view = if writes_to_the_host(command) { View::Places } else { View::Nothing };
     // An open file is not id-mapped: its owner is none of ids that nobody has, and nobody else changes its mode.
-    let with = |handed: View| refused(command, if user::is_chosen(command, host) { view } else { view.max(handed) });
+    let with =
+        |handed: View| refused(command, host, if user::is_chosen(command, host) { view } else { view.max(handed) });
     Ok(Some(Box::new(Filter {
         seccomp: command.seccomp.clone(),
         depends,
         base,
-        refused: refused(command, view),
+        refused: refused(command, host, view),
         with: [with(View::Files), with(View::Places)],
         handed: descriptors::Handed::of(command, anew),
         nesting: nesting.clone(),
@@ -291,7 +332,8 @@ impl Filter {
         }
         let Some(profile) = profile else { return Err("a finished program answers by itself".to_owned()) };
         // The listener is handed over behind it.
-        if !profile.always_allows("sendmsg") {
+        const MSG_NOSIGNAL: u64 = 0x4000;
+        if !profile.always_allows_with("sendmsg", 2, MSG_NOSIGNAL) {
             return Err("the profile does not allow sendmsg, by which its listener would be handed over".to_owned());
         }
         let is_own = self.seccomp.from == From::Default;
@@ -396,6 +438,12 @@ impl Filter {
 
 fn describe(refused: Refused) -> String {
     let words = [
+        (refused.beside_tcp, "nothing that goes past rules of TCP ports: MPTCP, SCTP, connecting by sending"),
+        (refused.datagrams, "no datagrams over IP"),
+        (refused.unix_sockets, "no unix sockets that lead to others"),
+        (refused.listening, "no listening"),
+        (refused.metadata, "no changes of files' modes, owners, times and attributes, as it is the host's root"),
+        (refused.limits_of_others, "no resource limits of other processes"),
         (
             refused.set_id,
             "no set-user-ID and set-group-ID bits, as the command has files of the host that it could give them",
@@ -412,9 +460,15 @@ struct Install {
     before_rights: bool,
 }
 
+/// Whether there is one, whatever its profile is.
+pub(super) fn is_filtered(command: &Config) -> bool {
+    // Rules of ports need one.
+    command.is_sandboxed() || command.seccomp != Seccomp::none() || command.landlock.has_ports()
+}
+
 pub(super) fn install(command: &Config, before_rights: bool) -> Option<Box<dyn Step>> {
-    let filtered = command.is_sandboxed() || command.seccomp != Seccomp::none();
-    (filtered && command.no_new_privileges != before_rights).then(|| Box::new(Install { before_rights }) as _)
+    (is_filtered(command) && command.no_new_privileges != before_rights)
+        .then(|| Box::new(Install { before_rights }) as _)
 }
 
 impl Step for Install {

@@ -16,11 +16,10 @@ use seclude_request::Field;
 use seclude_sys::Fd;
 
 use super::exec::{NAME, environment};
-use super::{Preparation, Step, join};
+use super::{Preparation, Step, filter, join};
 use crate::action::Describe;
 use crate::config::Config;
 use crate::config::namespace::Namespace;
-use crate::config::seccomp::Seccomp;
 use crate::error::{Error, Result};
 use crate::late::Launch as Start;
 use crate::program::Program;
@@ -31,8 +30,8 @@ pub(crate) fn is_needed(command: &Config) -> bool {
     let changes_ids = identity.uid.is_some() || identity.gid.is_some() || identity.groups.is_some();
     let spaces = &command.namespaces;
     let contained = Namespace::ALL.into_iter().any(|kind| spaces.is_new(kind)) || spaces.joined().next().is_some();
-    // A filter is the launcher's to install.
-    let filtered = command.is_sandboxed() || command.seccomp != Seccomp::none();
+    // Rules of landlock and a filter are the launcher's to install.
+    let filtered = filter::is_filtered(command) || command.is_landlocked();
     contained || changes_ids || !command.die_with_parent || command.holds_user_namespace || filtered
 }
 

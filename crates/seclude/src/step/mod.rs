@@ -13,16 +13,20 @@ mod exec;
 mod existing_cgroup;
 mod filter;
 mod holder;
+mod host_files;
 mod hostname;
 mod join;
+mod landlock;
 mod launch;
 mod layered_host;
 mod loopback;
 mod low_ports;
 mod mount;
+mod named;
 mod names;
 mod nesting;
 mod oom;
+pub(crate) mod own_directory;
 pub(crate) mod pasta;
 pub(crate) mod range;
 mod rights;
@@ -65,6 +69,7 @@ pub(crate) use descriptors::highest as highest_descriptor;
 use exec::Compiled;
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::enters_pid_namespace_early;
+pub(crate) use landlock::gaps;
 pub(crate) use nesting::has_inner;
 pub(crate) use root::is_all as root_is_all;
 pub(crate) use user::leaves_caller_out;
@@ -165,6 +170,9 @@ pub(crate) fn has_overlays(command: &Config) -> bool {
 pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Result<Vec<Box<dyn Step>>> {
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
     let mut add = |step: Option<Box<dyn Step>>| steps.extend(step);
+    // Of the host's own, in the place of what a tree of its own would have.
+    let own = own_directory::Made::default();
+    add(own_directory::compile(command, &own));
     // First of all: a parent that dies from here on takes the child along.
     add(ties::arm());
     // Before it waits for anything: others wait for it meanwhile.
@@ -237,6 +245,8 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     let opened = directory.as_ref().map(workdir::WorkingDirectory::place);
     add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
     add(nesting::hold(command));
+    // Where everything is mounted, and by whatever names the command sees it.
+    add(landlock::keep(command, host, &own)?);
     add(filter::keep(command, host, &by_filter, &anew)?);
     let Compiled { launch, exec } = exec::compile(command)?;
     add(rights::carry(command, host));
@@ -244,12 +254,15 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(launch);
     // Its maps take rights over the first one; the command's rights are those over the second.
     add(nesting::inner(command, &maps));
+    // Before a filter, which may refuse it.
+    add(landlock::restrict(command, true));
     add(filter::install(command, true));
     // A limit on file size or open files is for the command, not for set-up; raising one takes rights.
     add(rlimits::compile(command)?);
     // Rights go last: each step above may need them.
     add(rights::compile(command, host)?);
     add(workdir::enter(opened));
+    add(landlock::restrict(command, false));
     add(filter::install(command, false));
     add(Some(exec));
     Ok(steps)

@@ -6,7 +6,7 @@ use seclude_sys::credentials::CapabilitySets;
 
 use super::{Step, launch};
 use crate::config::Config;
-use crate::config::capability::Capabilities;
+use crate::config::capability::{Capabilities, Capability};
 use crate::config::ids::{Identity, UserMap};
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ struct Rights {
     capabilities: Option<Capabilities>,
     ambient: Capabilities,
     no_new_privileges: bool,
+    /// Whether the bounding set can be made smaller; where not, no_new_privs keeps an exec from gaining any of it.
+    bounded: bool,
     /// What an exec would carry over if the launcher's had not to carry more.
     carried: Option<(u64, u64)>,
 }
@@ -97,6 +99,7 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Box<dyn St
         capabilities: command.capabilities,
         ambient: command.ambient,
         no_new_privileges: command.no_new_privileges,
+        bounded: !(command.no_namespaces && command.no_new_privileges) || host.has(Capability::SETPCAP),
         carried: are_carried(command, host).then(|| match command.namespaces.is_new(Namespace::User) {
             true => (0, 0),
             false if command.namespaces.is_joined(Namespace::User) => (0, 0),
@@ -123,7 +126,7 @@ impl Step for Rights {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        if let Some(capabilities) = self.capabilities {
+        if let Some(capabilities) = self.capabilities.filter(|_| self.bounded) {
             program.about_owned(format!("capabilities {capabilities}"));
             program.push(Op::BoundingSet { keep: capabilities.bits() });
         }

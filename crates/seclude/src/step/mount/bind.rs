@@ -13,12 +13,12 @@ use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::mount::{Flags, Source};
 use crate::error::{Error, Result};
-use crate::places::{Places, identity, identity_of, is_or_is_above};
+use crate::places::{Places, identity, identity_of};
 use crate::program::Program;
 use crate::step::root::absolute;
-use crate::step::show::{Show, path_of};
+use crate::step::show::Show;
 use crate::step::user::Ids;
-use crate::step::{Preparation, Step};
+use crate::step::{Preparation, Step, named};
 
 struct Bind {
     show: Show,
@@ -65,30 +65,6 @@ pub(super) fn compile(
     Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, closed, as_named, is_here, about }))
 }
 
-fn shows_a_home(path: &Path) -> Error {
-    let action = format!("{} would show a home, with all keys in it", path.display());
-    let hint = Hint::from("show the directory of the project instead, or say that the whole home is meant");
-    Error::invalid(NAME, action).hint(hint.with([Remedy::set("whole_home", true)]))
-}
-
-/// The same path past a symlink that lies in `/`, as of distributions that have /home elsewhere: nobody but root can write there.
-fn without_link_in_root(path: &Path) -> PathBuf {
-    let mut parts = path.components().skip(1);
-    let Some(first) = parts.next() else { return path.to_owned() };
-    let first = Path::new("/").join(first);
-    let first = first.canonicalize().unwrap_or(first);
-    parts.fold(first, |whole, part| whole.join(part))
-}
-
-fn leads_elsewhere(path: &Path, real: &Path) -> Error {
-    let action = format!(
-        "{} leads to {} by a symlink, which whoever can write there has chosen",
-        path.display(),
-        real.display()
-    );
-    Error::invalid(NAME, action).hint("name where it leads to, if that is meant")
-}
-
 impl Step for Bind {
     fn name(&self) -> &'static str {
         NAME
@@ -102,20 +78,12 @@ impl Step for Bind {
                     .map_err(|errno| Error::parent(NAME, &self.about, errno).call("statx").path_of("/"))?;
                 self.of_root |= identity_of(&root) == identity_of(&found);
                 let failed = |error| Error::parent(NAME, &self.about, error).call("statx").path_of(self.show.path());
-                let real = || self.show.opened().and_then(|opened| path_of(opened).ok());
                 if let Some(places) = &self.closed {
-                    // By what it is: a symlink, or a mount, can have any name.
-                    if is_or_is_above(identity_of(&found), &places.homes).map_err(failed)?
-                        || real().is_some_and(|path| places.has_a_home_below(&path))
-                    {
-                        return Err(shows_a_home(self.show.path()));
-                    }
+                    let opened = self.show.opened().map(|opened| &**opened);
+                    named::is_no_home(NAME, self.show.path(), opened, &found, places)?;
                 }
-                if self.as_named
-                    && let Some(real) = real()
-                    && real != without_link_in_root(self.show.path())
-                {
-                    return Err(leads_elsewhere(self.show.path(), &real));
+                if self.as_named {
+                    named::is_where_it_says(NAME, self.show.path(), self.show.opened().map(|opened| &**opened))?;
                 }
                 if self.is_here && identity(Path::new(".")).map_err(failed)? != identity_of(&found) {
                     let error = Error::parent(NAME, &self.about, rustix::io::Errno::STALE).path_of(self.show.path());

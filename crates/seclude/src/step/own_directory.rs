@@ -1,0 +1,158 @@
+//! An empty home and temporary directory for a command without a mount namespace: a directory of the host that goes at its end.
+//!
+//! It lies where the caller's temporary files do. Whoever made it has a lock on it, flock(2), which the kernel takes from the dead: so
+//! that of a killed spawner is found and removed by a later start, and by `gc`. A command that may outlive its spawner has none.
+
+use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
+use std::hash::{BuildHasher, Hasher};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{
+    CWD, Dir, FileType, FlockOperation, Gid, Mode, OFlags, Uid, fchmod, fchown, flock, fstat, mkdirat, openat,
+};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use seclude_request::Field;
+
+use super::{Preparation, Step};
+use crate::action::Describe;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::remove;
+
+const NAME: &str = "directory";
+/// What its name begins with; sixteen digits follow, which nobody can guess.
+const PREFIX: &str = "seclude-";
+/// Until it is that old, it may be that its maker has no lock on it yet.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Where the next one is to be.
+pub(crate) fn next() -> PathBuf {
+    let number = RandomState::new().build_hasher().finish();
+    std::env::temp_dir().join(format!("{PREFIX}{number:016x}"))
+}
+
+/// The home in it.
+pub(crate) fn home(own: &Path) -> PathBuf {
+    own.join("home")
+}
+
+/// Where temporary files go.
+pub(crate) fn temporary(own: &Path) -> PathBuf {
+    own.join("tmp")
+}
+
+/// It, once it is made.
+pub(super) type Made = Arc<OnceLock<Arc<OwnedFd>>>;
+
+struct OwnDirectory {
+    path: PathBuf,
+    /// Whose the places in it are, if they are not the caller's.
+    user: Option<(u32, u32)>,
+    made: Made,
+}
+
+pub(super) fn compile(command: &Config, made: &Made) -> Option<Box<dyn Step>> {
+    let path = command.own_directory.clone()?;
+    let identity = &command.identity;
+    let user = identity.uid.or(identity.gid).map(|id| (identity.uid.unwrap_or(id), identity.gid.unwrap_or(id)));
+    Some(Box::new(OwnDirectory { path, user, made: made.clone() }))
+}
+
+impl Step for OwnDirectory {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("no_namespaces"))
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(|| drop(sweep()));
+        let path = &self.path;
+        let failed = |call: &'static str| {
+            move |errno: Errno| Error::parent(NAME, format!("{}", path.display()), errno).call(call).path_of(path)
+        };
+        let (Some(above), Some(name)) = (self.path.parent(), self.path.file_name().and_then(OsStr::to_str)) else {
+            return Err(Error::invalid(NAME, "it has no name"));
+        };
+        let plain = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = openat(CWD, above, plain, Mode::empty()).map_err(failed("openat"))?;
+        mkdirat(&parent, name, Mode::RWXU).map_err(failed("mkdirat"))?;
+        let made = openat(&parent, name, plain | OFlags::NOFOLLOW, Mode::empty()).map_err(failed("openat"));
+        let made = match made {
+            Ok(made) => Arc::new(made),
+            Err(error) => {
+                let _ = remove::directory(&parent, name);
+                return Err(error);
+            }
+        };
+        let (held, left) = (made.clone(), made.clone());
+        let name = name.to_owned();
+        preparation.ledger.push_leaving(
+            format!("{}", self.path.display()),
+            move || {
+                // Until it is gone nobody else is to look for it.
+                let _held = held;
+                remove::directory(&parent, &name)
+            },
+            // As long as this process lives, so does what uses it.
+            move || std::mem::forget(left),
+        );
+        flock(&made, FlockOperation::NonBlockingLockExclusive).map_err(failed("flock"))?;
+        let mode = if self.user.is_some() { Mode::RWXU | Mode::XGRP | Mode::XOTH } else { Mode::RWXU };
+        fchmod(&made, mode).map_err(failed("fchmod"))?;
+        for place in [home(&self.path), temporary(&self.path)] {
+            let Some(name) = place.file_name() else { continue };
+            mkdirat(&made, name, Mode::RWXU).map_err(failed("mkdirat"))?;
+            let opened = openat(&made, name, plain | OFlags::NOFOLLOW, Mode::empty()).map_err(failed("openat"))?;
+            fchmod(&opened, Mode::RWXU).map_err(failed("fchmod"))?;
+            if let Some((uid, gid)) = self.user {
+                fchown(&opened, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed("fchown"))?;
+            }
+        }
+        let _ = self.made.set(made);
+        Ok(())
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        let shown = self.path.display();
+        to.prepare(
+            NAME,
+            format!("make {shown}, which goes at the end, with an empty home and temporary directory in it"),
+        );
+    }
+}
+
+/// Removes those whose makers are dead; answers their paths. What cannot be looked at, or is somebody else's, stays.
+pub(crate) fn sweep() -> Vec<String> {
+    let above = std::env::temp_dir();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(parent) = openat(CWD, &above, flags, Mode::empty()) else { return Vec::new() };
+    let Ok(entries) = Dir::read_from(&parent) else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
+    let is_one = |name: &String| {
+        name.strip_prefix(PREFIX)
+            .is_some_and(|number| number.len() == 16 && number.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    let is_dead = |name: &String| {
+        let Ok(opened) = openat(&parent, name.as_str(), flags | OFlags::NOFOLLOW, Mode::empty()) else { return false };
+        let Ok(found) = fstat(&opened) else { return false };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let is_old = u64::try_from(found.st_mtime).is_ok_and(|changed| now.as_secs() > changed + YOUNG.as_secs());
+        let is_ours =
+            found.st_uid == geteuid().as_raw() && FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+        // The lock is kept by nobody: what holds it next to us is another sweep, and both may remove it.
+        is_ours && is_old && flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok()
+    };
+    let dead = names.filter(is_one).filter(is_dead);
+    dead.filter(|name| remove::directory(&parent, name).is_ok())
+        .map(|name| above.join(name).display().to_string())
+        .collect()
+}

@@ -121,13 +121,7 @@ fn one(
 
 /// Installs the program in `file`. One that `listens` asks the spawner what to answer, who then knows what was refused; where no
 /// listener can be had (there is one already, whoever made it; no number is left for it; Linux before 5.0) it answers by itself, and the spawner is told.
-fn filter(
-    order: &Order,
-    file: Fd,
-    flags: usize,
-    listens: bool,
-    instructions: &mut [u64],
-) -> kernel::Result<()> {
+fn filter(order: &Order, file: Fd, flags: usize, listens: bool, instructions: &mut [u64]) -> kernel::Result<()> {
     let length = kernel::read_words(file, instructions);
     if !listens {
         kernel::close(file);

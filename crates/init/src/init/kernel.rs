@@ -229,8 +229,7 @@ pub(crate) fn send_descriptor(socket: Fd, record: &[u8], descriptor: Fd) -> Resu
     /// CMSG_LEN(4): without the padding.
     const LENGTH: usize = 20;
     let part = [record.as_ptr() as usize, record.len()];
-    let control =
-        Control { length: LENGTH, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptor: descriptor.0, padding: 0 };
+    let control = Control { length: LENGTH, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptor: descriptor.0, padding: 0 };
     let header = MessageHeader {
         name: 0,
         name_length: 0,

@@ -231,6 +231,7 @@ options = f'fd={fuse},rootmode=40000,user_id=0,group_id=0'.encode()
 assert libc.mount(b'nobody', b'm', b'fuse', 0, options) == 0, os.strerror(ctypes.get_errno())
 command = [os.environ['S'], 'run', '--report', f'{os.getcwd()}/report', '--bind', f'{os.getcwd()}/a:/mnt', '--tmpfs', '/mnt/place', 'true']
 assert subprocess.run(command, cwd='/usr', timeout=20).returncode == 0
+assert subprocess.run([os.environ['S'], 'run', 'test', '-d', 'a'], cwd='.', timeout=20).returncode == 0
 END
 "#;
 

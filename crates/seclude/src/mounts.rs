@@ -44,6 +44,8 @@ pub(crate) fn is_local(kind: &str) -> bool {
 pub(crate) struct Mounts {
     points: BTreeSet<PathBuf>,
     views: BTreeSet<PathBuf>,
+    /// Those of servers, but for `/`: where that one is dead nothing works.
+    remote: BTreeSet<PathBuf>,
     /// As stat(2) has them, with the type of each file system.
     pub(crate) devices: BTreeMap<u64, String>,
 }
@@ -58,7 +60,12 @@ impl Mounts {
     }
 
     fn parse(mountinfo: &str) -> Mounts {
-        let mut mounts = Mounts { points: BTreeSet::new(), views: BTreeSet::new(), devices: BTreeMap::new() };
+        let mut mounts = Mounts {
+            points: BTreeSet::new(),
+            views: BTreeSet::new(),
+            remote: BTreeSet::new(),
+            devices: BTreeMap::new(),
+        };
         for line in mountinfo.lines() {
             let (front, back) = line.split_once(" - ").unwrap_or((line, ""));
             let Some(point) = front.split(' ').nth(4).map(unescape) else { continue };
@@ -66,6 +73,9 @@ impl Mounts {
             let device = front.split(' ').nth(2).and_then(|device| device.split_once(':'));
             if let Some((Ok(major), Ok(minor))) = device.map(|(major, minor)| (major.parse(), minor.parse())) {
                 mounts.devices.insert(rustix::fs::makedev(major, minor), kind.to_owned());
+                if major == 0 && !is_local(kind) && point != Path::new("/") {
+                    mounts.remote.insert(point.clone());
+                }
             }
             // The last one mounted on a point is the one that is seen.
             if VIEWS.contains(&kind) {
@@ -85,6 +95,11 @@ impl Mounts {
     /// Whether a view of the kernel is mounted there.
     pub(crate) fn is_view(&self, path: &Path) -> bool {
         self.views.contains(path)
+    }
+
+    /// Whether the way to it leads through the files of a server, who may never answer: nothing interrupts that.
+    pub(crate) fn is_behind_a_server(&self, path: &Path) -> bool {
+        self.remote.iter().any(|point| point != path && path.starts_with(point))
     }
 
     /// The mount points below it, each before those below itself.

@@ -74,6 +74,10 @@ pub(super) fn send(
             for point in mounts.below(&tree.path) {
                 // What lies on something that was covered is to be seen as before, in whatever way.
                 let hidden = covered.iter().any(|above| point.starts_with(above));
+                if mounts.is_behind_a_server(&point) {
+                    plain.push(point.clone());
+                    continue;
+                }
                 let view = mounts.is_view(&point);
                 if view && !hidden {
                     continue;

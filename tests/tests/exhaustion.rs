@@ -17,7 +17,7 @@ use seclude_tests::{
     said, seclude_bin, shell, stdout_of, tell, told, told_inside,
 };
 
-/// Who makes cgroups, and who looks whether any were left.
+/// Who makes cgroups, and who looks whether any were left; who has few descriptors, and who has many on their way.
 static CGROUPS: Mutex<()> = Mutex::new(());
 
 /// More than any spawn has open at a time.
@@ -314,6 +314,8 @@ fn descriptors_of_others_on_their_way_are_waited_for_a_while() {
         println!("skipped: the kernel counts nothing of root's");
         return;
     }
+    // Nobody else here who has few descriptors is to start something meanwhile.
+    let _alone = CGROUPS.lock().unwrap_or_else(PoisonError::into_inner);
     // More of this user's than one process may have open; others of its processes may have open more.
     let (ours, theirs) = UnixStream::pair().unwrap();
     let null = File::open("/dev/null").unwrap();

@@ -629,7 +629,7 @@ type FsOf<Types extends string, Options, Required extends boolean = false> = {
 /** What `prefer` can name; `rlimit` is all of them. */
 export type Feature =
   | "memory" | "memory-high" | "memory-low" | "memory-swap" | "memory-oom-group" | "cpus" | "cpu-weight" | "cpuset-cpus" | "cpuset-mems"
-  | "pids" | "io-max" | "io-weight" | "hugetlb" | "device-allow" | "net" | "oom-score-adj" | "rlimit" | "map-subids" | "time";
+  | "pids" | "io-max" | "io-weight" | "hugetlb" | "device-allow" | "landlock" | "net" | "oom-score-adj" | "rlimit" | "map-subids" | "time";
 
 /** What the container may use of the machine, all its processes together, cgroups(7). */
 export interface Limit extends Omit<Limits, "ioMax" | "io_max" | "devices"> {

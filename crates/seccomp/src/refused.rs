@@ -41,7 +41,9 @@ const AF_UNIX: u32 = 1;
 const OVER_IP: [u32; 2] = [2, 10];
 /// The bits of socket(2)'s second argument that are no flags.
 const TYPE: u64 = 0xf;
+const SOCK_STREAM: u64 = 1;
 const SOCK_DGRAM: u64 = 2;
+const SOCK_SEQPACKET: u64 = 5;
 const SOCK_RAW: u64 = 3;
 /// Whatever is to be chosen by the type, ICMP, TCP, UDP, ICMPv6.
 const PLAIN: [u32; 5] = [0, 1, 6, 17, 58];
@@ -186,8 +188,9 @@ impl Profile {
         }
         if unix_sockets {
             self.override_with("socket", EACCES, &[is(0, AF_UNIX)]);
-            // One of a pair of datagrams sends to any address.
-            self.override_with("socketpair", EACCES, &[of_type(Comparison::Equal, SOCK_DGRAM)]);
+            // One of a pair of datagrams sends to any address; SOCK_RAW is another name for that, unix(7).
+            let others = [SOCK_STREAM, SOCK_SEQPACKET].map(|connected| of_type(Comparison::NotEqual, connected));
+            self.override_with("socketpair", EACCES, &others);
         }
         if listening {
             self.override_with("listen", EACCES, &[]);
@@ -328,7 +331,10 @@ mod tests {
             (41, [10, 0x802, 0], 0x5_000d),
             (41, [1, 1, 0], 0x5_000d),
             (53, [1, 2, 0], 0x5_000d),
+            (53, [1, 3, 0], 0x5_000d),
+            (53, [1, 0x80803, 0], 0x5_000d),
             (53, [1, 1, 0], ALLOW),
+            (53, [1, 0x80805, 0], ALLOW),
             (50, [3, 1, 0], 0x5_000d),
             (41, [2, 1, 0], ALLOW),
         ] {

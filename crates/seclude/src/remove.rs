@@ -1,9 +1,12 @@
 //! Removing what was made, by descriptor: whatever lies at its path by then may be somebody else's.
 
+use std::collections::hash_map::RandomState;
+use std::ffi::{CStr, CString};
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, chmodat, fchmod, openat2, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, chmodat, fchmod, openat2, renameat, unlinkat};
 use rustix::io::Errno;
 
 /// Removes the directory `name` in `parent` with all that is in it. It follows no symlink and leaves its file system by no
@@ -15,11 +18,12 @@ pub(crate) fn directory(parent: &OwnedFd, name: &str) -> io::Result<()> {
         Err(Errno::NOTEMPTY | Errno::EXIST) => {}
         Err(errno) => return Err(errno.into()),
     }
-    empty(&open(parent, name)?)?;
+    let c_name = CString::new(name)?;
+    empty(&open(parent, &c_name)?)?;
     Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }
 
-fn open(parent: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+fn open(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     let leash = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat2(&parent, name, flags, Mode::empty(), leash) {
@@ -35,8 +39,43 @@ fn open(parent: impl AsFd, name: &str) -> io::Result<OwnedFd> {
     }
 }
 
-fn empty(directory: &OwnedFd) -> io::Result<()> {
-    fchmod(directory, Mode::RWXU)?;
+/// How often it is looked at again for what has been lifted, or made by somebody meanwhile.
+const MOST_ROUNDS: usize = 1 << 17;
+
+/// Without recursion, as whoever filled it chose how deep it is: what is not empty two levels down is lifted to the top, under a name
+/// that nobody guesses. So three descriptors do, and little of the stack.
+fn empty(top: &OwnedFd) -> io::Result<()> {
+    let mut lifted = RandomState::new().build_hasher().finish();
+    fchmod(top, Mode::RWXU)?;
+    for _ in 0..MOST_ROUNDS {
+        let mut full = Vec::new();
+        unlink_all(top, |name| full.push(name.to_owned()))?;
+        if full.is_empty() {
+            return Ok(());
+        }
+        for name in full {
+            let below = open(top, &name)?;
+            fchmod(&below, Mode::RWXU)?;
+            let mut deeper = Vec::new();
+            unlink_all(&below, |name| deeper.push(name.to_owned()))?;
+            for inner in deeper {
+                // Its own ".." changes: that takes the right to write to it.
+                fchmod(open(&below, &inner)?, Mode::RWXU)?;
+                lifted = lifted.wrapping_add(1);
+                renameat(&below, &inner, top, format!("{lifted:016x}"))?;
+            }
+            match unlinkat(top, &name, AtFlags::REMOVEDIR) {
+                // Somebody goes on making something there: the next round sees that.
+                Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+    Err(Errno::NOTEMPTY.into())
+}
+
+/// Removes all that can be removed at once, and hands on the directories that are not empty.
+fn unlink_all(directory: &OwnedFd, mut full: impl FnMut(&CStr)) -> io::Result<()> {
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -45,13 +84,42 @@ fn empty(directory: &OwnedFd) -> io::Result<()> {
         }
         match unlinkat(directory, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR | Errno::PERM) => {
-                let name = name.to_str().map_err(|_| io::ErrorKind::InvalidFilename)?;
-                empty(&open(directory, name)?)?;
-                unlinkat(directory, name, AtFlags::REMOVEDIR)?;
-            }
+            Err(Errno::ISDIR | Errno::PERM) => match unlinkat(directory, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::NOTEMPTY | Errno::EXIST) => full(name),
+                Err(errno) => return Err(errno.into()),
+            },
             Err(errno) => return Err(errno.into()),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, mkdirat, openat};
+
+    use super::*;
+
+    #[test]
+    fn what_is_deep_and_what_has_any_name_goes() {
+        let above = std::env::temp_dir();
+        let name = format!("seclude-test-remove-{}", std::process::id());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = openat(CWD, &above, flags, Mode::empty()).unwrap();
+        mkdirat(&parent, name.as_str(), Mode::RWXU).unwrap();
+        let mut deepest = openat(&parent, name.as_str(), flags, Mode::empty()).unwrap();
+        mkdirat(&deepest, c"\xff\xfe", Mode::RWXU).unwrap();
+        mkdirat(&deepest, c"\xff\xfe/full", Mode::RWXU).unwrap();
+        for _ in 0..5000 {
+            mkdirat(&deepest, c"d", Mode::RWXU).unwrap();
+            openat(&deepest, c"f", OFlags::CREATE | OFlags::WRONLY, Mode::RUSR).unwrap();
+            deepest = openat(&deepest, c"d", flags, Mode::empty()).unwrap();
+        }
+        drop(deepest);
+        // As little of the stack as a thread can have.
+        let (path, small) = (above.join(&name), std::thread::Builder::new().stack_size(64 * 1024));
+        small.spawn(move || directory(&parent, &name).unwrap()).unwrap().join().unwrap();
+        assert!(!path.exists());
+    }
 }

@@ -36,6 +36,24 @@ fn descriptors_are_given_by_their_numbers_and_no_others() {
 }
 
 #[test]
+fn any_number_of_descriptors_leaves_set_up_its_own() {
+    // What set-up has open for later lies among those of the caller, and each number of them moves it.
+    for more in
+        ["", "--cap-add SYS_PTRACE", "--cap-add SYS_ADMIN --nested", "--stdio pipe --cap-add SYS_PTRACE", "--bare"]
+    {
+        for count in 0..12 {
+            let open: String = (3..3 + count).map(|number| format!("exec {number}</etc/hostname; ")).collect();
+            let numbers: Vec<String> = (0..3 + count).map(|number| number.to_string()).collect();
+            for (kept, last) in [(format!("--preserve-fds {count}"), 3 + count), ("--clear-env".into(), 3)] {
+                let look = r#"for n in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17; do test -e /dev/fd/$n && echo $n; done; true"#;
+                let said = stdout_of(&bash(&format!("{open} $S run {more} {kept} -- /bin/sh -c '{look}'")));
+                assert_eq!(said, numbers[..last].join("\n"), "{more} {kept}, {count} open");
+            }
+        }
+    }
+}
+
+#[test]
 fn descriptors_that_cannot_be_meant_are_one_line() {
     for (flags, words) in [
         ("--fd 3", "--fd: descriptor 3 is not open"),

@@ -104,14 +104,30 @@ impl Machine<'_> {
         }
     }
 
-    /// That number is the command's from here on: no slot may close it.
-    #[inline(always)]
-    fn give_up(&mut self, number: Fd) {
+    /// That number is no slot's any more, and stays open.
+    fn forget(&mut self, number: Fd) {
         for slot in &mut self.slots {
             if *slot == number {
                 *slot = Fd::NONE;
             }
         }
+    }
+
+    /// That number is the command's or the launcher's from here on: what a slot has there, and may still need, moves above it.
+    fn vacate(&mut self, number: Fd) -> Done {
+        let mut moved = Fd::NONE;
+        for slot in &mut self.slots {
+            if *slot == number {
+                if moved == Fd::NONE {
+                    moved = file::duplicate_above(number, number.0 as u32 + 1).named(Call::Dup)?;
+                }
+                *slot = moved;
+            }
+        }
+        if self.taken == number && moved != Fd::NONE {
+            self.taken = moved;
+        }
+        Ok(())
     }
 }
 
@@ -236,18 +252,17 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::UseTerminal { stdio } => use_terminal(machine, stdio),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
         Op::PlaceFd { from, to } => {
-            machine.give_up(to);
+            machine.vacate(to)?;
             file::duplicate_onto(from, to, false).named(Call::Dup)
         }
         Op::CloseRange { first, last } => file::close_range(first, last).named(Call::CloseRange),
         Op::Hold { slot, at } => {
-            let held = machine.get(slot);
-            if held == at {
-                machine.give_up(at);
+            if machine.get(slot) == at {
+                machine.forget(at);
                 return file::set_close_on_exec(at, false).named(Call::Dup);
             }
-            machine.give_up(at);
-            file::duplicate_onto(held, at, false).named(Call::Dup)?;
+            machine.vacate(at)?;
+            file::duplicate_onto(machine.get(slot), at, false).named(Call::Dup)?;
             machine.set(slot, Fd::NONE);
             Ok(())
         }
@@ -365,10 +380,11 @@ fn use_terminal(machine: &mut Machine<'_>, stdio: u8) -> Done {
         if stdio & (1 << number) == 0 {
             continue;
         }
-        machine.give_up(to);
         if slave == to {
+            machine.forget(to);
             file::set_close_on_exec(to, false).named(Call::Dup)?;
         } else {
+            machine.vacate(to)?;
             file::duplicate_onto(slave, to, false).named(Call::Dup)?;
         }
     }

@@ -1264,7 +1264,7 @@ export interface Report {
     /** What it shares with the host in a sandbox without namespaces (no_namespaces); else empty. */
     not_isolated: Array<{
       /** The stable name. */
-      what: "files" | "names" | "metadata" | "processes" | "signals" | "leftovers" | "process-count" | "network" | "tcp" | "listening" | "udp" | "unix-sockets" | "abstract-sockets" | "ipc" | "root";
+      what: "files" | "names" | "metadata" | "watches" | "processes" | "signals" | "leftovers" | "process-count" | "network" | "tcp" | "listening" | "udp" | "unix-sockets" | "abstract-sockets" | "ipc" | "root";
       /** What that means, in a sentence. */
       why: string;
     }>;

@@ -119,6 +119,36 @@ fn the_list_has_an_end_and_the_rest_is_counted() {
 }
 
 #[test]
+fn whoever_asks_all_the_time_waits_for_its_turn_and_others_do_not() {
+    let start = |program: &str| {
+        let mut command = Command::new("/usr/bin/python3");
+        command.sandbox().args(["-c", &format!("{CALLS}{program}")]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    // Behind the first 100,000 it is 10,000 a second.
+    let all = "wrong = 0\nfor _ in range(125000): wrong += libc.ptrace(0, 0, 0, 0) != -1\nprint(wrong)";
+    let flood = start(all);
+    let other = |number: u64| {
+        let output = start(&format!("print({PTRACE})")).wait_with_output().unwrap();
+        assert_eq!((output.stdout.as_slice(), output.exit.denials().list().len()), (&b"1\n"[..], 1), "{number}");
+        flood.denials().list().iter().map(|denial| denial.times).sum::<u64>() + flood.denials().more()
+    };
+    let first = (0..).map(other).find(|asked| *asked >= 100_000).unwrap();
+    assert!(first < 125_000, "it waits while others are answered");
+    let output = flood.wait_with_output().unwrap();
+    let denials = output.exit.denials();
+    let listed: u64 = denials.list().iter().map(|denial| denial.times).sum();
+    assert_eq!((output.stdout.as_slice(), listed + denials.more()), (&b"0\n"[..], 125_000));
+}
+
+#[test]
+fn what_would_be_allowed_with_much_else_is_no_remedy() {
+    // TIOCSTI, and ioctl as a whole.
+    let found = denials(&[], "call(16, 0, 0x5412, 0)");
+    assert_eq!((found.len(), &found[0]["call"], &found[0]["remedies"]), (1, &"ioctl".into(), &serde_json::json!([])));
+}
+
+#[test]
 fn each_is_said_as_it_comes_while_the_command_runs() {
     let program = format!("{CALLS}{PTRACE}\ninput()");
     let mut running = seclude_command(&["run", "--denials", "--", "/usr/bin/python3", "-c", &program])

@@ -174,6 +174,7 @@ fn what_cannot_be_meant_is_one_line_with_its_flag() {
         (&["--no-namespaces", "--uid-map", "0:0:1"], "user namespace"),
         (&["--no-namespaces", "--unshare", "net"], "namespaces.net"),
         (&["--no-namespaces", "--init"], "--init"),
+        (&["--no-namespaces", "--as-pid-1"], "--as-pid-1"),
         (&["--no-namespaces", "--nested"], "--nested"),
         (&["--no-namespaces", "--dns", "none"], "--dns"),
         (&["--no-namespaces", "--bare"], "--preset"),
@@ -465,6 +466,41 @@ fn what_the_filter_refuses_in_the_place_of_landlock_is_listed_with_what_allows_i
     let found = denials("socket.AF_INET, socket.SOCK_STREAM, 262");
     assert_eq!((&found[0]["errno"], &found[0]["remedies"]), (&"EPROTONOSUPPORT".into(), &serde_json::json!([])));
     assert_eq!(denials("socket.AF_INET"), Vec::<serde_json::Value>::new());
+}
+
+#[test]
+fn without_namespaces_nothing_is_told_of_what_is_done_in_closed_directories() {
+    needs_abi!(6);
+    let own = Scratch::new("alone-watch");
+    own.file("secret/plan", "text");
+    let secret = own.join("secret");
+    let program = "import ctypes, os, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+        fd = libc.inotify_init1(os.O_NONBLOCK)\nif fd < 0: sys.exit(print('no watches', ctypes.get_errno()))\n\
+        print(libc.inotify_add_watch(fd, sys.argv[1].encode(), 0xfff) > 0)";
+    let run = |flags: &[&str]| {
+        let flags = [&["run"], flags, &["--", "python3", "-c", program, text(&secret)]].concat();
+        stdout_of(&seclude_command(&flags).env("TMPDIR", own.path()).current_dir("/usr").output().unwrap())
+    };
+    assert_eq!(run(&["--no-namespaces"]), "no watches 1");
+    assert_eq!(run(&["--no-namespaces", "--allow-syscall", "inotify_add_watch"]), "True", "as asked, and told:");
+    let plan = |flags: &[&str]| stdout_of(&seclude(&[&["explain", "--no-namespaces"], flags, &["true"]].concat()));
+    assert!(plan(&["--allow-syscall", "inotify_add_watch"]).contains("not isolated: watches"));
+    assert!(!plan(&[]).contains("not isolated: watches"));
+    // There it would be seen.
+    assert_eq!(run(&["--ro", text(own.path())]), "True");
+}
+
+#[test]
+fn inside_such_a_sandbox_another_one_says_what_it_lacks() {
+    needs_abi!(6);
+    let seclude = seclude_tests::seclude_bin();
+    let own = Scratch::new("alone-twice");
+    let flags = ["run", "--no-namespaces", "--ro", text(seclude.parent().unwrap()), "--", text(&seclude)];
+    let flags = [&flags[..], &["run", "--no-namespaces", "true"]].concat();
+    let output = seclude_command(&flags).env("TMPDIR", own.path()).current_dir("/usr").output().unwrap();
+    let lines = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(lines.lines().next().unwrap_or_default().contains("as an outer sandbox has one"), "{lines}");
+    assert_eq!((output.status.code(), own.listing()), (Some(125), Vec::new()));
 }
 
 #[test]

@@ -292,7 +292,7 @@ impl Request {
             (self.time_offsets.monotonic.is_some(), of("time_offsets").key("monotonic"), "it needs a time namespace"),
             (self.time_offsets.boottime.is_some(), of("time_offsets").key("boottime"), "it needs a time namespace"),
             (maps, of("user").key("map"), "it needs a user namespace"),
-            (self.init == Some(true), of("init"), "it needs a pid namespace"),
+            (self.init.is_some(), of("init"), "it says who is PID 1 of a pid namespace"),
             (self.nested == Some(true), of("nested"), "it is for user namespaces"),
             (
                 self.cgroup.as_ref().is_some_and(|cgroup| cgroup.delegate),

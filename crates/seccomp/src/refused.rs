@@ -30,6 +30,8 @@ pub struct Refused {
     pub metadata: bool,
     /// Setting resource limits of other processes (EPERM): a process of the same user could end by them.
     pub limits_of_others: bool,
+    /// Watching files and directories, inotify(7) (EPERM): it tells names, and what is done there, where nothing may be read.
+    pub watches: bool,
 }
 
 const S_ISUID_S_ISGID: u64 = 0o6000;
@@ -76,6 +78,7 @@ const OF_METADATA: [&str; 26] = [
     "file_setattr",
     "io_uring_setup",
 ];
+const OF_WATCHES: [&str; 3] = ["inotify_init", "inotify_init1", "inotify_add_watch"];
 const EACCES: Action = Action::Errno(13);
 const EPROTONOSUPPORT: Action = Action::Errno(93);
 const EOPNOTSUPP: Action = Action::Errno(95);
@@ -152,6 +155,10 @@ impl Profile {
             // Its own has the number 0 as well, and whoever only asks gives no new one.
             let others = [Condition::of_int(0, Comparison::NotEqual, 0), Condition::new(2, Comparison::NotEqual, 0)];
             self.override_with("prlimit64", EPERM, &others);
+        }
+        if refused.watches {
+            // With the first two refused, programs look again and again instead; one that was handed on is no way round either.
+            OF_WATCHES.iter().for_each(|name| self.override_with(name, EPERM, &[]));
         }
         self.refuse_sockets(refused);
     }
@@ -348,8 +355,8 @@ mod tests {
         for name in OF_METADATA {
             assert!(crate::architecture::is_known(name), "{name}");
         }
-        let program = Refused { metadata: true, limits_of_others: true, ..Default::default() }.program();
-        for number in [90, 91, 92, 188, 260, 268, 280] {
+        let program = Refused { metadata: true, limits_of_others: true, watches: true, ..Default::default() }.program();
+        for number in [90, 91, 92, 188, 260, 268, 280, 253, 254, 294] {
             assert_eq!(run(&program, X86_64, number, [0; 6]), REFUSED, "{number}");
         }
         for (arguments, answer) in [([0, 7, 4096, 0], ALLOW), ([55, 7, 0, 4096], ALLOW), ([55, 7, 4096, 0], REFUSED)] {

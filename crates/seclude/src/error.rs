@@ -160,6 +160,12 @@ impl Error {
 
     pub(crate) fn call(mut self, call: &'static str) -> Error {
         self.inner.call = Some(call);
+        if self.inner.errno == Some(Errno::ENOSYS) && self.inner.hint.is_none() {
+            let missing = format!(
+                "{call} is not there: the kernel is older, or a filter that this process is in, as an outer sandbox has one, refuses it"
+            );
+            self.inner.hint = Some(missing.into());
+        }
         self
     }
 

@@ -15,6 +15,8 @@ pub enum Gap {
     Names,
     /// Modes, times and attributes of the user's files.
     Metadata,
+    /// What happens to files.
+    Watches,
     /// The process ids, states and command lines of the host's processes.
     Processes,
     /// Signals to the user's other processes.
@@ -48,6 +50,7 @@ impl Gap {
             Gap::Files => "files",
             Gap::Names => "names",
             Gap::Metadata => "metadata",
+            Gap::Watches => "watches",
             Gap::Processes => "processes",
             Gap::Signals => "signals",
             Gap::Leftovers => "leftovers",
@@ -70,20 +73,25 @@ impl Gap {
                 "it reaches every file that its user does: the kernel's landlock cannot close them, or not wholly"
             }
             Gap::Names => {
-                "it can find out by name which files there are, how large and whose: landlock has no rule for stat(2)"
+                "it can find out by name which files there are, how large and whose, where a symlink leads, and what extended \
+                 attributes say: landlock has no rule for stat(2), readlink(2) and getxattr(2)"
             }
             Gap::Metadata => {
                 "it can change modes, times and attributes of the user's own files wherever they are, but for set-id bits: landlock has no \
                  rule for that"
             }
+            Gap::Watches => {
+                "it can be told what is done to files that it may not read, and names in directories that it may not list, \
+                 as inotify_add_watch is allowed"
+            }
             Gap::Processes => {
-                "it can tell which processes the host has, and change priorities of the user's; not their memory, environment or descriptors, which landlock's \
+                "it can tell which processes the host has, and change priorities, schedulers and CPUs of the user's; not their memory, environment or descriptors, which landlock's \
                  rule about tracing and the filter close"
             }
             Gap::Signals => "it can signal the user's other processes (before Linux 6.12)",
             Gap::Leftovers => {
                 "what it leaves running goes on after its end, and it can outlive a killed spawner; with a cgroup everything ends \
-                 with it"
+                 with it. System V IPC that it made stays"
             }
             Gap::ProcessCount => "it can have as many processes as its user; a limit of its own takes a cgroup",
             Gap::Network => "it sees the host's interfaces, and its loopback is the host's",
@@ -97,8 +105,8 @@ impl Gap {
             Gap::AbstractSockets => "it can connect to unix sockets with abstract names (before Linux 6.12)",
             Gap::Ipc => "System V IPC and POSIX message queues are the host's",
             Gap::Root => {
-                "it is the host's root as far as files go that it may open: in /opt and /usr/local it reads what their modes close to \
-                 everybody else"
+                "it is the host's root as far as files go that it may open: in the caller's directory, /opt and /usr/local it reads \
+                 what their modes close to everybody else, and it may fill the disk where it may write"
             }
         }
     }

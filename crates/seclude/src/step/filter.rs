@@ -59,6 +59,7 @@ fn writes_to_the_host(command: &Config) -> bool {
 pub(super) struct Closed {
     beside_tcp: bool,
     pub(super) metadata: bool,
+    pub(super) watches: bool,
     pub(super) datagrams: bool,
     pub(super) unix: bool,
     pub(super) listening: bool,
@@ -73,6 +74,7 @@ pub(super) fn closed(command: &Config, host: &Host) -> Closed {
     Closed {
         // Who is root of the host owns what everybody runs.
         metadata: command.no_namespaces && command.identity.uid.unwrap_or(host.uid) == 0,
+        watches: command.no_namespaces && !command.seccomp.allow.iter().any(|name| name.starts_with("inotify_")),
         beside_tcp: command.landlock.has_ports() || command.no_namespaces,
         // Whoever may connect somewhere asks for its name first.
         datagrams: alone && host.landlock < 10 && none(&command.landlock.connect) && none(&command.landlock.bind),
@@ -91,7 +93,7 @@ fn refused(command: &Config, host: &Host, view: View) -> Refused {
     let attributes = set_id && (may(Capability::SETFCAP) || command.nested);
     // In a user namespace that is not the container's own, the kernel's limit is not for us to set.
     let user_namespaces = command.is_sandboxed() && !command.nested && !command.namespaces.is_new(Namespace::User);
-    let Closed { beside_tcp, datagrams, unix: unix_sockets, listening, metadata } = closed(command, host);
+    let Closed { beside_tcp, datagrams, unix: unix_sockets, listening, metadata, watches } = closed(command, host);
     Refused {
         set_id,
         creation,
@@ -103,6 +105,7 @@ fn refused(command: &Config, host: &Host, view: View) -> Refused {
         listening,
         metadata,
         limits_of_others: command.no_namespaces,
+        watches,
     }
 }
 
@@ -443,6 +446,7 @@ fn describe(refused: Refused) -> String {
         (refused.unix_sockets, "no unix sockets that lead to others"),
         (refused.listening, "no listening"),
         (refused.metadata, "no changes of files' modes, owners, times and attributes, as it is the host's root"),
+        (refused.watches, "no watching of files, inotify(7)"),
         (refused.limits_of_others, "no resource limits of other processes"),
         (
             refused.set_id,

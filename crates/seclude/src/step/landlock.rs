@@ -249,6 +249,7 @@ pub(crate) fn gaps(command: &Config, host: &Host) -> Vec<Gap> {
         (abi < 5, Gap::Files),
         (true, Gap::Names),
         (!refused.metadata, Gap::Metadata),
+        (!refused.watches, Gap::Watches),
         (true, Gap::Processes),
         (abi < 6, Gap::Signals),
         (cgroup.is_none(), Gap::Leftovers),

@@ -77,7 +77,12 @@ impl Step for OwnDirectory {
         SWEPT.call_once(|| drop(sweep()));
         let path = &self.path;
         let failed = |call: &'static str| {
-            move |errno: Errno| Error::parent(NAME, format!("{}", path.display()), errno).call(call).path_of(path)
+            move |errno: Errno| {
+                // What was just made is ours to change.
+                let filtered = (errno == Errno::PERM)
+                    .then_some("a filter that this process is in, as an outer sandbox has one, refuses it");
+                Error::parent(NAME, format!("{}", path.display()), errno).call(call).path_of(path).hint_if(filtered)
+            }
         };
         let (Some(above), Some(name)) = (self.path.parent(), self.path.file_name().and_then(OsStr::to_str)) else {
             return Err(Error::invalid(NAME, "it has no name"));

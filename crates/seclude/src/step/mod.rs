@@ -68,7 +68,7 @@ pub(crate) use clone::ClonePlan;
 pub(crate) use descriptors::highest as highest_descriptor;
 use exec::Compiled;
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
-pub(crate) use join::enters_pid_namespace_early;
+pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late};
 pub(crate) use landlock::gaps;
 pub(crate) use nesting::has_inner;
 pub(crate) use root::is_all as root_is_all;

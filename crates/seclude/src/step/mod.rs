@@ -15,6 +15,7 @@ mod filter;
 mod holder;
 mod host_files;
 mod hostname;
+mod inherited_cgroups;
 mod join;
 mod landlock;
 mod launch;
@@ -196,6 +197,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // After the map, which says whose a delegated cgroup is.
     add(cgroup::compile(command, clone.into_cgroup)?);
     add(existing_cgroup::compile(command, clone.into_cgroup)?);
+    add(inherited_cgroups::compile(command, host));
     add(barrier::compile(command));
     let claimed = veth::Claimed::default();
     let connected = match &command.network {

@@ -143,7 +143,12 @@ fn a_users_command_that_could_mount_a_hierarchy_does_not_start_in_a_cgroup_that_
         for flags in ["--nested", "--cap-add SYS_ADMIN"] {
             let output = run(flags);
             let line = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert_eq!(output.status.code(), Some(if bound { 0 } else { 125 }), "{flags}: {line}");
+            assert_eq!(
+                output.status.code(),
+                Some(if bound { 0 } else { 125 }),
+                "{}, {flags}: {line}",
+                directory.display()
+            );
             assert!(bound || line.contains("is its to write"), "{line}");
         }
         assert!(run("").status.success(), "it could not mount one");

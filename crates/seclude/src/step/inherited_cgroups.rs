@@ -3,7 +3,10 @@
 //! Whoever can mount a hierarchy inside finds the caller's cgroup as its root then, and could freeze or end all that is in it. A root
 //! caller's container has a cgroup of its own in each hierarchy instead (`sandbox.rs`); a user's can have one only where it may.
 
-use rustix::fs::{Access, access};
+use std::path::Path;
+
+use rustix::fs::{Access, access, stat};
+use rustix::io::Errno;
 use seclude_cgroup::{Hierarchies, Hierarchy, Version};
 use seclude_request::Field;
 
@@ -36,10 +39,13 @@ impl Inherited {
             Version::V1 => (self.everywhere, false),
         };
         let place = hierarchy.own_path().and_then(|path| hierarchy.locate(path));
-        // A read-only mount of the host's says nothing of one that is mounted inside: access(2) answers EROFS for it.
-        let may_write =
-            |path| !matches!(access(path, Access::WRITE_OK), Err(rustix::io::Errno::ACCESS | rustix::io::Errno::NOENT));
-        !own && !bound && place.is_some_and(|place| may_write(place.join("cgroup.procs")))
+        // A read-only mount of the host's says nothing of one that is mounted inside: access(2) answers EROFS for it. Nor does a
+        // directory above that closes the way: inside, the cgroup is the root.
+        let may_write = |file: &Path| match stat(file) {
+            Ok(_) => access(file, Access::WRITE_OK) != Err(Errno::ACCESS),
+            Err(errno) => errno != Errno::NOENT,
+        };
+        !own && !bound && place.is_some_and(|place| may_write(&place.join("cgroup.procs")))
     }
 }
 

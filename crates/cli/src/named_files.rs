@@ -93,12 +93,13 @@ fn link_of_others(path: &Path) -> Result<Option<PathBuf>> {
             continue;
         }
         let above = if above == Path::new("") { Path::new("/") } else { above };
-        let above = above.metadata()?;
-        // Those of /proc are the process's own; the kernel makes them.
+        // Those of /proc are the process's own, and /dev/fd leads there; the kernel makes them.
+        let is_kernels = above.canonicalize()?.starts_with("/proc");
         let of_the_system = OF_THE_SYSTEM.iter().any(|system| place.starts_with(system))
             || WITH_LINKS.iter().any(|directory| place.parent() == Some(Path::new(directory)));
+        let above = above.metadata()?;
         let is_roots = of_the_system && above.uid() == 0 && above.mode() & 0o022 == 0;
-        if !is_roots && !place.starts_with("/proc") {
+        if !is_roots && !is_kernels {
             return Ok(Some(place.to_owned()));
         }
     }

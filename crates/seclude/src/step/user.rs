@@ -74,6 +74,8 @@ pub(crate) fn ids_of_own_files(command: &Config, host: &Host) -> Ids {
 struct Map {
     choice: UserMap,
     nested: bool,
+    init: bool,
+    new_pid: bool,
     maps: Maps,
     /// The command's ids inside, where they are not root's.
     user: (Option<u32>, Option<u32>),
@@ -162,6 +164,8 @@ pub(super) fn map(command: &Config, host: &Host, maps: &Maps, holder: &Holder) -
         maps: maps.clone(),
         user: (uid, gid),
         chosen: is_chosen(command, host),
+        init: command.init,
+        new_pid: command.namespaces.is_new(Namespace::Pid),
         holder: holder::is_needed(command, host).then(|| holder.clone()),
         starter: command.starter,
         decided: None,
@@ -220,7 +224,8 @@ impl Map {
             UserMap::Identity => own(host.uid, host.gid)?,
             UserMap::Extents { uids, gids } => (uids.clone(), gids.clone()),
             UserMap::SubIds | UserMap::Sandbox if privileged => {
-                let lease = Lease::of_unused(if self.nested { CHOSEN_NESTED } else { CHOSEN }, preparation)?;
+                let count = if self.nested { CHOSEN_NESTED } else { CHOSEN };
+                let lease = Lease::of_unused(count, self.init, self.new_pid, preparation)?;
                 let ids = lease.range();
                 range = Some(Arc::new(lease));
                 let map = IdMap::new(vec![Extent { inside: 0, outside: ids.start, count: ids.count }])

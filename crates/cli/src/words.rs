@@ -38,7 +38,7 @@ const FLAGS: &[(&str, &str, Takes)] = &[
     ("root.ephemeral", "--overlay", Nothing),
     ("mounts.*.ephemeral", "--overlay-mount …,ephemeral", Nothing),
     ("mounts.*.read_only", "--mount …,ro", Nothing),
-    ("mounts.*.if_present", "--mount type=mask,dst=PATH,optional", Nothing),
+    ("mounts.*.if_present", "--mount type=TYPE,dst=PATH,optional", Nothing),
     ("user.caller_uid", "--uid-map IN:OUT:LEN", Nothing),
     ("user.caller_gid", "--gid-map IN:OUT:LEN", Nothing),
     ("user.uid_map", "--uid-map", One("IN:OUT:LEN")),
@@ -188,7 +188,7 @@ mod tests {
             (Remedy::set("namespaces.user", "new"), "--unshare user"),
             (Remedy::leave("namespaces.pid"), "--share pid"),
             (Remedy::set("nested", true).outside(), "for the outer one: --nested"),
-            (Remedy::set("mounts[3].if_present", true), "--mount type=mask,dst=PATH,optional"),
+            (Remedy::set("mounts[3].if_present", true), "--mount type=TYPE,dst=PATH,optional"),
             (Remedy::set("mounts", serde_json::json!([{ "type": "bind", "source": "/proc" }])), "--bind /proc"),
         ] {
             assert_eq!(say(&remedy).as_deref(), Some(said));

@@ -1,0 +1,404 @@
+//! Random questions about random containers: no answer but that only the run can tell differs from what a probe gets in there.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use seclude::request::{Format, Request};
+use seclude::{Command, Question, Verdict};
+use seclude_seccomp::Architecture;
+use seclude_tests::{Scratch, is_root, seclude, stdout_of};
+
+const QUESTIONS: usize = 2000;
+const OF_EACH: usize = 50;
+
+/// Any sequence does; the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % below
+    }
+
+    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.next(of.len())]
+    }
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("SECLUDE_TEST_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64)
+}
+
+/// Files of the test's own, of all kinds of modes and owners.
+struct Files {
+    own: Scratch,
+    root: Scratch,
+}
+
+const MODES: [u32; 12] = [0o000, 0o400, 0o440, 0o444, 0o604, 0o644, 0o666, 0o700, 0o711, 0o755, 0o070, 0o007];
+
+fn give_away(path: &Path, random: &mut Random) {
+    // Nobody else may.
+    if is_root() && random.next(2) == 0 {
+        let ids = [0, 1000, 65534, 65536, 100_000];
+        chown(path, Some(*random.one(&ids)), Some(*random.one(&ids))).expect("root may");
+    }
+}
+
+impl Files {
+    fn new(random: &mut Random) -> Files {
+        let files = Files { own: Scratch::new("why"), root: Scratch::new("why-root") };
+        for scratch in [&files.own, &files.root] {
+            fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).expect("it is ours");
+        }
+        for mode in MODES {
+            let own = &files.own;
+            own.file(format!("d{mode:03o}/in"), "#!/bin/sh\n");
+            own.file(format!("f{mode:03o}"), "#!/bin/sh\n");
+            fs::set_permissions(own.join(format!("d{mode:03o}/in")), Permissions::from_mode(0o755)).expect("it is ours");
+            for kind in ["f", "d"] {
+                let path = own.join(format!("{kind}{mode:03o}"));
+                give_away(&path, random);
+                fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
+            }
+        }
+        for (to, name) in [
+            ("f644", "relative"),
+            ("d755", "directory"),
+            ("../../../../../etc/passwd", "up"),
+            ("/etc/shadow", "absolute"),
+            ("/tmp", "memory"),
+            ("missing", "dangling"),
+            ("loop", "loop"),
+        ] {
+            symlink(to, files.own.join(name)).expect("a symlink");
+        }
+        // With the host's programs in it, for the probe.
+        for directory in ["usr", "proc", "dev", "sys", "tmp", "etc", "root", "mnt", "var/lib"] {
+            files.root.directory(directory);
+        }
+        for name in ["bin", "lib", "lib64"] {
+            if let Ok(to) = fs::read_link(Path::new("/").join(name)) {
+                symlink(to, files.root.join(name)).expect("a symlink");
+            }
+        }
+        for name in ["etc/passwd", "etc/shadow", "var/lib/of-the-root"] {
+            files.root.file(name, "of the root");
+        }
+        fs::set_permissions(files.root.join("etc/shadow"), Permissions::from_mode(0o600)).expect("it is ours");
+        files
+    }
+}
+
+/// A container: its flags, what to ask about besides, and what of it a probe may try.
+struct Set {
+    flags: Vec<String>,
+    paths: Vec<String>,
+    /// Whether it has a filter of its own and no capabilities, and so can be handed any call.
+    calls: bool,
+    /// Whether what it writes may be the host's.
+    writes: bool,
+}
+
+/// Of the host: all that is asked about in any case.
+const PATHS: [&str; 66] = [
+    "/",
+    "/etc",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/sudoers",
+    "/etc/ssl/private",
+    "/etc/ssl/private/key",
+    "/etc/ssl/private/../certs",
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/mtab",
+    "/etc/nonexistent",
+    "/etc/passwd/x",
+    "/etc/passwd/",
+    "/etc/alternatives/awk",
+    "/etc/./passwd",
+    "/usr",
+    "/usr/bin",
+    "/usr/bin/tac",
+    "/usr/bin/../bin/tac",
+    "/usr/bin/passwd",
+    "/usr/bin/x",
+    "/usr/share/doc",
+    "/usr/local",
+    "/usr/local/bin",
+    "/bin",
+    "/bin/tac",
+    "/bin/sh",
+    "/lib",
+    "/lib64/ld-linux-x86-64.so.2",
+    "/opt",
+    "/root",
+    "/root/.bashrc",
+    "/root/x",
+    "/home",
+    "/home/nobody-at-all/x",
+    "/var",
+    "/var/lib",
+    "/var/lib/dpkg/status",
+    "/var/tmp",
+    "/var/tmp/x",
+    "/var/run",
+    "/var/run/x",
+    "/run/x",
+    "/tmp",
+    "/tmp/x",
+    "/tmp/../tmp/x",
+    "/dev",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/urandom",
+    "/dev/shm",
+    "/dev/shm/x",
+    "/dev/x",
+    "/proc/cpuinfo",
+    "/proc/kcore",
+    "/proc/sys/kernel/hostname",
+    "/proc/self/status",
+    "/sys/kernel",
+    "/sys/firmware",
+    "/srv",
+    "/srv/x",
+    "/mnt/x",
+    "/nonexistent/x",
+];
+
+fn below(place: &str) -> Vec<String> {
+    let names = MODES.iter().flat_map(|mode| [format!("f{mode:03o}"), format!("d{mode:03o}"), format!("d{mode:03o}/in")]);
+    let others = ["", "relative", "directory/in", "up", "absolute", "memory", "dangling", "loop", "new", "d755/new", "d007/new", "f644/x"];
+    let names = names.chain(others.iter().map(|name| (*name).to_owned()));
+    names.map(|name| format!("{place}/{name}")).collect()
+}
+
+fn set(files: &Files, random: &mut Random) -> Set {
+    let own = files.own.path().to_str().expect("a path of ASCII letters").to_owned();
+    let root = files.root.path().to_str().expect("a path of ASCII letters").to_owned();
+    let mut set = Set { flags: Vec::new(), paths: Vec::new(), calls: false, writes: false };
+    let flags = |set: &mut Set, flags: &[&str]| set.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let base = random.next(10);
+    match base {
+        0..=3 => set.calls = true,
+        4 => flags(&mut set, &["--preset", "host"]),
+        5 => {
+            flags(&mut set, &["--bare"]);
+            (set.writes, set.paths) = (true, below(&own));
+            // Without a mount namespace there is nothing to mount in.
+            return set;
+        }
+        6 => {
+            flags(&mut set, &["--bare", "--unshare", "user,mount,pid"]);
+            (set.writes, set.paths) = (true, below(&own));
+        }
+        7 => {
+            flags(&mut set, &["--root", &root, "--ro-bind", "/usr"]);
+            set.paths.extend(["/etc/shadow", "/var/lib/of-the-root", "/var/lib/new"].map(String::from));
+        }
+        8 if has_landlock() => {
+            flags(&mut set, &["--no-namespaces"]);
+            set.paths = below(&own);
+            for _ in 0..random.next(3) {
+                let (flag, name) = (*random.one(&["--ro", "--rw"]), *random.one(&["d755", "f644", "d711", "f666"]));
+                flags(&mut set, &[flag, &format!("{own}/{name}")]);
+            }
+            set.writes = true;
+            return set;
+        }
+        _ => flags(&mut set, &["--host-root"]),
+    }
+    if base == 9 && !is_root() {
+        set.flags.clear();
+    }
+    for _ in 0..random.next(4) {
+        add(&mut set, base, &own, random);
+    }
+    // Those of an ordinary user are itself alone.
+    if is_root() && base < 4 && random.next(3) == 0 {
+        flags(&mut set, &["--user", "1000:1000"]);
+    }
+    if has_landlock() && base < 4 && random.next(4) == 0 {
+        flags(&mut set, &["--landlock-exec", "/usr", "--landlock-ro", "/etc/passwd", "--landlock-rw", "/dev/null"]);
+        let (flag, place) = (*random.one(&["--landlock-ro", "--landlock-rw", "--landlock-exec"]), *random.one(&["/tmp", "/etc", "/var"]));
+        flags(&mut set, &[flag, place]);
+        // What a rule refuses besides the filter is no call's affair, but what it tries is.
+        set.calls = false;
+    }
+    set
+}
+
+/// One thing more that lies in the tree.
+fn add(set: &mut Set, base: usize, own: &str, random: &mut Random) {
+    // What is not memory has places for nothing but what is there.
+    let (inside, is_memory) = if base < 4 || base == 9 { ("/mnt/shown", true) } else { ("/mnt", false) };
+    let kind = random.next(9);
+    // `--ro` and `--rw` of the same are two ways to say one thing; else the last one lies on top.
+    if kind < 2 && set.flags.iter().any(|flag| flag == own) {
+        return;
+    }
+    let mut flags = |flags: &[&str]| set.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    match kind {
+        0 if base != 7 => {
+            flags(&["--ro", own]);
+            set.paths.extend(below(own));
+        }
+        // Files of ids that the container has not cannot be given to it.
+        1 if base != 7 => {
+            flags(&["--rw", own]);
+            set.paths.extend(below(own));
+        }
+        2 => {
+            flags(&["--bind", &format!("{own}:{inside}")]);
+            set.paths.extend(below(inside));
+        }
+        3 => {
+            flags(&["--mount", &format!("type=bind,src={own},dst={inside},ro,noexec")]);
+            set.paths.extend(below(inside));
+        }
+        4 => {
+            let mode = *random.one(&["1777", "755", "700", "555"]);
+            flags(&["--tmpfs", &format!("{inside}:size=1M,mode={mode}"), "--file", &format!("{inside}/f=text")]);
+            set.paths.extend(["", "/f", "/new"].map(|name| format!("{inside}{name}")));
+        }
+        5 if is_memory => {
+            flags(&["--dir", "/media/made", "--symlink", "/etc/passwd:/media/link", "--file", "/media/made/f=text"]);
+            set.paths.extend(["/media/made", "/media/made/f", "/media/made/new", "/media/link", "/media"].map(String::from));
+        }
+        6 => {
+            flags(&["--mask", *random.one(&["/etc/passwd", "/usr/share"])]);
+            set.paths.extend(["/usr/share/doc", "/usr/share", "/etc/passwd"].map(String::from));
+        }
+        7 => {
+            flags(&["--ro-path", "/tmp"]);
+            set.paths.extend(["/tmp/new", "/tmp"].map(String::from));
+        }
+        8 if is_memory => {
+            flags(&["--mount", &format!("type=tmpfs,dst={inside},noexec"), "--file", &format!("{inside}/f=text")]);
+            set.paths.extend(["", "/f", "/new"].map(|name| format!("{inside}{name}")));
+        }
+        _ => {}
+    }
+}
+
+fn has_landlock() -> bool {
+    seclude::Host::current().with_landlock().landlock >= 6
+}
+
+/// What ends or stops whoever makes it, changes what others see, or lasts.
+const NOT_TRIED: [&str; 26] = [
+    "exit", "exit_group", "pause", "rt_sigreturn", "restart_syscall", "fork", "vfork", "clone", "clone3", "uretprobe", "uprobe",
+    "umask", "kill", "setsid", "vhangup", "reboot", "sync", "kexec_load", "kexec_file_load", "swapon", "swapoff", "alarm", "personality",
+    "close_range", "mlockall", "munlockall",
+];
+
+/// Those of this machine, by their numbers.
+fn calls() -> Vec<(u32, &'static str)> {
+    let named = |number| Some((number, Architecture::NATIVE.name_of(number)?));
+    (0..600).filter_map(named).filter(|(_, name)| !NOT_TRIED.contains(name)).collect()
+}
+
+/// The kind of a question, what it is about, and what the probe is given for that.
+type Asked = (&'static str, String, String);
+
+fn questions(set: &Set, random: &mut Random) -> Vec<Asked> {
+    let calls = calls();
+    let mut asked: Vec<Asked> = Vec::new();
+    while asked.len() < OF_EACH {
+        if set.calls && random.next(4) == 0 {
+            let (number, name) = random.one(&calls);
+            asked.push(("call", (*name).to_owned(), number.to_string()));
+            continue;
+        }
+        let own = !set.paths.is_empty() && random.next(2) == 0;
+        let path = if own { random.one(&set.paths).clone() } else { (*random.one(&PATHS)).to_owned() };
+        let kind = *random.one(&["read", "write", "exec"]);
+        if kind == "write" && set.writes && !own {
+            // On the host nothing of others is touched.
+            continue;
+        }
+        asked.push((kind, path.clone(), path));
+    }
+    asked
+}
+
+/// The same container for the library, with the probe as its command.
+fn command(flags: &[String], asked: &[Asked]) -> Command {
+    let given: Vec<(&str, &str)> = asked.iter().map(|(kind, _, given)| (*kind, given.as_str())).collect();
+    let given = serde_json::to_string(&given).expect("strings");
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let program = ["--", "/usr/bin/python3", "-I", "-S", "-B", "-c", include_str!("probe.py"), &given];
+    let spec = stdout_of(&seclude(&[&["explain", "--spec", "--json"], &flags[..], &program].concat()));
+    let request = Request::parse(spec.as_bytes(), Format::Json).expect("a request");
+    Command::from_request(&request).expect("it can be meant")
+}
+
+fn tried(command: &mut Command) -> Vec<String> {
+    let output = command.output().unwrap_or_else(|error| panic!("{error}"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.exit.success(), "{}: {}", output.exit, String::from_utf8_lossy(&output.stderr));
+    said.lines().map(str::to_owned).collect()
+}
+
+fn question((kind, about, _): &Asked) -> Question {
+    match *kind {
+        "read" => Question::Read(PathBuf::from(about)),
+        "write" => Question::Write(PathBuf::from(about)),
+        "exec" => Question::Exec(PathBuf::from(about)),
+        _ => Question::Call(about.clone()),
+    }
+}
+
+#[test]
+fn no_answer_but_that_it_cannot_be_told_differs_from_what_is_found_inside() {
+    let seed = seed();
+    println!("SECLUDE_TEST_SEED={seed}");
+    let mut random = Random(seed);
+    let files = Files::new(&mut random);
+    let (mut asked_in_all, mut untold) = (0, 0);
+    let mut wrong: Vec<String> = Vec::new();
+    while asked_in_all < QUESTIONS {
+        let set = set(&files, &mut random);
+        let asked = questions(&set, &mut random);
+        let mut contained = command(&set.flags, &asked);
+        let context = |what: &str| format!("SECLUDE_TEST_SEED={seed}: {}: {what}", set.flags.join(" "));
+        let why = contained.why().unwrap_or_else(|error| panic!("{}", context(&error.to_string())));
+        let answers: Vec<_> = asked.iter().map(|asked| why.answer(&question(asked)).expect("an answer")).collect();
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tried(&mut contained)));
+        let found = found.unwrap_or_else(|_| panic!("{}", context("it does not start")));
+        assert_eq!(found.len(), asked.len(), "{}", context("the probe has ended early"));
+        // What the kernel answers by itself.
+        let unfiltered = set.calls.then(|| {
+            let calls: Vec<Asked> = asked.iter().filter(|(kind, ..)| *kind == "call").cloned().collect();
+            let found = tried(&mut command(&[&set.flags[..], &["--seccomp".into(), "none".into()]].concat(), &calls));
+            calls.iter().map(|(_, name, _)| name.clone()).zip(found).collect::<std::collections::BTreeMap<_, _>>()
+        });
+        for ((asked, answer), found) in asked.iter().zip(&answers).zip(&found) {
+            let (kind, about, _) = asked;
+            let agrees = match (answer.verdict, *kind) {
+                (Verdict::CannotTell, _) => {
+                    untold += 1;
+                    true
+                }
+                (Verdict::Refused, "call") => ["EPERM", "ENOSYS", "EACCES", "EAFNOSUPPORT"].contains(&found.as_str()),
+                (Verdict::Allowed, "call") => unfiltered.as_ref().and_then(|all| all.get(about)) == Some(found),
+                (verdict, _) => (verdict == Verdict::Allowed) == (found == "yes"),
+            };
+            if !agrees {
+                let said = answer.message_with(|_| None);
+                wrong.push(context(&format!("{kind} {about}: {said}; and inside: {found}")));
+            }
+        }
+        asked_in_all += asked.len();
+    }
+    println!("{asked_in_all} questions, of which {untold} cannot be told");
+    assert!(wrong.is_empty(), "{} of {asked_in_all}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(untold * 3 <= asked_in_all, "{untold} of {asked_in_all} cannot be told (SECLUDE_TEST_SEED={seed})");
+}

@@ -62,7 +62,9 @@ fn question(asked: &[OsString]) -> Result<Question, Failure> {
         Some("call") => Question::Call(about.to_string_lossy().into_owned()),
         _ => {
             let kind = kind.to_string_lossy();
-            return Err(Failure::new(format!("{kind:?} is no question: read, write or exec and a path, or call and a name")));
+            return Err(Failure::new(format!(
+                "{kind:?} is no question: read, write or exec and a path, or call and a name"
+            )));
         }
     })
 }

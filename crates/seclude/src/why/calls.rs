@@ -17,7 +17,10 @@ pub(super) fn answer(config: &Config, host: &Host, name: &str) -> Result<Answer>
     // A name, and no group: its calls have answers of their own.
     Profile::unlimited().rule(name, Action::Allow, &[]).map_err(|error| Error::invalid(NAME, error.to_string()))?;
     let Some(asked) = asked(config, host)? else {
-        return Ok(Answer::new(Verdict::Allowed, "there is no filter of system calls; the kernel may refuse it nonetheless"));
+        return Ok(Answer::new(
+            Verdict::Allowed,
+            "there is no filter of system calls; the kernel may refuse it nonetheless",
+        ));
     };
     let field = Some(Field::of("seccomp"));
     let kind = Architecture::NATIVE;
@@ -46,7 +49,10 @@ fn of_another_kind(asked: &Asked, name: &str) -> Answer {
     let refused = |judge: &Judge| others().all(|kind| !judge.profile.architectures.contains(kind));
     let kinds = names.join(", ");
     if !asked.judges.is_empty() && asked.judges.iter().all(refused) {
-        return Answer::new(Verdict::Refused, format!("ENOSYS: {native} has no such call, and those of {kinds} are not there"));
+        return Answer::new(
+            Verdict::Refused,
+            format!("ENOSYS: {native} has no such call, and those of {kinds} are not there"),
+        );
     }
     Answer::new(Verdict::CannotTell, format!("{native} has no such call; programs of {kinds} can make it"))
 }
@@ -93,7 +99,10 @@ fn by_program(program: &Program, kind: Architecture, number: u32, before: &Answe
     let is = |action: Action| answer == Some(action.number());
     match answer {
         Some(_) if is(Action::Allow) || is(Action::Log) => match before.verdict {
-            Verdict::Allowed => Answer::new(Verdict::Allowed, "a finished program lets it through; the kernel may refuse it nonetheless"),
+            Verdict::Allowed => Answer::new(
+                Verdict::Allowed,
+                "a finished program lets it through; the kernel may refuse it nonetheless",
+            ),
             _ => before.clone(),
         },
         Some(answer) if matches!(answer & 0xffff_0000, 0x7ff0_0000 | 0x7fc0_0000) => {

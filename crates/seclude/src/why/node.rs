@@ -29,10 +29,17 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum What {
     Host(Found),
-    Directory { mode: u32 },
-    File { mode: u32 },
+    Directory {
+        mode: u32,
+    },
+    File {
+        mode: u32,
+    },
     /// Of one of the host's, whose it is.
-    Link { to: PathBuf, owner: Option<u32> },
+    Link {
+        to: PathBuf,
+        owner: Option<u32>,
+    },
     /// One of /dev's that do the same everywhere.
     Device,
     /// What is there is hidden, if anything is.

@@ -193,8 +193,12 @@ impl Paths {
                 refused(format!("read-only: {}", self.layer(node).words))
             }
             // Whatever it is.
-            What::Kernel if access == Access::Exec && node.noexec => refused(format!("noexec: {}", self.layer(node).words)),
-            What::Kernel => Answer::new(Verdict::CannotTell, format!("{}: what it shows is known when it runs", whole())),
+            What::Kernel if access == Access::Exec && node.noexec => {
+                refused(format!("noexec: {}", self.layer(node).words))
+            }
+            What::Kernel => {
+                Answer::new(Verdict::CannotTell, format!("{}: what it shows is known when it runs", whole()))
+            }
             What::Unknown(why) => Answer::new(Verdict::CannotTell, why.clone()),
             What::Link { .. } => Answer::new(Verdict::CannotTell, "a symlink"),
             What::Device if access == Access::Exec => refused(format!("it is a device: {}", whole())),
@@ -259,12 +263,10 @@ impl Paths {
         }
         match may {
             Known::No => refused(format!("{shown} does not let it{}", self.modes(node))),
-            Known::Perhaps => {
-                Answer::new(Verdict::CannotTell, format!("whether {shown} lets it{}", self.modes(node)))
-            }
-            Known::Yes if access == Access::Write && self.is_overlaid(node) => {
+            _ if access == Access::Write && self.is_overlaid(node) => {
                 Answer::new(Verdict::CannotTell, format!("what is written goes to another place: {}", self.words(node)))
             }
+            Known::Perhaps => Answer::new(Verdict::CannotTell, format!("whether {shown} lets it{}", self.modes(node))),
             Known::Yes => Answer::new(Verdict::Allowed, self.words(node)),
         }
     }
@@ -280,6 +282,7 @@ impl Paths {
         let host_has_more = self.curated
             && directory.read_only
             && !matches!(directory.what, What::Host(_))
+            && directory.path != Path::new("/")
             && self.is_on_the_host(&directory.path);
         if host_has_more {
             return self.not_shown(Access::Write, &directory.path).at(Some(Field::of("root")));

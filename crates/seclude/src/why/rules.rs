@@ -105,7 +105,8 @@ impl Opens {
         let number = kind.number_of("openat").unwrap_or_default();
         let is_let = |flags: u64| {
             let arguments = [(-100_i64) as u64, 0, flags, 0o666, 0, 0];
-            let by_profiles = asked.judges.iter().all(|judge| judge.profile.evaluate(kind, number, &arguments).allows());
+            let by_profiles =
+                asked.judges.iter().all(|judge| judge.profile.evaluate(kind, number, &arguments).allows());
             let by_program = asked.finished.as_ref().is_none_or(|program| {
                 let answer = program.run(kind, number, &arguments).map(|(answer, _)| answer);
                 [Action::Allow, Action::Log].iter().any(|action| answer == Some(action.number()))

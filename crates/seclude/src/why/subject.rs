@@ -201,7 +201,14 @@ impl Subject {
     }
 
     /// The kernel's own order: the owner, else the group, else the others; then capabilities.
-    fn by_class(&self, file: &Modes, wanted: u32, (uid, gid): (Id, Id), groups: Option<&[u32]>, reached: Known) -> Known {
+    fn by_class(
+        &self,
+        file: &Modes,
+        wanted: u32,
+        (uid, gid): (Id, Id),
+        groups: Option<&[u32]>,
+        reached: Known,
+    ) -> Known {
         let has = |shift: u32| Known::of(file.mode >> shift & wanted == wanted);
         let in_group = match (gid.is(file.gid), groups) {
             (Yes, _) => Yes,

@@ -181,7 +181,9 @@ impl Tree {
                 let words = format!("{}, which is the root", source.describe());
                 (self.view(source, true, Shown::of(ids, false))?, words, false)
             }
-            RootKind::Sandbox => (Content::Memory { mode: 0o755 }, "the sandbox's own root, in memory".to_owned(), true),
+            RootKind::Sandbox => {
+                (Content::Memory { mode: 0o755 }, "the sandbox's own root, in memory".to_owned(), true)
+            }
             RootKind::Overlay(overlay) if overlay.curated => {
                 (Content::Memory { mode: 0o755 }, "the sandbox's own root, in memory".to_owned(), true)
             }
@@ -330,9 +332,12 @@ impl Tree {
             return Err(fails(format!("{} has no name", link.display())));
         };
         let parent = self.place(parent, Want::Directory(0o755))?;
-        let path = parent.join(name);
         let walked = self.walk(&parent, |_| Ok(()))?;
-        let layer = walked.last().layer;
+        let directory = walked.last();
+        if directory.read_only || !holds_what_is_made(directory) || self.child(directory, name)?.is_some() {
+            return Err(fails(format!("{} cannot be made", link.display())));
+        }
+        let (layer, path) = (directory.layer, parent.join(name));
         self.made.push(Made { layer, path, entry: Entry::Link(to.to_owned()) });
         Ok(())
     }

@@ -117,7 +117,7 @@ impl Tree {
         }
     }
 
-    fn child(&self, directory: &Node, name: &OsStr) -> Result<Option<Node>, Halt> {
+    pub(super) fn child(&self, directory: &Node, name: &OsStr) -> Result<Option<Node>, Halt> {
         self.at(directory.path.join(name), Some((directory, name)))
     }
 
@@ -209,7 +209,10 @@ impl Tree {
         match readlinkat(&found.fd, c"", Vec::new()) {
             Ok(to) => {
                 use std::os::unix::ffi::OsStringExt;
-                Ok(Some(What::Link { to: PathBuf::from(OsString::from_vec(to.into_bytes())), owner: Some(found.modes.uid) }))
+                Ok(Some(What::Link {
+                    to: PathBuf::from(OsString::from_vec(to.into_bytes())),
+                    owner: Some(found.modes.uid),
+                }))
             }
             Err(errno) => unknown(format!("{}: {errno}", found.path.display())),
         }

@@ -38,7 +38,8 @@ pub(crate) fn asked(command: &Config, host: &Host) -> Result<Option<Asked>> {
         }
         // With nothing to refuse there is no program.
         let program = programs.first().cloned().unwrap_or_else(|| refused.program());
-        let profile = profile.unwrap_or_else(|| if refused.is_empty() { Profile::unlimited() } else { refused.profile() });
+        let profile =
+            profile.unwrap_or_else(|| if refused.is_empty() { Profile::unlimited() } else { refused.profile() });
         judges.push(filter.judge(program, profile));
     }
     Ok(Some(Asked { judges, finished, what }))

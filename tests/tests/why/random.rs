@@ -448,7 +448,15 @@ fn no_answer_but_that_it_cannot_be_told_differs_from_what_is_found_inside() {
         let asked = questions(&set, &mut random);
         let mut contained = command(&set.flags, &asked);
         let context = |what: &str| format!("SECLUDE_TEST_SEED={seed}: {}: {what}", set.flags.join(" "));
-        let why = contained.why().unwrap_or_else(|error| panic!("{}", context(&error.to_string())));
+        let why = match contained.why() {
+            Ok(why) => why,
+            // What contradicts itself is no container either.
+            Err(error) => {
+                assert!(tried(&mut contained).is_err(), "{}", context(&error.to_string()));
+                not_started += 1;
+                continue;
+            }
+        };
         let answers: Vec<_> = asked.iter().map(|asked| why.answer(&question(asked)).expect("an answer")).collect();
         let found = match tried(&mut contained) {
             Ok(found) => found,
@@ -461,7 +469,6 @@ fn no_answer_but_that_it_cannot_be_told_differs_from_what_is_found_inside() {
                     wrong.push(context(&format!("{} {}: {said}; and it does not start: {error}", asked.0, asked.1)));
                 }
                 not_started += 1;
-                assert!(not_started < 20, "{}", context(&error));
                 continue;
             }
         };
@@ -493,5 +500,6 @@ fn no_answer_but_that_it_cannot_be_told_differs_from_what_is_found_inside() {
     }
     println!("{asked_in_all} questions, of which {untold} cannot be told; {not_started} containers do not start");
     assert!(wrong.is_empty(), "{} of {asked_in_all}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(not_started < 20, "{not_started} containers do not start (SECLUDE_TEST_SEED={seed})");
     assert!(untold * 3 <= asked_in_all, "{untold} of {asked_in_all} cannot be told (SECLUDE_TEST_SEED={seed})");
 }

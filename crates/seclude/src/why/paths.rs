@@ -159,7 +159,14 @@ impl Paths {
     /// What modes let it do.
     fn may(&self, node: &Node, wanted: u32) -> Known {
         match &node.what {
-            What::Host(found) => self.subject.may(&found.modes, self.is_mapped(node, found), wanted),
+            What::Host(found) => {
+                let by_owner = self.subject.may(&found.modes, self.is_mapped(node, found), wanted);
+                if !self.is_overlaid(node) || !found.modes.directory {
+                    return by_owner;
+                }
+                // One with mounts below it is set-up's own (`step/layered_host.rs`).
+                Known::agreed([by_owner, self.subject.may_made(found.modes.mode, true, wanted)])
+            }
             What::Directory { mode } => self.subject.may_made(*mode, true, wanted),
             What::File { mode } => self.subject.may_made(*mode, false, wanted),
             What::Device => Known::of(wanted & EXECUTE == 0),
@@ -220,11 +227,12 @@ impl Paths {
     /// What is neither a file nor a directory: why it cannot be opened, or what is not known of it.
     fn is_of_a_kind(&self, access: Access, node: &Node, found: &Found) -> Result<Option<String>, String> {
         let shown = node.path.display();
+        let changes = access == Access::Write && !self.is_overlaid(node);
         match found.kind {
-            FileType::RegularFile if access == Access::Write && (found.immutable || found.append_only) => {
+            FileType::RegularFile if changes && (found.immutable || found.append_only) => {
                 Err(format!("{shown} may not be changed, chattr(1)"))
             }
-            FileType::Directory if access == Access::Write && found.immutable => {
+            FileType::Directory if changes && found.immutable => {
                 Err(format!("{shown} may not be changed, chattr(1)"))
             }
             FileType::Directory if access == Access::Exec => Err(format!("{shown} is a directory")),
@@ -262,10 +270,10 @@ impl Paths {
             _ => {}
         }
         match may {
-            Known::No => refused(format!("{shown} does not let it{}", self.modes(node))),
             _ if access == Access::Write && self.is_overlaid(node) => {
                 Answer::new(Verdict::CannotTell, format!("what is written goes to another place: {}", self.words(node)))
             }
+            Known::No => refused(format!("{shown} does not let it{}", self.modes(node))),
             Known::Perhaps => Answer::new(Verdict::CannotTell, format!("whether {shown} lets it{}", self.modes(node))),
             Known::Yes => Answer::new(Verdict::Allowed, self.words(node)),
         }
@@ -276,6 +284,7 @@ impl Paths {
         let directory = walked.last();
         if let What::Host(found) = &directory.what
             && found.immutable
+            && !self.is_overlaid(directory)
         {
             return self.at(refused(format!("{} may not be changed, chattr(1)", directory.path.display())), directory);
         }

@@ -175,7 +175,8 @@ impl Tree {
         let mut node = Node { path, what, seen, layer, read_only, noexec, nodev };
         if let What::Host(found) = &node.what {
             let flags = found.flags().map_err(|errno| Halt::Unknown(format!("{}: {errno}", node.path.display())))?;
-            node.read_only |= flags.0;
+            // What an overlay lies over is not written.
+            node.read_only |= flags.0 && !matches!(&own.content, Content::Host(view) if view.overlaid);
             node.noexec |= flags.1;
             node.nodev |= flags.2;
         }

@@ -1,5 +1,6 @@
 //! `seclude why`: what is answered about a container that is not there, against what one finds that is.
 
+mod pool;
 mod random;
 
 use std::fs::{self, Permissions};

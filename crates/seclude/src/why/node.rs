@@ -76,6 +76,9 @@ const SQUASHFS: i64 = 0x7371_7368;
 const EROFS: i64 = 0xe0f5_e1e2;
 const VFAT: i64 = 0x4d44;
 
+const PROC: i64 = 0x9fa0;
+const SYSFS: i64 = 0x6265_6572;
+
 /// File systems in which the kernel decides by nothing but what is seen of a file.
 const PLAIN: [i64; 10] = [EXT4, XFS, BTRFS, F2FS, TMPFS, RAMFS, OVERLAY, SQUASHFS, EROFS, VFAT];
 
@@ -114,6 +117,11 @@ impl Found {
     /// Whether it lies in a file system that answers to nothing but modes.
     pub(super) fn is_plain(&self) -> bool {
         PLAIN.contains(&self.file_system)
+    }
+
+    /// Of a view of the kernel's: whether it is one of processes.
+    pub(super) fn is_of_processes(&self) -> Option<bool> {
+        [(PROC, true), (SYSFS, false)].into_iter().find(|(kind, _)| *kind == self.file_system).map(|(_, is)| is)
     }
 
     /// Whether it is shown under the container's ids, where that is wanted: mount_setattr(2), of a plain file system.

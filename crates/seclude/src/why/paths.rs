@@ -232,9 +232,7 @@ impl Paths {
             FileType::RegularFile if changes && (found.immutable || found.append_only) => {
                 Err(format!("{shown} may not be changed, chattr(1)"))
             }
-            FileType::Directory if changes && found.immutable => {
-                Err(format!("{shown} may not be changed, chattr(1)"))
-            }
+            FileType::Directory if changes && found.immutable => Err(format!("{shown} may not be changed, chattr(1)")),
             FileType::Directory if access == Access::Exec => Err(format!("{shown} is a directory")),
             FileType::RegularFile | FileType::Directory => Ok(None),
             _ if access == Access::Exec => Err(format!("{shown} is no file")),
@@ -306,28 +304,28 @@ impl Paths {
     /// What rules of landlock say, where nothing else refuses it.
     fn ruled(&self, access: Access, stack: &[Rc<Node>], path: &Path, answer: Answer) -> Answer {
         let Some(rules) = &self.rules else { return answer };
-        let directory = stack.last().is_some_and(|last| last.is_directory());
-        let wanted = match access {
-            Access::Read if directory => rights::READ_DIR,
-            Access::Read => rights::READ_FILE,
-            Access::Write if directory => rights::MAKE_REG | rights::WRITE_FILE,
-            Access::Write => rights::WRITE_FILE,
-            // The kernel reads what it executes.
-            Access::Exec => rights::EXECUTE | rights::READ_FILE,
-        };
-        let is_vague = stack.last().is_some_and(|last| matches!(last.what, What::Kernel | What::Unknown(_)));
-        match rules.grant(stack, wanted) {
+        let last = stack.last();
+        let directory = last.is_some_and(|last| last.is_directory());
+        let is_vague = last.is_some_and(|last| matches!(last.what, What::Kernel | What::Unknown(_)));
+        let wanted: &[u64] = match access {
             // Whether it is a file or a directory is not known.
-            Known::No if is_vague && access == Access::Read => {
-                match rules.grant(stack, rights::READ_DIR | rights::READ_FILE) {
-                    Known::No if !rules.may_name(stack) => self.by_rules(access, path, rules),
-                    _ => answer,
-                }
-            }
-            Known::No if is_vague && rules.may_name(stack) => answer,
-            Known::No => self.by_rules(access, path, rules),
-            Known::Yes => Answer { by: format!("{}; a rule of landlock opens it", answer.by), ..answer },
-            Known::Perhaps => Answer::new(Verdict::CannotTell, "whether a rule of landlock opens it"),
+            Access::Read if is_vague => &[rights::READ_DIR, rights::READ_FILE],
+            Access::Read if directory => &[rights::READ_DIR],
+            Access::Read => &[rights::READ_FILE],
+            Access::Write if directory => &[rights::MAKE_REG | rights::WRITE_FILE],
+            Access::Write => &[rights::WRITE_FILE],
+            // The kernel reads what it executes.
+            Access::Exec => &[rights::EXECUTE | rights::READ_FILE],
+        };
+        let granted = match is_vague && rules.may_be_of_what_is_not_looked_into() {
+            true => Known::Perhaps,
+            false => Known::agreed(wanted.iter().map(|wanted| rules.grant(stack, *wanted))),
+        };
+        match (granted, answer.verdict) {
+            (Known::No, _) => self.by_rules(access, path, rules),
+            (_, Verdict::CannotTell) => answer,
+            (Known::Yes, _) => Answer { by: format!("{}; a rule of landlock opens it", answer.by), ..answer },
+            (Known::Perhaps, _) => Answer::new(Verdict::CannotTell, "whether a rule of landlock opens it"),
         }
     }
 

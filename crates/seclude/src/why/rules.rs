@@ -85,8 +85,7 @@ impl Rules {
         }
     }
 
-    /// Whether a rule may be of something that is not looked into.
-    pub(super) fn may_name(&self, _: &[Rc<Node>]) -> bool {
+    pub(super) fn may_be_of_what_is_not_looked_into(&self) -> bool {
         self.vague || self.alone
     }
 }

@@ -166,6 +166,9 @@ impl Tree {
         };
         let path = path_of(&opened).map_err(|error| fails(format!("{}: {error}", source.describe())))?;
         let root = Found::of(opened, path).map_err(|errno| fails(format!("{}: {errno}", source.describe())))?;
+        if let Some(is_proc) = root.is_of_processes() {
+            return Ok(Content::Kernel { is_proc });
+        }
         Ok(Content::Host(View { root, recursive, shown, overlaid: false }))
     }
 
@@ -233,7 +236,11 @@ impl Tree {
                 let ids = step::ids_of_files(config, host);
                 flags = *own;
                 let content = self.view(source, *recursive, Shown::of(ids, own.for_strangers))?;
-                let directory = matches!(&content, Content::Host(view) if view.root.kind == FileType::Directory);
+                let directory = match &content {
+                    Content::Host(view) => view.root.kind == FileType::Directory,
+                    // A file of such a view makes no other one of its target.
+                    _ => true,
+                };
                 if let Content::Host(view) = &content
                     && matches!(view.root.kind, FileType::CharacterDevice | FileType::BlockDevice)
                 {

@@ -65,6 +65,16 @@ impl Files {
         ] {
             symlink(to, files.own.join(name)).expect("a symlink");
         }
+        // In its group alone, and of ids that no container has.
+        for (kind, uid, gid) in [("g", 1000, 0), ("b", 100_000, 100_000)] {
+            for mode in MODES {
+                let path = files.own.file(format!("{kind}{mode:03o}"), "#!/bin/sh\n");
+                if is_root() {
+                    chown(&path, Some(uid), Some(gid)).expect("root may");
+                }
+                fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
+            }
+        }
         let sticky = files.own.directory("sticky");
         symlink("../f644", sticky.join("link")).expect("a symlink");
         if is_root() {
@@ -169,8 +179,10 @@ pub(crate) const PATHS: [&str; 66] = [
 ];
 
 fn below(place: &str) -> Vec<String> {
-    let names =
-        MODES.iter().flat_map(|mode| [format!("f{mode:03o}"), format!("d{mode:03o}"), format!("d{mode:03o}/in")]);
+    let kinds = ["f", "g", "b", "d"];
+    let names = MODES
+        .iter()
+        .flat_map(|mode| kinds.map(|kind| format!("{kind}{mode:03o}")).into_iter().chain([format!("d{mode:03o}/in")]));
     let others = [
         "",
         "relative",

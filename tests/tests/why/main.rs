@@ -104,6 +104,12 @@ fn a_home_is_not_shown_and_that_is_said() {
     assert!(said.contains("homes are not shown") && said.contains(&format!("(--ro {})", text(&key))), "{said}");
     let (said, code) = ask(&["--ro", text(&home.join(".ssh")), "read", text(&key)]);
     assert_eq!(code, Some(0), "{said}");
+    // Whole it is shown to nobody who does not say so: that run would fail.
+    let (said, code) = ask(&["--ro", text(home.path()), "read", text(&key)]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("it would not start") && said.contains("would show a home"), "{said}");
+    let (said, code) = ask(&["--whole-home", "--ro", text(home.path()), "read", text(&key)]);
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]

@@ -73,6 +73,7 @@ pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late};
 pub(crate) use landlock::asked::{Granted, grants};
 pub(crate) use landlock::gaps;
+pub(crate) use named::{is_no_home, is_where_it_says};
 pub(crate) use names::are_wanted as gives_names;
 pub(crate) use nesting::has_inner;
 pub(crate) use root::is_all as root_is_all;

@@ -9,8 +9,10 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::subject::{Known, Modes};
+use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::step::Ids;
+use crate::places::Places;
+use crate::step::{self, Ids};
 
 /// One place, as a walk came to it.
 #[derive(Debug)]
@@ -141,6 +143,18 @@ impl Found {
         let flags = fstatvfs(&self.fd)?.f_flag;
         let has = |flag: StatVfsMountFlags| flags.contains(flag);
         Ok((has(StatVfsMountFlags::RDONLY), has(StatVfsMountFlags::NOEXEC), has(StatVfsMountFlags::NODEV)))
+    }
+
+    /// Whether it is shown when it is asked for by `named`, as `step/mount/bind.rs` looks; `closed`: where the homes are that it may not show.
+    pub(super) fn may_be_shown(&self, named: &Path, closed: Option<&Places>) -> Result<()> {
+        const STEP: &str = "mount";
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let found = statx(&self.fd, c"", flags, StatxFlags::BASIC_STATS)
+            .map_err(|errno| Error::parent(STEP, named.display().to_string(), errno).call("statx"))?;
+        if let Some(places) = closed {
+            step::is_no_home(STEP, named, Some(&self.fd), &found, places)?;
+        }
+        step::is_where_it_says(STEP, named, Some(&self.fd))
     }
 
     /// One of the devices that do the same everywhere: null, zero, full, random, urandom.

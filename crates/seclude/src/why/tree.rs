@@ -236,6 +236,12 @@ impl Tree {
                 let ids = step::ids_of_files(config, host);
                 flags = *own;
                 let content = self.view(source, *recursive, Shown::of(ids, own.for_strangers))?;
+                if let (Content::Host(view), Source::Path(path)) = (&content, source)
+                    && (mount.shown.is_some() || mount.stands.is_some())
+                {
+                    let closed = (!config.whole_home).then_some(&host.places);
+                    view.root.may_be_shown(path, closed).map_err(|error| fails(error.to_string()))?;
+                }
                 let directory = match &content {
                     Content::Host(view) => view.root.kind == FileType::Directory,
                     // A file of such a view makes no other one of its target.
@@ -299,7 +305,7 @@ impl Tree {
     }
 
     fn kernel(&mut self, target: &Path, kind: &str, read_only: bool) -> Result<(), Halt> {
-        let at = self.place(target, Want::Directory(0o755))?;
+        let at = self.place_itself(target)?;
         let words = format!("{} is a view of the kernel's, {kind}", target.display());
         let layer = self.add(&at, Content::Kernel { is_proc: kind == "proc" }, words, None);
         (layer.read_only, layer.noexec) = (read_only, true);
@@ -307,7 +313,7 @@ impl Tree {
     }
 
     fn devices(&mut self, target: &Path) -> Result<(), Halt> {
-        let at = self.place(target, Want::Directory(0o755))?;
+        let at = self.place_itself(target)?;
         let words = format!("{} has devices of its own", target.display());
         self.add(&at, Content::Memory { mode: 0o755 }, words.clone(), None).noexec = true;
         let layer = self.layers.len() - 1;
@@ -349,13 +355,26 @@ impl Tree {
         Ok(())
     }
 
+    /// The same of what may not be reached by a symlink.
+    fn place_itself(&mut self, target: &Path) -> Result<PathBuf, Halt> {
+        let at = self.place(target, Want::Directory(0o755))?;
+        if at == target { Ok(at) } else { Err(fails(format!("a symlink leads to {}", target.display()))) }
+    }
+
     /// Where a target lies, once what is missing of it is made.
     fn place(&mut self, target: &Path, want: Want) -> Result<PathBuf, Halt> {
         let walked = self.walk(target, |_| Ok(()))?;
         let last = walked.last().clone();
         if walked.missing.is_empty() {
+            let is_of_its_kind = match want {
+                _ if matches!(last.what, What::Unknown(_) | What::Kernel | What::Masked) => true,
+                Want::Directory(_) => last.is_directory(),
+                Want::File => !last.is_directory(),
+                Want::Existing => true,
+            };
             return match walked.hidden {
                 true => Err(Halt::Refused(format!("{} is hidden", target.display()))),
+                false if !is_of_its_kind => Err(fails(format!("{} is of another kind", target.display()))),
                 false => Ok(last.path.clone()),
             };
         }

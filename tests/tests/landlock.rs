@@ -495,7 +495,7 @@ fn inside_such_a_sandbox_another_one_says_what_it_lacks() {
     needs_abi!(6);
     let seclude = seclude_tests::seclude_bin();
     let own = Scratch::new("alone-twice");
-    let flags = ["run", "--no-namespaces", "--ro", text(seclude.parent().unwrap()), "--", text(&seclude)];
+    let flags = ["run", "--no-namespaces", "--ro", text(&seclude), "--", text(&seclude)];
     let flags = [&flags[..], &["run", "--no-namespaces", "true"]].concat();
     let output = seclude_command(&flags).env("TMPDIR", own.path()).current_dir("/usr").output().unwrap();
     let lines = String::from_utf8_lossy(&output.stderr).into_owned();

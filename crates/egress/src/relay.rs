@@ -147,6 +147,12 @@ impl Seat {
         self.tally.clone()
     }
 
+    /// The namespace goes on, and with it its relay, until this process ends.
+    pub fn stay(self) {
+        // The seat stays taken, so the thread does not end.
+        std::mem::forget(self);
+    }
+
     /// The namespace has ended: what it has sent is still brought out, for a second at most, and the rest closed.
     pub fn leave(self) {
         // As it is dropped.

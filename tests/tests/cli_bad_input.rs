@@ -3,9 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 
 use seclude_tests::{
-    Host, Scratch, busybox_root, has_overlays, inside, outside, refused, seclude_bin, seclude_command, try_inside,
+    Host, Scratch, busybox_root, has_overlays, inside, outside, refused, seclude_bin, seclude_command, stdout_of,
+    try_inside,
 };
 
 /// Arguments after `run`, the exit code, and what the line has to mention.
@@ -29,6 +31,36 @@ fn check(cases: &[Case<'_>], scratch: Option<&Scratch>) {
         before.0.assert_back(&format!("{arguments:?}"));
     }
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn files_that_a_flag_names_are_waited_for_by_nobody_and_come_by_no_symlink() {
+    let own = Scratch::new("named");
+    own.file("secret", "kept");
+    std::os::unix::fs::symlink("secret", own.join("link")).unwrap();
+    assert!(Command::new("mkfifo").arg(own.join("fifo")).status().unwrap().success());
+    let run = |flags: &[&str]| {
+        let flags = [&["run"], flags, &["--", "cat", "/tmp/x"]].concat();
+        seclude_command(&flags).current_dir(own.path()).output().unwrap()
+    };
+    for (flags, words) in [
+        (["--file", "/tmp/x=@fifo"], "it is a FIFO"),
+        (["--file", "/tmp/x=@/dev/zero"], "it is no file"),
+        (["--file", "/tmp/x=@."], "it is a directory"),
+        (["--file", "/tmp/x=@link"], "link is a symlink"),
+        (["--report", "link"], "link is a symlink"),
+        (["--report", "fifo"], "nobody reads it"),
+        (["--report", "."], "directory"),
+    ] {
+        let line = seclude_tests::refusal(125, &run(&flags));
+        assert!(line.contains(words), "{flags:?}: {line}");
+    }
+    assert_eq!(std::fs::read_to_string(own.join("secret")).unwrap(), "kept");
+    assert_eq!(stdout_of(&run(&["--file", "/tmp/x=@secret"])), "kept");
+    // The system's own links are none of theirs, and a pipe of a shell is waited for.
+    assert!(run(&["--file", "/tmp/x=@/dev/../etc/hostname", "--report", "/dev/stderr"]).status.success());
+    let piped = format!("{} run --file /tmp/x=@<(sleep 0.1; echo piped) -- cat /tmp/x", seclude_bin().display());
+    assert_eq!(stdout_of(&Command::new("bash").args(["-c", &piped]).output().unwrap()), "piped");
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn what_cannot_be_meant_is_one_line_with_its_flag() {
         (&["--no-namespaces", "--uid-map", "0:0:1"], "user namespace"),
         (&["--no-namespaces", "--unshare", "net"], "namespaces.net"),
         (&["--no-namespaces", "--init"], "--init"),
-        (&["--no-namespaces", "--as-pid-1"], "--as-pid-1"),
+        (&["--no-namespaces", "--as-pid-1"], "who is PID 1"),
         (&["--no-namespaces", "--nested"], "--nested"),
         (&["--no-namespaces", "--dns", "none"], "--dns"),
         (&["--no-namespaces", "--bare"], "--preset"),

@@ -13,6 +13,7 @@ mod dist;
 mod node;
 mod ordinary_user;
 mod own_process;
+mod presets;
 mod progress;
 mod python;
 mod reliability;
@@ -64,6 +65,8 @@ enum Task {
     CheckImports,
     /// Check that no code decides by the words of an error
     CheckWords,
+    /// Try what each preset lets through, beside bubblewrap and podman, and write docs/presets.md
+    Presets(presets::Options),
     /// Run the tests as an ordinary user with subordinate ids
     Rootless(rootless::Options),
     /// Build and test the JavaScript binding in Node.js and Bun, as root and as an ordinary user
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Task::CheckImports => check_imports::check(),
         Task::Request(options) => request::run(&options),
         Task::CheckWords => check_words::check(),
+        Task::Presets(options) => presets::run(&options),
         Task::Rootless(options) => rootless::run_tests(&options),
         Task::Node(options) => node::run_task(&options),
         Task::C(options) => c::run_task(&options),

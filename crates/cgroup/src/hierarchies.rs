@@ -24,6 +24,7 @@ pub struct Hierarchy {
     mount_point: PathBuf,
     root: PathBuf,
     read_only: bool,
+    delegation_boundary: bool,
     controllers: Vec<String>,
     own_path: Option<PathBuf>,
 }
@@ -179,6 +180,7 @@ impl Hierarchy {
             mount_point: mountinfo::unescape(mount.point),
             root: mountinfo::unescape(mount.root),
             read_only: mount.is_read_only(),
+            delegation_boundary: mount.options().any(|option| option == "nsdelegate"),
             controllers,
             own_path: known.and_then(|(_, path)| not_removed(path)),
         }
@@ -202,6 +204,12 @@ impl Hierarchy {
     /// Whether the mount is read-only.
     pub fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// Whether a cgroup namespace bounds what can be written from inside (`nsdelegate`, cgroups(7)): of its root's files nothing but
+    /// those that concern its own processes.
+    pub fn is_delegation_boundary(&self) -> bool {
+        self.delegation_boundary
     }
 
     /// The names of its controllers, as the kernel has them; a v1 hierarchy with a name of its own

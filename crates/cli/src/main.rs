@@ -12,6 +12,7 @@ mod jobs;
 mod landlock;
 mod limits;
 mod mounts;
+mod named_files;
 mod network;
 mod report;
 mod rights;

@@ -1,10 +1,11 @@
 //! The values of flags that are about files: binds, mounts, overlays, and paths with escaped separators.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use seclude::request::{Content, Mode, Mount, MountKind, Size, Text};
 
+use crate::named_files;
 use crate::values::{Parsed, mode, size};
 
 /// Splits at `separator`, but not where a backslash stands before it; `\\` is a backslash.
@@ -277,8 +278,12 @@ impl MountKeys {
     }
 }
 
+/// It is held in memory, and written inside from there.
+const MOST_CONTENT: u64 = 64 << 20;
+
 fn read_file(source: &str) -> Parsed<Content> {
-    std::fs::read(source).map(Content).map_err(|error| format!("{source}: {error}"))
+    let read = named_files::read(Path::new(source), MOST_CONTENT);
+    read.map(Content).map_err(|error| format!("{source}: {error}"))
 }
 
 /// `DST=@HOSTFILE` or `DST=TEXT`

@@ -1,6 +1,5 @@
 //! `seclude run`.
 
-use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -16,7 +15,7 @@ use crate::signals::Forwarder;
 use crate::stats::Ticker;
 use crate::terminal;
 use crate::watch::Watch;
-use crate::{Failure, say};
+use crate::{Failure, named_files, say};
 
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     container.base.check()?;
@@ -34,7 +33,7 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
     let report = match &flags.report {
         Some(path) => {
             let failed = |error| Failure::new(format!("--report {}: {error}", path.display()));
-            Some((File::create(path).map_err(failed)?, path))
+            Some((named_files::to_write(path).map_err(failed)?, path))
         }
         None => None,
     };

@@ -1,13 +1,11 @@
 //! `--spec`: the request that flags begin from, read from a file.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use seclude::request::{Format, MOST_BYTES, Request, Wrong};
 
-use crate::{Failure, words};
+use crate::{Failure, named_files, words};
 
 /// The request in `file`; `-` is stdin. Its paths are relative to where it lies.
 pub(crate) fn read(file: &Path) -> Result<Request, Failure> {
@@ -16,7 +14,7 @@ pub(crate) fn read(file: &Path) -> Result<Request, Failure> {
         (bytes(std::io::stdin().lock()), PathBuf::from("."))
     } else {
         let above = file.parent().unwrap_or(Path::new("")).to_owned();
-        (regular(file).and_then(bytes), above)
+        (named_files::to_read(file).and_then(bytes), above)
     };
     let bytes = bytes.map_err(|error| failed(error.to_string()))?;
     let format = match file.extension().and_then(|extension| extension.to_str()) {
@@ -31,18 +29,6 @@ pub(crate) fn read(file: &Path) -> Result<Request, Failure> {
     let directory = std::path::absolute(if directory.as_os_str().is_empty() { Path::new(".") } else { &directory });
     request.paths_from(&directory.map_err(|error| failed(error.to_string()))?);
     Ok(request)
-}
-
-/// Opens what is a file, and waits for nobody: neither a writer of a FIFO nor a line that rings.
-fn regular(path: &Path) -> std::io::Result<File> {
-    let opened = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
-    let what = match FileType::from_raw_mode(fstat(&opened)?.st_mode) {
-        FileType::RegularFile => return Ok(File::from(opened)),
-        FileType::Directory => "it is a directory, not a file",
-        FileType::Fifo => "it is a FIFO, not a file; `--spec -` reads stdin",
-        _ => "it is no file",
-    };
-    Err(std::io::Error::other(what))
 }
 
 /// As many bytes as a request may have, and one more if there are more: reading ends there.

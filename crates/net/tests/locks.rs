@@ -107,7 +107,7 @@ fn a_lease_on_its_own_hosts_file_holds_nobody_up() {
         two.hosts(Some("two"), &[]).unwrap();
         join(&two, &other);
         two.disconnect().unwrap();
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(30), "a lease is broken after 45: {:?}", begun.elapsed());
         drop(holder);
     });
 }

@@ -208,10 +208,22 @@ fn profile_program_and_libseccomp_say_the_same_of_every_call() {
     assert!(compared > PROFILES / 2, "{compared}");
 }
 
+/// Where .ci/run unpacks it to, or Debian's package lies.
+const DOCKERS: [&str; 2] = [concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/docker"), ""];
+
+fn published(path: &str, capabilities: &[&str]) -> Profile {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}; .ci/run fetches it"));
+    Profile::from_oci(&serde_json::from_str(&text).unwrap(), Host { kernel: (6, 1), capabilities }).unwrap()
+}
+
 fn podmans() -> Profile {
-    let text = std::fs::read_to_string("/usr/share/containers/seccomp.json")
-        .expect("golang-github-containers-common is there");
-    Profile::from_oci(&serde_json::from_str(&text).unwrap(), Host { kernel: (6, 1), capabilities: &[] }).unwrap()
+    published("/usr/share/containers/seccomp.json", &[])
+}
+
+fn dockers(capabilities: &[&str]) -> Profile {
+    let path = |place| format!("{place}/usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json");
+    let there = DOCKERS.map(path).into_iter().find(|path| std::path::Path::new(path).exists());
+    published(&there.unwrap_or_else(|| path(DOCKERS[0])), capabilities)
 }
 
 fn all_calls(kinds: &[Architecture]) -> Vec<(Architecture, u32)> {
@@ -225,11 +237,38 @@ fn median(mut counts: Vec<usize>) -> usize {
 
 #[test]
 fn podmans_profile_is_as_libseccomp_has_it_and_costs_less() {
-    let profile = podmans();
+    is_as_libseccomp_has_it_and_costs_less(&podmans());
+}
+
+#[test]
+fn dockers_profile_is_as_libseccomp_has_it_and_costs_less() {
+    let plain = dockers(&[]);
+    is_as_libseccomp_has_it_and_costs_less(&plain);
+    let admin = dockers(&["SYS_ADMIN"]);
+    is_as_libseccomp_has_it_and_costs_less(&admin);
+    // What the capability includes, and excludes.
+    let answer = |profile: &Profile, name: &str, first: u64| {
+        let number = Architecture::NATIVE.number_of(name).unwrap();
+        profile.evaluate(Architecture::NATIVE, number, &[first, 0, 0, 0, 0, 0]).allows()
+    };
+    for (name, first, of_all, of_admin) in [
+        ("read", 0, true, true),
+        ("mount", 0, false, true),
+        ("clone", 0x11, true, true),
+        ("clone", 0x1000_0011, false, true),
+        ("personality", 8, true, true),
+        ("personality", 9, false, false),
+        ("kexec_load", 0, false, false),
+    ] {
+        assert_eq!((answer(&plain, name, first), answer(&admin, name, first)), (of_all, of_admin), "{name} {first:#x}");
+    }
+}
+
+fn is_as_libseccomp_has_it_and_costs_less(profile: &Profile) {
     let own = profile.compile();
     let mut text = String::new();
     let more: &[&str] = if cfg!(target_arch = "x86_64") { &["x86", "x32"] } else { &["arm"] };
-    write_down(&profile, 2, more, &mut text);
+    write_down(profile, 2, more, &mut text);
     let theirs = by_libseccomp(&text).remove(0).unwrap_or_else(|| panic!("libseccomp takes it: {text}"));
     let (mut own_counts, mut their_counts) = (Vec::new(), Vec::new());
     for (kind, number) in all_calls(Architecture::OF_THIS_MACHINE) {
@@ -286,6 +325,7 @@ fn the_sandboxs_program_says_what_its_profile_says() {
         listening: true,
         metadata: true,
         limits_of_others: true,
+        watches: true,
     };
     let mut random = Random(2);
     for nested in [false, true] {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::event::PollFlags;
 use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socketpair,
@@ -33,6 +34,11 @@ pub(crate) struct Channel {
 #[derive(Debug)]
 pub(crate) enum Event {
     Message(Message),
+    /// It goes on as another process; `by` is who says so, where senders are named.
+    Moved {
+        pid: i32,
+        by: Option<i32>,
+    },
     /// The master of the new terminal.
     Terminal(OwnedFd),
     /// The listener of the filter, or why there is none.
@@ -45,11 +51,15 @@ pub(crate) enum Event {
     End,
 }
 
-/// Both ends; the child's lies above every number that its command will have.
-pub(crate) fn pair(above: i32) -> Result<(Channel, OwnedFd)> {
+/// Both ends; the child's lies above every number that its command will have. With `named` the kernel says who sent what: where
+/// others are in the pid namespace that is joined, one that has CAP_SYS_PTRACE there can speak for the child.
+pub(crate) fn pair(above: i32, named: bool) -> Result<(Channel, OwnedFd)> {
     let failed = |call| move |errno: rustix::io::Errno| Error::parent(NAME, "", errno).call(call);
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(failed("socketpair"))?;
+    if named {
+        set_socket_passcred(&ours, true).map_err(failed("setsockopt"))?;
+    }
     let theirs = if theirs.as_raw_fd() > above {
         theirs
     } else {
@@ -130,7 +140,7 @@ impl Channel {
     /// `None` if nothing has come, and that is not waited for.
     fn read(&self, flags: RecvFlags) -> Result<Option<Event>> {
         let mut bytes = [0; made::LONGEST];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -146,11 +156,16 @@ impl Channel {
         let Some((first, _)) = record.split_first_chunk::<LENGTH>() else { return Ok(Some(Event::End)) };
         let message = Message::decode(*first)
             .ok_or_else(|| Error::invalid(NAME, format!("{first:?} is not a message of the child")))?;
-        let sent = ancillary.drain().find_map(|part| match part {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
-        });
+        let (mut sent, mut by) = (None, None);
+        for part in ancillary.drain() {
+            match part {
+                RecvAncillaryMessage::ScmRights(mut fds) => sent = fds.next(),
+                RecvAncillaryMessage::ScmCredentials(sender) => by = Some(sender.pid.as_raw_pid()),
+                _ => {}
+            }
+        }
         Ok(Some(match (message, sent) {
+            (Message::Moved(pid), _) => Event::Moved { pid, by },
             (Message::Terminal, Some(master)) => Event::Terminal(master),
             (Message::Terminal, None) => {
                 let error = Error::invalid(NAME, "the terminal's master did not arrive");

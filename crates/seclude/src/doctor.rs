@@ -330,7 +330,7 @@ fn network() -> Vec<Finding> {
     let tun = found("tun", probe::tun());
     let has_tun = tun.verdict == Verdict::Works;
     findings.push(tun);
-    findings.push(match crate::step::pasta::find() {
+    findings.push(match crate::helper_programs::find("pasta") {
         Some(program) if has_tun => works("pasta", &program.display().to_string()),
         Some(program) => Finding {
             feature: "pasta".into(),

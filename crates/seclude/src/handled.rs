@@ -21,6 +21,8 @@ pub(crate) struct Handled {
     pub(crate) inherits_directory: bool,
     /// Whether set-up itself goes on as another process.
     pub(crate) joins_pid_early: bool,
+    /// Whether the launcher does, as its last act.
+    pub(crate) joins_pid_late: bool,
     /// Whether it is no command, but a holder of a user namespace.
     pub(crate) holds: bool,
     /// Whether nobody may look into this process while the child has its memory, or a copy.

@@ -44,6 +44,7 @@ mod fault;
 pub mod fault;
 pub mod gc;
 mod handled;
+mod helper_programs;
 mod hint;
 mod host;
 mod isolation;

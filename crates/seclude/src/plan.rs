@@ -84,6 +84,7 @@ impl Plan {
             inherits_directory: step::inherits_directory(command),
             joins_pid_early: step::enters_pid_namespace_early(command)
                 || (step::holds_user_namespace(command, host) && command.namespaces.is_new(Namespace::Pid)),
+            joins_pid_late: step::enters_pid_namespace_late(command),
             holds: command.holds_user_namespace,
             hides: step::is_hidden(command, host),
             changes_ids: step::leaves_caller_out(command, host),

@@ -7,7 +7,10 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use seclude_tests::{Scratch, busybox_root, inside, is_root, python, refused, root_only, seclude_bin, try_inside};
+use seclude_tests::{
+    Detached, Scratch, busybox_root, comes_back, inside, is_root, python, refused, root_only, seclude_bin,
+    seclude_command, try_inside,
+};
 
 use super::{opened, text};
 
@@ -166,6 +169,35 @@ fn the_lock_on_its_ids_and_all_that_set_up_has_open_get_out_of_the_way_of_what_t
         }
         drop(child.stdin.take());
         child.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_range_that_no_init_holds_is_nobody_elses_as_long_as_a_process_has_it() {
+    root_only!();
+    let file = "/run/seclude/ids.lock";
+    let start = |flags: &[&str]| {
+        let flags = [&["run", "--detach"], flags, &["--", "sleep", "60"]].concat();
+        let container = Detached::of(seclude_command(&flags).stderr(std::process::Stdio::null()));
+        let map = fs::read_to_string(format!("/proc/{}/uid_map", container.pid())).unwrap();
+        let slot = map.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 65536;
+        (container, slot)
+    };
+    let is_noted = |slot: usize| fs::read(file).is_ok_and(|bytes| bytes.get(slot) == Some(&b'1'));
+    let (held, slot) = start(&[]);
+    assert!(!is_noted(slot), "its init has a lock");
+    drop(held);
+    for flags in [&["--as-pid-1"][..], &["--as-pid-1", "--share", "pid"]] {
+        let (container, slot) = start(flags);
+        assert!(is_noted(slot), "{flags:?}");
+        // What ends meanwhile would take the file along.
+        inside(&[], "true");
+        assert!(is_noted(slot), "{flags:?}");
+        drop(container);
+        comes_back(&false, "it is nobody's", || {
+            inside(&[], "true");
+            is_noted(slot)
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use seclude_tests::{
-    Detached, busybox_root, helper, inside, root_only, seclude_command, stdout_of, tell, told, try_inside,
+    Background, Detached, busybox_root, helper, inside, root_only, seclude_command, stdout_of, tell, told, try_inside,
 };
 
 use super::{opened, text};
@@ -131,6 +131,84 @@ fn whoever_is_in_a_container_that_is_joined_learns_nothing_of_the_caller() {
         let handed_on = (0..20).map(|_| run(&["--env", "SECRET"])).any(|seen| seen.contains("SECRET=of the caller"));
         assert_eq!(handed_on, sees, "{more:?}");
     }
+}
+
+/// Tries for a while to get at the memory and the descriptors of whatever comes into its container, and says how that went.
+const WATCH: &str = "import os, time\nknown = set(os.listdir('/proc'))\nprint('up', flush=True)\n\
+    def can(pid):\n    for look in (lambda: os.close(os.open(f'/proc/{pid}/mem', os.O_RDWR)), lambda: os.readlink(f'/proc/{pid}/fd/' + os.listdir(f'/proc/{pid}/fd')[0])):\n        \
+    try:\n            look()\n            return True\n        except OSError:\n            pass\n    return False\n\
+    while True:\n    for pid in [pid for pid in os.listdir('/proc') if pid.isdigit() and pid not in known]:\n        known.add(pid)\n        \
+    until = time.time() + 0.3\n        reached = False\n        while time.time() < until: reached |= can(pid)\n        \
+    print('open' if reached else 'closed', flush=True)\n";
+
+/// Takes the socket of whatever comes into its container, with CAP_SYS_PTRACE, and says this in its place.
+const SPEAK: &str = "import array, ctypes, os, socket, stat, sys, time\nsay = bytes.fromhex(sys.argv[1])\n\
+    null = array.array('i', [os.open('/dev/null', os.O_RDWR)])\nlibc = ctypes.CDLL(None)\nknown = set(os.listdir('/proc'))\nprint('up', flush=True)\n\
+    while True:\n    for pid in [pid for pid in os.listdir('/proc') if pid.isdigit() and pid not in known]:\n        \
+    of = libc.syscall(434, int(pid), 0)\n        for number in range(3, 64):\n            fd = libc.syscall(438, of, number, 0)\n            \
+    if fd < 0 or not stat.S_ISSOCK(os.fstat(fd).st_mode): continue\n            known.add(pid)\n            \
+    socket.socket(fileno=fd).sendmsg([say], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, null)])\n            print('said', flush=True)\n";
+
+/// The flags that join everything that a container has.
+fn joining(pid: i32) -> Vec<String> {
+    let kinds = ["user=user", "mount=mnt", "pid=pid", "ipc=ipc", "net=net", "uts=uts", "cgroup=cgroup"];
+    kinds.map(|kind| format!("--join={}", kind.replace('=', &format!("=/proc/{pid}/ns/")))).into()
+}
+
+/// A container in which this program runs, and how to join it.
+fn joined(flags: &[&str], program: &[&str]) -> (Background, Vec<String>) {
+    let mut container =
+        Background::of(&mut seclude_command(&[&["run"], flags, &["--", "python3", "-c"], program].concat()));
+    assert_eq!(container.line(), "up");
+    let spawner = container.pid();
+    let below = std::fs::read_to_string(format!("/proc/{spawner}/task/{spawner}/children")).unwrap();
+    let first: i32 = below.split_whitespace().next().unwrap().parse().unwrap();
+    (container, joining(first))
+}
+
+#[test]
+fn whoever_is_in_a_container_that_is_joined_reaches_nothing_of_what_comes_before_the_command_is() {
+    let leased = super::starts::leased();
+    let place = text(leased.file.parent().unwrap()).to_owned();
+    let (mut container, join) = joined(&["--ro", &place], &[WATCH]);
+    let start = |program: &[&str]| {
+        let mut command = seclude_command(&["run"]);
+        Background::of(command.args(&join).arg("--").args(program))
+    };
+    // The command itself is theirs, as they have the same user.
+    let command = start(&["/bin/sleep", "60"]);
+    assert_eq!(container.line(), "open");
+    drop(command);
+    // The lease has it wait in its exec.
+    let before = start(&[text(&leased.file)]);
+    assert_eq!(container.line(), "closed");
+    drop((before, container));
+}
+
+#[test]
+fn whoever_speaks_for_what_joins_its_container_ends_nobody_but_that() {
+    let all =
+        ["--bare", "--unshare", "user,mount,pid,ipc,net,uts,cgroup", "--tmpfs", "/tmp", "--mount", "type=dev,dst=/dev"];
+    let leased = super::starts::leased();
+    let place = text(leased.file.parent().unwrap()).to_owned();
+    let mut victim = Command::new("sleep").arg("60").spawn().unwrap();
+    let number = victim.id().to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
+    // That it has become the victim; a terminal, a listener, something that a mount made.
+    let others = ["fc", "f7", "f8"].map(|tag| format!("{tag}{}", "00".repeat(7)));
+    for said in [format!("fa000000{number}")].into_iter().chain(others) {
+        let bind = format!("{place}:{place}");
+        let flags = [&all[..], &["--bind", &bind]].concat();
+        let (mut container, join) = joined(&flags, &[SPEAK, &said]);
+        let mut command = seclude_command(&["run", "--timeout", "2s"]);
+        let output = command.args(&join).arg("--").arg(&leased.file).output().unwrap();
+        assert_eq!(container.line(), "said", "{output:?}");
+        let line = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(125), "{said}: {line}");
+        assert!(line.contains("speaks for it"), "{said}: {line}");
+        assert!(victim.try_wait().unwrap().is_none(), "{said}");
+    }
+    victim.kill().unwrap();
+    victim.wait().unwrap();
 }
 
 #[test]

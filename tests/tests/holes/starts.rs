@@ -17,13 +17,13 @@ const LEASE: &str = "import fcntl, os, signal, sys\nsignal.signal(signal.SIGIO, 
     fd = os.open(sys.argv[1], os.O_RDWR)\nfcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
     print('held', flush=True)\nsys.stdin.read()";
 
-struct Leased {
+pub(super) struct Leased {
     holder: Background,
-    file: std::path::PathBuf,
+    pub(super) file: std::path::PathBuf,
     _scratch: Scratch,
 }
 
-fn leased() -> Leased {
+pub(super) fn leased() -> Leased {
     let scratch = Scratch::new("leased");
     opened(&scratch);
     let file = scratch.executable("program", "#!/bin/sh\nexit 0\n");

@@ -120,3 +120,37 @@ fn nobody_is_put_where_the_caller_may_not_put_anybody() {
     command.join_cgroup_fd(open);
     assert!(command.spawn().is_err());
 }
+
+#[test]
+fn a_users_command_that_could_mount_a_hierarchy_does_not_start_in_a_cgroup_that_is_the_users() {
+    root_only!();
+    let theirs = ExistingCgroup::make("delegated");
+    for directory in &theirs.made {
+        let own: Vec<_> = [directory.clone(), directory.join("cgroup.procs")].into();
+        own.iter().for_each(|path| std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap());
+        let run = |flags: &str| {
+            let procs = directory.join("cgroup.procs").display().to_string();
+            let seclude = seclude_tests::seclude_bin().display().to_string();
+            let script = format!(
+                "echo $$ > {procs}; cd /usr; exec setpriv --reuid 65534 --regid 65534 --clear-groups {seclude} run {flags} -- true"
+            );
+            std::process::Command::new("sh").args(["-c", &script]).env("HOME", "/nonexistent").output().unwrap()
+        };
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let point = cgroup_mounts().into_iter().find(|point| directory.starts_with(point)).unwrap();
+        let at = format!(" {} ", point.display());
+        let bound = mounts.lines().any(|line| line.contains(&at) && line.contains("nsdelegate"));
+        for flags in ["--nested", "--cap-add SYS_ADMIN"] {
+            let output = run(flags);
+            let line = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(
+                output.status.code(),
+                Some(if bound { 0 } else { 125 }),
+                "{}, {flags}: {line}",
+                directory.display()
+            );
+            assert!(bound || line.contains("is its to write"), "{line}");
+        }
+        assert!(run("").status.success(), "it could not mount one");
+    }
+}

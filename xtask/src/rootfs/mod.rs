@@ -36,6 +36,11 @@ pub(crate) fn make(which: Which) -> Result<()> {
     Ok(())
 }
 
+/// The Debian, made if it is not there.
+pub(crate) fn debian() -> Result<PathBuf> {
+    debian::make()
+}
+
 /// The host that tests have in a virtual machine, and what changes when it is made anew.
 pub(crate) fn make_host() -> Result<(PathBuf, PathBuf)> {
     let root = debian::make_host()?;

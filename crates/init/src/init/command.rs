@@ -18,7 +18,10 @@ pub(crate) fn run(order: &Order, on_child: &Action, pipe: Fd, buffer: &mut Buffe
 pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
     let init = |errno| order.failure(order.calls.init, errno);
     let done = kernel::set_close_on_exec(order.socket).map_err(init);
+    let done = done.and_then(|()| hide(order).map_err(init));
     let done = done.and_then(|()| acts::all(order));
+    // An act may have undone it.
+    let done = done.and_then(|()| hide(order).map_err(init));
     let done = done.and_then(|()| go_on_as_sibling(order).map_err(init));
     let done = done.and_then(|()| tie(order).map_err(init));
     if order.holds && done.is_ok() {
@@ -28,6 +31,12 @@ pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
     }
     let done = done.and_then(|()| kernel::set_signal_mask(order.mask).map_err(init));
     execute(order, done, buffer)
+}
+
+/// Processes of the same uid could write to our memory, and by that to the socket, from when our rights are gone until the exec, which
+/// makes the command's memory its user's again.
+fn hide(order: &Order) -> Result<()> {
+    if order.among_others { kernel::set_dumpable(false) } else { Ok(()) }
 }
 
 /// Into the pid namespace that was joined, which holds only for children.

@@ -58,6 +58,8 @@ pub(crate) struct Order {
     pub(crate) becomes: bool,
     /// It does so in a sibling of its own, in a pid namespace that was joined.
     pub(crate) sibling: bool,
+    /// Processes of a container that it has joined may see it.
+    pub(crate) among_others: bool,
     /// Becomes nothing: says that it runs, and waits for the end of the spawner.
     pub(crate) holds: bool,
     /// Looks for the command instead of executing it.
@@ -104,6 +106,7 @@ impl Order {
             detached: flags.detached,
             becomes: flags.becomes,
             sibling: flags.sibling,
+            among_others: flags.among_others,
             holds: flags.holds,
             rehearsal: flags.rehearsal,
             mask,
@@ -141,6 +144,7 @@ struct Flags {
     detached: bool,
     becomes: bool,
     sibling: bool,
+    among_others: bool,
     holds: bool,
     rehearsal: bool,
 }
@@ -154,6 +158,7 @@ impl Flags {
                 b'd' => flags.detached = true,
                 b'x' => flags.becomes = true,
                 b'p' => flags.sibling = true,
+                b'o' => flags.among_others = true,
                 b'h' => flags.holds = true,
                 b'r' => flags.rehearsal = true,
                 b'-' => {}

@@ -119,10 +119,16 @@ pub fn publishing(text: &str) -> Request {
 /// Whether a connection is refused, and at once.
 pub fn refuses(space: &Space, at: SocketAddr) -> bool {
     space.run(move || {
-        let start = std::time::Instant::now();
-        let error = TcpStream::connect_timeout(&at, Duration::from_secs(3)).err();
-        error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-            && start.elapsed() < Duration::from_millis(500)
+        let try_once = || {
+            let start = std::time::Instant::now();
+            let error = TcpStream::connect_timeout(&at, Duration::from_secs(3)).err();
+            (error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused), start.elapsed())
+        };
+        // By an ICMP answer it would be a second each time, and on a busy machine one try can be as slow by itself.
+        (0..8)
+            .map(|_| try_once())
+            .take_while(|(refused, _)| *refused)
+            .any(|(_, took)| took < Duration::from_millis(500))
     })
 }
 

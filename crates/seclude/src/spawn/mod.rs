@@ -140,7 +140,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
         report.prepare.add(step.name(), before.elapsed());
         plan.command.strike(Place::Prepared(number), step.name()).map_err(|error| error.or_at(step.field()))?;
     }
-    let (ours, theirs) = channel::pair(ends.socket_above)?;
+    let (ours, theirs) = channel::pair(ends.socket_above, plan.command.joins_pid_early || plan.command.joins_pid_late)?;
     let board =
         Board::new(plan.clone.memory).map_err(|errno| Error::parent("clone", "shared page", errno).call("mmap"))?;
     let arena = Bump::new();
@@ -268,7 +268,7 @@ impl Attendance<'_> {
         let Attendance { plan, channel, patience, .. } = *self;
         if plan.command.joins_pid_early {
             match channel.receive(patience)? {
-                Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
+                Event::Moved { pid, by } if by == Some(newborn.pid) => follow(newborn, pid)?,
                 other => return Err(unexpected(other, newborn, channel)),
             }
         }
@@ -309,11 +309,21 @@ impl Attendance<'_> {
         arrived: &mut Arrived,
     ) -> Result<(), Stopped> {
         let Attendance { plan, channel, patience, .. } = *self;
+        // Once it is among others, one that has CAP_SYS_PTRACE there may speak for it.
+        let mut is_among_others = false;
         loop {
             match channel.receive(patience)? {
                 #[cfg(feature = "fault")]
                 Event::Message(Message::KillParent) => crate::fault::die(),
-                Event::Message(Message::Moved(pid)) => follow(newborn, pid)?,
+                Event::Moved { pid, by }
+                    if plan.command.joins_pid_late && !is_among_others && by == Some(newborn.pid) =>
+                {
+                    follow(newborn, pid)?;
+                    is_among_others = true;
+                }
+                other @ (Event::Terminal(_) | Event::Listener(_) | Event::Made(_)) if is_among_others => {
+                    return Err(unexpected(other, newborn, channel));
+                }
                 Event::Terminal(master) => arrived.terminal = Some(master),
                 Event::Served(socket) => {
                     if let Some(reach) = self.reach {
@@ -347,6 +357,8 @@ fn follow(newborn: &mut Newborn, pid: i32) -> Result<()> {
     let failed = |errno| Error::parent("join", format!("pidfd of {pid}"), errno).call("pidfd_open");
     let raw = Pid::from_raw(pid).ok_or_else(|| failed(rustix::io::Errno::SRCH))?;
     let pidfd = pidfd_open(raw, PidfdFlags::empty()).map_err(failed)?;
+    // A sibling of the one before is our child.
+    waitid(WaitId::PidFd(pidfd.as_fd()), quietly(true)).map_err(failed)?;
     let before = std::mem::replace(newborn, Newborn { pid, pidfd });
     signal::reap(Fd(before.pidfd.as_raw_fd()));
     Ok(())
@@ -364,6 +376,10 @@ fn unexpected(event: Event, newborn: &Newborn, channel: &Channel) -> Stopped {
             let moment = Timespec { tv_sec: 1, tv_nsec: 0 };
             let _ = poll(&mut [PollFd::new(&newborn.pidfd, PollFlags::IN)], Some(&moment));
             Stopped::Ended(death_of(newborn).flatten())
+        }
+        Event::Moved { .. } | Event::Terminal(_) | Event::Listener(_) | Event::Made(_) => {
+            let action = "a process of the namespaces that it has joined speaks for it";
+            Stopped::Parent(Error::invalid("join", action).hint("join none of code that has CAP_SYS_PTRACE there"))
         }
         other => Stopped::Parent(Error::invalid("child", format!("it said {other:?} out of turn"))),
     }
@@ -395,5 +411,6 @@ fn quietly(any: bool) -> WaitIdOptions {
 /// Only an exec gives a child its exit signal (SIGCHLD) back, and without one only `__WALL` finds it.
 fn has_executed(newborn: &Newborn) -> bool {
     let find = |any| waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(any));
-    !(find(false).is_err_and(|errno| errno == rustix::io::Errno::CHILD) && find(true).is_ok())
+    // Where SIGCHLD is ignored, one that has ended after its exec is nobody's child any more.
+    find(false).is_ok() || (signal::children_are_forgotten() && find(true).is_err())
 }

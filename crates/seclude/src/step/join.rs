@@ -34,7 +34,7 @@ pub(crate) fn enters_pid_namespace_early(command: &Config) -> bool {
 
 /// Whether the launcher enters it, as its last act: nobody in there ever sees the caller's memory, nor rights that the
 /// command does not have (CVE-2016-9962).
-pub(super) fn enters_pid_namespace_late(command: &Config) -> bool {
+pub(crate) fn enters_pid_namespace_late(command: &Config) -> bool {
     command.namespaces.is_joined(Namespace::Pid) && !enters_pid_namespace_early(command)
 }
 

@@ -50,6 +50,7 @@ pub(super) fn compile(command: &Config, envp: Arc<[OsString]>) -> Box<dyn Step> 
         (!command.die_with_parent, 'd'),
         (!command.init, 'x'),
         (join::enters_pid_namespace_late(command), 'p'),
+        (command.namespaces.joined().next().is_some(), 'o'),
         (command.holds_user_namespace, 'h'),
     ] {
         flags.extend(wanted.then_some(letter));

@@ -16,6 +16,7 @@ mod filter;
 mod holder;
 mod host_files;
 mod hostname;
+mod inherited_cgroups;
 mod join;
 mod landlock;
 mod launch;
@@ -69,7 +70,7 @@ pub(crate) use clone::ClonePlan;
 pub(crate) use descriptors::highest as highest_descriptor;
 use exec::Compiled;
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
-pub(crate) use join::enters_pid_namespace_early;
+pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late};
 pub(crate) use landlock::gaps;
 pub(crate) use nesting::has_inner;
 pub(crate) use root::is_all as root_is_all;
@@ -197,6 +198,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // After the map, which says whose a delegated cgroup is.
     add(cgroup::compile(command, clone.into_cgroup)?);
     add(existing_cgroup::compile(command, clone.into_cgroup)?);
+    add(inherited_cgroups::compile(command, host));
     add(barrier::compile(command));
     let claimed = veth::Claimed::default();
     let connected = match &command.network {

@@ -18,12 +18,11 @@ use crate::config::network::Pasta;
 use crate::config::start::Starter;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, Result};
+use crate::helper_programs;
 use crate::ledger::Ledger;
 use crate::report::Connection;
 
 const NAME: &str = "pasta";
-/// Where it is looked for besides PATH: never in the container.
-const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
 
 struct Program {
     publish: Vec<Publish>,
@@ -59,13 +58,6 @@ pub(super) fn compile(pasta: &Pasta, command: &Config) -> Result<Box<dyn Step>> 
     }))
 }
 
-/// Where the program is.
-pub(crate) fn find() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).filter(|place| place.is_absolute()).chain(PLACES.map(PathBuf::from));
-    places.map(|place| place.join("pasta")).find(|program| program.is_file())
-}
-
 impl Step for Program {
     fn name(&self) -> &'static str {
         NAME
@@ -82,7 +74,7 @@ impl Step for Program {
                     .with([Remedy::Host("install the package passt".into())]),
             )
         };
-        self.found = Some(find().ok_or_else(missing)?);
+        self.found = Some(helper_programs::find("pasta").ok_or_else(missing)?);
         // Of a namespace that is not new there is no user namespace to enter; then it is told the process all the same.
         self.hidden = self.new_user && preparation.host.permitted != 0;
         preparation.report.network = Some(Connection::of_pasta());

@@ -2,7 +2,8 @@
 //!
 //! Which ranges are in use by containers is told by locks on bytes of one file, fcntl(2): a byte a range. They are of the open
 //! file and not of a process, and the container's init holds it open: so the kernel takes the lock back when the init has ended,
-//! whoever was killed before. Nobody waits for such a lock: what somebody else holds is not free.
+//! whoever was killed before. Where there is no init, the byte itself says so as well: before such a range is given to somebody else,
+//! or the file goes, all processes are asked for one that has it still. Nobody waits for such a lock: what somebody else holds is not free.
 //!
 //! Where there is no /run to have that file in (a chroot, a read-only root), the locks are names of abstract sockets, one a range, which
 //! the kernel gives to one at a time in a network namespace.
@@ -35,6 +36,10 @@ const SLOT: u32 = 65536;
 pub(super) struct Lease {
     range: Range,
     held: Vec<OwnedFd>,
+    /// Whether no init holds it.
+    noted: bool,
+    /// Whether nobody is left in it at the end: all of a pid namespace end with its first.
+    alone: bool,
 }
 
 /// A range that no user, no group, nobody's subordinate ids and no container of this function's last look use.
@@ -65,15 +70,17 @@ pub(super) fn own_map(file: &str) -> Result<IdMap> {
 }
 
 impl Lease {
-    pub(super) fn of_unused(count: u32, preparation: &Preparation<'_>) -> Result<Lease> {
-        let Lease { range, held } = Lease::taken(count)?;
+    /// Without an init, nobody holds it once this process has ended.
+    pub(super) fn of_unused(count: u32, init: bool, alone: bool, preparation: &Preparation<'_>) -> Result<Lease> {
+        let Lease { range, held, .. } = Lease::taken(count)?;
         // By the same open file it is the same lock.
         let held: rustix::io::Result<Vec<_>> = held.into_iter().map(|held| preparation.lifted(held)).collect();
         let held = held.map_err(|errno| {
             sweep();
             Error::parent(NAME, "the lock on its ids", errno).call("fcntl")
         })?;
-        Ok(Lease { range, held })
+        let noted = !init && held.first().is_some_and(|file| note(file, &range, IN_USE));
+        Ok(Lease { range, held, noted, alone })
     }
 
     fn taken(count: u32) -> Result<Lease> {
@@ -91,7 +98,7 @@ impl Lease {
             }
         };
         match Lease::lock(&file, count) {
-            Ok(range) => Ok(Lease { range, held: vec![file] }),
+            Ok(range) => Ok(Lease { range, held: vec![file], noted: false, alone: false }),
             Err(error) => {
                 drop(file);
                 sweep();
@@ -108,7 +115,7 @@ impl Lease {
             let slots = slots(&range);
             let locked: Vec<u32> =
                 slots.clone().take_while(|slot| lock_byte(fd, ByteLock::Write, u64::from(*slot)).is_ok()).collect();
-            if locked.len() == slots.clone().count() {
+            if locked.len() == slots.clone().count() && is_left_by_all(file, &range) {
                 return Ok(range);
             }
             for slot in locked {
@@ -125,7 +132,7 @@ impl Lease {
         for attempt in 0..TRIES {
             let range = unused(seclude_sys::process::monotonic_ns() ^ attempt << 40, count)?;
             match slots(&range).map(hold_name).collect() {
-                Ok(held) => return Ok(Lease { range, held }),
+                Ok(held) => return Ok(Lease { range, held, noted: false, alone: false }),
                 Err(Errno::ADDRINUSE) => {}
                 Err(_) => return Err(because),
             }
@@ -145,6 +152,11 @@ impl Lease {
     pub(super) fn kept_until_the_end(self: &std::sync::Arc<Lease>, ledger: &mut Ledger) {
         let lease = self.clone();
         ledger.push(format!("lock on ids {}", self.range.start), move || {
+            if lease.noted && (lease.alone || !is_mapped(&lease.range)) {
+                for file in &lease.held {
+                    let _ = note(file, &lease.range, FREE);
+                }
+            }
             // The steps of a start that has failed still have it open.
             for held in &lease.held {
                 let _ = flock(held, FlockOperation::Unlock);
@@ -163,6 +175,7 @@ pub(crate) fn sweep() {
     let Ok(directory) = openat(&run, DIRECTORY, flags, Mode::empty()) else { return };
     if let Ok(file) = openat(&directory, FILE, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
         && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        && noted(&file).iter().all(|range| !is_mapped(range))
     {
         let _ = unlinkat(&directory, FILE, AtFlags::empty());
     }
@@ -173,6 +186,58 @@ pub(crate) fn sweep() {
 /// The bytes, or names, that stand for a range.
 fn slots(range: &Range) -> std::ops::RangeInclusive<u32> {
     range.start / SLOT..=(range.start + (range.count - 1)) / SLOT
+}
+
+/// What the byte of a range says: that it may be in use though nobody has a lock on it.
+const IN_USE: u8 = b'1';
+const FREE: u8 = 0;
+
+/// Whether it could be written down. The socket of a range that is held by name takes nothing.
+fn note(file: &OwnedFd, range: &Range, byte: u8) -> bool {
+    slots(range).all(|slot| rustix::io::pwrite(file, &[byte], u64::from(slot)) == Ok(1))
+}
+
+/// Whether the byte says nothing else, or what it says is over.
+fn is_left_by_all(file: &OwnedFd, range: &Range) -> bool {
+    let mut byte = [FREE];
+    let is_noted =
+        |slot: u32| rustix::io::pread(file, &mut byte, u64::from(slot)).is_ok_and(|read| read == 1 && byte == [IN_USE]);
+    if !slots(range).map(is_noted).fold(false, |any, one| any | one) {
+        return true;
+    }
+    !is_mapped(range) && note(file, range, FREE)
+}
+
+/// Each range that is written down.
+fn noted(file: &OwnedFd) -> Vec<Range> {
+    let mut bytes = vec![0; 1 << 16];
+    let read = rustix::io::pread(file, &mut bytes[..], 0).unwrap_or(0);
+    let slots = bytes.iter().take(read).zip(0..).filter(|(byte, _)| **byte == IN_USE);
+    slots.map(|(_, slot): (&u8, u32)| Range { start: slot * SLOT, count: SLOT }).collect()
+}
+
+/// Whether nobody has asked for its end yet.
+fn is_dead(process: &std::path::Path) -> bool {
+    let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
+
+/// Whether a process is in a user namespace that has one of these ids, as far as /proc tells.
+fn is_mapped(range: &Range) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return true };
+    // Of our own namespace the kernel tells the ids outside of it.
+    let own = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let has = |entry: std::io::Result<std::fs::DirEntry>| -> Option<bool> {
+        let process = entry.ok()?.path();
+        let text = std::fs::read_to_string(process.join("uid_map")).ok().filter(|text| *text != own)?;
+        let map = IdMap::parse_kernel_text(&text).ok()?;
+        let meets = |extent: &seclude_idmap::Extent| {
+            u64::from(extent.outside) < u64::from(range.start) + u64::from(range.count)
+                && u64::from(range.start) < u64::from(extent.outside) + u64::from(extent.count)
+        };
+        Some(map.extents().iter().any(meets) && !is_dead(&process))
+    };
+    processes.filter_map(has).any(|has| has)
 }
 
 fn hold_name(slot: u32) -> rustix::io::Result<OwnedFd> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, fstatfs, open, openat};
@@ -26,6 +27,7 @@ use crate::config::ids::UserMap;
 use crate::config::namespace::Namespace;
 use crate::config::start::Starter;
 use crate::error::{Error, Result};
+use crate::helper_programs;
 use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::program::Program;
@@ -72,6 +74,8 @@ pub(crate) fn ids_of_own_files(command: &Config, host: &Host) -> Ids {
 struct Map {
     choice: UserMap,
     nested: bool,
+    init: bool,
+    new_pid: bool,
     maps: Maps,
     /// The command's ids inside, where they are not root's.
     user: (Option<u32>, Option<u32>),
@@ -160,6 +164,8 @@ pub(super) fn map(command: &Config, host: &Host, maps: &Maps, holder: &Holder) -
         maps: maps.clone(),
         user: (uid, gid),
         chosen: is_chosen(command, host),
+        init: command.init,
+        new_pid: command.namespaces.is_new(Namespace::Pid),
         holder: holder::is_needed(command, host).then(|| holder.clone()),
         starter: command.starter,
         decided: None,
@@ -218,7 +224,8 @@ impl Map {
             UserMap::Identity => own(host.uid, host.gid)?,
             UserMap::Extents { uids, gids } => (uids.clone(), gids.clone()),
             UserMap::SubIds | UserMap::Sandbox if privileged => {
-                let lease = Lease::of_unused(if self.nested { CHOSEN_NESTED } else { CHOSEN }, preparation)?;
+                let count = if self.nested { CHOSEN_NESTED } else { CHOSEN };
+                let lease = Lease::of_unused(count, self.init, self.new_pid, preparation)?;
                 let ids = lease.range();
                 range = Some(Arc::new(lease));
                 let map = IdMap::new(vec![Extent { inside: 0, outside: ids.start, count: ids.count }])
@@ -391,20 +398,21 @@ fn write_once(process: &OwnedFd, file: &str, text: &str) -> Result<()> {
 
 /// Runs newuidmap or newgidmap, and believes the kernel's file, not the exit code.
 fn run_helper(helper: &'static str, pid: i32, map: &IdMap, starter: Starter) -> Result<()> {
-    let mut command = Config::new(helper.into(), starter);
-    command.args = [pid.to_string()].into_iter().chain(map.to_helper_args()).map(std::ffi::OsString::from).collect();
-    command.no_new_privileges = false;
-    let failed = |why: String| Error::parent(NAME, format!("{helper}: {why}"), io::Error::other("no map was written"));
-    let output = command.output().map_err(|error| match error.exit_code() {
-        127 => Error::invalid(NAME, format!("{helper} is not installed")).hint(
+    let missing = || {
+        Error::invalid(NAME, format!("{helper} is not installed")).hint(
             Hint::from("it is in Debian's package uidmap, Fedora's shadow-utils; or map only the caller").with([
                 Remedy::Host("install the package uidmap, or shadow-utils".into()),
                 Remedy::set("user.map", "caller-as-root"),
             ]),
-        ),
-        // That start has a request of its own.
-        _ => error.at("user.map"),
-    })?;
+        )
+    };
+    let program = helper_programs::in_path(helper).ok_or_else(missing)?;
+    let mut command = Config::new(program.clone().into(), starter);
+    command.args = [pid.to_string()].into_iter().chain(map.to_helper_args()).map(std::ffi::OsString::from).collect();
+    command.no_new_privileges = false;
+    let failed = |why: String| Error::parent(NAME, format!("{helper}: {why}"), io::Error::other("no map was written"));
+    // That start has a request of its own.
+    let output = command.output().map_err(|error| error.at("user.map"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     let said = if said.trim().is_empty() { output.exit.to_string() } else { said.trim().replace('\n', "; ") };
     let path = format!("/proc/{pid}/{}", if helper == "newuidmap" { "uid_map" } else { "gid_map" });
@@ -413,14 +421,14 @@ fn run_helper(helper: &'static str, pid: i32, map: &IdMap, starter: Starter) -> 
     match IdMap::parse_kernel_text(&written) {
         Ok(found) if found.same_as(map) => Ok(()),
         _ => Err(failed(said).hint(
-            powerless(helper)
+            powerless(&program)
                 .unwrap_or("the range must be the caller's in /etc/subuid and /etc/subgid, and be mapped outside"),
         )),
     }
 }
 
 /// Why such a helper would have no right to write a map, if that can be seen.
-fn powerless(helper: &str) -> Option<&'static str> {
+fn powerless(program: &Path) -> Option<&'static str> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     if status.lines().any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|value| value.trim() == "1")) {
         return Some(
@@ -428,10 +436,8 @@ fn powerless(helper: &str) -> Option<&'static str> {
              not set, or map only the caller",
         );
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(helper)).find(|file| file.is_file())?;
-    let setuid = std::fs::metadata(&found).is_ok_and(|file| file.mode() & 0o6000 != 0);
-    let capable = rustix::fs::getxattr(&found, "security.capability", &mut [0; 64][..]).is_ok();
+    let setuid = std::fs::metadata(program).is_ok_and(|file| file.mode() & 0o6000 != 0);
+    let capable = rustix::fs::getxattr(program, "security.capability", &mut [0; 64][..]).is_ok();
     (!setuid && !capable).then_some(
         "the helper is neither setuid root nor has it file capabilities: chmod u+s, or setcap cap_setuid+ep (newgidmap: \
          cap_setgid+ep)",

@@ -50,7 +50,7 @@ function read(first, second, defaults) {
       args,
       argv0: text(given, 'argv0'),
       cwd: directory(given, contained),
-      env: environment(given.env),
+      ...environment(given.env),
       stdio: stdio.codes,
       files: stdio.files,
       input: stdio.input,
@@ -214,9 +214,9 @@ function twiceSaid(path, other) {
 // object of JavaScript's.
 const own = isMainThread && process.versions.bun === undefined ? process.env : undefined;
 
-/** Names and values by turns, or nothing for the process's own. */
+/** What was given, or what is the caller's own, each as names and values by turns; nothing for the process's. */
 function environment(env = process.env) {
-  if (env === own) return undefined;
+  if (env === own) return {};
   const flat = [];
   if (typeof env !== 'object' && env !== false) throw wrong(TypeError, 'env', env, 'an object');
   // An array, a Map: its entries are no properties. It need not be plain: the runtimes' own is not.
@@ -229,7 +229,8 @@ function environment(env = process.env) {
     }
     flat.push(name, noNul(String(value), `env.${name}`));
   }
-  return flat;
+  // Of the caller's own the sandbox has what it has of any.
+  return env === process.env ? { callerEnv: flat } : { env: flat };
 }
 
 function container(value) {

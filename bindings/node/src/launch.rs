@@ -27,8 +27,10 @@ pub struct Launch {
     pub args: Vec<String>,
     pub argv0: Option<String>,
     pub cwd: Option<String>,
-    /// Names and values by turns; without it this process's own environment.
+    /// Names and values by turns; without it the caller's environment, as far as the container has it.
     pub env: Option<Vec<String>>,
+    /// The caller's, where that is an object of JavaScript's (a worker's, Bun's); else this process's own.
+    pub caller_env: Option<Vec<String>>,
     /// stdin, stdout, stderr, and what follows: a descriptor, [`PIPE`], [`NULL`], [`BYTES`], [`FILE`] or [`TERMINAL`].
     pub stdio: Vec<i32>,
     /// What is opened for each that is [`FILE`].
@@ -168,7 +170,10 @@ fn command(launch: &Launch, options: Options) -> options::Read<(Command, Facts, 
             }
         }
         // Here, on the thread that may change the environment, and never later on another.
-        None => drop(command.caller_env(std::env::vars_os())),
+        None => drop(match &launch.caller_env {
+            Some(env) => command.caller_env(env.chunks_exact(2).map(|pair| ((&pair[0]).into(), (&pair[1]).into()))),
+            None => command.caller_env(std::env::vars_os()),
+        }),
     }
     for name in &removed {
         command.env_remove(name.as_os_str());

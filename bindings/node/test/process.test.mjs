@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 
 import { spawn, spawnSync } from '../index.mjs';
 import { descriptors, isolated, it, refused, run, runs, said, scratch, script, until, without } from './kit.mjs';
@@ -66,6 +67,20 @@ it('has the environment that it was given, and no other variable', noContainer, 
     assert.doesNotMatch((await run(['env'], { container })).stdout, /SECLUDE_NODE_LATE/);
   }
   assert.equal((await run(['/usr/bin/env'], { env: false })).stdout, '');
+});
+
+it('has of the environment of a worker what it has of any', noContainer, async () => {
+  const file = new URL('../index.mjs', import.meta.url).href;
+  const code = `import(${JSON.stringify(file)}).then(async ({ spawnSync }) => {
+    const { parentPort } = await import('node:worker_threads');
+    const env = (options) => String(spawnSync(['/usr/bin/env'], options).stdout);
+    process.env.SECLUDE_NODE_WORKER = 'a secret';
+    parentPort.postMessage([{}, { container: {} }, { container: {}, env: process.env }, { container: { envAll: true } }].map((options) => env(options).includes('a secret')));
+  });`;
+  const worker = new Worker(code, { eval: true });
+  const [found] = await once(worker, 'message');
+  await worker.terminate();
+  assert.deepEqual(found, [true, false, false, true]);
 });
 
 it('runs in the directory that it was given, else in this process\'s own', noContainer, async () => {

@@ -228,7 +228,8 @@ pub enum Op<'a> {
     /// open(2) below [`Slot::PROC`], and write(2)
     WriteOwnProc { path: &'a CStr, text: &'a [u8] },
     /// A new pty, its master sent to the parent; `own`: of the container's devpts, else of the host's
-    OpenTerminal { own: bool, size: WindowSize },
+    /// fchown(2) of its slave, if the command is another user
+    OpenTerminal { own: bool, size: WindowSize, owner: Option<u32> },
     /// TIOCSCTTY on the terminal, and it as descriptors 0, 1 and 2 where the bit is set
     UseTerminal { stdio: u8 },
     /// dup3(2); clears close-on-exec

@@ -251,7 +251,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             _ => Ok(()),
         },
         Op::WriteOwnProc { path, text } => write_to(machine.get(Slot::PROC), path, text),
-        Op::OpenTerminal { own, size } => open_terminal(machine, own, size),
+        Op::OpenTerminal { own, size, owner } => open_terminal(machine, own, size, owner),
         Op::UseTerminal { stdio } => use_terminal(machine, stdio),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
         Op::PlaceFd { from, to } => {
@@ -357,7 +357,7 @@ fn set_time_offsets(text: &[u8], separate: bool) -> Done {
     Ok(())
 }
 
-fn open_terminal(machine: &mut Machine<'_>, own: bool, size: terminal::WindowSize) -> Done {
+fn open_terminal(machine: &mut Machine<'_>, own: bool, size: terminal::WindowSize, owner: Option<u32>) -> Done {
     let flags = file::O_RDWR | file::O_NOCTTY;
     let master = if own {
         file::open(machine.get(Slot::DEVPTS), c"ptmx", flags, 0, file::RESOLVE_NO_SYMLINKS)
@@ -369,6 +369,10 @@ fn open_terminal(machine: &mut Machine<'_>, own: bool, size: terminal::WindowSiz
     let slave = terminal::open_slave(master).named(Call::Ioctl)?;
     machine.set(Slot::TERMINAL, slave);
     terminal::set_size(slave, size).named(Call::Ioctl)?;
+    if let Some(uid) = owner {
+        // Or /dev/stdout and /dev/tty could not be opened by their names.
+        file::change_owner(slave, uid).named(Call::Chown)?;
+    }
     let message = Message::Terminal.encode();
     socket::send_with_fd(machine.setup.socket, &message, master).named(Call::Send)?;
     let _ = file::close(master);

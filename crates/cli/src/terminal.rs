@@ -15,10 +15,10 @@ use seclude::Child;
 use crate::signals::hold;
 use crate::watch::Watch;
 
-/// Rows and columns of the terminal that seclude runs in.
+/// Rows and columns of the terminal that seclude runs in. Many have none: those of expect(1), script(1), serial lines.
 pub(crate) fn size() -> Option<(u16, u16)> {
     let size: Winsize = tcgetwinsize(stdout()).or_else(|_| tcgetwinsize(stdin())).ok()?;
-    Some((size.ws_row, size.ws_col))
+    (size.ws_row != 0 && size.ws_col != 0).then_some((size.ws_row, size.ws_col))
 }
 
 /// Raw mode of this terminal, as long as it lives.
@@ -104,8 +104,7 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
             });
             match read {
                 Ok(read) if read > 0 => {
-                    io::stdout().write_all(&buffer[..read])?;
-                    io::stdout().flush()?;
+                    show(&buffer[..read])?;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 // As above, and all has been read.
@@ -116,6 +115,19 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
             return Ok(());
         }
     }
+}
+
+/// All of it, also where whoever shares this output has made it O_NONBLOCK.
+fn show(mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(stdout(), bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(&stdout(), PollFlags::OUT)], None)),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Gives the command's terminal the size of this one.

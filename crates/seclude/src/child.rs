@@ -25,6 +25,7 @@ use crate::ledger::{Ledger, Left};
 use crate::listeners::Listening;
 use crate::meter::{self, Meter, from_cgroup};
 use crate::reach::Reach;
+use crate::relay::Carrying;
 use crate::report::{Preferred, Report};
 use crate::usage::{Tree, Usage};
 
@@ -75,7 +76,7 @@ pub(crate) struct Ties {
     /// The thread that cloned it.
     pub(crate) keeper: Option<JoinHandle<()>>,
     /// Those that carry its output.
-    pub(crate) relays: Vec<JoinHandle<()>>,
+    pub(crate) relays: Vec<Carrying>,
     /// Whoever is asked what its filter answers.
     pub(crate) listening: Option<Listening>,
     /// What it reaches, where it has a network of names.
@@ -119,9 +120,7 @@ impl Child {
     pub(crate) fn new(running: Running, ledger: Ledger, command: &Handled) -> Child {
         let Running { newborn, mut ends, mut ties, report, started } = running;
         for relay in std::mem::take(&mut ends.relays) {
-            let output = relay.output;
-            let thread = relay.start();
-            ties.relays.extend(output.then_some(thread));
+            ties.relays.extend(relay.start());
         }
         Child {
             pid: newborn.pid,
@@ -388,10 +387,7 @@ impl Child {
             let _ = keeper.join();
         }
         for relay in std::mem::take(&mut self.ties.relays) {
-            // Where processes of it may go on, their ends of the pipe may never be closed.
-            if self.new_pid {
-                let _ = relay.join();
-            }
+            relay.finish(self.new_pid);
         }
         let denials = match self.ties.listening.take() {
             Some(listening) => {

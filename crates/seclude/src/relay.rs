@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{Errno, pread, read, write};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, ioctl_fionread, pread, read, write};
 
 const STACK: usize = 64 * 1024;
 /// What a pipe holds.
@@ -19,22 +19,41 @@ pub(crate) struct Relay {
     /// Dropped without a word, it ends the thread.
     start: SyncSender<()>,
     thread: JoinHandle<()>,
-    /// Whether it carries the command's output, all of which is to arrive before its end is told.
-    pub(crate) output: bool,
+    /// Of one that carries the command's output: what tells it that the command has ended.
+    end: Option<OwnedFd>,
+}
+
+/// A thread that carries the command's output, all of which is to arrive before its end is told.
+#[derive(Debug)]
+pub(crate) struct Carrying {
+    thread: JoinHandle<()>,
+    end: OwnedFd,
+}
+
+impl Carrying {
+    /// Waits for it. Where processes of the container may go on, their ends of the pipe may never be closed: then for what is in
+    /// the pipe now, all that the command has written among it.
+    pub(crate) fn finish(self, nobody_goes_on: bool) {
+        if !nobody_goes_on {
+            let _ = write(&self.end, &1_u64.to_ne_bytes());
+        }
+        let _ = self.thread.join();
+    }
 }
 
 impl Relay {
     pub(crate) fn input(from: OwnedFd, to: OwnedFd, offset: Option<u64>) -> io::Result<Relay> {
-        Relay::waiting(Copying { from, to, offset, output: false })
+        Relay::waiting(Copying { from, to, offset, end: None }, None)
     }
 
     pub(crate) fn output(from: OwnedFd, to: OwnedFd) -> io::Result<Relay> {
-        Relay::waiting(Copying { from, to, offset: None, output: true })
+        let end = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let theirs = fcntl_dupfd_cloexec(&end, 3)?;
+        Relay::waiting(Copying { from, to, offset: None, end: Some(theirs) }, Some(end))
     }
 
-    fn waiting(copying: Copying) -> io::Result<Relay> {
+    fn waiting(copying: Copying, end: Option<OwnedFd>) -> io::Result<Relay> {
         let (start, started) = sync_channel(1);
-        let output = copying.output;
         let builder = thread::Builder::new().name("seclude-relay".into()).stack_size(STACK + PIECE);
         let thread = builder.spawn(move || {
             // The caller's signal handlers expect the caller's threads.
@@ -43,12 +62,13 @@ impl Relay {
                 copying.copy();
             }
         })?;
-        Ok(Relay { start, thread, output })
+        Ok(Relay { start, thread, end })
     }
 
-    pub(crate) fn start(self) -> JoinHandle<()> {
+    pub(crate) fn start(self) -> Option<Carrying> {
         let _ = self.start.send(());
-        self.thread
+        let Relay { thread, end, .. } = self;
+        end.map(|end| Carrying { thread, end })
     }
 }
 
@@ -57,16 +77,36 @@ struct Copying {
     to: OwnedFd,
     /// Where to begin in a file whose offset is the caller's own business.
     offset: Option<u64>,
-    output: bool,
+    /// Of the command's output: what says that the command has ended.
+    end: Option<OwnedFd>,
+}
+
+/// What there is to be done next.
+enum Next {
+    Copy,
+    /// Nobody writes or reads any more.
+    Stop,
+    /// The command has ended, though somebody may still write.
+    CopyWhatIsThere,
 }
 
 impl Copying {
     fn copy(mut self) {
         let mut piece = vec![0; PIECE];
-        while self.is_wanted() {
+        let mut left = None;
+        while left != Some(0) {
+            match self.next(left.is_some()) {
+                Next::Copy => {}
+                Next::Stop => return,
+                Next::CopyWhatIsThere => {
+                    left = Some(ioctl_fionread(&self.from).unwrap_or(0));
+                    continue;
+                }
+            }
+            let wanted = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(PIECE).min(PIECE);
             let got = match self.offset {
                 Some(offset) => pread(&self.from, &mut piece, offset),
-                None => read(&self.from, &mut piece),
+                None => read(&self.from, piece.get_mut(..wanted).unwrap_or_default()),
             };
             let length = match got {
                 Ok(0) => return,
@@ -77,6 +117,7 @@ impl Copying {
             if let Some(offset) = &mut self.offset {
                 *offset += length as u64;
             }
+            left = left.map(|left| left.saturating_sub(length as u64));
             let mut rest = piece.get(..length).unwrap_or_default();
             while !rest.is_empty() {
                 match write(&self.to, rest) {
@@ -92,16 +133,24 @@ impl Copying {
         }
     }
 
-    /// Waits until there is something; `false` when nobody reads it any more.
-    fn is_wanted(&self) -> bool {
+    /// Waits until there is something; once it is `known` that the command has ended, for nothing else.
+    fn next(&self, known: bool) -> Next {
         loop {
-            let mut polled = [PollFd::new(&self.from, PollFlags::IN), PollFd::new(&self.to, PollFlags::empty())];
+            let mut polled = vec![PollFd::new(&self.from, PollFlags::IN), PollFd::new(&self.to, PollFlags::empty())];
+            polled.extend(self.end.as_ref().filter(|_| !known).map(|end| PollFd::new(end, PollFlags::IN)));
+            let is_output = self.end.is_some();
             match poll(&mut polled, None) {
                 Err(Errno::INTR) => {}
-                Err(_) => return false,
-                Ok(_) if !polled[1].revents().is_empty() && !self.output => return false,
-                Ok(_) if !polled[0].revents().is_empty() => return true,
-                Ok(_) => return false,
+                Err(_) => return Next::Stop,
+                Ok(_) => {
+                    let seen = |place: usize| polled.get(place).is_some_and(|fd| !fd.revents().is_empty());
+                    return match (seen(0), seen(1), seen(2)) {
+                        (_, true, _) if !is_output => Next::Stop,
+                        (_, _, true) => Next::CopyWhatIsThere,
+                        (true, ..) => Next::Copy,
+                        (false, ..) => Next::Stop,
+                    };
+                }
             }
         }
     }

@@ -71,6 +71,13 @@ pub fn set_close_on_exec(fd: Fd, on: bool) -> Result<()> {
     unsafe { call!(__NR_fcntl, fd.arg(), k::F_SETFD, if on { k::FD_CLOEXEC } else { 0 }) }.map(drop)
 }
 
+/// `fchown(2)`: gives it to `uid`, and leaves its group.
+#[inline(always)]
+pub fn change_owner(fd: Fd, uid: u32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_fchown, fd.arg(), uid, u32::MAX) }.map(drop)
+}
+
 /// What is asked for a byte of a file, `fcntl(2)`, open file description locks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ByteLock {

@@ -16,6 +16,8 @@ const NAME: &str = "session";
 struct Session {
     new: bool,
     terminal: Option<(WindowSize, bool)>,
+    /// Of the terminal: whoever the command runs as.
+    owner: Option<u32>,
     keyring: bool,
     /// As a new login has them.
     plain: bool,
@@ -28,7 +30,8 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     }
     let own = command.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Dev | MountKind::Devpts));
     let terminal = command.terminal.map(|size| (size, own));
-    Ok(Some(Box::new(Session { new, terminal, keyring: command.own_keyring, plain: command.is_sandboxed() })))
+    let owner = command.identity.uid.filter(|uid| *uid != 0);
+    Ok(Some(Box::new(Session { new, terminal, owner, keyring: command.own_keyring, plain: command.is_sandboxed() })))
 }
 
 impl Step for Session {
@@ -63,7 +66,7 @@ impl Step for Session {
         if let Some((size, own)) = self.terminal {
             let whose = if own { "the container's" } else { "the host's" };
             program.about_owned(format!("terminal of {whose} devpts, {} rows, {} columns", size.rows, size.columns));
-            program.push(Op::OpenTerminal { own, size });
+            program.push(Op::OpenTerminal { own, size, owner: self.owner });
         }
     }
 

@@ -34,6 +34,19 @@ fn check(cases: &[Case<'_>], scratch: Option<&Scratch>) {
 }
 
 #[test]
+fn a_target_that_each_process_finds_elsewhere_is_refused() {
+    let lead =
+        ["--mask=/proc/self/environ", "--mask=/proc/mounts", "--ro-path=/proc/thread-self/comm", "--file=/etc/mtab=x"];
+    for flag in lead {
+        let line = refused(125, &["run", flag, "true"]);
+        assert!(line.contains("leads into a procfs"), "{flag}: {line}");
+    }
+    // What is the same for all can be covered.
+    let said = inside(&["--mask", "/proc/1/environ", "--mask", "/proc/version"], "cat /proc/version | wc -c");
+    assert_eq!(said, "0");
+}
+
+#[test]
 fn files_that_a_flag_names_are_waited_for_by_nobody_and_come_by_no_symlink() {
     let own = Scratch::new("named");
     own.file("secret", "kept");

@@ -54,6 +54,40 @@ fn any_number_of_descriptors_leaves_set_up_its_own() {
 }
 
 #[test]
+fn all_that_a_command_has_written_arrives_also_where_others_of_its_go_on() {
+    for flags in ["--preset bare", "--share pid", "--no-namespaces", ""] {
+        for _ in 0..10 {
+            let run = format!("$S run {flags} --stdio pipe -- head -c 300000 /dev/zero | wc -c");
+            assert_eq!(stdout_of(&bash(&run)), "300000", "{flags}");
+        }
+    }
+    // Who keeps the pipe is not waited for.
+    let mut command =
+        seclude_command(&["run", "--preset", "bare", "--stdio", "pipe", "sh", "-c", "sleep 60 & echo $!"]);
+    let mut running = Background::of(&mut command);
+    let left = running.line();
+    assert_eq!(running.wait(), Some(0));
+    assert!(Command::new("kill").arg(left).status().unwrap().success());
+}
+
+#[test]
+fn a_terminal_is_had_by_any_user_of_one_without_a_size_and_by_a_reader_that_is_slow() {
+    let said = |script: &str| stdout_of(&bash(script)).replace('\r', "");
+    let of_no_size = "import os, pty, subprocess, sys\nour, their = pty.openpty()\n\
+        print(subprocess.run(sys.argv[1:], stdin=their, stdout=their, stderr=subprocess.STDOUT).returncode, os.read(our, 100))";
+    let run = |script: &str| said(&format!("python3 -c '{of_no_size}' $S run -t -- sh -c '{script}'"));
+    assert_eq!(run("stty size"), "0 b'24 80\\r\\n'");
+    let slow = "import os, subprocess, sys, time\nr, w = os.pipe()\nos.set_blocking(w, False)\n\
+        p = subprocess.Popen(sys.argv[1:], stdout=w)\nos.close(w)\ntime.sleep(0.3)\ncount = 0\n\
+        while data := os.read(r, 65536): count += len(data)\nprint(count, p.wait())";
+    assert_eq!(said(&format!("python3 -c '{slow}' $S run -t -- seq 30000")), "198894 0");
+    if seclude_tests::is_root() {
+        let script = "echo out > /dev/stdout; stat -c %u $(tty)";
+        assert_eq!(said(&format!("$S run -t --user 1000 -- sh -c '{script}'")), "out\n1000");
+    }
+}
+
+#[test]
 fn descriptors_that_cannot_be_meant_are_one_line() {
     for (flags, words) in [
         ("--fd 3", "--fd: descriptor 3 is not open"),

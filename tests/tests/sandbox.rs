@@ -330,6 +330,23 @@ fn whoever_the_command_runs_as_has_a_name_and_a_home_of_its_own() {
 }
 
 #[test]
+fn the_preset_host_begins_where_the_caller_stands_also_below_its_own_tmp() {
+    let own = Scratch::new("stands here");
+    own.file("file", "text");
+    let run = |flags: &[&str], script: &str| {
+        let flags = [&["run", "--preset", "host"], flags, &["--", "sh", "-c", script]].concat();
+        stdout_of(&seclude_command(&flags).current_dir(own.path()).output().unwrap())
+    };
+    let here = own.path().display();
+    assert_eq!(
+        run(&[], "pwd; cat file; (: > made) 2> /dev/null || echo; echo closed"),
+        format!("{here}\ntext\nclosed")
+    );
+    assert_eq!(run(&[], "ls -A /tmp | wc -l; : > /tmp/made && echo open"), "1\nopen");
+    assert_eq!(run(&["--rw", "."], "echo new > file; cat file"), "new");
+}
+
+#[test]
 fn root_of_the_preset_host_is_the_hosts_root_and_nobody_of_it_in_the_sandbox() {
     let map = "tr -s ' ' < /proc/self/uid_map";
     let uid = rustix::process::geteuid().as_raw();

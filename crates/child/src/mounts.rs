@@ -252,7 +252,11 @@ fn resolve(
         Want::Like(slot) => file::status(machine.get(slot), c"").named(Call::Stat)?.is_directory(),
     };
     let flags = file::O_PATH | if directory { file::O_DIRECTORY } else { 0 };
-    match (file::open(base, place.path, flags, 0, leash(links)), create) {
+    let found = match file::open(base, place.path, flags, 0, leash(links) | file::RESOLVE_NO_SYMLINKS) {
+        Err(Errno::ELOOP) if links != Links::Refused => by_symlink(base, place, flags, links)?,
+        found => found,
+    };
+    match (found, create) {
         (Err(Errno::ENOENT), Some(create)) => {
             let told = if create.told { Some(machine.setup.socket) } else { None };
             make(base, place.path, &Making { directory, mode: create.mode, links, told })
@@ -260,6 +264,23 @@ fn resolve(
         (found, _) => found.named(Call::Openat2),
     }
 }
+
+/// By way of symlinks. Not into a procfs: /proc/self, thread-self, net and mounts lead each process to files of its own, and the
+/// command is another one than this.
+#[cold]
+fn by_symlink(base: Fd, place: &Place<'_>, flags: u32, links: Links) -> Done<seclude_sys::Result<Fd>> {
+    let found = file::open(base, place.path, flags, 0, leash(links));
+    if let Ok(opened) = found
+        && mount::filesystem_magic(opened).named(Call::Statfs)? == PROC_SUPER_MAGIC
+    {
+        let _ = file::close(opened);
+        return Err(Failure(Call::LinkToProc, Errno::EXDEV));
+    }
+    Ok(found)
+}
+
+/// include/uapi/linux/magic.h
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// As many symlinks to what is missing are followed; path_resolution(7) has 40 for those to what is there.
 const HOPS: usize = 8;

@@ -98,6 +98,16 @@ pub(crate) fn command() -> Command {
             "Print what `run` would do with the same flags: who does what, in which order",
             |explain| whole(ExplainFlags::augment_args(explain)).mut_arg("spec", printed),
         ))
+        .subcommand(
+            task("why", "Say whether `run` with the same flags would allow something, and by which part of the plan", |why| {
+                whole(WhyFlags::augment_args(why)).mut_arg("command", asked).mut_arg("json", |json| json.help("Print the answer as JSON"))
+            })
+            .after_help(
+                "Exit status: 0 it is allowed, 1 it is refused, 2 only the run can tell, 125 there is no answer.\n\nRelative paths begin where \
+                 you are. To write to a directory is to make a file in it; what is masked is refused, though it opens, as it is empty. Of a \
+                 system call it is said what the filter does: the kernel may refuse it nonetheless.",
+            ),
+        )
         .subcommand(task(
             "doctor",
             "Try what this host can do, each thing for real in a throwaway process",
@@ -122,6 +132,11 @@ fn printed(spec: Arg) -> Arg {
         "Print the request that the flags make, as a file for `run --spec`, instead of the plan: in TOML, or with --json in JSON; \
          with --preset also what that brings. With =FILE.toml or =FILE.json: begin from that request",
     )
+}
+
+/// The command of `why` is its question.
+fn asked(command: Arg) -> Arg {
+    command.value_name("read|write|exec PATH, or call NAME").help("What to ask about")
 }
 
 /// With all that a container can have.
@@ -163,6 +178,13 @@ pub(crate) struct ExplainFlags {
 }
 
 #[derive(Args)]
+pub(crate) struct WhyFlags {
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct DoctorFlags {
     /// Print it as JSON
     #[arg(long)]
@@ -179,7 +201,7 @@ pub(crate) struct GcFlags {
     pub(crate) cgroup: Option<PathBuf>,
 }
 
-/// What the container is: the same for `run`, `explain` and `doctor --for`.
+/// What the container is: the same for `run`, `explain`, `why` and `doctor --for`.
 pub(crate) struct ContainerFlags {
     pub(crate) base: BaseFlags,
     pub(crate) namespaces: NamespaceFlags,

@@ -23,6 +23,7 @@ mod stats;
 mod terminal;
 mod values;
 mod watch;
+mod why;
 mod words;
 
 use std::ffi::OsString;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
     let done = match task.as_str() {
         "run" => flags(given).and_then(|flags| run::run(&flags, &container(given)?, given)),
         "explain" => flags(given).and_then(|flags| explain::explain(&flags, &container(given)?, given)),
+        "why" => flags(given).and_then(|flags| why::why(&flags, container(given)?, given)),
         "doctor" => flags(given).and_then(|flags| doctor::doctor(&flags)),
         "gc" => flags(given).and_then(|flags| gc::gc(&flags)),
         "completions" => flags(given).and_then(|flags| completions(&flags)),

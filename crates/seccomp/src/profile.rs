@@ -132,6 +132,17 @@ impl Profile {
         overriding.iter().find(holds).or_else(unconditional).or_else(|| own.iter().find(holds))
     }
 
+    /// The rules of a call whose conditions are tried, in that order, and what is done if none holds.
+    pub fn tried(&self, architecture: Architecture, number: u32) -> (Vec<&Rule>, Action) {
+        if !self.architectures.contains(&architecture) {
+            return (Vec::new(), Action::Errno(ENOSYS));
+        }
+        match architecture.name_of(number).filter(|_| number < self.end(architecture)) {
+            Some(name) => self.decision(name, self.allowed_names().any(|allowed| allowed == name)),
+            None => (Vec::new(), self.unknown.unwrap_or(self.default)),
+        }
+    }
+
     /// Whether a call is made whatever its arguments are, but for one that is known.
     pub fn always_allows_with(&self, name: &str, argument: u8, value: u64) -> bool {
         let (tried, last) = self.decision(name, self.allowed_names().any(|allowed| allowed == name));

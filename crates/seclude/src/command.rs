@@ -31,6 +31,7 @@ use crate::exit::Output;
 use crate::host::Host;
 use crate::patience::Canceller;
 use crate::plan::Plan;
+use crate::why::Why;
 
 /// A command and the container that its process is born in; `std::process::Command` with more to say.
 ///
@@ -486,6 +487,24 @@ impl Command {
     /// What contradicts itself or is out of range.
     pub fn plan(&self) -> Result<Plan> {
         Plan::of(&self.config)
+    }
+
+    /// Compiles the request for this host, to ask what the command may do: which paths it may read, write and execute, and which system calls
+    /// its filter lets through. It starts nothing and makes nothing; of the host's files it looks at those that questions lead to.
+    ///
+    /// ```no_run
+    /// use seclude::{Command, Question, Verdict};
+    ///
+    /// let why = Command::new("make").sandbox().why()?;
+    /// let answer = why.answer(&Question::Write("/usr/bin/x".into()))?;
+    /// assert_eq!(answer.verdict, Verdict::Refused);
+    /// # Ok::<(), seclude::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What contradicts itself or is out of range.
+    pub fn why(&self) -> Result<Why> {
+        Why::of(&self.config)
     }
 
     /// Starts the process; when this returns, the command runs (its exec has succeeded).

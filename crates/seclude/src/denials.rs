@@ -275,7 +275,8 @@ impl Judge {
         errno.unwrap_or(Errno::EPERM.0)
     }
 
-    fn remedies(&self, name: &str, kept: bool, arguments: &[u64; 6]) -> Vec<Remedy> {
+    /// What would allow a call; `kept`: it is refused by what no profile could allow.
+    pub(crate) fn remedies(&self, name: &str, kept: bool, arguments: &[u64; 6]) -> Vec<Remedy> {
         let nested = || Remedy::set("nested", true);
         if kept {
             // (Where there are no namespaces at all, there are none below.)
@@ -300,7 +301,8 @@ impl Judge {
         let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
         let brought = |given| Profile::sandbox(given).evaluate(Architecture::NATIVE, number, arguments).allows();
         let allow = Remedy::set("seccomp.allow", json!([name]));
-        if self.is_own && brought(Given { nested: true, capabilities: 0 }) {
+        // (As above.)
+        if self.is_own && !self.refused.limits_of_others && brought(Given { nested: true, capabilities: 0 }) {
             return vec![nested(), allow];
         }
         let needed = Given::capability_for(name).filter(|_| self.is_own).and_then(self.capability);

@@ -442,11 +442,9 @@ fn place(failed: &Failed<'_>, errno: Errno) -> Option<Hint> {
     let working = matches!(op, Some(Op::WorkingDirectory { .. }));
     Some(match errno {
         Errno::ENOENT if matches!(op, Some(Op::OpenHost { .. })) => "the host's tree has no such directory".into(),
-        Errno::EXDEV => "the target leaves the root: a symlink in it is absolute or climbs above /; give the path \
-                         that it leads to"
-            .into(),
+        Errno::EXDEV => "the target leaves the root, or the tree is being renamed while it is looked at".into(),
         Errno::ELOOP if working => "a path through /proc/PID/fd, cwd or root would lead out of the container".into(),
-        Errno::ELOOP => "a part of the target is a symlink, which is not followed here".into(),
+        Errno::ELOOP => "symlinks in the target lead in a circle, or out of a procfs".into(),
         Errno::ENOENT if working => "there is no such directory inside the container".into(),
         Errno::ENOENT if matches!(op, Some(Op::Resolve { want: Want::Existing, .. })) => {
             Hint::from("there is no such path inside the root; say that it is optional if it may be missing")
@@ -553,6 +551,8 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<Hint> {
             .into(),
         (Call::Setns, Errno::EINVAL) => "it is a namespace of another kind, or the caller's own user namespace".into(),
         (Call::OpenTerminal, _) => "no pseudoterminal could be opened: /dev/pts of the host, or kernel.pty.max".into(),
+        (Call::LinkToProc, _) => "a symlink in the target leads into a procfs, where each process finds other files by it, as /proc/self and /proc/mounts do: \
+                                  no mount would lie where the command sees it".into(),
         (Call::CloseRange, Errno::ENOSYS) => "this needs Linux 5.9 (close_range)".into(),
         (Call::Write, Errno::EACCES | Errno::EPERM) if matches!(op, Some(Op::WriteProc { path, .. }) if *path == crate::ops::OOM_SCORE_ADJ) => {
             "lowering the value needs CAP_SYS_RESOURCE".into()

@@ -74,6 +74,7 @@ mod spawn;
 mod step;
 mod tree;
 mod usage;
+mod why;
 
 pub use action::{Action, Moment};
 #[cfg(feature = "tokio")]
@@ -114,3 +115,4 @@ pub use seclude_net::{Ipv6, Mac, MacError, Protocol, Publish, PublishError, Subn
 pub use seclude_request as request;
 pub use seclude_request::{Field, Part, Remedy};
 pub use usage::{Tree, Usage};
+pub use why::{Answer, Question, Verdict, Why};

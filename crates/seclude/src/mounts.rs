@@ -102,6 +102,11 @@ impl Mounts {
         self.remote.iter().any(|point| point != path && path.starts_with(point))
     }
 
+    /// Whether a file system of a server is mounted there.
+    pub(crate) fn is_remote(&self, path: &Path) -> bool {
+        self.remote.contains(path)
+    }
+
     /// The mount points below it, each before those below itself.
     pub(crate) fn below(&self, path: &Path) -> Vec<PathBuf> {
         let below = self.points.range(path.to_path_buf()..).take_while(|point| point.starts_with(path));

@@ -177,6 +177,11 @@ impl Places {
         by_place || self.all_homes().any(|home| home.starts_with(path))
     }
 
+    /// Whether it is a home, or lies in one.
+    pub(crate) fn is_in_a_home(&self, path: &Path) -> bool {
+        home_by_place(path).is_some() || self.all_homes().any(|home| path.starts_with(home))
+    }
+
     fn all_homes(&self) -> impl Iterator<Item = &PathBuf> {
         self.homes.iter().chain(&self.others)
     }

@@ -36,6 +36,11 @@ pub struct Plan {
 impl Plan {
     /// For this host, as it is now.
     pub(crate) fn of(config: &Config) -> Result<Plan> {
+        Plan::compiled(config, &Plan::host_for(config))
+    }
+
+    /// This host, looked at as far as a request asks something of it.
+    pub(crate) fn host_for(config: &Config) -> Host {
         let mut host = Host::current();
         if config.cgroup.is_some() || config.joined_cgroup.is_some() {
             host = host.with_cgroups();
@@ -61,12 +66,17 @@ impl Plan {
         if config.is_sandboxed() || !config.shown.is_empty() {
             host = host.with_places();
         }
-        Plan::compiled(config, &host)
+        host
+    }
+
+    /// The request with all that it comes to on this host: what steps are made of.
+    pub(crate) fn completed(command: &Config, host: &Host) -> Config {
+        let command = command.completed().with_cgroup_of_its_own(host).with_limits_of_its_own(host);
+        command.with_tree(host).with_places_of_its_own(host)
     }
 
     pub(crate) fn compiled(command: &Config, host: &Host) -> Result<Plan> {
-        let command = command.completed().with_cgroup_of_its_own(host).with_limits_of_its_own(host);
-        let command = &command.with_tree(host).with_places_of_its_own(host);
+        let command = &Plan::completed(command, host);
         command.prefers_what_it_asks_for()?;
         command.has_no_namespace_if_none_may_be()?;
         let clone = ClonePlan::of(command, host)?;

@@ -35,16 +35,44 @@ impl Config {
         }
         let is_curated = self.namespaces.is_new(Namespace::Mount) && self.root.as_ref().is_some_and(Root::is_curated);
         let (named, real) = self.caller_dir.clone().filter(|_| self.workdir.is_none()).unzip();
-        let stands = real.flatten().filter(|_| is_curated);
+        let real = real.flatten();
+        let is_hosts = self.preset == Preset::Host && self.root.as_ref().is_some_and(|root| root.preset);
+        let here =
+            real.clone().or_else(|| host.directory.clone().filter(|_| self.workdir.is_none() && named.is_none()));
+        let here = here.filter(|_| is_hosts && self.namespaces.is_new(Namespace::Mount));
+        let stands = real.filter(|_| is_curated);
         self.workdir = self.workdir.or_else(|| stands.clone()).or(named);
         if is_curated {
             self.begin_with_programs(host, stands);
+        } else if let Some(here) = here {
+            self.uncover(here);
         }
         if self.preset == Preset::Sandbox {
             self.have_a_home(host, is_curated);
         }
         self.show(host, is_curated);
         self
+    }
+
+    /// In the host's tree, the caller's directory where an empty one of the preset's lies over it: read-only, as all of that tree is.
+    fn uncover(&mut self, here: PathBuf) {
+        let is_empty = |mount: &Mount| matches!(mount.kind, MountKind::Tmpfs { .. } | MountKind::Dev);
+        let covers = |mount: &Mount| mount.preset && is_empty(mount) && here.starts_with(&mount.target);
+        let at = self
+            .mounts
+            .iter()
+            .rposition(covers)
+            .filter(|at| self.mounts.get(*at).is_some_and(|mount| mount.target != here));
+        // Of /dev only what programs keep in its memory.
+        if here.starts_with("/dev") && (here == Path::new("/dev/shm") || !here.starts_with("/dev/shm")) {
+            return;
+        }
+        let is_callers = |mount: &Mount| !mount.preset && here.starts_with(&mount.target);
+        let shown = self.shown.iter().any(|shown| here.starts_with(&shown.path));
+        if let (Some(_), false) = (at, shown || self.mounts.iter().any(is_callers)) {
+            let end = self.mounts.iter().rposition(|mount| mount.preset).map_or(0, |last| last + 1);
+            self.mounts.insert(end, Mount { preset: true, ..Mount::bind(&here, &here).read_only().nodev() });
+        }
     }
 
     fn begin_with_programs(&mut self, host: &Host, stands: Option<PathBuf>) {

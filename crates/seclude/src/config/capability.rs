@@ -55,6 +55,8 @@ pub struct Capability(u8);
 impl Capability {
     /// Go beyond the permissions of files.
     pub const DAC_OVERRIDE: Capability = Capability(1);
+    /// Reading every file and searching every directory.
+    pub const DAC_READ_SEARCH: Capability = Capability(2);
     /// Write to set-id files without taking their bits away.
     pub const FSETID: Capability = Capability(4);
     /// Change ids of one's own.

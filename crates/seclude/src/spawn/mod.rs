@@ -122,6 +122,17 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             ));
     }
     let mut report = Report::new(plan.clone.way.name(), plan.clone.memory, &plan.clone.reason);
+    let highest = plan.command.highest_descriptor;
+    if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+        && u64::try_from(highest).is_ok_and(|highest| highest > 2 && highest + 1 >= limit)
+    {
+        let action = format!(
+            "{highest} inside: set-up has its own descriptors above it, and this process may have none from {limit} on"
+        );
+        return Err(Error::invalid("descriptors", action)
+            .at("descriptors")
+            .hint("choose a lower number, or raise the limit of open files (ulimit -n)"));
+    }
     let mut ends = ParentEnds { socket_above: plan.command.highest_descriptor, ..ParentEnds::default() };
     let host = plan.host.clone();
     let mut container_root = (host.uid, host.gid);

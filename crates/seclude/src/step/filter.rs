@@ -4,6 +4,8 @@
 //! such a view, and only then, the bits cannot be given. An open file is such a view, however it was opened: fchmod(2) asks for no
 //! right to write.
 
+pub(super) mod asked;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,7 +18,7 @@ use seclude_seccomp::{Given, Profile, Program as Code, Refused};
 use seclude_sys::{Errno, Fd};
 use serde_json::Value as Json;
 
-use super::nesting::ByFilter;
+use super::nesting::{self, ByFilter};
 use super::streams::{Anew, View};
 use super::{Preparation, Step, descriptors, user};
 use crate::action::Describe;
@@ -266,6 +268,10 @@ struct Filter {
 
 /// The files, in the parent, and the right to read them, for the launcher.
 pub(super) fn keep(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Result<Option<Box<dyn Step>>> {
+    Ok(filter(command, host, nesting, anew)?.map(|filter| Box::new(filter) as Box<dyn Step>))
+}
+
+fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Result<Option<Filter>> {
     let capabilities = command.capabilities.unwrap_or(Capabilities::ALL).bits();
     let depends = Depends { given: Given { nested: command.nested, capabilities }, kernel: Host::kernel() };
     let base = base(&command.seccomp, depends)?;
@@ -285,7 +291,7 @@ pub(super) fn keep(command: &Config, host: &Host, nesting: &ByFilter, anew: &Ane
     // An open file is not id-mapped: its owner is none of ids that nobody has, and nobody else changes its mode.
     let with =
         |handed: View| refused(command, host, if user::is_chosen(command, host) { view } else { view.max(handed) });
-    Ok(Some(Box::new(Filter {
+    Ok(Some(Filter {
         seccomp: command.seccomp.clone(),
         depends,
         base,
@@ -295,7 +301,7 @@ pub(super) fn keep(command: &Config, host: &Host, nesting: &ByFilter, anew: &Ane
         nesting: nesting.clone(),
         deaf: deaf(command),
         programs: Vec::new(),
-    })))
+    }))
 }
 
 /// Why nobody can listen to it, if that is so.
@@ -328,6 +334,12 @@ impl Filter {
         })
     }
 
+    fn judge(&self, program: Code, profile: Profile) -> Judge {
+        let is_own = self.seccomp.from == From::Default;
+        let capability = |number: u32| Capability::all().find(|known| known.bit() == 1 << number).map(Capability::name);
+        Judge { program, profile, refused: self.refused, is_own, capability }
+    }
+
     /// Whoever is asked about what it refuses, or why nobody is.
     fn listening(&self, program: &Code, profile: Option<Profile>) -> std::result::Result<Listening, String> {
         if let Some(deaf) = self.deaf {
@@ -339,9 +351,7 @@ impl Filter {
         if !profile.always_allows_with("sendmsg", 2, MSG_NOSIGNAL) {
             return Err("the profile does not allow sendmsg, by which its listener would be handed over".to_owned());
         }
-        let is_own = self.seccomp.from == From::Default;
-        let capability = |number: u32| Capability::all().find(|known| known.bit() == 1 << number).map(Capability::name);
-        let judge = Judge { program: program.clone(), profile, refused: self.refused, is_own, capability };
+        let judge = self.judge(program.clone(), profile);
         Listening::waiting(judge).map_err(|error| format!("there is no thread for it: {error}"))
     }
 }

@@ -4,6 +4,8 @@
 //! host's own. It confines nobody until the launcher restricts itself with it, as the last thing before the filter: from then on
 //! nothing can be mounted.
 
+pub(super) mod asked;
+
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 

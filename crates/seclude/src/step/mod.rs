@@ -69,12 +69,16 @@ pub(crate) use cgroup::{default_parent, makes_namespace_late};
 pub(crate) use clone::ClonePlan;
 pub(crate) use descriptors::highest as highest_descriptor;
 use exec::Compiled;
+pub(crate) use filter::asked::{Asked, asked};
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late};
+pub(crate) use landlock::asked::{Granted, grants};
 pub(crate) use landlock::gaps;
+pub(crate) use named::{is_no_home, is_where_it_says};
+pub(crate) use names::are_wanted as gives_names;
 pub(crate) use nesting::has_inner;
 pub(crate) use root::is_all as root_is_all;
-pub(crate) use user::leaves_caller_out;
+pub(crate) use user::{Ids, chosen_ids, ids_of_files, is_chosen, leaves_caller_out};
 pub(crate) use veth::from_net;
 pub(crate) use workdir::is_inherited as inherits_directory;
 

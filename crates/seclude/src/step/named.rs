@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::places::{Places, identity_of, is_or_is_above};
 
 /// Fails if it is a home, or has one below it: by what it is, as a symlink, or a mount, can have any name.
-pub(super) fn is_no_home(
+pub(crate) fn is_no_home(
     step: &'static str,
     path: &Path,
     opened: Option<&OwnedFd>,
@@ -32,7 +32,7 @@ pub(super) fn is_no_home(
 }
 
 /// Fails if a symlink leads to it.
-pub(super) fn is_where_it_says(step: &'static str, path: &Path, opened: Option<&OwnedFd>) -> Result<()> {
+pub(crate) fn is_where_it_says(step: &'static str, path: &Path, opened: Option<&OwnedFd>) -> Result<()> {
     let Some(real) = opened.and_then(|opened| path_of(opened).ok()) else { return Ok(()) };
     if real == without_link_in_root(path) {
         return Ok(());

@@ -118,7 +118,7 @@ fn asks_for_hosts(command: &Config) -> bool {
 }
 
 /// Whether any of the two files is given.
-pub(super) fn are_wanted(command: &Config) -> bool {
+pub(crate) fn are_wanted(command: &Config) -> bool {
     dns(command) != Dns::Unchanged || wants_hosts(command)
 }
 

@@ -60,6 +60,16 @@ fn is_last(command: &Config) -> bool {
     command.is_sandboxed() && !command.nested && command.namespaces.is_new(Namespace::User)
 }
 
+/// Whether that limit lies where it is not written.
+fn is_limit_closed() -> bool {
+    statvfs(LIMIT).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// Whether the filter has to stand in for it.
+pub(super) fn needs_filter(command: &Config) -> bool {
+    is_last(command) && !has_inner(command) && is_limit_closed()
+}
+
 /// While the host's /proc is there: the kernel mounts no other one where none is to be seen.
 pub(super) fn compile(command: &Config, by_filter: &ByFilter) -> Option<Box<dyn Step>> {
     let (last, inner) = (is_last(command), has_inner(command));
@@ -77,8 +87,7 @@ impl Step for Own {
 
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
         if self.last && !self.inner {
-            let read_only = statvfs(LIMIT).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY));
-            self.by_filter.0.store(read_only, Ordering::Relaxed);
+            self.by_filter.0.store(is_limit_closed(), Ordering::Relaxed);
         }
         Ok(())
     }

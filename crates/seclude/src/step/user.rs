@@ -48,9 +48,14 @@ pub(crate) enum Ids {
 }
 
 /// Whether the container's ids are a range that is chosen for it.
-pub(super) fn is_chosen(command: &Config, host: &Host) -> bool {
+pub(crate) fn is_chosen(command: &Config, host: &Host) -> bool {
     let asked = matches!(command.user_map, Some(UserMap::SubIds | UserMap::Sandbox));
     asked && command.namespaces.is_new(Namespace::User) && host.gives_ids()
+}
+
+/// How many ids such a range has.
+pub(crate) fn chosen_ids(command: &Config) -> u32 {
+    if command.is_sandboxed() && command.nested { CHOSEN_NESTED } else { CHOSEN }
 }
 
 /// What is shown of the host has the owners that it has there, also for a container whose ids nobody has.
@@ -76,6 +81,8 @@ struct Map {
     nested: bool,
     init: bool,
     new_pid: bool,
+    /// How many ids a range has that is chosen.
+    count: u32,
     maps: Maps,
     /// The command's ids inside, where they are not root's.
     user: (Option<u32>, Option<u32>),
@@ -161,6 +168,7 @@ pub(super) fn map(command: &Config, host: &Host, maps: &Maps, holder: &Holder) -
     Ok(Some(Box::new(Map {
         choice,
         nested: command.is_sandboxed() && command.nested,
+        count: chosen_ids(command),
         maps: maps.clone(),
         user: (uid, gid),
         chosen: is_chosen(command, host),
@@ -224,8 +232,7 @@ impl Map {
             UserMap::Identity => own(host.uid, host.gid)?,
             UserMap::Extents { uids, gids } => (uids.clone(), gids.clone()),
             UserMap::SubIds | UserMap::Sandbox if privileged => {
-                let count = if self.nested { CHOSEN_NESTED } else { CHOSEN };
-                let lease = Lease::of_unused(count, self.init, self.new_pid, preparation)?;
+                let lease = Lease::of_unused(self.count, self.init, self.new_pid, preparation)?;
                 let ids = lease.range();
                 range = Some(Arc::new(lease));
                 let map = IdMap::new(vec![Extent { inside: 0, outside: ids.start, count: ids.count }])

@@ -1,0 +1,142 @@
+//! What a container would allow, and by which part of its plan: asked without starting anything.
+//!
+//! The answers come of what steps are made of (the request with all that it comes to on this host), and of a look at the host's files
+//! where a path inside is a view of them. What the kernel alone can tell, or a race could change, is no answer: it says so.
+
+mod calls;
+mod node;
+mod paths;
+mod rules;
+mod subject;
+mod tree;
+mod walk;
+
+use std::path::PathBuf;
+
+use seclude_request::{Field, Remedy};
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::host::Host;
+use crate::plan::Plan;
+use paths::Paths;
+
+/// What might be done inside. A relative path begins where the caller is, as those of [`crate::Command::ro`] do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Question {
+    /// To open a file for reading, or to list a directory.
+    Read(PathBuf),
+    /// To open a file for writing; of a directory, to make a file in it, and of what is not there, to make a file by that name.
+    Write(PathBuf),
+    /// To execute a file: whether its interpreter or its ELF loader is there is not looked at.
+    Exec(PathBuf),
+    /// To make a system call, by its name: what the filter says. The kernel may refuse it nonetheless, for want of a capability or by what the
+    /// arguments are.
+    Call(String),
+}
+
+/// The short of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It works, as far as the plan and the host's files tell now: a disk can still be full.
+    Allowed,
+    /// It fails, or gives nothing, as what is masked: that opens, and is empty.
+    Refused,
+    /// Only the run can tell.
+    CannotTell,
+}
+
+impl Verdict {
+    /// The stable name: `"allowed"`, `"refused"`, `"cannot-tell"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Allowed => "allowed",
+            Verdict::Refused => "refused",
+            Verdict::CannotTell => "cannot-tell",
+        }
+    }
+}
+
+/// What was asked, answered.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The short of it.
+    pub verdict: Verdict,
+    /// By which part of the plan, in one line; of what cannot be told, why.
+    pub by: String,
+    /// The part of the request that decides, if it is one.
+    pub field: Option<Field>,
+    /// What would allow what is refused, each by itself; empty: nothing does that is known.
+    pub remedies: Vec<Remedy>,
+}
+
+impl Answer {
+    fn new(verdict: Verdict, by: impl Into<String>) -> Answer {
+        Answer { verdict, by: by.into(), field: None, remedies: Vec::new() }
+    }
+
+    fn at(mut self, field: Option<Field>) -> Answer {
+        self.field = field;
+        self
+    }
+
+    fn with(mut self, remedies: impl IntoIterator<Item = Remedy>) -> Answer {
+        self.remedies.extend(remedies);
+        self
+    }
+
+    /// `refused: read-only: the sandbox shows /usr of the host`, and behind it what can be done in a door's own words.
+    pub fn message_with(&self, say: impl Fn(&Remedy) -> Option<String>) -> String {
+        let verdict = match self.verdict {
+            Verdict::CannotTell => "only the run can tell",
+            verdict => verdict.name(),
+        };
+        format!("{verdict}: {}", Remedy::behind(&self.by, &self.remedies, say))
+    }
+}
+
+/// A plan that can be asked: [`crate::Command::why`].
+pub struct Why {
+    config: Config,
+    host: Host,
+    paths: Result<Paths, Answer>,
+}
+
+impl std::fmt::Debug for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Why").finish_non_exhaustive()
+    }
+}
+
+impl Why {
+    pub(crate) fn of(config: &Config) -> Result<Why> {
+        let host = Plan::host_for(config);
+        // What contradicts itself is no container.
+        Plan::compiled(config, &host)?;
+        let config = Plan::completed(config, &host);
+        let paths = Paths::of(&config, &host)?;
+        Ok(Why { config, host, paths })
+    }
+
+    /// Answers a question. It looks at the host's files as they are now.
+    ///
+    /// # Errors
+    /// There is no such system call; a profile in a file that is none.
+    pub fn answer(&self, question: &Question) -> Result<Answer> {
+        use paths::Access::{Exec, Read, Write};
+        let (access, path) = match question {
+            Question::Call(name) => return calls::answer(&self.config, &self.host, name),
+            Question::Read(path) => (Read, path),
+            Question::Write(path) => (Write, path),
+            Question::Exec(path) => (Exec, path),
+        };
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Ok(match &self.paths {
+            Ok(paths) => paths.answer(access, &whole),
+            Err(answer) => answer.clone(),
+        })
+    }
+}

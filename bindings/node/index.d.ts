@@ -486,7 +486,8 @@ export interface Container extends Omit<ContainerRequest, Reformed> {
   /** The same as `network`. */
   net?: NetworkMode | NetworkOptions;
   /**
-   * Its name servers, in a /etc/resolv.conf of its own; `"host"`: the host's (the default with veth and pasta); `false` or `"unchanged"`: the
+   * Its name servers, in a /etc/resolv.conf of its own; `"host"`: the host's (the default with veth and pasta; of a network of names it is
+   * an address of its own); `false` or `"unchanged"`: the
    * root's file is left as it is.
    */
   dns?: Dns | false;
@@ -567,11 +568,12 @@ export type IdExtent = Spelled<"insideId" | "inside_id" | "inside", number | big
 export interface TimeNamespaceOptions extends TimeOffsets, Partial<NamespaceOptions> {}
 
 /** What a container is connected by, in a word. */
-export type NetworkMode = boolean | "loopback" | "none" | "host" | "veth" | "pasta";
+export type NetworkMode = boolean | "loopback" | "none" | "host" | "veth" | "pasta" | "names";
 
 /** What the container is connected by. */
 export interface NetworkOptions extends Partial<Omit<Network, "type" | "publish">>, Partial<NamespaceOptions> {
-  /** `loopback` or `none`: its own interface that is up, and no other; `host`: the host's network; the others as a request has them. */
+  /** `loopback` or `none`: its own interface that is up, and no other; `host`: the host's network; the others as a request has them:
+   * `{ mode: "names", allow: ["github.com:443"] }` reaches those names, and nothing else. */
   mode?: Exclude<NetworkMode, boolean>;
   /** The same as `mode`. */
   type?: Exclude<NetworkMode, boolean>;
@@ -1106,6 +1108,8 @@ export interface Network {
   peers?: boolean;
   /** Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. */
   publish?: Array<string> | false;
+  /** Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"` or `"example.org:8000-8010"`. Everything else is refused at once. Default: nothing. */
+  allow?: Array<string> | false;
   /** Of a veth: at most so many bits a second in each direction, 8000 or more. Default: no limit. */
   rate?: number | bigint | false;
   /** Of a veth: added to every packet to the container, up to a minute. Needs the kernel's sch_netem. Default: none. */
@@ -1113,7 +1117,7 @@ export interface Network {
 }
 
 /** What connects a container. */
-export type NetworkKind = "veth" | "pasta";
+export type NetworkKind = "veth" | "pasta" | "names";
 
 /** A line of its /etc/hosts, hosts(5). */
 export interface HostEntry {
@@ -1243,6 +1247,46 @@ export interface Report {
   }>;
   /** How many there were besides. */
   more_denials: number;
+  /** What it reached, and what not, if it had a network of names. */
+  reach: null | {
+    /** The names that it connected to, or tried to. */
+    reached: Array<{
+      /** The name. */
+      name: string;
+      /** Connections that came about. */
+      connections: number;
+      /** Connections that did not. */
+      failed: number;
+      /** Bytes from the container. */
+      sent: number;
+      /** Bytes to it. */
+      received: number;
+    }>;
+    /** What it was refused, in the order in which it came first; at most 1,000. Connections to addresses that are no name's are not listed: the container's own kernel refuses them. */
+    unreached: Array<{
+      /** The name, as it was asked for. */
+      name: string;
+      /** not-allowed; address: it leads to one that is no public address; unresolved: the host knows none; too-many connections at once. */
+      why: "not-allowed" | "address" | "unresolved" | "too-many";
+      /** The address that it leads to, if that is why. */
+      address: string | null;
+      /** What that is, such as private. */
+      special: string | null;
+      /** How often. */
+      times: number;
+      /** What would allow it, as data; empty: nothing does. */
+      remedies: Array<{
+        set?: string;
+        value?: unknown;
+        leave?: string;
+        /** The same for the container that the caller is in. */
+        outer?: Record<string, unknown>;
+        host?: string;
+      }>;
+    }>;
+    /** How many there were besides. */
+    more_unreached: number;
+  };
   /** How it was made, and the time of each part in microseconds. */
   spawn: {
     /** The way of cloning. */
@@ -1280,8 +1324,8 @@ export interface Report {
     /** What it is connected by, if it is. */
     network: null | {
       /** What it is connected by. */
-      by: "veth" | "pasta";
-      /** Its IPv4 address; null with pasta, which takes the host's. */
+      by: "veth" | "pasta" | "names";
+      /** Its IPv4 address; null with pasta, which takes the host's, and with names, as all addresses are its own. */
       address: string | null;
       /** Its IPv6 address, if one was asked for. */
       address6: string | null;

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use seclude::doctor::{self, Verdict};
 use seclude::fault::{Fault, Place};
-use seclude::{Command, Namespace, Pasta, Publish, Veth};
+use seclude::{Command, Names, Namespace, Pasta, Publish, Veth};
 use seclude_tests::{
     PASSED_BY, Scratch, comes_back, helper, host, kill_whenever, one_in, place, role, root_only, tell, told_line,
 };
 
-const VARIANTS: [&str; 4] = ["bridge", "point-to-point", "legacy", PASTA];
+const VARIANTS: [&str; 5] = ["bridge", "point-to-point", "legacy", NAMES, PASTA];
+const NAMES: &str = "names";
 const PASTA: &str = "pasta";
 
 /// Those that this host can have.
@@ -42,6 +43,10 @@ fn with(variant: &str, mut command: Command) -> Command {
     command.dns(seclude::Dns::Servers(vec![[192, 0, 2, 1].into()]));
     if variant == PASTA {
         command.unshare(Namespace::Net).pasta(Pasta::new().publish(Publish::parse("8080:80").unwrap().remove(0)));
+        return command;
+    }
+    if variant == NAMES {
+        command.names(Names::new().allow("faulty.example:80,443".parse().unwrap()));
         return command;
     }
     let mut veth = Veth::new().ip_forward(true).rate(1_000_000_000);
@@ -78,6 +83,13 @@ fn programs() -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let names = processes.filter_map(|process| std::fs::read_to_string(process.path().join("comm")).ok());
     names.filter(|name| ["pasta", "passt", "sleep"].iter().any(|known| name.starts_with(known))).count()
+}
+
+/// Whether this process has a thread that relays.
+fn relays() -> bool {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let mut names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    names.any(|name| name.starts_with("seclude-egress"))
 }
 
 /// Runs the helper in a host of its own; answers what it tells.
@@ -137,6 +149,7 @@ fn fail_everywhere() {
             assert_eq!(error.raw_os_error(), Some(5), "{variant} {place:?}: {error}");
             assert!(error.left_behind().is_empty(), "{error}");
             assert_eq!(look(), before, "{variant} {place:?}: {error}");
+            assert!(!relays(), "{variant} {place:?}: its thread is still there");
             injected += 1;
         }
     }

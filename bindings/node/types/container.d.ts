@@ -64,7 +64,8 @@ export interface Container extends Omit<ContainerRequest, Reformed> {
   /** The same as `network`. */
   net?: NetworkMode | NetworkOptions;
   /**
-   * Its name servers, in a /etc/resolv.conf of its own; `"host"`: the host's (the default with veth and pasta); `false` or `"unchanged"`: the
+   * Its name servers, in a /etc/resolv.conf of its own; `"host"`: the host's (the default with veth and pasta; of a network of names it is
+   * an address of its own); `false` or `"unchanged"`: the
    * root's file is left as it is.
    */
   dns?: Dns | false;
@@ -145,11 +146,12 @@ export type IdExtent = Spelled<"insideId" | "inside_id" | "inside", number | big
 export interface TimeNamespaceOptions extends TimeOffsets, Partial<NamespaceOptions> {}
 
 /** What a container is connected by, in a word. */
-export type NetworkMode = boolean | "loopback" | "none" | "host" | "veth" | "pasta";
+export type NetworkMode = boolean | "loopback" | "none" | "host" | "veth" | "pasta" | "names";
 
 /** What the container is connected by. */
 export interface NetworkOptions extends Partial<Omit<Network, "type" | "publish">>, Partial<NamespaceOptions> {
-  /** `loopback` or `none`: its own interface that is up, and no other; `host`: the host's network; the others as a request has them. */
+  /** `loopback` or `none`: its own interface that is up, and no other; `host`: the host's network; the others as a request has them:
+   * `{ mode: "names", allow: ["github.com:443"] }` reaches those names, and nothing else. */
   mode?: Exclude<NetworkMode, boolean>;
   /** The same as `mode`. */
   type?: Exclude<NetworkMode, boolean>;

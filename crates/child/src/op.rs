@@ -1,6 +1,7 @@
 //! The operations of the child, as plain data.
 
 use core::ffi::CStr;
+use core::net::SocketAddr;
 use core::sync::atomic::AtomicU64;
 
 use seclude_sys::Fd;
@@ -192,6 +193,8 @@ pub enum Op<'a> {
     // --- what the container sees of itself
     /// One rtnetlink request with its acknowledgement
     Route { request: &'a [u8] },
+    /// socket(2), bind(2), of a `stream` listen(2), and sendmsg(2): a socket of its network namespace, for the parent
+    Serve { address: SocketAddr, stream: bool },
     /// sethostname(2)
     Hostname { name: &'a [u8] },
     /// setdomainname(2)

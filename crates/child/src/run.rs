@@ -1,7 +1,9 @@
 //! The interpreter: one loop, one match.
 
 use core::ffi::CStr;
+use core::net::SocketAddr;
 
+use seclude_sys::socket::option;
 use seclude_sys::{Errno, Fd, clone, credentials, file, process, signal, socket, terminal};
 
 use crate::board::BoardPointer;
@@ -222,6 +224,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::AllowPort { port, access } => landlock::allow_port(machine, port, access),
 
         Op::Route { request } => socket::route_request(request).named(Call::Netlink),
+        Op::Serve { ref address, stream } => serve(socket, address, stream),
         Op::Hostname { name } => process::set_hostname(name).named(Call::Sethostname),
         Op::Domainname { name } => process::set_domainname(name).named(Call::Setdomainname),
 
@@ -374,6 +377,32 @@ fn open_terminal(machine: &mut Machine<'_>, own: bool, size: terminal::WindowSiz
     socket::send_with_fd(machine.setup.socket, &message, master).named(Call::Send)?;
     let _ = file::close(master);
     Ok(())
+}
+
+/// As many connections as the kernel lets wait, listen(2); each namespace has its own net.core.somaxconn, which is 4096.
+const BACKLOG: u32 = 4096;
+
+fn serve(parent: Fd, address: &SocketAddr, stream: bool) -> Done {
+    let ipv6 = address.is_ipv6();
+    let served = socket::internet(ipv6, stream).named(Call::Socket)?;
+    let set = |(level, option)| socket::set_option(served, level, option, 1).named(Call::Setsockopt);
+    let opened = (|| {
+        if ipv6 {
+            set(option::ONLY_V6)?;
+            // Its slot is an address of no link.
+            set(option::FREE_BIND6)?;
+        }
+        if !stream {
+            set(if ipv6 { option::PACKET_INFO6 } else { option::PACKET_INFO })?;
+        }
+        socket::bind(served, address).named(Call::Bind)?;
+        if stream {
+            socket::listen(served, BACKLOG).named(Call::Listen)?;
+        }
+        socket::send_with_fd(parent, &Message::Served.encode(), served).named(Call::Send)
+    })();
+    let _ = file::close(served);
+    opened.map(drop)
 }
 
 fn use_terminal(machine: &mut Machine<'_>, stdio: u8) -> Done {

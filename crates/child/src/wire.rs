@@ -27,6 +27,8 @@ pub enum Message {
     Made,
     /// The message carries the listener of the filter, or why there is none: an error number.
     Listener(i32),
+    /// The message carries a socket of the child's network namespace.
+    Served,
     /// A test wants the parent to be killed here.
     #[cfg(feature = "fault")]
     KillParent,
@@ -40,6 +42,7 @@ pub enum Message {
 
 #[cfg(feature = "fault")]
 const KILL_PARENT: u8 = 249;
+const SERVED: u8 = 246;
 const LISTENER: u8 = 247;
 const MADE: u8 = 248;
 const MOVED: u8 = 250;
@@ -60,6 +63,7 @@ impl Message {
             Message::Listener(errno) => (LISTENER, 0, 0, errno),
             Message::Moved(pid) => (MOVED, 0, 0, pid),
             Message::Terminal => (TERMINAL, 0, 0, 0),
+            Message::Served => (SERVED, 0, 0, 0),
             #[cfg(feature = "fault")]
             Message::KillParent => (KILL_PARENT, 0, 0, 0),
             Message::Running => (RUNNING, 0, 0, 0),
@@ -81,6 +85,7 @@ impl Message {
             MADE => Message::Made,
             MOVED => Message::Moved(value),
             TERMINAL => Message::Terminal,
+            SERVED => Message::Served,
             RUNNING => Message::Running,
             STOPPED => Message::Stopped(value),
             ENDED => Message::Ended(value),
@@ -170,4 +175,5 @@ calls! {
     Personality "personality", Setpriority "setpriority", SameAs "check that it is what was opened",
     Seccomp "seccomp", InnerNamespaces "unshare (second user namespace)",
     CreateRuleset "landlock_create_ruleset", AddRule "landlock_add_rule", RestrictSelf "landlock_restrict_self",
+    Socket "socket", Setsockopt "setsockopt", Bind "bind", Listen "listen",
 }

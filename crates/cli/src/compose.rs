@@ -92,7 +92,8 @@ fn namespaces(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failu
         let by_net = kind == Namespace::Net && flags.network.decides();
         let ways = [named(&asked.share, kind), named(&asked.unshare, kind) || clock, joined > 0, by_net];
         if joined > 1 || ways.into_iter().filter(|way| *way).count() > 1 {
-            let message = format!("{kind} namespace: asked for in two ways, of --share, --unshare, --join and --net");
+            let message =
+                format!("{kind} namespace: asked for in two ways, of --share, --unshare, --join, --net and --allow");
             return Err(Failure::new(message));
         }
         if named(&asked.share, kind) {

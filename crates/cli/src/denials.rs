@@ -54,8 +54,20 @@ fn line(denial: &Denial) -> String {
     format!("refused: {}", denial.message_with(words::say))
 }
 
+/// Names that were not reached, of a network of names.
+pub(crate) fn unreached(exit: &Exit, most: usize) {
+    let Some(reach) = exit.reach() else { return };
+    let all = reach.unreached();
+    all.iter().take(most).for_each(|one| say(format_args!("refused: {}", one.message_with(words::say))));
+    let more = all.len().saturating_sub(most) as u64 + reach.more();
+    if more > 0 {
+        say(format_args!("refused: {more} other names, too"));
+    }
+}
+
 /// Of a command that has failed: perhaps because of these.
 pub(crate) fn sum_up(exit: &Exit) {
+    unreached(exit, MOST);
     let mut named = BTreeSet::new();
     let all = exit.denials().list();
     let first: Vec<&Denial> = all.iter().filter(|denial| named.insert(denial.call.as_str())).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use seclude::request::{self as data, Dns, HostEntry, Network, NetworkKind, Request, Text};
-use seclude::{Ipv6, Mac, Namespace, Publish, Subnet, Subnet6};
+use seclude::{Ipv6, Mac, Namespace, Publish, Rule, Subnet, Subnet6};
 
 use crate::args::Heading;
 use crate::values::duration;
@@ -23,6 +23,10 @@ pub(crate) struct NetworkFlags {
     /// root; pasta: through the program pasta, as anybody; join:PATH: an existing namespace
     #[arg(long, value_name = "none|host|veth|pasta|join:PATH")]
     net: Option<Net>,
+    /// Reach this name on these TCP ports (443 without any), looked up on the host, and nothing else, whatever the command does:
+    /// github.com, github.com:22,443, example.org:8000-8010. Addresses, and names that lead to private ones, are refused
+    #[arg(long, value_name = "NAME[:PORTS]")]
+    allow: Vec<Rule>,
     /// Attach it to this bridge, which exists, instead of one that seclude makes (veth)
     #[arg(long, value_name = "NAME", conflicts_with = "point_to_point")]
     bridge: Option<String>,
@@ -77,6 +81,7 @@ pub(crate) struct NetworkFlags {
 impl Heading for NetworkFlags {
     const FLAGS: &[&str] = &[
         "net",
+        "allow",
         "bridge",
         "point_to_point",
         "subnet",
@@ -196,21 +201,32 @@ fn rate(text: &str) -> Parsed<u64> {
 impl NetworkFlags {
     /// Whether the flags themselves decide about the network namespace.
     pub(crate) fn decides(&self) -> bool {
-        self.net.is_some()
+        self.net.is_some() || !self.allow.is_empty()
     }
 
     pub(crate) fn compose(&self, request: &mut Request) -> Result<(), Failure> {
+        if let (Some(net), false) = (&self.net, self.allow.is_empty()) {
+            let why = match net {
+                Net::None => "--net none is a loopback alone",
+                Net::Host => "--net host is the host's own, with all that it reaches",
+                Net::Veth | Net::Pasta => "--net veth and --net pasta reach addresses, and no name decides which",
+                Net::Join(_) => "the one of --net join is there already",
+            };
+            return Err(Failure::new(format!("--allow: it is a network of its own, of names; {why}")));
+        }
         let own = compose::namespace(request, Namespace::Net);
         match &self.net {
-            None => {}
+            None if self.allow.is_empty() => {}
             // The network says it.
+            None => *own = None,
             Some(Net::Veth | Net::Pasta) => *own = None,
             Some(Net::None) => *own = Some(data::Namespace::New),
             Some(Net::Host) => *own = Some(data::Namespace::Inherit),
             Some(Net::Join(path)) => *own = Some(data::Namespace::Join(Text::from(path))),
         }
         match &self.net {
-            None => {}
+            None if self.allow.is_empty() => {}
+            None => self.begin(request, NetworkKind::Names),
             Some(Net::Veth) => self.begin(request, NetworkKind::Veth),
             Some(Net::Pasta) => self.begin(request, NetworkKind::Pasta),
             Some(_) => request.network = None,
@@ -220,6 +236,10 @@ impl NetworkFlags {
             self.only("veth", &self.of_veth())?;
         }
         match &mut request.network {
+            Some(network) if network.kind == NetworkKind::Names => {
+                self.only("veth or --net pasta", &[("publish", !self.publish.is_empty())])?;
+                network.allow.extend(self.allow.iter().map(Rule::to_string));
+            }
             Some(network) => self.connect(network),
             None => self.only("veth or --net pasta", &[("publish", !self.publish.is_empty())])?,
         }

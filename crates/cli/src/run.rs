@@ -68,7 +68,9 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
                 _ if flags.verbose => say(&exit),
                 _ => {}
             }
-            if !exit.success() && !flags.denials {
+            if flags.denials {
+                denials::unreached(&exit, usize::MAX);
+            } else if !exit.success() {
                 denials::sum_up(&exit);
             }
             Ok(ExitCode::from(exit.shell_code()))

@@ -20,6 +20,8 @@ const FLAGS: &[(&str, &str, Takes)] = &[
     ("hostname", "--hostname", One("NAME")),
     ("domainname", "--domainname", One("NAME")),
     ("network", "--net", One("HOW")),
+    ("network.allow", "--allow", One("NAME:PORT")),
+    ("network.allow.*", "--allow", One("NAME:PORT")),
     ("time_offsets.monotonic", "--monotonic", One("DURATION")),
     ("time_offsets.boottime", "--boottime", One("DURATION")),
     ("preset", "--preset", One("NAME")),

@@ -57,6 +57,10 @@ pub struct Network {
     /// Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub publish: Vec<String>,
+    /// Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"` or
+    /// `"example.org:8000-8010"`. Everything else is refused at once. Default: nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub allow: Vec<String>,
     /// Of a veth: at most so many bits a second in each direction, 8000 or more. Default: no limit.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rate: Option<u64>,
@@ -75,6 +79,8 @@ pub enum NetworkKind {
     Veth,
     /// The program pasta, pasta(1), without privileges.
     Pasta,
+    /// A relay that reaches names, and nothing else, without privileges: see `allow`.
+    Names,
 }
 
 impl Network {
@@ -95,6 +101,7 @@ impl Network {
             ip_forward: false,
             peers: false,
             publish: Vec::new(),
+            allow: Vec::new(),
             rate: None,
             latency: None,
         }
@@ -102,8 +109,17 @@ impl Network {
 
     pub(crate) fn check(&self) -> Result<(), Wrong> {
         let at = |key: &str| Field::of("network").key(key);
-        let of_veth = Network { publish: self.publish.clone(), ..Network::new(self.kind) } != *self;
-        if self.kind == NetworkKind::Pasta && of_veth {
+        if self.kind != NetworkKind::Names && !self.allow.is_empty() {
+            let why = "it is of a network of names; what another one reaches, no name decides";
+            return Err(Wrong::contradicts(at("allow"), why));
+        }
+        if self.kind == NetworkKind::Names && !self.publish.is_empty() {
+            let why = "it is of a veth pair or pasta; a network of names has no published ports";
+            return Err(Wrong::contradicts(at("publish"), why));
+        }
+        let (publish, allow) = (self.publish.clone(), self.allow.clone());
+        let of_veth = Network { publish, allow, ..Network::new(self.kind) } != *self;
+        if self.kind != NetworkKind::Veth && of_veth {
             let given = [
                 ("bridge", self.bridge.is_some()),
                 ("point_to_point", self.point_to_point),
@@ -120,7 +136,11 @@ impl Network {
                 ("rate", self.rate.is_some()),
             ];
             let key = given.iter().find(|(_, given)| *given).map_or("latency", |(key, _)| key);
-            return Err(Wrong::contradicts(at(key), "it is of a veth pair; pasta has published ports alone"));
+            let why = match self.kind {
+                NetworkKind::Names => "it is of a veth pair; a network of names has those that it allows alone",
+                _ => "it is of a veth pair; pasta has published ports alone",
+            };
+            return Err(Wrong::contradicts(at(key), why));
         }
         if self.point_to_point && self.bridge.is_some() {
             return Err(Wrong::contradicts(at("point_to_point"), "network.bridge says a bridge"));

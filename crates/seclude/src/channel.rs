@@ -43,6 +43,8 @@ pub(crate) enum Event {
     Terminal(OwnedFd),
     /// The listener of the filter, or why there is none.
     Listener(std::result::Result<OwnedFd, Errno>),
+    /// A socket of the child's network namespace.
+    Served(OwnedFd),
     /// Something that a mount is to lie on.
     Made(Made),
     /// The child has closed its end: by its exec, or by its death.
@@ -168,6 +170,11 @@ impl Channel {
             (Message::Terminal, None) => {
                 let error = Error::invalid(NAME, "the terminal's master did not arrive");
                 return Err(error.hint("RLIMIT_NOFILE may be used up"));
+            }
+            (Message::Served, Some(socket)) => Event::Served(socket),
+            (Message::Served, None) => {
+                let error = Error::invalid(NAME, "a socket of its network did not arrive");
+                return Err(error.at("network").hint("RLIMIT_NOFILE may be used up"));
             }
             (Message::Listener(_), Some(listener)) => Event::Listener(Ok(listener)),
             (Message::Listener(0), None) => {

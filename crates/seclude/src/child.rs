@@ -24,6 +24,7 @@ use crate::handled::Handled;
 use crate::ledger::{Ledger, Left};
 use crate::listeners::Listening;
 use crate::meter::{self, Meter, from_cgroup};
+use crate::reach::Reach;
 use crate::relay::Carrying;
 use crate::report::{Preferred, Report};
 use crate::usage::{Tree, Usage};
@@ -78,6 +79,8 @@ pub(crate) struct Ties {
     pub(crate) relays: Vec<Carrying>,
     /// Whoever is asked what its filter answers.
     pub(crate) listening: Option<Listening>,
+    /// What it reaches, where it has a network of names.
+    pub(crate) reach: Option<Reach>,
 }
 
 struct LedgerOf(Ledger);
@@ -168,6 +171,11 @@ impl Child {
             (Some(exit), None) => exit.denials(),
             (None, None) => Denials::none(),
         }
+    }
+
+    /// What it has reached so far, and what it was refused, if it has a network of names.
+    pub fn reach(&self) -> Option<Reach> {
+        self.ties.reach.clone()
     }
 
     /// Takes the other end of its terminal, if it has one: what is written there is its keyboard.
@@ -423,7 +431,8 @@ impl Child {
             }
         };
         let run = ended.saturating_duration_since(self.running);
-        let account = Account { usage, tree, run, clean_up: ended.elapsed(), left_behind, denials };
+        let reach = self.ties.reach.clone();
+        let account = Account { usage, tree, run, clean_up: ended.elapsed(), left_behind, denials, reach };
         let exit = Exit::new(raw, self.stopped_by, account);
         self.exit = Some(exit.clone());
         if !left.is_empty() {

@@ -21,7 +21,7 @@ use crate::config::ids::UserMap;
 use crate::config::landlock::Landlock;
 use crate::config::mount::{Mount, Source};
 use crate::config::namespace::{Joined, Namespace, Origin};
-use crate::config::network::{Dns, Network, Pasta, Veth};
+use crate::config::network::{Dns, Names, Network, Pasta, Veth};
 use crate::config::rlimit::Resource;
 use crate::config::root::Root;
 use crate::config::seccomp::Seccomp;
@@ -371,6 +371,12 @@ impl Command {
     /// [`Command::veth`].
     pub fn pasta(&mut self, pasta: Pasta) -> &mut Self {
         self.config.network = Some(Network::Pasta(pasta));
+        self.unshare(Namespace::Net)
+    }
+
+    /// Gives it a network of names, and a network namespace of its own. Its `/etc/resolv.conf` names an address of its own.
+    pub fn names(&mut self, names: Names) -> &mut Self {
+        self.config.network = Some(Network::Names(names));
         self.unshare(Namespace::Net)
     }
 

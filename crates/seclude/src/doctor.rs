@@ -14,6 +14,7 @@ use crate::config::ids::UserMap;
 use crate::config::landlock::Landlock;
 use crate::config::mount::Mount;
 use crate::config::namespace::Namespace;
+use crate::config::network::Names;
 use crate::config::root::{Overlay, Root};
 use crate::config::seccomp::Seccomp;
 use crate::error::{Code, Error};
@@ -190,6 +191,11 @@ pub fn examine() -> Examination {
     attempt("delegated cgroup".into(), &|command| {
         in_tree(command);
         command.unshare(Namespace::Cgroup).cgroup(Cgroup::new().delegate(true)).mount(Mount::cgroup("/sys/fs/cgroup"));
+    });
+    attempt("network of names".into(), &|command| {
+        in_tree(command);
+        let all = "seclude.invalid:443".parse().map_or_else(|_| Names::new(), |rule| Names::new().allow(rule));
+        command.names(all);
     });
     attempt(SANDBOX.into(), &|command| {
         command.sandbox();

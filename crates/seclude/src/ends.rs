@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use seclude_cgroup::Cgroup;
 
 use crate::listeners::Listening;
+use crate::reach::{Reach, Reaching};
 use crate::relay::Relay;
 
 /// What stays with the parent of the pipes that were made.
@@ -18,6 +19,10 @@ pub(crate) struct ParentEnds {
     pub(crate) relays: Vec<Relay>,
     /// The thread that is to be asked what to answer to a call that the filter refuses.
     pub(crate) listening: Option<Listening>,
+    /// The relay, until it has the sockets of the container's network.
+    pub(crate) reaching: Option<Reaching>,
+    /// What that says of it.
+    pub(crate) reach: Option<Reach>,
     /// The container's cgroup, once it is made: a directory a hierarchy.
     pub(crate) cgroup: Arc<OnceLock<Arc<Cgroup>>>,
     /// Where the handshake's socket must lie above: a number that the command gets would overwrite it.

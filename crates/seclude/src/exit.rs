@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::denials::Denials;
+use crate::reach::Reach;
 use crate::usage::{Tree, Usage};
 
 /// How it ended, why, and what it has used.
@@ -26,6 +27,7 @@ pub struct Exit {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Account {
     pub(crate) denials: Denials,
+    pub(crate) reach: Option<Reach>,
     pub(crate) usage: Usage,
     pub(crate) tree: Tree,
     pub(crate) run: Duration,
@@ -139,6 +141,11 @@ impl Exit {
         self.account.denials.clone()
     }
 
+    /// What it has reached, and what it was refused, if it had a network of names.
+    pub fn reach(&self) -> Option<&Reach> {
+        self.account.reach.as_ref()
+    }
+
     /// All of it, as docs/report.schema.json has it: `made` is how it was made, `wall` the time from the call to here, and
     /// `say` what each remedy is there: [`Remedy::to_json`].
     pub fn to_json(&self, made: &impl Serialize, wall: Duration, say: &dyn Fn(&Remedy) -> Json) -> Json {
@@ -156,6 +163,7 @@ impl Exit {
             "left_behind": self.account.left_behind,
             "denials": denials,
             "more_denials": self.account.denials.more(),
+            "reach": self.account.reach.as_ref().map(|reach| reach.to_json(say)),
             "spawn": made,
         })
     }

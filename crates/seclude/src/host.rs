@@ -51,6 +51,8 @@ pub struct Host {
     pub landlock: u32,
     /// Why it has none: ENOSYS (not built, or closed by a filter) or EOPNOTSUPP (off at boot).
     pub landlock_refused: Option<&'static str>,
+    /// Whether it has IPv6 at all. Looked at by [`Host::with_ipv6`] alone.
+    pub ipv6: bool,
     /// The caller's working directory, if it has a path. Looked at by [`Host::with_places`] alone.
     pub directory: Option<PathBuf>,
     /// Whether a sysfs lies on /sys of which nothing is covered: beside one with masks, as engines put them, the kernel mounts no
@@ -98,6 +100,7 @@ impl Host {
             tree_namespaces: false,
             landlock: 0,
             landlock_refused: None,
+            ipv6: false,
             ids: u64::from(u32::MAX),
             overlays_by_descriptor: false,
             directory: None,
@@ -126,6 +129,14 @@ impl Host {
         let Ok(map) = std::fs::read_to_string("/proc/self/uid_map") else { return self };
         let counts = map.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)?.parse::<u64>().ok());
         Host { ids: counts.sum(), ..self }
+    }
+
+    /// The same, with what a request with a network of names asks of it besides.
+    #[must_use]
+    pub fn with_ipv6(self) -> Host {
+        // The kernel answers EAFNOSUPPORT where it was built without it, or it was switched off at boot.
+        let socket = seclude_sys::socket::internet(true, false);
+        Host { ipv6: socket.map(seclude_sys::file::close).is_ok(), ..self }
     }
 
     /// The same, with what a request with an overlay asks of it besides.

@@ -63,6 +63,7 @@ mod plan;
 mod prefer;
 mod presets;
 mod program;
+mod reach;
 mod relay;
 mod remove;
 mod report;
@@ -88,7 +89,7 @@ pub use config::ids::{Extent, IdMap, UserMap};
 pub use config::landlock::Landlock;
 pub use config::mount::Mount;
 pub use config::namespace::{Namespace, UnknownNamespace};
-pub use config::network::{Dns, Pasta, Veth};
+pub use config::network::{Dns, Names, Pasta, Veth};
 pub use config::preset::{Preset, UnknownPreset};
 pub use config::rlimit::{Resource, UNLIMITED, UnknownResource};
 pub use config::root::{Overlay, Root};
@@ -102,12 +103,14 @@ pub use isolation::Gap;
 pub use meter::Meter;
 pub use patience::Canceller;
 pub use plan::Plan;
+pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
 
 pub use seclude_cgroup::{
     Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List, Pressure, Psi, PsiLine,
     Stats,
 };
+pub use seclude_egress::{Rule, RuleError};
 pub use seclude_net::{Ipv6, Mac, MacError, Protocol, Publish, PublishError, Subnet, Subnet6, SubnetError};
 pub use seclude_request as request;
 pub use seclude_request::{Field, Part, Remedy};

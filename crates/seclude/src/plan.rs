@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::config::capability::Capability;
 use crate::config::clone::CloneWay;
 use crate::config::namespace::Namespace;
+use crate::config::network::Network;
 use crate::config::root::Root;
 use crate::error::{Code, Error, Result};
 use crate::handled::Handled;
@@ -55,6 +56,9 @@ impl Plan {
         }
         if step::root_is_all(&config.completed()) {
             host = host.with_tree_namespaces();
+        }
+        if matches!(config.network, Some(Network::Names(_))) {
+            host = host.with_ipv6();
         }
         if config.is_landlocked() {
             host = host.with_landlock();

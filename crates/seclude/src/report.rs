@@ -109,9 +109,9 @@ fn entered(by_birth: bool, has_v1: bool) -> Entered {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Connection {
-    /// `veth` or `pasta`.
+    /// `veth`, `pasta` or `names`.
     pub by: &'static str,
-    /// Its address; `None` with pasta, which takes the host's.
+    /// Its address; `None` with pasta, which takes the host's, and with names, as all addresses are its own.
     pub address: Option<Ipv4Addr>,
     /// Its IPv6 address, if one was asked for.
     pub address6: Option<Ipv6Addr>,
@@ -141,6 +141,10 @@ impl Connection {
             link: Some(veth.link().to_owned()),
             ..Connection::of_pasta()
         }
+    }
+
+    pub(crate) fn of_names() -> Connection {
+        Connection { by: "names", ..Connection::of_pasta() }
     }
 
     pub(crate) fn of_pasta() -> Connection {

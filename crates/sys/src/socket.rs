@@ -1,6 +1,7 @@
 //! The handshake's socket, one descriptor across it, and netlink from prepared bytes.
 
 use core::ffi::c_void;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::raw::{general as k, net, netlink};
 use crate::{Errno, Fd, PathBuffer, Result, call};
@@ -181,4 +182,185 @@ pub fn route_request(request: &[u8]) -> Result<()> {
 pub fn set_option(socket: Fd, level: u32, option: u32, value: u32) -> Result<()> {
     // SAFETY: pointer and size are those of the one number, which lives through the call.
     unsafe { call!(__NR_setsockopt, socket.arg(), level, option, &raw const value, size_of::<u32>()) }.map(drop)
+}
+
+/// `struct sockaddr_in` and `struct sockaddr_in6`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Address4 {
+    family: u16,
+    port: [u8; 2],
+    address: [u8; 4],
+    zero: [u8; 8],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Address6 {
+    family: u16,
+    port: [u8; 2],
+    flow: u32,
+    address: [u8; 16],
+    scope: u32,
+}
+
+#[inline(always)]
+fn address4(address: Ipv4Addr, port: u16) -> Address4 {
+    Address4 { family: net::AF_INET as u16, port: port.to_be_bytes(), address: address.octets(), zero: [0; 8] }
+}
+
+#[inline(always)]
+fn address6(address: Ipv6Addr, port: u16) -> Address6 {
+    let (family, port) = (net::AF_INET6 as u16, port.to_be_bytes());
+    Address6 { family, port, flow: 0, address: address.octets(), scope: 0 }
+}
+
+/// `socket(2)` for TCP, or for UDP, of this family; close-on-exec.
+#[inline(always)]
+pub fn internet(ipv6: bool, stream: bool) -> Result<Fd> {
+    let family = if ipv6 { net::AF_INET6 } else { net::AF_INET };
+    let kind = if stream { net::SOCK_STREAM } else { net::SOCK_DGRAM } | k::O_CLOEXEC;
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_socket, family, kind, 0) }.map(|fd| Fd(fd as i32))
+}
+
+/// `bind(2)`
+#[inline(always)]
+pub fn bind(socket: Fd, to: &SocketAddr) -> Result<()> {
+    match to {
+        SocketAddr::V4(to) => {
+            let name = address4(*to.ip(), to.port());
+            // SAFETY: pointer and size are those of the one address, which lives through the call.
+            unsafe { call!(__NR_bind, socket.arg(), &raw const name, size_of::<Address4>()) }
+        }
+        SocketAddr::V6(to) => {
+            let name = address6(*to.ip(), to.port());
+            // SAFETY: as above.
+            unsafe { call!(__NR_bind, socket.arg(), &raw const name, size_of::<Address6>()) }
+        }
+    }
+    .map(drop)
+}
+
+/// `listen(2)`
+#[inline(always)]
+pub fn listen(socket: Fd, backlog: u32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_listen, socket.arg(), backlog) }.map(drop)
+}
+
+/// Options of ip(7) and ipv6(7), their levels with them.
+pub mod option {
+    /// IP_PKTINFO: a datagram says which address it was sent to.
+    pub const PACKET_INFO: (u32, u32) = (0, 8);
+    /// IPV6_RECVPKTINFO, the same.
+    pub const PACKET_INFO6: (u32, u32) = (41, 49);
+    /// IPV6_V6ONLY
+    pub const ONLY_V6: (u32, u32) = (41, 26);
+    /// IPV6_FREEBIND: an address is the host's by a route, and not by a link. Linux 4.15.
+    pub const FREE_BIND6: (u32, u32) = (41, 78);
+}
+
+const IPV6_PKTINFO: i32 = 50;
+
+/// `struct cmsghdr` with room for `struct in_pktinfo` or `struct in6_pktinfo`.
+#[repr(C, align(8))]
+struct PacketInfo {
+    length: usize,
+    level: i32,
+    kind: i32,
+    data: [u8; 24],
+}
+
+/// A datagram that came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Datagram {
+    /// How much of it is in the buffer.
+    pub length: usize,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// The address that it was sent to: the socket has [`option::PACKET_INFO`] or the same of IPv6.
+    pub to: IpAddr,
+}
+
+/// `recvmsg(2)` of a datagram, without waiting; `None` if what came is none that can be answered.
+pub fn receive_datagram(socket: Fd, buffer: &mut [u8]) -> Result<Option<Datagram>> {
+    let mut name = address6(Ipv6Addr::UNSPECIFIED, 0);
+    let mut info = PacketInfo { length: 0, level: -1, kind: 0, data: [0; 24] };
+    let iov = IoVec { base: buffer.as_mut_ptr().cast_const().cast(), length: buffer.len() };
+    let message = MessageHeader {
+        name: (&raw mut name).cast_const().cast(),
+        name_length: size_of::<Address6>() as u32,
+        iov: &raw const iov,
+        iov_length: 1,
+        control: (&raw mut info).cast_const().cast(),
+        control_length: size_of::<PacketInfo>(),
+        flags: 0,
+    };
+    let flags = net::MSG_DONTWAIT;
+    // SAFETY: the header points at one iovec over the buffer, an address and a control message, all live and writable here.
+    let length = unsafe { call!(__NR_recvmsg, socket.arg(), &raw const message, flags) }?;
+    let port = u16::from_be_bytes(name.port);
+    let from = match u32::from(name.family) {
+        net::AF_INET6 => SocketAddr::new(Ipv6Addr::from(name.address).into(), port),
+        net::AF_INET => {
+            // Its address is where the other's flow label is.
+            SocketAddr::new(Ipv4Addr::from(name.flow.to_ne_bytes()).into(), port)
+        }
+        _ => return Ok(None),
+    };
+    let [first @ .., _, _, _, _, _, _, _, _] = info.data;
+    let to: IpAddr = match (info.level, info.kind) {
+        (0, 8) => {
+            // ipi_ifindex, ipi_spec_dst, ipi_addr
+            let [_, _, _, _, a, b, c, d, ..] = info.data;
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        (41, IPV6_PKTINFO) => Ipv6Addr::from(first).into(),
+        _ => return Ok(None),
+    };
+    Ok(Some(Datagram { length, from, to }))
+}
+
+/// `sendmsg(2)` of a datagram to `to`, as from the address `from`, without waiting.
+pub fn send_datagram(socket: Fd, bytes: &[u8], to: SocketAddr, from: IpAddr) -> Result<usize> {
+    let mut info = PacketInfo { length: 0, level: 0, kind: 8, data: [0; 24] };
+    match from {
+        IpAddr::V4(from) => {
+            info.length = 16 + 12;
+            let [a, b, c, d] = from.octets();
+            let [_, _, _, _, e, f, g, h, ..] = &mut info.data;
+            (*e, *f, *g, *h) = (a, b, c, d);
+        }
+        IpAddr::V6(from) => {
+            (info.length, info.level, info.kind) = (16 + 20, 41, IPV6_PKTINFO);
+            for (place, byte) in info.data.iter_mut().zip(from.octets()) {
+                *place = byte;
+            }
+        }
+    }
+    let (name4, name6);
+    let (name, name_length): (*const c_void, usize) = match to {
+        SocketAddr::V4(to) => {
+            name4 = address4(*to.ip(), to.port());
+            ((&raw const name4).cast(), size_of::<Address4>())
+        }
+        SocketAddr::V6(to) => {
+            name6 = address6(*to.ip(), to.port());
+            ((&raw const name6).cast(), size_of::<Address6>())
+        }
+    };
+    let iov = IoVec { base: bytes.as_ptr().cast(), length: bytes.len() };
+    let message = MessageHeader {
+        name,
+        name_length: name_length as u32,
+        iov: &raw const iov,
+        iov_length: 1,
+        control: (&raw const info).cast(),
+        control_length: (info.length + 7) & !7,
+        flags: 0,
+    };
+    let flags = net::MSG_DONTWAIT | net::MSG_NOSIGNAL;
+    // SAFETY: the header points at one iovec over the bytes, an address and a well-formed control message, all live here.
+    unsafe { call!(__NR_sendmsg, socket.arg(), &raw const message, flags) }
 }

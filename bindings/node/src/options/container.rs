@@ -8,7 +8,7 @@ use super::tables::{self, absolute, below, renamed, text, without, wrong_type};
 use super::{Read, Wrong, devices};
 use crate::descriptor;
 
-const MODES: &str = "\"loopback\", \"host\", \"veth\" or \"pasta\"";
+const MODES: &str = "\"loopback\", \"host\", \"veth\", \"pasta\" or \"names\"";
 
 impl Draft {
     /// Each key of the container's.
@@ -195,7 +195,8 @@ impl Draft {
                 mode.map_or(Ok(()), |mode| self.put(below(network, "type"), mode, &at))
             }
             (_, _, Some((key, _))) => {
-                Err(Wrong::Type(format!("{}: it needs mode \"veth\" or \"pasta\"", from.clone().key(key))))
+                let modes = if key == "allow" { "\"names\"" } else { "\"veth\" or \"pasta\"" };
+                Err(Wrong::Type(format!("{}: it needs mode {modes}", from.clone().key(key))))
             }
             (Some(origin), ..) => self.namespace("net", origin, from),
         }

@@ -39,7 +39,7 @@ Rlimit = Union[int, Literal["unlimited"], Dict[str, Any]]
 #: What kind of device.
 DeviceKind = Literal["char", "block"]
 #: What connects a container.
-NetworkKind = Literal["veth", "pasta"]
+NetworkKind = Literal["veth", "pasta", "names"]
 #: The kinds of mounts.
 MountKind = Literal["bind", "tmpfs", "overlay", "proc", "sysfs", "cgroup", "mqueue", "devpts", "dev", "file", "directory", "symlink", "mask", "read-only-path"]
 
@@ -425,6 +425,9 @@ class Network:
     #: Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range
     #: `"8000-8010:8000-8010"`.
     publish: Optional[List[str]] = None
+    #: Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443),
+    #: `"github.com:22,443"` or `"example.org:8000-8010"`. Everything else is refused at once. Default: nothing.
+    allow: Optional[List[str]] = None
     #: Of a veth: at most so many bits a second in each direction, 8000 or more. Default: no limit.
     rate: Optional[int] = None
     #: Of a veth: added to every packet to the container, up to a minute. Needs the kernel's sch_netem. Default: none.
@@ -450,6 +453,7 @@ class NetworkDict(TypedDict, total=False):
     ip_forward: Optional[bool]
     peers: Optional[bool]
     publish: Optional[List[str]]
+    allow: Optional[List[str]]
     rate: Optional[int]
     latency: Optional[Duration]
 

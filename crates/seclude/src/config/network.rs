@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use seclude_egress::Rule;
 use seclude_net::{Attach, Ipv6, Mac, Publish, Request, Subnet};
 
 /// How a container is connected; without one it has what its network namespace says: a new one has `lo`, and that is up.
@@ -11,6 +12,7 @@ use seclude_net::{Attach, Ipv6, Mac, Publish, Request, Subnet};
 pub(crate) enum Network {
     Veth(Veth),
     Pasta(Pasta),
+    Names(Names),
 }
 
 /// A veth pair, veth(4): one end in the container, the other at a bridge of the host, or nowhere else.
@@ -157,6 +159,35 @@ impl Pasta {
     #[must_use]
     pub fn publish(mut self, port: Publish) -> Pasta {
         self.publish.push(port);
+        self
+    }
+}
+
+/// A network in which there are names, and no addresses: what is allowed is reached by its name, and nothing else is, whatever the
+/// program does. Without privileges.
+///
+/// It is asked for by [`crate::Command::names`]. All addresses are the container's own there, and refuse at once; a name that is
+/// allowed has one that leads to a thread of this process, which looks the name up on the host at the moment of connecting, and connects
+/// for it. Addresses that are not public (loopback, private, link-local, a cloud's metadata, the host's own) are not connected to,
+/// whatever the name server says. Names that are not allowed do not exist, and are asked of nobody.
+///
+/// The thread ends with this process, and with it all that can be reached: a container that may outlive its caller
+/// ([`crate::Command::die_with_parent`]) cannot have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    pub(crate) rules: Vec<Rule>,
+}
+
+impl Names {
+    /// No name at all.
+    pub fn new() -> Names {
+        Names::default()
+    }
+
+    /// This as well, such as `"github.com:22,443".parse()?`. May be said again, also of the same name.
+    #[must_use]
+    pub fn allow(mut self, rule: Rule) -> Names {
+        self.rules.push(rule);
         self
     }
 }

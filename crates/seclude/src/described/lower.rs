@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use seclude_cgroup::{Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List};
+use seclude_egress::Rule;
 use seclude_idmap::{Extent, IdMap};
 use seclude_net::{Ipv6, Publish};
 use seclude_request::{self as data, Field, Request, Wrong};
@@ -18,7 +19,7 @@ use crate::config::ids::UserMap;
 use crate::config::landlock::Landlock;
 use crate::config::mount::Mount;
 use crate::config::namespace::Namespace;
-use crate::config::network::{Dns, Pasta, Veth};
+use crate::config::network::{Dns, Names, Pasta, Veth};
 use crate::config::preset::Preset;
 use crate::config::rlimit::Resource;
 use crate::config::root::{Overlay, Root};
@@ -224,6 +225,18 @@ fn connect(command: &mut Command, network: &data::Network) -> Lowered<()> {
     for (index, text) in network.publish.iter().enumerate() {
         let more = Publish::parse(text).map_err(|error| Wrong::range(at("publish").index(index), error.to_string()))?;
         ports.extend(more);
+    }
+    if network.kind == data::NetworkKind::Names {
+        let mut names = Names::new();
+        for (index, text) in network.allow.iter().enumerate() {
+            let rule = text.parse::<Rule>();
+            names = names.allow(rule.map_err(|error| {
+                let why = format!("{text:?}: {error}");
+                Wrong::range(at("allow").index(index), why)
+            })?);
+        }
+        command.names(names);
+        return Ok(());
     }
     if network.kind == data::NetworkKind::Pasta {
         command.pasta(ports.into_iter().fold(Pasta::new(), Pasta::publish));

@@ -14,7 +14,7 @@ use crate::config::ids::UserMap;
 use crate::config::landlock::Landlock;
 use crate::config::mount::{Flags, Mount, MountKind, Source};
 use crate::config::namespace::{Joined, Namespace, Origin};
-use crate::config::network::{Dns, Network, Pasta, Veth};
+use crate::config::network::{Dns, Names, Network, Pasta, Veth};
 use crate::config::preset::Preset;
 use crate::config::root::{Overlay, Root, RootKind, Upper};
 use crate::config::seccomp::{From, Seccomp};
@@ -274,6 +274,11 @@ fn network(network: &Network) -> data::Network {
         Network::Pasta(Pasta { publish }) => {
             let mut data = data::Network::new(data::NetworkKind::Pasta);
             data.publish = ports(publish);
+            data
+        }
+        Network::Names(Names { rules }) => {
+            let mut data = data::Network::new(data::NetworkKind::Names);
+            data.allow = rules.iter().map(ToString::to_string).collect();
             data
         }
         Network::Veth(Veth { request }) => {

@@ -29,6 +29,7 @@ use crate::listeners::Listening;
 use crate::patience::Patience;
 use crate::plan::Plan;
 use crate::program::Wanted;
+use crate::reach::Reaching;
 use crate::report::{Placement, Report, StepTime};
 use crate::step::{Born, Preparation};
 
@@ -170,6 +171,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
 
     let mut arrived = Arrived::default();
     let mut listening = ends.listening.take();
+    let mut reaching = ends.reaching.take();
     if plan.command.hides && !Seen::is_here() {
         arrived.hidden = Some(Hidden::begin()?);
     } else if plan.command.is_seen {
@@ -183,8 +185,14 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             // The copy stays hidden.
             arrived.hidden = None;
         }
-        let mut attendance =
-            Attendance { plan, trees: &program.trees, channel: &ours, patience, listening: &mut listening };
+        let mut attendance = Attendance {
+            plan,
+            trees: &program.trees,
+            channel: &ours,
+            patience,
+            listening: &mut listening,
+            reach: &mut reaching,
+        };
         attendance.attend(newborn, ledger, &mut report, &mut arrived)
     });
     let running = Instant::now();
@@ -235,6 +243,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
                 keeper: None,
                 relays: Vec::new(),
                 listening: arrived.listening,
+                reach: ends.reach.take(),
             };
             Ok(Running { newborn, ends, ties, report, started })
         }
@@ -255,6 +264,8 @@ struct Attendance<'a> {
     patience: &'a Patience,
     /// Until the listener comes.
     listening: &'a mut Option<Listening>,
+    /// Until all sockets have come.
+    reach: &'a mut Option<Reaching>,
 }
 
 impl Attendance<'_> {
@@ -325,6 +336,12 @@ impl Attendance<'_> {
                     return Err(unexpected(other, newborn, channel));
                 }
                 Event::Terminal(master) => arrived.terminal = Some(master),
+                Event::Served(socket) => {
+                    if let Some(reach) = self.reach {
+                        let failed = |error| Error::parent("egress", "begin to relay", error).at("network");
+                        reach.add(socket).map_err(failed)?;
+                    }
+                }
                 Event::Listener(Ok(listener)) => {
                     // What comes before the exec may already ask.
                     if let Some(mut listening) = self.listening.take() {

@@ -9,6 +9,7 @@ mod cgroup;
 mod clock;
 mod clone;
 mod descriptors;
+mod egress;
 mod exec;
 mod existing_cgroup;
 mod filter;
@@ -214,6 +215,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
             add(Some(pasta::compile(pasta, command)?));
             None
         }
+        Some(Network::Names(names)) => Some(egress::compile(names, command, host)?),
         None => None,
     };
     // Rooted where the process is by now.

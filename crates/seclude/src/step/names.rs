@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
+use seclude_egress::slots;
 use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
+use super::egress;
 use super::show::Show;
 use super::user::Ids;
 use super::veth::{Claimed, from_net};
@@ -38,6 +40,9 @@ pub(super) fn compile(command: &Config, claimed: &Claimed, ids: Ids) -> Result<V
     if are_wanted(command) && !command.namespaces.is_new(Namespace::Mount) {
         let error = Error::invalid(NAME, "name servers and host entries need a new mount namespace");
         return Err(if dns != Dns::Unchanged { error.at("dns").contradicting() } else { error.at("hosts") });
+    }
+    if dns == Dns::Host && has_names(command) {
+        return Err(egress::answers_itself());
     }
     if dns != Dns::Unchanged {
         if let Dns::Servers(servers) = &dns
@@ -83,7 +88,16 @@ pub(super) fn compile(command: &Config, claimed: &Claimed, ids: Ids) -> Result<V
 
 fn dns(command: &Config) -> Dns {
     let connected = command.network.is_some() && command.namespaces.is_new(Namespace::Mount);
-    command.dns.clone().unwrap_or(if connected { Dns::Host } else { Dns::Unchanged })
+    command.dns.clone().unwrap_or(match connected {
+        // It answers at every address, and an address of its own looks like one.
+        true if has_names(command) => Dns::Servers(vec![slots::OWN.into()]),
+        true => Dns::Host,
+        false => Dns::Unchanged,
+    })
+}
+
+fn has_names(command: &Config) -> bool {
+    matches!(&command.network, Some(Network::Names(_)))
 }
 
 fn has_peers(command: &Config) -> bool {
@@ -92,10 +106,12 @@ fn has_peers(command: &Config) -> bool {
 
 fn wants_hosts(command: &Config) -> bool {
     let named = command.is_sandboxed() && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
+    // The host's has addresses, which lead nowhere there, also for names that are allowed.
+    let named = named || has_names(command) && command.namespaces.is_new(Namespace::Mount);
     asks_for_hosts(command) || named
 }
 
-/// Otherwise it is for the host name alone, and a root without such a file goes without.
+/// Otherwise it is for the host name or a network of names alone, and a root without such a file goes without.
 fn asks_for_hosts(command: &Config) -> bool {
     let named = command.network.is_some() && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
     has_peers(command) || named || !command.host_entries.is_empty()
@@ -254,10 +270,11 @@ impl Step for Hosts {
     }
 
     fn field(&self) -> Option<Field> {
-        Some(match (self.entries.is_empty(), self.peers) {
-            (false, _) => Field::of("hosts"),
-            (true, true) => Field::of("network").key("peers"),
-            (true, false) => Field::of("hostname"),
+        Some(match (self.entries.is_empty(), self.peers, &self.host_name) {
+            (false, ..) => Field::of("hosts"),
+            (true, true, _) => Field::of("network").key("peers"),
+            (true, false, Some(_)) => Field::of("hostname"),
+            (true, false, None) => Field::of("network"),
         })
     }
 

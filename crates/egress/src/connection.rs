@@ -1,0 +1,165 @@
+//! Two sockets, and the bytes between them: from one into a pipe and out of it into the other, splice(2), never through our memory.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown, sockopt};
+use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+
+use crate::budget::Budget;
+
+/// What a pipe holds, pipe(7).
+const PIPE: usize = 64 * 1024;
+/// How often one direction goes on before others have their turn.
+const ROUNDS: usize = 16;
+/// Empty pipes that are kept.
+const KEPT: usize = 16;
+/// Descriptors of a pipe.
+const ENDS: usize = 2;
+
+/// One socket, and what epoll has last said of it: it says so once, until a call finds that it is no longer so.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) socket: OwnedFd,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+impl End {
+    pub(crate) fn new(socket: OwnedFd) -> End {
+        End { socket, readable: false, writable: false }
+    }
+
+    /// Whoever is on the other side gets a reset, not an end.
+    pub(crate) fn reset(self) {
+        let _ = sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+/// Pipes that are empty. A connection has one only as long as there is something in it.
+#[derive(Debug, Default)]
+pub(crate) struct Pipes(Vec<Pipe>);
+
+impl Pipes {
+    fn take(&mut self) -> Option<Pipe> {
+        self.0.pop().or_else(|| {
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+            Some(Pipe { read, write })
+        })
+    }
+
+    fn give_back(&mut self, pipe: Pipe) {
+        if self.0.len() < KEPT {
+            self.0.push(pipe);
+        }
+    }
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+pub(crate) struct Way {
+    pipe: Option<Pipe>,
+    held: usize,
+    /// Nothing comes any more.
+    ended: bool,
+    /// And that was said on.
+    pub(crate) over: bool,
+}
+
+/// What is to be done next about a direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// Wait until epoll says something.
+    Wait,
+    /// Go on, when others had their turn.
+    GoOn,
+    /// One of the sockets is broken, and so is the other to be.
+    Broken,
+    /// There is no descriptor to go on with.
+    TooMany,
+}
+
+impl Way {
+    /// Moves what there is, and counts it. Whoever does not read is not read for either: what is not taken out of the pipe stays in
+    /// the sender's socket.
+    pub(crate) fn carry(
+        &mut self,
+        from: &mut End,
+        to: &mut End,
+        pipes: &mut Pipes,
+        budget: (&mut Budget, &mut usize),
+        moved: &mut u64,
+    ) -> Next {
+        let (budget, own) = budget;
+        for _ in 0..ROUNDS {
+            let mut progress = false;
+            if !self.ended && from.readable && self.held < PIPE {
+                if self.pipe.is_none() {
+                    if !budget.take(own, ENDS) {
+                        return Next::TooMany;
+                    }
+                    let Some(pipe) = pipes.take() else {
+                        budget.give_back(own, ENDS);
+                        return Next::TooMany;
+                    };
+                    self.pipe = Some(pipe);
+                }
+                let Some(pipe) = &self.pipe else { return Next::Broken };
+                match splice(&from.socket, None, &pipe.write, None, PIPE - self.held, flags()) {
+                    Ok(0) => (self.ended, progress) = (true, true),
+                    Ok(count) => (self.held, progress) = (self.held + count, true),
+                    Err(Errno::INTR) => progress = true,
+                    // With something in the pipe it may be that which is full, at fewer bytes than it has room for.
+                    Err(Errno::AGAIN) => from.readable = self.held > 0,
+                    Err(_) => return Next::Broken,
+                }
+            }
+            if self.held > 0 && to.writable {
+                let Some(pipe) = &self.pipe else { return Next::Broken };
+                match splice(&pipe.read, None, &to.socket, None, self.held, flags()) {
+                    Ok(count) => {
+                        self.held = self.held.saturating_sub(count);
+                        *moved += count as u64;
+                        progress = true;
+                    }
+                    Err(Errno::INTR) => progress = true,
+                    Err(Errno::AGAIN) => to.writable = false,
+                    Err(_) => return Next::Broken,
+                }
+            }
+            if self.held == 0
+                && let Some(pipe) = self.pipe.take_if(|_| self.ended || !from.readable)
+            {
+                pipes.give_back(pipe);
+                budget.give_back(own, ENDS);
+            }
+            if self.ended && self.held == 0 && !self.over {
+                self.over = true;
+                // It may be gone by itself.
+                let _ = shutdown(&to.socket, Shutdown::Write);
+            }
+            if !progress {
+                return Next::Wait;
+            }
+        }
+        Next::GoOn
+    }
+
+    /// What it has is thrown away.
+    pub(crate) fn drop_with(self, budget: &mut Budget, own: &mut usize) {
+        if self.pipe.is_some() {
+            budget.give_back(own, ENDS);
+        }
+    }
+}
+
+fn flags() -> SpliceFlags {
+    SpliceFlags::MOVE | SpliceFlags::NONBLOCK
+}

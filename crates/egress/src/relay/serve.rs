@@ -1,0 +1,357 @@
+//! The thread itself: what epoll tells, what time tells, and whose turn it is.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with, sockopt};
+
+use super::dial::{Connection, Stage};
+use super::{DRAIN, Opened, Order, Shared};
+use crate::addresses::Special;
+use crate::budget::Budget;
+use crate::connection::{End, Pipes};
+use crate::name_server::{NameServer, Stream};
+use crate::resolver::{Lookup, Resolver};
+use crate::tally::{Tally, Why};
+use crate::{Kind, Name};
+
+/// Connections that are taken from one listener before others have their turn.
+const AT_A_TIME: usize = 64;
+/// How long a listener rests when this process has no descriptor left.
+const REST: Duration = Duration::from_millis(100);
+/// Streams of questions that one namespace can have, and how long each can take.
+const MOST_STREAMS: usize = 32;
+const STREAM: Duration = Duration::from_secs(30);
+/// From an accepted connection to its other half.
+const CONNECT: Duration = Duration::from_secs(20);
+const LOOK_UP: Duration = Duration::from_secs(10);
+
+/// What an event is about: its kind, and a number that is never another's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Token {
+    Orders,
+    Resolved,
+    Socket(u64),
+    Stream(u64),
+    Inner(u64),
+    Outer(u64),
+    Attempt(u64, u8),
+}
+
+impl Token {
+    pub(super) fn data(self) -> epoll::EventData {
+        let (kind, key, part) = match self {
+            Token::Orders => (0, 0, 0),
+            Token::Resolved => (1, 0, 0),
+            Token::Socket(key) => (2, key, 0),
+            Token::Stream(key) => (3, key, 0),
+            Token::Inner(key) => (4, key, 0),
+            Token::Outer(key) => (5, key, 0),
+            Token::Attempt(key, part) => (6, key, u64::from(part & 15)),
+        };
+        epoll::EventData::new_u64(key << 8 | part << 4 | kind)
+    }
+
+    fn of(data: epoll::EventData) -> Token {
+        let data = data.u64();
+        let (key, part) = (data >> 8, (data >> 4 & 15) as u8);
+        match data & 15 {
+            0 => Token::Orders,
+            1 => Token::Resolved,
+            2 => Token::Socket(key),
+            3 => Token::Stream(key),
+            4 => Token::Inner(key),
+            5 => Token::Outer(key),
+            _ => Token::Attempt(key, part),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Timer {
+    Connection(u64),
+    Stream(u64),
+    Rested(u64),
+    Drained(u64),
+}
+
+/// A namespace.
+pub(super) struct Tenant {
+    pub(super) server: NameServer,
+    pub(super) tally: Arc<Tally>,
+    pub(super) lookup: Lookup,
+    pub(super) judge: fn(IpAddr) -> Option<Special>,
+    /// Descriptors of its connections.
+    pub(super) own: usize,
+    pub(super) connections: usize,
+    streams: usize,
+    /// Who waits for its end.
+    pub(super) leaving: Option<SyncSender<()>>,
+}
+
+struct Socket {
+    tenant: u64,
+    kind: Kind,
+    socket: OwnedFd,
+}
+
+pub(super) struct Server {
+    pub(super) shared: Arc<Shared>,
+    pub(super) resolver: Resolver,
+    pub(super) tenants: HashMap<u64, Tenant>,
+    sockets: HashMap<u64, Socket>,
+    streams: HashMap<u64, Stream>,
+    pub(super) connections: HashMap<u64, Connection>,
+    /// Connections that wait for a name.
+    pub(super) asked: HashMap<(u64, Name), Vec<u64>>,
+    pub(super) timers: BTreeSet<(Instant, Timer)>,
+    /// Those that are to go on.
+    pub(super) ready: VecDeque<u64>,
+    pub(super) budget: Budget,
+    pub(super) pipes: Pipes,
+    last: u64,
+}
+
+impl Server {
+    pub(super) fn new(shared: Arc<Shared>, resolver: Resolver) -> io::Result<Server> {
+        epoll::add(&shared.epoll, &shared.bell, Token::Orders.data(), EventFlags::IN)?;
+        epoll::add(&shared.epoll, resolver.bell(), Token::Resolved.data(), EventFlags::IN)?;
+        Ok(Server {
+            shared,
+            resolver,
+            tenants: HashMap::new(),
+            sockets: HashMap::new(),
+            streams: HashMap::new(),
+            connections: HashMap::new(),
+            asked: HashMap::new(),
+            timers: BTreeSet::new(),
+            ready: VecDeque::new(),
+            budget: Budget::new(),
+            pipes: Pipes::default(),
+            last: 0,
+        })
+    }
+
+    pub(super) fn serve(mut self) {
+        let mut events = Vec::with_capacity(64);
+        loop {
+            events.clear();
+            let now = Instant::now();
+            let soonest = self.timers.first().map(|(at, _)| at.saturating_duration_since(now));
+            let wait = if self.ready.is_empty() { soonest } else { Some(Duration::ZERO) };
+            let wait = wait.and_then(|wait| rustix::event::Timespec::try_from(wait).ok());
+            match epoll::wait(&self.shared.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                // Nothing can be told any more: all is closed.
+                Err(_) => return,
+            }
+            for event in &events {
+                if !self.hear(Token::of(event.data), event.flags) {
+                    return;
+                }
+            }
+            self.tell_time();
+            for _ in 0..self.ready.len() {
+                if let Some(key) = self.ready.pop_front() {
+                    self.carry(key);
+                }
+            }
+        }
+    }
+
+    /// `false`: that was the end.
+    fn hear(&mut self, token: Token, flags: EventFlags) -> bool {
+        match token {
+            Token::Orders => {
+                let _ = rustix::io::read(&self.shared.bell, &mut [0; 8]);
+                let orders = std::mem::take(&mut *self.shared.orders());
+                for order in orders {
+                    match order {
+                        Order::Begin(id, opened) => self.begin(id, *opened),
+                        Order::Leave(id, done) => self.leave(id, done),
+                        Order::End => return false,
+                    }
+                }
+            }
+            Token::Resolved => self.resolved(),
+            Token::Socket(key) => self.heard_from(key),
+            Token::Stream(key) => self.read_stream(key),
+            Token::Inner(key) | Token::Outer(key) => self.news(key, token, flags),
+            Token::Attempt(key, part) => self.attempted(key, part),
+        }
+        true
+    }
+
+    fn tell_time(&mut self) {
+        let now = Instant::now();
+        while let Some((_, timer)) = self.timers.pop_first_if(now) {
+            match timer {
+                Timer::Connection(key) => self.look_at(key, now),
+                Timer::Stream(key) => self.close_stream(key),
+                Timer::Rested(key) => self.listen(key, EventFlags::IN),
+                Timer::Drained(id) => self.close_all(id),
+            }
+        }
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    fn begin(&mut self, id: u64, opened: Opened) {
+        self.budget.look();
+        let Opened { allow, ipv6, sockets, tally, lookup, judge } = opened;
+        let server = NameServer { allow, ipv6 };
+        let (own, connections, streams, leaving) = (0, 0, 0, None);
+        self.tenants.insert(id, Tenant { server, tally, lookup, judge, own, connections, streams, leaving });
+        for (kind, socket) in sockets {
+            let key = self.next();
+            // One that cannot be watched is closed: whoever connects to it is refused.
+            let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
+            if nonblocking.is_ok() && self.watch(&socket, Token::Socket(key), EventFlags::IN).is_ok() {
+                self.sockets.insert(key, Socket { tenant: id, kind, socket });
+            }
+        }
+    }
+
+    pub(super) fn watch(&self, socket: impl AsFd, token: Token, flags: EventFlags) -> rustix::io::Result<()> {
+        epoll::add(&self.shared.epoll, socket, token.data(), flags)
+    }
+
+    fn listen(&self, key: u64, flags: EventFlags) {
+        if let Some(socket) = self.sockets.get(&key) {
+            let _ = epoll::modify(&self.shared.epoll, &socket.socket, Token::Socket(key).data(), flags);
+        }
+    }
+
+    fn heard_from(&mut self, key: u64) {
+        for _ in 0..AT_A_TIME {
+            let Some(Socket { tenant: id, kind, socket }) = self.sockets.get(&key) else { return };
+            let Some(tenant) = self.tenants.get_mut(id) else { return };
+            if *kind == Kind::Datagrams {
+                return tenant.server.answer_datagrams(socket, &tenant.tally);
+            }
+            let accepted = match accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(accepted) => accepted,
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                Err(Errno::AGAIN) => return,
+                Err(_) => {
+                    // This process has no descriptor left: it would be told of over and over.
+                    self.listen(key, EventFlags::empty());
+                    self.timers.insert((Instant::now() + REST, Timer::Rested(key)));
+                    return;
+                }
+            };
+            match kind {
+                Kind::Name(name, port) => {
+                    let (id, name, port) = (*id, name.clone(), *port);
+                    self.take(id, name, port, accepted);
+                }
+                _ if tenant.streams < MOST_STREAMS => {
+                    let (id, stream) = (*id, self.next());
+                    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+                    if self.watch(&accepted, Token::Stream(stream), flags).is_ok() {
+                        self.streams.insert(stream, Stream::new(id, accepted));
+                        self.timers.insert((Instant::now() + STREAM, Timer::Stream(stream)));
+                        self.tenants.entry(id).and_modify(|tenant| tenant.streams += 1);
+                    }
+                }
+                _ => End::new(accepted).reset(),
+            }
+        }
+    }
+
+    /// A connection to a slot: its name is looked up now.
+    fn take(&mut self, id: u64, name: Name, port: u16, accepted: OwnedFd) {
+        let Some(tenant) = self.tenants.get_mut(&id) else { return };
+        let inner = End::new(accepted);
+        // Its own, and that of the other half.
+        if !self.budget.take(&mut tenant.own, 2) {
+            tenant.tally.refused(name.as_str(), Why::TooMany, None);
+            tenant.tally.count(&name, |count| count.failed += 1);
+            return inner.reset();
+        }
+        tenant.connections += 1;
+        let lookup = tenant.lookup;
+        let _ = sockopt::set_tcp_nodelay(&inner.socket, true);
+        let now = Instant::now();
+        let key = self.next();
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let watched = self.watch(&inner.socket, Token::Inner(key), flags);
+        let connection = Connection::new(id, name.clone(), port, inner, now + CONNECT);
+        self.connections.insert(key, connection);
+        if watched.is_err() {
+            return self.give_up(key);
+        }
+        self.timers.insert((now + LOOK_UP, Timer::Connection(key)));
+        let waiting = self.asked.entry((id, name.clone())).or_default();
+        waiting.push(key);
+        if waiting.len() == 1 {
+            self.resolver.ask(name, lookup);
+        }
+    }
+
+    fn read_stream(&mut self, key: u64) {
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        let goes_on = self.tenants.get(&stream.tenant).is_some_and(|it| stream.answer(&it.server, &it.tally));
+        if !goes_on {
+            self.close_stream(key);
+        }
+    }
+
+    fn close_stream(&mut self, key: u64) {
+        if let Some(stream) = self.streams.remove(&key)
+            && let Some(tenant) = self.tenants.get_mut(&stream.tenant)
+        {
+            tenant.streams -= 1;
+        }
+    }
+
+    fn leave(&mut self, id: u64, done: SyncSender<()>) {
+        // What stands in a listener's queue was sent as well.
+        let own: Vec<u64> =
+            self.sockets.iter().filter(|(_, socket)| socket.tenant == id).map(|(key, _)| *key).collect();
+        for key in own {
+            self.heard_from(key);
+            self.sockets.remove(&key);
+        }
+        self.streams.retain(|_, stream| stream.tenant != id);
+        let Some(tenant) = self.tenants.get_mut(&id) else { return };
+        tenant.leaving = Some(done);
+        if tenant.connections == 0 {
+            return self.close_all(id);
+        }
+        self.timers.insert((Instant::now() + DRAIN, Timer::Drained(id)));
+        let own = self.connections.iter().filter(|(_, connection)| connection.tenant == id);
+        self.ready.extend(own.filter(|(_, it)| matches!(it.stage, Stage::Moving { .. })).map(|(key, _)| *key));
+    }
+
+    pub(super) fn close_all(&mut self, id: u64) {
+        let own = self.connections.iter().filter(|(_, connection)| connection.tenant == id);
+        for key in own.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.give_up(key);
+        }
+        self.asked.retain(|(tenant, _), _| *tenant != id);
+        if let Some(tenant) = self.tenants.remove(&id) {
+            let _ = tenant.leaving.map(|done| done.send(()));
+        }
+    }
+}
+
+trait PopDue {
+    fn pop_first_if(&mut self, now: Instant) -> Option<(Instant, Timer)>;
+}
+
+impl PopDue for BTreeSet<(Instant, Timer)> {
+    fn pop_first_if(&mut self, now: Instant) -> Option<(Instant, Timer)> {
+        self.first().is_some_and(|(at, _)| *at <= now).then(|| self.pop_first()).flatten()
+    }
+}

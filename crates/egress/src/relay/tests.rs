@@ -1,0 +1,256 @@
+//! The relay with sockets of this namespace, where a name leads to a server of the test's on the loopback.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::net::sockopt::set_socket_linger;
+use seclude_sys::Fd;
+use seclude_sys::socket::{option, set_option};
+
+use super::*;
+use crate::{Count, Name, Why};
+
+const NAME: &str = "server.example";
+
+fn here(_: &str) -> io::Result<Vec<IpAddr>> {
+    // Nobody listens at the first.
+    Ok(vec![Ipv4Addr::new(127, 0, 0, 9).into(), Ipv4Addr::LOCALHOST.into()])
+}
+
+struct Net {
+    seat: Seat,
+    slot: SocketAddr,
+    datagrams: SocketAddr,
+    questions: SocketAddr,
+}
+
+fn net(server: &TcpListener, lookup: Lookup, judge: fn(IpAddr) -> Option<Special>) -> Net {
+    let port = server.local_addr().unwrap().port();
+    let mut allow = Allow::nothing();
+    allow.add(&format!("{NAME}:{port}").parse().unwrap()).unwrap();
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (datagrams, questions, slot) = (UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap(), listen(), listen());
+    let (level, packet_info) = option::PACKET_INFO;
+    set_option(Fd(datagrams.as_raw_fd()), level, packet_info, 1).unwrap();
+    let mut net = Net {
+        seat: Seat::take().unwrap(),
+        slot: slot.local_addr().unwrap(),
+        datagrams: datagrams.local_addr().unwrap(),
+        questions: questions.local_addr().unwrap(),
+    };
+    let name: Name = NAME.parse().unwrap();
+    let sockets: Vec<(Kind, OwnedFd)> = vec![
+        (Kind::Datagrams, datagrams.into()),
+        (Kind::Questions, questions.into()),
+        (Kind::Name(name, port), slot.into()),
+    ];
+    net.seat.begin_with(allow, false, sockets, lookup, judge);
+    net
+}
+
+fn listen() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
+}
+
+fn count(net: &Net) -> Count {
+    net.seat.tally().counts().first().map(|(_, count)| *count).unwrap_or_default()
+}
+
+fn connected(server: &TcpListener, net: &Net) -> (TcpStream, TcpStream) {
+    let inner = TcpStream::connect(net.slot).unwrap();
+    let outer = server.accept().unwrap().0;
+    for stream in [&inner, &outer] {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    }
+    (inner, outer)
+}
+
+fn is_reset(mut stream: TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.read(&mut [0; 8]).is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
+}
+
+#[test]
+fn bytes_go_both_ways_and_each_end_is_told_on_its_own() {
+    let server = listen();
+    let net = net(&server, here, |_| None);
+    let (mut inner, mut outer) = connected(&server, &net);
+    inner.write_all(b"a question").unwrap();
+    inner.shutdown(Shutdown::Write).unwrap();
+    let mut said = String::new();
+    outer.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "a question");
+    // Half of it is closed, the other half goes on.
+    outer.write_all(b"an answer").unwrap();
+    let mut first = [0; 9];
+    inner.read_exact(&mut first).unwrap();
+    outer.write_all(b" and its end").unwrap();
+    drop(outer);
+    let mut said = String::new();
+    inner.read_to_string(&mut said).unwrap();
+    assert_eq!((&first, said.as_str()), (b"an answer", " and its end"));
+    let count = count(&net);
+    assert_eq!((count.connections, count.failed, count.sent, count.received), (1, 0, 10, 21));
+}
+
+#[test]
+fn a_slow_reader_gets_all_of_it_and_holds_nobody_else_up() {
+    const LENGTH: usize = 32 << 20;
+    let server = listen();
+    let net = net(&server, here, |_| None);
+    let (mut slow, outer) = connected(&server, &net);
+    let writer = thread::spawn(move || {
+        let piece: Vec<u8> = (0..1 << 20).map(|number: u32| (number % 251) as u8).collect();
+        let mut outer = outer;
+        (0..LENGTH / piece.len()).for_each(|_| outer.write_all(&piece).unwrap());
+    });
+    let (mut other, mut theirs) = connected(&server, &net);
+    for _ in 0..100 {
+        other.write_all(b"ping").unwrap();
+        let mut ping = [0; 4];
+        theirs.read_exact(&mut ping).unwrap();
+    }
+    thread::sleep(Duration::from_millis(300));
+    assert!(!writer.is_finished(), "somebody has taken what nobody read");
+    let mut all = Vec::new();
+    slow.read_to_end(&mut all).unwrap();
+    writer.join().unwrap();
+    assert_eq!(all.len(), LENGTH);
+    assert!(
+        all.chunks(1 << 20).all(|piece| piece.iter().enumerate().all(|(place, byte)| *byte == (place % 251) as u8))
+    );
+}
+
+#[test]
+fn a_reset_is_a_reset_on_the_other_side() {
+    let server = listen();
+    let net = net(&server, here, |_| None);
+    for inner_breaks in [true, false] {
+        let (mut inner, mut outer) = connected(&server, &net);
+        // That both are moving.
+        inner.write_all(b"x").unwrap();
+        outer.read_exact(&mut [0]).unwrap();
+        let (broken, left) = if inner_breaks { (inner, outer) } else { (outer, inner) };
+        set_socket_linger(&broken, Some(Duration::ZERO)).unwrap();
+        drop(broken);
+        assert!(is_reset(left), "inner breaks: {inner_breaks}");
+    }
+}
+
+#[test]
+fn a_name_that_leads_nowhere_or_where_it_may_not_is_reset_and_noted() {
+    let server = listen();
+    let refused = net(&server, here, |_| Some(Special::Loopback));
+    assert!(is_reset(TcpStream::connect(refused.slot).unwrap()));
+    let refusals = refused.seat.tally().refusals();
+    assert_eq!(refusals.len(), 2, "each address by itself: {refusals:?}");
+    assert!(refusals.iter().all(|it| it.why == Why::Address && it.name == NAME));
+    let unknown = net(&server, |_| Err(ErrorKind::NotFound.into()), |_| None);
+    assert!(is_reset(TcpStream::connect(unknown.slot).unwrap()));
+    assert_eq!(unknown.seat.tally().refusals()[0].why, Why::Unresolved);
+    let nobody = net(&server, |_| Ok(vec![Ipv4Addr::new(127, 0, 0, 9).into()]), |_| None);
+    assert!(is_reset(TcpStream::connect(nobody.slot).unwrap()));
+    assert_eq!(count(&nobody).failed, 1);
+}
+
+#[test]
+fn what_was_sent_before_the_end_still_arrives() {
+    const LENGTH: usize = 1 << 20;
+    let server = listen();
+    let net = net(&server, here, |_| None);
+    let (mut inner, mut outer) = connected(&server, &net);
+    let reader = thread::spawn(move || {
+        let mut all = Vec::new();
+        outer.read_to_end(&mut all).map(|_| all.len())
+    });
+    inner.write_all(&vec![7; LENGTH]).unwrap();
+    drop(inner);
+    net.seat.leave();
+    assert_eq!(reader.join().unwrap().unwrap(), LENGTH);
+}
+
+#[test]
+fn nothing_of_it_is_open_when_it_is_left() {
+    let server = listen();
+    let net = net(&server, here, |_| None);
+    let (mut inner, outer) = connected(&server, &net);
+    let (slot, questions) = (net.slot, net.questions);
+    let begun = Instant::now();
+    net.seat.leave();
+    assert!(begun.elapsed() < DRAIN * 2, "{:?}", begun.elapsed());
+    assert!(inner.read(&mut [0]).map_or(true, |length| length == 0));
+    drop(outer);
+    for closed in [slot, questions] {
+        assert_eq!(TcpStream::connect(closed).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    }
+}
+
+fn question(name: &str) -> Vec<u8> {
+    let mut message = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        message.push(label.len() as u8);
+        message.extend(label.as_bytes());
+    }
+    message.extend([0, 0, 1, 0, 1]);
+    message
+}
+
+#[test]
+fn names_are_answered_by_udp_and_tcp_from_the_address_that_was_asked() {
+    let server = listen();
+    let net = net(&server, here, |_| None);
+    for (name, code) in [(NAME, 0), ("SERVER.example", 0), ("other.example", 3)] {
+        let mut udp = [0; 512];
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // Connected, so an answer from elsewhere would not be taken.
+        socket.connect((Ipv4Addr::new(127, 7, 7, 7), net.datagrams.port())).unwrap();
+        socket.send(&question(name)).unwrap();
+        let length = socket.recv(&mut udp).unwrap();
+        let mut stream = TcpStream::connect(net.questions).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let question = question(name);
+        let framed = [&(question.len() as u16).to_be_bytes()[..], &question].concat();
+        // Two at once, in pieces.
+        let both = [framed.clone(), framed].concat();
+        both.chunks(7).for_each(|piece| stream.write_all(piece).unwrap());
+        for _ in 0..2 {
+            let mut head = [0; 2];
+            stream.read_exact(&mut head).unwrap();
+            let mut tcp = vec![0; usize::from(u16::from_be_bytes(head))];
+            stream.read_exact(&mut tcp).unwrap();
+            assert_eq!(tcp, udp[..length]);
+            assert_eq!(tcp[3] & 15, code, "{name}");
+        }
+    }
+    let refusals = net.seat.tally().refusals();
+    assert_eq!(refusals.len(), 1);
+    assert_eq!((refusals[0].name.as_str(), refusals[0].why, refusals[0].times), ("other.example", Why::NotAllowed, 3));
+}
+
+#[test]
+fn many_at_once_are_carried_by_one_thread() {
+    let server = listen();
+    let net = net(&server, here, |_| None);
+    let pairs: Vec<_> = (0..100).map(|_| connected(&server, &net)).collect();
+    let before = std::fs::read_dir("/proc/self/task").unwrap().count();
+    for (number, (inner, _)) in pairs.iter().enumerate() {
+        let mut inner = inner;
+        inner.write_all(&[number as u8]).unwrap();
+    }
+    let mut seen: Vec<u8> = pairs
+        .iter()
+        .map(|(_, outer)| {
+            let mut outer = outer;
+            let mut byte = [0];
+            outer.read_exact(&mut byte).unwrap();
+            byte[0]
+        })
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..100).collect::<Vec<u8>>());
+    assert!(std::fs::read_dir("/proc/self/task").unwrap().count() <= before + 16);
+    assert_eq!(count(&net).connections, 100);
+}

@@ -1,0 +1,130 @@
+//! What is allowed, as one text: `NAME[:PORTS]`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Name, NameError, PortError, Ports};
+
+/// What a name without ports has.
+const HTTPS: u16 = 443;
+
+/// Which names a rule is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pattern {
+    /// This one.
+    Exact(Name),
+    /// Those below it, not itself: `*.example.org`.
+    Below(Name),
+}
+
+/// One rule: names, and their ports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rule {
+    /// The names.
+    pub pattern: Pattern,
+    /// The ports.
+    pub ports: Ports,
+}
+
+/// Why a text is no rule.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// What stands before the ports.
+    #[error("{0}")]
+    Name(#[from] NameError),
+    /// The ports.
+    #[error("{0}")]
+    Ports(#[from] PortError),
+    /// All names below one that everybody may have names below.
+    #[error("`*.{0}` would be nearly every name: it needs at least two labels behind the `*`")]
+    TooWide(String),
+}
+
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Rule, RuleError> {
+        if text.starts_with("udp/") {
+            return Err(PortError::Protocol.into());
+        }
+        let (name, ports) = match text.split_once(':') {
+            // A scheme, or more than one: an address of IPv6.
+            Some((_, rest)) if rest.starts_with("//") => return Err(NameError::Url.into()),
+            Some((_, rest)) if rest.contains(':') || text.starts_with('[') => return Err(NameError::Address.into()),
+            Some((name, ports)) => (name, Some(ports)),
+            None => (text, None),
+        };
+        let pattern = match name.strip_prefix("*.") {
+            Some(above) => {
+                let name: Name = above.parse()?;
+                if !name.as_str().contains('.') {
+                    return Err(RuleError::TooWide(name.to_string()));
+                }
+                Pattern::Below(name)
+            }
+            None => Pattern::Exact(name.parse()?),
+        };
+        let ports = ports.map_or(Ok(Ports::one(HTTPS)), str::parse)?;
+        Ok(Rule { pattern, ports })
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pattern::Exact(name) => write!(f, "{name}"),
+            Pattern::Below(name) => write!(f, "*.{name}"),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.pattern, self.ports)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_a_name_and_its_ports() {
+        for (text, shown) in [
+            ("github.com", "github.com:443"),
+            ("GitHub.com.:22,443", "github.com:22,443"),
+            ("db:5432", "db:5432"),
+            ("*.example.org:80", "*.example.org:80"),
+        ] {
+            assert_eq!(text.parse::<Rule>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_refused_in_one_line() {
+        for (text, said) in [
+            ("", "empty"),
+            (":443", "empty"),
+            ("*", "first label"),
+            ("*.*.org", "first label"),
+            ("*.org", "two labels"),
+            ("*.", "empty"),
+            ("a.org:0", "no port"),
+            ("a.org:70000", "no port"),
+            ("a.org:", "no port"),
+            ("a.org:udp/53", "only TCP"),
+            ("udp/a.org:53", "only TCP"),
+            ("https://a.org", "URL"),
+            ("https://a.org:443/", "URL"),
+            ("a.org/x", "URL"),
+            ("1.2.3.4:443", "address"),
+            ("[::1]:443", "address"),
+            ("::1", "address"),
+            ("0x7f.1:80", "address"),
+        ] {
+            let error = text.parse::<Rule>().unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains('\n'), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What one namespace has reached, and what it was refused.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::Name;
+use crate::addresses::Special;
+
+/// How many refusals are kept one by one.
+const MOST: usize = 1000;
+
+/// What went through to a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Count {
+    /// Connections that came about.
+    pub connections: u64,
+    /// Those that did not, whatever the reason.
+    pub failed: u64,
+    /// Bytes from the namespace.
+    pub sent: u64,
+    /// Bytes to it.
+    pub received: u64,
+}
+
+/// Why something was refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Why {
+    /// The name is not allowed.
+    NotAllowed,
+    /// The name leads to an address that is no public one.
+    Address,
+    /// The host knows no address of it.
+    Unresolved,
+    /// There are too many connections, or too few descriptors for one more.
+    TooMany,
+}
+
+impl Why {
+    /// The stable name, such as `"not-allowed"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::NotAllowed => "not-allowed",
+            Why::Address => "address",
+            Why::Unresolved => "unresolved",
+            Why::TooMany => "too-many",
+        }
+    }
+}
+
+/// Something that was refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The name, as it was asked for.
+    pub name: String,
+    /// Why.
+    pub why: Why,
+    /// The address that it led to, if that is why, and what that is.
+    pub address: Option<(IpAddr, Special)>,
+    /// How often.
+    pub times: u64,
+}
+
+/// What one namespace has reached and was refused, so far.
+#[derive(Debug, Default)]
+pub struct Tally(Mutex<Page>);
+
+#[derive(Debug, Default)]
+struct Page {
+    counts: BTreeMap<Name, Count>,
+    refusals: Vec<Refusal>,
+    more: u64,
+}
+
+impl Tally {
+    fn page(&self) -> MutexGuard<'_, Page> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Each name that was tried, and what went through.
+    pub fn counts(&self) -> Vec<(Name, Count)> {
+        self.page().counts.iter().map(|(name, count)| (name.clone(), *count)).collect()
+    }
+
+    /// What was refused, in the order in which it came first; at most 1,000 are kept.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.page().refusals.clone()
+    }
+
+    /// How many refusals there were besides.
+    pub fn more(&self) -> u64 {
+        self.page().more
+    }
+
+    pub(crate) fn count(&self, name: &Name, change: impl FnOnce(&mut Count)) {
+        let mut page = self.page();
+        match page.counts.get_mut(name) {
+            Some(count) => change(count),
+            None => change(page.counts.entry(name.clone()).or_default()),
+        }
+    }
+
+    pub(crate) fn refused(&self, name: &str, why: Why, address: Option<(IpAddr, Special)>) {
+        let mut page = self.page();
+        let known = page.refusals.iter_mut().find(|it| it.name == name && it.why == why && it.address == address);
+        if let Some(known) = known {
+            known.times += 1;
+        } else if page.refusals.len() < MOST {
+            page.refusals.push(Refusal { name: name.to_owned(), why, address, times: 1 });
+        } else {
+            page.more += 1;
+        }
+    }
+}

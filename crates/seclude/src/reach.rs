@@ -1,0 +1,164 @@
+//! What a container with a network of names reaches: the relay's sockets as they come, and what is told of it.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use seclude_egress::{Allow, Seat, Tally, Why};
+use seclude_request::Remedy;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+/// The container's place with the relay, which the ledger gives up.
+pub(crate) type Place = Arc<Mutex<Option<Seat>>>;
+
+/// The relay, until it has all of the container's sockets.
+#[derive(Debug)]
+pub(crate) struct Reaching {
+    pub(crate) place: Place,
+    pub(crate) allow: Allow,
+    pub(crate) ipv6: bool,
+    /// How many there will be.
+    pub(crate) expected: usize,
+    pub(crate) sockets: Vec<OwnedFd>,
+}
+
+impl Reaching {
+    /// One more; with the last one the relay begins.
+    pub(crate) fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
+        self.sockets.push(socket);
+        if self.sockets.len() < self.expected {
+            return Ok(());
+        }
+        let sockets = std::mem::take(&mut self.sockets);
+        match &mut *self.place.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(seat) => seat.begin(std::mem::take(&mut self.allow), self.ipv6, sockets),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a container with a network of names has reached, and what it was refused; it grows while that runs.
+#[derive(Clone, Debug)]
+pub struct Reach(pub(crate) Arc<Tally>);
+
+/// Two are the same if they are of one container.
+impl PartialEq for Reach {
+    fn eq(&self, other: &Reach) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Reach {}
+
+/// What went through to a name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Reached {
+    /// The name.
+    pub name: String,
+    /// Connections that came about.
+    pub connections: u64,
+    /// Connections that did not, for whatever reason.
+    pub failed: u64,
+    /// Bytes from the container.
+    pub sent: u64,
+    /// Bytes to it.
+    pub received: u64,
+}
+
+/// A name that was not reached.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct Unreached {
+    /// The name, as it was asked for.
+    pub name: String,
+    /// Why: `"not-allowed"`, `"address"` (it leads to one that is no public address), `"unresolved"` (the host knows none) or
+    /// `"too-many"` connections.
+    pub why: &'static str,
+    /// The address that it leads to, if that is why, and what that is, such as `"private"`.
+    pub address: Option<(IpAddr, &'static str)>,
+    /// How often.
+    pub times: u64,
+    /// What would allow it; empty: nothing does.
+    pub remedies: Vec<Remedy>,
+}
+
+impl Reach {
+    /// The names that it has connected to, or tried to.
+    pub fn reached(&self) -> Vec<Reached> {
+        let counts = self.0.counts().into_iter();
+        let reached = counts.map(|(name, count)| Reached {
+            name: name.to_string(),
+            connections: count.connections,
+            failed: count.failed,
+            sent: count.sent,
+            received: count.received,
+        });
+        reached.collect()
+    }
+
+    /// What it was refused, in the order in which that came first. At most 1,000 are kept; connections to addresses that are no name's are
+    /// refused by its own kernel, and not among them.
+    pub fn unreached(&self) -> Vec<Unreached> {
+        let refusals = self.0.refusals().into_iter();
+        let unreached = refusals.map(|refusal| Unreached {
+            remedies: match refusal.why {
+                // Which port it would have connected to, nobody knows yet.
+                Why::NotAllowed if refusal.name.parse::<seclude_egress::Name>().is_ok() => {
+                    vec![Remedy::set("network.allow", json!([refusal.name]))]
+                }
+                _ => Vec::new(),
+            },
+            name: refusal.name,
+            why: refusal.why.name(),
+            address: refusal.address.map(|(address, special)| (address, special.name())),
+            times: refusal.times,
+        });
+        unreached.collect()
+    }
+
+    /// How many refusals there were besides.
+    pub fn more(&self) -> u64 {
+        self.0.more()
+    }
+
+    pub(crate) fn to_json(&self, say: &dyn Fn(&Remedy) -> Json) -> Json {
+        let unreached = self.unreached();
+        let unreached: Vec<Json> = unreached.iter().map(|one| one.to_json(say)).collect();
+        json!({ "reached": self.reached(), "unreached": unreached, "more_unreached": self.more() })
+    }
+}
+
+impl Unreached {
+    /// `example.org: not allowed, 3 times`, and behind it what can be done in a door's own words.
+    pub fn message_with(&self, say: impl Fn(&Remedy) -> Option<String>) -> String {
+        let why = match (self.why, &self.address) {
+            (_, Some((address, special))) => format!("it leads to {address}, which is {special}"),
+            ("not-allowed", _) => "it is not allowed".to_owned(),
+            ("unresolved", _) => "the host knows no address of it".to_owned(),
+            _ => "it has too many connections".to_owned(),
+        };
+        let times = if self.times > 1 { format!(", {} times", self.times) } else { String::new() };
+        Remedy::behind(&format!("{}: {why}{times}", self.name), &self.remedies, say)
+    }
+
+    fn to_json(&self, say: &dyn Fn(&Remedy) -> Json) -> Json {
+        json!({
+            "name": self.name,
+            "why": self.why,
+            "address": self.address.map(|(address, _)| address),
+            "special": self.address.map(|(_, special)| special),
+            "times": self.times,
+            "remedies": self.remedies.iter().map(say).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message_with(|_| None))
+    }
+}

@@ -1,0 +1,200 @@
+//! A network of names: every address is the container's own, and those of allowed names lead to the relay in this process.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::net::AddressFamily;
+use seclude_child::Op;
+use seclude_egress::{Allow, AllowError, Kind, Seat, Wanted, slots};
+use seclude_request::{Field, Remedy};
+
+use super::{Preparation, Step};
+use crate::action::Describe;
+use crate::advice::Hint;
+use crate::config::Config;
+use crate::config::network::Names;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::program::Program;
+use crate::reach::{Reach, Reaching};
+use crate::report::Connection;
+
+const NAME: &str = "egress";
+
+struct Egress {
+    allow: Allow,
+    ipv6: bool,
+    sockets: Vec<Wanted>,
+    /// Requests of rtnetlink, and what each is about.
+    routes: Vec<(&'static str, Vec<u8>)>,
+}
+
+pub(super) fn compile(names: &Names, command: &Config, host: &Host) -> Result<Box<dyn Step>> {
+    if !command.die_with_parent {
+        let action = "its relay is a thread of its caller, so a container that outlives that would lose its network";
+        let error = Error::invalid(NAME, action).at("network").contradicting();
+        return Err(error.hint("let the container die with its parent"));
+    }
+    let mut allow = Allow::nothing();
+    for (index, rule) in names.rules.iter().enumerate() {
+        allow.add(rule).map_err(|error| {
+            let field = Field::of("network").key("allow").index(index);
+            let hint =
+                matches!(error, AllowError::Wildcard).then(|| "name each host below it that is needed".to_owned());
+            Error::invalid(NAME, format!("{rule}: {error}")).at_field(field).hint_if(hint)
+        })?;
+    }
+    let ipv6 = host.ipv6;
+    let mut routes = Vec::new();
+    for (about, address) in
+        [("198.18.0.1 on lo", IpAddr::V4(slots::OWN)), ("64:ff9b:1::1 on lo", IpAddr::V6(slots::OWN6))]
+    {
+        if address.is_ipv4() || ipv6 {
+            // Programs that ask for addresses of the families alone that they have one of (AI_ADDRCONFIG) do not count the loopback's.
+            routes.push((about, own_address(address)));
+            let about = if address.is_ipv4() { "all of IPv4 is its own" } else { "all of IPv6 is its own" };
+            routes.push((about, own_everything(address.is_ipv6())));
+        }
+    }
+    Ok(Box::new(Egress { sockets: allow.sockets(ipv6), allow, ipv6, routes }))
+}
+
+/// A message of rtnetlink(7) that makes something new and wants to be told of it, and its attributes.
+fn message(kind: u16, body: &[u8], attributes: &[(u16, &[u8])]) -> Vec<u8> {
+    const REQUEST_ACK_CREATE_EXCLUSIVE: u16 = 1 | 4 | 0x400 | 0x200;
+    let mut bytes = vec![0; 16];
+    bytes.extend(body);
+    for (kind, value) in attributes {
+        // Each is four bytes of head, and its values are whole words.
+        bytes.extend((value.len() as u16 + 4).to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(*value);
+    }
+    let length = bytes.len() as u32;
+    // struct nlmsghdr: length, type, flags, sequence, port
+    bytes.splice(
+        0..8,
+        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &REQUEST_ACK_CREATE_EXCLUSIVE.to_ne_bytes()].concat(),
+    );
+    bytes
+}
+
+/// `lo` is always the first.
+const LO: [u8; 4] = 1_u32.to_ne_bytes();
+
+fn family(ipv6: bool) -> u8 {
+    let family = if ipv6 { AddressFamily::INET6 } else { AddressFamily::INET };
+    family.as_raw() as u8
+}
+
+/// RTM_NEWROUTE of a `local` route to all addresses: packets to them are this namespace's own, and whoever binds may bind to them.
+fn own_everything(ipv6: bool) -> Vec<u8> {
+    const RTM_NEWROUTE: u16 = 24;
+    const RTA_OIF: u16 = 4;
+    const RT_TABLE_LOCAL: u8 = 255;
+    const RTPROT_STATIC: u8 = 4;
+    const RT_SCOPE_HOST: u8 = 254;
+    const RTN_LOCAL: u8 = 2;
+    // struct rtmsg: family, lengths of destination and source, tos, table, protocol, scope, type, flags (4)
+    let body = [family(ipv6), 0, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, RT_SCOPE_HOST, RTN_LOCAL, 0, 0, 0, 0];
+    message(RTM_NEWROUTE, &body, &[(RTA_OIF, &LO)])
+}
+
+/// RTM_NEWADDR, of no more than this address.
+fn own_address(address: IpAddr) -> Vec<u8> {
+    const RTM_NEWADDR: u16 = 20;
+    const IFA_ADDRESS: u16 = 1;
+    const IFA_LOCAL: u16 = 2;
+    const IFA_F_NODAD: u8 = 2;
+    let body = |length: u8, flags: u8| {
+        // struct ifaddrmsg: family, prefix length, flags, scope, index (4)
+        let mut body = vec![family(length == 128), length, flags, 0];
+        body.extend(LO);
+        body
+    };
+    match address {
+        IpAddr::V4(address) => {
+            let octets = address.octets();
+            message(RTM_NEWADDR, &body(32, 0), &[(IFA_LOCAL, &octets), (IFA_ADDRESS, &octets)])
+        }
+        IpAddr::V6(address) => message(RTM_NEWADDR, &body(128, IFA_F_NODAD), &[(IFA_ADDRESS, &address.octets())]),
+    }
+}
+
+impl Step for Egress {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("network"))
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        let seat = Seat::take().map_err(|error| Error::parent(NAME, "a thread that relays", error))?;
+        let reach = Reach(seat.tally());
+        let place = Arc::new(Mutex::new(Some(seat)));
+        let (given_up, left) = (place.clone(), place.clone());
+        let taken = |place: &Mutex<Option<Seat>>| place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        preparation.ledger.push_leaving(
+            "relay",
+            move || {
+                drop(taken(&given_up));
+                Ok(())
+            },
+            // As long as this process is there, so is the container's network.
+            move || taken(&left).into_iter().for_each(Seat::stay),
+        );
+        let (allow, expected) = (self.allow.clone(), self.sockets.len());
+        preparation.ends.reaching = Some(Reaching { place, allow, ipv6: self.ipv6, expected, sockets: Vec::new() });
+        preparation.ends.reach = Some(reach);
+        preparation.report.network = Some(Connection::of_names());
+        Ok(())
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        for (about, request) in &self.routes {
+            program.about(about);
+            program.push(Op::Route { request });
+        }
+        for wanted in &self.sockets {
+            let stream = wanted.kind != Kind::Datagrams;
+            match &wanted.kind {
+                Kind::Name(name, port) => program.about_owned(format!("{name}, port {port}")),
+                _ => program.about("questions for names"),
+            }
+            program.push(Op::Serve { address: wanted.address, stream });
+        }
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        to.prepare(NAME, "have a thread that answers for names and relays".to_owned());
+        let names: Vec<String> = self.allow.names().map(|(name, ports)| format!("{name}:{ports}")).collect();
+        let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
+        to.attend(NAME, format!("take the container's sockets; it reaches {names}, and refuses the rest at once"));
+    }
+}
+
+/// What stands in the way of rules that the host answers for names of.
+pub(super) fn answers_itself() -> Error {
+    let action = "questions for names are answered by seclude itself, and the host's name servers are never asked";
+    let hint = Hint::from("leave the name servers out").with([Remedy::set("dns", "unchanged")]);
+    Error::invalid(NAME, action).at("dns").contradicting().hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_those_of_iproute2() {
+        // ip -4 route add local 0.0.0.0/0 dev lo, strace of iproute2 6.15
+        let route = own_everything(false);
+        assert_eq!(route.len(), 36);
+        assert_eq!(route[..8], [36, 0, 0, 0, 24, 0, 5, 6]);
+        assert_eq!(route[16..], [2, 0, 0, 0, 255, 4, 254, 2, 0, 0, 0, 0, 8, 0, 4, 0, 1, 0, 0, 0]);
+        let address = own_address(slots::OWN.into());
+        assert_eq!(address[16..], [2, 32, 0, 0, 1, 0, 0, 0, 8, 0, 2, 0, 198, 18, 0, 1, 8, 0, 1, 0, 198, 18, 0, 1]);
+        assert_eq!(own_address(slots::OWN6.into()).len(), 16 + 8 + 20);
+    }
+}

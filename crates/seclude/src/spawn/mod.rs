@@ -15,7 +15,7 @@ use seclude_child::entry::{Memory, Newborn, birth};
 use seclude_child::run::Setup;
 use seclude_child::wire::{Call, Message};
 use seclude_request::{Field, Remedy};
-use seclude_sys::{Errno, Fd, signal};
+use seclude_sys::{Errno, Fd, process, signal};
 
 use crate::advice::Hint;
 use crate::channel::{self, Channel, Event};
@@ -122,17 +122,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             ));
     }
     let mut report = Report::new(plan.clone.way.name(), plan.clone.memory, &plan.clone.reason);
-    let highest = plan.command.highest_descriptor;
-    if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current
-        && u64::try_from(highest).is_ok_and(|highest| highest > 2 && highest + 1 >= limit)
-    {
-        let action = format!(
-            "{highest} inside: set-up has its own descriptors above it, and this process may have none from {limit} on"
-        );
-        return Err(Error::invalid("descriptors", action)
-            .at("descriptors")
-            .hint("choose a lower number, or raise the limit of open files (ulimit -n)"));
-    }
+    may_have(plan.command.highest_descriptor)?;
     let mut ends = ParentEnds { socket_above: plan.command.highest_descriptor, ..ParentEnds::default() };
     let host = plan.host.clone();
     let mut container_root = (host.uid, host.gid);
@@ -254,6 +244,25 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             Err(plan.failure(&program, op, call, errno, detail))
         }
     }
+}
+
+/// Fails where the limit of open files leaves no number above the highest that the command is given: what set-up has lies there.
+fn may_have(highest: i32) -> Result<()> {
+    const NAME: &str = "descriptors";
+    const RLIMIT_NOFILE: u32 = 7;
+    if highest <= 2 {
+        return Ok(());
+    }
+    let (limit, _) = process::rlimit(RLIMIT_NOFILE)
+        .map_err(|errno| Error::parent(NAME, "the limit of open files", errno).call("prlimit64"))?;
+    if u64::try_from(highest).is_ok_and(|highest| highest + 1 < limit) {
+        return Ok(());
+    }
+    let action = format!(
+        "{highest} inside: set-up has its own descriptors above it, and this process may have none from {limit} on"
+    );
+    let error = Error::invalid(NAME, action).at(NAME);
+    Err(error.hint("choose a lower number, or raise the limit of open files (ulimit -n)"))
 }
 
 /// From the clone to the exec, on the parent's side.

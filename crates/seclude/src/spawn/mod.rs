@@ -431,6 +431,9 @@ fn quietly(any: bool) -> WaitIdOptions {
 /// Only an exec gives a child its exit signal (SIGCHLD) back, and without one only `__WALL` finds it.
 fn has_executed(newborn: &Newborn) -> bool {
     let find = |any| waitid(WaitId::PidFd(newborn.pidfd.as_fd()), quietly(any));
-    // Where SIGCHLD is ignored, one that has ended after its exec is nobody's child any more.
-    find(false).is_ok() || (signal::children_are_forgotten() && find(true).is_err())
+    match find(false) {
+        // Where SIGCHLD is ignored, one that has ended after its exec is nobody's child any more.
+        Err(rustix::io::Errno::CHILD) => signal::children_are_forgotten() && find(true).is_err(),
+        _ => true,
+    }
 }

@@ -163,14 +163,16 @@ fn a_map_for_ids_that_are_not_ours_never_comes_to_the_helper() {
 fn no_helper_is_taken_from_below_where_the_caller_stands() {
     ordinary_user_only!();
     // As node_modules/.bin, which code that ran inside before may have written.
-    for (stands, is_taken) in [("", false), ("elsewhere", true)] {
+    for (stands, is_taken) in [(Some(""), false), (Some("elsewhere"), false), (None, true)] {
         let place = Scratch::new("planted");
         std::fs::create_dir(place.join("elsewhere")).unwrap();
         let bin = place.directory("bin");
         place.executable("bin/newuidmap", &format!("#!/bin/sh\n: > {}/ran\n{REAL}\n", place.path().display()));
         let mut command =
             seclude_tests::seclude_command(&["run", "--bare", "--unshare", "user", "--map-subids", "true"]);
-        command.current_dir(place.join(stands)).env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+        command
+            .current_dir(stands.map_or("/usr".into(), |stands| place.join(stands)))
+            .env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
         let output = command.output().unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(place.join("ran").exists(), is_taken, "{stands:?}");

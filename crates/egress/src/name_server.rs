@@ -81,35 +81,39 @@ impl Stream {
         Stream { tenant, socket, read: Vec::new(), written: Vec::new() }
     }
 
-    /// `false`: it is over.
+    /// What has come, as far as one read goes: others wait for their turn. `false`: it is over.
     pub(crate) fn answer(&mut self, server: &NameServer, tally: &Tally) -> bool {
+        if !self.flush() {
+            return false;
+        }
+        if self.is_behind() {
+            return true;
+        }
         let mut buffer = [0; LONGEST];
-        loop {
-            if !self.flush() {
+        match rustix::io::read(&self.socket, &mut buffer) {
+            Ok(0) => return false,
+            Ok(length) => self.read.extend(buffer.get(..length).unwrap_or_default()),
+            Err(errno) => return matches!(errno, Errno::AGAIN | Errno::INTR),
+        }
+        let mut begin = 0;
+        while let Some((length, rest)) = self.read.get(begin..).unwrap_or_default().split_first_chunk() {
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length > LONGEST {
                 return false;
             }
-            if !self.written.is_empty() {
-                // Nothing is read for who does not read.
-                return true;
-            }
-            match rustix::io::read(&self.socket, &mut buffer) {
-                Ok(0) => return false,
-                Ok(length) => self.read.extend(buffer.get(..length).unwrap_or_default()),
-                Err(Errno::INTR) => continue,
-                Err(errno) => return errno == Errno::AGAIN,
-            }
-            while let Some((length, rest)) = self.read.split_first_chunk() {
-                let length = usize::from(u16::from_be_bytes(*length));
-                if length > LONGEST {
-                    return false;
-                }
-                let Some(message) = rest.get(..length) else { break };
-                let Some(reply) = server.reply(message, tally) else { return false };
-                self.written.extend((reply.len() as u16).to_be_bytes());
-                self.written.extend(reply);
-                self.read.drain(..length + 2);
-            }
+            let Some(message) = rest.get(..length) else { break };
+            let Some(reply) = server.reply(message, tally) else { return false };
+            self.written.extend((reply.len() as u16).to_be_bytes());
+            self.written.extend(reply);
+            begin += length + 2;
         }
+        self.read.drain(..begin);
+        self.flush()
+    }
+
+    /// Whether it does not read its answers: then nothing more is read of it.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.written.is_empty()
     }
 
     fn flush(&mut self) -> bool {

@@ -36,11 +36,14 @@ fn first(places: impl Iterator<Item = PathBuf>, name: &str) -> Option<PathBuf> {
     places.map(|place| place.join(name)).find(|program| program.is_file())
 }
 
-/// Whether a directory of PATH is neither below the caller's nor for everybody to write.
+/// Whether a directory of PATH is neither for others to write nor near the caller's: below it, or below what both lie in, as the
+/// node_modules/.bin of a project above.
 fn is_nobody_elses(place: &Path, here: Option<&Path>) -> bool {
     if INSTALLED.iter().any(|installed| place == Path::new(installed)) {
         return true;
     }
     let (Ok(real), Ok(found)) = (place.canonicalize(), place.metadata()) else { return false };
-    place.is_absolute() && found.mode() & 0o002 == 0 && here.is_none_or(|here| !real.starts_with(here))
+    let is_near =
+        |here: &Path| real.components().zip(here.components()).filter(|(one, other)| one == other).count() > 1;
+    place.is_absolute() && found.mode() & 0o022 == 0 && !here.is_some_and(is_near)
 }

@@ -257,8 +257,7 @@ impl Server {
                 }
                 _ if tenant.streams < MOST_STREAMS => {
                     let (id, stream) = (*id, self.next());
-                    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-                    if self.watch(&accepted, Token::Stream(stream), flags).is_ok() {
+                    if self.watch(&accepted, Token::Stream(stream), EventFlags::IN).is_ok() {
                         self.streams.insert(stream, Stream::new(id, accepted));
                         self.timers.insert((Instant::now() + STREAM, Timer::Stream(stream)));
                         self.tenants.entry(id).and_modify(|tenant| tenant.streams += 1);
@@ -302,7 +301,9 @@ impl Server {
     fn read_stream(&mut self, key: u64) {
         let Some(stream) = self.streams.get_mut(&key) else { return };
         let goes_on = self.tenants.get(&stream.tenant).is_some_and(|it| stream.answer(&it.server, &it.tally));
-        if !goes_on {
+        let wanted = if stream.is_behind() { EventFlags::OUT } else { EventFlags::IN };
+        let heard = epoll::modify(&self.shared.epoll, &stream.socket, Token::Stream(key).data(), wanted);
+        if !goes_on || heard.is_err() {
             self.close_stream(key);
         }
     }

@@ -341,7 +341,9 @@ impl Attendance<'_> {
                     follow(newborn, pid)?;
                     is_among_others = true;
                 }
-                other @ (Event::Terminal(_) | Event::Listener(_) | Event::Made(_)) if is_among_others => {
+                other @ (Event::Terminal(_) | Event::Listener(_) | Event::Made(_) | Event::Served(_))
+                    if is_among_others =>
+                {
                     return Err(unexpected(other, newborn, channel));
                 }
                 Event::Terminal(master) => arrived.terminal = Some(master),

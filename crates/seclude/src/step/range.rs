@@ -29,6 +29,8 @@ const DIRECTORY: &str = "seclude";
 const FILE: &str = "ids.lock";
 /// Others are at it at the same moment: each has another range next time.
 const TRIES: u64 = 64;
+/// How often the file is opened while others remove it: behind the first hundred times a millisecond each. Root alone comes to it.
+const PATIENCE: u32 = 1100;
 /// How many ids one byte stands for.
 const SLOT: u32 = 65536;
 
@@ -173,11 +175,18 @@ pub(crate) fn sweep() {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let Ok(run) = open(RUN, flags, Mode::empty()) else { return };
     let Ok(directory) = openat(&run, DIRECTORY, flags, Mode::empty()) else { return };
-    if let Ok(file) = openat(&directory, FILE, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
-        && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-        && noted(&file).iter().all(|range| !is_mapped(range))
-    {
-        let _ = unlinkat(&directory, FILE, AtFlags::empty());
+    if let Ok(file) = openat(&directory, FILE, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {
+        let is_unused = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let mut left = is_unused().then(|| noted(&file));
+        if left.as_ref().is_some_and(|ranges| !ranges.is_empty()) {
+            // To ask all processes takes a while, in which nobody could begin.
+            let _ = flock(&file, FlockOperation::Unlock);
+            left = left.filter(|ranges| !ranges.iter().any(is_mapped));
+            left = left.filter(|ranges| is_unused() && noted(&file) == *ranges);
+        }
+        if left.is_some() {
+            let _ = unlinkat(&directory, FILE, AtFlags::empty());
+        }
     }
     // Only an empty one goes.
     let _ = unlinkat(&run, DIRECTORY, AtFlags::REMOVEDIR);
@@ -261,7 +270,7 @@ fn open_file() -> Result<OwnedFd> {
     };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let run = open(RUN, flags, Mode::empty()).map_err(failed("open"))?;
-    for _ in 0..100 {
+    for attempt in 0..PATIENCE {
         match rustix::fs::mkdirat(&run, DIRECTORY, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(failed("mkdirat")(errno)),
@@ -280,7 +289,10 @@ fn open_file() -> Result<OwnedFd> {
             Ok(()) => {}
             // Somebody is about to remove it.
             Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                std::thread::yield_now();
+                match attempt {
+                    0..100 => std::thread::yield_now(),
+                    _ => std::thread::sleep(std::time::Duration::from_millis(1)),
+                }
                 continue;
             }
             Err(errno) => return Err(failed("flock")(errno)),

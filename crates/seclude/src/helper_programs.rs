@@ -44,6 +44,6 @@ fn is_nobody_elses(place: &Path, here: Option<&Path>) -> bool {
     }
     let (Ok(real), Ok(found)) = (place.canonicalize(), place.metadata()) else { return false };
     let is_near =
-        |here: &Path| real.components().zip(here.components()).filter(|(one, other)| one == other).count() > 1;
+        |here: &Path| real.components().zip(here.components()).take_while(|(one, other)| one == other).count() > 1;
     place.is_absolute() && found.mode() & 0o022 == 0 && !here.is_some_and(is_near)
 }

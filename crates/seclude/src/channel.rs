@@ -84,6 +84,7 @@ impl Channel {
     /// Hands over a tree, or, without one, says that there are no more. `false`: the child is gone, and said why.
     pub(crate) fn send_tree(&self, tree: Option<BorrowedFd<'_>>, path: &[u8], patience: &Patience) -> Result<bool> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut tries = 0;
         loop {
             let mut ancillary = SendAncillaryBuffer::new(&mut space);
             if let Some(tree) = &tree {
@@ -97,7 +98,12 @@ impl Channel {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno @ (rustix::io::Errno::AGAIN | rustix::io::Errno::TOOMANYREFS)) => {
                     if errno == rustix::io::Errno::TOOMANYREFS {
-                        // RLIMIT_NOFILE counts descriptors on their way, too, unix(7), and no poll tells when there are fewer.
+                        // RLIMIT_NOFILE counts descriptors on their way, too, unix(7), and no poll tells when there are fewer. Whoever
+                        // shares the user can keep it so, and the poll below does not wait, so neither does a deadline end it.
+                        tries += 1;
+                        if tries > 2000 {
+                            return Err(Error::parent(NAME, "", errno).call("sendmsg"));
+                        }
                         std::thread::sleep(std::time::Duration::from_millis(1));
                     }
                     patience.wait_for(&self.socket, PollFlags::IN | PollFlags::OUT)?;

@@ -44,6 +44,8 @@ impl Connection {
     }
 }
 
+const MOST_JUDGED: usize = 32;
+
 /// Why an address is not connected to, if it is not.
 pub(super) fn judge(address: IpAddr) -> Option<Special> {
     addresses::special(address).or_else(|| is_own(address).then_some(Special::Own))
@@ -58,7 +60,8 @@ fn is_own(address: IpAddr) -> bool {
         let source = SocketAddr::try_from(getsockname(&probe)?).map_err(|_| Errno::INVAL)?;
         Ok(source.ip() == address)
     };
-    look().unwrap_or(false)
+    // What leads nowhere is not this host; what cannot be asked may be.
+    look().unwrap_or_else(|errno| !matches!(errno, Errno::NETUNREACH | Errno::HOSTUNREACH))
 }
 
 fn open(address: IpAddr, kind: SocketType) -> rustix::io::Result<OwnedFd> {
@@ -99,7 +102,8 @@ impl Server {
                 let Some(tenant) = self.tenants.get(&key.0) else { continue };
                 let waiting = self.asked.remove(&key).unwrap_or_default();
                 let mut addresses: Vec<IpAddr> = Vec::new();
-                for address in found.as_deref().unwrap_or_default() {
+                // However many an answer has: each is asked about, and others wait meanwhile.
+                for address in found.as_deref().unwrap_or_default().iter().take(MOST_JUDGED) {
                     match (tenant.judge)(*address) {
                         Some(special) => tenant.tally.refused(name.as_str(), Why::Address, Some((*address, special))),
                         None if addresses.contains(address) => {}

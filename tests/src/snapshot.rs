@@ -9,7 +9,8 @@ use std::path::Path;
 pub struct OwnProcess {
     /// Open descriptors and what they are.
     pub descriptors: BTreeMap<u32, String>,
-    /// Threads by name; the test harness has some of its own.
+    /// Threads by name: those of this library, and those that this thread has started, which have its name. The test harness starts
+    /// and ends others as it likes.
     pub threads: Vec<String>,
     /// Children, zombies among them.
     pub children: BTreeSet<u32>,
@@ -38,13 +39,15 @@ impl OwnProcess {
                 descriptors.insert(number, target.to_string_lossy().into_owned());
             }
         }
+        let name = |task: &Path| fs::read_to_string(task.join("comm")).unwrap_or_default().trim().to_owned();
+        let own = name(Path::new("/proc/thread-self"));
         let mut threads = Vec::new();
         let mut children = BTreeSet::new();
         for task in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
             if is_ending(&task.path()) {
                 continue;
             }
-            threads.push(fs::read_to_string(task.path().join("comm")).unwrap_or_default().trim().to_owned());
+            threads.extend(Some(name(&task.path())).filter(|name| *name == own || name.starts_with("seclude")));
             let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
             children.extend(list.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
         }

@@ -45,13 +45,15 @@ fn a_container_that_takes_all_descriptors_is_refused_more_and_told() {
 import socket
 all, refused = [], 0
 for _ in range(200):
-    s = socket.create_connection(("one.test", 443), 30)
-    try: refused += s.recv(64) == b""; all.append(s)
-    except OSError: refused += 1
+    # The reset may come before connect() returns.
+    try: s = socket.create_connection(("one.test", 443), 30); s.recv(64)[0]; all.append(s)
+    except (OSError, IndexError): refused += 1
 print(refused > 0, len(all) > 20)
 for s in all: s.close()
-import time; time.sleep(0.5)
-s = socket.create_connection(("one.test", 443), 30); print(s.recv(64) != b"")'
+import time
+for _ in range(100):
+    try: s = socket.create_connection(("one.test", 443), 30); print(s.recv(64)[0] > 0); break
+    except (OSError, IndexError): time.sleep(0.1)'
         python3 -c 'import json; print([it["why"] for it in json.load(open("report"))["reach"]["unreached"]])'"#,
     );
     assert_eq!(said, ["True True", "True", "['too-many']"]);

@@ -360,7 +360,11 @@ fn what_cannot_be_meant_is_one_line_and_leaves_nothing() {
         ("--subnet 10.0.0.0/24", "--subnet: it needs --net veth"),
         ("--net pasta --ip 10.0.0.2", "--ip: it needs --net veth"),
         ("--host-access", "--host-access: it needs --net veth"),
-        ("--net pasta --host-access", "--host-access: it needs --net veth"),
+        ("--allow one.test --host-access", "--host-access: it needs --net veth or --net pasta"),
+        (
+            "--net pasta --cap-add NET_ADMIN",
+            "whoever has CAP_NET_ADMIN in it could open the host's own services to itself",
+        ),
         ("--net veth --share net", "net namespace: asked for in two ways"),
         ("--net veth -p 0:80", "port 0"),
         ("--net veth -p 70000:80", "70000"),
@@ -559,6 +563,45 @@ except OSError: print("no")'
     assert!(lines[4].starts_with("inside to "), "{said}");
     assert_eq!(lines[5..7], ["no", "0"], "a port that is not published; it has ended with the container: {said}");
     assert_eq!(lines[7..], ["1", "0", "0"], "it ends with a caller that is killed, and nothing is left: {said}");
+}
+
+#[test]
+fn pasta_leads_to_no_address_of_the_host_and_no_metadata_unless_that_is_asked_for() {
+    root_only!();
+    let said = host(
+        r#"mkdir dev; mount -t tmpfs -o mode=755,dev none dev; mknod -m 666 dev/tun c 10 200; mount --bind dev/tun /dev/net/tun
+        link=$(ip -o -4 route show default | grep -o "dev [^ ]*" | cut -d" " -f2)
+        ip address add 192.0.2.9/32 dev lo; ip address add 2001:db8:9::1/128 dev lo nodad; ip address add 2001:db8:8::2/64 dev "$link" nodad
+        ip -6 route add default via 2001:db8:8::1 dev "$link"
+        nsenter --target $outside --net sh -c 'ip address add 169.254.169.254/32 dev lo; ip address add 100.100.100.200/32 dev lo'
+        python3 -c "$serve" 80 host > host.said & nsenter --target $outside --net python3 -c "$serve" 80 outside > outside.said &
+        six='import socket; s = socket.create_server(("::", 81), family=socket.AF_INET6); print("up", flush=True)
+while True: s.accept()[0].sendall(b"six")'
+        python3 -c "$six" > six.said &
+        until grep -q serving outside.said && grep -q serving host.said && grep -q up six.said; do sleep 0.05; done
+        for i in $(seq 100); do own=$(ip -6 address show dev "$link" scope link -tentative | grep -o 'fe80::[^/]*') && break; sleep 0.1; done
+        probe='import os, socket, time
+for address, port in [("198.51.100.1", 80), ("192.0.2.9", 80), ("169.254.169.254", 80), ("100.100.100.200", 80), ("2001:db8:9::1", 81), (os.environ["OWN"] + "%" + socket.if_indextoname(2), 81)]:
+    # It takes until its own link-local address is found to be of nobody else.
+    for left in range(50, -1, -1):
+        try: socket.create_connection((address, port), 1); print("y", end=""); break
+        except OSError as error:
+            if not left or error.errno in [101, 111, 113]: print("n", end=""); break
+            time.sleep(0.1)
+print()'
+        mkdir -m 777 work; cd work; user="setpriv --reuid 65534 --regid 65534 --clear-groups"
+        for who in "" "$user"; do for flag in "" --host-access; do $who $S run --net pasta --dns none --env OWN=$own $flag -- python3 -c "$probe"; done; done
+        # A name server there is none.
+        echo nameserver 192.0.2.9 > resolv; mount --bind resolv /etc/resolv.conf
+        $S run --net pasta true 2>&1 | grep -o "192.0.2.9 is the host itself"
+        echo nameserver 169.254.169.254 > resolv
+        $S run --net pasta true 2>&1 | grep -o "169.254.169.254 is where a cloud.*"; $S run --net pasta --host-access true && echo open"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..4], ["ynnnnn", "yyyyyy", "ynnnnn", "yyyyyy"], "{said}");
+    assert_eq!(lines[4], "192.0.2.9 is the host itself", "{said}");
+    assert!(lines[5].contains("--host-access"), "{said}");
+    assert_eq!(lines[6..], ["open"], "{said}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use seclude::doctor::{self, Verdict};
 use seclude::fault::{Fault, Place};
-use seclude::{Command, Names, Namespace, Pasta, Publish, Veth};
+use seclude::{Capabilities, Command, Names, Namespace, Pasta, Publish, Veth};
 use seclude_tests::{
     PASSED_BY, Scratch, comes_back, helper, host, kill_whenever, one_in, place, role, root_only, tell, told_line,
 };
@@ -42,7 +42,8 @@ fn with(variant: &str, mut command: Command) -> Command {
     command.hostname("faulty").add_host("db", [10, 0, 0, 5].into());
     command.dns(seclude::Dns::Servers(vec![[192, 0, 2, 1].into()]));
     if variant == PASTA {
-        command.unshare(Namespace::Net).pasta(Pasta::new().publish(Publish::parse("8080:80").unwrap().remove(0)));
+        let pasta = Pasta::new().publish(Publish::parse("8080:80").unwrap().remove(0));
+        command.unshare(Namespace::Net).pasta(pasta).capabilities(Capabilities::NONE);
         return command;
     }
     if variant == NAMES {

@@ -52,7 +52,7 @@ pub(crate) struct NetworkFlags {
     #[arg(long)]
     no_nat: bool,
     /// Open the host's own services to it, and with NAT link-local addresses and those of a cloud's metadata; otherwise
-    /// they refuse it (veth)
+    /// they refuse it (veth, pasta)
     #[arg(long)]
     host_access: bool,
     /// Switch net.ipv4.ip_forward on, if it is off, until the last container has ended (veth)
@@ -235,13 +235,14 @@ impl NetworkFlags {
         if kind != Some(NetworkKind::Veth) {
             self.only("veth", &self.of_veth())?;
         }
+        let of_addresses = [("publish", !self.publish.is_empty()), ("host-access", self.host_access)];
         match &mut request.network {
             Some(network) if network.kind == NetworkKind::Names => {
-                self.only("veth or --net pasta", &[("publish", !self.publish.is_empty())])?;
+                self.only("veth or --net pasta", &of_addresses)?;
                 network.allow.extend(self.allow.iter().map(Rule::to_string));
             }
             Some(network) => self.connect(network),
-            None => self.only("veth or --net pasta", &[("publish", !self.publish.is_empty())])?,
+            None => self.only("veth or --net pasta", &of_addresses)?,
         }
         self.names(request)
     }
@@ -253,7 +254,7 @@ impl NetworkFlags {
     }
 
     /// The flags that only a veth pair can have, and whether they were given.
-    fn of_veth(&self) -> [(&'static str, bool); 13] {
+    fn of_veth(&self) -> [(&'static str, bool); 12] {
         [
             ("bridge", self.bridge.is_some()),
             ("point-to-point", self.point_to_point),
@@ -263,7 +264,6 @@ impl NetworkFlags {
             ("mac", self.mac.is_some()),
             ("mtu", self.mtu.is_some()),
             ("no-nat", self.no_nat),
-            ("host-access", self.host_access),
             ("ip-forward", self.ip_forward),
             ("peers", self.peers),
             ("rate", self.rate.is_some()),

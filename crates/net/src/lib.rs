@@ -53,6 +53,7 @@
 mod bridge;
 mod choose;
 mod claims;
+mod closed;
 mod connect;
 mod error;
 mod forward;
@@ -82,6 +83,7 @@ mod switches;
 mod veth;
 mod wait;
 
+pub use closed::Closed;
 pub use error::Error;
 pub use inside::Inside;
 pub use mac::{Mac, MacError};

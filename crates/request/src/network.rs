@@ -45,7 +45,7 @@ pub struct Network {
     /// Of a veth: it reaches what the host reaches. Default: true.
     #[serde(default, skip_serializing_if = "is_default")]
     pub nat: Option<bool>,
-    /// Of a veth: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false.
+    /// Of a veth or pasta: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false.
     #[serde(default, skip_serializing_if = "is_default")]
     pub host_access: bool,
     /// Of a veth: net.ipv4.ip_forward may be switched on until the last container has ended. Default: false.
@@ -117,8 +117,9 @@ impl Network {
             let why = "it is of a veth pair or pasta; a network of names has no published ports";
             return Err(Wrong::contradicts(at("publish"), why));
         }
+        let of_both = self.kind == NetworkKind::Pasta && self.host_access;
         let (publish, allow) = (self.publish.clone(), self.allow.clone());
-        let of_veth = Network { publish, allow, ..Network::new(self.kind) } != *self;
+        let of_veth = Network { publish, allow, host_access: of_both, ..Network::new(self.kind) } != *self;
         if self.kind != NetworkKind::Veth && of_veth {
             let given = [
                 ("bridge", self.bridge.is_some()),
@@ -130,7 +131,7 @@ impl Network {
                 ("mtu", self.mtu.is_some()),
                 ("interface", self.interface.is_some()),
                 ("nat", self.nat.is_some()),
-                ("host_access", self.host_access),
+                ("host_access", self.host_access && !of_both),
                 ("ip_forward", self.ip_forward),
                 ("peers", self.peers),
                 ("rate", self.rate.is_some()),
@@ -138,7 +139,7 @@ impl Network {
             let key = given.iter().find(|(_, given)| *given).map_or("latency", |(key, _)| key);
             let why = match self.kind {
                 NetworkKind::Names => "it is of a veth pair; a network of names has those that it allows alone",
-                _ => "it is of a veth pair; pasta has published ports alone",
+                _ => "it is of a veth pair; pasta has published ports and host access alone",
             };
             return Err(Wrong::contradicts(at(key), why));
         }

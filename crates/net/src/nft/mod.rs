@@ -16,7 +16,7 @@ pub(crate) use element::{Element, sets};
 pub(crate) use guard::Guard;
 pub(crate) use neighbours::{ALONE, WITH_PEERS};
 pub(crate) use others::dropping;
-pub(crate) use rules::CONTAINERS;
+pub(crate) use rules::{CONTAINERS, METADATA, METADATA6};
 pub(crate) use transaction::{
     Transaction, chain_exists, elements_of, ensure, erase_note, guarded, note, probe, remove_tables, table_exists,
 };

@@ -85,9 +85,9 @@ pub(super) fn packed(kinds: &[u32]) -> u32 {
 
 /// Where machines of a cloud are told who they are and what they may: link-local ones (nearly all), and those of Azure,
 /// Alibaba and Oracle.
-const METADATA: [&[u8]; 4] = [&[169, 254], &[168, 63, 129, 16], &[100, 100, 100, 200], &[192, 0, 0, 192]];
+pub(crate) const METADATA: [&[u8]; 4] = [&[169, 254], &[168, 63, 129, 16], &[100, 100, 100, 200], &[192, 0, 0, 192]];
 /// The same of IPv6: AWS, Google, Scaleway. Link-local ones do not leave a link (`guard.rs`).
-const METADATA6: [[u16; 8]; 3] =
+pub(crate) const METADATA6: [[u16; 8]; 3] =
     [[0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42]];
 
 const TCP: u8 = 6;

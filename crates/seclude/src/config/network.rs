@@ -144,15 +144,27 @@ impl Veth {
 /// It is asked for by [`crate::Command::pasta`], and never taken for want of something else. `pasta` runs as long as the
 /// container, as its caller, and opens the container's connections for it. A container that may outlive its caller
 /// ([`crate::Command::die_with_parent`]) cannot have it: that is an error.
+///
+/// The addresses that the host has when it starts, link-local ones and those of a cloud's metadata have no route inside
+/// ([`Pasta::host_access`]). Who has CAP_NET_ADMIN inside could give them one: that is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pasta {
     pub(crate) publish: Vec<Publish>,
+    pub(crate) host_access: bool,
 }
 
 impl Pasta {
     /// No port of the host leads to the container.
     pub fn new() -> Pasta {
         Pasta::default()
+    }
+
+    /// Whether it reaches the host's own services by the host's addresses, and link-local addresses and those of a cloud's metadata.
+    /// Default: no.
+    #[must_use]
+    pub fn host_access(mut self, on: bool) -> Pasta {
+        self.host_access = on;
+        self
     }
 
     /// A port of the host, 1024 or above for an ordinary user, that leads to the container. May be said again.
@@ -197,7 +209,7 @@ impl Names {
 #[non_exhaustive]
 pub enum Dns {
     /// The host's. One on the host's loopback would be nobody inside, and one that is the host itself refuses a container
-    /// without [`Veth::host_access`]: they are left out, and systemd-resolved's own servers take their place; the report says
+    /// without [`Veth::host_access`] or [`Pasta::host_access`]: they are left out, and systemd-resolved's own servers take their place; the report says
     /// so. If none remains, it is an error.
     #[default]
     Host,

@@ -239,7 +239,8 @@ fn connect(command: &mut Command, network: &data::Network) -> Lowered<()> {
         return Ok(());
     }
     if network.kind == data::NetworkKind::Pasta {
-        command.pasta(ports.into_iter().fold(Pasta::new(), Pasta::publish));
+        let pasta = Pasta::new().host_access(network.host_access);
+        command.pasta(ports.into_iter().fold(pasta, Pasta::publish));
         return Ok(());
     }
     let mut veth = Veth::new().nat(network.nat.unwrap_or(true)).host_access(network.host_access);

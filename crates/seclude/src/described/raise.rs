@@ -271,9 +271,10 @@ fn mount(mount: &Mount, index: usize) -> Raised<data::Mount> {
 fn network(network: &Network) -> data::Network {
     let ports = |ports: &[seclude_net::Publish]| ports.iter().map(ToString::to_string).collect();
     match network {
-        Network::Pasta(Pasta { publish }) => {
+        Network::Pasta(Pasta { publish, host_access }) => {
             let mut data = data::Network::new(data::NetworkKind::Pasta);
             data.publish = ports(publish);
+            data.host_access = *host_access;
             data
         }
         Network::Names(Names { rules }) => {

@@ -204,17 +204,14 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(existing_cgroup::compile(command, clone.into_cgroup)?);
     add(inherited_cgroups::compile(command, host));
     add(barrier::compile(command));
-    let claimed = veth::Claimed::default();
+    let (claimed, closing) = (veth::Claimed::default(), pasta::Closing::default());
     let connected = match &command.network {
         Some(_) if !command.namespaces.is_new(Namespace::Net) => {
             let action = "a network of its own needs a new net namespace";
             return Err(Error::invalid("network", action).at("network").contradicting());
         }
         Some(Network::Veth(veth)) => Some(veth::compile(&veth.request, claimed.clone())?),
-        Some(Network::Pasta(pasta)) => {
-            add(Some(pasta::compile(pasta, command)?));
-            None
-        }
+        Some(Network::Pasta(pasta)) => Some(pasta::compile(pasta, command, host, &closing)?),
         Some(Network::Names(names)) => Some(egress::compile(names, command, host)?),
         None => None,
     };
@@ -239,7 +236,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     for step in mount::compile(command, host)? {
         add(Some(step));
     }
-    for step in names::compile(command, &claimed, user::ids_of_own_files(command, host))? {
+    for step in names::compile(command, &claimed, &closing, user::ids_of_own_files(command, host))? {
         add(Some(step));
     }
     add(session::compile(command)?);

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_egress::slots;
+use seclude_net::Closed;
 use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::egress;
+use super::pasta::Closing;
 use super::show::Show;
 use super::user::Ids;
 use super::veth::{Claimed, from_net};
@@ -32,7 +34,7 @@ const HOSTS: &str = "/etc/hosts";
 /// What systemd-resolved itself asks, where the host's resolv.conf names its stub on the loopback.
 const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
-pub(super) fn compile(command: &Config, claimed: &Claimed, ids: Ids) -> Result<Vec<Box<dyn Step>>> {
+pub(super) fn compile(command: &Config, claimed: &Claimed, closing: &Closing, ids: Ids) -> Result<Vec<Box<dyn Step>>> {
     let connected = command.network.is_some();
     let dns = dns(command);
     let peers = has_peers(command);
@@ -50,7 +52,13 @@ pub(super) fn compile(command: &Config, claimed: &Claimed, ids: Ids) -> Result<V
         {
             return Err(Error::invalid(NAME, "no name server was given").at("dns"));
         }
-        steps.push(Box::new(Resolver { dns, connected, claimed: claimed.clone(), content: Vec::new() }));
+        steps.push(Box::new(Resolver {
+            dns,
+            connected,
+            claimed: claimed.clone(),
+            closing: closing.clone(),
+            content: Vec::new(),
+        }));
     }
     if wants_hosts(command) {
         let host_name = match &command.hostname {
@@ -128,6 +136,7 @@ struct Resolver {
     connected: bool,
     /// Which may keep it from the host's own services.
     claimed: Claimed,
+    closing: Closing,
     content: Vec<u8>,
 }
 
@@ -143,7 +152,7 @@ impl Step for Resolver {
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let (servers, rest, replaced) = match &self.dns {
             Dns::Servers(servers) => (servers.clone(), String::new(), Vec::new()),
-            _ => of_the_host(self.connected, self.closed()?)?,
+            _ => of_the_host(self.connected, &self.closed()?)?,
         };
         let mut text = String::new();
         for server in &servers {
@@ -178,10 +187,30 @@ impl Step for Resolver {
 }
 
 impl Resolver {
-    /// The host's addresses where nothing of the host's answers to the container.
-    fn closed(&self) -> Result<Vec<IpAddr>> {
+    /// What of the host's servers the container does not reach.
+    fn closed(&self) -> Result<Unreached> {
         let closed = self.claimed.get().map(|veth| veth.closed_addresses()).transpose();
-        Ok(closed.map_err(|error| from_net(NAME, error))?.unwrap_or_default())
+        let hosts = closed.map_err(|error| from_net(NAME, error))?.unwrap_or_default();
+        Ok(Unreached { hosts, unrouted: self.closing.get().cloned() })
+    }
+}
+
+/// Addresses that are the host itself, or to which there is no way.
+#[derive(Default)]
+struct Unreached {
+    hosts: Vec<IpAddr>,
+    unrouted: Option<Closed>,
+}
+
+impl Unreached {
+    /// Why it is one, as the end of a sentence about a name server.
+    fn why(&self, server: IpAddr) -> Option<&'static str> {
+        let unrouted = self.unrouted.as_ref();
+        if self.hosts.contains(&server) || unrouted.is_some_and(|closed| closed.is_the_hosts(server)) {
+            return Some("is the host itself, whose own services are closed");
+        }
+        let is_closed = unrouted.is_some_and(|closed| closed.contains(server));
+        is_closed.then_some("is where a cloud has its metadata, which are closed")
     }
 }
 
@@ -192,7 +221,7 @@ fn other_servers() -> [Remedy; 2] {
 
 /// The host's name servers, its other options, and the servers that were left out because they are on its loopback, or are
 /// the host itself where that is closed.
-fn of_the_host(connected: bool, closed: Vec<IpAddr>) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
+fn of_the_host(connected: bool, closed: &Unreached) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
     let read = |path: &str| {
         let text = std::fs::read_to_string(path);
         let hint = || Hint::from("name the servers").with([Remedy::give("dns")]);
@@ -202,7 +231,7 @@ fn of_the_host(connected: bool, closed: Vec<IpAddr>) -> Result<(Vec<IpAddr>, Str
     if !connected {
         return Ok((all, rest, Vec::new()));
     }
-    let is_none = |server: &IpAddr| server.is_loopback() || closed.contains(server);
+    let is_none = |server: &IpAddr| server.is_loopback() || closed.why(*server).is_some();
     let (left_out, servers): (Vec<IpAddr>, Vec<IpAddr>) = all.into_iter().partition(is_none);
     if !servers.is_empty() {
         return Ok((servers, rest, left_out));
@@ -210,10 +239,10 @@ fn of_the_host(connected: bool, closed: Vec<IpAddr>) -> Result<(Vec<IpAddr>, Str
     let (behind, rest) = std::fs::read_to_string(RESOLVED).map(|text| parse(&text)).unwrap_or_default();
     let servers: Vec<IpAddr> = behind.into_iter().filter(|server| !is_none(server)).collect();
     if servers.is_empty() {
+        let why = left_out.iter().find_map(|server| Some((server, closed.why(*server)?)));
         let action = match left_out.first() {
-            Some(server) if closed.contains(server) => {
-                let action =
-                    format!("the host's name server {server} is the host itself, whose own services are closed");
+            _ if let Some((server, why)) = why => {
+                let action = format!("the host's name server {server} {why}");
                 let hint = Hint::from("open the host's own services, name the servers, or do without name servers");
                 let open = Remedy::set("network.host_access", true);
                 return Err(Error::invalid(NAME, action).at("dns").hint(hint.with([open]).with(other_servers())));

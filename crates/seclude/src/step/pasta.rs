@@ -2,30 +2,42 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{Mode, OFlags, open};
-use seclude_net::{Protocol, Publish};
+use seclude_child::Op;
+use seclude_net::{Closed, Inside, Protocol, Publish};
 use seclude_request::{Field, Remedy};
 
-use super::{Born, Preparation, Step};
+use super::veth::from_net;
+use super::{Born, Preparation, Step, nesting};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::child::Child;
 use crate::config::Config;
+use crate::config::capability::Capability;
 use crate::config::namespace::Namespace;
 use crate::config::network::Pasta;
 use crate::config::start::Starter;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, Result};
 use crate::helper_programs;
+use crate::host::Host;
 use crate::ledger::Ledger;
+use crate::program::Program;
 use crate::report::Connection;
 
 const NAME: &str = "pasta";
 
-struct Program {
+/// Where the container does not come, once that is known: the name server may be there.
+pub(super) type Closing = Arc<OnceLock<Closed>>;
+
+struct Relayed {
     publish: Vec<Publish>,
+    /// Filled in `prepare`, unless all is open.
+    closing: Option<Closing>,
+    unrouted: Vec<Inside>,
+    ipv6: bool,
     found: Option<PathBuf>,
     /// Whether the child's memory is hidden, and with it what /proc has of it.
     hidden: bool,
@@ -33,7 +45,7 @@ struct Program {
     starter: Starter,
 }
 
-pub(super) fn compile(pasta: &Pasta, command: &Config) -> Result<Box<dyn Step>> {
+pub(super) fn compile(pasta: &Pasta, command: &Config, host: &Host, closing: &Closing) -> Result<Box<dyn Step>> {
     if !command.die_with_parent {
         let action = "it ends with its caller, so a container that outlives that would lose its network";
         let error = Error::invalid(NAME, action).at("network").contradicting();
@@ -49,8 +61,19 @@ pub(super) fn compile(pasta: &Pasta, command: &Config) -> Result<Box<dyn Step>> 
             return Err(error.at_field(field()).contradicting());
         }
     }
-    Ok(Box::new(Program {
+    // In a second user namespace it would be no right over this network.
+    let may_route = command.capabilities.is_none_or(|set| set.bits() & Capability::NET_ADMIN.bit() != 0);
+    if !pasta.host_access && may_route && !nesting::has_inner(command) {
+        let action = "whoever has CAP_NET_ADMIN in it could open the host's own services to itself";
+        let error = Error::invalid(NAME, action).at("network.host_access").contradicting();
+        let hint = Hint::from("open them, or leave the capability out");
+        return Err(error.hint(hint.with([Remedy::set("network.host_access", true)])));
+    }
+    Ok(Box::new(Relayed {
         publish: pasta.publish.clone(),
+        closing: (!pasta.host_access).then(|| closing.clone()),
+        unrouted: Vec::new(),
+        ipv6: host.ipv6,
         found: None,
         hidden: false,
         new_user: command.namespaces.is_new(Namespace::User),
@@ -58,7 +81,7 @@ pub(super) fn compile(pasta: &Pasta, command: &Config) -> Result<Box<dyn Step>> 
     }))
 }
 
-impl Step for Program {
+impl Step for Relayed {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -78,7 +101,19 @@ impl Step for Program {
         // Of a namespace that is not new there is no user namespace to enter; then it is told the process all the same.
         self.hidden = self.new_user && preparation.host.permitted != 0;
         preparation.report.network = Some(Connection::of_pasta());
+        if let Some(closing) = &self.closing {
+            let closed = Closed::of_host().map_err(|error| from_net(NAME, error))?;
+            self.unrouted = closed.inside(self.ipv6);
+            let _ = closing.set(closed);
+        }
         Ok(())
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        for inside in &self.unrouted {
+            program.about(&inside.about);
+            program.push(Op::Route { request: &inside.request });
+        }
     }
 
     fn attend(&self, child: &Born, ledger: &mut Ledger) -> Result<()> {
@@ -135,7 +170,10 @@ impl Step for Program {
         to.prepare(NAME, "find the program pasta".to_owned());
         let ports: Vec<String> = self.publish.iter().map(Publish::to_string).collect();
         let ports = if ports.is_empty() { "no ports".to_owned() } else { ports.join(", ") };
-        to.attend(NAME, format!("start pasta for the child's network namespace, {ports} published"));
+        let host = if self.closing.is_some() { "closed" } else { "open" };
+        let what =
+            format!("start pasta for the child's network namespace, {ports} published, the host's own services {host}");
+        to.attend(NAME, what);
     }
 }
 

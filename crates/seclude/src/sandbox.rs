@@ -181,6 +181,12 @@ impl Config {
         !is_roots && host.counts_by_namespace
     }
 
+    /// Whether the command could mount a hierarchy as the owner of what it would find there.
+    pub(crate) fn could_write_cgroups(&self) -> bool {
+        let may_mount = self.capabilities.is_none_or(|set| set.bits() & Capability::SYS_ADMIN.bit() != 0);
+        self.user_map == Some(UserMap::HostRoot) && self.could_see_cgroups() && may_mount
+    }
+
     /// Whether the command could mount a hierarchy, as whoever may write to the cgroup that it is in.
     pub(crate) fn could_see_cgroups(&self) -> bool {
         let is_host_root = self.user_map == Some(UserMap::HostRoot) || !self.namespaces.is_new(Namespace::User);

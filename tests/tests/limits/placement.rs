@@ -121,6 +121,33 @@ print(\"lifted\" if made == 100 else \"held\")'";
 }
 
 #[test]
+fn a_limit_that_the_hosts_root_could_lift_inside_is_refused() {
+    root_only!();
+    let Some(disk) = std::fs::read_dir("/sys/block").unwrap().flatten().map(|entry| entry.path()).find(|path| {
+        // A loop device without a file has no throttle to set.
+        std::fs::read_to_string(path.join("size")).is_ok_and(|size| size.trim() != "0")
+    }) else {
+        return;
+    };
+    let disk = std::fs::read_to_string(disk.join("dev")).unwrap();
+    let limit = format!("{}:rbps=1G", disk.trim());
+    let Some(cgroups) = Cgroups::with("block", &["--io-max", &limit]) else { return };
+    let own = |flags: &[&str]| cgroups.run(&[&["--io-max", &limit, "--host-root"], flags, &["true"]].concat());
+    assert!(own(&[]).status.success());
+    let said = own(&["--cap-add", "SYS_ADMIN"]);
+    if on_v2("io") {
+        assert!(said.status.success(), "{}", all(&said));
+    } else {
+        assert_eq!(said.status.code(), Some(125), "{}", all(&said));
+        assert!(all(&said).contains("could lift them with CAP_SYS_ADMIN"), "{}", all(&said));
+    }
+    // Whose files they are not cannot write them.
+    let said = cgroups.run(&["--io-max", &limit, "--cap-add", "SYS_ADMIN", "true"]);
+    assert!(said.status.success(), "{}", all(&said));
+    cgroups.done();
+}
+
+#[test]
 fn the_hosts_cgroups_cannot_be_written_from_inside() {
     // CVE-2023-25809
     let Some(cgroups) = Cgroups::with("above", &["--pids", "20"]) else { return };

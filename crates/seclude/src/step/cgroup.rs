@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits, Reach};
+use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits, Reach, Version};
 use seclude_child::Op;
 use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
@@ -42,6 +42,8 @@ struct Group {
     made: Arc<OnceLock<Arc<Cgroup>>>,
     /// By which the child joins what is v1.
     entrances: Vec<(PathBuf, OwnedFd)>,
+    /// Whether the command owns the files of its cgroup, and could mount them.
+    mounts_its_own: bool,
 }
 
 pub(super) fn compile(command: &Config, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
@@ -68,6 +70,7 @@ pub(super) fn compile(command: &Config, by_birth: bool) -> Result<Option<Box<dyn
         by_birth,
         made: Arc::default(),
         entrances: Vec::new(),
+        mounts_its_own: command.could_write_cgroups(),
     })))
 }
 
@@ -80,6 +83,23 @@ pub(crate) fn default_parent(hierarchies: &Hierarchies, host: &Host) -> Result<P
 }
 
 impl Group {
+    /// Fails where a limit would be the command's to lift: those of all other controllers lie above it, but the blkio of v1 holds for the
+    /// processes of one cgroup alone, not for those of the cgroups below, blkio-controller.rst.
+    fn look_for_what_could_be_lifted(&self) -> Result<()> {
+        let limits = &self.request.limits;
+        let is_v1 = |hierarchies: Hierarchies| {
+            hierarchies.controller(Controller::Io).is_some_and(|found| found.version() == Version::V1)
+        };
+        let limited = limits.controllers().contains(&Controller::Io);
+        if !(limited && self.mounts_its_own && Hierarchies::known().is_ok_and(is_v1)) {
+            return Ok(());
+        }
+        let action =
+            "limits of block devices are on cgroups v1 here, and the host's root could lift them with CAP_SYS_ADMIN";
+        let error = Error::invalid(NAME, action).at("limits.io_max").contradicting();
+        Err(error.hint("have ids of its own instead of the host's root, leave out the capability or the limit"))
+    }
+
     /// Makes it with all limits, or without those that the caller can do without and the host does not have: they are
     /// added to `lost`. `None` if nothing remains that it would be for.
     fn make(&self, host: &Host, lost: &mut Vec<(Limit, String)>) -> Result<Option<Cgroup>, seclude_cgroup::Error> {
@@ -236,6 +256,7 @@ impl Step for Group {
         if self.request.scope {
             return Ok(());
         }
+        self.look_for_what_could_be_lifted()?;
         let failed = |error| from_cgroup(NAME, error);
         let mut lost = Vec::new();
         let mut without = None;

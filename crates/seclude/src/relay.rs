@@ -1,6 +1,5 @@
 //! Threads that copy between a pipe of the command's and what the caller has.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -154,15 +153,4 @@ impl Copying {
             }
         }
     }
-}
-
-/// A second descriptor of the caller's.
-pub(crate) fn copy_of(number: i32) -> io::Result<OwnedFd> {
-    // By /proc a file would be opened anew.
-    let copied = match number {
-        0 => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3),
-        1 => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3),
-        _ => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3),
-    };
-    Ok(File::from(copied?).into())
 }

@@ -113,7 +113,7 @@ fn a_log_of_another_user_is_not_opened_wider_than_it_was_given() {
     opened(&own);
     let path = own.file("log", "before\n");
     let log = || fs::File::options().append(true).open(&path).unwrap();
-    let script = "echo one; chmod 777 /proc/self/fd/1; : > /proc/self/fd/1; cat /proc/self/fd/1";
+    let script = "echo one; chmod 777 /proc/self/fd/1; : > /proc/self/fd/1; timeout 0.3 cat /proc/self/fd/1";
     let arguments = ["run", "--", "/bin/sh", "-c", script];
     seclude_command(&arguments).stdout(log()).stderr(Stdio::null()).status().unwrap();
     let mut said = String::new();
@@ -124,4 +124,71 @@ fn a_log_of_another_user_is_not_opened_wider_than_it_was_given() {
     let arguments = ["run", "--stdio", "pipe", "--host-root", "--", "/bin/sh", "-c", script];
     seclude_command(&arguments).stdout(log()).stderr(Stdio::null()).status().unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "before\none\none\n");
+}
+
+#[test]
+fn a_file_that_others_may_read_or_write_is_theirs_no_more_by_a_descriptor_of_it() {
+    if !is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let own = Scratch::new("others");
+    opened(&own);
+    let private = own.directory("private");
+    fs::set_permissions(&private, PermissionsExt::from_mode(0o700)).unwrap();
+    let path = private.join("log");
+    let fresh = || {
+        fs::write(&path, "secret\n").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+    };
+    let log = || fs::File::options().append(true).open(&path).unwrap();
+    // Each tries to read what was written before, and to empty it: as it is handed on, and as it would be without the mend.
+    let script = "timeout 0.3 cat < /proc/self/fd/N >&N; : > /proc/self/fd/N; echo said >&N";
+    let tried = |flags: &[&str], number: &str, output: Stdio| {
+        let script = script.replace('N', number);
+        let arguments = [&["run"], flags, &["--", "/bin/sh", "-c", &script]].concat();
+        seclude_command(&arguments).stdout(output).stderr(Stdio::null()).status().unwrap();
+        fs::read_to_string(&path).unwrap()
+    };
+    fresh();
+    assert_eq!(tried(&["--stdio", "pass"], "1", log().into()), "said\n", "as it is, it is emptied");
+    fresh();
+    assert_eq!(tried(&[], "1", log().into()), "secret\nsaid\n");
+    fresh();
+    let tried = |flags: &str, redirection: &str| {
+        let (seclude, path) = (seclude_tests::seclude_bin(), path.display());
+        let line = format!("{} run {flags} {redirection}{path}", seclude.display());
+        Command::new("/bin/sh").args(["-c", &line]).stdin(Stdio::null()).output().unwrap()
+    };
+    tried("--fd 5 -- sh -c 'timeout 0.3 cat < /proc/self/fd/5 >&2; : > /proc/self/fd/5; echo said >&5'", "5>>");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "secret\nsaid\n");
+    // What goes to one file by two numbers keeps its order.
+    fresh();
+    let lines = "for i in $(seq 200); do echo $i; echo e$i >&2; done";
+    tried(&format!("-- sh -c '{lines}'"), "2>&1 >>");
+    let swapped = fs::read_to_string(&path).unwrap();
+    assert_eq!(swapped.lines().count(), 201, "stdout alone");
+    fresh();
+    let output = Command::new("/bin/sh")
+        .args([
+            "-c",
+            &format!(
+                "exec >> {} 2>&1; {} run -- sh -c '{lines}'",
+                path.display(),
+                seclude_tests::seclude_bin().display()
+            ),
+        ])
+        .stdin(Stdio::null())
+        .status();
+    assert!(output.unwrap().success());
+    let wanted: Vec<String> = (1..=200).flat_map(|i| [i.to_string(), format!("e{i}")]).collect();
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().skip(1).collect::<Vec<_>>(), wanted);
+    // What cannot be relayed is refused, unless others come to it anyway.
+    let line = refusal(125, &tried("--fd 5 -- true", "5<"));
+    assert!(line.contains("descriptor 5 is a file that its mode opens to others"), "{line}");
+    let mut nobody_stays = seclude::Command::new("/bin/true");
+    let error = nobody_stays.sandbox().die_with_parent(false).stdout(log()).spawn().unwrap_err();
+    assert!(error.to_string().contains("stdout is a file that its mode opens to others"), "{error}");
+    fs::set_permissions(&private, PermissionsExt::from_mode(0o755)).unwrap();
+    assert!(tried("--fd 5 -- sh -c 'grep -q secret <&5'", "5<").status.success());
 }

@@ -25,7 +25,9 @@ impl Stdio {
     /// In the sandbox a regular file as stdin is opened anew, on a read-only mount of its own, from the caller's offset on: by
     /// the caller's own descriptor the command could reach the host's mount of it (/proc/self/fd), and change its mode or its
     /// content. The offset that the caller has stays where it is. A file that lies nowhere (a memfd, one that was removed) is
-    /// relayed. A directory is an error in every container with a tree of its own: it would show the host's. An anonymous pipe
+    /// relayed, and so is, for a container with ids of its own, an output file that its mode lets others read, or write from its
+    /// beginning: it would be opened wider than it was. (Where nobody stays to relay, it is an error, unless others come to it by its
+    /// path.) A directory is an error in every container with a tree of its own: it would show the host's. An anonymous pipe
     /// is given to the container's user, if that is another, so that /dev/stdout can be opened; files and terminals keep their
     /// owners.
     pub fn inherit() -> Stdio {

@@ -64,6 +64,8 @@ struct Descriptors {
     /// Opened in `prepare`: (our number, its number), all of ours above `highest`.
     places: Vec<(OwnedFd, i32)>,
     confinement: Confinement,
+    /// The command's ends of pipes, and where what is written there goes, until all are made.
+    relayed: Vec<(OwnedFd, OwnedFd)>,
     /// stdin, opened anew by a step of its own.
     anew: Anew,
 }
@@ -88,6 +90,7 @@ pub(super) fn compile(command: &Config, anew: Anew) -> Result<Option<Box<dyn Ste
         highest,
         places: Vec::new(),
         confinement: Confinement::of(command),
+        relayed: Vec::new(),
         anew,
     })))
 }
@@ -142,33 +145,39 @@ impl Descriptors {
 
 impl Descriptors {
     /// What the command gets as `number`, above all that it will have; `None` for what it has there already.
-    fn stream(&self, number: i32, kind: &StdioKind, preparation: &mut Preparation<'_>) -> Result<Option<OwnedFd>> {
+    fn stream(&mut self, number: i32, kind: &StdioKind, preparation: &mut Preparation<'_>) -> Result<Option<OwnedFd>> {
         let failed = |what: &str, errno: Errno| Error::parent(NAME, format!("{what} for descriptor {number}"), errno);
         let user = *preparation.container_user;
         let differs = user != (preparation.host.uid, preparation.host.gid);
-        let given = |fd: BorrowedFd<'_>| -> Result<()> {
+        // Whether it has to be relayed.
+        let given = |fd: BorrowedFd<'_>| -> Result<bool> {
             // One that is closed stays so.
-            let Ok(kind) = streams::look(fd) else { return Ok(()) };
-            self.confinement.allows(&kind, number)?;
-            if differs && kind == Looked::Pipe {
+            let Ok(looked) = streams::look(fd) else { return Ok(false) };
+            self.confinement.allows(&looked, number)?;
+            if differs && looked == Looked::Pipe {
                 // As other runtimes do; whoever may not give it away leaves it.
                 let _ = give(fd, user);
             }
-            Ok(())
+            // `Stdio::pass` says that it is to be as it is.
+            Ok(differs && !matches!(kind, StdioKind::Pass) && self.confinement.relays(fd, number)?)
         };
         Ok(match kind {
             StdioKind::Inherit | StdioKind::Fd(_) if number == 0 && self.anew.is_opened() => None,
-            StdioKind::Inherit | StdioKind::Pass => {
-                given(streams::own(number))?;
-                None
-            }
-            StdioKind::Fd(fd) => {
-                given(fd.as_fd())?;
-                Some(self.lift(fd, number)?)
-            }
+            StdioKind::Inherit | StdioKind::Pass => match given(streams::own(number))? {
+                true => Some(self.relay_output(number, streams::own(number), preparation)?),
+                false => None,
+            },
+            StdioKind::Fd(fd) => match given(fd.as_fd())? {
+                true => Some(self.relay_output(number, fd.as_fd(), preparation)?),
+                false => Some(self.lift(fd, number)?),
+            },
             StdioKind::Null => {
                 let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
                 Some(self.lift(null.map_err(|errno| failed("/dev/null", errno).call("open"))?, number)?)
+            }
+            // What is closed is closed for the command, too: its pipe has no other end.
+            StdioKind::Relay if number > 0 && streams::look(streams::own(number)) != Err(Errno::BADF) => {
+                Some(self.relay_output(number, streams::own(number), preparation)?)
             }
             StdioKind::Piped | StdioKind::Relay => {
                 let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("pipe", errno))?;
@@ -193,20 +202,44 @@ impl Descriptors {
             }
             return Ok(());
         }
-        let failed = |error| Error::parent(NAME, format!("copy of descriptor {number}"), error);
-        // What is closed is closed for the command, too: its pipe has no other end.
-        let own = match crate::relay::copy_of(number) {
-            Err(error) if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => return Ok(()),
-            own => own.map_err(failed)?,
+        let own = match fcntl_dupfd_cloexec(streams::own(number), 3) {
+            Err(Errno::BADF) => return Ok(()),
+            own => own.map_err(|errno| copying(number, errno))?,
         };
-        let relay = match number {
-            0 => Relay::input(own, ours, None),
-            _ => Relay::output(ours, own),
-        };
-        let failed = |error| Error::parent(NAME, format!("thread for descriptor {number}"), error).call("clone");
-        ends.relays.push(relay.map_err(failed)?);
+        ends.relays.push(Relay::input(own, ours, None).map_err(|error| no_thread(number, error))?);
         Ok(())
     }
+
+    /// A pipe, and somebody who brings what comes out of it on.
+    fn relay_output(&mut self, number: i32, own: BorrowedFd<'_>, preparation: &mut Preparation<'_>) -> Result<OwnedFd> {
+        // Two that lead to one file (2>&1) are one pipe, so that what is written keeps its order.
+        for (theirs, to) in &self.relayed {
+            if streams::share_an_end(to.as_fd(), own) {
+                return self.lift(theirs, number);
+            }
+        }
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)
+            .map_err(|errno| Error::parent(NAME, format!("pipe for descriptor {number}"), errno).call("pipe2"))?;
+        let user = *preparation.container_user;
+        if user != (preparation.host.uid, preparation.host.gid) {
+            let _ = give(read.as_fd(), user);
+        }
+        let copy = || fcntl_dupfd_cloexec(own, 3).map_err(|errno| copying(number, errno));
+        let relay = Relay::output(read, copy()?).map_err(|error| no_thread(number, error))?;
+        preparation.ends.relays.push(relay);
+        let theirs = self.lift(write, number)?;
+        let kept = self.lift(&theirs, number)?;
+        self.relayed.push((kept, copy()?));
+        Ok(theirs)
+    }
+}
+
+fn copying(number: i32, errno: Errno) -> Error {
+    Error::parent(NAME, format!("copy of descriptor {number}"), errno).call("fcntl")
+}
+
+fn no_thread(number: i32, error: std::io::Error) -> Error {
+    Error::parent(NAME, format!("thread for descriptor {number}"), error).call("clone")
 }
 
 fn give(fd: BorrowedFd<'_>, (uid, gid): (u32, u32)) -> rustix::io::Result<()> {
@@ -232,14 +265,19 @@ impl Step for Descriptors {
         }
         let user = *preparation.container_user;
         let differs = user != (preparation.host.uid, preparation.host.gid);
-        for (fd, number) in &self.extra {
+        for (fd, number) in self.extra.clone() {
             if differs && streams::look(fd.as_fd()).is_ok_and(|kind| kind == Looked::Pipe) {
                 // So that /dev/fd/N can be opened, as by `cat <(…)`.
                 let _ = give(fd.as_fd(), user);
             }
-            let ours = self.lift(fd, *number)?;
-            self.places.push((ours, *number));
+            let ours = match differs && self.confinement.relays(fd.as_fd(), number)? {
+                true => self.relay_output(number, fd.as_fd(), preparation)?,
+                false => self.lift(fd, number)?,
+            };
+            self.places.push((ours, number));
         }
+        // Their pipes end with the command.
+        self.relayed.clear();
         Ok(())
     }
 

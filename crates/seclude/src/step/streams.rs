@@ -4,10 +4,11 @@
 //! host's mount, or changes its mode. So a file to be read is opened anew, on a mount of its own.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, fstatfs};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, fstatfs};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use seclude_child::{Op, Slot};
@@ -78,6 +79,65 @@ pub(super) fn view(fd: BorrowedFd<'_>) -> View {
     }
 }
 
+/// Whether somebody who neither owns this file nor is of its group could open it for more than it is open for here, by
+/// /proc/self/fd/N: a log to be read, or to be written from its beginning.
+fn opens_wider(fd: BorrowedFd<'_>) -> bool {
+    let (Ok(found), Ok(flags)) = (fstat(fd), fcntl_getfl(fd)) else { return false };
+    let others = Mode::from_raw_mode(found.st_mode);
+    let (reads, writes) = (others.contains(Mode::ROTH), others.contains(Mode::WOTH));
+    let wider = match flags & OFlags::RWMODE {
+        OFlags::WRONLY => reads || writes && flags.contains(OFlags::APPEND),
+        OFlags::RDONLY => writes,
+        _ => writes && flags.contains(OFlags::APPEND),
+    };
+    wider && FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && !flags.contains(OFlags::PATH)
+}
+
+/// Whether others can walk to this file, so that being handed it opens nothing to them.
+fn is_everybodys(fd: BorrowedFd<'_>) -> bool {
+    let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) else { return false };
+    let is_it = || {
+        let (named, open) = (rustix::fs::stat(&path).ok()?, fstat(fd).ok()?);
+        Some((named.st_dev, named.st_ino) == (open.st_dev, open.st_ino))
+    };
+    let passes = |directory: &Path| {
+        rustix::fs::stat(directory).is_ok_and(|found| Mode::from_raw_mode(found.st_mode).contains(Mode::XOTH))
+    };
+    is_it() == Some(true) && path.ancestors().skip(1).all(passes)
+}
+
+/// What a file that would be opened wider becomes for the command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wider {
+    /// Nothing: it is not, or not by this.
+    No,
+    /// A pipe.
+    Relayed,
+    /// There is no other way to hand it on.
+    Refused,
+}
+
+pub(super) fn wider(fd: BorrowedFd<'_>, may_relay: bool) -> Wider {
+    let is_output = fcntl_getfl(fd).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::WRONLY);
+    match opens_wider(fd) {
+        false => Wider::No,
+        true if may_relay && is_output => Wider::Relayed,
+        true if is_everybodys(fd) => Wider::No,
+        true => Wider::Refused,
+    }
+}
+
+/// Whether what is written to the one comes behind what is written to the other.
+pub(super) fn share_an_end(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let look = |fd| {
+        let (found, flags) = (fstat(fd).ok()?, fcntl_getfl(fd).ok()?);
+        // What cannot be sought in has one end.
+        let place = if flags.contains(OFlags::APPEND) { None } else { rustix::fs::tell(fd).ok() };
+        Some((found.st_dev, found.st_ino, flags, place))
+    };
+    look(one).is_some_and(|found| Some(found) == look(other))
+}
+
 /// The caller's own.
 pub(super) fn own(number: i32) -> BorrowedFd<'static> {
     match number {
@@ -92,11 +152,39 @@ pub(super) fn own(number: i32) -> BorrowedFd<'static> {
 pub(super) struct Confinement {
     /// A tree of its own, which a directory of the host's would not be part of.
     tree: bool,
+    /// Files are opened no wider than they were.
+    narrow: bool,
+    /// Somebody is there as long as the command, to relay.
+    relays: bool,
 }
 
 impl Confinement {
     pub(super) fn of(command: &Config) -> Confinement {
-        Confinement { tree: command.namespaces.is_new(Namespace::Mount) }
+        Confinement {
+            tree: command.namespaces.is_new(Namespace::Mount),
+            narrow: command.is_sandboxed(),
+            relays: command.die_with_parent,
+        }
+    }
+
+    /// Whether a file that is handed to somebody with other ids than its owner's has to be relayed.
+    pub(super) fn relays(self, fd: BorrowedFd<'_>, number: i32) -> Result<bool> {
+        if !self.narrow {
+            return Ok(false);
+        }
+        match wider(fd, self.relays) {
+            Wider::No => Ok(false),
+            Wider::Relayed => Ok(true),
+            Wider::Refused => {
+                let action = format!(
+                    "{} is a file that its mode opens to others, in a directory where they do not come: by its descriptor the \
+                     command could open it for more than it was opened for",
+                    name(number),
+                );
+                let error = Error::invalid(NAME, action).at(if number < 3 { "stdio" } else { "descriptors" });
+                Err(error.hint("take the rights of others from it (chmod o-rw), or hand a pipe on"))
+            }
+        }
     }
 
     pub(super) fn allows(self, looked: &Looked, number: i32) -> Result<()> {
@@ -108,10 +196,21 @@ impl Confinement {
         if !self.tree {
             return Ok(());
         }
-        let name = ["stdin", "stdout", "stderr"].get(number as usize).copied().unwrap_or("a descriptor");
-        Err(Error::invalid(NAME, format!("{name} is {what}: through it the command would see the host's tree"))
-            .at("stdio")
-            .hint("redirect it, such as from /dev/null"))
+        Err(Error::invalid(
+            NAME,
+            format!("{} is {what}: through it the command would see the host's tree", name(number)),
+        )
+        .at("stdio")
+        .hint("redirect it, such as from /dev/null"))
+    }
+}
+
+fn name(number: i32) -> String {
+    match number {
+        0 => "stdin".to_owned(),
+        1 => "stdout".to_owned(),
+        2 => "stderr".to_owned(),
+        _ => format!("descriptor {number}"),
     }
 }
 

@@ -145,6 +145,14 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.set(into, opened);
             Ok(())
         }
+        Op::ReopenDevice { tree, at, flags, close_on_exec } => {
+            // Some devices have an open wait for whoever is at the other end.
+            let opened = open_root(machine.get(tree), flags | file::O_NOCTTY | file::O_NONBLOCK)?;
+            file::set_status_flags(opened, flags).named(Call::Fcntl)?;
+            file::duplicate_onto(opened, at, close_on_exec).named(Call::Dup)?;
+            let _ = file::close(opened);
+            Ok(())
+        }
         Op::LinkToSlot { base, name, to } => link_to(machine.get(base), name, machine.get(to)),
         Op::WriteFile { base, name, bytes, mode } => write_file(machine.get(base), name, bytes, mode),
         Op::ChangeMode { file, mode } => file::chmod(machine.get(file), mode).named(Call::Chmod),
@@ -202,13 +210,18 @@ fn take_covers(machine: &Machine<'_>, root: Fd) -> Done {
 #[cold]
 #[inline(never)]
 fn open_to_read(tree: Fd, offset: u64) -> Done<Fd> {
+    let opened = open_root(tree, file::O_RDONLY | file::O_NOCTTY | file::O_NONBLOCK)?;
+    file::seek(opened, offset).named(Call::Openat2)?;
+    Ok(opened)
+}
+
+#[cold]
+#[inline(never)]
+fn open_root(tree: Fd, flags: u32) -> Done<Fd> {
     let mut space = PathSpace::uninit();
     let mut path = PathBuffer::new(&mut space);
     path.push_all(b"/proc/self/fd/").and_then(|()| path.push_number(tree.0 as u32)).named(Call::Openat2)?;
-    let flags = file::O_RDONLY | file::O_NOCTTY | file::O_NONBLOCK;
-    let opened = file::open(Fd::CWD, path.from(0), flags, 0, 0).named(Call::Openat2)?;
-    file::seek(opened, offset).named(Call::Openat2)?;
-    Ok(opened)
+    file::open(Fd::CWD, path.from(0), flags, 0, 0).named(Call::Openat2)
 }
 
 #[cold]

@@ -212,6 +212,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::MakeSymlink { .. }
         | Op::LinkToSlot { .. }
         | Op::OpenToRead { .. }
+        | Op::ReopenDevice { .. }
         | Op::TakeTree { .. }
         | Op::TakeCovers { .. }
         | Op::SameAs { .. }

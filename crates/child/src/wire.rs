@@ -168,7 +168,7 @@ calls! {
     Chmod "fchmod", Chown "fchown", Chdir "fchdir", Stat "newfstatat", CheckDevice "device number check",
     CheckReadOnly "read-only check", CheckRoot "new root check", CheckMount "look at the mount", Netlink "rtnetlink", Sethostname "sethostname",
     Setdomainname "setdomainname", Setrlimit "prlimit64", Setsid "setsid", OpenTerminal "open ptmx",
-    Ioctl "ioctl", Dup "dup3", CloseRange "close_range", Setgroups "setgroups", Setresgid "setresgid",
+    Ioctl "ioctl", Fcntl "fcntl", Dup "dup3", CloseRange "close_range", Setgroups "setgroups", Setresgid "setresgid",
     Setresuid "setresuid", Capset "capset", Sigaction "rt_sigaction", Sigprocmask "rt_sigprocmask",
     Execve "execve", ExecInterpreter "execve (interpreter)", ExecDirectory "execve (directory)",
     Launch "execveat", Init "the init", Fault "a fault of a test", Rehearsed "rehearsal", Keyctl "keyctl",

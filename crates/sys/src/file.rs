@@ -57,6 +57,13 @@ pub fn duplicate_onto(from: Fd, to: Fd, close_on_exec: bool) -> Result<()> {
     unsafe { call!(__NR_dup3, from.arg(), to.arg(), flags) }.map(drop)
 }
 
+/// `fcntl(2)` F_SETFL: the status flags of an open file, such as O_APPEND.
+#[inline(always)]
+pub fn set_status_flags(fd: Fd, flags: u32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_fcntl, fd.arg(), k::F_SETFL, flags) }.map(drop)
+}
+
 /// `fcntl(2)` F_DUPFD_CLOEXEC: a copy at the lowest free number from `least` up.
 #[inline(always)]
 pub fn duplicate_above(fd: Fd, least: u32) -> Result<Fd> {

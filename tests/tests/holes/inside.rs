@@ -148,6 +148,7 @@ fn the_lock_on_its_ids_and_all_that_set_up_has_open_get_out_of_the_way_of_what_t
     let script = "echo $(stat -Lc %i /proc/self/fd/$0) $(cut -b 11-22 /proc/self/uid_map); read end";
     let own = Scratch::new("numbers");
     let file = fs::File::create(own.join("file")).unwrap();
+    file.set_permissions(PermissionsExt::from_mode(0o600)).unwrap();
     let ino = file.metadata().unwrap().ino().to_string();
     // Every number that anything of ours could have by chance.
     for (number, init) in (3..=40).flat_map(|number| [(number, true), (number, false)]) {
@@ -250,7 +251,8 @@ fn an_open_file_gets_no_set_id_bits_however_it_is_handed_on() {
     let file = own.join("file");
     let anew = || {
         fs::write(&file, "").unwrap();
-        fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+        // What others could read would be relayed.
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
     };
     let has_bits = || fs::metadata(&file).unwrap().permissions().mode() & 0o6000 != 0;
     let through = |flags: &[&str], redirect: &str| {
@@ -498,6 +500,8 @@ fn a_nested_container_runs_with_its_output_in_a_file_too() {
         "echo nested; chmod u+s /dev/fd/1 || echo refused",
     ];
     let file = fs::File::create(own.join("log")).unwrap();
+    // What others could read would be relayed.
+    file.set_permissions(PermissionsExt::from_mode(0o640)).unwrap();
     let mut command = seclude_tests::seclude_command(&arguments);
     let output = command.stdout(file).stderr(std::process::Stdio::piped()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

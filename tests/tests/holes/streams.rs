@@ -192,3 +192,45 @@ fn a_file_that_others_may_read_or_write_is_theirs_no_more_by_a_descriptor_of_it(
     fs::set_permissions(&private, PermissionsExt::from_mode(0o755)).unwrap();
     assert!(tried("--fd 5 -- sh -c 'grep -q secret <&5'", "5<").status.success());
 }
+
+#[test]
+fn a_terminal_or_device_of_its_own_user_keeps_its_mode_and_works() {
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let mode = || rustix::fs::fstat(&slave).unwrap().st_mode & 0o777;
+    let before = mode();
+    let change = "import os, termios\n\
+        for number in range(3):\n    try: os.fchmod(number, 0o646)\n    except OSError: pass\n\
+        termios.tcgetattr(0); termios.tcgetattr(2); os.write(1, b'works\\n'); print(os.isatty(0), os.isatty(1))";
+    let tried = |flags: &[&str]| {
+        let stream = || Stdio::from(slave.try_clone().unwrap());
+        let arguments = [&["run"], flags, &["--", "python3", "-c", change]].concat();
+        let mut command = seclude_command(&arguments);
+        assert!(command.stdin(stream()).stdout(stream()).stderr(stream()).status().unwrap().success());
+        let mut said = [0; 256];
+        let length = rustix::io::read(&master, &mut said).unwrap();
+        assert!(String::from_utf8_lossy(&said[..length]).starts_with("works"), "{said:?}");
+        let changed = mode();
+        rustix::fs::fchmod(&slave, Mode::from_raw_mode(before)).unwrap();
+        changed
+    };
+    let own: &[&str] = if is_root() { &["--host-root"] } else { &[] };
+    assert_eq!(tried(own), before);
+    assert_eq!(tried(&[own, &["--stdio", "pass"]].concat()), 0o646, "as it is, its owner changes it");
+    if is_root() {
+        assert_eq!(tried(&[]), before, "whoever does not own it cannot");
+        // The host's /dev/null, with other words.
+        let null = fs::metadata("/dev/null").unwrap().permissions().mode();
+        let said = run(&["--host-root"], "chmod 600 /proc/self/fd/0 2>&1 | grep -c Read-only", Stdio::null());
+        assert_eq!(stdout_of(&said), "1");
+        let mut command = seclude::Command::new("/bin/chmod");
+        command.args(["600", "/proc/self/fd/0"]).sandbox().host_root().stdin(seclude::Stdio::null());
+        assert!(!command.output().unwrap().exit.success());
+        assert_eq!(fs::metadata("/dev/null").unwrap().permissions().mode(), null);
+    }
+}

@@ -10,7 +10,7 @@ use seclude_child::{Op, Slot};
 use seclude_request::Field;
 use seclude_sys::Fd;
 
-use super::streams::{self, Anew, Confinement, Looked, View};
+use super::streams::{self, Anew, Confinement, How, Looked, View};
 use super::{Preparation, Step};
 use crate::action::Describe;
 use crate::config::Config;
@@ -125,7 +125,7 @@ impl Handed {
     /// Whether a file or a directory is among them; to be asked once stdin was looked at.
     pub(super) fn view(&self) -> View {
         let stdio = self.stdio.iter().zip(0..).map(|(kind, number)| match kind {
-            Some(StdioKind::Inherit | StdioKind::Fd(_)) if number == 0 && self.anew.is_opened() => View::Nothing,
+            Some(_) if self.anew.how(number) != How::Not => View::Nothing,
             Some(StdioKind::Inherit | StdioKind::Pass) => streams::view(streams::own(number)),
             Some(StdioKind::Fd(fd)) => streams::view(fd.as_fd()),
             Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => View::Nothing,
@@ -161,8 +161,10 @@ impl Descriptors {
             // `Stdio::pass` says that it is to be as it is.
             Ok(differs && !matches!(kind, StdioKind::Pass) && self.confinement.relays(fd, number)?)
         };
+        if self.anew.how(number) != How::Not {
+            return Ok(None);
+        }
         Ok(match kind {
-            StdioKind::Inherit | StdioKind::Fd(_) if number == 0 && self.anew.is_opened() => None,
             StdioKind::Inherit | StdioKind::Pass => match given(streams::own(number))? {
                 true => Some(self.relay_output(number, streams::own(number), preparation)?),
                 false => None,
@@ -294,11 +296,19 @@ impl Step for Descriptors {
             program.about("the terminal");
             program.push(Op::UseTerminal { stdio: free });
         }
+        for number in 0..3 {
+            if let How::At(ours) = self.anew.how(number)
+                && ours != number
+            {
+                program.about_owned(format!("number {number}"));
+                program.push(Op::PlaceFd { from: Fd(ours), to: Fd(number) });
+            }
+        }
         for (ours, number) in &self.places {
             program.about_owned(format!("number {number}"));
             program.push(Op::PlaceFd { from: Fd(ours.as_raw_fd()), to: Fd(*number) });
         }
-        if self.anew.is_opened() {
+        if self.anew.how(0) == How::Stdin {
             program.about("number 0");
             program.push(Op::Hold { slot: Slot::STDIN, at: Fd(0) });
         }

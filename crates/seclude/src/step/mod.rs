@@ -229,6 +229,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // From the host's tree, before anything lies over it.
     let anew = streams::Anew::default();
     add(streams::reopen(command, host, &anew));
+    add(streams::reopen_devices(command, host, &anew));
     // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
     let tree = root::compile(command, host)?;
     let leave = root::leave(command, tree.as_ref());

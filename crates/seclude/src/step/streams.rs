@@ -6,9 +6,9 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, fstatfs};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, fstatfs, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use seclude_child::{Op, Slot};
@@ -214,13 +214,44 @@ fn name(number: i32) -> String {
     }
 }
 
-/// Whether stdin is opened anew, which is known once it was looked at.
+/// Which streams are opened anew, which is known once they were looked at.
 #[derive(Clone, Default)]
-pub(super) struct Anew(Arc<AtomicBool>);
+pub(super) struct Anew(Arc<[AtomicI32; 3]>);
+
+/// How one is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum How {
+    /// As it was given.
+    Not,
+    /// What set-up has as stdin.
+    Stdin,
+    /// By a descriptor with this number, in the place of one that led to the same.
+    At(i32),
+}
 
 impl Anew {
-    pub(super) fn is_opened(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    const STDIN: i32 = -1;
+    const NOT: i32 = 0;
+
+    pub(super) fn how(&self, number: i32) -> How {
+        let place = usize::try_from(number).ok().and_then(|number| self.0.get(number));
+        match place.map_or(Self::NOT, |place| place.load(Ordering::Relaxed)) {
+            Self::NOT => How::Not,
+            Self::STDIN => How::Stdin,
+            // One more, so that it is not 0.
+            at => How::At(at - 1),
+        }
+    }
+
+    fn is(&self, number: usize, how: How) {
+        let value = match how {
+            How::Not => Self::NOT,
+            How::Stdin => Self::STDIN,
+            How::At(at) => at + 1,
+        };
+        if let Some(place) = self.0.get(number) {
+            place.store(value, Ordering::Relaxed);
+        }
     }
 }
 
@@ -244,25 +275,25 @@ pub(super) fn reopen(command: &Config, host: &Host, anew: &Anew) -> Option<Box<d
     Some(Box::new(Reopened { kind, ids, highest, anew: anew.clone(), show: None, relayed: None }))
 }
 
-impl Reopened {
-    /// Whether what lies at the file's path, where it is looked for again, is the file.
-    fn is_found_again(&self, show: &Show, fd: BorrowedFd<'_>) -> bool {
-        let tree = match self.ids {
-            Ids::Containers => {
-                let flags = rustix::mount::OpenTreeFlags::OPEN_TREE_CLONE
-                    | rustix::mount::OpenTreeFlags::OPEN_TREE_CLOEXEC
-                    | rustix::mount::OpenTreeFlags::AT_EMPTY_PATH;
-                return show.opened().is_some_and(|open| rustix::mount::open_tree(&**open, c"", flags).is_ok());
-            }
-            Ids::Callers => rustix::fs::stat(show.path()),
-        };
-        let readable = || rustix::fs::access(show.path(), rustix::fs::Access::READ_OK).is_ok();
-        match (tree, fstat(fd)) {
-            (Ok(named), Ok(open)) => (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino) && readable(),
-            _ => false,
+/// Whether what lies at the file's path, where it is looked for again, is the file.
+fn is_found_again(show: &Show, fd: BorrowedFd<'_>, ids: Ids) -> bool {
+    let tree = match ids {
+        Ids::Containers => {
+            let flags = rustix::mount::OpenTreeFlags::OPEN_TREE_CLONE
+                | rustix::mount::OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | rustix::mount::OpenTreeFlags::AT_EMPTY_PATH;
+            return show.opened().is_some_and(|open| rustix::mount::open_tree(&**open, c"", flags).is_ok());
         }
+        Ids::Callers => rustix::fs::stat(show.path()),
+    };
+    let readable = || rustix::fs::access(show.path(), rustix::fs::Access::READ_OK).is_ok();
+    match (tree, fstat(fd)) {
+        (Ok(named), Ok(open)) => (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino) && readable(),
+        _ => false,
     }
+}
 
+impl Reopened {
     fn relay(&mut self, fd: BorrowedFd<'_>, offset: u64, preparation: &mut Preparation<'_>) -> Result<()> {
         let failed = |call| move |errno: Errno| Error::parent(NAME, "pipe for stdin", errno).call(call);
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe2"))?;
@@ -301,11 +332,11 @@ impl Step for Reopened {
         let offset = rustix::fs::tell(fd).map_err(failed("lseek"))?;
         let copied = fcntl_dupfd_cloexec(fd, self.highest + 1).map_err(failed("fcntl"))?;
         let mut show = Show::of(Source::Fd(Arc::new(copied)), false, false, self.ids);
-        self.anew.0.store(true, Ordering::Relaxed);
+        self.anew.is(0, How::Stdin);
         // Before Linux 5.12 only what is attached somewhere can be made read-only.
         let can = seclude_sys::mount::set_attributes(Fd::NONE, 0, false) != Err(seclude_sys::Errno::ENOSYS);
         match show.open(preparation) {
-            Ok(_) if can && self.is_found_again(&show, fd) => {
+            Ok(_) if can && is_found_again(&show, fd, self.ids) => {
                 self.show = Some((show, offset));
                 Ok(())
             }
@@ -348,5 +379,140 @@ impl Step for Reopened {
 
     fn describe(&self, to: &mut Describe) {
         to.prepare(NAME, "look at stdin: a file is opened anew, read-only".to_owned());
+    }
+}
+
+/// A device of the command's own user, such as the terminal, on a read-only mount: it works as before, and its mode and owner stay.
+struct Device {
+    show: Show,
+    /// The descriptors of it: number, status flags, and whether that is the command's own number.
+    places: Vec<(Number, u32)>,
+}
+
+enum Number {
+    Own(i32),
+    Lifted(OwnedFd),
+}
+
+impl Number {
+    fn fd(&self) -> Fd {
+        match self {
+            Number::Own(number) => Fd(*number),
+            Number::Lifted(fd) => Fd(fd.as_raw_fd()),
+        }
+    }
+}
+
+struct Devices {
+    kinds: [Option<StdioKind>; 3],
+    highest: i32,
+    anew: Anew,
+    found: Vec<(u64, Device)>,
+}
+
+/// While the host's tree is there.
+pub(super) fn reopen_devices(command: &Config, host: &Host, anew: &Anew) -> Option<Box<dyn Step>> {
+    let may_own = user::ids_of_files(command, host) == Ids::Callers;
+    if !command.is_sandboxed() || !command.namespaces.is_new(Namespace::Mount) || !may_own {
+        return None;
+    }
+    let (kinds, highest) = (descriptors::kinds(command), descriptors::highest(command));
+    Some(Box::new(Devices { kinds, highest, anew: anew.clone(), found: Vec::new() }))
+}
+
+impl Devices {
+    fn look_at(&mut self, number: i32, kind: &StdioKind, preparation: &mut Preparation<'_>) -> rustix::io::Result<()> {
+        let null;
+        let (fd, is_own) = match kind {
+            StdioKind::Inherit => (own(number), true),
+            StdioKind::Fd(fd) => (fd.as_fd(), false),
+            StdioKind::Null => {
+                null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+                (null.as_fd(), false)
+            }
+            _ => return Ok(()),
+        };
+        let (found, flags) = (fstat(fd)?, fcntl_getfl(fd)?);
+        // Whoever does not own it can change nothing about it.
+        let is_owned = found.st_uid == preparation.host.uid;
+        let kind = FileType::from_raw_mode(found.st_mode);
+        if kind != FileType::CharacterDevice || !is_owned || flags.contains(OFlags::PATH) {
+            return Ok(());
+        }
+        let known = self.found.iter().position(|(device, _)| *device == found.st_rdev);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let copied = fcntl_dupfd_cloexec(fd, self.highest + 1)?;
+                let mut show = Show::of(Source::Fd(Arc::new(copied)), false, false, Ids::Callers);
+                if show.open(preparation).is_err() || !is_found_again(&show, fd, Ids::Callers) {
+                    // Of another mount namespace's devpts, and nobody comes to it by a path.
+                    return Ok(());
+                }
+                self.found.push((found.st_rdev, Device { show, places: Vec::new() }));
+                self.found.len() - 1
+            }
+        };
+        let place = match is_own {
+            true => Number::Own(number),
+            false => Number::Lifted(fcntl_dupfd_cloexec(fd, self.highest + 1)?),
+        };
+        self.anew.is(number as usize, How::At(place.fd().0));
+        if let Some((_, device)) = self.found.get_mut(index) {
+            let kept = OFlags::RWMODE | OFlags::APPEND | OFlags::NONBLOCK;
+            device.places.push((place, (flags & kept).bits()));
+        }
+        Ok(())
+    }
+}
+
+impl Step for Devices {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn field(&self) -> Option<Field> {
+        Some(Field::of("stdio"))
+    }
+
+    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        // Before Linux 5.12 only what is attached somewhere can be made read-only.
+        if seclude_sys::mount::set_attributes(Fd::NONE, 0, false) == Err(seclude_sys::Errno::ENOSYS) {
+            return Ok(());
+        }
+        for (kind, number) in self.kinds.clone().iter().zip(0..) {
+            let Some(kind) = kind else { continue };
+            match self.look_at(number, kind, preparation) {
+                // What is closed stays so.
+                Ok(()) | Err(Errno::BADF) => {}
+                Err(errno) => return Err(Error::parent(NAME, name(number), errno).call("fcntl")),
+            }
+        }
+        Ok(())
+    }
+
+    fn keeps(&self) -> Vec<Fd> {
+        let of =
+            |device: &Device| device.show.keeps().chain(device.places.iter().map(|(place, _)| place.fd())).collect();
+        self.found.iter().flat_map(|(_, device)| -> Vec<Fd> { of(device) }).collect()
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        for (_, device) in &self.found {
+            program.about_owned(format!("{}, on a read-only mount of its own", device.show.path().display()));
+            device.show.copy(program, Slot::TREE);
+            program.push(Op::SetAttributes { mount: Slot::TREE, set: MOUNT_ATTR_RDONLY, recursive: false });
+            for (place, flags) in &device.places {
+                let close_on_exec = matches!(place, Number::Lifted(_));
+                program.push(Op::ReopenDevice { tree: Slot::TREE, at: place.fd(), flags: *flags, close_on_exec });
+            }
+        }
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        to.prepare(
+            NAME,
+            "look at the streams: a device that the user owns is opened anew, on a read-only mount".to_owned(),
+        );
     }
 }

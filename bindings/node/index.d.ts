@@ -748,7 +748,7 @@ export interface ContainerRequest {
   user?: User | false;
   /** Files and directories of the host to show by the same path, read-only; relative ones begin where the caller is (or the file with this request). */
   ro?: Array<Text> | false;
-  /** The same, writable. */
+  /** The same, writable. New set-user-ID programs cannot be made there; one of others that is there already can be given another content (by a shared mapping, mmap(2)), so no directory with such is to be named. */
   rw?: Array<Text> | false;
   /** A home, or what is above one, may be among `ro` and `rw`. Default: false, an error. */
   wholeHome?: boolean;
@@ -1096,7 +1096,7 @@ export interface Network {
   interface?: string | false;
   /** Of a veth: it reaches what the host reaches. Default: true. */
   nat?: boolean;
-  /** Of a veth: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false. */
+  /** Of a veth or pasta: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false. */
   hostAccess?: boolean;
   /** The same as `hostAccess`. */
   host_access?: boolean;

@@ -113,7 +113,8 @@ pub struct Request {
     /// with this request).
     #[serde(skip_serializing_if = "is_default")]
     pub ro: Vec<Text>,
-    /// The same, writable.
+    /// The same, writable. New set-user-ID programs cannot be made there; one of others that is there already can be given another content
+    /// (by a shared mapping, mmap(2)), so no directory with such is to be named.
     #[serde(skip_serializing_if = "is_default")]
     pub rw: Vec<Text>,
     /// A home, or what is above one, may be among `ro` and `rw`. Default: false, an error.

@@ -57,7 +57,8 @@ impl Command {
         self.show(path.as_ref(), false)
     }
 
-    /// The same, writable: what the command makes there stays, and is the caller's.
+    /// The same, writable: what the command makes there stays, and is the caller's. New set-user-ID programs cannot be made there; one of
+    /// others that is there already can be given another content (by a shared mapping, mmap(2)): name no directory with such.
     pub fn rw(&mut self, path: impl AsRef<Path>) -> &mut Self {
         self.show(path.as_ref(), true)
     }

@@ -691,7 +691,8 @@ class Container:
     #: Files and directories of the host to show by the same path, read-only; relative ones begin where the caller is
     #: (or the file with this request).
     ro: Optional[List[Text]] = None
-    #: The same, writable.
+    #: The same, writable. New set-user-ID programs cannot be made there; one of others that is there already can be
+    #: given another content (by a shared mapping, mmap(2)), so no directory with such is to be named.
     rw: Optional[List[Text]] = None
     #: A home, or what is above one, may be among `ro` and `rw`. Default: false, an error.
     whole_home: Optional[bool] = None

@@ -130,7 +130,8 @@ impl Mount {
         Mount { target: target.as_ref().to_owned(), kind, preset: false, shown: None, stands: None }
     }
 
-    /// A file or directory of the host, with what is mounted below it. Its locked flags stay.
+    /// A file or directory of the host, with what is mounted below it. Its locked flags stay. In the sandbox no set-user-ID programs can be
+    /// made in one that is written; one of others that is there already can be given another content (by a shared mapping, mmap(2)).
     pub fn bind(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Mount {
         let source = Source::Path(source.as_ref().to_owned());
         Mount::new(target, MountKind::Bind { source, recursive: true, flags: Flags::default() })

@@ -109,6 +109,14 @@ fn a_source_may_be_relative_to_the_caller_and_have_colons() {
         seclude_tests::seclude_command(&["run", "--workdir", "/", "--bind", escaped, "cat", "/tmp/odd name"]);
     assert_eq!(stdout_of(&command.current_dir(host.path()).output().unwrap()), "odd");
     refused(125, &["run", "--bind", "/etc:/mnt:/mnt", "true"]);
+    let root = busybox_root("relative");
+    root.file("etc/marker", "of the root");
+    for (directory, name) in
+        [(root.path(), "."), (root.path().parent().unwrap(), text(root.path().file_name().unwrap().as_ref()))]
+    {
+        let mut command = seclude_tests::seclude_command(&["run", "--root", name, "cat", "/etc/marker"]);
+        assert_eq!(stdout_of(&command.current_dir(directory).output().unwrap()), "of the root");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct FileFlags {
     /// How much /tmp, /var/tmp, /run and the new home hold together, in memory: 1G unless said
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub(crate) max_tmp: Option<u64>,
-    /// The directory that becomes / (absolute); read-only unless --writable or --overlay
+    /// The directory that becomes /; read-only unless --writable or --overlay
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     /// Put a writable layer in memory over the root; it is gone at the end
@@ -117,12 +117,12 @@ fn root(request: &mut Request, flags: &FileFlags) {
         return;
     }
     let root = request.root.get_or_insert_default();
+    let absolute = |path: &PathBuf| Text::from(std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     if let Some(directory) = &flags.root {
         *root = data::Root::default();
-        root.path = Some(Text::from(directory));
+        root.path = Some(absolute(directory));
     }
     if layered {
-        let absolute = |path: &PathBuf| Text::from(std::path::absolute(path).unwrap_or_else(|_| path.clone()));
         root.ephemeral = flags.overlay;
         (root.upper, root.work) = (flags.upper.as_ref().map(absolute), flags.work.as_ref().map(absolute));
     }

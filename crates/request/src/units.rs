@@ -61,10 +61,10 @@ fn positive(text: &str, given: &str) -> Result<i128, String> {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > 9 {
+    if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > 9 {
         return Err(wrong());
     }
-    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| wrong())? };
     let parts = if fraction.is_empty() { 0 } else { fraction.parse::<u64>().map_err(|_| wrong())? };
     Ok(i128::from(whole) * unit + i128::from(parts) * unit / 10i128.pow(fraction.len() as u32))
 }
@@ -206,6 +206,8 @@ mod tests {
         assert!(size("1X").is_err() && size("").is_err() && size("99999999T").is_err());
         assert_eq!(nanoseconds("1.5m"), Ok(90_000_000_000));
         assert_eq!(nanoseconds("-1h"), Ok(-3_600_000_000_000));
+        assert_eq!(nanoseconds(".25s"), Ok(250_000_000));
+        assert!(nanoseconds(".s").is_err() && nanoseconds(".").is_err());
         assert!(nanoseconds("1w").is_err() && nanoseconds("").is_err() && nanoseconds("--1s").is_err());
     }
 }

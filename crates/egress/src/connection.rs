@@ -1,10 +1,12 @@
-//! Two sockets, and the bytes between them: from one into a pipe and out of it into the other, splice(2), never through our memory.
+//! Two sockets, and the bytes between them: from one into a pipe and out of it into the other, splice(2), never through our memory but where
+//! no descriptor is left for a pipe.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::net::{Shutdown, shutdown, sockopt};
+use rustix::io::{Errno, read};
+use rustix::net::{SendFlags, Shutdown, send, shutdown, sockopt};
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 
 use crate::budget::Budget;
@@ -17,6 +19,8 @@ const ROUNDS: usize = 16;
 const KEPT: usize = 16;
 /// Descriptors of a pipe.
 const ENDS: usize = 2;
+/// What is moved at a time without one. Waiting for a pipe could last for ever: those that hold them may be the ones that are not read.
+const PIECE: usize = 16 * 1024;
 
 /// One socket, and what epoll has last said of it: it says so once, until a call finds that it is no longer so.
 #[derive(Debug)]
@@ -67,6 +71,8 @@ impl Pipes {
 pub(crate) struct Way {
     pipe: Option<Pipe>,
     held: usize,
+    /// In the place of a pipe.
+    piece: VecDeque<u8>,
     /// Nothing comes any more.
     ended: bool,
     /// And that was said on.
@@ -82,8 +88,6 @@ pub(crate) enum Next {
     GoOn,
     /// One of the sockets is broken, and so is the other to be.
     Broken,
-    /// There is no descriptor to go on with.
-    TooMany,
 }
 
 impl Way {
@@ -100,24 +104,45 @@ impl Way {
         let (budget, own) = budget;
         for _ in 0..ROUNDS {
             let mut progress = false;
-            if !self.ended && from.readable && self.held < PIPE {
-                if self.pipe.is_none() {
-                    if !budget.take(own, ENDS) {
-                        return Next::TooMany;
-                    }
-                    let Some(pipe) = pipes.take() else {
+            if !self.ended && from.readable && self.held < PIPE && self.piece.is_empty() {
+                let pipe = match self.pipe.take() {
+                    None if budget.take(own, ENDS) => pipes.take().or_else(|| {
                         budget.give_back(own, ENDS);
-                        return Next::TooMany;
-                    };
-                    self.pipe = Some(pipe);
-                }
-                let Some(pipe) = &self.pipe else { return Next::Broken };
-                match splice(&from.socket, None, &pipe.write, None, PIPE - self.held, flags()) {
+                        None
+                    }),
+                    pipe => pipe,
+                };
+                let got = match &pipe {
+                    Some(pipe) => splice(&from.socket, None, &pipe.write, None, PIPE - self.held, flags()),
+                    None => {
+                        let mut piece = vec![0; PIECE];
+                        read(&from.socket, &mut piece).inspect(|length| {
+                            piece.truncate(*length);
+                            self.piece = piece.into();
+                        })
+                    }
+                };
+                let is_piped = pipe.is_some();
+                self.pipe = pipe;
+                match got {
                     Ok(0) => (self.ended, progress) = (true, true),
-                    Ok(count) => (self.held, progress) = (self.held + count, true),
-                    Err(Errno::INTR) => progress = true,
+                    Ok(count) if is_piped => (self.held, progress) = (self.held + count, true),
+                    Ok(_) | Err(Errno::INTR) => progress = true,
                     // With something in the pipe it may be that which is full, at fewer bytes than it has room for.
                     Err(Errno::AGAIN) => from.readable = self.held > 0,
+                    Err(_) => return Next::Broken,
+                }
+            }
+            if !self.piece.is_empty() && to.writable {
+                let (first, _) = self.piece.as_slices();
+                match send(&to.socket, first, SendFlags::NOSIGNAL) {
+                    Ok(count) => {
+                        self.piece.drain(..count);
+                        *moved += count as u64;
+                        progress = true;
+                    }
+                    Err(Errno::INTR) => progress = true,
+                    Err(Errno::AGAIN) => to.writable = false,
                     Err(_) => return Next::Broken,
                 }
             }
@@ -140,7 +165,7 @@ impl Way {
                 pipes.give_back(pipe);
                 budget.give_back(own, ENDS);
             }
-            if self.ended && self.held == 0 && !self.over {
+            if self.ended && self.held == 0 && self.piece.is_empty() && !self.over {
                 self.over = true;
                 // It may be gone by itself.
                 let _ = shutdown(&to.socket, Shutdown::Write);

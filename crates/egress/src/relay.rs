@@ -108,7 +108,8 @@ impl Seat {
     pub fn take() -> io::Result<Seat> {
         let process = std::process::id();
         let mut running = running();
-        let own = match running.take_if(|running| running.process == process) {
+        // Another process's after a fork; and one that has ended on an error serves nobody any more.
+        let own = match running.take_if(|running| running.process == process && !running.thread.is_finished()) {
             Some(own) => own,
             None => Running::start()?,
         };

@@ -1,6 +1,7 @@
 //! Names are looked up by the host's own means, getaddrinfo(3), which waits: so by a few threads that do nothing else.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,7 +15,9 @@ use seclude_sys::signal;
 use crate::Name;
 
 /// How many names are looked up at a time, whoever asks: others wait.
-const THREADS: usize = 8;
+const THREADS: usize = 32;
+/// How many of one namespace's: with servers that do not answer, others have the rest.
+const SHARE: usize = 8;
 /// How long a thread waits for the next name.
 const IDLE: Duration = Duration::from_secs(10);
 /// getaddrinfo(3) and what it loads.
@@ -40,11 +43,42 @@ struct Shared {
 
 #[derive(Default)]
 struct Work {
-    asked: VecDeque<(Name, Lookup)>,
+    asked: VecDeque<Asked>,
+    /// Of each namespace.
+    running: HashMap<u64, usize>,
     done: Vec<(Name, io::Result<Vec<IpAddr>>)>,
     threads: usize,
     idle: usize,
     over: bool,
+}
+
+struct Asked {
+    by: u64,
+    name: Name,
+    lookup: Lookup,
+}
+
+impl Work {
+    fn is_next(&self, asked: &Asked) -> bool {
+        self.running.get(&asked.by).is_none_or(|running| *running < SHARE)
+    }
+
+    /// The first that may be looked up now.
+    fn take(&mut self) -> Option<Asked> {
+        let place = self.asked.iter().position(|asked| self.is_next(asked))?;
+        let asked = self.asked.remove(place)?;
+        *self.running.entry(asked.by).or_default() += 1;
+        Some(asked)
+    }
+
+    fn finish(&mut self, by: u64) {
+        if let Entry::Occupied(mut running) = self.running.entry(by) {
+            *running.get_mut() -= 1;
+            if *running.get() == 0 {
+                running.remove();
+            }
+        }
+    }
 }
 
 impl Resolver {
@@ -57,10 +91,11 @@ impl Resolver {
         self.0.bell.as_fd()
     }
 
-    pub(crate) fn ask(&self, name: Name, lookup: Lookup) {
+    pub(crate) fn ask(&self, by: u64, name: Name, lookup: Lookup) {
         let mut work = self.0.work();
-        work.asked.push_back((name, lookup));
-        if work.asked.len() <= work.idle {
+        work.asked.push_back(Asked { by, name, lookup });
+        let next = work.asked.iter().filter(|asked| work.is_next(asked)).count();
+        if next <= work.idle {
             self.0.news.notify_one();
             return;
         }
@@ -76,7 +111,7 @@ impl Resolver {
                 Ok(_) => work.threads += 1,
                 Err(error) if work.threads == 0 => {
                     let kind = error.kind();
-                    let failed: Vec<_> = work.asked.drain(..).map(|(name, _)| (name, Err(kind.into()))).collect();
+                    let failed: Vec<_> = work.asked.drain(..).map(|asked| (asked.name, Err(kind.into()))).collect();
                     work.done.extend(failed);
                     self.0.ring();
                 }
@@ -111,10 +146,11 @@ impl Shared {
     fn look_up(&self) {
         let mut work = self.work();
         loop {
-            while let Some((name, lookup)) = work.asked.pop_front() {
+            while let Some(Asked { by, name, lookup }) = work.take() {
                 drop(work);
                 let found = lookup(name.as_str());
                 work = self.work();
+                work.finish(by);
                 work.done.push((name, found));
                 self.ring();
             }
@@ -122,7 +158,7 @@ impl Shared {
                 break;
             }
             work.idle += 1;
-            let waiting = |work: &mut Work| work.asked.is_empty() && !work.over;
+            let waiting = |work: &mut Work| !work.asked.iter().any(|asked| work.is_next(asked)) && !work.over;
             let (again, waited) =
                 self.news.wait_timeout_while(work, IDLE, waiting).unwrap_or_else(PoisonError::into_inner);
             work = again;
@@ -132,5 +168,34 @@ impl Shared {
             }
         }
         work.threads -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn names_that_nobody_answers_for_hold_only_up_who_asks_for_them() {
+        let resolver = Resolver::new().unwrap();
+        let hangs: Lookup = |_| {
+            thread::sleep(Duration::from_secs(4));
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        for number in 0..2 * THREADS {
+            resolver.ask(1, format!("n{number}.example").parse().unwrap(), hangs);
+        }
+        resolver.ask(2, "quick.example".parse().unwrap(), |_| Ok(Vec::new()));
+        let started = Instant::now();
+        let first = loop {
+            let done = resolver.done();
+            if let Some((name, _)) = done.first() {
+                break name.as_str().to_owned();
+            }
+            assert!(started.elapsed() < Duration::from_secs(60));
+            thread::sleep(Duration::from_millis(2));
+        };
+        assert_eq!(first, "quick.example");
     }
 }

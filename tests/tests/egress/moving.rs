@@ -60,6 +60,26 @@ for _ in range(100):
 }
 
 #[test]
+fn connections_that_are_not_read_take_nothing_from_those_that_are() {
+    // Of 256 descriptors there are fewer pipes than connections with something in them.
+    let said = lines(
+        r#"ulimit -n 256; $S run --allow one.test -- python3 -c '
+import socket, threading
+all = [socket.create_connection(("one.test", 443), 30) for _ in range(40)]
+def send(s):
+    s.sendall(b"x" * 3000000); s.shutdown(socket.SHUT_WR)
+for s in all: threading.Thread(target=send, args=[s]).start()
+import time; time.sleep(1)
+def received(s):
+    got = 0
+    while data := s.recv(1 << 20): got += len(data) - data.count(b" ")
+    return got
+print({received(s) > 3000000 for s in all})'"#,
+    );
+    assert_eq!(said, ["{True}"]);
+}
+
+#[test]
 fn what_is_sent_before_the_end_arrives_and_a_reset_is_one_outside() {
     let said = lines(
         r#"cat > end.py <<'END'

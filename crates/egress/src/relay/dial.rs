@@ -259,10 +259,7 @@ impl Server {
             });
         }
         let both = [there, back];
-        if both.contains(&Next::TooMany) {
-            tenant.tally.refused(connection.name.as_str(), Why::TooMany, None);
-        }
-        if both.contains(&Next::TooMany) || both.contains(&Next::Broken) {
+        if both.contains(&Next::Broken) {
             self.give_up(key);
         } else if up.over && (down.over || tenant.leaving.is_some()) {
             self.end(key, false);

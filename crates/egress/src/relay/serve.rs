@@ -226,6 +226,11 @@ impl Server {
         epoll::add(&self.shared.epoll, socket, token.data(), flags)
     }
 
+    /// Before it is closed: whoever was forked from this process may have a copy, by which it would be told of for ever, epoll(7).
+    fn unwatch(&self, socket: impl AsFd) {
+        let _ = epoll::delete(&self.shared.epoll, socket);
+    }
+
     fn listen(&self, key: u64, flags: EventFlags) {
         if let Some(socket) = self.sockets.get(&key) {
             let _ = epoll::modify(&self.shared.epoll, &socket.socket, Token::Socket(key).data(), flags);
@@ -294,7 +299,7 @@ impl Server {
         let waiting = self.asked.entry((id, name.clone())).or_default();
         waiting.push(key);
         if waiting.len() == 1 {
-            self.resolver.ask(name, lookup);
+            self.resolver.ask(id, name, lookup);
         }
     }
 
@@ -309,9 +314,9 @@ impl Server {
     }
 
     fn close_stream(&mut self, key: u64) {
-        if let Some(stream) = self.streams.remove(&key)
-            && let Some(tenant) = self.tenants.get_mut(&stream.tenant)
-        {
+        let Some(stream) = self.streams.remove(&key) else { return };
+        self.unwatch(&stream.socket);
+        if let Some(tenant) = self.tenants.get_mut(&stream.tenant) {
             tenant.streams -= 1;
         }
     }
@@ -322,9 +327,12 @@ impl Server {
             self.sockets.iter().filter(|(_, socket)| socket.tenant == id).map(|(key, _)| *key).collect();
         for key in own {
             self.heard_from(key);
-            self.sockets.remove(&key);
+            if let Some(socket) = self.sockets.remove(&key) {
+                self.unwatch(&socket.socket);
+            }
         }
-        self.streams.retain(|_, stream| stream.tenant != id);
+        let own = self.streams.iter().filter(|(_, stream)| stream.tenant == id).map(|(key, _)| *key);
+        own.collect::<Vec<_>>().into_iter().for_each(|key| self.close_stream(key));
         let Some(tenant) = self.tenants.get_mut(&id) else { return };
         tenant.leaving = Some(done);
         if tenant.connections == 0 {

@@ -224,6 +224,8 @@ impl Shared {
                     Then::Ended => {}
                 }
                 if let Some(ended) = all.remove(&id) {
+                    // Whoever was forked from this process may have a copy, by which its end would be told of for ever, epoll(7).
+                    let _ = epoll::delete(&self.epoll, &ended.listener);
                     drop(ended.listener);
                     let thread = Running::leave(&mut running(), &self);
                     let was_last = thread.is_some();

@@ -177,19 +177,38 @@ fn the_lock_on_its_ids_and_all_that_set_up_has_open_get_out_of_the_way_of_what_t
 fn a_range_that_no_init_holds_is_nobody_elses_as_long_as_a_process_has_it() {
     root_only!();
     let file = "/run/seclude/ids.lock";
-    let start = |flags: &[&str]| {
-        let flags = [&["run", "--detach"], flags, &["--", "sleep", "60"]].concat();
+    let start = |flags: &[&str], command: &[&str]| {
+        let flags = [&["run", "--detach"], flags, &["--"], command].concat();
         let container = Detached::of(seclude_command(&flags).stderr(std::process::Stdio::null()));
         let map = fs::read_to_string(format!("/proc/{}/uid_map", container.pid())).unwrap();
         let slot = map.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 65536;
         (container, slot)
     };
     let is_noted = |slot: usize| fs::read(file).is_ok_and(|bytes| bytes.get(slot) == Some(&b'1'));
-    let (held, slot) = start(&[]);
+    let sleep: &[&str] = &["sleep", "60"];
+    let (held, slot) = start(&[], sleep);
     assert!(!is_noted(slot), "its init has a lock");
     drop(held);
-    for flags in [&["--as-pid-1"][..], &["--as-pid-1", "--share", "pid"]] {
-        let (container, slot) = start(flags);
+    let python =
+        |then: &str| format!("import ctypes, threading, time\nlibc = ctypes.CDLL(None)\n{then}\ntime.sleep(60)");
+    // Its first thread ends, exit(2); a user namespace that has no map.
+    let without_first = python("threading.Thread(target=time.sleep, args=[60]).start()\nlibc.syscall(60, 0)");
+    let without_map = python("assert libc.unshare(0x10000000) == 0");
+    for (flags, command) in [
+        (&["--as-pid-1"][..], sleep),
+        (&["--as-pid-1", "--share", "pid"], sleep),
+        (&["--as-pid-1"], &["python3", "-c", &without_first]),
+        (&["--as-pid-1", "--nested"], &["python3", "-c", &without_map]),
+    ] {
+        let (container, slot) = start(flags, command);
+        if command != sleep {
+            let pid = container.pid();
+            comes_back(&true, "it has come so far", || {
+                let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+                let map = fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap();
+                state.rsplit_once(") ").unwrap().1.starts_with('Z') || map.is_empty()
+            });
+        }
         assert!(is_noted(slot), "{flags:?}");
         // What ends meanwhile would take the file along.
         inside(&[], "true");

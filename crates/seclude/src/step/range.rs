@@ -225,13 +225,24 @@ fn noted(file: &OwnedFd) -> Vec<Range> {
     slots.map(|(_, slot): (&u8, u32)| Range { start: slot * SLOT, count: SLOT }).collect()
 }
 
-/// Whether nobody has asked for its end yet.
+/// Whether it has ended, and nobody has asked for that yet. One whose first thread has ended looks the same, and goes on by the others.
 fn is_dead(process: &std::path::Path) -> bool {
     let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    let Some((_, rest)) = stat.rsplit_once(") ") else { return true };
+    // proc_pid_stat(5): the state is field 3, the number of threads field 20.
+    let threads = rest.split_ascii_whitespace().nth(17).and_then(|threads| threads.parse::<u32>().ok());
+    rest.starts_with(['Z', 'X']) && threads.is_none_or(|threads| threads < 2)
 }
 
-/// Whether a process is in a user namespace that has one of these ids, as far as /proc tells.
+/// Whether one of its own ids is among these: in a user namespace that has no map yet it has those that it had.
+fn has_id_of(process: &std::path::Path, range: &Range) -> bool {
+    let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
+    let lines = status.lines().filter_map(|line| line.strip_prefix("Uid:").or_else(|| line.strip_prefix("Gid:")));
+    let mut ids = lines.flat_map(str::split_ascii_whitespace).filter_map(|id| id.parse::<u32>().ok());
+    ids.any(|id| id >= range.start && id - range.start < range.count)
+}
+
+/// Whether a process is in a user namespace that has one of these ids, or has one itself, as far as /proc tells.
 fn is_mapped(range: &Range) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return true };
     // Of our own namespace the kernel tells the ids outside of it.
@@ -239,6 +250,9 @@ fn is_mapped(range: &Range) -> bool {
     let has = |entry: std::io::Result<std::fs::DirEntry>| -> Option<bool> {
         let process = entry.ok()?.path();
         let text = std::fs::read_to_string(process.join("uid_map")).ok().filter(|text| *text != own)?;
+        if text.trim().is_empty() {
+            return Some(has_id_of(&process, range) && !is_dead(&process));
+        }
         let map = IdMap::parse_kernel_text(&text).ok()?;
         let meets = |extent: &seclude_idmap::Extent| {
             u64::from(extent.outside) < u64::from(range.start) + u64::from(range.count)

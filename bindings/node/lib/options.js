@@ -215,15 +215,19 @@ function twiceSaid(path, other) {
 const own = isMainThread && process.versions.bun === undefined ? process.env : undefined;
 
 /** What was given, or what is the caller's own, each as names and values by turns; nothing for the process's. */
-function environment(env = process.env) {
+function environment(given) {
+  const env = given ?? process.env;
   if (env === own) return {};
   const flat = [];
   if (typeof env !== 'object' && env !== false) throw wrong(TypeError, 'env', env, 'an object');
   // An array, a Map: its entries are no properties. It need not be plain: the runtimes' own is not.
-  if (env === null || env[Symbol.iterator]) throw wrong(TypeError, 'env', env, 'an object of names and values');
+  if (env[Symbol.iterator]) throw wrong(TypeError, 'env', env, 'an object of names and values');
   for (const [name, value] of Object.entries(env || {})) {
     if (value === undefined) continue;
-    if (!['string', 'number', 'bigint'].includes(typeof value)) throw wrong(TypeError, `env.${name}`, value, 'a string or a number');
+    // As Node.js and Bun write them, also null; an object would be "[object Object]".
+    if (value !== null && !['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
+      throw wrong(TypeError, `env.${name}`, value, 'a string, a number, true, false or null');
+    }
     if (name === '' || name.includes('=') || name.includes('\0')) {
       throw wrong(RangeError, 'env', name, 'an object whose keys can name environment variables');
     }

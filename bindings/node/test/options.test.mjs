@@ -44,7 +44,7 @@ it('names an unknown key wherever it is', async () => {
 it('names a value of the wrong type, null among them', async () => {
   type({ cmd: 'true' }, 'cmd is the string "true"');
   type({ cmd: ['sh', 1] }, 'cmd[1] is 1');
-  type({ env: { A: true } }, 'env.A is true');
+  type({ env: { A: {} } }, 'env.A is an object');
   type({ container: 1 }, 'container is 1');
   type({ container: { namespace: true } }, 'container.namespace is true');
   type({ container: { namespace: { pid: 1 } } }, 'container.namespace.pid is 1; it can be true, false');

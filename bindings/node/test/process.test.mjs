@@ -69,6 +69,14 @@ it('has the environment that it was given, and no other variable', noContainer, 
   assert.equal((await run(['/usr/bin/env'], { env: false })).stdout, '');
 });
 
+it('writes true, false and null as the runtime\'s own spawn does, and has this process\'s environment for null', async () => {
+  const env = { PATH: process.env.PATH, A: true, B: false, C: null, D: undefined };
+  const ours = spawnSync(['sh', '-c', 'echo $A $B $C ${D-none}'], { env }).stdout.toString();
+  assert.equal(ours, 'true false null none\n');
+  assert.equal(ours, childProcess.spawnSync('sh', ['-c', 'echo $A $B $C ${D-none}'], { env }).stdout.toString());
+  assert.equal(spawnSync(['sh', '-c', 'echo $PATH'], { env: null }).stdout.toString(), `${process.env.PATH}\n`);
+});
+
 it('has of the environment of a worker what it has of any', noContainer, async () => {
   const file = new URL('../index.mjs', import.meta.url).href;
   const code = `import(${JSON.stringify(file)}).then(async ({ spawnSync }) => {

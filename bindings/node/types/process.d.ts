@@ -61,7 +61,7 @@ interface Common {
    */
   cwd?: string | URL | false;
   /** The whole environment; `false`: none. Default: `process.env`; of that the sandbox hands on PATH, TERM, LANG, LC_*, TZ and NO_COLOR, and what `inheritEnv` names. */
-  env?: Record<string, string | number | bigint | undefined> | false;
+  env?: Record<string, string | number | bigint | boolean | null | undefined> | null | false;
   /**
    * Milliseconds from the call after which it is stopped: by `killSignal` if that is given, else as by `killTree()`; also
    * where it has not started yet. Default, and with 0 and Infinity: never.

@@ -50,7 +50,7 @@ fn a_target_that_each_process_finds_elsewhere_is_refused() {
 fn files_that_a_flag_names_are_waited_for_by_nobody_and_come_by_no_symlink() {
     let own = Scratch::new("named");
     own.file("secret", "kept");
-    std::os::unix::fs::symlink("secret", own.join("link")).unwrap();
+    symlink("secret", own.join("link")).unwrap();
     assert!(Command::new("mkfifo").arg(own.join("fifo")).status().unwrap().success());
     let run = |flags: &[&str]| {
         let flags = [&["run"], flags, &["--", "cat", "/tmp/x"]].concat();
@@ -420,4 +420,23 @@ fn options_that_contradict_each_other() {
         ],
         Some(&layer),
     );
+}
+
+#[test]
+fn a_name_that_is_too_long_and_a_circle_of_symlinks_are_told_as_what_they_are() {
+    let own = Scratch::new("circle");
+    let circle = own.join("a");
+    symlink("b", &circle).unwrap();
+    symlink("a", own.join("b")).unwrap();
+    let (circle, long) = (circle.to_str().unwrap(), format!("/tmp/{}", "x".repeat(300)));
+    for (flags, why) in [
+        (["--root", &long], "a name can have 255 bytes"),
+        (["--workdir", &long], "a name can have 255 bytes"),
+        (["--bind", &format!("/etc:{long}")], "a name can have 255 bytes"),
+        (["--root", circle], "lead round in a circle"),
+        (["--bind", &format!("{circle}:/mnt")], "lead round in a circle"),
+    ] {
+        let line = refused(125, &["run", flags[0], flags[1], "true"]);
+        assert!(line.contains(why), "{flags:?}: {line}");
+    }
 }

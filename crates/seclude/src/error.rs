@@ -101,6 +101,10 @@ impl Side {
     }
 }
 
+/// path_resolution(7), of ENAMETOOLONG and ELOOP.
+const LENGTH: &str = "a name can have 255 bytes, a path 4095";
+const CIRCLE: &str = "the symlinks on the way lead round in a circle, or they are more than 40";
+
 impl Error {
     /// A request that cannot be meant: `action` says what is wrong with it.
     pub(crate) fn invalid(step: &'static str, action: impl Into<String>) -> Error {
@@ -122,6 +126,7 @@ impl Error {
         error.inner.call = Some(call);
         error.inner.errno = Some(errno);
         error.inner.source = Some(io::Error::from_raw_os_error(i32::from(errno.0)));
+        error.inner.hint = (errno == Errno::ENAMETOOLONG).then(|| LENGTH.into());
         error
     }
 
@@ -160,12 +165,15 @@ impl Error {
 
     pub(crate) fn call(mut self, call: &'static str) -> Error {
         self.inner.call = Some(call);
-        if self.inner.errno == Some(Errno::ENOSYS) && self.inner.hint.is_none() {
-            let missing = format!(
+        let of_any_call = match self.inner.errno {
+            Some(Errno::ENOSYS) => Some(format!(
                 "{call} is not there: the kernel is older, or a filter that this process is in, as an outer sandbox has one, refuses it"
-            );
-            self.inner.hint = Some(missing.into());
-        }
+            )),
+            Some(Errno::ELOOP) => Some(CIRCLE.to_owned()),
+            Some(Errno::ENAMETOOLONG) => Some(LENGTH.to_owned()),
+            _ => None,
+        };
+        self.inner.hint = self.inner.hint.take().or(of_any_call.map(Into::into));
         self
     }
 

@@ -1,13 +1,17 @@
 //! Files of the host that a flag names: opened without waiting for anybody, and not by way of a symlink that code which ran before could
 //! have left there for us.
 
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Error, Read, Result};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    CWD, FileType, Mode, OFlags, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, fstatfs, openat, openat2,
+    AtFlags, CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fcntl_getfl, fcntl_setfl, fstat, fstatfs,
+    openat, openat2, readlinkat, statat,
 };
 use rustix::io::Errno;
 
@@ -64,16 +68,7 @@ fn open(path: &Path, flags: OFlags, mode: Mode) -> Result<File> {
     let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = match openat2(CWD, path, flags, mode, ResolveFlags::NO_SYMLINKS) {
         // Before Linux 5.6, and where a filter refuses it.
-        Err(Errno::LOOP | Errno::NOSYS) => match link_of_others(path)? {
-            None => openat(CWD, path, flags, mode),
-            Some(link) => {
-                let link = link.display();
-                let what = format!(
-                    "{link} is a symlink, which whoever can write there has chosen: name where it leads to, if that is meant"
-                );
-                return Err(Error::other(what));
-            }
-        },
+        Err(Errno::LOOP | Errno::NOSYS) => return walk(path, flags, mode),
         opened => opened,
     };
     Ok(opened?.into())
@@ -83,25 +78,59 @@ fn open(path: &Path, flags: OFlags, mode: Mode) -> Result<File> {
 /// to write, such as a project, can have the container's symlinks.
 const OF_THE_SYSTEM: [&str; 8] = ["/bin", "/dev", "/etc", "/lib", "/run", "/sbin", "/sys", "/usr"];
 const WITH_LINKS: [&str; 2] = ["/", "/var"];
+/// The kernel's own bound, path_resolution(7).
+const MOST_LINKS: usize = 40;
 
-/// The first symlink on the way that others could have made.
-fn link_of_others(path: &Path) -> Result<Option<PathBuf>> {
-    let whole = std::path::absolute(path)?;
-    for place in whole.ancestors() {
-        let (Ok(found), Some(above)) = (place.symlink_metadata(), place.parent()) else { continue };
-        if !found.is_symlink() {
+/// Follows the symlinks that no others than root could have made, and no other: step by step, each from what the last has opened.
+fn walk(path: &Path, flags: OFlags, mode: Mode) -> Result<File> {
+    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let names = |path: &Path| path.components().map(|part| part.as_os_str().to_owned()).collect::<VecDeque<OsString>>();
+    let mut left = names(&std::path::absolute(path)?);
+    let (mut directory, mut at, mut links) = (openat(CWD, "/", place, Mode::empty())?, PathBuf::from("/"), 0);
+    while let Some(name) = left.pop_front() {
+        if name == "/" {
+            (directory, at) = (openat(CWD, "/", place, Mode::empty())?, PathBuf::from("/"));
             continue;
         }
-        let above = if above == Path::new("") { Path::new("/") } else { above };
-        // Those of /proc are the process's own, and /dev/fd leads there; the kernel makes them.
-        let is_kernels = above.canonicalize()?.starts_with("/proc");
-        let of_the_system = OF_THE_SYSTEM.iter().any(|system| place.starts_with(system))
-            || WITH_LINKS.iter().any(|directory| place.parent() == Some(Path::new(directory)));
-        let above = above.metadata()?;
-        let is_roots = of_the_system && above.uid() == 0 && above.mode() & 0o022 == 0;
-        if !is_roots && !is_kernels {
-            return Ok(Some(place.to_owned()));
+        let is_link = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink);
+        // Those of /proc are the process's own, and the kernel makes them; some lead where no path does.
+        let is_kernels = is_link && fstatfs(&directory)?.f_type as u64 == PROC_SUPER_MAGIC as u64;
+        if is_link && !is_kernels {
+            let link = at.join(&name);
+            if links == MOST_LINKS {
+                return Err(Errno::LOOP.into());
+            }
+            if !is_the_systems(&link, &directory)? {
+                let link = link.display();
+                let what = format!(
+                    "{link} is a symlink, which whoever can write there has chosen: name where it leads to, if that is meant"
+                );
+                return Err(Error::other(what));
+            }
+            links += 1;
+            let to = readlinkat(&directory, &name, Vec::new())?;
+            for part in names(Path::new(OsStr::from_bytes(to.as_bytes()))).into_iter().rev() {
+                left.push_front(part);
+            }
+            continue;
+        }
+        let follow = if is_kernels { OFlags::empty() } else { OFlags::NOFOLLOW };
+        if left.is_empty() {
+            return Ok(openat(&directory, &name, flags | follow, mode)?.into());
+        }
+        directory = openat(&directory, &name, place | follow, Mode::empty())?;
+        match name == ".." {
+            true => drop(at.pop()),
+            false => at.push(&name),
         }
     }
-    Ok(None)
+    Err(Errno::ISDIR.into())
+}
+
+fn is_the_systems(link: &Path, directory: &OwnedFd) -> Result<bool> {
+    let of_the_system = OF_THE_SYSTEM.iter().any(|system| link.starts_with(system))
+        || WITH_LINKS.iter().any(|directory| link.parent() == Some(Path::new(directory)));
+    let found = fstat(directory)?;
+    Ok(of_the_system && found.st_uid == 0 && found.st_mode & 0o022 == 0)
 }

@@ -268,7 +268,7 @@ fn a_report_tells_a_signal_from_a_deadline_and_both_from_no_start() {
     assert_eq!((&error["errno"], &error["call"]), (&"ENOENT".into(), &"execve".into()));
     assert_eq!(error["left_behind"], serde_json::json!([]));
 
-    let (code, json) = report(&["--root", "relative", "true"]);
+    let (code, json) = report(&["--workdir", "relative", "true"]);
     assert_eq!((code, &json["cause"]), (Some(125), &"not-started".into()));
     assert_eq!((&json["error"]["code"], &json["error"]["side"]), (&"invalid".into(), &"plan".into()));
 

@@ -92,7 +92,7 @@ fn explaining_makes_no_process_and_touches_nothing() {
     // Not even the places are looked at.
     explain(&["--root", "/no/such/root", "--bind", "/no/such/source:/mnt", "/no/such/command"]);
     // What contradicts itself is wrong already here.
-    seclude_tests::refused(125, &["explain", "--root", "relative", "id"]);
+    seclude_tests::refused(125, &["explain", "--workdir", "relative", "id"]);
     seclude_tests::refused(125, &["explain", "--init", "--share", "pid", "id"]);
 }
 
@@ -177,7 +177,7 @@ fn the_doctor_rehearses_a_plan_and_names_the_first_step_that_would_fail() {
     assert_eq!((&json["works"], &json["error"]["step"]), (&false.into(), &"root".into()));
     assert_eq!(quiet_host(), before);
     seclude_tests::refused(125, &["doctor", "--for", "--no-such-flag"]);
-    seclude_tests::refused(125, &["doctor", "--for", "--root", "relative", "id"]);
+    seclude_tests::refused(125, &["doctor", "--for", "--workdir", "relative", "id"]);
 }
 
 /// Every long flag that `seclude run --help` shows.

@@ -51,7 +51,7 @@ fn every_report_is_what_its_schema_says() {
         &["--timeout", "50ms", "sleep", "1000"],
         &["--clone", "legacy", "false"],
         &["/no/such/command"],
-        &["--root", "relative", "true"],
+        &["--workdir", "relative", "true"],
         &["--memory", "0", "true"],
         &["--timeout", "1us", "true"],
         &["sh", "-c", "unshare --user true; mount -t tmpfs none /mnt"],

@@ -68,6 +68,33 @@ fn a_layer_in_memory_takes_the_writes_and_is_gone_at_the_end() {
 }
 
 #[test]
+fn what_is_written_to_a_layer_in_memory_is_told_when_it_goes() {
+    let own = Scratch::new("discarded");
+    let report = own.join("report");
+    let said = |flags: &[&str], script: &str| -> (serde_json::Value, String) {
+        let head = ["run", "-v", "--report", text(&report)];
+        let output =
+            seclude_tests::seclude_command(&[&head[..], flags, &["--", "sh", "-c", script]].concat()).output().unwrap();
+        let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+        (json["discarded"].clone(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let write =
+        "mkdir -p /opt/a/b; for i in 1 2 3; do echo $i > /opt/a/b/$i; done; ln -s x /opt/a/link; touch /tmp/elsewhere";
+    let (found, line) = said(&["--overlay"], write);
+    assert_eq!(found, serde_json::json!({ "files": 4, "more": false }), "{line}");
+    assert!(
+        line.contains("4 files were written to a layer in memory and are discarded (--upper DIR keeps them)"),
+        "{line}"
+    );
+    // What set-up makes to mount on is nothing that was written; nor is what stays.
+    let (found, line) = said(&["--overlay", "--file", "/etc/own=x", "--hostname", "h"], "true");
+    assert_eq!((&found["files"], line.contains("discarded")), (&0.into(), false), "{line}");
+    assert_eq!(said(&[], write).0, serde_json::Value::Null);
+    let [upper, work] = layers(&own);
+    assert_eq!(said(&["--upper", text(&upper), "--work", text(&work)], write).0, serde_json::Value::Null);
+}
+
+#[test]
 fn a_layer_in_a_directory_keeps_the_writes_and_the_root_stays() {
     if !has_overlays() {
         return;

@@ -242,6 +242,8 @@ pub enum Op<'a> {
     TakeOver { fd: Fd, into: Slot },
     /// open(2) of the file that is the root of a tree, and lseek(2)
     OpenToRead { tree: Slot, offset: u64, into: Slot },
+    /// Sends the parent what a slot has, which it counts the files of.
+    SendLayers { directory: Slot },
     /// open(2) of the device that is the root of a tree, in the place of a descriptor of it, with its status flags
     ReopenDevice { tree: Slot, at: Fd, flags: u32, close_on_exec: bool },
     /// fcntl(2) F_SETFD: the program that is launched gets it

@@ -225,6 +225,9 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::AllowPort { port, access } => landlock::allow_port(machine, port, access),
 
         Op::Route { request } => socket::route_request(request).named(Call::Netlink),
+        Op::SendLayers { directory } => {
+            socket::send_with_fd(socket, &Message::Layers.encode(), machine.get(directory)).named(Call::Send).map(drop)
+        }
         Op::Serve { ref address, stream } => serve(socket, address, stream),
         Op::Hostname { name } => process::set_hostname(name).named(Call::Sethostname),
         Op::Domainname { name } => process::set_domainname(name).named(Call::Setdomainname),

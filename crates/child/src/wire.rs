@@ -29,6 +29,8 @@ pub enum Message {
     Listener(i32),
     /// The message carries a socket of the child's network namespace.
     Served,
+    /// The message carries the directory with the layers in memory.
+    Layers,
     /// A test wants the parent to be killed here.
     #[cfg(feature = "fault")]
     KillParent,
@@ -42,6 +44,7 @@ pub enum Message {
 
 #[cfg(feature = "fault")]
 const KILL_PARENT: u8 = 249;
+const LAYERS: u8 = 245;
 const SERVED: u8 = 246;
 const LISTENER: u8 = 247;
 const MADE: u8 = 248;
@@ -64,6 +67,7 @@ impl Message {
             Message::Moved(pid) => (MOVED, 0, 0, pid),
             Message::Terminal => (TERMINAL, 0, 0, 0),
             Message::Served => (SERVED, 0, 0, 0),
+            Message::Layers => (LAYERS, 0, 0, 0),
             #[cfg(feature = "fault")]
             Message::KillParent => (KILL_PARENT, 0, 0, 0),
             Message::Running => (RUNNING, 0, 0, 0),
@@ -86,6 +90,7 @@ impl Message {
             MOVED => Message::Moved(value),
             TERMINAL => Message::Terminal,
             SERVED => Message::Served,
+            LAYERS => Message::Layers,
             RUNNING => Message::Running,
             STOPPED => Message::Stopped(value),
             ENDED => Message::Ended(value),

@@ -68,6 +68,15 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
                 _ if flags.verbose => say(&exit),
                 _ => {}
             }
+            if flags.verbose
+                && let Some(discarded) = exit.discarded().filter(|discarded| discarded.files > 0)
+            {
+                let more = if discarded.more { "at least " } else { "" };
+                let files = discarded.files;
+                say(format_args!(
+                    "{more}{files} files were written to a layer in memory and are discarded (--upper DIR keeps them)"
+                ));
+            }
             if flags.denials {
                 denials::unreached(&exit, usize::MAX);
             } else if !exit.success() {

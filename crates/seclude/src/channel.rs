@@ -45,6 +45,7 @@ pub(crate) enum Event {
     Listener(std::result::Result<OwnedFd, Errno>),
     /// A socket of the child's network namespace.
     Served(OwnedFd),
+    Layers(OwnedFd),
     /// Something that a mount is to lie on.
     Made(Made),
     /// The child has closed its end: by its exec, or by its death.
@@ -178,6 +179,11 @@ impl Channel {
                 return Err(error.hint("RLIMIT_NOFILE may be used up"));
             }
             (Message::Served, Some(socket)) => Event::Served(socket),
+            (Message::Layers, Some(directory)) => Event::Layers(directory),
+            (Message::Layers, None) => {
+                let error = Error::invalid(NAME, "the layers in memory did not arrive");
+                return Err(error.at("root").hint("RLIMIT_NOFILE may be used up"));
+            }
             (Message::Served, None) => {
                 let error = Error::invalid(NAME, "a socket of its network did not arrive");
                 return Err(error.at("network").hint("RLIMIT_NOFILE may be used up"));

@@ -17,6 +17,7 @@ use seclude_sys::{Errno, Fd, process, signal};
 
 use crate::channel::Channel;
 use crate::denials::Denials;
+use crate::discarded::Layers;
 use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::exit::{Account, Cause, Exit, Output};
@@ -81,6 +82,8 @@ pub(crate) struct Ties {
     pub(crate) listening: Option<Listening>,
     /// What it reaches, where it has a network of names.
     pub(crate) reach: Option<Reach>,
+    /// What it writes to, where that is memory.
+    pub(crate) layers: Option<Layers>,
 }
 
 struct LedgerOf(Ledger);
@@ -386,9 +389,9 @@ impl Child {
         if let Some(keeper) = self.ties.keeper.take() {
             let _ = keeper.join();
         }
-        for relay in std::mem::take(&mut self.ties.relays) {
-            relay.finish(self.new_pid);
-        }
+        // All of them, whatever becomes of one.
+        let unwritten = std::mem::take(&mut self.ties.relays).into_iter().filter_map(Carrying::finish).last();
+        let discarded = self.ties.layers.take().map(Layers::count);
         let denials = match self.ties.listening.take() {
             Some(listening) => {
                 let denials = listening.denials.clone();
@@ -432,11 +435,18 @@ impl Child {
         };
         let run = ended.saturating_duration_since(self.running);
         let reach = self.ties.reach.clone();
-        let account = Account { usage, tree, run, clean_up: ended.elapsed(), left_behind, denials, reach };
+        let clean_up = ended.elapsed();
+        let account = Account { usage, tree, run, clean_up, left_behind, denials, reach, discarded };
         let exit = Exit::new(raw, self.stopped_by, account);
         self.exit = Some(exit.clone());
         if !left.is_empty() {
             return Err(lost(Error::lost("clean-up", Errno::EBUSY)));
+        }
+        if let Some(errno) = unwritten {
+            let error = Error::lost("output of the command, which was relayed", errno).call("write");
+            return Err(
+                error.hint(format!("it has ended by itself ({exit}), but not all that it wrote was written on"))
+            );
         }
         if let Some(error) = uncounted {
             return Err(from_cgroup("usage", error));

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::denials::Denials;
+use crate::discarded::Discarded;
 use crate::reach::Reach;
 use crate::usage::{Tree, Usage};
 
@@ -28,6 +29,7 @@ pub struct Exit {
 pub(crate) struct Account {
     pub(crate) denials: Denials,
     pub(crate) reach: Option<Reach>,
+    pub(crate) discarded: Option<Discarded>,
     pub(crate) usage: Usage,
     pub(crate) tree: Tree,
     pub(crate) run: Duration,
@@ -146,6 +148,11 @@ impl Exit {
         self.account.reach.as_ref()
     }
 
+    /// What it has written to layers that are kept in memory ([`crate::Overlay::ephemeral`]), and that went with it. `None` without any.
+    pub fn discarded(&self) -> Option<Discarded> {
+        self.account.discarded
+    }
+
     /// All of it, as docs/report.schema.json has it: `made` is how it was made, `wall` the time from the call to here, and
     /// `say` what each remedy is there: [`Remedy::to_json`].
     pub fn to_json(&self, made: &impl Serialize, wall: Duration, say: &dyn Fn(&Remedy) -> Json) -> Json {
@@ -164,6 +171,7 @@ impl Exit {
             "denials": denials,
             "more_denials": self.account.denials.more(),
             "reach": self.account.reach.as_ref().map(|reach| reach.to_json(say)),
+            "discarded": self.account.discarded,
             "spawn": made,
         })
     }

@@ -17,7 +17,7 @@ const PIECE: usize = 64 * 1024;
 pub(crate) struct Relay {
     /// Dropped without a word, it ends the thread.
     start: SyncSender<()>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Option<Errno>>,
     /// Of one that carries the command's output: what tells it that the command has ended.
     end: Option<OwnedFd>,
 }
@@ -25,18 +25,16 @@ pub(crate) struct Relay {
 /// A thread that carries the command's output, all of which is to arrive before its end is told.
 #[derive(Debug)]
 pub(crate) struct Carrying {
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Option<Errno>>,
     end: OwnedFd,
 }
 
 impl Carrying {
-    /// Waits for it. Where processes of the container may go on, their ends of the pipe may never be closed: then for what is in
-    /// the pipe now, all that the command has written among it.
-    pub(crate) fn finish(self, nobody_goes_on: bool) {
-        if !nobody_goes_on {
-            let _ = write(&self.end, &1_u64.to_ne_bytes());
-        }
-        let _ = self.thread.join();
+    /// Waits until all that the command has written has arrived; why some of it has not. The end of the pipe is not waited for: processes
+    /// of the container may go on, and whoever was forked from this process meanwhile has its other end as well.
+    pub(crate) fn finish(self) -> Option<Errno> {
+        let _ = write(&self.end, &1_u64.to_ne_bytes());
+        self.thread.join().unwrap_or_default()
     }
 }
 
@@ -57,9 +55,7 @@ impl Relay {
         let thread = builder.spawn(move || {
             // The caller's signal handlers expect the caller's threads.
             let _ = seclude_sys::signal::set_mask(!0);
-            if started.recv().is_ok() {
-                copying.copy();
-            }
+            started.recv().ok().and_then(|()| copying.copy())
         })?;
         Ok(Relay { start, thread, end })
     }
@@ -90,13 +86,14 @@ enum Next {
 }
 
 impl Copying {
-    fn copy(mut self) {
+    /// Why not all of it has arrived.
+    fn copy(mut self) -> Option<Errno> {
         let mut piece = vec![0; PIECE];
         let mut left = None;
         while left != Some(0) {
             match self.next(left.is_some()) {
                 Next::Copy => {}
-                Next::Stop => return,
+                Next::Stop => return None,
                 Next::CopyWhatIsThere => {
                     left = Some(ioctl_fionread(&self.from).unwrap_or(0));
                     continue;
@@ -108,10 +105,10 @@ impl Copying {
                 None => read(&self.from, piece.get_mut(..wanted).unwrap_or_default()),
             };
             let length = match got {
-                Ok(0) => return,
+                Ok(0) => return None,
                 Ok(length) => length,
                 Err(Errno::INTR | Errno::AGAIN) => continue,
-                Err(_) => return,
+                Err(errno) => return Some(errno),
             };
             if let Some(offset) = &mut self.offset {
                 *offset += length as u64;
@@ -126,10 +123,12 @@ impl Copying {
                         let _ = poll(&mut [PollFd::new(&self.to, PollFlags::OUT)], None);
                     }
                     // Whoever reads has seen enough; the command gets SIGPIPE when this end is closed.
-                    Err(_) => return,
+                    Err(Errno::PIPE) => return None,
+                    Err(errno) => return Some(errno),
                 }
             }
         }
+        None
     }
 
     /// Waits until there is something; once it is `known` that the command has ended, for nothing else.

@@ -234,3 +234,20 @@ fn a_terminal_or_device_of_its_own_user_keeps_its_mode_and_works() {
         assert_eq!(fs::metadata("/dev/null").unwrap().permissions().mode(), null);
     }
 }
+
+#[test]
+fn what_a_relay_could_not_write_on_is_an_error_and_no_success() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = |flags: &[&str]| {
+        let arguments = [&["run", "--stdio", "pipe"], flags, &["--", "echo", "lost"]].concat();
+        seclude_command(&arguments).stdout(full()).output().unwrap()
+    };
+    let line = refusal(125, &output(&[]));
+    assert!(line.contains("ENOSPC") && line.contains("not all that it wrote was written on"), "{line}");
+    // Whoever reads no further is no error.
+    let said = Command::new("/bin/sh")
+        .args(["-c", &format!("{} run --stdio pipe -- seq 100000 | head -1", seclude_tests::seclude_bin().display())])
+        .output()
+        .unwrap();
+    assert_eq!((stdout_of(&said).as_str(), said.stderr.is_empty()), ("1", true), "{said:?}");
+}

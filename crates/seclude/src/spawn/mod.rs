@@ -21,6 +21,7 @@ use crate::advice::Hint;
 use crate::channel::{self, Channel, Event};
 use crate::child::{Child, Running, Ties};
 use crate::config::clone::CloneWay;
+use crate::discarded::Layers;
 use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::fault::Place;
@@ -101,6 +102,8 @@ impl From<Error> for Stopped {
 #[derive(Default)]
 struct Arrived {
     terminal: Option<OwnedFd>,
+    /// What it writes to, where that is memory.
+    layers: Option<Layers>,
     /// The thread that answers what the filter asks.
     listening: Option<Listening>,
     /// Why there is none.
@@ -234,6 +237,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
                 relays: Vec::new(),
                 listening: arrived.listening,
                 reach: ends.reach.take(),
+                layers: arrived.layers,
             };
             Ok(Running { newborn, ends, ties, report, started })
         }
@@ -341,12 +345,17 @@ impl Attendance<'_> {
                     follow(newborn, pid)?;
                     is_among_others = true;
                 }
-                other @ (Event::Terminal(_) | Event::Listener(_) | Event::Made(_) | Event::Served(_))
+                other @ (Event::Terminal(_)
+                | Event::Layers(_)
+                | Event::Listener(_)
+                | Event::Made(_)
+                | Event::Served(_))
                     if is_among_others =>
                 {
                     return Err(unexpected(other, newborn, channel));
                 }
                 Event::Terminal(master) => arrived.terminal = Some(master),
+                Event::Layers(directory) => arrived.layers = Some(Layers::new(directory)),
                 Event::Served(socket) => {
                     if let Some(reach) = self.reach {
                         let failed = |error| Error::parent("egress", "begin to relay", error).at("network");

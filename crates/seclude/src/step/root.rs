@@ -361,6 +361,20 @@ struct Leave {
     read_only: bool,
     umask: Option<u32>,
     mounts: bool,
+    /// Whether what is written goes to memory somewhere.
+    ephemeral: bool,
+}
+
+fn has_ephemeral(command: &Config) -> bool {
+    let of_the_root = command.root.as_ref().and_then(|root| match &root.kind {
+        RootKind::Overlay(overlay) => Some(overlay),
+        _ => None,
+    });
+    let of_mounts = command.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Overlay { overlay, .. } => Some(overlay),
+        _ => None,
+    });
+    of_mounts.chain(of_the_root).any(|overlay| overlay.upper == Upper::Ephemeral)
 }
 
 pub(super) fn leave(command: &Config, tree: Option<&Tree>) -> Option<Box<dyn Step>> {
@@ -374,6 +388,7 @@ pub(super) fn leave(command: &Config, tree: Option<&Tree>) -> Option<Box<dyn Ste
         read_only: is(Tree::is_read_only_at_the_end),
         umask: command.umask,
         mounts: tree.is_some(),
+        ephemeral: tree.is_some() && has_ephemeral(command),
     }))
 }
 
@@ -392,6 +407,10 @@ impl Step for Leave {
             read_only(program, false);
         }
         program.look_again(Path::new("/"));
+        if self.ephemeral {
+            program.about("layers in memory, to be counted at the end");
+            program.push(Op::SendLayers { directory: Slot::SCRATCH });
+        }
         if self.replaced {
             program.about("leave the host's tree");
             program.push(Op::Pivot);

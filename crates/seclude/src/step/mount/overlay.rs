@@ -23,6 +23,7 @@ use crate::advice::Hint;
 use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::config::root::{Overlay, Upper};
+use crate::discarded::EPHEMERAL_UPPER;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
@@ -40,7 +41,8 @@ const MOST_NAMES: usize = 100;
 /// What the kernel makes in the work directory.
 const KERNELS: &str = "work";
 const DIGITS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-const UPPER: &str = "-u";
+/// In memory it is in a directory of its own below the scratch tmpfs.
+const UPPER: &str = EPHEMERAL_UPPER;
 const WORK: &str = "-w";
 
 /// A directory that is to be written as an overlay of its own, below a root that is another one.

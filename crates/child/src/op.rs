@@ -193,6 +193,8 @@ pub enum Op<'a> {
     // --- what the container sees of itself
     /// One rtnetlink request with its acknowledgement
     Route { request: &'a [u8] },
+    /// A transaction of nf_tables, nfnetlink
+    Packets { batch: &'a [u8] },
     /// socket(2), bind(2), of a `stream` listen(2), and sendmsg(2): a socket of its network namespace, for the parent
     Serve { address: SocketAddr, stream: bool },
     /// sethostname(2)

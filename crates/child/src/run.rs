@@ -225,6 +225,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::AllowPort { port, access } => landlock::allow_port(machine, port, access),
 
         Op::Route { request } => socket::route_request(request).named(Call::Netlink),
+        Op::Packets { batch } => socket::filter_request(batch).named(Call::Netlink),
         Op::SendLayers { directory } => {
             socket::send_with_fd(socket, &Message::Layers.encode(), machine.get(directory)).named(Call::Send).map(drop)
         }

@@ -1,15 +1,26 @@
-//! Routes that lead nowhere, for a container whose packets come out of a process of the host's (pasta) and not out of a link: no rule of
-//! the host's could tell the two apart.
+//! What keeps a container from the host whose packets come out of a process of the host's (pasta) and not out of a link: no rule of the
+//! host's could tell the two apart, so they are in the container's own network namespace.
+//!
+//! They are no routes: a process that names the link (SO_BINDTODEVICE, for which it needs no capability since Linux 5.7) is sent past
+//! those that lead nowhere, and pasta brings the host's own along, which may be more specific.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use crate::Error;
-use crate::inside::{Inside, Requests};
-use crate::nft::{METADATA, METADATA6};
-use crate::route::{AF_INET, AF_INET6, add_unreachable, add_unreachable_rule, addresses};
+use crate::nft::{Chain, Hook, INET_HOOK_OUTPUT, METADATA, METADATA6, Rule, table_of};
+use crate::route::{AF_INET, AF_INET6, addresses};
 use crate::socket::Socket;
 
-/// Where such a container is not to come: the addresses that the host has now, link-local ones of IPv4, and those of a cloud's metadata.
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
+const DNS: [u8; 2] = 53_u16.to_be_bytes();
+/// What a link itself needs: from router solicitation to neighbour advertisement, RFC 4861; and who listens to what, RFC 3810. By the first
+/// frame pasta learns the hardware address, without which nobody is reached over a published port.
+const OF_THE_LINK: [(u8, u8); 2] = [(133, 136), (143, 143)];
+
+/// Where such a container is not to come: the addresses that the host has now, link-local ones, those of a cloud's metadata (but for name
+/// servers there), and whatever many hear at once.
 #[derive(Clone, Debug)]
 pub struct Closed {
     hosts: Vec<IpAddr>,
@@ -37,58 +48,43 @@ impl Closed {
         self.hosts.contains(&address)
     }
 
-    /// Whether it is any of them.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let is_metadata = match address {
-            IpAddr::V4(address) => METADATA.iter().any(|start| address.octets().starts_with(start)),
-            IpAddr::V6(address) => METADATA6.contains(&address.segments()),
-        };
-        is_metadata || self.is_the_hosts(address)
-    }
-
-    /// The requests that a process of the container sends in its own network namespace. What a link there has as its own address is
-    /// reached all the same.
-    pub fn inside(&self, ipv6: bool) -> Vec<Inside> {
-        let own = self.hosts.iter().map(|address| (*address, if address.is_ipv4() { 32 } else { 128 }));
-        let mut requests = Requests::default();
-        for (address, prefix) in own.chain(metadata()).filter(|(address, _)| ipv6 || address.is_ipv4()) {
-            requests.add(format!("no route to {address}/{prefix}"), |batch, about| match address {
-                IpAddr::V6(address) if address.is_unicast_link_local() => add_unreachable_rule(batch, address, about),
-                address => add_unreachable(batch, address, prefix, about),
-            });
-        }
-        requests.0
-    }
-}
-
-fn metadata() -> Vec<(IpAddr, u8)> {
-    let v4 = METADATA.iter().map(|start| {
-        let mut octets = [0; 4];
-        octets.iter_mut().zip(*start).for_each(|(octet, given)| *octet = *given);
-        (Ipv4Addr::from(octets).into(), start.len() as u8 * 8)
-    });
-    v4.chain(METADATA6.iter().map(|parts| (Ipv6Addr::from(*parts).into(), 128))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn link_local_addresses_metadata_and_the_hosts_own_are_closed_and_others_are_not() {
-        let closed = Closed { hosts: vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()] };
-        for address in ["192.0.2.1", "2001:db8::1", "169.254.169.254", "169.254.0.1", "168.63.129.16", "fd00:ec2::254"]
-        {
-            assert!(closed.contains(address.parse().unwrap()), "{address}");
-        }
-        for address in ["192.0.2.2", "2001:db8::2", "169.253.0.1", "168.63.129.17", "fd00:ec2::253", "127.0.0.1"] {
-            assert!(!closed.contains(address.parse().unwrap()), "{address}");
-        }
-        assert_eq!(closed.inside(true).len(), 2 + METADATA.len() + METADATA6.len());
-        // ip route add unreachable 192.0.2.1, strace of iproute2 6.1
-        let requests = closed.inside(false);
-        assert_eq!(requests.len(), 1 + METADATA.len());
-        assert_eq!(requests[0].request[16..28], [2, 32, 0, 0, 254, 3, 0, 7, 0, 0, 0, 0]);
-        assert_eq!(requests[0].request[28..], [8, 0, 1, 0, 192, 0, 2, 1]);
+    /// A message to nfnetlink that a process of the container sends in its own network namespace, with one answer. Needs nf_tables with
+    /// nft_ct and nft_reject_inet.
+    pub fn filter(&self) -> Vec<u8> {
+        let rule = Rule::new;
+        let mut rules = vec![
+            // Also what is for its own address, which pasta gives it of the host's.
+            ("output", rule().over_loopback().leave()),
+            // What somebody else has begun, by a published port.
+            ("output", rule().established().leave()),
+        ];
+        rules.extend(
+            OF_THE_LINK.map(|(least, most)| {
+                ("output", rule().ipv6().protocol(ICMPV6).transport_between(0, least, most).leave())
+            }),
+        );
+        let refused = |rule: Rule| ("output", rule.goto("refuse"));
+        rules.extend(self.hosts.iter().map(|address| match address {
+            IpAddr::V4(address) => refused(rule().ipv4().network_is(16, &address.octets())),
+            IpAddr::V6(address) => refused(rule().ipv6().network_is(24, &address.octets())),
+        }));
+        // Where metadata are, some clouds have their name server as well, and the host's resolv.conf says so.
+        rules.extend([UDP, TCP].map(|number| ("output", rule().protocol(number).transport_is(2, &DNS).leave())));
+        rules.extend(METADATA.iter().map(|start| refused(rule().ipv4().network_is(16, start))));
+        rules.extend(METADATA6.iter().map(|parts| {
+            let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_be_bytes()).collect();
+            refused(rule().ipv6().network_is(24, &bytes))
+        }));
+        rules.extend([
+            // fe80::/10, ff00::/8; 224.0.0.0/4, 255.255.255.255: the host itself may be who hears it.
+            refused(rule().ipv6().network_bits(24, 0xffc0, 0xfe80)),
+            refused(rule().ipv6().network_is(24, &[0xff])),
+            refused(rule().ipv4().network_bits(16, 0xf000, 0xe000)),
+            refused(rule().ipv4().network_is(16, &[255; 4])),
+            ("refuse", rule().protocol(TCP).reset()),
+            ("refuse", rule().prohibit()),
+        ]);
+        let chains = [Chain("refuse", None), Chain("output", Some(Hook("filter", INET_HOOK_OUTPUT, 0)))];
+        table_of(&chains, &rules)
     }
 }

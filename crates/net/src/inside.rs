@@ -30,7 +30,7 @@ pub(crate) fn index(address: Ipv4Addr) -> u32 {
 pub(crate) fn requests(name: &str, network: &Network, address: Ipv4Addr, address6: Option<Ipv6Addr>) -> Vec<Inside> {
     let index = index(address);
     let is_shared = network.bridge.is_some();
-    let mut requests = Requests::default();
+    let mut requests = Requests(Vec::new());
     let prefix = if is_shared { network.subnet.prefix() } else { 32 };
     requests.add(format!("address {address}/{prefix} on {name}"), |batch, about| {
         add_address(batch, index, address, prefix, None, about);
@@ -56,11 +56,10 @@ pub(crate) fn requests(name: &str, network: &Network, address: Ipv4Addr, address
     requests.0
 }
 
-#[derive(Default)]
-pub(crate) struct Requests(pub(crate) Vec<Inside>);
+struct Requests(Vec<Inside>);
 
 impl Requests {
-    pub(crate) fn add(&mut self, about: String, make: impl FnOnce(&mut Batch, String)) {
+    fn add(&mut self, about: String, make: impl FnOnce(&mut Batch, String)) {
         let mut batch = Batch::new();
         make(&mut batch, about.clone());
         self.0.push(Inside { about, request: batch.bytes().to_vec() });

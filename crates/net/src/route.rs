@@ -18,7 +18,6 @@ const NEWADDR: Kind = Kind(20, "RTM_NEWADDR");
 const GETADDR: Kind = Kind(22, "RTM_GETADDR");
 const NEWROUTE: Kind = Kind(24, "RTM_NEWROUTE");
 const GETROUTE: Kind = Kind(26, "RTM_GETROUTE");
-const NEWRULE: Kind = Kind(32, "RTM_NEWRULE");
 const NEWNEIGH: Kind = Kind(28, "RTM_NEWNEIGH");
 const GETNEIGH: Kind = Kind(30, "RTM_GETNEIGH");
 
@@ -274,28 +273,6 @@ pub(crate) fn add_address6(batch: &mut Batch, index: u32, address: Ipv6Addr, pre
     batch.add(NEWADDR, ACK | CREATE | REPLACE, &address_head(AF_INET6, prefix, IFA_F_NODAD, index), about, |a| {
         a.put(IFA_ADDRESS, &address.octets());
     });
-}
-
-/// A route to nowhere: EHOSTUNREACH at once, for everything below this prefix.
-pub(crate) fn add_unreachable(batch: &mut Batch, to: IpAddr, prefix: u8, about: String) {
-    const RTA_DST: u16 = 1;
-    const RTN_UNREACHABLE: u8 = 7;
-    let family = if to.is_ipv6() { AF_INET6 } else { AF_INET };
-    let mut head = route_head(family, prefix, 0);
-    head[7] = RTN_UNREACHABLE;
-    batch.add(NEWROUTE, ACK | CREATE, &head, about, |a| match to {
-        IpAddr::V4(address) => a.put(RTA_DST, &address.octets()),
-        IpAddr::V6(address) => a.put(RTA_DST, &address.octets()),
-    });
-}
-
-/// The same of one address that is looked for on a link, as link-local ones of IPv6 are: a route to nowhere is on no link.
-pub(crate) fn add_unreachable_rule(batch: &mut Batch, to: Ipv6Addr, about: String) {
-    const FRA_DST: u16 = 1;
-    const FR_ACT_UNREACHABLE: u8 = 7;
-    // struct fib_rule_hdr: family, lengths of destination and source, tos, table, reserved (2), action, flags (4)
-    let head = [AF_INET6, 128, 0, 0, 0, 0, 0, FR_ACT_UNREACHABLE, 0, 0, 0, 0];
-    batch.add(NEWRULE, ACK | CREATE, &head, about, |a| a.put(FRA_DST, &to.octets()));
 }
 
 /// A route over the link: to one address that is right there, or (`None`) to everything.

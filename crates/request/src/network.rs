@@ -45,7 +45,8 @@ pub struct Network {
     /// Of a veth: it reaches what the host reaches. Default: true.
     #[serde(default, skip_serializing_if = "is_default")]
     pub nat: Option<bool>,
-    /// Of a veth or pasta: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false.
+    /// Of a veth or pasta: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false, for
+    /// which pasta needs the kernel's nf_tables.
     #[serde(default, skip_serializing_if = "is_default")]
     pub host_access: bool,
     /// Of a veth: net.ipv4.ip_forward may be switched on until the last container has ended. Default: false.

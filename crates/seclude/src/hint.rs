@@ -219,6 +219,14 @@ pub(crate) fn child(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hin
         Call::Execve if errno == Errno::EACCES && failed.landlocked => Some(not_allowed(op)),
         Call::Openat2 if matches!(op, Some(Op::AllowPath { .. })) => rule_of_path(errno),
         Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => exec(call, errno, detail, rooted),
+        Call::Netlink
+            if matches!(op, Some(Op::Packets { .. }))
+                && matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT) =>
+        {
+            let text = "without the kernel's nf_tables, nft_ct and nft_reject_inet nothing keeps it from the host's own services: load \
+                        them, or open those";
+            Some(Hint::from(text).with([Remedy::set("network.host_access", true)]))
+        }
         Call::Fsopen
         | Call::Mount
         | Call::OpenTree

@@ -131,7 +131,7 @@ impl Host {
         Host { ids: counts.sum(), ..self }
     }
 
-    /// The same, with what a request with a network of names or of pasta asks of it besides.
+    /// The same, with what a request with a network of names asks of it besides.
     #[must_use]
     pub fn with_ipv6(self) -> Host {
         // The kernel answers EAFNOSUPPORT where it was built without it, or it was switched off at boot.

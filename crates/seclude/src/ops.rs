@@ -152,6 +152,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::AllowPath { path, .. } => format!("landlock_add_rule(ruleset, {})", text(path)),
         Op::AllowPort { port, .. } => format!("landlock_add_rule(ruleset, port {port})"),
         Op::Route { .. } => "rtnetlink request".into(),
+        Op::Packets { .. } => "transaction of nf_tables".into(),
         Op::Serve { address, stream: true } => format!("socket, bind({address}), listen; sendmsg of it to the parent"),
         Op::Serve { address, stream: false } => format!("socket, bind({address}); sendmsg of it to the parent"),
         Op::Hostname { .. } => "sethostname".into(),

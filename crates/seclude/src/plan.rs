@@ -57,7 +57,7 @@ impl Plan {
         if step::root_is_all(&config.completed()) {
             host = host.with_tree_namespaces();
         }
-        if matches!(config.network, Some(Network::Names(_) | Network::Pasta(_))) {
+        if matches!(config.network, Some(Network::Names(_))) {
             host = host.with_ipv6();
         }
         if config.is_landlocked() {

@@ -156,8 +156,17 @@ pub fn receive_with_fd(socket: Fd, bytes: &mut PathBuffer<'_>) -> Result<Option<
 /// Sends one prepared rtnetlink request (it must ask for NLM_F_ACK) and answers what the kernel acknowledged.
 #[inline(always)]
 pub fn route_request(request: &[u8]) -> Result<()> {
+    netlink_request(netlink::NETLINK_ROUTE, request)
+}
+
+/// The same to nf_tables: a batch of which the last request wants to be acknowledged.
+pub fn filter_request(batch: &[u8]) -> Result<()> {
+    netlink_request(netlink::NETLINK_NETFILTER, batch)
+}
+
+fn netlink_request(protocol: u32, request: &[u8]) -> Result<()> {
     const NLMSG_ERROR: u16 = 2;
-    let (family, kind, protocol) = (net::AF_NETLINK, k::O_CLOEXEC | net::SOCK_RAW, netlink::NETLINK_ROUTE);
+    let (family, kind) = (net::AF_NETLINK, k::O_CLOEXEC | net::SOCK_RAW);
     // SAFETY: no pointers are passed.
     let socket = Fd(unsafe { call!(__NR_socket, family, kind, protocol) }? as i32);
     let answer = (|| {

@@ -416,7 +416,7 @@ class Network:
     #: Of a veth: it reaches what the host reaches. Default: true.
     nat: Optional[bool] = None
     #: Of a veth or pasta: it reaches the host's own services, link-local addresses and those of a cloud's metadata.
-    #: Default: false.
+    #: Default: false, for which pasta needs the kernel's nf_tables.
     host_access: Optional[bool] = None
     #: Of a veth: net.ipv4.ip_forward may be switched on until the last container has ended. Default: false.
     ip_forward: Optional[bool] = None

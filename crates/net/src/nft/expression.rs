@@ -80,6 +80,11 @@ impl Rule {
         self.meta(7, NAME_WORDS)
     }
 
+    /// Only what goes out over the loopback, which is the first link of every network namespace.
+    pub(crate) fn over_loopback(self) -> Rule {
+        self.meta(5, 1).equals(&1_u32.to_ne_bytes())
+    }
+
     /// Only what came in over a link of this group.
     pub(crate) fn iifgroup(self, group: u32) -> Rule {
         self.meta(21, 1).equals(&group.to_ne_bytes())

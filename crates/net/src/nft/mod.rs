@@ -13,10 +13,12 @@ mod rules;
 mod transaction;
 
 pub(crate) use element::{Element, sets};
+pub(crate) use expression::Rule;
 pub(crate) use guard::Guard;
 pub(crate) use neighbours::{ALONE, WITH_PEERS};
 pub(crate) use others::dropping;
-pub(crate) use rules::{CONTAINERS, METADATA, METADATA6};
+pub(crate) use rules::{CONTAINERS, Chain, Hook, INET_HOOK_OUTPUT, METADATA, METADATA6};
 pub(crate) use transaction::{
     Transaction, chain_exists, elements_of, ensure, erase_note, guarded, note, probe, remove_tables, table_exists,
+    table_of,
 };

@@ -6,14 +6,14 @@ use super::neighbours::PUBLISHED;
 const INET_HOOK_PREROUTING: u32 = 0;
 const INET_HOOK_INPUT: u32 = 1;
 const INET_HOOK_FORWARD: u32 = 2;
-const INET_HOOK_OUTPUT: u32 = 3;
+pub(crate) const INET_HOOK_OUTPUT: u32 = 3;
 const INET_HOOK_POSTROUTING: u32 = 4;
 
 /// Where packets come into a chain: type, hook, priority.
-pub(super) struct Hook(pub(super) &'static str, pub(super) u32, pub(super) i32);
+pub(crate) struct Hook(pub(crate) &'static str, pub(crate) u32, pub(crate) i32);
 
 /// A chain of the table; without a hook others lead there.
-pub(super) struct Chain(pub(super) &'static str, pub(super) Option<Hook>);
+pub(crate) struct Chain(pub(crate) &'static str, pub(crate) Option<Hook>);
 
 pub(super) const CHAINS: [Chain; 10] = [
     Chain("raw", Some(Hook("filter", INET_HOOK_PREROUTING, -300))),
@@ -86,9 +86,13 @@ pub(super) fn packed(kinds: &[u32]) -> u32 {
 /// Where machines of a cloud are told who they are and what they may: link-local ones (nearly all), and those of Azure,
 /// Alibaba and Oracle.
 pub(crate) const METADATA: [&[u8]; 4] = [&[169, 254], &[168, 63, 129, 16], &[100, 100, 100, 200], &[192, 0, 0, 192]];
-/// The same of IPv6: AWS, Google, Scaleway. Link-local ones do not leave a link (`guard.rs`).
-pub(crate) const METADATA6: [[u16; 8]; 3] =
-    [[0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42]];
+/// The same of IPv6: AWS, Google, Scaleway, Oracle. Link-local ones do not leave a link (`guard.rs`).
+pub(crate) const METADATA6: [[u16; 8]; 4] = [
+    [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254],
+    [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254],
+    [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42],
+    [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe],
+];
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;

@@ -128,16 +128,26 @@ impl Transaction {
         self.batch.add(kind, flags, &head(family, 0), about, attributes);
     }
 
+    /// All of it as one message, which is sent elsewhere, and of which one answer comes.
+    fn into_bytes(mut self) -> Vec<u8> {
+        self.end();
+        self.batch.bytes().to_vec()
+    }
+
+    fn end(&mut self) {
+        // One acknowledgement for all: a thousand of them would not fit into the socket's buffer. (The kernel acknowledges the end of a
+        // batch only since 6.10.)
+        self.batch.acknowledge_last();
+        self.batch.add(BATCH_END, 0, &head(0, 10), "nf_tables", |_| {});
+    }
+
     /// Makes all of the changes.
     pub(crate) fn commit(mut self, socket: &Socket) -> Result<(), Error> {
         if self.batch.last() == 1 {
             return Ok(());
         }
-        // One acknowledgement for all: a thousand of them would not fit into the socket's buffer.
-        self.batch.acknowledge_last();
         let last = self.batch.last();
-        self.batch.add(BATCH_END, 0, &head(0, 10), "nf_tables", |_| {});
-        // The kernel acknowledges the end of a batch only since 6.10.
+        self.end();
         let answer = socket.send_until(&self.batch, last);
         answer.map_err(|error| error.lacking(FAMILIES, &[Errno::OPNOTSUPP, Errno::PROTONOSUPPORT]))
     }
@@ -171,17 +181,22 @@ fn lacking(answer: Result<(), Error>) -> Result<(), Error> {
     answer.map_err(|error| error.lacking(PARTS, &[Errno::NOENT]))
 }
 
-/// With `EXCLUSIVE`, that the table is there already aborts the transaction.
-fn whole_table(flags: u16, table: &str) -> Transaction {
+/// A table of a network namespace in which there is none: chains and their rules.
+pub(crate) fn table_of(chains: &[Chain], rules: &[(&str, Rule)]) -> Vec<u8> {
     let mut transaction = Transaction::new();
-    transaction.request(NEWTABLE, CREATE | flags, NFPROTO_INET, format!("table inet {table}"), |a| {
-        a.text(1, table);
+    transaction.request(NEWTABLE, CREATE | EXCLUSIVE, NFPROTO_INET, format!("table inet {TABLE}"), |a| {
+        a.text(1, TABLE);
         a.be32(2, 0);
     });
-    for (index, set) in rules::SETS.iter().enumerate() {
-        new_set(&mut transaction, table, set, index as u32 + 1);
+    new_chains(&mut transaction, TABLE, chains);
+    for (chain, rule) in rules {
+        transaction.rule(NFPROTO_INET, TABLE, chain, rule);
     }
-    for Chain(name, hook) in &rules::CHAINS {
+    transaction.into_bytes()
+}
+
+fn new_chains(transaction: &mut Transaction, table: &str, chains: &[Chain]) {
+    for Chain(name, hook) in chains {
         transaction.request(NEWCHAIN, CREATE, NFPROTO_INET, format!("chain {name} of table inet {table}"), |a| {
             a.text(1, table);
             a.text(3, name);
@@ -194,6 +209,19 @@ fn whole_table(flags: u16, table: &str) -> Transaction {
             }
         });
     }
+}
+
+/// With `EXCLUSIVE`, that the table is there already aborts the transaction.
+fn whole_table(flags: u16, table: &str) -> Transaction {
+    let mut transaction = Transaction::new();
+    transaction.request(NEWTABLE, CREATE | flags, NFPROTO_INET, format!("table inet {table}"), |a| {
+        a.text(1, table);
+        a.be32(2, 0);
+    });
+    for (index, set) in rules::SETS.iter().enumerate() {
+        new_set(&mut transaction, table, set, index as u32 + 1);
+    }
+    new_chains(&mut transaction, table, &rules::CHAINS);
     for (chain, rule) in rules::all() {
         transaction.rule(NFPROTO_INET, table, chain, &rule);
     }

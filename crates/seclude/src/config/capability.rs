@@ -67,6 +67,8 @@ impl Capability {
     pub const SETPCAP: Capability = Capability(8);
     /// Configure the network.
     pub const NET_ADMIN: Capability = Capability(12);
+    /// Raw and packet sockets: frames that no rule of the namespace sees.
+    pub const NET_RAW: Capability = Capability(13);
     /// chroot(2), and entering a mount namespace.
     pub const SYS_CHROOT: Capability = Capability(18);
     /// Look into other processes, and change them.

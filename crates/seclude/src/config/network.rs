@@ -145,8 +145,9 @@ impl Veth {
 /// container, as its caller, and opens the container's connections for it. A container that may outlive its caller
 /// ([`crate::Command::die_with_parent`]) cannot have it: that is an error.
 ///
-/// The addresses that the host has when it starts, link-local ones and those of a cloud's metadata have no route inside
-/// ([`Pasta::host_access`]). Who has CAP_NET_ADMIN inside could give them one: that is an error.
+/// The addresses that the host has when it starts, link-local ones, those of a cloud's metadata (but for name servers there) and whatever
+/// many hear at once refuse it, by rules of nf_tables in its network namespace ([`Pasta::host_access`]). Who has CAP_NET_ADMIN or CAP_NET_RAW
+/// inside could go past them: that is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pasta {
     pub(crate) publish: Vec<Publish>,

@@ -211,7 +211,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
             return Err(Error::invalid("network", action).at("network").contradicting());
         }
         Some(Network::Veth(veth)) => Some(veth::compile(&veth.request, claimed.clone())?),
-        Some(Network::Pasta(pasta)) => Some(pasta::compile(pasta, command, host, &closing)?),
+        Some(Network::Pasta(pasta)) => Some(pasta::compile(pasta, command, &closing)?),
         Some(Network::Names(names)) => Some(egress::compile(names, command, host)?),
         None => None,
     };

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_egress::slots;
-use seclude_net::Closed;
 use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
@@ -152,7 +151,7 @@ impl Step for Resolver {
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let (servers, rest, replaced) = match &self.dns {
             Dns::Servers(servers) => (servers.clone(), String::new(), Vec::new()),
-            _ => of_the_host(self.connected, &self.closed()?)?,
+            _ => of_the_host(self.connected, self.closed()?)?,
         };
         let mut text = String::new();
         for server in &servers {
@@ -187,30 +186,14 @@ impl Step for Resolver {
 }
 
 impl Resolver {
-    /// What of the host's servers the container does not reach.
-    fn closed(&self) -> Result<Unreached> {
+    /// Whether a server is the host itself, where nothing of the host's answers to the container.
+    fn closed(&self) -> Result<impl Fn(IpAddr) -> bool> {
         let closed = self.claimed.get().map(|veth| veth.closed_addresses()).transpose();
         let hosts = closed.map_err(|error| from_net(NAME, error))?.unwrap_or_default();
-        Ok(Unreached { hosts, unrouted: self.closing.get().cloned() })
-    }
-}
-
-/// Addresses that are the host itself, or to which there is no way.
-#[derive(Default)]
-struct Unreached {
-    hosts: Vec<IpAddr>,
-    unrouted: Option<Closed>,
-}
-
-impl Unreached {
-    /// Why it is one, as the end of a sentence about a name server.
-    fn why(&self, server: IpAddr) -> Option<&'static str> {
-        let unrouted = self.unrouted.as_ref();
-        if self.hosts.contains(&server) || unrouted.is_some_and(|closed| closed.is_the_hosts(server)) {
-            return Some("is the host itself, whose own services are closed");
-        }
-        let is_closed = unrouted.is_some_and(|closed| closed.contains(server));
-        is_closed.then_some("is where a cloud has its metadata, which are closed")
+        let unreached = self.closing.get().cloned();
+        Ok(move |server| {
+            hosts.contains(&server) || unreached.as_ref().is_some_and(|closed| closed.is_the_hosts(server))
+        })
     }
 }
 
@@ -221,7 +204,7 @@ fn other_servers() -> [Remedy; 2] {
 
 /// The host's name servers, its other options, and the servers that were left out because they are on its loopback, or are
 /// the host itself where that is closed.
-fn of_the_host(connected: bool, closed: &Unreached) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
+fn of_the_host(connected: bool, is_closed: impl Fn(IpAddr) -> bool) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
     let read = |path: &str| {
         let text = std::fs::read_to_string(path);
         let hint = || Hint::from("name the servers").with([Remedy::give("dns")]);
@@ -231,7 +214,7 @@ fn of_the_host(connected: bool, closed: &Unreached) -> Result<(Vec<IpAddr>, Stri
     if !connected {
         return Ok((all, rest, Vec::new()));
     }
-    let is_none = |server: &IpAddr| server.is_loopback() || closed.why(*server).is_some();
+    let is_none = |server: &IpAddr| server.is_loopback() || is_closed(*server);
     let (left_out, servers): (Vec<IpAddr>, Vec<IpAddr>) = all.into_iter().partition(is_none);
     if !servers.is_empty() {
         return Ok((servers, rest, left_out));
@@ -239,10 +222,10 @@ fn of_the_host(connected: bool, closed: &Unreached) -> Result<(Vec<IpAddr>, Stri
     let (behind, rest) = std::fs::read_to_string(RESOLVED).map(|text| parse(&text)).unwrap_or_default();
     let servers: Vec<IpAddr> = behind.into_iter().filter(|server| !is_none(server)).collect();
     if servers.is_empty() {
-        let why = left_out.iter().find_map(|server| Some((server, closed.why(*server)?)));
         let action = match left_out.first() {
-            _ if let Some((server, why)) = why => {
-                let action = format!("the host's name server {server} {why}");
+            Some(server) if is_closed(*server) => {
+                let action =
+                    format!("the host's name server {server} is the host itself, whose own services are closed");
                 let hint = Hint::from("open the host's own services, name the servers, or do without name servers");
                 let open = Remedy::set("network.host_access", true);
                 return Err(Error::invalid(NAME, action).at("dns").hint(hint.with([open]).with(other_servers())));

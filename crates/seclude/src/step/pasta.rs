@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{Mode, OFlags, open};
 use seclude_child::Op;
-use seclude_net::{Closed, Inside, Protocol, Publish};
+use seclude_net::{Closed, Protocol, Publish};
 use seclude_request::{Field, Remedy};
 
 use super::veth::from_net;
@@ -22,7 +22,6 @@ use crate::config::start::Starter;
 use crate::config::stdio::Stdio;
 use crate::error::{Error, Result};
 use crate::helper_programs;
-use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::program::Program;
 use crate::report::Connection;
@@ -36,8 +35,8 @@ struct Relayed {
     publish: Vec<Publish>,
     /// Filled in `prepare`, unless all is open.
     closing: Option<Closing>,
-    unrouted: Vec<Inside>,
-    ipv6: bool,
+    /// A transaction of nf_tables.
+    filter: Vec<u8>,
     found: Option<PathBuf>,
     /// Whether the child's memory is hidden, and with it what /proc has of it.
     hidden: bool,
@@ -45,7 +44,7 @@ struct Relayed {
     starter: Starter,
 }
 
-pub(super) fn compile(pasta: &Pasta, command: &Config, host: &Host, closing: &Closing) -> Result<Box<dyn Step>> {
+pub(super) fn compile(pasta: &Pasta, command: &Config, closing: &Closing) -> Result<Box<dyn Step>> {
     if !command.die_with_parent {
         let action = "it ends with its caller, so a container that outlives that would lose its network";
         let error = Error::invalid(NAME, action).at("network").contradicting();
@@ -61,10 +60,14 @@ pub(super) fn compile(pasta: &Pasta, command: &Config, host: &Host, closing: &Cl
             return Err(error.at_field(field()).contradicting());
         }
     }
-    // In a second user namespace it would be no right over this network.
-    let may_route = command.capabilities.is_none_or(|set| set.bits() & Capability::NET_ADMIN.bit() != 0);
-    if !pasta.host_access && may_route && !nesting::has_inner(command) {
-        let action = "whoever has CAP_NET_ADMIN in it could open the host's own services to itself";
+    // In a second user namespace it would be no right over this network. With NET_RAW frames are written that no rule sees.
+    let undoing = [(Capability::NET_ADMIN, "CAP_NET_ADMIN"), (Capability::NET_RAW, "CAP_NET_RAW")];
+    let has = |one: Capability| command.capabilities.is_none_or(|set| set.bits() & one.bit() != 0);
+    if let Some((_, name)) = undoing.iter().find(|(one, _)| has(*one))
+        && !pasta.host_access
+        && !nesting::has_inner(command)
+    {
+        let action = format!("whoever has {name} in it could open the host's own services to itself");
         let error = Error::invalid(NAME, action).at("network.host_access").contradicting();
         let hint = Hint::from("open them, or leave the capability out");
         return Err(error.hint(hint.with([Remedy::set("network.host_access", true)])));
@@ -72,8 +75,7 @@ pub(super) fn compile(pasta: &Pasta, command: &Config, host: &Host, closing: &Cl
     Ok(Box::new(Relayed {
         publish: pasta.publish.clone(),
         closing: (!pasta.host_access).then(|| closing.clone()),
-        unrouted: Vec::new(),
-        ipv6: host.ipv6,
+        filter: Vec::new(),
         found: None,
         hidden: false,
         new_user: command.namespaces.is_new(Namespace::User),
@@ -103,16 +105,16 @@ impl Step for Relayed {
         preparation.report.network = Some(Connection::of_pasta());
         if let Some(closing) = &self.closing {
             let closed = Closed::of_host().map_err(|error| from_net(NAME, error))?;
-            self.unrouted = closed.inside(self.ipv6);
+            self.filter = closed.filter();
             let _ = closing.set(closed);
         }
         Ok(())
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        for inside in &self.unrouted {
-            program.about(&inside.about);
-            program.push(Op::Route { request: &inside.request });
+        if self.closing.is_some() {
+            program.about("the host's own services closed");
+            program.push(Op::Packets { batch: &self.filter });
         }
     }
 

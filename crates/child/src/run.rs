@@ -208,6 +208,8 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::Uncover { .. }
         | Op::Pivot
         | Op::CheckRoot
+        | Op::ChangeAttributes { .. }
+        | Op::MakeDevice { .. }
         | Op::MakeDirectory { .. }
         | Op::MakeSymlink { .. }
         | Op::LinkToSlot { .. }
@@ -255,7 +257,10 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             _ => Ok(()),
         },
         Op::WriteOwnProc { path, text } => write_to(machine.get(Slot::PROC), path, text),
-        Op::OpenTerminal { own, size, owner } => open_terminal(machine, own, size, owner),
+        Op::OpenTerminal { own, joined, size, owner } => {
+            let master = if joined { joined_master()? } else { new_master(machine, own)? };
+            open_terminal(machine, master, size, owner)
+        }
         Op::UseTerminal { stdio } => use_terminal(machine, stdio),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
         Op::PlaceFd { from, to } => {
@@ -304,6 +309,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::Filter { .. }
         | Op::Restrict { .. }
         | Op::NotForCommand { .. }
+        | Op::Wait { .. }
         | Op::CarryNoMore { .. }
         | Op::InnerNamespaces { .. } => Err(Failure(Call::Launch, Errno::ENOSYS)),
         Op::Rehearse { candidates } => Err(exec::rehearse(candidates)),
@@ -361,14 +367,35 @@ fn set_time_offsets(text: &[u8], separate: bool) -> Done {
     Ok(())
 }
 
-fn open_terminal(machine: &mut Machine<'_>, own: bool, size: terminal::WindowSize, owner: Option<u32>) -> Done {
+fn new_master(machine: &Machine<'_>, own: bool) -> Done<Fd> {
     let flags = file::O_RDWR | file::O_NOCTTY;
     let master = if own {
         file::open(machine.get(Slot::DEVPTS), c"ptmx", flags, 0, file::RESOLVE_NO_SYMLINKS)
     } else {
         file::open(Fd::CWD, c"/dev/ptmx", flags, 0, 0)
     };
-    let master = master.named(Call::OpenTerminal)?;
+    master.named(Call::OpenTerminal)
+}
+
+/// In a tree that others have: what lies there may be anything, and whoever gets the master believes that it is one. It is looked at
+/// before it is opened, as opening alone may do something.
+fn joined_master() -> Done<Fd> {
+    const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
+    let leash = file::RESOLVE_NO_SYMLINKS;
+    let directory = file::open(Fd::CWD, c"/dev/pts", file::O_PATH | file::O_DIRECTORY, 0, leash);
+    let directory = directory.named(Call::OpenTerminal)?;
+    let is_devpts = seclude_sys::mount::filesystem_magic(directory).named(Call::Statfs)? == DEVPTS_SUPER_MAGIC;
+    // Nothing lies over a file in there: that would be another mount.
+    let leash = leash | file::RESOLVE_NO_XDEV;
+    let master = match is_devpts {
+        true => file::open(directory, c"ptmx", file::O_RDWR | file::O_NOCTTY, 0, leash).named(Call::OpenTerminal),
+        false => Err(Failure(Call::OpenTerminal, Errno::ENOTTY)),
+    };
+    let _ = file::close(directory);
+    master
+}
+
+fn open_terminal(machine: &mut Machine<'_>, master: Fd, size: terminal::WindowSize, owner: Option<u32>) -> Done {
     terminal::unlock(master).named(Call::Ioctl)?;
     let slave = terminal::open_slave(master).named(Call::Ioctl)?;
     machine.set(Slot::TERMINAL, slave);

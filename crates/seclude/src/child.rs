@@ -46,6 +46,7 @@ pub struct Child {
     pub stderr: Option<ChildStderr>,
     cgroup: Option<Arc<Cgroup>>,
     new_pid: bool,
+    waits: bool,
     ties: Ties,
     ledger: LedgerOf,
     report: Report,
@@ -133,6 +134,7 @@ impl Child {
             stderr: ends.stderr.map(ChildStderr::from),
             cgroup: ends.cgroup.get().cloned(),
             new_pid: command.new_pid,
+            waits: command.waits,
             ties,
             ledger: LedgerOf(ledger),
             report,
@@ -224,6 +226,20 @@ impl Child {
     /// For signals from other threads.
     pub fn signaller(&self) -> Signaller {
         Signaller(self.pidfd.clone())
+    }
+
+    /// Leaves a command that waits ([`crate::Command::hold`]) to whoever lets it go: from here on it outlives this process, and whatever
+    /// is there for it stays. Until then it ends with this process, so whoever is to find it can be told first.
+    ///
+    /// # Errors
+    /// If it does not wait, or cannot be told.
+    pub fn leave(mut self) -> Result<()> {
+        match &self.ties.channel {
+            Some(channel) if self.waits => channel.go()?,
+            _ => return Err(Error::invalid("hold", "the command does not wait")),
+        }
+        self.kill_on_drop = false;
+        Ok(())
     }
 
     /// Sends `signal` (its number). The first process of a pid namespace gets only those that it has a handler for,

@@ -140,7 +140,13 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Pivot => "pivot_root(root), umount2(scratch and host, MNT_DETACH)".into(),
         Op::CheckRoot => "check that / is root, and nothing lies over it".into(),
         Op::MakeDirectory { base, name, .. } => format!("mkdirat({}, {})", slot(*base), text(name)),
-        Op::MakeSymlink { base, name, target } => {
+        Op::ChangeAttributes { mount, set, recursive, .. } => {
+            format!("mount_setattr({}, {}{})", slot(*mount), attributes(*set), recursively(*recursive))
+        }
+        Op::MakeDevice { base, name, device } => {
+            format!("mknodat({}, {}, {}:{})", slot(*base), text(name), device.major, device.minor)
+        }
+        Op::MakeSymlink { base, name, target, .. } => {
             format!("symlinkat({}, {}/{})", text(target), slot(*base), text(name))
         }
         Op::WriteFile { base, name, bytes, .. } => {
@@ -208,6 +214,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             "seccomp(SECCOMP_SET_MODE_FILTER, NEW_LISTENER), and sendmsg of the listener to the parent".into()
         }
         Op::Restrict { .. } => "landlock_restrict_self, close".into(),
+        Op::Wait { .. } => "look for the command; accept4, read: wait for whoever lets it go".into(),
         Op::NotForCommand { .. } => "close what the init alone holds".into(),
         Op::InnerNamespaces { inner } => {
             let nested = if inner.last { ", no further ones" } else { "" };

@@ -44,6 +44,8 @@ pub(crate) struct Program<'a> {
     pub(crate) filters: Vec<(Fd, u32, bool)>,
     /// The one of a ruleset of landlock.
     pub(crate) ruleset: Option<Fd>,
+    /// The one of the socket that it waits on.
+    pub(crate) listener: Option<Fd>,
     /// What the launcher is to hold as an init, and never the command.
     for_init: Vec<Fd>,
     /// The op that starts the launcher, which does all that come after it.
@@ -101,6 +103,7 @@ impl<'a> Program<'a> {
             proc: None,
             filters: Vec::new(),
             ruleset: None,
+            listener: None,
             for_init: Vec::new(),
             launch: None,
             noted: Vec::new(),

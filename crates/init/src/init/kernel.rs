@@ -39,7 +39,9 @@ pub(crate) mod number {
     pub(crate) const NEWFSTATAT: u32 = 262;
     pub(crate) const PPOLL: u32 = 271;
     pub(crate) const UNSHARE: u32 = 272;
+    pub(crate) const ACCEPT4: u32 = 288;
     pub(crate) const SIGNALFD4: u32 = 289;
+    pub(crate) const DUP3: u32 = 292;
     pub(crate) const PIPE2: u32 = 293;
     pub(crate) const PRLIMIT64: u32 = 302;
     pub(crate) const SECCOMP: u32 = 317;
@@ -91,6 +93,7 @@ impl Errno {
     pub(crate) const EACCES: Errno = Errno(13);
     pub(crate) const ENOTDIR: Errno = Errno(20);
     pub(crate) const EINVAL: Errno = Errno(22);
+    pub(crate) const ENOSYS: Errno = Errno(38);
     pub(crate) const ENOTTY: Errno = Errno(25);
     pub(crate) const ETOOMANYREFS: Errno = Errno(109);
     pub(crate) const ECANCELED: Errno = Errno(125);
@@ -267,6 +270,25 @@ pub(crate) fn close_range(first: u32, last: u32) -> Result<()> {
 pub(crate) fn set_close_on_exec(fd: Fd) -> Result<()> {
     // SAFETY: no pointers are passed.
     check(unsafe { syscall(number::FCNTL, [fd.0 as usize, F_SETFD, FD_CLOEXEC, 0, 0, 0]) }).map(drop)
+}
+
+/// `accept4(2)`, as long as it takes; close-on-exec.
+pub(crate) fn accept(listener: Fd) -> Result<Fd> {
+    loop {
+        // SAFETY: the address of whoever connects is not asked for.
+        match check(unsafe { syscall(number::ACCEPT4, [listener.0 as usize, 0, 0, O_CLOEXEC, 0, 0]) }) {
+            Err(Errno::EINTR) => {}
+            accepted => return accepted.map(|fd| Fd(fd as i32)),
+        }
+    }
+}
+
+/// `dup3(2)`, close-on-exec: from here on `onto` is the same as `from`, which is closed.
+pub(crate) fn move_onto(from: Fd, onto: Fd) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    let moved = check(unsafe { syscall(number::DUP3, [from.0 as usize, onto.0 as usize, O_CLOEXEC, 0, 0, 0]) });
+    close(from);
+    moved.map(drop)
 }
 
 /// `pipe2(2)`: the end to read from and the end to write to, close-on-exec.

@@ -64,6 +64,8 @@ pub(crate) struct Order {
     pub(crate) holds: bool,
     /// Looks for the command instead of executing it.
     pub(crate) rehearsal: bool,
+    /// It waits once more before its exec, for somebody else than the spawner.
+    pub(crate) waits: bool,
     /// The command goes on without the spawner.
     pub(crate) detached: bool,
     pub(crate) mask: u64,
@@ -109,6 +111,7 @@ impl Order {
             among_others: flags.among_others,
             holds: flags.holds,
             rehearsal: flags.rehearsal,
+            waits: flags.waits,
             mask,
             step,
             op,
@@ -147,6 +150,7 @@ struct Flags {
     among_others: bool,
     holds: bool,
     rehearsal: bool,
+    waits: bool,
 }
 
 impl Flags {
@@ -161,6 +165,7 @@ impl Flags {
                 b'o' => flags.among_others = true,
                 b'h' => flags.holds = true,
                 b'r' => flags.rehearsal = true,
+                b'w' => flags.waits = true,
                 b'-' => {}
                 // A wish that this init does not know is none that it can pass over.
                 _ => return None,

@@ -1,5 +1,7 @@
 //! The nouns of a request: what a caller says, before it is compiled into a plan.
 
+pub(crate) mod attributes;
+pub(crate) mod born;
 pub(crate) mod capability;
 pub(crate) mod cgroup;
 pub(crate) mod clone;

@@ -32,7 +32,7 @@ pub(crate) fn is_needed(command: &Config) -> bool {
     let contained = Namespace::ALL.into_iter().any(|kind| spaces.is_new(kind)) || spaces.joined().next().is_some();
     // Rules of landlock and a filter are the launcher's to install.
     let filtered = filter::is_filtered(command) || command.is_landlocked();
-    contained || changes_ids || !command.die_with_parent || command.holds_user_namespace || filtered
+    contained || command.waits_on.is_some() || changes_ids || !command.die_with_parent || command.holds_user_namespace || filtered
 }
 
 struct Launch {
@@ -52,6 +52,7 @@ pub(super) fn compile(command: &Config, envp: Arc<[OsString]>) -> Box<dyn Step> 
         (join::enters_pid_namespace_late(command), 'p'),
         (command.namespaces.joined().next().is_some(), 'o'),
         (command.holds_user_namespace, 'h'),
+        (command.waits_on.is_some(), 'w'),
     ] {
         flags.extend(wanted.then_some(letter));
     }

@@ -5,6 +5,7 @@
 //! A new step is a file here and a line in [`compile`].
 
 mod barrier;
+mod born;
 mod cgroup;
 mod clock;
 mod clone;
@@ -13,6 +14,7 @@ mod egress;
 mod exec;
 mod existing_cgroup;
 mod filter;
+mod hold;
 mod holder;
 mod host_files;
 mod hostname;
@@ -37,6 +39,7 @@ mod root;
 mod session;
 mod show;
 mod streams;
+mod sysctl;
 mod ties;
 mod user;
 mod veth;
@@ -203,6 +206,8 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(cgroup::compile(command, clone.into_cgroup)?);
     add(existing_cgroup::compile(command, clone.into_cgroup)?);
     add(inherited_cgroups::compile(command, host));
+    // The last of what the parent does: there is nothing left that its caller could find undone.
+    add(born::compile(command));
     add(barrier::compile(command));
     let (claimed, closing) = (veth::Claimed::default(), pasta::Closing::default());
     let connected = match &command.network {
@@ -226,6 +231,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(loopback::compile(command));
     add(connected);
     add(low_ports::compile(command));
+    add(sysctl::compile(command)?);
     // From the host's tree, before anything lies over it.
     let anew = streams::Anew::default();
     add(streams::reopen(command, host, &anew));
@@ -254,6 +260,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // Where everything is mounted, and by whatever names the command sees it.
     add(landlock::keep(command, host, &own)?);
     add(filter::keep(command, host, &by_filter, &anew)?);
+    add(hold::keep(command)?);
     let Compiled { launch, exec } = exec::compile(command)?;
     add(rights::carry(command, host));
     // From here on in memory of its own, if there is a container.
@@ -269,6 +276,8 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(rights::compile(command, host)?);
     add(workdir::enter(opened));
     add(landlock::restrict(command, false));
+    // With all of its rights gone, and before a filter, which may refuse it.
+    add(hold::wait(command));
     add(filter::install(command, false));
     add(Some(exec));
     Ok(steps)

@@ -8,9 +8,10 @@ use seclude_child::{Op, Slot};
 use seclude_request::Remedy;
 use seclude_sys::Fd;
 
-use super::{NAME, attach, not_the_root};
+use super::{NAME, attach, filesystem, not_the_root};
 use crate::action::Describe;
 use crate::advice::Hint;
+use crate::config::attributes::Attributes;
 use crate::config::mount::{Flags, Source};
 use crate::error::{Error, Result};
 use crate::places::{Places, identity, identity_of};
@@ -31,6 +32,7 @@ struct Bind {
     closed: Option<Places>,
     as_named: bool,
     is_here: bool,
+    attributes: Attributes,
     about: String,
 }
 
@@ -44,6 +46,8 @@ pub(super) struct Circumstances {
     pub(super) as_named: bool,
     /// It has to be what the caller stands in.
     pub(super) is_here: bool,
+    /// On top of the flags.
+    pub(super) attributes: Attributes,
 }
 
 pub(super) fn compile(
@@ -51,7 +55,7 @@ pub(super) fn compile(
     target: &Path,
     recursive: bool,
     flags: Flags,
-    Circumstances { ids, takes_mounts, closed, as_named, is_here }: Circumstances,
+    Circumstances { ids, takes_mounts, closed, as_named, is_here, attributes }: Circumstances,
 ) -> Result<Box<dyn Step>> {
     if let Source::Path(source) = source {
         absolute(NAME, source).map_err(|error| error.at("source"))?;
@@ -62,7 +66,7 @@ pub(super) fn compile(
         .plain(flags.for_strangers);
     let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
     let of_root = show.path() == Path::new("/");
-    Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, closed, as_named, is_here, about }))
+    Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, closed, as_named, is_here, attributes, about }))
 }
 
 impl Step for Bind {
@@ -134,6 +138,7 @@ impl Step for Bind {
         if self.flags.read_only {
             program.push(Op::CheckReadOnly { mount: Slot::TREE });
         }
+        filesystem::change(program, &self.attributes, Slot::TREE);
     }
 
     fn describe(&self, to: &mut Describe) {

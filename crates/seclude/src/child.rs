@@ -100,6 +100,11 @@ impl std::fmt::Debug for LedgerOf {
 pub struct Signaller(Arc<OwnedFd>);
 
 impl Signaller {
+    /// Of the process behind a pidfd, pidfd_open(2).
+    pub fn of(pidfd: impl Into<OwnedFd>) -> Signaller {
+        Signaller(Arc::new(pidfd.into()))
+    }
+
     /// Sends `signal` (its number).
     ///
     /// # Errors
@@ -221,6 +226,11 @@ impl Child {
     /// Without a cgroup, and as [`Meter::resume`].
     pub fn resume(&self) -> Result<()> {
         self.own_meter()?.resume()
+    }
+
+    /// Whether it goes on when this handle is dropped: [`crate::Command::kill_on_drop`], decided later.
+    pub fn outlives(&mut self, on: bool) {
+        self.kill_on_drop = !on;
     }
 
     /// For signals from other threads.

@@ -26,13 +26,6 @@ pub(crate) struct Propagation {
     pub(crate) recursive: bool,
 }
 
-impl Propagation {
-    /// Whether it takes part in what is mounted elsewhere.
-    pub(crate) fn is_private(self) -> bool {
-        self.flag == sys::MS_PRIVATE || self.flag == sys::MS_UNBINDABLE
-    }
-}
-
 /// The word, what it sets and what it clears.
 const WORDS: [(&str, u32, u32); 18] = [
     ("ro", sys::MOUNT_ATTR_RDONLY, 0),
@@ -89,8 +82,8 @@ impl Attributes {
         true
     }
 
-    /// Whether the mount itself can be written.
-    pub(crate) fn is_read_only(&self) -> bool {
+    /// Whether the mount itself cannot be written.
+    pub fn is_read_only(&self) -> bool {
         self.own.set & sys::MOUNT_ATTR_RDONLY != 0
     }
 
@@ -129,7 +122,7 @@ mod tests {
         assert_eq!((times.set, times.clear), (sys::MOUNT_ATTR_STRICTATIME, sys::MOUNT_ATTR__ATIME));
         let below = of(&["rro", "rprivate"]);
         assert!(below.is_read_only() && below.all.set == sys::MOUNT_ATTR_RDONLY);
-        assert!(below.propagation.is_some_and(|how| how.recursive && how.is_private()));
+        assert!(below.propagation.is_some_and(|how| how.recursive && how.flag == sys::MS_PRIVATE));
         assert!(!Attributes::new().add("size=5") && !Attributes::new().add("r"));
     }
 }

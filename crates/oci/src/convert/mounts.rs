@@ -1,0 +1,122 @@
+//! Mounts, in their order, with the words of mount(8).
+
+use seclude::{Attributes, Mount};
+
+use super::{Circumstances, Tree, cgroup_mount};
+use crate::failure::{Failure, Result};
+use crate::spec::{self, Linux, NamespaceKind, Spec};
+
+/// What an option says.
+#[derive(Default)]
+struct Options {
+    bind: bool,
+    recursive: bool,
+    attributes: Attributes,
+    /// The file system's own.
+    data: Vec<(String, Option<String>)>,
+}
+
+pub(super) fn apply(
+    tree: &mut Tree<'_>,
+    spec: &Spec,
+    linux: &Linux,
+    circumstances: &Circumstances<'_>,
+) -> Result<()> {
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let origin = format!("mounts[{index}]");
+        one(tree, mount, linux, circumstances, &origin)?;
+    }
+    Ok(())
+}
+
+fn one(
+    tree: &mut Tree<'_>,
+    mount: &spec::Mount,
+    linux: &Linux,
+    circumstances: &Circumstances<'_>,
+    origin: &str,
+) -> Result<()> {
+    let target = mount.destination.as_str();
+    if !target.starts_with('/') {
+        return Err(Failure::at(format!("{origin}.destination"), format!("{target:?} is not absolute")));
+    }
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        return Err(Failure::at(format!("{origin}.uidMappings"), "this runtime does not show mounts under other ids"));
+    }
+    let options = options(mount, origin)?;
+    let kind = mount.kind.as_deref().unwrap_or_default();
+    if options.bind || kind == "bind" || kind == "rbind" {
+        if let Some((word, _)) = options.data.first() {
+            return Err(unknown(origin, word, "is no option of a bind"));
+        }
+        let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) else {
+            return Err(Failure::at(format!("{origin}.source"), "a bind of nothing"));
+        };
+        let source = circumstances.bundle.join(source);
+        let mut bind = Mount::bind(source, target).attributes(options.attributes);
+        if !options.recursive && kind != "rbind" {
+            bind = bind.not_recursive();
+        }
+        tree.mount(origin, bind);
+        return Ok(());
+    }
+    if kind == "cgroup" || kind == "cgroup2" {
+        return cgroup_mount::apply(tree, target, options.attributes, linux, circumstances, origin);
+    }
+    if kind.is_empty() || kind == "none" {
+        return Err(Failure::at(format!("{origin}.type"), "there is none, and it is no bind"));
+    }
+    let mut made = Mount::file_system(kind, target).attributes(options.attributes);
+    if let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) {
+        made = made.source(source);
+    }
+    for (key, value) in &options.data {
+        made = made.data(key, value.as_deref());
+    }
+    tree.mount(origin, made);
+    Ok(())
+}
+
+/// What the kernel keeps for each file system, and takes as words of its own.
+const OF_THE_FILE_SYSTEM: [&str; 8] = ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "iversion"];
+
+fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
+    let mut options = Options::default();
+    let mut propagates = false;
+    for word in &mount.options {
+        match word.as_str() {
+            "bind" => options.bind = true,
+            "rbind" => (options.bind, options.recursive) = (true, true),
+            "defaults" | "" => {}
+            // For mounts under other ids, and for tmpfs: not without being done.
+            "idmap" | "ridmap" | "tmpcopyup" => return Err(unknown(origin, word, "is not done by this runtime")),
+            word if is_shared(word) => propagates = true,
+            word if options.attributes.add(word) => {}
+            word if OF_THE_FILE_SYSTEM.contains(&word) => options.data.push((word.to_owned(), None)),
+            word => match word.split_once('=') {
+                Some((key, value)) => options.data.push((key.to_owned(), Some(value.to_owned()))),
+                None => options.data.push((word.to_owned(), None)),
+            },
+        }
+    }
+    match propagates {
+        true => Err(Failure::at(
+            format!("{origin}.options"),
+            "mounts that are seen on the host, or come from there later, are not done by this runtime",
+        )),
+        false => Ok(options),
+    }
+}
+
+fn is_shared(word: &str) -> bool {
+    matches!(word, "shared" | "rshared" | "slave" | "rslave")
+}
+
+fn unknown(origin: &str, word: &str, why: &str) -> Failure {
+    Failure::at(format!("{origin}.options"), format!("{word:?} {why}"))
+}
+
+/// Whether the container has this namespace for itself.
+pub(super) fn is_new(linux: &Linux, kind: NamespaceKind) -> bool {
+    linux.namespaces.iter().any(|namespace| namespace.kind == kind && namespace.path.is_empty())
+}

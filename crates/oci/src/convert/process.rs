@@ -1,0 +1,137 @@
+//! The process: its words, ids, rights and limits.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use seclude::{Capabilities, CapabilitySets, Capability, Command, Resource};
+
+use super::refused;
+use crate::failure::{Failure, Result};
+use crate::spec::{self, Process};
+
+/// Where its /etc/passwd is.
+pub(crate) enum Home<'a> {
+    /// Below this directory.
+    In(&'a Path),
+    /// In the root that is open as this.
+    At(BorrowedFd<'a>),
+}
+
+/// No user has more names than that, and a container could have a file without end.
+const MOST_OF_PASSWD: u64 = 1 << 20;
+
+/// A command with its words.
+pub(crate) fn begin(process: &Process) -> Result<Command> {
+    let Some((program, arguments)) = process.args.split_first() else {
+        return Err(Failure::at("process.args", "there are none"));
+    };
+    if program.is_empty() {
+        return Err(Failure::at("process.args[0]", "it is empty"));
+    }
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// The rest of it.
+pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) -> Result<()> {
+    refused::process(process)?;
+    if !process.cwd.starts_with('/') {
+        return Err(Failure::at("process.cwd", format!("{:?} is not absolute", process.cwd)));
+    }
+    command.current_dir(&process.cwd);
+    environment(command, process, home)?;
+    let user = &process.user;
+    if user.username.as_ref().is_some_and(|name| !name.is_empty()) {
+        return Err(Failure::at("process.user.username", "it is for other systems"));
+    }
+    command.uid(user.uid).gid(user.gid);
+    command.groups(user.additional_gids.clone());
+    command.umask(user.umask.unwrap_or(0o022));
+    command.capability_sets(capabilities(process.capabilities.as_ref())?);
+    command.no_new_privileges(process.no_new_privileges);
+    for (index, limit) in process.rlimits.iter().enumerate() {
+        let field = format!("process.rlimits[{index}]");
+        let known = limit.kind.starts_with("RLIMIT_").then(|| limit.kind.parse::<Resource>().ok()).flatten();
+        let resource =
+            known.ok_or_else(|| Failure::at(format!("{field}.type"), format!("{:?} is no limit", limit.kind)))?;
+        if process.rlimits.iter().take(index).any(|other| other.kind == limit.kind) {
+            return Err(Failure::at(field, "there is one of this type before"));
+        }
+        command.rlimit(resource, limit.soft, limit.hard);
+    }
+    if let Some(value) = process.oom_score_adj {
+        command.oom_score_adj(value);
+    }
+    if process.terminal {
+        let size = process.console_size.unwrap_or_default();
+        command.terminal(size.height, size.width);
+    }
+    Ok(())
+}
+
+fn environment(command: &mut Command, process: &Process, home: Home<'_>) -> Result<()> {
+    command.env_clear();
+    let mut has_home = false;
+    for (index, entry) in process.env.iter().enumerate() {
+        let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            let field = format!("process.env[{index}]");
+            return Err(Failure::at(field, format!("{entry:?} is no NAME=VALUE")));
+        };
+        has_home |= name == "HOME" && !value.is_empty();
+        command.env(name, value);
+    }
+    if !has_home {
+        command.env("HOME", home_of(process.user.uid, home).unwrap_or_else(|| "/".to_owned()));
+    }
+    Ok(())
+}
+
+/// As the container's own /etc/passwd has it: by a walk that does not leave its root, of a plain file alone.
+fn home_of(uid: u32, home: Home<'_>) -> Option<String> {
+    let path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened;
+    let root = match home {
+        Home::In(path_of_root) => {
+            opened = openat(CWD, path_of_root, path, Mode::empty()).ok()?;
+            opened.as_fd()
+        }
+        Home::At(root) => root,
+    };
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let file = File::from(openat2(root, "etc/passwd", flags, Mode::empty(), leash).ok()?);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.take(MOST_OF_PASSWD).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find(|line| line.split(':').nth(2).is_some_and(|id| id.parse() == Ok(uid)))?;
+    line.split(':').nth(5).filter(|home| home.starts_with('/')).map(str::to_owned)
+}
+
+fn capabilities(sets: Option<&spec::Capabilities>) -> Result<CapabilitySets> {
+    let Some(sets) = sets else { return Ok(CapabilitySets::default()) };
+    Ok(CapabilitySets {
+        bounding: set(&sets.bounding, "bounding")?,
+        effective: set(&sets.effective, "effective")?,
+        permitted: set(&sets.permitted, "permitted")?,
+        inheritable: set(&sets.inheritable, "inheritable")?,
+        ambient: set(&sets.ambient, "ambient")?,
+    })
+}
+
+fn set(names: &[String], which: &str) -> Result<Capabilities> {
+    names.iter().enumerate().try_fold(Capabilities::NONE, |set, (index, name)| {
+        let known = name.parse::<Capability>();
+        let wrong = |_| {
+            let field = format!("process.capabilities.{which}[{index}]");
+            Failure::at(field, format!("{name:?} is no capability that this runtime knows"))
+        };
+        known.map(|capability| set.with(capability)).map_err(wrong)
+    })
+}

@@ -1,0 +1,54 @@
+//! `seclude-oci`: the command line of an OCI runtime, as container engines call it, over the library's public API.
+//!
+//! ```text
+//! seclude-oci create --bundle DIR ID && seclude-oci start ID && seclude-oci delete --force ID
+//! ```
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod bundle;
+mod command;
+mod convert;
+mod device_rules;
+mod failure;
+mod hooks;
+mod inside;
+mod log;
+mod resources;
+mod signals;
+mod sockets;
+mod spec;
+mod state;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::Arguments;
+use failure::FAILED;
+use log::Log;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { FAILED } else { 0 });
+        }
+    };
+    let log = match Log::open(arguments.global.log.as_deref(), arguments.global.log_format) {
+        Ok(log) => log,
+        Err(failure) => {
+            eprintln!("seclude-oci: {failure}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    match command::run(arguments, &log) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            log.error(&failure);
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Entering a running container, by descriptors: of the process that was looked at, and not of one that has its pid later.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use seclude::{Command, Namespace};
@@ -66,10 +66,6 @@ impl Inside {
     pub(crate) fn root(&self) -> Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat(&self.process, "root", flags, Mode::empty()).map_err(|errno| Failure::of("the container's root", errno))
-    }
-
-    pub(crate) fn process(&self) -> BorrowedFd<'_> {
-        self.process.as_fd()
     }
 }
 

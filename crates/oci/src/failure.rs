@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use seclude::Code;
+
 /// The exit status of everything that fails here, as engines know it from others.
 pub(crate) const FAILED: u8 = 1;
 
@@ -56,7 +58,14 @@ impl fmt::Display for Failure {
 
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
-        Failure::new(error.to_string())
+        // Engines find their exit status by these words and by strerror(3)'s.
+        let told = match error.code() {
+            Code::NotFound => "executable file not found in $PATH: ",
+            _ => "",
+        };
+        let answer = error.raw_os_error().map(|number| rustix::io::Errno::from_raw_os_error(number));
+        let answer = answer.map_or_else(String::new, |errno| format!(" ({errno})"));
+        Failure::new(format!("{told}{error}{}", answer.to_lowercase()))
     }
 }
 

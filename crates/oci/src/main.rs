@@ -9,6 +9,7 @@ mod arguments;
 mod bundle;
 mod command;
 mod convert;
+mod copy_up;
 mod device_rules;
 mod failure;
 mod hooks;

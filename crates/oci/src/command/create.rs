@@ -3,17 +3,19 @@
 //! In an order in which whoever finds less than all of it knows what to remove: its directory is locked from the first moment, what is
 //! going to be made is written down before it is, and what waits ends with this process until it is written down as well.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use rustix::fs::{Mode, OFlags};
 use seclude::Child;
 use seclude::cgroup::{Cgroup, Hierarchies};
 
 use super::{Context, delete};
 use crate::arguments::{New, Rootless};
 use crate::bundle::{Bundle, write_whole};
+use crate::copy_up;
 use crate::convert::{Circumstances, Origins, convert};
 use crate::device_rules::{Allowed, allowed};
 use crate::failure::{Failure, Result};
@@ -138,8 +140,14 @@ impl Making<'_> {
         command.die_with_parent(false);
         self.attend(&mut command, entry, record, made);
         let mut child = command.spawn().map_err(|error| converted.origins.explain(error))?;
+        let process = Identity::of(child.id() as i32)?;
+        if !converted.copies.is_empty() {
+            let image = directory(&record.rootfs)?;
+            let root = Inside::of(process)?.root()?;
+            converted.copies.iter().try_for_each(|copy| copy_up::fill(copy, image.as_fd(), root.as_fd()))?;
+        }
         let terminal = self.hand_over(&mut child)?;
-        record.process = Some(Identity::of(child.id() as i32)?);
+        record.process = Some(process);
         if let Some(file) = &self.new.pid_file {
             write_pid(file, child.id())?;
             made.pid_file = Some(file.clone());
@@ -203,7 +211,6 @@ impl Making<'_> {
         let Some(master) = child.take_terminal().map(OwnedFd::from) else { return Ok(None) };
         match self.console {
             Some(socket) => {
-                use std::os::fd::AsFd;
                 sockets::send(socket, master.as_fd(), "/dev/ptmx").map(|()| None)
             }
             None => Ok(Some(master)),
@@ -270,6 +277,11 @@ fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<
         return Err(Failure::at(FIELD, format!("{named:?} is for --systemd-cgroup, which this runtime does not do")));
     }
     Ok(Some(Path::new("/").join(path)))
+}
+
+fn directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Failure::of(path.display(), errno).or_at("root.path"))
 }
 
 fn device_rules(linux: &Linux) -> Result<Option<Allowed>> {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use seclude::cgroup::Hierarchies;
 use seclude::{Attributes, Command, Field, Mount, Part, Root, Seccomp};
 
+use crate::copy_up::CopyUp;
 use crate::failure::{Failure, Result};
 use crate::spec::{Linux, Spec};
 
@@ -39,12 +40,15 @@ pub(crate) struct Converted {
     pub(crate) command: Command,
     pub(crate) origins: Origins,
     pub(crate) rootfs: PathBuf,
+    /// What is to be filled once it is mounted.
+    pub(crate) copies: Vec<CopyUp>,
 }
 
 /// A command in the making.
 struct Tree<'a> {
     command: &'a mut Command,
     origins: &'a mut Origins,
+    copies: &'a mut Vec<CopyUp>,
 }
 
 impl Tree<'_> {
@@ -94,7 +98,8 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     }
     tree = tree.propagation(propagation(&linux.rootfs_propagation)?);
     command.root(tree);
-    let mut mounted = Tree { command: &mut command, origins: &mut origins };
+    let mut copies = Vec::new();
+    let mut mounted = Tree { command: &mut command, origins: &mut origins, copies: &mut copies };
     mounts::apply(&mut mounted, spec, linux, circumstances)?;
     devices::apply(&mut mounted, spec, linux)?;
     let cwd = process.cwd.trim_end_matches('/');
@@ -121,7 +126,7 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
         command.sysctl(key, value);
     }
     command.seccomp(seccomp(linux));
-    Ok(Converted { command, origins, rootfs })
+    Ok(Converted { command, origins, rootfs, copies })
 }
 
 /// The filter of system calls. Nobody stays who could list what it refuses.

@@ -3,6 +3,7 @@
 use seclude::{Attributes, Mount};
 
 use super::{Circumstances, Tree, cgroup_mount};
+use crate::copy_up::CopyUp;
 use crate::failure::{Failure, Result};
 use crate::spec::{self, Linux, NamespaceKind, Spec};
 
@@ -11,6 +12,7 @@ use crate::spec::{self, Linux, NamespaceKind, Spec};
 struct Options {
     bind: bool,
     recursive: bool,
+    copies_up: bool,
     attributes: Attributes,
     /// The file system's own.
     data: Vec<(String, Option<String>)>,
@@ -66,6 +68,13 @@ fn one(
     if kind.is_empty() || kind == "none" {
         return Err(Failure::at(format!("{origin}.type"), "there is none, and it is no bind"));
     }
+    if options.copies_up {
+        if kind != "tmpfs" {
+            return Err(unknown(origin, "tmpcopyup", "is for a tmpfs"));
+        }
+        let has_mode = options.data.iter().any(|(key, _)| key == "mode");
+        tree.copies.push(CopyUp { field: origin.to_owned(), target: target.to_owned(), has_mode });
+    }
     let mut made = Mount::file_system(kind, target).attributes(options.attributes);
     if let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) {
         made = made.source(source);
@@ -88,8 +97,8 @@ fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
             "bind" => options.bind = true,
             "rbind" => (options.bind, options.recursive) = (true, true),
             "defaults" | "" => {}
-            // For mounts under other ids, and for tmpfs: not without being done.
-            "idmap" | "ridmap" | "tmpcopyup" => return Err(unknown(origin, word, "is not done by this runtime")),
+            "tmpcopyup" => options.copies_up = true,
+            "idmap" | "ridmap" => return Err(unknown(origin, word, "is not done by this runtime")),
             word if is_shared(word) => propagates = true,
             word if options.attributes.add(word) => {}
             word if OF_THE_FILE_SYSTEM.contains(&word) => options.data.push((word.to_owned(), None)),

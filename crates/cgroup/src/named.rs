@@ -36,23 +36,29 @@ pub enum HierarchyOf {
 
 impl Cgroup {
     /// Makes the cgroup of this path in every hierarchy that the caller may write, with what is missing above it, which goes with the
-    /// last that is in there. One that is there is taken if nothing is in it, below it or frozen.
+    /// last that is in there. One that is there is taken if no process is in it and it is not frozen; answers whether nothing else lies
+    /// below it either, so that all that is in it from here on is the caller's.
     ///
     /// # Errors
     /// Nothing that was made is left by any.
-    pub fn create_named(hierarchies: &Hierarchies, path: &Path) -> Result<Cgroup, Error> {
+    pub fn create_named(hierarchies: &Hierarchies, path: &Path) -> Result<(Cgroup, bool), Error> {
         parent::check(path)?;
         if !path.components().any(|part| matches!(part, Component::Normal(_))) {
             return Err(Error::BadParent { path: path.to_owned(), reason: "it is the root of the hierarchy" });
         }
         let mut cgroup = Cgroup { path: path.to_owned(), places: Vec::new() };
-        let mut refused = None;
+        let (mut refused, mut alone) = (None, true);
         for hierarchy in hierarchies.all() {
             match parent::retrying(|| make(hierarchy, path)) {
-                Ok(dir) => cgroup.places.push(Place { hierarchy: hierarchy.clone(), dir, inside: None }),
+                Ok((dir, empty)) => {
+                    alone &= empty;
+                    cgroup.places.push(Place { hierarchy: hierarchy.clone(), dir, inside: None });
+                }
                 Err(error) if error.is_no_access() => refused = Some(error),
                 Err(error) => {
-                    let _ = cgroup.remove();
+                    if alone {
+                        let _ = cgroup.remove();
+                    }
                     parent::release(hierarchy, path.parent().unwrap_or(Path::new("/")));
                     return Err(error);
                 }
@@ -61,7 +67,7 @@ impl Cgroup {
         match (cgroup.places.is_empty(), refused) {
             (true, Some(error)) => Err(error),
             (true, None) => Err(Error::NoHierarchy),
-            (false, _) => Ok(cgroup),
+            (false, _) => Ok((cgroup, alone)),
         }
     }
 
@@ -112,6 +118,22 @@ impl Cgroup {
         Ok(())
     }
 
+    /// The processes that are in it itself, and not below.
+    ///
+    /// # Errors
+    /// As [`Cgroup::processes`].
+    pub fn processes_of_its_own(&self) -> Result<Vec<u32>, Error> {
+        let mut pids = std::collections::BTreeSet::new();
+        for place in &self.places {
+            match place.dir.read_list("cgroup.procs") {
+                Ok(list) => pids.extend(list.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0)),
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(pids.into_iter().collect())
+    }
+
     /// Whether it is in a hierarchy of v1 that has this controller.
     pub fn is_v1(&self, controller: Controller) -> bool {
         self.v1_of(controller).is_some()
@@ -153,7 +175,7 @@ impl DeviceRule {
     }
 }
 
-fn make(hierarchy: &Hierarchy, path: &Path) -> Result<Dir, Error> {
+fn make(hierarchy: &Hierarchy, path: &Path) -> Result<(Dir, bool), Error> {
     let names: Vec<&Path> = parent::below(hierarchy, path)?.iter().map(Path::new).collect();
     let offered = |controller: &Controller| {
         controller.v2_name().is_some_and(|name| hierarchy.controllers().iter().any(|own| own == name))
@@ -174,19 +196,19 @@ fn make(hierarchy: &Hierarchy, path: &Path) -> Result<Dir, Error> {
             inherit_cpuset(&above, &dir)?;
         }
         if last && !made {
-            is_unused(&dir)?;
+            has_no_process(&dir)?;
         }
     }
     if freeze::is_frozen(&dir)? {
         let reason = "it is frozen: a process in it would never start";
         return Err(Error::CannotBeJoined { path: path.to_owned(), reason });
     }
-    Ok(dir)
+    let is_empty = dir.children()?.is_empty();
+    Ok((dir, is_empty))
 }
 
-fn is_unused(dir: &Dir) -> Result<(), Error> {
-    let is_empty = dir.read_list("cgroup.procs")?.trim().is_empty() && dir.children()?.is_empty();
-    match is_empty {
+fn has_no_process(dir: &Dir) -> Result<(), Error> {
+    match dir.read_list("cgroup.procs")?.trim().is_empty() {
         true => Ok(()),
         false => Err(Error::from_call("mkdir", dir.path(), Errno::EXIST)),
     }

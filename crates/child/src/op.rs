@@ -234,8 +234,8 @@ pub enum Op<'a> {
     /// A new pty, its master sent to the parent; `own`: of the container's devpts; `joined`: of what is on /dev/pts, which is looked at; else of the host's
     /// fchown(2) of its slave, if the command is another user
     OpenTerminal { own: bool, joined: bool, size: WindowSize, owner: Option<u32> },
-    /// TIOCSCTTY on the terminal, and it as descriptors 0, 1 and 2 where the bit is set
-    UseTerminal { stdio: u8 },
+    /// TIOCSCTTY on the terminal, if it `controls` this session, and it as descriptors 0, 1 and 2 where the bit is set
+    UseTerminal { stdio: u8, controls: bool },
     /// dup3(2); clears close-on-exec
     PlaceFd { from: Fd, to: Fd },
     /// close_range(2)

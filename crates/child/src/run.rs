@@ -261,7 +261,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             let master = if joined { joined_master()? } else { new_master(machine, own)? };
             open_terminal(machine, master, size, owner)
         }
-        Op::UseTerminal { stdio } => use_terminal(machine, stdio),
+        Op::UseTerminal { stdio, controls } => use_terminal(machine, stdio, controls),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
         Op::PlaceFd { from, to } => {
             machine.vacate(to)?;
@@ -436,9 +436,11 @@ fn serve(parent: Fd, address: &SocketAddr, stream: bool) -> Done {
     opened.map(drop)
 }
 
-fn use_terminal(machine: &mut Machine<'_>, stdio: u8) -> Done {
+fn use_terminal(machine: &mut Machine<'_>, stdio: u8, controls: bool) -> Done {
     let slave = machine.get(Slot::TERMINAL);
-    terminal::make_controlling(slave).named(Call::Ioctl)?;
+    if controls {
+        terminal::make_controlling(slave).named(Call::Ioctl)?;
+    }
     for number in 0..3 {
         let to = Fd(number);
         if stdio & (1 << number) == 0 {

@@ -11,7 +11,7 @@
 //! | --- | --- | --- |
 //! | 0 | `seclude-init` | |
 //! | 1 | descriptor number of a `SOCK_SEQPACKET` socket to the spawner, inherited without close-on-exec | `3` |
-//! | 2 | flags: `t` the command leads the foreground of the session's terminal, which is the first of the descriptors 0, 1, 2 that is that terminal, or else `/dev/tty` if there is one; `x` become the command, without an init; `d` outlive the spawner; `o` hide its memory and descriptors, as others may see it; `w` an act `W` is among those below; `-` nothing | `t` |
+//! | 2 | flags: `t` the command leads the foreground of the session's terminal, which is the first of the descriptors 0, 1, 2 that is that terminal, or else `/dev/tty` if there is one; `x` become the command, without an init; `d` outlive the spawner; `p` go on as a child of the spawner's, which is in the pid namespace that was entered, `s` leads a session there, and `c` is controlled by that of 0, 1, 2 that is a terminal; `o` hide its memory and descriptors, as others may see it; `w` an act `W` is among those below; `-` nothing | `t` |
 //! | 3 | the command's signal mask, the kernel's 64 bits in hexadecimal | `0` |
 //! | 4 | `STEP:OP`, to be put into a failure | `21:74` |
 //! | 5 | `A:B:C` or `A:B:C:D`, the call numbers to be put into a failure: execve, execve (interpreter), execve (directory), any call of the init's own; without D that is A | `42:43:44:45` |

@@ -46,12 +46,31 @@ pub(crate) fn go_on_as_sibling(order: &Order) -> Result<()> {
         return Ok(());
     }
     match kernel::fork_sibling()? {
-        Fork::Child => Ok(()),
+        Fork::Child => lead(order),
         Fork::Parent(pid) => {
             kernel::send(order.socket, &Report::moved(pid).record());
             kernel::exit(0)
         }
     }
+}
+
+/// The one before may not have led it: with a session's leader its terminal goes.
+fn lead(order: &Order) -> Result<()> {
+    if order.leads {
+        kernel::new_session()?;
+    }
+    if !order.controlled {
+        return Ok(());
+    }
+    // Those that are not the terminal were given by the caller.
+    let mut answer = Err(Errno::ENOTTY);
+    for fd in 0..3 {
+        answer = kernel::be_controlled_by(Fd(fd));
+        if answer.is_ok() {
+            break;
+        }
+    }
+    answer
 }
 
 /// A change of ids, a fork and an exec have cleared the death signal.

@@ -27,6 +27,7 @@ pub(crate) mod number {
     pub(crate) const FCNTL: u32 = 72;
     pub(crate) const FCHDIR: u32 = 81;
     pub(crate) const SETPGID: u32 = 109;
+    pub(crate) const SETSID: u32 = 112;
     pub(crate) const GETPPID: u32 = 110;
     pub(crate) const SETGROUPS: u32 = 116;
     pub(crate) const SETRESUID: u32 = 117;
@@ -383,6 +384,19 @@ pub(crate) fn fork_sibling() -> Result<Fork> {
     // SAFETY: as in `fork`.
     let answer = check(unsafe { syscall(number::CLONE, [CLONE_PARENT, 0, 0, 0, 0, 0]) })?;
     Ok(if answer == 0 { Fork::Child } else { Fork::Parent(Pid(answer as i32)) })
+}
+
+/// `setsid(2)`
+pub(crate) fn new_session() -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::SETSID, [0; 6]) }).map(drop)
+}
+
+/// `ioctl(2)` TIOCSCTTY
+pub(crate) fn be_controlled_by(terminal: Fd) -> Result<()> {
+    const TIOCSCTTY: usize = 0x540e;
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::IOCTL, [terminal.0 as usize, TIOCSCTTY, 0, 0, 0, 0]) }).map(drop)
 }
 
 /// `setpgid(2)`: this process leads a group of its own.

@@ -58,6 +58,10 @@ pub(crate) struct Order {
     pub(crate) becomes: bool,
     /// It does so in a sibling of its own, in a pid namespace that was joined.
     pub(crate) sibling: bool,
+    /// Which leads a session of its own.
+    pub(crate) leads: bool,
+    /// Which is controlled by the terminal that it has as one of 0, 1, 2.
+    pub(crate) controlled: bool,
     /// Processes of a container that it has joined may see it.
     pub(crate) among_others: bool,
     /// Becomes nothing: says that it runs, and waits for the end of the spawner.
@@ -108,6 +112,8 @@ impl Order {
             detached: flags.detached,
             becomes: flags.becomes,
             sibling: flags.sibling,
+            leads: flags.leads,
+            controlled: flags.controlled,
             among_others: flags.among_others,
             holds: flags.holds,
             rehearsal: flags.rehearsal,
@@ -147,6 +153,8 @@ struct Flags {
     detached: bool,
     becomes: bool,
     sibling: bool,
+    leads: bool,
+    controlled: bool,
     among_others: bool,
     holds: bool,
     rehearsal: bool,
@@ -162,6 +170,8 @@ impl Flags {
                 b'd' => flags.detached = true,
                 b'x' => flags.becomes = true,
                 b'p' => flags.sibling = true,
+                b's' => flags.leads = true,
+                b'c' => flags.controlled = true,
                 b'o' => flags.among_others = true,
                 b'h' => flags.holds = true,
                 b'r' => flags.rehearsal = true,

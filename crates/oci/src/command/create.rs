@@ -69,6 +69,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         rootfs: converted.rootfs.clone(),
         process: None,
         cgroup: cgroup.clone(),
+        shares_cgroup: false,
         created: rfc3339(SystemTime::now()),
         owner: rustix::process::getuid().as_raw(),
         annotations: spec.annotations.clone(),
@@ -120,8 +121,13 @@ impl Making<'_> {
         let mut command = converted.command;
         if let Some(path) = record.cgroup.clone() {
             match self.cgroup(&path) {
-                Ok(cgroup) => {
-                    made.cgroup = Some(cgroup);
+                Ok((cgroup, alone)) => {
+                    if !alone {
+                        // Whoever undoes this from here on is not to end what is others'.
+                        record.shares_cgroup = true;
+                        entry.write_record(record)?;
+                    }
+                    made.cgroup = Some(cgroup).filter(|_| alone);
                     command.join_cgroup(path);
                 }
                 Err(failure) if self.may_go_without() => {
@@ -170,10 +176,11 @@ impl Making<'_> {
         });
     }
 
-    fn cgroup(&self, path: &Path) -> Result<Cgroup> {
-        let cgroup = Cgroup::create_named(self.hierarchies, path)?;
+    fn cgroup(&self, path: &Path) -> Result<(Cgroup, bool)> {
+        let (cgroup, alone) = Cgroup::create_named(self.hierarchies, path)?;
         match self.limit(&cgroup) {
-            Ok(()) => Ok(cgroup),
+            Ok(()) => Ok((cgroup, alone)),
+            Err(failure) if !alone => Err(failure),
             Err(failure) => Err(match cgroup.remove() {
                 Ok(()) => failure,
                 Err(left) => failure.and(left),

@@ -40,7 +40,10 @@ pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result
         process.signal(9)?;
     }
     if let Some(cgroup) = record.open_cgroup()? {
-        end(&cgroup)?;
+        match record.shares_cgroup {
+            false => end(&cgroup)?,
+            true => super::kill::each(&record, &cgroup, 9)?,
+        }
     }
     if let Some(process) = record.process
         && !process.wait(LAST_MOMENTS.as_secs() as i64)

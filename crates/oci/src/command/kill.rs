@@ -1,9 +1,11 @@
 //! `kill`: a signal for a container.
 
+use seclude::cgroup::Cgroup;
+
 use super::{Context, look_at_made};
 use crate::failure::{Failure, Result};
 use crate::signals;
-use crate::state::{Identity, Status};
+use crate::state::{Identity, Record, Status};
 
 const KILL: i32 = 9;
 
@@ -19,17 +21,10 @@ pub(super) fn run(context: &Context<'_>, id: &str, signal: &str, all: bool) -> R
                 None => Err(Failure::new(format!("--all: container {id} has no cgroup that would say who is in it"))),
             };
         };
-        if number == KILL {
+        if number == KILL && !record.shares_cgroup {
             return Ok(cgroup.kill()?);
         }
-        for pid in cgroup.processes()? {
-            let Some(process) = i32::try_from(pid).ok().and_then(|pid| Identity::of(pid).ok()) else { continue };
-            // Between the list and the look the pid may have become somebody else's.
-            if cgroup.processes()?.contains(&pid) {
-                process.signal(number)?;
-            }
-        }
-        return Ok(());
+        return each(&record, &cgroup, number);
     }
     let process = record.process.filter(|_| status != Status::Stopped).ok_or_else(not_running)?;
     if !process.signal(number)? {
@@ -40,6 +35,18 @@ pub(super) fn run(context: &Context<'_>, id: &str, signal: &str, all: bool) -> R
         && let Some(cgroup) = record.open_cgroup()?
     {
         cgroup.thaw()?;
+    }
+    Ok(())
+}
+
+/// One by one, as they are found.
+pub(super) fn each(record: &Record, cgroup: &Cgroup, number: i32) -> Result<()> {
+    for pid in record.processes(cgroup)? {
+        let Some(process) = i32::try_from(pid).ok().and_then(|pid| Identity::of(pid).ok()) else { continue };
+        // Between the list and the look the pid may have become somebody else's.
+        if record.processes(cgroup)?.contains(&pid) {
+            process.signal(number)?;
+        }
     }
     Ok(())
 }

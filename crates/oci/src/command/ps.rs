@@ -9,7 +9,7 @@ use crate::failure::{Failure, Result};
 pub(super) fn run(context: &Context<'_>, id: &str, format: Listed, options: &[String]) -> Result<()> {
     let (_, record, _) = look_at_made(context, id)?;
     let pids = match record.open_cgroup()? {
-        Some(cgroup) => cgroup.processes()?,
+        Some(cgroup) => record.processes(&cgroup)?,
         None => return Err(Failure::new(format!("container {id} has no cgroup that would say who is in it"))),
     };
     if format == Listed::Json {

@@ -22,6 +22,9 @@ pub(crate) struct Record {
     pub(crate) process: Option<Identity>,
     /// Absolute in each hierarchy; `None`: it has none of its own.
     pub(crate) cgroup: Option<PathBuf>,
+    /// Whether others have cgroups below it, so that it is neither removed nor killed as a whole.
+    #[serde(default)]
+    pub(crate) shares_cgroup: bool,
     /// RFC 3339.
     pub(crate) created: String,
     /// Who made it.
@@ -72,6 +75,11 @@ impl Record {
     pub(crate) fn open_cgroup(&self) -> Result<Option<Cgroup>> {
         let Some(path) = &self.cgroup else { return Ok(None) };
         Ok(Cgroup::open_named(&Hierarchies::discover()?, path)?)
+    }
+
+    /// Who is in it, by pid.
+    pub(crate) fn processes(&self, cgroup: &Cgroup) -> Result<Vec<u32>> {
+        Ok(if self.shares_cgroup { cgroup.processes_of_its_own()? } else { cgroup.processes()? })
     }
 
     /// What hooks get, and who asks for the state.

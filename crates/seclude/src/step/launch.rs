@@ -44,15 +44,18 @@ struct Launch {
 }
 
 pub(super) fn compile(command: &Config, envp: Arc<[OsString]>) -> Box<dyn Step> {
+    let late = join::enters_pid_namespace_late(command);
     let mut flags = String::from("-");
     for (wanted, letter) in [
         (command.init && command.terminal.is_some(), 't'),
         (!command.die_with_parent, 'd'),
         (!command.init, 'x'),
-        (join::enters_pid_namespace_late(command), 'p'),
+        (late, 'p'),
         (command.namespaces.joined().next().is_some(), 'o'),
         (command.holds_user_namespace, 'h'),
         (command.waits_on.is_some(), 'w'),
+        (late && (command.new_session || command.terminal.is_some()), 's'),
+        (late && command.terminal.is_some(), 'c'),
     ] {
         flags.extend(wanted.then_some(letter));
     }

@@ -7,7 +7,7 @@ use seclude_child::{Op, Slot};
 use seclude_request::Field;
 use seclude_sys::terminal::WindowSize;
 
-use super::Step;
+use super::{Step, join};
 use crate::action::Describe;
 use crate::config::Config;
 use crate::config::mount::{Mount, MountKind};
@@ -24,6 +24,8 @@ struct Session {
     /// Of the terminal: whoever the command runs as.
     owner: Option<u32>,
     keyring: bool,
+    /// The launcher makes it, once it has gone on as another process: the end of one that leads a session takes its terminal away.
+    late: bool,
     /// As a new login has them.
     plain: bool,
 }
@@ -60,7 +62,7 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
         return Err(Error::invalid(NAME, action).at("terminal").contradicting());
     }
     let owner = command.identity.uid.filter(|uid| *uid != 0);
-    Ok(Some(Box::new(Session { new, terminal, console, owner, keyring: command.own_keyring, plain: command.is_sandboxed() })))
+    Ok(Some(Box::new(Session { new, terminal, console, owner, keyring: command.own_keyring, late: join::enters_pid_namespace_late(command), plain: command.is_sandboxed() })))
 }
 
 impl Step for Session {
@@ -78,7 +80,7 @@ impl Step for Session {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        if self.new {
+        if self.new && !self.late {
             program.about("a new one");
             program.push(Op::NewSession);
         }

@@ -16,7 +16,7 @@ use super::{Context, delete};
 use crate::arguments::{New, Rootless};
 use crate::bundle::{Bundle, write_whole};
 use crate::copy_up;
-use crate::convert::{Circumstances, Origins, convert};
+use crate::convert::{Circumstances, Origins, convert, not_ambient};
 use crate::device_rules::{Allowed, allowed};
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
@@ -58,6 +58,9 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     // Whatever contradicts itself is known before anything is made.
     converted.command.plan().map_err(|error| converted.origins.explain(error))?;
     let rules = device_rules(linux)?;
+    if let Some(told) = spec.process.as_ref().and_then(not_ambient) {
+        context.log.warn(&told);
+    }
     if let Some(file) = &new.pid_file {
         has_directory(file)?;
     }

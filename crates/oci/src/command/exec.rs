@@ -34,6 +34,9 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     };
     let identity = record.process.ok_or_else(|| Failure::new(format!("container not running: {}", exec.id)))?;
     let inside = Inside::of(identity)?;
+    if let Some(told) = convert::not_ambient(&process) {
+        context.log.warn(&told);
+    }
     let mut command = command(exec, &spec, &process, &inside)?;
     if let Some(path) = &record.cgroup {
         command.join_cgroup(path);

@@ -19,7 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::spec::{Linux, Spec};
 
 use namespaces::has_new_user;
-pub(crate) use process::{Home, apply as apply_process, begin as begin_process};
+pub(crate) use process::{Home, apply as apply_process, begin as begin_process, not_ambient};
 
 /// What of the world outside of config.json it depends on.
 pub(crate) struct Circumstances<'a> {

@@ -116,13 +116,26 @@ fn home_of(uid: u32, home: Home<'_>) -> Option<String> {
 
 fn capabilities(sets: Option<&spec::Capabilities>) -> Result<CapabilitySets> {
     let Some(sets) = sets else { return Ok(CapabilitySets::default()) };
+    let (permitted, inheritable) = (set(&sets.permitted, "permitted")?, set(&sets.inheritable, "inheritable")?);
+    let ambient = set(&sets.ambient, "ambient")?;
+    let can_be = |capability: &Capability| [ambient, permitted, inheritable].iter().all(|set| set.has(*capability));
     Ok(CapabilitySets {
         bounding: set(&sets.bounding, "bounding")?,
         effective: set(&sets.effective, "effective")?,
-        permitted: set(&sets.permitted, "permitted")?,
-        inheritable: set(&sets.inheritable, "inheritable")?,
-        ambient: set(&sets.ambient, "ambient")?,
+        permitted,
+        inheritable,
+        ambient: Capability::all().filter(can_be).fold(Capabilities::NONE, Capabilities::with),
     })
+}
+
+/// What of the ambient set cannot be: the kernel has it among the permitted and the inheritable ones alone, capabilities(7). Engines ask
+/// for more, and go by that nobody minds; so it is told.
+pub(crate) fn not_ambient(process: &Process) -> Option<String> {
+    let sets = process.capabilities.as_ref()?;
+    let lacks = |name: &&String| !(sets.permitted.contains(name) && sets.inheritable.contains(name));
+    let names: Vec<&str> = sets.ambient.iter().filter(lacks).map(String::as_str).collect();
+    let why = "not ambient, as they are not permitted and inheritable";
+    (!names.is_empty()).then(|| format!("process.capabilities.ambient: {}: {why}", names.join(" ")))
 }
 
 fn set(names: &[String], which: &str) -> Result<Capabilities> {

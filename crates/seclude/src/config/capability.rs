@@ -162,6 +162,11 @@ impl Capabilities {
         Capabilities(self.0 & !capability.bit())
     }
 
+    /// Whether it is one of them.
+    pub fn has(self, capability: Capability) -> bool {
+        self.0 & capability.bit() != 0
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -84,6 +84,6 @@ pub use existing::Existing;
 pub use hierarchies::{Hierarchies, Hierarchy, Mode, Version};
 pub use limit::{Limit, LimitError};
 pub use limits::{HugetlbLimit, IoLimit, Limits};
-pub use named::{FileValue, HierarchyOf};
 pub use list::{List, ListError};
+pub use named::{FileValue, HierarchyOf};
 pub use stats::{Pressure, Psi, PsiLine, Source, Stats};

@@ -100,7 +100,9 @@ impl Cgroup {
         }
         let place = match of {
             HierarchyOf::V2 => self.v2(),
-            HierarchyOf::V1(controller) => self.v1().find(|place| place.hierarchy.controllers().iter().any(|c| c == controller)),
+            HierarchyOf::V1(controller) => {
+                self.v1().find(|place| place.hierarchy.controllers().iter().any(|c| c == controller))
+            }
         };
         let Some(place) = place else {
             return Err(Error::unsupported(file.clone(), "the cgroup is in no hierarchy that has it"));
@@ -126,7 +128,9 @@ impl Cgroup {
         let mut pids = std::collections::BTreeSet::new();
         for place in &self.places {
             match place.dir.read_list("cgroup.procs") {
-                Ok(list) => pids.extend(list.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0)),
+                Ok(list) => {
+                    pids.extend(list.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0))
+                }
                 Err(error) if error.is_gone() => {}
                 Err(error) => return Err(error),
             }

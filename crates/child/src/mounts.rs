@@ -502,7 +502,8 @@ fn make_device(base: Fd, name: &CStr, device: &Device) -> Done {
         Err(errno) => return Err(Failure(Call::Mknod, errno)),
     }
     // Nobody else is in this tree, and what is there is no link.
-    let node = file::open(base, name, file::O_PATH | file::O_NOFOLLOW, 0, leash(Links::Refused)).named(Call::Openat2)?;
+    let node =
+        file::open(base, name, file::O_PATH | file::O_NOFOLLOW, 0, leash(Links::Refused)).named(Call::Openat2)?;
     let found = file::status(node, c"").named(Call::Stat);
     let done = found.and_then(|found| match found.is_node(device.kind, device.major, device.minor) {
         true => Ok(()),

@@ -6,8 +6,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chownat, fchmod, fchown, mkdirat, mknodat, openat,
-    openat2, readlinkat, statat, symlinkat,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chownat, fchmod, fchown, mkdirat, mknodat,
+    openat, openat2, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 
@@ -79,8 +79,11 @@ fn copy(from: BorrowedFd<'_>, into: BorrowedFd<'_>, depth: usize) -> Result<(), 
                 let source = open(from, name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC)?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let made = openat(into, name, flags, Mode::from_raw_mode(0o600))?;
-                std::io::copy(&mut std::fs::File::from(source), &mut std::fs::File::from(made.try_clone().map_err(errno)?))
-                    .map_err(errno)?;
+                std::io::copy(
+                    &mut std::fs::File::from(source),
+                    &mut std::fs::File::from(made.try_clone().map_err(errno)?),
+                )
+                .map_err(errno)?;
                 own(&made, &found)?;
             }
             FileType::Symlink => {

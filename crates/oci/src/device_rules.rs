@@ -117,7 +117,10 @@ fn take_out(
             rule.access.write &= !access.write;
             rule.access.mknod &= !access.mknod;
         } else if meets(major, rule.major) && meets(minor, rule.minor) {
-            return Err(Failure::at(field, "a part of what a rule before allows: this runtime has lists of what is allowed"));
+            return Err(Failure::at(
+                field,
+                "a part of what a rule before allows: this runtime has lists of what is allowed",
+            ));
         }
     }
     list.retain(|rule| rule.access != Access { read: false, write: false, mknod: false });

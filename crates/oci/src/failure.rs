@@ -63,7 +63,7 @@ impl From<seclude::Error> for Failure {
             Code::NotFound => "executable file not found in $PATH: ",
             _ => "",
         };
-        let answer = error.raw_os_error().map(|number| rustix::io::Errno::from_raw_os_error(number));
+        let answer = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
         let answer = answer.map_or_else(String::new, |errno| format!(" ({errno})"));
         Failure::new(format!("{told}{error}{}", answer.to_lowercase()))
     }

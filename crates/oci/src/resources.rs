@@ -35,7 +35,8 @@ pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
     settings.block_io(resources)?;
     for (index, limit) in resources.hugepage_limits.iter().enumerate() {
         let field = format!("hugepageLimits[{index}]");
-        let (v1, v2) = (format!("hugetlb.{}.limit_in_bytes", limit.page_size), format!("hugetlb.{}.max", limit.page_size));
+        let (v1, v2) =
+            (format!("hugetlb.{}.limit_in_bytes", limit.page_size), format!("hugetlb.{}.max", limit.page_size));
         let value = limit.limit.to_string();
         settings.either(&field, Controller::Hugetlb, ("hugetlb", &v1, &value), (&v2, &value));
     }
@@ -113,7 +114,10 @@ impl Settings<'_> {
                     self.v2("memory.swap", "memory.swap.max", &(swap - limit).to_string());
                 }
                 (Some(_), _) => {
-                    return Err(Failure::at(format!("{BASE}.memory.swap"), "without a limit of memory it says nothing on v2"));
+                    return Err(Failure::at(
+                        format!("{BASE}.memory.swap"),
+                        "without a limit of memory it says nothing on v2",
+                    ));
                 }
                 (None, _) => {}
             }
@@ -142,7 +146,12 @@ impl Settings<'_> {
             // What the kernel makes of less and of more.
             let shares = shares.clamp(2, 262_144);
             let weight = (1 + ((shares - 2) * 9999) / 262_142).to_string();
-            self.either("cpu.shares", Controller::Cpu, ("cpu", "cpu.shares", &shares.to_string()), ("cpu.weight", &weight));
+            self.either(
+                "cpu.shares",
+                Controller::Cpu,
+                ("cpu", "cpu.shares", &shares.to_string()),
+                ("cpu.weight", &weight),
+            );
         }
         let period = cpu.period.filter(|period| *period != 0);
         let quota = cpu.quota.filter(|quota| *quota != 0);
@@ -171,13 +180,19 @@ impl Settings<'_> {
             if let Some(burst) = cpu.burst {
                 self.v2("cpu.burst", "cpu.max.burst", &burst.to_string());
             }
-            if cpu.realtime_period.is_some_and(|value| value != 0) || cpu.realtime_runtime.is_some_and(|value| value != 0)
+            if cpu.realtime_period.is_some_and(|value| value != 0)
+                || cpu.realtime_runtime.is_some_and(|value| value != 0)
             {
                 return Err(Failure::at(format!("{BASE}.cpu.realtimePeriod"), "cgroup v2 does not have it"));
             }
         }
         if let Some(idle) = cpu.idle {
-            self.either("cpu.idle", Controller::Cpu, ("cpu", "cpu.idle", &idle.to_string()), ("cpu.idle", &idle.to_string()));
+            self.either(
+                "cpu.idle",
+                Controller::Cpu,
+                ("cpu", "cpu.idle", &idle.to_string()),
+                ("cpu.idle", &idle.to_string()),
+            );
         }
         for (value, field, file) in [(&cpu.cpus, "cpu.cpus", "cpuset.cpus"), (&cpu.mems, "cpu.mems", "cpuset.mems")] {
             if !value.is_empty() {

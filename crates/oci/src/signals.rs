@@ -40,7 +40,9 @@ mod tests {
 
     #[test]
     fn a_signal_has_a_number_and_names() {
-        for (word, expected) in [("9", 9), ("KILL", 9), ("sigkill", 9), ("SIGTERM", 15), ("SYS", 31), ("SIGRTMIN+3", 37), ("RTMAX-1", 63)] {
+        for (word, expected) in
+            [("9", 9), ("KILL", 9), ("sigkill", 9), ("SIGTERM", 15), ("SYS", 31), ("SIGRTMIN+3", 37), ("RTMAX-1", 63)]
+        {
             assert_eq!(number(word).ok(), Some(expected), "{word}");
         }
         for word in ["0", "65", "-1", "SIGNOTHING", "", "RTMIN+99"] {

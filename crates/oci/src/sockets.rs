@@ -19,7 +19,8 @@ fn address(directory: BorrowedFd<'_>, name: &str) -> Result<SocketAddrUnix> {
 }
 
 fn new(kind: SocketType, flags: SocketFlags) -> Result<OwnedFd> {
-    socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC | flags, None).map_err(|errno| Failure::of("socket", errno))
+    socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC | flags, None)
+        .map_err(|errno| Failure::of("socket", errno))
 }
 
 /// A new one in this directory, to wait on.

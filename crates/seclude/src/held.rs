@@ -18,15 +18,19 @@ const NAME: &str = "exec";
 /// # Errors
 /// Why it could not be executed: then it has ended. ESRCH if it has ended before.
 pub fn release(connection: OwnedFd, program: &Path) -> Result<()> {
-    let failed = |call| move |errno: rustix::io::Errno| Error::parent(NAME, program.display().to_string(), errno).call(call);
+    let failed =
+        |call| move |errno: rustix::io::Errno| Error::parent(NAME, program.display().to_string(), errno).call(call);
     let gone = || failed("recv")(rustix::io::Errno::SRCH).hint("it ended while it waited");
     loop {
         match send(&connection, b"G", SendFlags::NOSIGNAL) {
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Err(gone()),
-            sent => break sent.map_err(failed("sendto"))?,
+            sent => {
+                sent.map_err(failed("sendto"))?;
+                break;
+            }
         }
-    };
+    }
     let mut record = [0; LENGTH];
     let length = loop {
         match recv(&connection, &mut record, RecvFlags::empty()) {
@@ -45,7 +49,9 @@ pub fn release(connection: OwnedFd, program: &Path) -> Result<()> {
             let moment = Timespec { tv_sec: 1, tv_nsec: 0 };
             let _ = poll(&mut [PollFd::new(&connection, PollFlags::HUP)], Some(&moment));
             let code = code_of(call, errno);
-            Err(Error::child(code, NAME, program.display().to_string(), call.name(), errno).path_of(program).at("command"))
+            Err(Error::child(code, NAME, program.display().to_string(), call.name(), errno)
+                .path_of(program)
+                .at("command"))
         }
         _ => Err(Error::invalid(NAME, "it said something that is no failure")),
     }

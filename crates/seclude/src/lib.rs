@@ -111,13 +111,13 @@ pub use plan::Plan;
 pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
 
+pub use seclude_cgroup as cgroup;
 pub use seclude_cgroup::{
     Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List, Pressure, Psi, PsiLine,
     Stats,
 };
 pub use seclude_egress::{Rule, RuleError};
 pub use seclude_net::{Ipv6, Mac, MacError, Protocol, Publish, PublishError, Subnet, Subnet6, SubnetError};
-pub use seclude_cgroup as cgroup;
 pub use seclude_request as request;
 pub use seclude_request::{Field, Part, Remedy};
 pub use usage::{Tree, Usage};

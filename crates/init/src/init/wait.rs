@@ -19,11 +19,12 @@ pub(crate) fn for_another(order: &Order, listener: Fd) -> Result<(), Report> {
     // An act may have undone it.
     hide(order).map_err(init)?;
     go_on_as_sibling(order).map_err(init)?;
+    // The socket tells of the spawner's end from here on: the signal could come when it has said go and ended.
+    kernel::set_parent_death_signal(0).map_err(init)?;
     kernel::send(order.socket, &Report::running().record());
     if !has_said_go(order.socket) {
         kernel::exit(crate::FAILED);
     }
-    kernel::set_parent_death_signal(0).map_err(init)?;
     kernel::close(order.socket);
     loop {
         let caller = kernel::accept(listener).map_err(init)?;

@@ -15,8 +15,8 @@ use seclude::cgroup::{Cgroup, Hierarchies};
 use super::{Context, delete};
 use crate::arguments::{New, Rootless};
 use crate::bundle::{Bundle, write_whole};
-use crate::copy_up;
 use crate::convert::{Circumstances, Origins, convert, not_ambient};
+use crate::copy_up;
 use crate::device_rules::{Allowed, allowed};
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
@@ -77,7 +77,8 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         owner: rustix::process::getuid().as_raw(),
         annotations: spec.annotations.clone(),
     };
-    let making = Making { context, new, spec: &spec, linux, hierarchies: &hierarchies, rules, console: console.as_ref() };
+    let making =
+        Making { context, new, spec: &spec, linux, hierarchies: &hierarchies, rules, console: console.as_ref() };
     let mut made = Made::default();
     match making.make(&entry, &mut record, converted, &mut made) {
         Ok(terminal) => Ok(Created { entry, record, spec, terminal }),
@@ -220,9 +221,7 @@ impl Making<'_> {
     fn hand_over(&self, child: &mut Child) -> Result<Option<OwnedFd>> {
         let Some(master) = child.take_terminal().map(OwnedFd::from) else { return Ok(None) };
         match self.console {
-            Some(socket) => {
-                sockets::send(socket, master.as_fd(), "/dev/ptmx").map(|()| None)
-            }
+            Some(socket) => sockets::send(socket, master.as_fd(), "/dev/ptmx").map(|()| None),
             None => Ok(Some(master)),
         }
     }
@@ -265,8 +264,12 @@ fn console(new: &New, spec: &Spec, keeps: bool) -> Result<Option<OwnedFd>> {
     let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
     match (&new.console_socket, terminal) {
         (Some(path), true) => sockets::console(path).map(Some),
-        (Some(_), false) => Err(Failure::at("process.terminal", "a console socket, and no terminal that it would be sent")),
-        (None, true) if !keeps => Err(Failure::at("process.terminal", "without a console socket nobody has its other end")),
+        (Some(_), false) => {
+            Err(Failure::at("process.terminal", "a console socket, and no terminal that it would be sent"))
+        }
+        (None, true) if !keeps => {
+            Err(Failure::at("process.terminal", "without a console socket nobody has its other end"))
+        }
         (None, _) => Ok(None),
     }
 }

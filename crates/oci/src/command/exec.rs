@@ -26,7 +26,9 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     let process = process(context, exec, &spec)?;
     let console = match (&exec.console_socket, process.terminal) {
         (Some(path), true) => Some(sockets::console(path)?),
-        (Some(_), false) => return Err(Failure::new("--console-socket: the process has no terminal that it would be sent")),
+        (Some(_), false) => {
+            return Err(Failure::new("--console-socket: the process has no terminal that it would be sent"));
+        }
         (None, true) if exec.detach => {
             return Err(Failure::new("--detach: without --console-socket nobody has the other end of its terminal"));
         }

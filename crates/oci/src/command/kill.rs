@@ -31,7 +31,8 @@ pub(super) fn run(context: &Context<'_>, id: &str, signal: &str, all: bool) -> R
         return Err(not_running());
     }
     // Frozen by v1, it would die of it no sooner than it goes on.
-    if number == KILL && status == Status::Paused
+    if number == KILL
+        && status == Status::Paused
         && let Some(cgroup) = record.open_cgroup()?
     {
         cgroup.thaw()?;

@@ -32,7 +32,8 @@ struct Context<'a> {
 
 fn root(global: &Global) -> Result<PathBuf> {
     if let Some(root) = &global.root {
-        return std::path::absolute(root).map_err(|error| Failure::of(format_args!("--root {}", root.display()), error));
+        return std::path::absolute(root)
+            .map_err(|error| Failure::of(format_args!("--root {}", root.display()), error));
     }
     let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
     Ok(own.map_or_else(|| PathBuf::from("/run/seclude-oci"), |run| PathBuf::from(run).join("seclude-oci")))

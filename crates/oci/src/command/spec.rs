@@ -12,7 +12,8 @@ pub(super) fn run(bundle: Option<&Path>, rootless: bool) -> Result<()> {
     if file.symlink_metadata().is_ok() {
         return Err(Failure::new(format!("{} is there already", file.display())));
     }
-    let mut text = serde_json::to_string_pretty(&document(rootless)).map_err(|error| Failure::new(error.to_string()))?;
+    let mut text =
+        serde_json::to_string_pretty(&document(rootless)).map_err(|error| Failure::new(error.to_string()))?;
     text.push('\n');
     write_whole(&file, text.as_bytes(), 0o644).map_err(|error| Failure::of(file.display(), error))
 }
@@ -53,7 +54,12 @@ fn document(rootless: bool) -> Json {
     } else {
         namespaces.push("network");
         linux["resources"] = json!({ "devices": [{ "allow": false, "access": "rwm" }] });
-        mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", json!(["nosuid", "noexec", "nodev", "relatime", "ro"])));
+        mounts.push(mount(
+            "/sys/fs/cgroup",
+            "cgroup",
+            "cgroup",
+            json!(["nosuid", "noexec", "nodev", "relatime", "ro"]),
+        ));
     }
     linux["namespaces"] = namespaces.iter().map(|kind| json!({ "type": kind })).collect();
     json!({

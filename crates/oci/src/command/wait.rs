@@ -86,7 +86,10 @@ fn relay(pidfd: BorrowedFd<'_>, master: &OwnedFd) -> Result<()> {
                 Ok(read) => {
                     let shown = buffer.get(..read).unwrap_or_default();
                     let mut stdout = stdout.lock();
-                    stdout.write_all(shown).and_then(|()| stdout.flush()).map_err(|error| Failure::of("stdout", error))?;
+                    stdout
+                        .write_all(shown)
+                        .and_then(|()| stdout.flush())
+                        .map_err(|error| Failure::of("stdout", error))?;
                     continue;
                 }
             }

@@ -3,8 +3,8 @@
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use seclude::cgroup::{DeviceKind, DeviceNumber};
 use seclude::Mount;
+use seclude::cgroup::{DeviceKind, DeviceNumber};
 
 use super::{Tree, has_new_user};
 use crate::failure::{Failure, Result};

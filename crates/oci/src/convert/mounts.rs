@@ -18,12 +18,7 @@ struct Options {
     data: Vec<(String, Option<String>)>,
 }
 
-pub(super) fn apply(
-    tree: &mut Tree<'_>,
-    spec: &Spec,
-    linux: &Linux,
-    circumstances: &Circumstances<'_>,
-) -> Result<()> {
+pub(super) fn apply(tree: &mut Tree<'_>, spec: &Spec, linux: &Linux, circumstances: &Circumstances<'_>) -> Result<()> {
     for (index, mount) in spec.mounts.iter().enumerate() {
         let origin = format!("mounts[{index}]");
         one(tree, mount, linux, circumstances, &origin)?;
@@ -87,7 +82,8 @@ fn one(
 }
 
 /// What the kernel keeps for each file system, and takes as words of its own.
-const OF_THE_FILE_SYSTEM: [&str; 8] = ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "iversion"];
+const OF_THE_FILE_SYSTEM: [&str; 8] =
+    ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "iversion"];
 
 fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
     let mut options = Options::default();

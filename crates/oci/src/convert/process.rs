@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
-use seclude::{Capabilities, CapabilitySets, Capability, Command, Resource};
+use seclude::{Capabilities, Capability, CapabilitySets, Command, Resource};
 
 use super::refused;
 use crate::failure::{Failure, Result};

@@ -9,7 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 pub(crate) use identity::Identity;
@@ -63,7 +65,8 @@ impl Store {
     /// Opens the root, which is made where it is missing.
     pub(crate) fn open(path: &Path) -> Result<Store> {
         let named = |error| Failure::of(format_args!("--root {}", path.display()), error);
-        let made = std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o711).create(path);
+        let made =
+            std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o711).create(path);
         made.map_err(named)?;
         let dir = openat(CWD, path, DIRECTORY, Mode::empty()).map_err(|errno| named(errno.into()))?;
         Ok(Store { dir, path: path.to_owned() })
@@ -147,7 +150,8 @@ pub(crate) fn is_there(store: &Store, id: &str) -> bool {
 impl Entry {
     /// Whether its name still leads to it.
     fn is_there(&self) -> bool {
-        let same = |one: rustix::fs::Stat, other: rustix::fs::Stat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+        let same =
+            |one: rustix::fs::Stat, other: rustix::fs::Stat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
         match (fstat(&self.dir), statat(&self.above, &self.id, AtFlags::SYMLINK_NOFOLLOW)) {
             (Ok(own), Ok(named)) => same(own, named),
             _ => false,
@@ -183,7 +187,8 @@ impl Entry {
 
     /// The configuration that it was made of.
     pub(crate) fn config(&self) -> Result<Spec> {
-        let text = self.read(CONFIG)?.ok_or_else(|| Failure::new(format!("container {}: it was never made", self.id)))?;
+        let text =
+            self.read(CONFIG)?.ok_or_else(|| Failure::new(format!("container {}: it was never made", self.id)))?;
         serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{}: {CONFIG}: {error}", self.id)))
     }
 
@@ -222,7 +227,8 @@ impl Entry {
         let other = format!(".{name}");
         let failed = |error| Failure::of(format_args!("container {}: {name}", self.id), error);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = openat(&self.dir, &other, flags, Mode::from_raw_mode(0o600)).map_err(|errno| failed(errno.into()))?;
+        let file =
+            openat(&self.dir, &other, flags, Mode::from_raw_mode(0o600)).map_err(|errno| failed(errno.into()))?;
         File::from(file).write_all(content).map_err(failed)?;
         renameat(&self.dir, &other, &self.dir, name).map_err(|errno| failed(errno.into()))
     }

@@ -143,7 +143,14 @@ pub(crate) struct Flags {
 
 impl Mount {
     fn new(target: impl AsRef<Path>, kind: MountKind) -> Mount {
-        Mount { target: target.as_ref().to_owned(), kind, preset: false, shown: None, stands: None, attributes: Attributes::new() }
+        Mount {
+            target: target.as_ref().to_owned(),
+            kind,
+            preset: false,
+            shown: None,
+            stands: None,
+            attributes: Attributes::new(),
+        }
     }
 
     /// A file or directory of the host, with what is mounted below it. Its locked flags stay. In the sandbox no set-user-ID programs can be
@@ -247,7 +254,11 @@ impl Mount {
     }
 
     /// A device node, mknod(2), which takes CAP_MKNOD outside of any user namespace. A node of the same device that is there stays.
-    pub fn device(target: impl AsRef<Path>, kind: seclude_cgroup::DeviceKind, number: seclude_cgroup::DeviceNumber) -> Mount {
+    pub fn device(
+        target: impl AsRef<Path>,
+        kind: seclude_cgroup::DeviceKind,
+        number: seclude_cgroup::DeviceNumber,
+    ) -> Mount {
         let kind = match kind {
             seclude_cgroup::DeviceKind::Char => rustix::fs::FileType::CharacterDevice,
             seclude_cgroup::DeviceKind::Block => rustix::fs::FileType::BlockDevice,
@@ -260,7 +271,10 @@ impl Mount {
     /// A named pipe, fifo(7); one that is there stays.
     pub fn fifo(target: impl AsRef<Path>) -> Mount {
         let kind = rustix::fs::FileType::Fifo.as_raw_mode();
-        Mount::new(target, MountKind::Device { device: Device { kind, major: 0, minor: 0, mode: 0o666, uid: 0, gid: 0 } })
+        Mount::new(
+            target,
+            MountKind::Device { device: Device { kind, major: 0, minor: 0, mode: 0o666, uid: 0, gid: 0 } },
+        )
     }
 
     /// For a device or a named pipe: whose it is, by ids inside.

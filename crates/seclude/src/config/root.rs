@@ -45,12 +45,24 @@ impl Root {
     /// Where a privileged caller takes nothing else from the host, Linux 7.0 makes the mount namespace of it alone; mounts below
     /// it that are unbindable (mount_namespaces(7)) are then left out.
     pub fn directory(path: impl Into<PathBuf>) -> Root {
-        Root { kind: RootKind::Directory(Source::Path(path.into())), read_only: false, closed: false, propagation: None, preset: false }
+        Root {
+            kind: RootKind::Directory(Source::Path(path.into())),
+            read_only: false,
+            closed: false,
+            propagation: None,
+            preset: false,
+        }
     }
 
     /// The same of the directory that is open as `fd` (O_PATH will do), wherever it is by then.
     pub fn directory_fd(fd: impl Into<OwnedFd>) -> Root {
-        Root { kind: RootKind::Directory(Source::Fd(Arc::new(fd.into()))), read_only: false, closed: false, propagation: None, preset: false }
+        Root {
+            kind: RootKind::Directory(Source::Fd(Arc::new(fd.into()))),
+            read_only: false,
+            closed: false,
+            propagation: None,
+            preset: false,
+        }
     }
 
     /// Several directories as one.

@@ -29,9 +29,12 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     let given: Vec<_> = given.into_iter().filter_map(|(name, field)| Some((name?, field))).collect();
     let Some((_, first)) = given.first() else { return Ok(None) };
     if matches!(command.namespaces.origin(Namespace::Uts), Origin::Inherited) {
-        return Err(Error::invalid(NAME, "it needs a uts namespace that is new, or joined: it would be the host's own name")
-            .at(first)
-            .contradicting());
+        return Err(Error::invalid(
+            NAME,
+            "it needs a uts namespace that is new, or joined: it would be the host's own name",
+        )
+        .at(first)
+        .contradicting());
     }
     if let Some((long, field)) = given.iter().find(|(name, _)| name.len() > LONGEST) {
         let action = format!("{long:?} has {} bytes; the kernel takes {LONGEST}", long.len());

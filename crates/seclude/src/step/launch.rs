@@ -32,7 +32,12 @@ pub(crate) fn is_needed(command: &Config) -> bool {
     let contained = Namespace::ALL.into_iter().any(|kind| spaces.is_new(kind)) || spaces.joined().next().is_some();
     // Rules of landlock and a filter are the launcher's to install.
     let filtered = filter::is_filtered(command) || command.is_landlocked();
-    contained || command.waits_on.is_some() || changes_ids || !command.die_with_parent || command.holds_user_namespace || filtered
+    contained
+        || command.waits_on.is_some()
+        || changes_ids
+        || !command.die_with_parent
+        || command.holds_user_namespace
+        || filtered
 }
 
 struct Launch {

@@ -134,7 +134,8 @@ impl Step for Rights {
             program.push(Op::BoundingSet { keep: capabilities.bits() });
         }
         let kept = self.sets.is_some_and(|sets| !sets.permitted.is_empty());
-        if self.ids_change && (kept || !self.ambient.is_empty() || self.capabilities.is_some_and(|set| !set.is_empty())) {
+        if self.ids_change && (kept || !self.ambient.is_empty() || self.capabilities.is_some_and(|set| !set.is_empty()))
+        {
             program.push(Op::KeepCapabilities);
         }
         if let Some(groups) = &self.groups {

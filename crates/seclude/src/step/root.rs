@@ -103,8 +103,17 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
     let root = if mounted { of_the_host() } else { Kind::Kept { mounted } };
     let devices = command.mounts.iter().any(mount::takes_devices);
     let about = "the host's tree, writable".to_owned();
-    let mut tree =
-        Tree { root, read_only: false, closed: false, propagation: None, scratch, bound: None, devices, about, lock: None };
+    let mut tree = Tree {
+        root,
+        read_only: false,
+        closed: false,
+        propagation: None,
+        scratch,
+        bound: None,
+        devices,
+        about,
+        lock: None,
+    };
     if command.max_tmp.is_some() && !command.root.as_ref().is_some_and(Root::is_curated) {
         let why = "the sandbox's own root alone has directories in memory that it could bound";
         return Err(Error::invalid(NAME, why).at("max_tmp").contradicting());

@@ -62,7 +62,15 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
         return Err(Error::invalid(NAME, action).at("terminal").contradicting());
     }
     let owner = command.identity.uid.filter(|uid| *uid != 0);
-    Ok(Some(Box::new(Session { new, terminal, console, owner, keyring: command.own_keyring, late: join::enters_pid_namespace_late(command), plain: command.is_sandboxed() })))
+    Ok(Some(Box::new(Session {
+        new,
+        terminal,
+        console,
+        owner,
+        keyring: command.own_keyring,
+        late: join::enters_pid_namespace_late(command),
+        plain: command.is_sandboxed(),
+    })))
 }
 
 impl Step for Session {

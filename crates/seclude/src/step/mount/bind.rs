@@ -66,7 +66,18 @@ pub(super) fn compile(
         .plain(flags.for_strangers);
     let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
     let of_root = show.path() == Path::new("/");
-    Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, closed, as_named, is_here, attributes, about }))
+    Ok(Box::new(Bind {
+        show,
+        target: target.to_owned(),
+        recursive,
+        of_root,
+        flags,
+        closed,
+        as_named,
+        is_here,
+        attributes,
+        about,
+    }))
 }
 
 impl Step for Bind {

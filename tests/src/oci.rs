@@ -191,7 +191,8 @@ impl Bundle {
 
     /// Ends the test: no container, no cgroup.
     pub fn nothing_is_left(&self) {
-        let listed = fs::read_dir(self.root()).map(|entries| entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>());
+        let listed =
+            fs::read_dir(self.root()).map(|entries| entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>());
         assert_eq!(listed.unwrap_or_default(), Vec::<PathBuf>::new(), "no container");
         assert_eq!(self.cgroups(), Vec::<PathBuf>::new());
     }

@@ -88,6 +88,17 @@ impl Cgroup {
         Ok((!places.is_empty()).then(|| Cgroup { path: path.to_owned(), places }))
     }
 
+    /// Removes what was made above such a cgroup and has nothing in it any more, in every hierarchy: of one that was never made in some of
+    /// them, as its maker was killed.
+    pub fn release_above(hierarchies: &Hierarchies, path: &Path) {
+        if parent::check(path).is_err() {
+            return;
+        }
+        for hierarchy in hierarchies.all() {
+            parent::release(hierarchy, path.parent().unwrap_or(Path::new("/")));
+        }
+    }
+
     /// Writes a file, and looks whether it has taken what was written, where that is one number or word (of bytes the kernel keeps whole
     /// pages).
     ///

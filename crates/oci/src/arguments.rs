@@ -8,7 +8,7 @@ use crate::log::Format;
 
 /// An OCI runtime: runs containers as container engines describe them.
 #[derive(Parser)]
-#[command(name = "seclude-oci", version = concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0"), disable_help_subcommand = false)]
+#[command(name = "seclude-oci", version = concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0"), args_override_self = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,

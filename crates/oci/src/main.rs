@@ -34,8 +34,15 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { FAILED } else { 0 });
+            if !error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            // Engines show one line.
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            eprintln!("seclude-oci: {}", line.strip_prefix("error: ").unwrap_or(line));
+            return ExitCode::from(FAILED);
         }
     };
     let log = match Log::open(arguments.global.log.as_deref(), arguments.global.log_format) {

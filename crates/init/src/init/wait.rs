@@ -5,7 +5,7 @@
 //! byte has the command executed, and is told over the connection as a spawner is: an end of file, or why not.
 
 use crate::command::{go_on_as_sibling, hide, rehearse};
-use crate::kernel::{self, Errno, Fd};
+use crate::kernel::{self, Errno, Fd, Text};
 use crate::order::Order;
 use crate::report::Report;
 
@@ -16,6 +16,7 @@ pub(crate) fn for_another(order: &Order, listener: Fd) -> Result<(), Report> {
         return Ok(());
     }
     is_there(order)?;
+    kernel::set_name(Text::from(c"seclude-init"));
     // An act may have undone it.
     hide(order).map_err(init)?;
     go_on_as_sibling(order).map_err(init)?;

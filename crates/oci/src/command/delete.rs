@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seclude::cgroup::Cgroup;
+use seclude::cgroup::{Cgroup, Hierarchies};
 
 use super::Context;
 use crate::failure::{Failure, Result};
@@ -44,6 +44,9 @@ pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result
             false => end(&cgroup)?,
             true => super::kill::each(&record, &cgroup, 9)?,
         }
+    }
+    if let Some(path) = &record.cgroup {
+        Cgroup::release_above(&Hierarchies::discover()?, path);
     }
     if let Some(process) = record.process
         && !process.wait(LAST_MOMENTS.as_secs() as i64)

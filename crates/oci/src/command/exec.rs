@@ -116,6 +116,7 @@ fn command(exec: &Exec, spec: &Spec, process: &Process, inside: &Inside) -> Resu
     let root = inside.root()?;
     let mut command = convert::begin_process(process)?;
     convert::apply_process(&mut command, process, Home::At(root.as_fd()))?;
+    convert::ids(&mut command, process, linux);
     inside.join(&mut command)?;
     command.new_session(true).seccomp(convert::seccomp(linux)).die_with_parent(!exec.detach);
     for number in 3..3 + exec.preserve_fds.max(0) {

@@ -19,7 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::spec::{Linux, Spec};
 
 use namespaces::has_new_user;
-pub(crate) use process::{Home, apply as apply_process, begin as begin_process, not_ambient};
+pub(crate) use process::{Home, apply as apply_process, begin as begin_process, ids, not_ambient};
 
 /// What of the world outside of config.json it depends on.
 pub(crate) struct Circumstances<'a> {
@@ -90,6 +90,7 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     let mut origins = Origins::default();
     namespaces::apply(&mut command, linux)?;
     process::apply(&mut command, process, home)?;
+    process::ids(&mut command, process, linux);
     command.new_session(true).new_keyring(circumstances.keyring);
 
     let mut tree = Root::directory(rootfs.canonicalize().unwrap_or_else(|_| rootfs.clone()));

@@ -10,7 +10,7 @@ use seclude::{Capabilities, Capability, CapabilitySets, Command, Resource};
 
 use super::refused;
 use crate::failure::{Failure, Result};
-use crate::spec::{self, Process};
+use crate::spec::{self, IdMapping, Linux, Process};
 
 /// Where its /etc/passwd is.
 pub(crate) enum Home<'a> {
@@ -48,8 +48,6 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
     if user.username.as_ref().is_some_and(|name| !name.is_empty()) {
         return Err(Failure::at("process.user.username", "it is for other systems"));
     }
-    command.uid(user.uid).gid(user.gid);
-    command.groups(user.additional_gids.clone());
     command.umask(user.umask.unwrap_or(0o022));
     command.capability_sets(capabilities(process.capabilities.as_ref())?);
     command.no_new_privileges(process.no_new_privileges);
@@ -71,6 +69,18 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
         command.terminal(size.height, size.width);
     }
     Ok(())
+}
+
+/// Its ids. A user whose own id alone is mapped has it already, and may not change groups, user_namespaces(7): without any named there is
+/// nothing to change.
+pub(crate) fn ids(command: &mut Command, process: &Process, linux: &Linux) {
+    let user = &process.user;
+    let is_own = |maps: &[IdMapping], id: u32| matches!(maps, [only] if only.size == 1 && only.container_id == id);
+    let has_all = is_own(&linux.uid_mappings, user.uid) && is_own(&linux.gid_mappings, user.gid);
+    if has_all && user.additional_gids.is_empty() && !rustix::process::geteuid().is_root() {
+        return;
+    }
+    command.uid(user.uid).gid(user.gid).groups(user.additional_gids.clone());
 }
 
 fn environment(command: &mut Command, process: &Process, home: Home<'_>) -> Result<()> {

@@ -75,13 +75,15 @@ impl Store {
     /// A new one, locked.
     pub(crate) fn create(&self, id: &str) -> Result<Entry> {
         check_id(id)?;
+        let exists = || Failure::new(format!("container with given ID already exists: {id}"));
         match mkdirat(&self.dir, id, Mode::from_raw_mode(0o700)) {
             Ok(()) => {}
-            Err(Errno::EXIST) => return Err(Failure::new(format!("container with given ID already exists: {id}"))),
+            Err(Errno::EXIST) => return Err(exists()),
             Err(errno) => return Err(Failure::of(self.path.join(id).display(), errno)),
         }
-        // Another may have deleted it in between.
-        self.lock(id)
+        // Another may have deleted it in between, and a third have made it anew: then it is that one's.
+        let entry = self.lock(id)?;
+        if entry.read(CONFIG)?.is_some() { Err(exists()) } else { Ok(entry) }
     }
 
     /// One that is there, locked: nobody else changes anything of it meanwhile.

@@ -31,7 +31,7 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     if matches!(command.namespaces.origin(Namespace::Uts), Origin::Inherited) {
         return Err(Error::invalid(
             NAME,
-            "it needs a uts namespace that is new, or joined: it would be the host's own name",
+            "it needs a new uts namespace, or one that is joined: it would be the host's own name",
         )
         .at(first)
         .contradicting());

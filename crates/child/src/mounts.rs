@@ -34,10 +34,10 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.set(into, tree);
             Ok(())
         }
-        Op::TakeTree { into } => {
+        Op::TakeTree { into, peer } => {
             let tree = take_tree(machine)?;
             machine.set(into, tree);
-            machine.taken = tree;
+            machine.taken = if peer { Fd::NONE } else { tree };
             Ok(())
         }
         Op::TakeCovers { root } => take_covers(machine, machine.get(root)),

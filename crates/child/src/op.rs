@@ -135,7 +135,8 @@ pub enum Op<'a> {
     /// open_tree(OPEN_TREE_CLONE)
     CloneTree { source: &'a CStr, recursive: bool, into: Slot },
     /// recvmsg(2): a tree that the parent has copied, with the ids of the container where that can be had
-    TakeTree { into: Slot },
+    /// `peer`: what is mounted in it from now on is seen where it is a copy of, and the other way round
+    TakeTree { into: Slot, peer: bool },
     /// recvmsg(2) and move_mount(2), until there are no more: what is mounted below that tree, likewise
     TakeCovers { root: Slot },
     /// fstat(2): fail unless it is what the parent has open

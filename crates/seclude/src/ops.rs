@@ -98,7 +98,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::CloneTree { source, recursive, into } => {
             format!("open_tree({}{}) as {}", text(source), recursively(*recursive), slot(*into))
         }
-        Op::TakeTree { into } => format!("take a copy that the parent made as {}", slot(*into)),
+        Op::TakeTree { into, .. } => format!("take a copy that the parent made as {}", slot(*into)),
         Op::TakeCovers { root } => format!("take what is mounted below {}, and move_mount it there", slot(*root)),
         Op::SameAs { found, .. } => format!("check that {} is what the parent looked at", slot(*found)),
         Op::LinkToSlot { base, name, to } => {

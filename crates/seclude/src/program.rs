@@ -78,6 +78,8 @@ pub(crate) struct Wanted {
     pub(crate) strict: bool,
     /// Under the host's ids, which are nobody's inside.
     pub(crate) plain: bool,
+    /// It stays a peer of what it is a copy of.
+    pub(crate) peer: bool,
     /// The child wants the file itself, open for reading at this offset.
     pub(crate) open_at: Option<u64>,
     /// The source's path, for errors, and to find what is mounted below it.
@@ -152,8 +154,9 @@ impl<'a> Program<'a> {
 
     /// Has the parent copy a tree for the child, which takes it into this slot.
     pub(crate) fn take_tree(&mut self, into: Slot, wanted: Wanted) {
+        let wanted_peer = wanted.peer;
         self.trees.push(Wanted { step: self.step, ..wanted });
-        self.push(Op::TakeTree { into });
+        self.push(Op::TakeTree { into, peer: wanted_peer });
     }
 
     /// The place of the next op.

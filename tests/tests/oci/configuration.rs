@@ -127,6 +127,48 @@ fn mounts_have_their_sources_options_and_order() {
 }
 
 #[test]
+fn mounts_come_from_the_host_and_go_there_as_it_was_said() {
+    root_only!();
+    let bundle = Bundle::new("propagation");
+    // In a mount namespace of the test's own, in which a directory is shared.
+    let script = r#"
+        set -e
+        mkdir -p shared/inner && mount -t tmpfs none shared && mount --make-shared shared && mkdir shared/inner shared/outer
+        "$OCI" --root run run --detach one
+        mount -t tmpfs from-host shared/inner
+        "$OCI" --root run exec one sh -c 'for at in private slave shared; do grep -c " /mnt/$at/inner .*from-host\|^from-host /mnt/$at/inner" /proc/mounts; done || true'
+        "$OCI" --root run exec one mount -t tmpfs from-container /mnt/shared/outer
+        grep -c "^from-container .*/shared/outer" /proc/self/mounts
+        "$OCI" --root run delete --force one
+    "#;
+    let mut bundle = bundle;
+    let caps = ["CAP_SYS_ADMIN"];
+    bundle.set("/process/capabilities", json!({ "bounding": caps, "effective": caps, "permitted": caps }));
+    for kind in ["private", "slave", "shared"] {
+        let target = format!("/mnt/{kind}");
+        bundle.mount(json!({ "destination": target, "type": "bind", "source": "shared", "options": ["rbind", format!("r{kind}")] }));
+    }
+    bundle.script("while :; do sleep 0.1; done").write();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script]).current_dir(bundle.path());
+    let output = command.env("OCI", seclude_tests::oci_bin()).output().unwrap();
+    assert_eq!(stdout_of(&output), "0\n1\n1\n1");
+    bundle.nothing_is_left();
+
+    bundle.set("/mounts/3/options", json!(["rbind", "rshared"]));
+    std::fs::create_dir_all(bundle.join("shared")).unwrap();
+    bundle.write();
+    let mut command = std::process::Command::new("unshare");
+    let create =
+        [seclude_tests::oci_bin().display().to_string(), "--root".into(), "run".into(), "create".into(), "one".into()];
+    command.args(["--mount", "--propagation", "private"]).args(create).current_dir(bundle.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("mounts[3]: ") && said.contains("is private"), "{said}");
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn a_tmpfs_can_begin_with_what_the_image_has_there() {
     let mut bundle = Bundle::new("copyup");
     fs::create_dir_all(bundle.rootfs.join("var/deep")).unwrap();

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::print;
 use crate::failure::Result;
 
-const MOUNT_OPTIONS: [&str; 48] = [
+const MOUNT_OPTIONS: [&str; 54] = [
     "async",
     "atime",
     "bind",
@@ -47,13 +47,19 @@ const MOUNT_OPTIONS: [&str; 48] = [
     "rrelatime",
     "rro",
     "rrw",
+    "rshared",
+    "rslave",
     "rstrictatime",
     "rsuid",
+    "rsymfollow",
     "runbindable",
     "rw",
+    "shared",
+    "slave",
     "strictatime",
     "suid",
     "symfollow",
+    "tmpcopyup",
     "unbindable",
 ];
 

@@ -87,7 +87,6 @@ const OF_THE_FILE_SYSTEM: [&str; 8] =
 
 fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
     let mut options = Options::default();
-    let mut propagates = false;
     for word in &mount.options {
         match word.as_str() {
             "bind" => options.bind = true,
@@ -95,7 +94,6 @@ fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
             "defaults" | "" => {}
             "tmpcopyup" => options.copies_up = true,
             "idmap" | "ridmap" => return Err(unknown(origin, word, "is not done by this runtime")),
-            word if is_shared(word) => propagates = true,
             word if options.attributes.add(word) => {}
             word if OF_THE_FILE_SYSTEM.contains(&word) => options.data.push((word.to_owned(), None)),
             word => match word.split_once('=') {
@@ -104,17 +102,7 @@ fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
             },
         }
     }
-    match propagates {
-        true => Err(Failure::at(
-            format!("{origin}.options"),
-            "mounts that are seen on the host, or come from there later, are not done by this runtime",
-        )),
-        false => Ok(options),
-    }
-}
-
-fn is_shared(word: &str) -> bool {
-    matches!(word, "shared" | "rshared" | "slave" | "rslave")
+    Ok(options)
 }
 
 fn unknown(origin: &str, word: &str, why: &str) -> Failure {

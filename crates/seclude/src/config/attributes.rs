@@ -26,6 +26,18 @@ pub(crate) struct Propagation {
     pub(crate) recursive: bool,
 }
 
+impl Propagation {
+    /// Whether it takes part in what is mounted elsewhere.
+    pub(crate) fn is_of_others(self) -> bool {
+        self.is_shared() || self.flag == sys::MS_SLAVE
+    }
+
+    /// Whether others take part in what is mounted in it.
+    pub(crate) fn is_shared(self) -> bool {
+        self.flag == sys::MS_SHARED
+    }
+}
+
 /// The word, what it sets and what it clears.
 const WORDS: [(&str, u32, u32); 18] = [
     ("ro", sys::MOUNT_ATTR_RDONLY, 0),

@@ -14,6 +14,13 @@ pub(super) struct Case {
     pub(super) only: Option<Which>,
 }
 
+impl Case {
+    /// ctr has words of its own.
+    pub(super) fn is_for(&self, engine: Which) -> bool {
+        self.only.map_or(engine != Which::Containerd, |only| only == engine)
+    }
+}
+
 const fn case(name: &'static str, script: &'static str, says: &'static str) -> Case {
     Case { name, script, code: 0, says, calls: true, only: None }
 }
@@ -28,6 +35,10 @@ const fn podman(case: Case) -> Case {
 
 const fn docker(case: Case) -> Case {
     Case { only: Some(Which::Docker), ..case }
+}
+
+const fn containerd(case: Case) -> Case {
+    Case { only: Some(Which::Containerd), ..case }
 }
 
 /// In this order: some need what those before have left.
@@ -151,5 +162,33 @@ pub(super) const CASES: &[Case] = &[
         "kube play",
         "printf 'apiVersion: v1\\nkind: Pod\\nmetadata: {name: kp}\\nspec:\\n  containers:\\n  - {name: a, image: bb:1, command: [httpd, -f, -p, \"8081\", -h, /etc]}\\n  - {name: b, image: bb:1, command: [sleep, \"1000\"]}\\n  - {name: c, image: bb:1, command: [sleep, \"1000\"], resources: {limits: {memory: 64Mi}}}\\n' > $D/pod.yml; $E kube play $D/pod.yml >/dev/null; sleep 0.5; $E exec kp-b wget -qO- http://127.0.0.1:8081/passwd; $E kube down $D/pod.yml",
         "root:x:0:0",
+    )),
+    Case {
+        calls: false,
+        ..containerd(case(
+            "a runtime that is not there",
+            "$N --rm --snapshotter native docker.io/library/bb:1 c0 true && exit 1; true",
+            "",
+        ))
+    },
+    containerd(case("run", "$E run --rm $C c1 sh -c 'echo uid $(id -u)'", "uid 0")),
+    containerd(ends("exit code", "$E run --rm $C c2 sh -c 'exit 3'", 3, "")),
+    containerd(case(
+        "a command that is not there",
+        "$E run --rm $C c3 nosuch; test $? -ne 0",
+        "no such file or directory",
+    )),
+    containerd(case("-t", "script -qec \"$E run --rm -t $C c4 tty\" /dev/null", "/dev/pts/0")),
+    containerd(case("--read-only", "$E run --rm --read-only $C c5 touch /x; true", "Read-only file system")),
+    containerd(case("detached", "$E run -d --memory-limit 67108864 $C one sleep 100; $E task ls", "RUNNING")),
+    containerd(case("exec", "$E task exec --exec-id e1 one sh -c 'echo in $(cat /proc/1/comm)'", "in sleep")),
+    containerd(ends("exec's exit code", "$E task exec --exec-id e2 one sh -c 'exit 9'", 9, "")),
+    containerd(case("top", "$E task ps one", "PID")),
+    Case { calls: false, ..containerd(case("stats", "$E task metrics one", "pids.current")) },
+    containerd(case("pause", "$E task pause one; $E task ls; $E task resume one", "PAUSED")),
+    containerd(case(
+        "kill",
+        "$E task kill -s KILL one; sleep 0.5; $E task delete one; $E container rm one; $E task ls",
+        "TASK",
     )),
 ];

@@ -22,7 +22,7 @@ pub(super) fn start(place: &Place) -> Result<Docker> {
         "default-runtime": "seclude",
         "default-ulimits": { "nofile": { "Name": "nofile", "Hard": 20000, "Soft": 20000 } },
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
-        "cgroup-parent": "/seclude-test-engines",
+        "cgroup-parent": format!("/{}", super::CGROUP),
     });
     std::fs::write(place.path().join("daemon.json"), settings.to_string())?;
     let log = std::fs::File::create(place.path().join("dockerd.log"))?;
@@ -66,8 +66,8 @@ impl Engine for Docker {
         self.words.clone()
     }
 
-    fn flags(&self) -> &'static str {
-        ""
+    fn flags(&self) -> String {
+        String::new()
     }
 
     fn without_runtime(&self) -> String {

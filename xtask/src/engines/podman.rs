@@ -37,8 +37,8 @@ impl Engine for Podman {
         format!("{} --runtime {}", self.words, self.wrapper)
     }
 
-    fn flags(&self) -> &'static str {
-        "--cgroup-parent /seclude-test-engines"
+    fn flags(&self) -> String {
+        format!("--cgroup-parent /{}", super::CGROUP)
     }
 
     fn without_runtime(&self) -> String {

@@ -61,6 +61,18 @@ fn run_ends_with_the_commands_exit_code_and_leaves_nothing() {
 }
 
 #[test]
+fn signals_go_on_to_what_runs_in_the_foreground() {
+    let mut bundle = Bundle::new("signals");
+    bundle.script("trap 'echo got it; exit 4' USR1; echo up; while :; do sleep 0.05; done").write();
+    let mut run = seclude_tests::Background::of(&mut bundle.command(&["run", "one"]));
+    assert_eq!(run.line(), "up");
+    run.signal(rustix::process::Signal::USR1);
+    assert_eq!(run.line(), "got it");
+    assert_eq!(run.end().0, Some(4));
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn a_command_that_is_not_there_is_an_error_of_its_creation() {
     let mut bundle = Bundle::new("nosuch");
     bundle.set("/process/args", json!(["nosuch"])).write();

@@ -44,6 +44,7 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
         command.join_cgroup(path);
     }
     let explain = |error| create::without_mounts().explain(error);
+    let signals = wait::Signals::hold()?;
     let mut child = command.spawn().map_err(explain)?;
     let mut terminal = child.take_terminal().map(OwnedFd::from);
     if let (Some(socket), Some(master)) = (&console, terminal.take_if(|_| console.is_some())) {
@@ -58,7 +59,8 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
         return Ok(0);
     }
     let pid = child.id() as i32;
-    wait::for_child(pid, child.pidfd(), terminal)
+    let pidfd = child.pidfd().try_clone_to_owned().map_err(|error| Failure::of("pidfd", error))?;
+    wait::for_child(pid, pidfd, terminal, &signals)
 }
 
 /// What is to be run: a file says all of it, else what the container has, changed by flags.

@@ -1,12 +1,11 @@
 //! `run`: create, start, and wait for the end.
 
-use std::os::fd::AsFd;
-
 use super::{Context, create, delete, start, wait};
 use crate::arguments::New;
 use crate::failure::{Failure, Result};
 
 pub(super) fn run(context: &Context<'_>, new: &New, detach: bool, keep: bool, id: &str) -> Result<u8> {
+    let signals = wait::Signals::hold()?;
     let created = create::create(context, new, id, !detach)?;
     let create::Created { entry, record, spec, terminal } = created;
     if let Err(failure) = start::start(&entry, &record, &spec) {
@@ -21,7 +20,7 @@ pub(super) fn run(context: &Context<'_>, new: &New, detach: bool, keep: bool, id
     let process = record.process.ok_or_else(|| Failure::new("there is no process"))?;
     drop(entry);
     let code = match process.find() {
-        Some(pidfd) => wait::for_child(process.pid, pidfd.as_fd(), terminal)?,
+        Some(pidfd) => wait::for_child(process.pid, pidfd, terminal, &signals)?,
         // It has ended already, and waits for whoever asks.
         None => wait::for_ended(process.pid)?,
     };

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod bundle;
+mod caller;
 mod command;
 mod convert;
 mod copy_up;

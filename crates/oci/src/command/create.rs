@@ -15,6 +15,7 @@ use seclude::cgroup::{Cgroup, Hierarchies};
 use super::{Context, delete};
 use crate::arguments::{New, Rootless};
 use crate::bundle::{Bundle, write_whole};
+use crate::caller::is_root_of_the_host;
 use crate::convert::{Circumstances, Origins, convert, not_ambient};
 use crate::copy_up;
 use crate::device_rules::{Allowed, allowed};
@@ -52,8 +53,12 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     let hierarchies = Hierarchies::discover()?;
     let cgroup = cgroup_path(id, linux, context)?;
-    let place = cgroup.as_deref().map(|path| (&hierarchies, path));
-    let circumstances = Circumstances { bundle: &bundle, cgroup: place, keyring: !new.no_new_keyring };
+    let circumstances = Circumstances {
+        bundle: &bundle,
+        hierarchies: &hierarchies,
+        cgroup: cgroup.as_deref(),
+        keyring: !new.no_new_keyring,
+    };
     let converted = convert(&spec, &circumstances)?;
     // Whatever contradicts itself is known before anything is made.
     converted.command.plan().map_err(|error| converted.origins.explain(error))?;
@@ -209,7 +214,7 @@ impl Making<'_> {
         let is_user = match self.context.rootless {
             Rootless::True => true,
             Rootless::False => false,
-            Rootless::Auto => !rustix::process::geteuid().is_root(),
+            Rootless::Auto => !is_root_of_the_host(),
         };
         let limits = self.linux.resources.as_ref();
         let are_limited = limits.is_some_and(|limits| {
@@ -279,7 +284,7 @@ fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<
     const FIELD: &str = "linux.cgroupsPath";
     let named = linux.cgroups_path.as_str();
     if named.is_empty() {
-        let is_user = context.rootless == Rootless::True || !rustix::process::geteuid().is_root();
+        let is_user = context.rootless == Rootless::True || !is_root_of_the_host();
         return Ok((!is_user).then(|| Path::new("/seclude-oci").join(id)));
     }
     let path = Path::new(named);

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use serde_json::Value as Json;
 
 use crate::arguments::{Arguments, Command, Global, Rootless};
+use crate::caller::is_root_of_the_host;
 use crate::failure::{Failure, Result};
 use crate::log::Log;
 use crate::state::{Record, Status, Store};
@@ -35,7 +36,7 @@ fn root(global: &Global) -> Result<PathBuf> {
         return std::path::absolute(root)
             .map_err(|error| Failure::of(format_args!("--root {}", root.display()), error));
     }
-    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !rustix::process::geteuid().is_root());
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !is_root_of_the_host());
     Ok(own.map_or_else(|| PathBuf::from("/run/seclude-oci"), |run| PathBuf::from(run).join("seclude-oci")))
 }
 

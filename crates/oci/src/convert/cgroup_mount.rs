@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use seclude::cgroup::Version;
+use seclude::cgroup::{Hierarchy, Version};
 use seclude::{Attributes, Mount};
 
 use super::mounts::is_new;
@@ -18,13 +18,20 @@ pub(super) fn apply(
     circumstances: &Circumstances<'_>,
     origin: &str,
 ) -> Result<()> {
-    let Some((hierarchies, path)) = circumstances.cgroup else {
-        return Err(Failure::at(origin, "the container has no cgroup of its own that could be shown"));
+    let hierarchies = circumstances.hierarchies;
+    if circumstances.cgroup.is_none() && !attributes.is_read_only() {
+        let why = "the container has no cgroup of its own, and its caller's can only be shown to it read-only";
+        return Err(Failure::at(format!("{origin}.options"), why));
+    }
+    // Where it has none, it is in its caller's.
+    let own = |hierarchy: &Hierarchy| {
+        let path = circumstances.cgroup.or_else(|| hierarchy.own_path())?;
+        hierarchy.locate(path)
     };
     if hierarchies.v1().is_empty() {
-        let own = hierarchies.v2().and_then(|v2| v2.locate(path));
+        let own = hierarchies.v2().and_then(own);
         let own = own.ok_or_else(|| Failure::at(origin, "the hierarchy is not to be seen here"))?;
-        let shown = match is_new(linux, NamespaceKind::Cgroup) {
+        let shown = match is_new(linux, NamespaceKind::Cgroup) && circumstances.cgroup.is_some() {
             true => Mount::file_system("cgroup2", target),
             false => Mount::bind(own, target).not_recursive(),
         };
@@ -33,7 +40,7 @@ pub(super) fn apply(
     }
     tree.mount(origin, Mount::file_system("tmpfs", target).attributes(writable(attributes)).data("mode", Some("755")));
     for hierarchy in hierarchies.v1().iter().chain(hierarchies.v2()) {
-        let Some(own) = hierarchy.locate(path).filter(|own| own.is_dir() || own.symlink_metadata().is_err()) else {
+        let Some(own) = own(hierarchy).filter(|own| own.is_dir() || own.symlink_metadata().is_err()) else {
             continue;
         };
         let Some(name) = hierarchy.mount_point().file_name() else { continue };
@@ -46,7 +53,7 @@ pub(super) fn apply(
             }
         }
     }
-    if is_read_only(attributes) {
+    if attributes.is_read_only() {
         tree.mount(origin, Mount::read_only_path(target));
     }
     Ok(())
@@ -56,8 +63,4 @@ pub(super) fn apply(
 fn writable(mut attributes: Attributes) -> Attributes {
     attributes.add("rw");
     attributes
-}
-
-fn is_read_only(attributes: Attributes) -> bool {
-    attributes.is_read_only()
 }

@@ -7,6 +7,7 @@ use seclude::Mount;
 use seclude::cgroup::{DeviceKind, DeviceNumber};
 
 use super::{Tree, has_new_user};
+use crate::caller::is_root_of_the_host;
 use crate::failure::{Failure, Result};
 use crate::spec::{Device, Linux, Spec};
 
@@ -37,7 +38,7 @@ pub(super) fn apply(tree: &mut Tree<'_>, spec: &Spec, linux: &Linux) -> Result<(
         mount.kind.as_deref() == Some("bind") || mount.options.iter().any(bind)
     };
     let shown = spec.mounts.iter().any(|mount| is_dev(&mount.destination) && is_bound(mount));
-    let bound = has_new_user(linux) || !rustix::process::geteuid().is_root();
+    let bound = has_new_user(linux) || !is_root_of_the_host();
     for (path, major, minor) in DEFAULT {
         if shown || linux.devices.iter().any(|device| device.path == path) {
             continue;

@@ -25,8 +25,10 @@ pub(crate) use process::{Home, apply as apply_process, begin as begin_process, i
 pub(crate) struct Circumstances<'a> {
     /// The bundle, absolute: paths in config.json may be relative to it.
     pub(crate) bundle: &'a Path,
-    /// The container's cgroup, and where hierarchies are.
-    pub(crate) cgroup: Option<(&'a Hierarchies, &'a Path)>,
+    /// Where hierarchies are.
+    pub(crate) hierarchies: &'a Hierarchies,
+    /// The container's cgroup; `None`: it has the caller's.
+    pub(crate) cgroup: Option<&'a Path>,
     /// Whether a session keyring of its own is made.
     pub(crate) keyring: bool,
 }

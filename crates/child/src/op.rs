@@ -6,7 +6,7 @@ use core::sync::atomic::AtomicU64;
 
 use seclude_sys::Fd;
 use seclude_sys::credentials::CapabilitySets;
-use seclude_sys::process::StringList;
+use seclude_sys::process::{SchedulerAttributes, StringList};
 use seclude_sys::signal::SignalSet;
 use seclude_sys::terminal::WindowSize;
 
@@ -228,6 +228,12 @@ pub enum Op<'a> {
     NewKeyring,
     /// personality(2)
     Personality { persona: u32 },
+    /// sched_setattr(2)
+    Scheduler { attributes: SchedulerAttributes },
+    /// ioprio_set(2)
+    IoPriority { value: u32 },
+    /// set_mempolicy(2)
+    MemoryPolicy { mode: u32, nodes: &'a [u64] },
     /// getpriority(2), setpriority(2): no higher than anybody's
     LowerPriority,
     /// open(2) below [`Slot::PROC`], and write(2)

@@ -251,6 +251,9 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             joined => joined.named(Call::Keyctl),
         },
         Op::Personality { persona } => process::set_personality(persona).named(Call::Personality),
+        Op::Scheduler { ref attributes } => process::set_scheduler(attributes).named(Call::SchedSetattr),
+        Op::IoPriority { value } => process::set_io_priority(value).named(Call::IoprioSet),
+        Op::MemoryPolicy { mode, nodes } => process::set_memory_policy(mode, nodes).named(Call::SetMempolicy),
         // Raising it takes rights, and a caller that is nice wants its command to be.
         Op::LowerPriority => match process::nice().named(Call::Setpriority)? {
             ..0 => process::set_nice(0).named(Call::Setpriority),

@@ -25,6 +25,7 @@ use crate::config::namespace::{Joined, Namespace, Origin};
 use crate::config::network::{Dns, Names, Network, Pasta, Veth};
 use crate::config::rlimit::Resource;
 use crate::config::root::Root;
+use crate::config::scheduling::{MemoryPolicy, Scheduler};
 use crate::config::seccomp::Seccomp;
 use crate::config::stdio::Stdio;
 use crate::error::Result;
@@ -313,6 +314,30 @@ impl Command {
     /// then made by a copying clone: with shared memory the kernel would change the caller's value too.
     pub fn oom_score_adj(&mut self, value: i16) -> &mut Self {
         self.config.oom_score_adj = Some(value);
+        self
+    }
+
+    /// The execution domain, personality(2).
+    pub fn personality(&mut self, persona: u32) -> &mut Self {
+        self.config.scheduling.personality = Some(persona);
+        self
+    }
+
+    /// How the kernel schedules it, sched_setattr(2).
+    pub fn scheduler(&mut self, scheduler: Scheduler) -> &mut Self {
+        self.config.scheduling.scheduler = Some(scheduler);
+        self
+    }
+
+    /// The priority of its block I/O, ioprio_set(2): the class (1 realtime, 2 best effort, 3 idle), and the level in it, 0 to 7.
+    pub fn io_priority(&mut self, class: u8, level: u8) -> &mut Self {
+        self.config.scheduling.io_priority = Some(u32::from(class) << 13 | u32::from(level));
+        self
+    }
+
+    /// Of which nodes it gets memory, set_mempolicy(2).
+    pub fn memory_policy(&mut self, policy: MemoryPolicy) -> &mut Self {
+        self.config.scheduling.memory = Some(policy);
         self
     }
 

@@ -96,6 +96,7 @@ pub use config::network::{Dns, Names, Pasta, Veth};
 pub use config::preset::{Preset, UnknownPreset};
 pub use config::rlimit::{Resource, UNLIMITED, UnknownResource};
 pub use config::root::{Overlay, Root};
+pub use config::scheduling::{MemoryPolicy, Scheduler};
 pub use config::seccomp::Seccomp;
 pub use config::stdio::Stdio;
 pub use denials::{Denial, DenialRule, Denials};

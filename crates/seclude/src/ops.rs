@@ -173,6 +173,9 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::UseTerminal { controls: false, .. } => "as stdin, stdout, stderr".into(),
         Op::NewKeyring => "keyctl(KEYCTL_JOIN_SESSION_KEYRING)".into(),
         Op::Personality { persona } => format!("personality({persona:#x})"),
+        Op::Scheduler { .. } => "sched_setattr".into(),
+        Op::IoPriority { value } => format!("ioprio_set({value:#x})"),
+        Op::MemoryPolicy { mode, .. } => format!("set_mempolicy({mode:#x})"),
         Op::LowerPriority => "setpriority(0), if it is less".into(),
         Op::WriteOwnProc { path, text } => {
             format!("write {} to {} of a proc of our own", String::from_utf8_lossy(text), path.to_string_lossy())

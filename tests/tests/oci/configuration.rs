@@ -230,6 +230,20 @@ fn system_calls_are_filtered_with_and_without_new_privileges() {
 }
 
 #[test]
+fn it_is_scheduled_and_looks_as_it_is_said() {
+    let mut bundle = Bundle::new("scheduling");
+    bundle.set("/process/scheduler", json!({ "policy": "SCHED_BATCH", "nice": 5 }));
+    bundle.set("/process/ioPriority", json!({ "class": "IOPRIO_CLASS_BE", "priority": 6 }));
+    bundle.set("/linux/personality", json!({ "domain": "LINUX32" }));
+    let said = bundle.says("cut -d' ' -f19,41 /proc/self/stat; ionice -p $$; uname -m");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "5 3", "nice, and SCHED_BATCH");
+    assert!(lines[1].contains("best-effort: prio 6"), "{said}");
+    assert_eq!(lines[2], "i686");
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn parameters_of_its_own_namespaces_are_set_and_the_hosts_stay() {
     root_only!();
     let mut bundle = Bundle::new("sysctl");

@@ -8,6 +8,7 @@ mod mounts;
 mod namespaces;
 mod process;
 mod refused;
+mod scheduling;
 
 use std::path::{Path, PathBuf};
 
@@ -128,6 +129,7 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     for (key, value) in &linux.sysctl {
         command.sysctl(key, value);
     }
+    scheduling::of_container(&mut command, linux)?;
     command.seccomp(seccomp(linux));
     Ok(Converted { command, origins, rootfs, copies })
 }
@@ -170,7 +172,11 @@ impl Origins {
 }
 
 /// What the library's fields are called here; the first that fits.
-const KNOWN: [(&str, &str); 20] = [
+const KNOWN: [(&str, &str); 24] = [
+    ("personality", "linux.personality"),
+    ("scheduler", "process.scheduler"),
+    ("io_priority", "process.ioPriority"),
+    ("memory_policy", "linux.memoryPolicy"),
     ("command", "process.args"),
     ("workdir", "process.cwd"),
     ("env", "process.env"),

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use seclude::{Capabilities, Capability, CapabilitySets, Command, Resource};
 
-use super::refused;
+use super::{refused, scheduling};
 use crate::failure::{Failure, Result};
 use crate::spec::{self, IdMapping, Linux, Process};
 
@@ -64,6 +64,7 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
     if let Some(value) = process.oom_score_adj {
         command.oom_score_adj(value);
     }
+    scheduling::of_process(command, process)?;
     if process.terminal {
         let size = process.console_size.unwrap_or_default();
         command.terminal(size.height, size.width);

@@ -18,9 +18,7 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<()> {
     }
     let fields = [
         ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.memoryPolicy", linux.memory_policy.is_some()),
         ("linux.netDevices", !linux.net_devices.is_empty()),
-        ("linux.personality", linux.personality.is_some()),
         ("linux.mountLabel", !linux.mount_label.is_empty()),
     ];
     refuse(&fields)?;
@@ -33,8 +31,6 @@ pub(super) fn process(process: &Process) -> Result<()> {
         ("process.commandLine", process.command_line.is_some()),
         ("process.apparmorProfile", !process.apparmor_profile.is_empty()),
         ("process.selinuxLabel", !process.selinux_label.is_empty()),
-        ("process.scheduler", process.scheduler.is_some()),
-        ("process.ioPriority", process.io_priority.is_some()),
         ("process.execCPUAffinity", process.exec_cpu_affinity.is_some()),
     ])
 }

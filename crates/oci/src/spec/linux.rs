@@ -39,11 +39,29 @@ pub(crate) struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) intel_rdt: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) memory_policy: Option<Json>,
+    pub(crate) memory_policy: Option<MemoryPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) personality: Option<Json>,
+    pub(crate) personality: Option<Personality>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) time_offsets: BTreeMap<String, TimeOffset>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct MemoryPolicy {
+    pub(crate) mode: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) nodes: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flags: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Personality {
+    pub(crate) domain: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flags: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]

@@ -33,11 +33,36 @@ pub(crate) struct Process {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) selinux_label: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) scheduler: Option<Json>,
+    pub(crate) scheduler: Option<Scheduler>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) io_priority: Option<Json>,
+    pub(crate) io_priority: Option<IoPriority>,
     #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
     pub(crate) exec_cpu_affinity: Option<Json>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Scheduler {
+    pub(crate) policy: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) nice: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<i32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) runtime: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deadline: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) period: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct IoPriority {
+    pub(crate) class: String,
+    pub(crate) priority: i64,
 }
 
 /// Characters.

@@ -14,6 +14,7 @@ pub(crate) mod network;
 pub(crate) mod preset;
 pub(crate) mod rlimit;
 pub(crate) mod root;
+pub(crate) mod scheduling;
 pub(crate) mod seccomp;
 pub(crate) mod start;
 pub(crate) mod stdio;

@@ -22,6 +22,7 @@ use super::network::{Dns, Network};
 use super::preset::Preset;
 use super::rlimit::Resource;
 use super::root::Root;
+use super::scheduling::Scheduling;
 use super::seccomp::Seccomp;
 use super::stdio::Stdio;
 use crate::child::Child;
@@ -115,6 +116,7 @@ pub(crate) struct Config {
     pub(crate) sysctls: Vec<(String, String)>,
     /// All five, where they are said one by one.
     pub(crate) capability_sets: Option<CapabilitySets>,
+    pub(crate) scheduling: Scheduling,
     /// Whether its terminal is its console, too.
     pub(crate) console: bool,
     /// No command: the launcher makes a user namespace and waits for the end of its caller.
@@ -239,6 +241,7 @@ impl Config {
             when_born: None,
             sysctls: Vec::new(),
             capability_sets: None,
+            scheduling: Scheduling::default(),
             console: false,
             holds_user_namespace: false,
             #[cfg(feature = "fault")]

@@ -36,6 +36,7 @@ pub(crate) mod range;
 mod rights;
 mod rlimits;
 mod root;
+mod scheduling;
 mod session;
 mod show;
 mod streams;
@@ -246,6 +247,8 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     for step in names::compile(command, &claimed, &closing, user::ids_of_own_files(command, host))? {
         add(Some(step));
     }
+    // Kept over every exec, and no right is needed for it later.
+    add(scheduling::compile(command)?);
     add(session::compile(command)?);
     add(leave);
     // Needs the UTS namespace and root in it.

@@ -302,12 +302,24 @@ pub enum Op<'a> {
     Filter { file: Fd, flags: u32, listens: bool },
     /// landlock_restrict_self(2) and close(2) of a ruleset that is held for it
     Restrict { ruleset: Fd },
+    /// openat(2) below a proc file system that is held for it, and write(2): the security module confines the command from its exec on
+    ConfineOnExec { proc: Fd, module: Module, label: &'a CStr },
     /// accept4(2) on a socket that is held for it, and read(2): the exec is for whoever connects to say
     Wait { listener: Fd },
     /// close(2): the launcher as init keeps it, the command must not have it
     NotForCommand { fd: Fd },
     /// unshare(2) of a second user and mount namespace, whose map a process of the first one writes
     InnerNamespaces { inner: Inner<'a> },
+}
+
+/// A security module that takes labels for an exec.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Module {
+    /// By attr/apparmor/exec, or attr/exec before Linux 5.8.
+    AppArmor = 0,
+    /// By attr/exec.
+    SeLinux = 1,
 }
 
 /// A device node, mknod(2).

@@ -313,6 +313,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::Restrict { .. }
         | Op::NotForCommand { .. }
         | Op::Wait { .. }
+        | Op::ConfineOnExec { .. }
         | Op::CarryNoMore { .. }
         | Op::InnerNamespaces { .. } => Err(Failure(Call::Launch, Errno::ENOSYS)),
         Op::Rehearse { candidates } => Err(exec::rehearse(candidates)),

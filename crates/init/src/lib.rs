@@ -25,7 +25,7 @@
 //! bounding set, `g` GROUP… , `i` GID, `u` UID, `c` EFFECTIVE:PERMITTED:INHERITABLE, `e` INHERITABLE:AMBIENT what is over the exec, `a` AMBIENT,
 //! `n` no new privileges, `w` DIRECTORY the descriptor of the working directory, `m` FLAGS unshare, `U` … a second user namespace, `s` FILE:FLAGS:LISTENS a
 //! filter of system calls, whose listener is sent to the spawner if LISTENS is not 0, `h`DESCRIPTOR (without the rest) what the init holds and the
-//! command has not, `W`LISTENER (without the rest) wait before the exec; `f` and `!` are for tests.
+//! command has not, `x` PROC:MODULE:LABEL what a security module confines the command by (0 AppArmor, 1 SELinux), `W`LISTENER (without the rest) wait before the exec; `f` and `!` are for tests.
 //!
 //! Numbers are decimal where nothing else is said. The environment is the command's. An argv that is not like this
 //! ends the init with code 125, without a word, as does a first argument that is no descriptor.

@@ -204,10 +204,10 @@ pub(crate) struct Exec {
     /// Write the pid there
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    /// Not done by this runtime
+    /// Its SELinux label
     #[arg(long)]
     pub(crate) process_label: Option<String>,
-    /// Not done by this runtime
+    /// Its AppArmor profile
     #[arg(long)]
     pub(crate) apparmor: Option<String>,
     /// Whether an exec may not gain privileges

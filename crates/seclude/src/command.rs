@@ -317,6 +317,18 @@ impl Command {
         self
     }
 
+    /// The AppArmor profile that confines it, apparmor(7), which the host has loaded. Where AppArmor is not there it is an error.
+    pub fn apparmor(&mut self, profile: impl Into<String>) -> &mut Self {
+        self.config.apparmor = Some(profile.into());
+        self
+    }
+
+    /// The SELinux label that it has, selinux(8). Where SELinux is not there it is an error.
+    pub fn selinux(&mut self, label: impl Into<String>) -> &mut Self {
+        self.config.selinux = Some(label.into());
+        self
+    }
+
     /// The execution domain, personality(2).
     pub fn personality(&mut self, persona: u32) -> &mut Self {
         self.config.scheduling.personality = Some(persona);

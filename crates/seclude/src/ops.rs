@@ -218,6 +218,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             "seccomp(SECCOMP_SET_MODE_FILTER, NEW_LISTENER), and sendmsg of the listener to the parent".into()
         }
         Op::Restrict { .. } => "landlock_restrict_self, close".into(),
+        Op::ConfineOnExec { label, .. } => format!("write {} to attr/exec", text(label)),
         Op::Wait { .. } => "look for the command; accept4, read: wait for whoever lets it go".into(),
         Op::NotForCommand { .. } => "close what the init alone holds".into(),
         Op::InnerNamespaces { inner } => {

@@ -44,6 +44,8 @@ pub(crate) struct Program<'a> {
     pub(crate) filters: Vec<(Fd, u32, bool)>,
     /// The one of a ruleset of landlock.
     pub(crate) ruleset: Option<Fd>,
+    /// Those of proc file systems, to write attributes of its own.
+    pub(crate) attributes: Vec<Fd>,
     /// The one of the socket that it waits on.
     pub(crate) listener: Option<Fd>,
     /// What the launcher is to hold as an init, and never the command.
@@ -105,6 +107,7 @@ impl<'a> Program<'a> {
             proc: None,
             filters: Vec::new(),
             ruleset: None,
+            attributes: Vec::new(),
             listener: None,
             for_init: Vec::new(),
             launch: None,

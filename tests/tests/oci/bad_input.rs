@@ -18,9 +18,6 @@ fn what_is_not_done_is_refused_by_its_name() {
     for (pointer, value, field) in [
         ("/linux/intelRdt", json!({ "closID": "a" }), "linux.intelRdt"),
         ("/linux/netDevices", json!({ "eth9": {} }), "linux.netDevices"),
-        ("/linux/mountLabel", json!("a"), "linux.mountLabel"),
-        ("/process/apparmorProfile", json!("a"), "process.apparmorProfile"),
-        ("/process/selinuxLabel", json!("a"), "process.selinuxLabel"),
         ("/process/execCPUAffinity", json!({ "initial": "0" }), "process.execCPUAffinity"),
         ("/windows", json!({ "layerFolders": [] , "a": 1}), "windows"),
         ("/vm", json!({ "kernel": { "path": "/a" } }), "vm"),
@@ -73,6 +70,18 @@ fn what_cannot_be_meant_is_refused_by_its_name() {
     ] {
         let said = refused_with("meant", pointer, value.clone());
         assert!(said.starts_with(&format!("seclude-oci: {field}")), "{pointer} {value}: {said}");
+    }
+}
+
+#[test]
+fn a_profile_or_label_of_a_module_that_is_not_there_is_refused() {
+    let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    for (field, module) in [("apparmorProfile", "apparmor"), ("selinuxLabel", "selinux")] {
+        if modules.contains(module) {
+            continue;
+        }
+        let said = refused_with("module", &format!("/process/{field}"), json!("a-profile"));
+        assert!(said.starts_with(&format!("seclude-oci: process.{field}: ")), "{said}");
     }
 }
 

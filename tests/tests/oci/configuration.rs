@@ -318,6 +318,37 @@ fn ids_are_mapped() {
 }
 
 #[test]
+fn a_mount_under_the_containers_ids_has_the_owners_of_the_host() {
+    root_only!();
+    let mut bundle = Bundle::new("idmapped");
+    let map = json!([{ "containerID": 0, "hostID": 700_000, "size": 1000 }]);
+    bundle.config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "user" }));
+    bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map.clone());
+    for directory in ["", "mnt"] {
+        std::os::unix::fs::chown(bundle.rootfs.join(directory), Some(700_000), Some(700_000)).unwrap();
+    }
+    for place in [bundle.rootfs.path(), bundle.path()] {
+        fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let data = bundle.join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("file"), "x").unwrap();
+    let script = "stat -c '%u' /mnt/data/file; (echo y > /mnt/data/made) 2>/dev/null && echo written";
+    bundle.mount(json!({ "destination": "/mnt/data", "type": "bind", "source": data, "options": ["rbind"] }));
+    assert_eq!(bundle.says(&format!("{script}; true")), "65534", "nobody's");
+    bundle.set("/mounts/3/options", json!(["rbind", "ridmap"]));
+    assert_eq!(bundle.says(script), "0\nwritten");
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(data.join("made")).unwrap());
+    assert_eq!(owner, 0);
+    bundle.set("/mounts/3/options", json!(["rbind"]));
+    bundle.set("/mounts/3/uidMappings", map.clone()).set("/mounts/3/gidMappings", map);
+    assert_eq!(bundle.says(script), "0\nwritten");
+    bundle.set("/mounts/3/uidMappings", json!([{ "containerID": 0, "hostID": 0, "size": 1 }])).write();
+    assert!(bundle.refused(&["create", "one"]).contains("mounts[3].uidMappings: "));
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn a_memory_limit_kills_what_goes_beyond_it() {
     root_only!();
     let mut bundle = Bundle::new("memory");

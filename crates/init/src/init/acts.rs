@@ -112,6 +112,12 @@ fn one(
             kernel::close(ruleset);
             restricted
         }
+        b'x' => {
+            let (proc, module) = (Fd(words.number(10)?), words.number::<u8>(10)?);
+            let confined = inner::confine_on_exec(proc, module, words);
+            kernel::close(proc);
+            confined
+        }
         b'm' => privileges::unshare(words.number(10)?),
         b'U' => inner::enter(words)?,
         // A test's: fail here, or have the spawner killed here.

@@ -65,13 +65,8 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
 
 /// What is to be run: a file says all of it, else what the container has, changed by flags.
 fn process(context: &Context<'_>, exec: &Exec, spec: &Spec) -> Result<Process> {
-    let refused = [
-        ("--process-label", exec.process_label.as_ref().is_some_and(|label| !label.is_empty())),
-        ("--apparmor", exec.apparmor.as_ref().is_some_and(|profile| !profile.is_empty())),
-        ("--cgroup", !exec.cgroup.is_empty()),
-    ];
-    if let Some((flag, _)) = refused.iter().find(|(_, is_there)| *is_there) {
-        return Err(Failure::new(format!("{flag}: this runtime does not do that")));
+    if !exec.cgroup.is_empty() {
+        return Err(Failure::new("--cgroup: this runtime does not do that"));
     }
     if let Some(file) = &exec.process {
         let (process, unknown): (Process, _) = read_json(file)?;
@@ -98,6 +93,12 @@ fn process(context: &Context<'_>, exec: &Exec, spec: &Spec) -> Result<Process> {
         if let Some(gid) = gid {
             process.user.gid = gid.parse().map_err(|_| wrong())?;
         }
+    }
+    if let Some(label) = &exec.process_label {
+        process.selinux_label.clone_from(label);
+    }
+    if let Some(profile) = &exec.apparmor {
+        process.apparmor_profile.clone_from(profile);
     }
     process.user.additional_gids.extend(&exec.additional_gids);
     process.no_new_privileges |= exec.no_new_privs;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::print;
 use crate::failure::Result;
 
-const MOUNT_OPTIONS: [&str; 54] = [
+const MOUNT_OPTIONS: [&str; 56] = [
     "async",
     "atime",
     "bind",
@@ -15,6 +15,7 @@ const MOUNT_OPTIONS: [&str; 54] = [
     "diratime",
     "dirsync",
     "exec",
+    "idmap",
     "iversion",
     "lazytime",
     "mand",
@@ -35,6 +36,7 @@ const MOUNT_OPTIONS: [&str; 54] = [
     "rdiratime",
     "relatime",
     "rexec",
+    "ridmap",
     "rnoatime",
     "rnodev",
     "rnodiratime",
@@ -93,10 +95,10 @@ pub(super) fn run() -> Result<()> {
                     "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
                 ],
             },
-            "apparmor": { "enabled": false },
-            "selinux": { "enabled": false },
+            "apparmor": { "enabled": true },
+            "selinux": { "enabled": true },
             "intelRdt": { "enabled": false },
-            "mountExtensions": { "idmap": { "enabled": false } },
+            "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": { "enabled": false },
         },
         "annotations": { "org.opencontainers.runc.checkpoint.enabled": "false" },

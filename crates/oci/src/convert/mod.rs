@@ -172,7 +172,9 @@ impl Origins {
 }
 
 /// What the library's fields are called here; the first that fits.
-const KNOWN: [(&str, &str); 24] = [
+const KNOWN: [(&str, &str); 26] = [
+    ("apparmor", "process.apparmorProfile"),
+    ("selinux", "process.selinuxLabel"),
     ("personality", "linux.personality"),
     ("scheduler", "process.scheduler"),
     ("io_priority", "process.ioPriority"),

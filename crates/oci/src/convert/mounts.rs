@@ -13,6 +13,7 @@ struct Options {
     bind: bool,
     recursive: bool,
     copies_up: bool,
+    id_mapped: bool,
     attributes: Attributes,
     /// The file system's own.
     data: Vec<(String, Option<String>)>,
@@ -37,10 +38,8 @@ fn one(
     if !target.starts_with('/') {
         return Err(Failure::at(format!("{origin}.destination"), format!("{target:?} is not absolute")));
     }
-    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-        return Err(Failure::at(format!("{origin}.uidMappings"), "this runtime does not show mounts under other ids"));
-    }
-    let options = options(mount, origin)?;
+    let mut options = options(mount);
+    options.id_mapped |= has_mappings(mount, linux, origin)?;
     let kind = mount.kind.as_deref().unwrap_or_default();
     if options.bind || kind == "bind" || kind == "rbind" {
         if let Some((word, _)) = options.data.first() {
@@ -51,11 +50,17 @@ fn one(
         };
         let source = circumstances.bundle.join(source);
         let mut bind = Mount::bind(source, target).attributes(options.attributes);
+        if options.id_mapped {
+            bind = bind.id_mapped();
+        }
         if !options.recursive && kind != "rbind" {
             bind = bind.not_recursive();
         }
         tree.mount(origin, bind);
         return Ok(());
+    }
+    if options.id_mapped {
+        return Err(Failure::at(format!("{origin}.options"), "only a bind is shown under other ids"));
     }
     if kind == "cgroup" || kind == "cgroup2" {
         return cgroup_mount::apply(tree, target, options.attributes, linux, circumstances, origin);
@@ -74,6 +79,9 @@ fn one(
     if let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) {
         made = made.source(source);
     }
+    if !linux.mount_label.is_empty() && !UNLABELLED.contains(&kind) {
+        made = made.data("context", Some(&linux.mount_label));
+    }
     for (key, value) in &options.data {
         made = made.data(key, value.as_deref());
     }
@@ -81,11 +89,28 @@ fn one(
     Ok(())
 }
 
+/// Whether it has mappings of its own, which have to be the container's: those are there when it is mounted.
+fn has_mappings(mount: &spec::Mount, linux: &Linux, origin: &str) -> Result<bool> {
+    if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
+        return Ok(false);
+    }
+    match mount.uid_mappings == linux.uid_mappings && mount.gid_mappings == linux.gid_mappings {
+        true => Ok(true),
+        false => Err(Failure::at(
+            format!("{origin}.uidMappings"),
+            "others than the container's own, which this runtime does not do",
+        )),
+    }
+}
+
+/// Views of the kernel, which have labels of their own.
+const UNLABELLED: [&str; 3] = ["proc", "sysfs", "cgroup2"];
+
 /// What the kernel keeps for each file system, and takes as words of its own.
 const OF_THE_FILE_SYSTEM: [&str; 8] =
     ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "iversion"];
 
-fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
+fn options(mount: &spec::Mount) -> Options {
     let mut options = Options::default();
     for word in &mount.options {
         match word.as_str() {
@@ -93,7 +118,7 @@ fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
             "rbind" => (options.bind, options.recursive) = (true, true),
             "defaults" | "" => {}
             "tmpcopyup" => options.copies_up = true,
-            "idmap" | "ridmap" => return Err(unknown(origin, word, "is not done by this runtime")),
+            "idmap" | "ridmap" => options.id_mapped = true,
             word if options.attributes.add(word) => {}
             word if OF_THE_FILE_SYSTEM.contains(&word) => options.data.push((word.to_owned(), None)),
             word => match word.split_once('=') {
@@ -102,7 +127,7 @@ fn options(mount: &spec::Mount, origin: &str) -> Result<Options> {
             },
         }
     }
-    Ok(options)
+    options
 }
 
 fn unknown(origin: &str, word: &str, why: &str) -> Failure {

@@ -64,6 +64,12 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
     if let Some(value) = process.oom_score_adj {
         command.oom_score_adj(value);
     }
+    if !process.apparmor_profile.is_empty() {
+        command.apparmor(&process.apparmor_profile);
+    }
+    if !process.selinux_label.is_empty() {
+        command.selinux(&process.selinux_label);
+    }
     scheduling::of_process(command, process)?;
     if process.terminal {
         let size = process.console_size.unwrap_or_default();

@@ -16,11 +16,7 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<()> {
             return Err(Failure::at(field, "this runtime is for containers of Linux's own"));
         }
     }
-    let fields = [
-        ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.netDevices", !linux.net_devices.is_empty()),
-        ("linux.mountLabel", !linux.mount_label.is_empty()),
-    ];
+    let fields = [("linux.intelRdt", linux.intel_rdt.is_some()), ("linux.netDevices", !linux.net_devices.is_empty())];
     refuse(&fields)?;
     spec.process.as_ref().map_or(Ok(()), process)
 }
@@ -29,8 +25,6 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<()> {
 pub(super) fn process(process: &Process) -> Result<()> {
     refuse(&[
         ("process.commandLine", process.command_line.is_some()),
-        ("process.apparmorProfile", !process.apparmor_profile.is_empty()),
-        ("process.selinuxLabel", !process.selinux_label.is_empty()),
         ("process.execCPUAffinity", process.exec_cpu_affinity.is_some()),
     ])
 }

@@ -23,6 +23,8 @@ pub struct Mount {
     pub(crate) stands: Option<Stands>,
     /// What it is to those who use it, of a bind and of a file system by its name.
     pub(crate) attributes: Attributes,
+    /// Of a bind: under the container's ids in any case.
+    pub(crate) id_mapped: bool,
 }
 
 /// How a directory is the caller's.
@@ -150,6 +152,7 @@ impl Mount {
             shown: None,
             stands: None,
             attributes: Attributes::new(),
+            id_mapped: false,
         }
     }
 
@@ -308,6 +311,14 @@ impl Mount {
     #[must_use]
     pub fn attributes(mut self, attributes: Attributes) -> Mount {
         self.attributes = attributes;
+        self
+    }
+
+    /// For a bind: its files are the container's by the ids that they have on the host, with a new user namespace whose ids are said one
+    /// by one. MOUNT_ATTR_IDMAP of mount_setattr(2), Linux 5.12; where that cannot be had, it is an error.
+    #[must_use]
+    pub fn id_mapped(mut self) -> Mount {
+        self.id_mapped = true;
         self
     }
 

@@ -116,6 +116,9 @@ pub(crate) struct Config {
     pub(crate) sysctls: Vec<(String, String)>,
     /// All five, where they are said one by one.
     pub(crate) capability_sets: Option<CapabilitySets>,
+    /// What security modules confine it by.
+    pub(crate) apparmor: Option<String>,
+    pub(crate) selinux: Option<String>,
     pub(crate) scheduling: Scheduling,
     /// Whether its terminal is its console, too.
     pub(crate) console: bool,
@@ -241,6 +244,8 @@ impl Config {
             when_born: None,
             sysctls: Vec::new(),
             capability_sets: None,
+            apparmor: None,
+            selinux: None,
             scheduling: Scheduling::default(),
             console: false,
             holds_user_namespace: false,

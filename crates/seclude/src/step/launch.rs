@@ -33,6 +33,8 @@ pub(crate) fn is_needed(command: &Config) -> bool {
     // Rules of landlock and a filter are the launcher's to install.
     let filtered = filter::is_filtered(command) || command.is_landlocked();
     contained
+        || command.apparmor.is_some()
+        || command.selinux.is_some()
         || command.waits_on.is_some()
         || changes_ids
         || !command.die_with_parent

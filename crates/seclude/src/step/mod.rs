@@ -9,6 +9,7 @@ mod born;
 mod cgroup;
 mod clock;
 mod clone;
+mod confine;
 mod descriptors;
 mod egress;
 mod exec;
@@ -264,6 +265,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(landlock::keep(command, host, &own)?);
     add(filter::keep(command, host, &by_filter, &anew)?);
     add(hold::keep(command)?);
+    add(confine::keep(command)?);
     let Compiled { launch, exec } = exec::compile(command)?;
     add(rights::carry(command, host));
     // From here on in memory of its own, if there is a container.
@@ -273,6 +275,8 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // Before a filter, which may refuse it.
     add(landlock::restrict(command, true));
     add(filter::install(command, true));
+    // While it still has the rights that a module may ask for.
+    add(confine::apply(command));
     // A limit on file size or open files is for the command, not for set-up; raising one takes rights.
     add(rlimits::compile(command)?);
     // Rights go last: each step above may need them.

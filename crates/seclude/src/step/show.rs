@@ -29,6 +29,8 @@ pub(crate) struct Show {
     ids: Ids,
     /// Under the host's ids though the container has others.
     plain: bool,
+    /// Under the container's ids, though other files of the host are not.
+    mapped: bool,
     /// A peer of what it is a copy of: only the parent is where that is.
     peer: bool,
     open: Option<Arc<OwnedFd>>,
@@ -54,6 +56,7 @@ impl Show {
             writable,
             ids,
             plain: false,
+            mapped: false,
             peer: false,
             open: None,
             takes_mounts: false,
@@ -64,6 +67,12 @@ impl Show {
     /// Under the host's ids in any case.
     pub(crate) fn plain(mut self, plain: bool) -> Show {
         self.plain = plain;
+        self
+    }
+
+    /// Under the container's ids, or not at all.
+    pub(crate) fn mapped(mut self, mapped: bool) -> Show {
+        self.mapped = mapped;
         self
     }
 
@@ -91,7 +100,7 @@ impl Show {
 
     /// Whether the child makes the copy.
     pub(crate) fn is_childs(&self) -> bool {
-        self.ids == Ids::Callers && !self.peer
+        self.ids == Ids::Callers && !self.peer && !self.mapped
     }
 
     /// It, opened in `prepare`.
@@ -159,8 +168,8 @@ impl Show {
                 Wanted {
                     source: self.open.clone(),
                     recursive: self.recursive,
-                    strict: self.writable,
-                    plain: self.plain || self.ids == Ids::Callers,
+                    strict: self.writable || self.mapped,
+                    plain: self.plain || (self.ids == Ids::Callers && !self.mapped),
                     peer: self.peer,
                     open_at: None,
                     path: self.path.clone(),

@@ -49,6 +49,8 @@ pub(super) struct Circumstances {
     pub(super) is_here: bool,
     /// On top of the flags.
     pub(super) attributes: Attributes,
+    /// Under the container's ids in any case.
+    pub(super) id_mapped: bool,
 }
 
 pub(super) fn compile(
@@ -56,7 +58,7 @@ pub(super) fn compile(
     target: &Path,
     recursive: bool,
     flags: Flags,
-    Circumstances { ids, takes_mounts, closed, as_named, is_here, attributes }: Circumstances,
+    Circumstances { ids, takes_mounts, closed, as_named, is_here, attributes, id_mapped }: Circumstances,
 ) -> Result<Box<dyn Step>> {
     if let Source::Path(source) = source {
         absolute(NAME, source).map_err(|error| error.at("source"))?;
@@ -65,6 +67,7 @@ pub(super) fn compile(
     let show = Show::of(source.clone(), recursive, !flags.read_only, ids)
         .takes_mounts(takes_mounts)
         .plain(flags.for_strangers)
+        .mapped(id_mapped)
         .peer(attributes.propagation.is_some_and(Propagation::is_of_others));
     let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
     let of_root = show.path() == Path::new("/");

@@ -207,6 +207,10 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
         Ok(())
     };
     Ok(match &mount.kind {
+        MountKind::Bind { .. } if mount.id_mapped && !new_user => {
+            let action = format!("{}: without a new user namespace there are no other ids", target.display());
+            return Err(Error::invalid(NAME, action).contradicting());
+        }
         MountKind::Bind { source, recursive, flags } => {
             let inside = |other: &Mount| other.target != mount.target && other.target.starts_with(target);
             let takes_mounts = command.mounts.iter().any(inside);
@@ -225,6 +229,7 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
                     as_named,
                     is_here: mount.stands == Some(Stands::Here),
                     attributes: mount.attributes,
+                    id_mapped: mount.id_mapped,
                 },
             )?
         }

@@ -1,14 +1,33 @@
 //! Configurations that engines wrote, with the paths of this test.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use seclude_tests::{Bundle, root_only};
 use serde_json::{Value, json};
 
+/// Where the test runs, the sources need not be.
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../../oci/recorded/", $name)))),*];
+    };
+}
+
+files!(
+    "podman-config.json",
+    "docker-config-555.json",
+    "docker-config-703.json",
+    "docker-config-757.json",
+    "kubernetes-config.json",
+    "kubernetes-pause-config.json",
+    "podman-exec-process.json",
+    "docker-exec-process.json",
+    "kubernetes-exec-process.json",
+);
+
 fn recorded(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("oci/recorded").join(name);
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    let (_, text) = FILES.iter().find(|(own, _)| *own == name).unwrap();
+    serde_json::from_str(text).unwrap()
 }
 
 /// Whatever it names of an engine's is a file of the test's; nothing else of it is changed but where its cgroup is and what it runs.
@@ -65,14 +84,7 @@ fn adapted(bundle: &Bundle, name: &str, script: &str) -> Value {
 #[test]
 fn every_recorded_configuration_runs_and_is_what_it_says() {
     root_only!();
-    for name in [
-        "podman-config.json",
-        "docker-config-555.json",
-        "docker-config-703.json",
-        "docker-config-757.json",
-        "kubernetes-config.json",
-        "kubernetes-pause-config.json",
-    ] {
+    for (name, _) in FILES.iter().filter(|(name, _)| name.contains("config")) {
         let mut bundle = Bundle::new("recorded");
         let script =
             "while ! test -e /dev/shm/end; do sleep 0.05; done; grep -E 'NoNewPrivs|Seccomp:|CapBnd' /proc/self/status";

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
@@ -118,12 +118,15 @@ fn home_of(uid: u32, home: Home<'_>) -> Option<String> {
         }
         Home::At(root) => root,
     };
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file = File::from(openat2(root, "etc/passwd", flags, Mode::empty(), leash).ok()?);
-    if !file.metadata().ok()?.is_file() {
+    // Looked at before it is opened: to open a device may do something.
+    let found = openat2(root, "etc/passwd", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), leash).ok()?;
+    let found = File::from(found);
+    if !found.metadata().ok()?.is_file() {
         return None;
     }
+    let again = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let file = File::from(openat(CWD, again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?);
     let mut text = Vec::new();
     file.take(MOST_OF_PASSWD).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text);

@@ -31,8 +31,8 @@ pub(crate) struct Global {
     /// Have systemd make the cgroups
     #[arg(long, global = true)]
     pub(crate) systemd_cgroup: bool,
-    /// Whether cgroups that cannot be had are done without: true, false, or auto
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Whether it is for an ordinary user, who does without cgroups that cannot be had: true, false, or auto
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) rootless: Rootless,
     /// Has no effect on what is done: there is nothing more to say
     #[arg(long, global = true, hide = true)]
@@ -129,9 +129,6 @@ pub(crate) enum Command {
     Spec {
         #[arg(short, long, value_name = "DIR")]
         bundle: Option<PathBuf>,
-        /// For an ordinary user
-        #[arg(long = "rootless-config", alias = "rootless_config")]
-        rootless_config: bool,
     },
     /// Not done by this runtime
     Checkpoint {

@@ -218,6 +218,10 @@ fn what_it_can_do_and_a_configuration_to_begin_with_are_told() {
     bundle.config = serde_json::from_str(&fs::read_to_string(place.join("config.json")).unwrap()).unwrap();
     assert_eq!(bundle.config["linux"]["namespaces"][0]["type"], "pid");
     assert!(bundle.refused(&["spec", "--bundle", place.to_str().unwrap()]).contains("is there already"));
+    let users = bundle.join("users");
+    fs::create_dir(&users).unwrap();
+    bundle.must(&["spec", "--rootless", "--bundle", users.to_str().unwrap()]);
+    assert!(fs::read_to_string(users.join("config.json")).unwrap().contains("uidMappings"));
     for command in ["checkpoint", "restore"] {
         assert!(bundle.refused(&[command, "one"]).contains("does not do that"));
     }

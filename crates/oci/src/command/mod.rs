@@ -45,7 +45,9 @@ pub(crate) fn run(arguments: Arguments, log: &Log) -> Result<u8> {
     let global = &arguments.global;
     match &arguments.command {
         Command::Features => return features::run().map(|()| 0),
-        Command::Spec { bundle, rootless_config } => return spec::run(bundle.as_deref(), *rootless_config).map(|()| 0),
+        Command::Spec { bundle } => {
+            return spec::run(bundle.as_deref(), global.rootless == Rootless::True).map(|()| 0);
+        }
         Command::Checkpoint { .. } => return Err(Failure::new("checkpoint: this runtime does not do that")),
         Command::Restore { .. } => return Err(Failure::new("restore: this runtime does not do that")),
         _ => {}

@@ -160,6 +160,9 @@ pub(crate) struct New {
     /// Write the pid there
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
+    /// A unix socket that is sent a pidfd of the process
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) pidfd_socket: Option<PathBuf>,
     /// Leave it in the session keyring of the caller
     #[arg(long)]
     pub(crate) no_new_keyring: bool,
@@ -201,6 +204,9 @@ pub(crate) struct Exec {
     /// Write the pid there
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
+    /// A unix socket that is sent a pidfd of the process
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) pidfd_socket: Option<PathBuf>,
     /// Its SELinux label
     #[arg(long)]
     pub(crate) process_label: Option<String>,

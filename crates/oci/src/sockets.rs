@@ -40,9 +40,9 @@ pub(crate) fn connected(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd
     Ok(socket)
 }
 
-/// The socket of a caller that wants the master of a terminal; whoever does not take it at once is not waited for.
-pub(crate) fn console(path: &Path) -> Result<OwnedFd> {
-    let named = |errno| Failure::of(format_args!("--console-socket {}", path.display()), errno);
+/// The socket of a caller that wants a descriptor, given by this flag; whoever does not take it at once is not waited for.
+pub(crate) fn of_caller(flag: &str, path: &Path) -> Result<OwnedFd> {
+    let named = |errno| Failure::of(format_args!("{flag} {}", path.display()), errno);
     let directory = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(CWD, directory, flags, Mode::empty()).map_err(named)?;
@@ -59,5 +59,5 @@ pub(crate) fn send(socket: &OwnedFd, descriptor: BorrowedFd<'_>, word: &str) -> 
     let descriptors = [descriptor];
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
     let sent = sendmsg(socket.as_fd(), &[IoSlice::new(word.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL);
-    sent.map(drop).map_err(|errno| Failure::of("hand the terminal over", errno))
+    sent.map(drop).map_err(|errno| Failure::of(format_args!("hand {word} over"), errno))
 }

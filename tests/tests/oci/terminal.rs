@@ -8,7 +8,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use seclude_tests::Bundle;
 use serde_json::json;
 
-/// What is sent over a console socket.
+/// The descriptor that is sent over such a socket.
 fn master_of(listener: &UnixListener) -> OwnedFd {
     let (socket, _) = listener.accept().unwrap();
     let mut bytes = [0; 64];
@@ -65,6 +65,21 @@ fn a_process_that_is_executed_in_it_has_a_terminal_that_controls_it() {
     bundle.must(&[&command[..], &["tty; echo to the terminal > /dev/tty; sleep 0.2; echo lives"]].concat());
     let said = all_of(master_of(&listener));
     assert!(said.contains("/dev/pts/0\nto the terminal\nlives\n"), "{said}");
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_pidfd_of_the_process_is_sent_to_whoever_wants_it() {
+    let mut bundle = Bundle::new("pidfd");
+    bundle.script("true").write();
+    let path = bundle.join("pidfd");
+    let listener = UnixListener::bind(&path).unwrap();
+    bundle.must(&["create", "--pidfd-socket", path.to_str().unwrap(), "one"]);
+    let pidfd = master_of(&listener);
+    assert!(!seclude_tests::ends_within(pidfd.try_clone().unwrap(), std::time::Duration::ZERO), "it waits");
+    bundle.must(&["start", "one"]);
+    assert!(seclude_tests::ends_within(pidfd, seclude_tests::PATIENCE));
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }

@@ -49,6 +49,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     }
     let Bundle { path: bundle, spec } = Bundle::read(&new.bundle, context.log)?;
     let console = console(new, &spec, keeps)?;
+    let pidfd_socket = new.pidfd_socket.as_ref().map(|path| sockets::of_caller("--pidfd-socket", path)).transpose()?;
     let empty = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     let hierarchies = Hierarchies::discover()?;
@@ -82,8 +83,16 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         owner: rustix::process::getuid().as_raw(),
         annotations: spec.annotations.clone(),
     };
-    let making =
-        Making { context, new, spec: &spec, linux, hierarchies: &hierarchies, rules, console: console.as_ref() };
+    let making = Making {
+        context,
+        new,
+        spec: &spec,
+        linux,
+        hierarchies: &hierarchies,
+        rules,
+        console: console.as_ref(),
+        pidfd_socket: pidfd_socket.as_ref(),
+    };
     let mut made = Made::default();
     match making.make(&entry, &mut record, converted, &mut made) {
         Ok(terminal) => Ok(Created { entry, record, spec, terminal }),
@@ -115,6 +124,7 @@ struct Making<'a> {
     hierarchies: &'a Hierarchies,
     rules: Option<Allowed>,
     console: Option<&'a OwnedFd>,
+    pidfd_socket: Option<&'a OwnedFd>,
 }
 
 impl Making<'_> {
@@ -163,6 +173,9 @@ impl Making<'_> {
         }
         let terminal = self.hand_over(&mut child)?;
         record.process = Some(process);
+        if let Some(socket) = self.pidfd_socket {
+            sockets::send(socket, child.pidfd(), "pidfd")?;
+        }
         if let Some(file) = &self.new.pid_file {
             write_pid(file, child.id())?;
             made.pid_file = Some(file.clone());
@@ -268,7 +281,7 @@ fn undo(entry: &Entry, record: &Record, spec: &Spec, made: Made, failure: Failur
 fn console(new: &New, spec: &Spec, keeps: bool) -> Result<Option<OwnedFd>> {
     let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
     match (&new.console_socket, terminal) {
-        (Some(path), true) => sockets::console(path).map(Some),
+        (Some(path), true) => sockets::of_caller("--console-socket", path).map(Some),
         (Some(_), false) => {
             Err(Failure::at("process.terminal", "a console socket, and no terminal that it would be sent"))
         }

@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     let spec = entry.config()?;
     let process = process(context, exec, &spec)?;
     let console = match (&exec.console_socket, process.terminal) {
-        (Some(path), true) => Some(sockets::console(path)?),
+        (Some(path), true) => Some(sockets::of_caller("--console-socket", path)?),
         (Some(_), false) => {
             return Err(Failure::new("--console-socket: the process has no terminal that it would be sent"));
         }
@@ -34,6 +34,7 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
         }
         (None, _) => None,
     };
+    let pidfd_socket = exec.pidfd_socket.as_ref().map(|path| sockets::of_caller("--pidfd-socket", path)).transpose()?;
     let identity = record.process.ok_or_else(|| Failure::new(format!("container not running: {}", exec.id)))?;
     let inside = Inside::of(identity)?;
     if let Some(told) = convert::not_ambient(&process) {
@@ -49,6 +50,9 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     let mut terminal = child.take_terminal().map(OwnedFd::from);
     if let (Some(socket), Some(master)) = (&console, terminal.take_if(|_| console.is_some())) {
         sockets::send(socket, master.as_fd(), "/dev/ptmx")?;
+    }
+    if let Some(socket) = pidfd_socket {
+        sockets::send(&socket, child.pidfd(), "pidfd")?;
     }
     if let Some(file) = &exec.pid_file {
         // Dropped, it is killed: nobody could find it.

@@ -59,7 +59,7 @@ impl Cgroup {
                     if alone {
                         let _ = cgroup.remove();
                     }
-                    parent::release(hierarchy, path.parent().unwrap_or(Path::new("/")));
+                    undo(hierarchy, path);
                     return Err(error);
                 }
             }
@@ -220,6 +220,15 @@ fn make(hierarchy: &Hierarchy, path: &Path) -> Result<(Dir, bool), Error> {
     }
     let is_empty = dir.children()?.is_empty();
     Ok((dir, is_empty))
+}
+
+/// What was made of it in the hierarchy that failed; what has anything in it stays.
+fn undo(hierarchy: &Hierarchy, path: &Path) {
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return };
+    if let Ok(dir) = parent::open_existing(hierarchy, above) {
+        let _ = dir.remove_child(Path::new(name));
+    }
+    parent::release(hierarchy, above);
 }
 
 fn has_no_process(dir: &Dir) -> Result<(), Error> {

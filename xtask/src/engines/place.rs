@@ -14,6 +14,8 @@ pub(super) struct Place {
     path: PathBuf,
     /// Who holds the namespaces.
     holder: Child,
+    /// Of the host's before; `kube play` takes podman's own parent for its pods, which podman leaves there.
+    had_podmans: bool,
 }
 
 impl Place {
@@ -27,7 +29,7 @@ impl Place {
         let mut ready = [0; 6];
         let stdout = holder.stdout.as_mut().context("a pipe")?;
         std::io::Read::read_exact(stdout, &mut ready)?;
-        let place = Place { path, holder };
+        let place = Place { path, holder, had_podmans: !directories(PODMANS).is_empty() };
         place.make_wrapper(runtime)?;
         place.make_image()?;
         Ok(place)
@@ -111,12 +113,14 @@ impl Place {
     }
 }
 
-/// What engines make for their own processes stays; all of it is below one name, which is ours.
-fn remove_cgroups() {
-    for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-        remove_empty(&hierarchy.path().join(super::CGROUP));
-    }
-    remove_empty(&Path::new("/sys/fs/cgroup").join(super::CGROUP));
+const PODMANS: &str = "libpod_parent";
+
+/// The cgroups of this name, one a hierarchy. What engines make for their own processes stays below such a one.
+fn directories(name: &str) -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let all = hierarchies.chain([root.to_owned()]).map(|hierarchy| hierarchy.join(name));
+    all.filter(|directory| directory.is_dir()).collect()
 }
 
 fn remove_empty(directory: &Path) {
@@ -133,7 +137,10 @@ impl Drop for Place {
         // Storage drivers leave mounts in there, which go with the namespace.
         let _ = self.holder.kill();
         let _ = self.holder.wait();
-        remove_cgroups();
+        directories(super::CGROUP).iter().for_each(|directory| remove_empty(directory));
+        if !self.had_podmans {
+            directories(PODMANS).iter().for_each(|directory| remove_empty(directory));
+        }
         for _ in 0..20 {
             if fs::remove_dir_all(&self.path).is_ok() || !self.path.exists() {
                 return;

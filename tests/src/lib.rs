@@ -7,6 +7,7 @@ mod doors;
 mod filter;
 mod helper;
 mod network;
+mod oci;
 mod places;
 mod roots;
 mod scratch;
@@ -27,6 +28,7 @@ pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,
 };
 pub use network::{host, try_host};
+pub use oci::{Bundle, oci_bin};
 pub use places::{PASSED_BY, comes_back, kill_whenever, marked, one_in, place};
 pub use roots::{busybox, busybox_root, debian_root};
 pub use scratch::Scratch;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 use seclude::fault::{Fault, Place};
 use seclude::{
-    Capabilities, Cgroup, Command, Exit, Landlock, Limits, Mount, Namespace, Overlay, Resource, Root, Side, Stdio,
-    UserMap,
+    Attributes, Capabilities, Cgroup, Command, Exit, Landlock, Limits, Mount, Namespace, Overlay, Resource, Root, Side,
+    Stdio, UserMap,
 };
 use seclude_tests::{
     Cgroups, ExistingCgroup, Host, OwnProcess, PASSED_BY, Scratch, busybox_root, comes_back, has_overlays, helper,
@@ -83,12 +83,20 @@ impl Everything {
             Mount::file("/mnt/made", "text"),
             Mount::directory("/mnt/directory"),
             Mount::symlink("made", "/mnt/link"),
+            Mount::symlink("made", "/mnt/link").unless_present(),
+            Mount::file_system("tmpfs", "/mnt/named")
+                .data("size", Some("64k"))
+                .attributes(attributes(&["noatime", "private"])),
+            Mount::bind(self.own.join("shown"), "/mnt/again").attributes(attributes(&["ro", "rnosuid", "rprivate"])),
+            Mount::fifo("/mnt/pipe").owner(0, 0),
             Mount::mask("/usr"),
             Mount::read_only_path("/etc"),
         ] {
             command.mount(mount);
         }
         command.hostname("everything").domainname("all").boottime_offset(60_000_000_000);
+        command.sysctl("net.ipv4.ip_unprivileged_port_start", "80").when_born(|_| Ok(()));
+        command.personality(0).io_priority(2, 5).console(true);
         command.umask(0o077).rlimit(Resource::NOFILE, 64, 64).capabilities(Capabilities::NONE);
         command.current_dir("/mnt").terminal(24, 80).stdout(Stdio::piped()).env_clear().env("A", "b");
         command.fd(std::fs::File::open("/dev/null").unwrap(), 9);
@@ -109,6 +117,12 @@ impl Everything {
         }
         command
     }
+}
+
+fn attributes(words: &[&str]) -> Attributes {
+    let mut attributes = Attributes::new();
+    words.iter().for_each(|word| assert!(attributes.add(word), "{word}"));
+    attributes
 }
 
 /// All of it: files, ports, scopes.

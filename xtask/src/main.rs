@@ -10,6 +10,7 @@ mod check_imports;
 mod check_words;
 mod ci;
 mod dist;
+mod engines;
 mod node;
 mod ordinary_user;
 mod own_process;
@@ -67,6 +68,8 @@ enum Task {
     CheckWords,
     /// Try what each preset lets through, beside bubblewrap and podman, and write docs/presets.md
     Presets(presets::Options),
+    /// Run container engines with the OCI runtime below them, each in namespaces of its own
+    Engines(engines::Options),
     /// Run the tests as an ordinary user with subordinate ids
     Rootless(rootless::Options),
     /// Build and test the JavaScript binding in Node.js and Bun, as root and as an ordinary user
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Task::Request(options) => request::run(&options),
         Task::CheckWords => check_words::check(),
         Task::Presets(options) => presets::run(&options),
+        Task::Engines(options) => engines::run_engines(&options),
         Task::Rootless(options) => rootless::run_tests(&options),
         Task::Node(options) => node::run_task(&options),
         Task::C(options) => c::run_task(&options),

@@ -17,9 +17,10 @@ pub(crate) struct Options {
 
 pub(crate) fn run_tests(options: &Options) -> Result<()> {
     let user = OrdinaryUser::new()?;
-    run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
+    run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli", "-p", "seclude-oci"]))?;
     let binaries = build_tests()?;
     let seclude = user.copy(&target().join("debug/seclude"))?;
+    let oci = user.copy(&target().join("debug/seclude-oci"))?;
     let debian = target().join("rootfs/debian");
     ensure!(debian.join("usr/bin/dpkg").exists(), "{} is missing: cargo xtask rootfs", debian.display());
     let debian = Reachable::new(debian, "usr")?;
@@ -28,7 +29,7 @@ pub(crate) fn run_tests(options: &Options) -> Result<()> {
         let name = binary.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         println!("\nas {USER}: {name}");
         let mut test = user.command(user.copy(&binary.path)?);
-        test.env("SECLUDE_BIN", &seclude).env("SECLUDE_DEBIAN_ROOT", debian.path());
+        test.env("SECLUDE_BIN", &seclude).env("SECLUDE_OCI_BIN", &oci).env("SECLUDE_DEBIAN_ROOT", debian.path());
         if run(&mut test).is_err() {
             failed.insert(name);
         }

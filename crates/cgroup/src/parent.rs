@@ -14,7 +14,7 @@ use crate::{Controller, Error, Hierarchy, Limit, Version};
 /// Marks a parent as made here, whichever of seclude's cgroups goes last, of whatever process, takes it along: the sticky
 /// bit, which means nothing for the kernel's use of the directory and is there from its first moment. An attribute would
 /// come too late if its maker were killed meanwhile.
-const MADE: u32 = 0o1000;
+pub(crate) const MADE: u32 = 0o1000;
 
 /// Somebody else's last cgroup may take the parent along at any moment; then it is made again.
 const ATTEMPTS: usize = 100;

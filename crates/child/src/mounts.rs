@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use seclude_sys::{Errno, Fd, PathBuffer, PathSpace, clone, file, mount, process, socket};
 
-use crate::op::{Create, Links, Op, Place, Slot, Want};
+use crate::op::{Create, Device, Links, Op, Place, Slot, Want};
 use crate::remount;
 use crate::run::{Done, FAILED, Failure, Machine, Named};
 use crate::wire::{Call, made};
@@ -34,10 +34,10 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.set(into, tree);
             Ok(())
         }
-        Op::TakeTree { into } => {
+        Op::TakeTree { into, peer } => {
             let tree = take_tree(machine)?;
             machine.set(into, tree);
-            machine.taken = tree;
+            machine.taken = if peer { Fd::NONE } else { tree };
             Ok(())
         }
         Op::TakeCovers { root } => take_covers(machine, machine.get(root)),
@@ -139,7 +139,14 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         }
         Op::CheckRoot => check_root(machine.get(Slot::ROOT)),
         Op::MakeDirectory { base, name, mode } => file::mkdir(machine.get(base), name, mode).named(Call::Mkdir),
-        Op::MakeSymlink { base, name, target } => file::symlink(target, machine.get(base), name).named(Call::Symlink),
+        Op::MakeSymlink { base, name, target, keep } => match file::symlink(target, machine.get(base), name) {
+            Err(Errno::EEXIST) if keep => Ok(()),
+            made => made.named(Call::Symlink),
+        },
+        Op::ChangeAttributes { mount, set, clear, propagation, recursive } => {
+            mount::change_attributes(machine.get(mount), set, clear, propagation, recursive).named(Call::MountSetattr)
+        }
+        Op::MakeDevice { base, name, device } => make_device(machine.get(base), name, &device),
         Op::OpenToRead { tree, offset, into } => {
             let opened = open_to_read(machine.get(tree), offset)?;
             machine.set(into, opened);
@@ -484,6 +491,27 @@ fn check_root(root: Fd) -> Done {
         }
     }
     Ok(())
+}
+
+/// An image may have one there already: then it has to be the same.
+#[cold]
+#[inline(never)]
+fn make_device(base: Fd, name: &CStr, device: &Device) -> Done {
+    match file::make_node(base, name, device.kind | device.mode, device.major, device.minor) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(Failure(Call::Mknod, errno)),
+    }
+    // Nobody else is in this tree, and what is there is no link.
+    let node =
+        file::open(base, name, file::O_PATH | file::O_NOFOLLOW, 0, leash(Links::Refused)).named(Call::Openat2)?;
+    let found = file::status(node, c"").named(Call::Stat);
+    let done = found.and_then(|found| match found.is_node(device.kind, device.major, device.minor) {
+        true => Ok(()),
+        false => Err(Failure(Call::CheckDevice, Errno::EEXIST)),
+    });
+    let done = done.and_then(|()| file::change_owner_at(node, device.uid, device.gid).named(Call::Chown));
+    let _ = file::close(node);
+    done
 }
 
 /// A fake /dev/null used for masking gave images the host's files (CVE-2025-31133): the number decides.

@@ -6,7 +6,7 @@ use core::sync::atomic::AtomicU64;
 
 use seclude_sys::Fd;
 use seclude_sys::credentials::CapabilitySets;
-use seclude_sys::process::StringList;
+use seclude_sys::process::{SchedulerAttributes, StringList};
 use seclude_sys::signal::SignalSet;
 use seclude_sys::terminal::WindowSize;
 
@@ -135,7 +135,8 @@ pub enum Op<'a> {
     /// open_tree(OPEN_TREE_CLONE)
     CloneTree { source: &'a CStr, recursive: bool, into: Slot },
     /// recvmsg(2): a tree that the parent has copied, with the ids of the container where that can be had
-    TakeTree { into: Slot },
+    /// `peer`: what is mounted in it from now on is seen where it is a copy of, and the other way round
+    TakeTree { into: Slot, peer: bool },
     /// recvmsg(2) and move_mount(2), until there are no more: what is mounted below that tree, likewise
     TakeCovers { root: Slot },
     /// fstat(2): fail unless it is what the parent has open
@@ -177,10 +178,14 @@ pub enum Op<'a> {
     Pivot,
     /// statx(2): fail unless / and /.. are what is in [`Slot::ROOT`], and so nothing lies over it
     CheckRoot,
+    /// mount_setattr(2) of what is attached; `propagation` is one of MS_SHARED and its relatives, or 0
+    ChangeAttributes { mount: Slot, set: u32, clear: u32, propagation: u64, recursive: bool },
+    /// mknodat(2), fchownat(2) of a device; one that is there has to be the same, and keeps its permissions
+    MakeDevice { base: Slot, name: &'a CStr, device: Device },
     /// mkdirat(2) in a directory of our own
     MakeDirectory { base: Slot, name: &'a CStr, mode: u32 },
-    /// symlinkat(2)
-    MakeSymlink { base: Slot, name: &'a CStr, target: &'a CStr },
+    /// symlinkat(2); `keep`: what is there stays
+    MakeSymlink { base: Slot, name: &'a CStr, target: &'a CStr, keep: bool },
     /// symlinkat(2) to /proc/self/fd/N of what the slot holds: for a call that only takes paths
     LinkToSlot { base: Slot, name: &'a CStr, to: Slot },
     /// openat2(O_CREAT | O_EXCL), write(2), fchmod(2)
@@ -225,15 +230,21 @@ pub enum Op<'a> {
     NewKeyring,
     /// personality(2)
     Personality { persona: u32 },
+    /// sched_setattr(2)
+    Scheduler { attributes: SchedulerAttributes },
+    /// ioprio_set(2)
+    IoPriority { value: u32 },
+    /// set_mempolicy(2)
+    MemoryPolicy { mode: u32, nodes: &'a [u64] },
     /// getpriority(2), setpriority(2): no higher than anybody's
     LowerPriority,
     /// open(2) below [`Slot::PROC`], and write(2)
     WriteOwnProc { path: &'a CStr, text: &'a [u8] },
-    /// A new pty, its master sent to the parent; `own`: of the container's devpts, else of the host's
+    /// A new pty, its master sent to the parent; `own`: of the container's devpts; `joined`: of what is on /dev/pts, which is looked at; else of the host's
     /// fchown(2) of its slave, if the command is another user
-    OpenTerminal { own: bool, size: WindowSize, owner: Option<u32> },
-    /// TIOCSCTTY on the terminal, and it as descriptors 0, 1 and 2 where the bit is set
-    UseTerminal { stdio: u8 },
+    OpenTerminal { own: bool, joined: bool, size: WindowSize, owner: Option<u32> },
+    /// TIOCSCTTY on the terminal, if it `controls` this session, and it as descriptors 0, 1 and 2 where the bit is set
+    UseTerminal { stdio: u8, controls: bool },
     /// dup3(2); clears close-on-exec
     PlaceFd { from: Fd, to: Fd },
     /// close_range(2)
@@ -293,10 +304,41 @@ pub enum Op<'a> {
     Filter { file: Fd, flags: u32, listens: bool },
     /// landlock_restrict_self(2) and close(2) of a ruleset that is held for it
     Restrict { ruleset: Fd },
+    /// openat(2) below a proc file system that is held for it, and write(2): the security module confines the command from its exec on
+    ConfineOnExec { proc: Fd, module: Module, label: &'a CStr },
+    /// accept4(2) on a socket that is held for it, and read(2): the exec is for whoever connects to say
+    Wait { listener: Fd },
     /// close(2): the launcher as init keeps it, the command must not have it
     NotForCommand { fd: Fd },
     /// unshare(2) of a second user and mount namespace, whose map a process of the first one writes
     InnerNamespaces { inner: Inner<'a> },
+}
+
+/// A security module that takes labels for an exec.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Module {
+    /// By attr/apparmor/exec, or attr/exec before Linux 5.8.
+    AppArmor = 0,
+    /// By attr/exec.
+    SeLinux = 1,
+}
+
+/// A device node, mknod(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// S_IFCHR, S_IFBLK or S_IFIFO.
+    pub kind: u32,
+    /// The driver.
+    pub major: u32,
+    /// The device.
+    pub minor: u32,
+    /// Permissions.
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
 }
 
 /// A user namespace below the container's own, in which what is mounted is locked.

@@ -208,6 +208,8 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::Uncover { .. }
         | Op::Pivot
         | Op::CheckRoot
+        | Op::ChangeAttributes { .. }
+        | Op::MakeDevice { .. }
         | Op::MakeDirectory { .. }
         | Op::MakeSymlink { .. }
         | Op::LinkToSlot { .. }
@@ -250,14 +252,20 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             joined => joined.named(Call::Keyctl),
         },
         Op::Personality { persona } => process::set_personality(persona).named(Call::Personality),
+        Op::Scheduler { ref attributes } => process::set_scheduler(attributes).named(Call::SchedSetattr),
+        Op::IoPriority { value } => process::set_io_priority(value).named(Call::IoprioSet),
+        Op::MemoryPolicy { mode, nodes } => process::set_memory_policy(mode, nodes).named(Call::SetMempolicy),
         // Raising it takes rights, and a caller that is nice wants its command to be.
         Op::LowerPriority => match process::nice().named(Call::Setpriority)? {
             ..0 => process::set_nice(0).named(Call::Setpriority),
             _ => Ok(()),
         },
         Op::WriteOwnProc { path, text } => write_to(machine.get(Slot::PROC), path, text),
-        Op::OpenTerminal { own, size, owner } => open_terminal(machine, own, size, owner),
-        Op::UseTerminal { stdio } => use_terminal(machine, stdio),
+        Op::OpenTerminal { own, joined, size, owner } => {
+            let master = if joined { joined_master()? } else { new_master(machine, own)? };
+            open_terminal(machine, master, size, owner)
+        }
+        Op::UseTerminal { stdio, controls } => use_terminal(machine, stdio, controls),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
         Op::PlaceFd { from, to } => {
             machine.vacate(to)?;
@@ -305,6 +313,8 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::Filter { .. }
         | Op::Restrict { .. }
         | Op::NotForCommand { .. }
+        | Op::Wait { .. }
+        | Op::ConfineOnExec { .. }
         | Op::CarryNoMore { .. }
         | Op::InnerNamespaces { .. } => Err(Failure(Call::Launch, Errno::ENOSYS)),
         Op::Rehearse { candidates } => Err(exec::rehearse(candidates)),
@@ -362,14 +372,35 @@ fn set_time_offsets(text: &[u8], separate: bool) -> Done {
     Ok(())
 }
 
-fn open_terminal(machine: &mut Machine<'_>, own: bool, size: terminal::WindowSize, owner: Option<u32>) -> Done {
+fn new_master(machine: &Machine<'_>, own: bool) -> Done<Fd> {
     let flags = file::O_RDWR | file::O_NOCTTY;
     let master = if own {
         file::open(machine.get(Slot::DEVPTS), c"ptmx", flags, 0, file::RESOLVE_NO_SYMLINKS)
     } else {
         file::open(Fd::CWD, c"/dev/ptmx", flags, 0, 0)
     };
-    let master = master.named(Call::OpenTerminal)?;
+    master.named(Call::OpenTerminal)
+}
+
+/// In a tree that others have: what lies there may be anything, and whoever gets the master believes that it is one. It is looked at
+/// before it is opened, as opening alone may do something.
+fn joined_master() -> Done<Fd> {
+    const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
+    let leash = file::RESOLVE_NO_SYMLINKS;
+    let directory = file::open(Fd::CWD, c"/dev/pts", file::O_PATH | file::O_DIRECTORY, 0, leash);
+    let directory = directory.named(Call::OpenTerminal)?;
+    let is_devpts = seclude_sys::mount::filesystem_magic(directory).named(Call::Statfs)? == DEVPTS_SUPER_MAGIC;
+    // Nothing lies over a file in there: that would be another mount.
+    let leash = leash | file::RESOLVE_NO_XDEV;
+    let master = match is_devpts {
+        true => file::open(directory, c"ptmx", file::O_RDWR | file::O_NOCTTY, 0, leash).named(Call::OpenTerminal),
+        false => Err(Failure(Call::OpenTerminal, Errno::ENOTTY)),
+    };
+    let _ = file::close(directory);
+    master
+}
+
+fn open_terminal(machine: &mut Machine<'_>, master: Fd, size: terminal::WindowSize, owner: Option<u32>) -> Done {
     terminal::unlock(master).named(Call::Ioctl)?;
     let slave = terminal::open_slave(master).named(Call::Ioctl)?;
     machine.set(Slot::TERMINAL, slave);
@@ -410,9 +441,11 @@ fn serve(parent: Fd, address: &SocketAddr, stream: bool) -> Done {
     opened.map(drop)
 }
 
-fn use_terminal(machine: &mut Machine<'_>, stdio: u8) -> Done {
+fn use_terminal(machine: &mut Machine<'_>, stdio: u8, controls: bool) -> Done {
     let slave = machine.get(Slot::TERMINAL);
-    terminal::make_controlling(slave).named(Call::Ioctl)?;
+    if controls {
+        terminal::make_controlling(slave).named(Call::Ioctl)?;
+    }
     for number in 0..3 {
         let to = Fd(number);
         if stdio & (1 << number) == 0 {

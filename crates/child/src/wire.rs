@@ -180,5 +180,5 @@ calls! {
     Personality "personality", Setpriority "setpriority", SameAs "check that it is what was opened",
     Seccomp "seccomp", InnerNamespaces "unshare (second user namespace)",
     CreateRuleset "landlock_create_ruleset", AddRule "landlock_add_rule", RestrictSelf "landlock_restrict_self",
-    Socket "socket", Setsockopt "setsockopt", Bind "bind", Listen "listen",
+    ConfineOnExec "write attr/exec", Mknod "mknodat", SchedSetattr "sched_setattr", IoprioSet "ioprio_set", SetMempolicy "set_mempolicy", Socket "socket", Setsockopt "setsockopt", Bind "bind", Listen "listen",
 }

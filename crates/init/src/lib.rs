@@ -11,7 +11,7 @@
 //! | --- | --- | --- |
 //! | 0 | `seclude-init` | |
 //! | 1 | descriptor number of a `SOCK_SEQPACKET` socket to the spawner, inherited without close-on-exec | `3` |
-//! | 2 | flags: `t` the command leads the foreground of the session's terminal, which is the first of the descriptors 0, 1, 2 that is that terminal, or else `/dev/tty` if there is one; `x` become the command, without an init; `d` outlive the spawner; `o` hide its memory and descriptors, as others may see it; `-` nothing | `t` |
+//! | 2 | flags: `t` the command leads the foreground of the session's terminal, which is the first of the descriptors 0, 1, 2 that is that terminal, or else `/dev/tty` if there is one; `x` become the command, without an init; `d` outlive the spawner; `p` go on as a child of the spawner's, which is in the pid namespace that was entered, `s` leads a session there, and `c` is controlled by that of 0, 1, 2 that is a terminal; `o` hide its memory and descriptors, as others may see it; `w` an act `W` is among those below; `-` nothing | `t` |
 //! | 3 | the command's signal mask, the kernel's 64 bits in hexadecimal | `0` |
 //! | 4 | `STEP:OP`, to be put into a failure | `21:74` |
 //! | 5 | `A:B:C` or `A:B:C:D`, the call numbers to be put into a failure: execve, execve (interpreter), execve (directory), any call of the init's own; without D that is A | `42:43:44:45` |
@@ -25,7 +25,7 @@
 //! bounding set, `g` GROUP… , `i` GID, `u` UID, `c` EFFECTIVE:PERMITTED:INHERITABLE, `e` INHERITABLE:AMBIENT what is over the exec, `a` AMBIENT,
 //! `n` no new privileges, `w` DIRECTORY the descriptor of the working directory, `m` FLAGS unshare, `U` … a second user namespace, `s` FILE:FLAGS:LISTENS a
 //! filter of system calls, whose listener is sent to the spawner if LISTENS is not 0, `h`DESCRIPTOR (without the rest) what the init holds and the
-//! command has not; `f` and `!` are for tests.
+//! command has not, `x` PROC:MODULE:LABEL what a security module confines the command by (0 AppArmor, 1 SELinux), `W`LISTENER (without the rest) wait before the exec; `f` and `!` are for tests.
 //!
 //! Numbers are decimal where nothing else is said. The environment is the command's. An argv that is not like this
 //! ends the init with code 125, without a word, as does a first argument that is no descriptor.
@@ -46,7 +46,7 @@
 //!    bytes of the file whose interpreter or loader is missing (it is not sent if they cannot be read). The init
 //!    ends with code 125.
 //! 2. *Listener*, tag 247, if an act asks for one: with the descriptor, or the errno for which there is none and the filter answers by itself.
-//! 3. *Running*, tag 253: the command's execve has succeeded. A child that was killed before its execve is told as
+//! 3. *Running*, tag 253: the command's execve has succeeded, or, with `w`, all is done but that. A child that was killed before its execve is told as
 //!    *Running* too, and its end as *Ended*.
 //! 4. With `t`, *Stopped*, tag 251, any number of times: a signal, the value, has stopped the command. SIGCONT to the init
 //!    has it go on.
@@ -55,6 +55,10 @@
 //!
 //! An end of file without *Failed* or *Ended* means that the init itself was killed, or did not understand its argv,
 //! or (code 125) that the kernel refused it poll or wait.
+//!
+//! With `w` the command was found, the spawner answers *Running* with one byte, and the init ends without it. Then it is a socket of
+//! the listener's that counts: whoever connects there and sends a byte has the command executed, and hears *Failed*, or an end of file.
+//! Neither `t` nor anything but `x` goes together with it.
 //!
 //! The candidates are tried as execvp(3) does: ENOENT and ENOTDIR go on to the next, EACCES as well but is what is
 //! told in the end, any other error is told at once. ENOENT of a file that is there is an interpreter that is missing

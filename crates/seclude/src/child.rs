@@ -46,6 +46,7 @@ pub struct Child {
     pub stderr: Option<ChildStderr>,
     cgroup: Option<Arc<Cgroup>>,
     new_pid: bool,
+    waits: bool,
     ties: Ties,
     ledger: LedgerOf,
     report: Report,
@@ -99,6 +100,11 @@ impl std::fmt::Debug for LedgerOf {
 pub struct Signaller(Arc<OwnedFd>);
 
 impl Signaller {
+    /// Of the process behind a pidfd, pidfd_open(2).
+    pub fn of(pidfd: impl Into<OwnedFd>) -> Signaller {
+        Signaller(Arc::new(pidfd.into()))
+    }
+
     /// Sends `signal` (its number).
     ///
     /// # Errors
@@ -133,6 +139,7 @@ impl Child {
             stderr: ends.stderr.map(ChildStderr::from),
             cgroup: ends.cgroup.get().cloned(),
             new_pid: command.new_pid,
+            waits: command.waits,
             ties,
             ledger: LedgerOf(ledger),
             report,
@@ -221,9 +228,28 @@ impl Child {
         self.own_meter()?.resume()
     }
 
+    /// Whether it goes on when this handle is dropped: [`crate::Command::kill_on_drop`], decided later.
+    pub fn outlives(&mut self, on: bool) {
+        self.kill_on_drop = !on;
+    }
+
     /// For signals from other threads.
     pub fn signaller(&self) -> Signaller {
         Signaller(self.pidfd.clone())
+    }
+
+    /// Leaves a command that waits ([`crate::Command::hold`]) to whoever lets it go: from here on it outlives this process, and whatever
+    /// is there for it stays. Until then it ends with this process, so whoever is to find it can be told first.
+    ///
+    /// # Errors
+    /// If it does not wait, or cannot be told.
+    pub fn leave(mut self) -> Result<()> {
+        match &self.ties.channel {
+            Some(channel) if self.waits => channel.go()?,
+            _ => return Err(Error::invalid("hold", "the command does not wait")),
+        }
+        self.kill_on_drop = false;
+        Ok(())
     }
 
     /// Sends `signal` (its number). The first process of a pid namespace gets only those that it has a handler for,

@@ -13,7 +13,8 @@ use seclude_sys::terminal::WindowSize;
 
 use crate::child::Child;
 use crate::config::Config;
-use crate::config::capability::Capabilities;
+use crate::config::born::WhenBorn;
+use crate::config::capability::{Capabilities, CapabilitySets};
 use crate::config::cgroup::Cgroup;
 use crate::config::clone::CloneWay;
 use crate::config::feature::Feature;
@@ -24,6 +25,7 @@ use crate::config::namespace::{Joined, Namespace, Origin};
 use crate::config::network::{Dns, Names, Network, Pasta, Veth};
 use crate::config::rlimit::Resource;
 use crate::config::root::Root;
+use crate::config::scheduling::{MemoryPolicy, Scheduler};
 use crate::config::seccomp::Seccomp;
 use crate::config::stdio::Stdio;
 use crate::error::Result;
@@ -277,6 +279,14 @@ impl Command {
         self
     }
 
+    /// All five sets of capabilities, each for itself, instead of [`Command::capabilities`] and [`Command::ambient`].
+    pub fn capability_sets(&mut self, sets: CapabilitySets) -> &mut Self {
+        self.config.capability_sets = Some(sets);
+        self.config.capabilities = Some(sets.bounding);
+        self.config.ambient = Capabilities::NONE;
+        self
+    }
+
     /// Whether an exec may not gain privileges (setuid bits, file capabilities): on, unless switched off.
     pub fn no_new_privileges(&mut self, on: bool) -> &mut Self {
         self.config.no_new_privileges = on;
@@ -307,6 +317,42 @@ impl Command {
         self
     }
 
+    /// The AppArmor profile that confines it, apparmor(7), which the host has loaded. Where AppArmor is not there it is an error.
+    pub fn apparmor(&mut self, profile: impl Into<String>) -> &mut Self {
+        self.config.apparmor = Some(profile.into());
+        self
+    }
+
+    /// The SELinux label that it has, selinux(8). Where SELinux is not there it is an error.
+    pub fn selinux(&mut self, label: impl Into<String>) -> &mut Self {
+        self.config.selinux = Some(label.into());
+        self
+    }
+
+    /// The execution domain, personality(2).
+    pub fn personality(&mut self, persona: u32) -> &mut Self {
+        self.config.scheduling.personality = Some(persona);
+        self
+    }
+
+    /// How the kernel schedules it, sched_setattr(2).
+    pub fn scheduler(&mut self, scheduler: Scheduler) -> &mut Self {
+        self.config.scheduling.scheduler = Some(scheduler);
+        self
+    }
+
+    /// The priority of its block I/O, ioprio_set(2): the class (1 realtime, 2 best effort, 3 idle), and the level in it, 0 to 7.
+    pub fn io_priority(&mut self, class: u8, level: u8) -> &mut Self {
+        self.config.scheduling.io_priority = Some(u32::from(class) << 13 | u32::from(level));
+        self
+    }
+
+    /// Of which nodes it gets memory, set_mempolicy(2).
+    pub fn memory_policy(&mut self, policy: MemoryPolicy) -> &mut Self {
+        self.config.scheduling.memory = Some(policy);
+        self
+    }
+
     /// Whether the command is killed when the spawning process ends: on, unless switched off.
     pub fn die_with_parent(&mut self, on: bool) -> &mut Self {
         self.config.die_with_parent = on;
@@ -324,6 +370,37 @@ impl Command {
     /// that it controls. [`Child::take_terminal`] has the other end.
     pub fn terminal(&mut self, rows: u16, columns: u16) -> &mut Self {
         self.config.terminal = Some(WindowSize { rows, columns, width: 0, height: 0 });
+        self
+    }
+
+    /// Its terminal lies on `/dev/console` as well, which is made where it is missing.
+    pub fn console(&mut self, on: bool) -> &mut Self {
+        self.config.console = on;
+        self
+    }
+
+    /// A parameter of the kernel, sysctl(8), that a namespace of the container has for itself: `net.…` of a net namespace, `fs.mqueue.…` and
+    /// those of System V of an ipc namespace, new or joined. It is written before the command's tree is made, with the rights of set-up.
+    pub fn sysctl(&mut self, key: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        self.config.sysctls.push((key.into(), value.into()));
+        self
+    }
+
+    /// Has the command wait for somebody else when everything is done but its exec: for whoever connects to `listener`, a unix socket
+    /// of type SOCK_SEQPACKET that listens, and lets it go with [`crate::release`]. The socket is its only descriptor besides the command's own. The
+    /// command has been found then, and may be executed by its user.
+    ///
+    /// [`Command::spawn`] returns when it waits. It ends with the [`Child`], and with this process, until [`Child::leave`]. Needs
+    /// [`Command::die_with_parent`] off, and no init.
+    pub fn hold(&mut self, listener: impl Into<OwnedFd>) -> &mut Self {
+        self.config.waits_on = Some(Arc::new(listener.into()));
+        self
+    }
+
+    /// Does something in this process while the new one waits at its barrier, with its pid: its namespaces, ids and cgroup are there, and
+    /// nothing else yet. An error fails the start.
+    pub fn when_born(&mut self, work: impl Fn(u32) -> std::io::Result<()> + Send + Sync + 'static) -> &mut Self {
+        self.config.when_born = Some(WhenBorn::new(work));
         self
     }
 

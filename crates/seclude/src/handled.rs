@@ -25,6 +25,8 @@ pub(crate) struct Handled {
     pub(crate) joins_pid_late: bool,
     /// Whether it is no command, but a holder of a user namespace.
     pub(crate) holds: bool,
+    /// Whether it waits before its exec for somebody else.
+    pub(crate) waits: bool,
     /// Whether nobody may look into this process while the child has its memory, or a copy.
     pub(crate) hides: bool,
     /// Whether the child changes its ids before it leaves our memory, which hides that.

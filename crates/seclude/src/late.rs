@@ -106,6 +106,11 @@ fn encode(op: &Op<'_>, step: u8, number: usize) -> Result<String> {
         }
         Op::Restrict { ruleset } => act('l', Call::RestrictSelf, &[descriptor(ruleset)]),
         Op::NotForCommand { fd } => format!("h{}", fd.0),
+        Op::ConfineOnExec { proc, module, label } => {
+            let word = act('x', Call::ConfineOnExec, &[descriptor(proc), module as u64]);
+            format!("{word}:{}", label.to_string_lossy())
+        }
+        Op::Wait { listener } => format!("W{}", listener.0),
         Op::InnerNamespaces { inner } => {
             let flag = u64::from;
             let mut numbers = vec![inner.flags, descriptor(inner.proc), flag(inner.last), flag(inner.loopback)];

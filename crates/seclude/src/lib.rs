@@ -45,6 +45,7 @@ mod fault;
 pub mod fault;
 pub mod gc;
 mod handled;
+mod held;
 mod helper_programs;
 mod hint;
 mod host;
@@ -82,7 +83,8 @@ pub use action::{Action, Moment};
 pub use asynchronous::AsyncChild;
 pub use child::{Child, Signaller};
 pub use command::Command;
-pub use config::capability::{Capabilities, Capability, UnknownCapability};
+pub use config::attributes::Attributes;
+pub use config::capability::{Capabilities, Capability, CapabilitySets, UnknownCapability};
 pub use config::cgroup::Cgroup;
 pub use config::clone::{CloneWay, UnknownCloneWay};
 pub use config::feature::{Feature, UnknownFeature};
@@ -94,12 +96,14 @@ pub use config::network::{Dns, Names, Pasta, Veth};
 pub use config::preset::{Preset, UnknownPreset};
 pub use config::rlimit::{Resource, UNLIMITED, UnknownResource};
 pub use config::root::{Overlay, Root};
+pub use config::scheduling::{MemoryPolicy, Scheduler};
 pub use config::seccomp::Seccomp;
 pub use config::stdio::Stdio;
 pub use denials::{Denial, DenialRule, Denials};
 pub use discarded::Discarded;
 pub use error::{Code, Error, Result, Side};
 pub use exit::{Cause, Exit, Output};
+pub use held::release;
 pub use host::Host;
 pub use isolation::Gap;
 pub use meter::Meter;
@@ -108,6 +112,7 @@ pub use plan::Plan;
 pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
 
+pub use seclude_cgroup as cgroup;
 pub use seclude_cgroup::{
     Access, DeviceKind, DeviceNumber, DeviceRule, HugetlbLimit, IoLimit, Limit, Limits, List, Pressure, Psi, PsiLine,
     Stats,

@@ -50,7 +50,31 @@ pub(crate) struct Mounts {
     pub(crate) devices: BTreeMap<u64, String>,
 }
 
+/// Whether a mount has peers, mount_namespaces(7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shared {
+    Both,
+    /// It is a slave.
+    Received,
+    Not,
+}
+
 impl Mounts {
+    /// Of the mount with this number.
+    pub(crate) fn propagation_of(step: &'static str, id: u64) -> Result<Shared> {
+        const FILE: &str = "/proc/self/mountinfo";
+        let text = read_to_string(FILE);
+        let text = text.map_err(|error| Error::parent(step, format!("read {FILE}"), error).path_of(FILE))?;
+        let line = text.lines().find(|line| line.split(' ').next().is_some_and(|own| own.parse() == Ok(id)));
+        let (front, _) = line.and_then(|line| line.split_once(" - ")).unwrap_or_default();
+        let has = |tag: &str| front.split(' ').skip(6).any(|field| field.starts_with(tag));
+        Ok(match (has("shared:"), has("master:")) {
+            (true, _) => Shared::Both,
+            (false, true) => Shared::Received,
+            _ => Shared::Not,
+        })
+    }
+
     /// Those of this process; `step` is named if they cannot be read.
     pub(crate) fn read(step: &'static str) -> Result<Mounts> {
         const FILE: &str = "/proc/self/mountinfo";

@@ -98,7 +98,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::CloneTree { source, recursive, into } => {
             format!("open_tree({}{}) as {}", text(source), recursively(*recursive), slot(*into))
         }
-        Op::TakeTree { into } => format!("take a copy that the parent made as {}", slot(*into)),
+        Op::TakeTree { into, .. } => format!("take a copy that the parent made as {}", slot(*into)),
         Op::TakeCovers { root } => format!("take what is mounted below {}, and move_mount it there", slot(*root)),
         Op::SameAs { found, .. } => format!("check that {} is what the parent looked at", slot(*found)),
         Op::LinkToSlot { base, name, to } => {
@@ -140,7 +140,13 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Pivot => "pivot_root(root), umount2(scratch and host, MNT_DETACH)".into(),
         Op::CheckRoot => "check that / is root, and nothing lies over it".into(),
         Op::MakeDirectory { base, name, .. } => format!("mkdirat({}, {})", slot(*base), text(name)),
-        Op::MakeSymlink { base, name, target } => {
+        Op::ChangeAttributes { mount, set, recursive, .. } => {
+            format!("mount_setattr({}, {}{})", slot(*mount), attributes(*set), recursively(*recursive))
+        }
+        Op::MakeDevice { base, name, device } => {
+            format!("mknodat({}, {}, {}:{})", slot(*base), text(name), device.major, device.minor)
+        }
+        Op::MakeSymlink { base, name, target, .. } => {
             format!("symlinkat({}, {}/{})", text(target), slot(*base), text(name))
         }
         Op::WriteFile { base, name, bytes, .. } => {
@@ -164,9 +170,13 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::WorkingDirectory { path } => format!("openat2({}) as place", text(path)),
         Op::NewSession => "setsid".into(),
         Op::OpenTerminal { .. } => "open ptmx, send the master to the parent".into(),
-        Op::UseTerminal { .. } => "ioctl(TIOCSCTTY), as stdin, stdout, stderr".into(),
+        Op::UseTerminal { controls: true, .. } => "ioctl(TIOCSCTTY), as stdin, stdout, stderr".into(),
+        Op::UseTerminal { controls: false, .. } => "as stdin, stdout, stderr".into(),
         Op::NewKeyring => "keyctl(KEYCTL_JOIN_SESSION_KEYRING)".into(),
         Op::Personality { persona } => format!("personality({persona:#x})"),
+        Op::Scheduler { .. } => "sched_setattr".into(),
+        Op::IoPriority { value } => format!("ioprio_set({value:#x})"),
+        Op::MemoryPolicy { mode, .. } => format!("set_mempolicy({mode:#x})"),
         Op::LowerPriority => "setpriority(0), if it is less".into(),
         Op::WriteOwnProc { path, text } => {
             format!("write {} to {} of a proc of our own", String::from_utf8_lossy(text), path.to_string_lossy())
@@ -209,6 +219,8 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             "seccomp(SECCOMP_SET_MODE_FILTER, NEW_LISTENER), and sendmsg of the listener to the parent".into()
         }
         Op::Restrict { .. } => "landlock_restrict_self, close".into(),
+        Op::ConfineOnExec { label, .. } => format!("write {} to attr/exec", text(label)),
+        Op::Wait { .. } => "look for the command; accept4, read: wait for whoever lets it go".into(),
         Op::NotForCommand { .. } => "close what the init alone holds".into(),
         Op::InnerNamespaces { inner } => {
             let nested = if inner.last { ", no further ones" } else { "" };

@@ -96,6 +96,7 @@ impl Plan {
                 || (step::holds_user_namespace(command, host) && command.namespaces.is_new(Namespace::Pid)),
             joins_pid_late: step::enters_pid_namespace_late(command),
             holds: command.holds_user_namespace,
+            waits: command.waits_on.is_some(),
             hides: step::is_hidden(command, host),
             changes_ids: step::leaves_caller_out(command, host),
             is_seen: command.namespaces.is_new(Namespace::User)
@@ -217,14 +218,7 @@ impl Plan {
     /// The error for what the child reported.
     pub(crate) fn failure(&self, program: &Finished<'_>, op: u16, call: Call, errno: Errno, detail: &[u8]) -> Error {
         let (step, about) = program.note(usize::from(op));
-        let code = match (call, errno) {
-            (Call::Execve | Call::ExecInterpreter, Errno::ENOENT | Errno::ENOTDIR) => Code::NotFound,
-            (Call::Execve | Call::ExecDirectory, Errno::EACCES | Errno::ENOEXEC) => Code::NotExecutable,
-            (Call::Execve | Call::ExecDirectory | Call::ExecInterpreter, Errno::ELIBBAD | Errno::EINVAL) => {
-                Code::NotExecutable
-            }
-            _ => Code::Refused,
-        };
+        let code = code_of(call, errno);
         let file_system = program.file_system(usize::from(op));
         let blamed = program.step_of(usize::from(op)).and_then(|step| self.steps.get(step));
         let op = program.instructions.get(usize::from(op)).map(|instruction| &instruction.op);
@@ -248,6 +242,18 @@ impl Plan {
             Some(path) => error.path_of(path),
             None => error,
         }
+    }
+}
+
+/// What kind of failure a child's is.
+pub(crate) fn code_of(call: Call, errno: Errno) -> Code {
+    match (call, errno) {
+        (Call::Execve | Call::ExecInterpreter, Errno::ENOENT | Errno::ENOTDIR) => Code::NotFound,
+        (Call::Execve | Call::ExecDirectory, Errno::EACCES | Errno::ENOEXEC) => Code::NotExecutable,
+        (Call::Execve | Call::ExecDirectory | Call::ExecInterpreter, Errno::ELIBBAD | Errno::EINVAL) => {
+            Code::NotExecutable
+        }
+        _ => Code::Refused,
     }
 }
 

@@ -44,6 +44,10 @@ pub(crate) struct Program<'a> {
     pub(crate) filters: Vec<(Fd, u32, bool)>,
     /// The one of a ruleset of landlock.
     pub(crate) ruleset: Option<Fd>,
+    /// Those of proc file systems, to write attributes of its own.
+    pub(crate) attributes: Vec<Fd>,
+    /// The one of the socket that it waits on.
+    pub(crate) listener: Option<Fd>,
     /// What the launcher is to hold as an init, and never the command.
     for_init: Vec<Fd>,
     /// The op that starts the launcher, which does all that come after it.
@@ -76,6 +80,8 @@ pub(crate) struct Wanted {
     pub(crate) strict: bool,
     /// Under the host's ids, which are nobody's inside.
     pub(crate) plain: bool,
+    /// It stays a peer of what it is a copy of.
+    pub(crate) peer: bool,
     /// The child wants the file itself, open for reading at this offset.
     pub(crate) open_at: Option<u64>,
     /// The source's path, for errors, and to find what is mounted below it.
@@ -101,6 +107,8 @@ impl<'a> Program<'a> {
             proc: None,
             filters: Vec::new(),
             ruleset: None,
+            attributes: Vec::new(),
+            listener: None,
             for_init: Vec::new(),
             launch: None,
             noted: Vec::new(),
@@ -149,8 +157,9 @@ impl<'a> Program<'a> {
 
     /// Has the parent copy a tree for the child, which takes it into this slot.
     pub(crate) fn take_tree(&mut self, into: Slot, wanted: Wanted) {
+        let wanted_peer = wanted.peer;
         self.trees.push(Wanted { step: self.step, ..wanted });
-        self.push(Op::TakeTree { into });
+        self.push(Op::TakeTree { into, peer: wanted_peer });
     }
 
     /// The place of the next op.

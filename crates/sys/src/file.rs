@@ -8,7 +8,7 @@ use crate::{Errno, Fd, PathBuffer, Result, call};
 
 pub use k::{
     O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY,
-    RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+    RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
 };
 
 #[repr(C)]
@@ -85,6 +85,13 @@ pub fn change_owner(fd: Fd, uid: u32) -> Result<()> {
     unsafe { call!(__NR_fchown, fd.arg(), uid, u32::MAX) }.map(drop)
 }
 
+/// `fchownat(2)` of what is open, as O_PATH will do.
+#[inline(always)]
+pub fn change_owner_at(fd: Fd, uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: the path is an empty C string: the descriptor itself.
+    unsafe { call!(__NR_fchownat, fd.arg(), c"".as_ptr(), uid, gid, k::AT_EMPTY_PATH) }.map(drop)
+}
+
 /// What is asked for a byte of a file, `fcntl(2)`, open file description locks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ByteLock {
@@ -147,6 +154,19 @@ pub fn mkdir(base: Fd, name: &CStr, mode: u32) -> Result<()> {
     unsafe { call!(__NR_mkdirat, base.arg(), name.as_ptr(), mode) }.map(drop)
 }
 
+/// `mknodat(2)`: `mode` has the kind and the permissions.
+#[inline(always)]
+pub fn make_node(base: Fd, name: &CStr, mode: u32, major: u32, minor: u32) -> Result<()> {
+    // SAFETY: the name is a C string.
+    unsafe { call!(__NR_mknodat, base.arg(), name.as_ptr(), mode, number_of(major, minor)) }.map(drop)
+}
+
+/// The kernel's wide encoding: minor's low byte, twelve bits of major, the rest of minor.
+#[inline(always)]
+fn number_of(major: u32, minor: u32) -> u64 {
+    u64::from(minor & 0xff) | u64::from(major) << 8 | u64::from(minor & !0xff) << 12
+}
+
 /// `unlinkat(2)` of an empty directory, or of anything else.
 #[inline(always)]
 pub fn remove(base: Fd, name: &CStr, directory: bool) -> Result<()> {
@@ -207,9 +227,14 @@ impl Status {
     /// Whether this is the character device `major:minor`.
     #[inline(always)]
     pub fn is_character_device(&self, major: u32, minor: u32) -> bool {
-        // The kernel's wide encoding: minor's low byte, twelve bits of major, the rest of minor.
-        let number = u64::from(minor & 0xff) | u64::from(major) << 8 | u64::from(minor & !0xff) << 12;
-        self.mode & k::S_IFMT == k::S_IFCHR && self.stands_for == number
+        self.is_node(k::S_IFCHR, major, minor)
+    }
+
+    /// Whether this is such a node: S_IFCHR, S_IFBLK, or S_IFIFO, which has no numbers.
+    #[inline(always)]
+    pub fn is_node(&self, kind: u32, major: u32, minor: u32) -> bool {
+        let numbered = kind == k::S_IFCHR || kind == k::S_IFBLK;
+        self.mode & k::S_IFMT == kind && (!numbered || self.stands_for == number_of(major, minor))
     }
 
     /// What no other file has as long as this one is open.

@@ -5,7 +5,19 @@ use core::ffi::CStr;
 use crate::raw::general as k;
 use crate::{Fd, PathBuffer, PathSpace, Result, call};
 
-pub use k::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY};
+pub use k::{
+    MOUNT_ATTR__ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_RDONLY, MOUNT_ATTR_STRICTATIME,
+};
+
+/// As mount_setattr(2) takes them.
+pub const MS_PRIVATE: u64 = k::MS_PRIVATE as u64;
+/// The same.
+pub const MS_SLAVE: u64 = k::MS_SLAVE as u64;
+/// The same.
+pub const MS_SHARED: u64 = k::MS_SHARED as u64;
+/// The same.
+pub const MS_UNBINDABLE: u64 = k::MS_UNBINDABLE as u64;
 
 const EMPTY: *const core::ffi::c_char = c"".as_ptr();
 
@@ -98,6 +110,17 @@ struct MountAttr {
 #[inline(always)]
 pub fn set_attributes(mount: Fd, set: u32, recursive: bool) -> Result<()> {
     let attr = MountAttr { set: set as u64, clear: 0, propagation: 0, userns_fd: 0 };
+    let flags = k::AT_EMPTY_PATH | if recursive { k::AT_RECURSIVE } else { 0 };
+    let size = size_of::<MountAttr>();
+    // SAFETY: `attr` is a struct mount_attr of `size` bytes.
+    unsafe { call!(__NR_mount_setattr, mount.arg(), EMPTY, flags, &raw const attr, size) }.map(drop)
+}
+
+/// The same with attributes taken away and the propagation of mount_namespaces(7), MS_SHARED and its relatives, or 0. How access
+/// times are written is one of several: it is cleared before it is set.
+#[inline(always)]
+pub fn change_attributes(mount: Fd, set: u32, clear: u32, propagation: u64, recursive: bool) -> Result<()> {
+    let attr = MountAttr { set: set as u64, clear: clear as u64, propagation, userns_fd: 0 };
     let flags = k::AT_EMPTY_PATH | if recursive { k::AT_RECURSIVE } else { 0 };
     let size = size_of::<MountAttr>();
     // SAFETY: `attr` is a struct mount_attr of `size` bytes.

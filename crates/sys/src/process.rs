@@ -93,6 +93,54 @@ pub fn session_keyring() -> Result<usize> {
     unsafe { call!(__NR_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0, 0, 0) }
 }
 
+/// `struct sched_attr` of the first size, sched_setattr(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct SchedulerAttributes {
+    /// The structure's own.
+    pub size: u32,
+    /// SCHED_….
+    pub policy: u32,
+    /// SCHED_FLAG_….
+    pub flags: u64,
+    /// Of SCHED_OTHER and SCHED_BATCH.
+    pub nice: i32,
+    /// Of SCHED_FIFO and SCHED_RR.
+    pub priority: u32,
+    /// Nanoseconds, of SCHED_DEADLINE.
+    pub runtime: u64,
+    /// The same.
+    pub deadline: u64,
+    /// The same.
+    pub period: u64,
+}
+
+/// `sched_setattr(2)` of this thread.
+#[inline(always)]
+pub fn set_scheduler(attributes: &SchedulerAttributes) -> Result<()> {
+    let attributes = SchedulerAttributes { size: size_of::<SchedulerAttributes>() as u32, ..*attributes };
+    // SAFETY: the kernel reads as many bytes as the structure says that it has.
+    unsafe { call!(__NR_sched_setattr, 0, &raw const attributes, 0) }.map(drop)
+}
+
+/// `ioprio_set(2)` of this thread.
+#[inline(always)]
+pub fn set_io_priority(value: u32) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: u32 = 1;
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) }.map(drop)
+}
+
+/// `set_mempolicy(2)` of this thread: a bit for each node.
+#[inline(always)]
+pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> Result<()> {
+    // The kernel takes one bit less than it is told.
+    let bits = nodes.len() * 64 + 1;
+    let (pointer, bits) = if nodes.is_empty() { (core::ptr::null(), 0) } else { (nodes.as_ptr(), bits) };
+    // SAFETY: the kernel reads so many bits, which the slice has, and the bit after them is none of a word that it reads.
+    unsafe { call!(__NR_set_mempolicy, mode, pointer, bits) }.map(drop)
+}
+
 /// `personality(2)`.
 #[inline(always)]
 pub fn set_personality(persona: u32) -> Result<()> {

@@ -47,8 +47,9 @@ pub(crate) fn work(work: &Work) -> Result<PathBuf> {
     let _ = fs::remove_dir_all(&tree);
     let tests = tree.join("tests");
     fs::create_dir_all(&tests)?;
-    run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
+    run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli", "-p", "seclude-oci"]))?;
     copy(&target().join("debug/seclude"), &tree.join("seclude"))?;
+    copy(&target().join("debug/seclude-oci"), &tree.join("seclude-oci"))?;
     for binary in work.binaries {
         copy(&binary.path, &tests.join(binary.name()))?;
     }

@@ -52,7 +52,7 @@ as() {
     home=$(getent passwd "$login" | cut -d: -f6)
     timeout --kill-after=10 "$seconds" sh -c 'echo 0 > "$0" && exec "$@"' "/sys/fs/cgroup/$leaf/cgroup.procs" \
         setpriv --reuid "$login" --regid "$login" --init-groups -- \
-        env -i PATH="$PATH" HOME="$home" USER="$login" SECLUDE_BIN=$here/seclude SECLUDE_TEST_MACHINE=/opt/modules RUST_BACKTRACE=0 \
+        env -i PATH="$PATH" HOME="$home" USER="$login" SECLUDE_BIN=$here/seclude SECLUDE_OCI_BIN=$here/seclude-oci SECLUDE_TEST_MACHINE=/opt/modules RUST_BACKTRACE=0 \
         "$here/tests/$binary" --show-output --color never --test-threads 2 "$@"
 }
 

@@ -10,7 +10,7 @@ use crate::kernel::{self, Bytes, Errno, Fd, Text};
 use crate::order::Order;
 use crate::privileges::{self, MOST_INSTRUCTIONS};
 use crate::report::Report;
-use crate::{inner, watch};
+use crate::{inner, wait, watch};
 
 /// As many groups as one act can name.
 const MOST_GROUPS: usize = 8192;
@@ -54,6 +54,12 @@ fn perform(order: &Order, act: Text, groups: &mut [u32], instructions: &mut [u64
         // Not the command's.
         words.number(10).map(|fd| kernel::close(Fd(fd)));
         return Ok(());
+    }
+    if letter == b'W' {
+        return match words.number(10) {
+            Some(listener) => wait::for_another(order, Fd(listener)),
+            None => Err(malformed),
+        };
     }
     let (Some(step), Some(op), Some(call)) = (words.number(10), words.number(10), words.number(10)) else {
         return Err(malformed);
@@ -105,6 +111,12 @@ fn one(
             let restricted = privileges::restrict(ruleset);
             kernel::close(ruleset);
             restricted
+        }
+        b'x' => {
+            let (proc, module) = (Fd(words.number(10)?), words.number::<u8>(10)?);
+            let confined = inner::confine_on_exec(proc, module, words);
+            kernel::close(proc);
+            confined
         }
         b'm' => privileges::unshare(words.number(10)?),
         b'U' => inner::enter(words)?,

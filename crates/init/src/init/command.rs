@@ -22,7 +22,8 @@ pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
     let done = done.and_then(|()| acts::all(order));
     // An act may have undone it.
     let done = done.and_then(|()| hide(order).map_err(init));
-    let done = done.and_then(|()| go_on_as_sibling(order).map_err(init));
+    // One that waits has gone on before, so that its pid stays.
+    let done = done.and_then(|()| if order.waits { Ok(()) } else { go_on_as_sibling(order).map_err(init) });
     let done = done.and_then(|()| tie(order).map_err(init));
     if order.holds && done.is_ok() {
         kernel::send(order.socket, &Report::running().record());
@@ -35,22 +36,41 @@ pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
 
 /// Processes of the same uid could write to our memory, and by that to the socket, from when our rights are gone until the exec, which
 /// makes the command's memory its user's again.
-fn hide(order: &Order) -> Result<()> {
-    if order.among_others { kernel::set_dumpable(false) } else { Ok(()) }
+pub(crate) fn hide(order: &Order) -> Result<()> {
+    if order.among_others || order.waits { kernel::set_dumpable(false) } else { Ok(()) }
 }
 
 /// Into the pid namespace that was joined, which holds only for children.
-fn go_on_as_sibling(order: &Order) -> Result<()> {
+pub(crate) fn go_on_as_sibling(order: &Order) -> Result<()> {
     if !order.sibling {
         return Ok(());
     }
     match kernel::fork_sibling()? {
-        Fork::Child => Ok(()),
+        Fork::Child => lead(order),
         Fork::Parent(pid) => {
             kernel::send(order.socket, &Report::moved(pid).record());
             kernel::exit(0)
         }
     }
+}
+
+/// The one before may not have led it: with a session's leader its terminal goes.
+fn lead(order: &Order) -> Result<()> {
+    if order.leads {
+        kernel::new_session()?;
+    }
+    if !order.controlled {
+        return Ok(());
+    }
+    // Those that are not the terminal were given by the caller.
+    let mut answer = Err(Errno::ENOTTY);
+    for fd in 0..3 {
+        answer = kernel::be_controlled_by(Fd(fd));
+        if answer.is_ok() {
+            break;
+        }
+    }
+    answer
 }
 
 /// A change of ids, a fork and an exec have cleared the death signal.
@@ -123,7 +143,7 @@ fn take_foreground() -> Result<()> {
 }
 
 /// The failed call, what the kernel said, and the open file that lacks its interpreter.
-type Failure = (u8, Errno, Option<Fd>);
+pub(crate) type Failure = (u8, Errno, Option<Fd>);
 
 /// Tries each candidate as execvp(3) does: a missing one is passed over, a forbidden one remembered.
 ///
@@ -149,7 +169,7 @@ fn search(order: &Order) -> Failure {
 }
 
 /// Looks for what [`search`] would execute, as far as that can be known without executing it.
-fn rehearse(order: &Order) -> Failure {
+pub(crate) fn rehearse(order: &Order) -> Failure {
     let calls = &order.calls;
     let mut worst = (calls.execve, Errno::ENOENT, None);
     let alone = order.candidates().count() == 1;

@@ -140,6 +140,25 @@ fn write_maps(inner: &Inner, process: Pid) -> Result<()> {
     Ok(())
 }
 
+/// Has a security module confine what is executed next: the rest of the word is its label.
+pub(crate) fn confine_on_exec(proc: Fd, module: u8, label: &mut Bytes) -> Result<()> {
+    const APPARMOR: u8 = 0;
+    let mut text = Writer::new();
+    let prefix: &[u8] = if module == APPARMOR { b"exec " } else { b"" };
+    text.push(prefix).ok_or(Errno::EINVAL)?;
+    for byte in label {
+        text.push(&[byte]).ok_or(Errno::EINVAL)?;
+    }
+    if module == APPARMOR {
+        // Beside other modules it has files of its own, Linux 5.8.
+        match write_in(proc, Text::from(c"self/attr/apparmor/exec"), text.written()) {
+            Err(Errno::ENOENT) => {}
+            answer => return answer,
+        }
+    }
+    write_in(proc, Text::from(c"self/attr/exec"), text.written())
+}
+
 fn write_of(proc: Fd, process: Pid, file: &[u8], text: &[u8]) -> Result<()> {
     let mut path = Writer::new();
     let built = path.number(process.0 as u32).and_then(|()| path.push(b"/")).and_then(|()| path.push(file));

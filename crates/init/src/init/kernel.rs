@@ -27,6 +27,7 @@ pub(crate) mod number {
     pub(crate) const FCNTL: u32 = 72;
     pub(crate) const FCHDIR: u32 = 81;
     pub(crate) const SETPGID: u32 = 109;
+    pub(crate) const SETSID: u32 = 112;
     pub(crate) const GETPPID: u32 = 110;
     pub(crate) const SETGROUPS: u32 = 116;
     pub(crate) const SETRESUID: u32 = 117;
@@ -39,7 +40,9 @@ pub(crate) mod number {
     pub(crate) const NEWFSTATAT: u32 = 262;
     pub(crate) const PPOLL: u32 = 271;
     pub(crate) const UNSHARE: u32 = 272;
+    pub(crate) const ACCEPT4: u32 = 288;
     pub(crate) const SIGNALFD4: u32 = 289;
+    pub(crate) const DUP3: u32 = 292;
     pub(crate) const PIPE2: u32 = 293;
     pub(crate) const PRLIMIT64: u32 = 302;
     pub(crate) const SECCOMP: u32 = 317;
@@ -91,6 +94,7 @@ impl Errno {
     pub(crate) const EACCES: Errno = Errno(13);
     pub(crate) const ENOTDIR: Errno = Errno(20);
     pub(crate) const EINVAL: Errno = Errno(22);
+    pub(crate) const ENOSYS: Errno = Errno(38);
     pub(crate) const ENOTTY: Errno = Errno(25);
     pub(crate) const ETOOMANYREFS: Errno = Errno(109);
     pub(crate) const ECANCELED: Errno = Errno(125);
@@ -269,6 +273,25 @@ pub(crate) fn set_close_on_exec(fd: Fd) -> Result<()> {
     check(unsafe { syscall(number::FCNTL, [fd.0 as usize, F_SETFD, FD_CLOEXEC, 0, 0, 0]) }).map(drop)
 }
 
+/// `accept4(2)`, as long as it takes; close-on-exec.
+pub(crate) fn accept(listener: Fd) -> Result<Fd> {
+    loop {
+        // SAFETY: the address of whoever connects is not asked for.
+        match check(unsafe { syscall(number::ACCEPT4, [listener.0 as usize, 0, 0, O_CLOEXEC, 0, 0]) }) {
+            Err(Errno::EINTR) => {}
+            accepted => return accepted.map(|fd| Fd(fd as i32)),
+        }
+    }
+}
+
+/// `dup3(2)`, close-on-exec: from here on `onto` is the same as `from`, which is closed.
+pub(crate) fn move_onto(from: Fd, onto: Fd) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    let moved = check(unsafe { syscall(number::DUP3, [from.0 as usize, onto.0 as usize, O_CLOEXEC, 0, 0, 0]) });
+    close(from);
+    moved.map(drop)
+}
+
 /// `pipe2(2)`: the end to read from and the end to write to, close-on-exec.
 pub(crate) fn pipe() -> Result<[Fd; 2]> {
     let mut ends = [Fd::NONE; 2];
@@ -361,6 +384,19 @@ pub(crate) fn fork_sibling() -> Result<Fork> {
     // SAFETY: as in `fork`.
     let answer = check(unsafe { syscall(number::CLONE, [CLONE_PARENT, 0, 0, 0, 0, 0]) })?;
     Ok(if answer == 0 { Fork::Child } else { Fork::Parent(Pid(answer as i32)) })
+}
+
+/// `setsid(2)`
+pub(crate) fn new_session() -> Result<()> {
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::SETSID, [0; 6]) }).map(drop)
+}
+
+/// `ioctl(2)` TIOCSCTTY
+pub(crate) fn be_controlled_by(terminal: Fd) -> Result<()> {
+    const TIOCSCTTY: usize = 0x540e;
+    // SAFETY: no pointers are passed.
+    check(unsafe { syscall(number::IOCTL, [terminal.0 as usize, TIOCSCTTY, 0, 0, 0, 0]) }).map(drop)
 }
 
 /// `setpgid(2)`: this process leads a group of its own.

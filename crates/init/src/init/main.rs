@@ -13,6 +13,7 @@ mod kernel;
 mod order;
 mod privileges;
 mod report;
+mod wait;
 mod watch;
 
 /// The system call instruction, from crates/sys; build.rs says where.

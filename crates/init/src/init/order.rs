@@ -58,12 +58,18 @@ pub(crate) struct Order {
     pub(crate) becomes: bool,
     /// It does so in a sibling of its own, in a pid namespace that was joined.
     pub(crate) sibling: bool,
+    /// Which leads a session of its own.
+    pub(crate) leads: bool,
+    /// Which is controlled by the terminal that it has as one of 0, 1, 2.
+    pub(crate) controlled: bool,
     /// Processes of a container that it has joined may see it.
     pub(crate) among_others: bool,
     /// Becomes nothing: says that it runs, and waits for the end of the spawner.
     pub(crate) holds: bool,
     /// Looks for the command instead of executing it.
     pub(crate) rehearsal: bool,
+    /// It waits once more before its exec, for somebody else than the spawner.
+    pub(crate) waits: bool,
     /// The command goes on without the spawner.
     pub(crate) detached: bool,
     pub(crate) mask: u64,
@@ -106,9 +112,12 @@ impl Order {
             detached: flags.detached,
             becomes: flags.becomes,
             sibling: flags.sibling,
+            leads: flags.leads,
+            controlled: flags.controlled,
             among_others: flags.among_others,
             holds: flags.holds,
             rehearsal: flags.rehearsal,
+            waits: flags.waits,
             mask,
             step,
             op,
@@ -144,9 +153,12 @@ struct Flags {
     detached: bool,
     becomes: bool,
     sibling: bool,
+    leads: bool,
+    controlled: bool,
     among_others: bool,
     holds: bool,
     rehearsal: bool,
+    waits: bool,
 }
 
 impl Flags {
@@ -158,9 +170,12 @@ impl Flags {
                 b'd' => flags.detached = true,
                 b'x' => flags.becomes = true,
                 b'p' => flags.sibling = true,
+                b's' => flags.leads = true,
+                b'c' => flags.controlled = true,
                 b'o' => flags.among_others = true,
                 b'h' => flags.holds = true,
                 b'r' => flags.rehearsal = true,
+                b'w' => flags.waits = true,
                 b'-' => {}
                 // A wish that this init does not know is none that it can pass over.
                 _ => return None,

@@ -126,6 +126,21 @@ impl FromStr for Capability {
     }
 }
 
+/// The five sets of a process, capabilities(7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CapabilitySets {
+    /// What an exec can give at most.
+    pub bounding: Capabilities,
+    /// What is checked.
+    pub effective: Capabilities,
+    /// What can be made effective.
+    pub permitted: Capabilities,
+    /// What files can hand on over an exec.
+    pub inheritable: Capabilities,
+    /// What stays over an exec without that; among the permitted and the inheritable ones.
+    pub ambient: Capabilities,
+}
+
 /// A set of capabilities.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Capabilities(u64);
@@ -147,6 +162,11 @@ impl Capabilities {
     #[must_use]
     pub fn without(self, capability: Capability) -> Capabilities {
         Capabilities(self.0 & !capability.bit())
+    }
+
+    /// Whether it is one of them.
+    pub fn has(self, capability: Capability) -> bool {
+        self.0 & capability.bit() != 0
     }
 
     /// Whether nothing is in it.

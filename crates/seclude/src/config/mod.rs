@@ -1,5 +1,7 @@
 //! The nouns of a request: what a caller says, before it is compiled into a plan.
 
+pub(crate) mod attributes;
+pub(crate) mod born;
 pub(crate) mod capability;
 pub(crate) mod cgroup;
 pub(crate) mod clone;
@@ -12,6 +14,7 @@ pub(crate) mod network;
 pub(crate) mod preset;
 pub(crate) mod rlimit;
 pub(crate) mod root;
+pub(crate) mod scheduling;
 pub(crate) mod seccomp;
 pub(crate) mod start;
 pub(crate) mod stdio;

@@ -4,6 +4,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use seclude_child::op::Device;
+
+use super::attributes::Attributes;
 use super::root::Overlay;
 
 /// One thing in the container's tree. Targets are absolute paths inside the root; missing ones are made where
@@ -18,6 +21,10 @@ pub struct Mount {
     pub(crate) shown: Option<(bool, usize)>,
     /// Whether it is the directory that the caller is in, or says that it is.
     pub(crate) stands: Option<Stands>,
+    /// What it is to those who use it, of a bind and of a file system by its name.
+    pub(crate) attributes: Attributes,
+    /// Of a bind: under the container's ids in any case.
+    pub(crate) id_mapped: bool,
 }
 
 /// How a directory is the caller's.
@@ -90,6 +97,15 @@ pub(crate) enum MountKind {
     Mqueue,
     Devpts,
     Dev,
+    /// Any that the kernel makes a new one of.
+    FileSystem {
+        name: String,
+        source: Option<String>,
+        data: Vec<(String, Option<String>)>,
+    },
+    Device {
+        device: Device,
+    },
     /// An empty directory of the sandbox's own root, which can be written though that cannot.
     OwnDirectory {
         mode: u32,
@@ -104,6 +120,8 @@ pub(crate) enum MountKind {
     },
     Symlink {
         to: PathBuf,
+        /// What is there already stays.
+        keep: bool,
     },
     Mask {
         if_present: bool,
@@ -127,7 +145,15 @@ pub(crate) struct Flags {
 
 impl Mount {
     fn new(target: impl AsRef<Path>, kind: MountKind) -> Mount {
-        Mount { target: target.as_ref().to_owned(), kind, preset: false, shown: None, stands: None }
+        Mount {
+            target: target.as_ref().to_owned(),
+            kind,
+            preset: false,
+            shown: None,
+            stands: None,
+            attributes: Attributes::new(),
+            id_mapped: false,
+        }
     }
 
     /// A file or directory of the host, with what is mounted below it. Its locked flags stay. In the sandbox no set-user-ID programs can be
@@ -210,7 +236,7 @@ impl Mount {
 
     /// A symlink at `link` that leads to `to`; what is there already is an error.
     pub fn symlink(to: impl AsRef<Path>, link: impl AsRef<Path>) -> Mount {
-        Mount::new(link, MountKind::Symlink { to: to.as_ref().to_owned() })
+        Mount::new(link, MountKind::Symlink { to: to.as_ref().to_owned(), keep: false })
     }
 
     /// Hides what is there: an empty read-only directory over a directory, /dev/null over a file.
@@ -221,6 +247,88 @@ impl Mount {
     /// Makes what is there read-only, with what is mounted below it.
     pub fn read_only_path(target: impl AsRef<Path>) -> Mount {
         Mount::new(target, MountKind::ReadOnlyPath { if_present: false })
+    }
+
+    /// A new file system of this type (`tmpfs`, `proc`, `sysfs`, `mqueue`, `devpts`, `cgroup2`, …), as the kernel makes it of
+    /// [`Mount::data`] and [`Mount::attributes`] and nothing else. Those that show namespaces show the container's. The targets of
+    /// `proc`, `sysfs`, `cgroup2`, `mqueue` and `devpts` may not be symlinks.
+    pub fn file_system(name: impl Into<String>, target: impl AsRef<Path>) -> Mount {
+        Mount::new(target, MountKind::FileSystem { name: name.into(), source: None, data: Vec::new() })
+    }
+
+    /// A device node, mknod(2), which takes CAP_MKNOD outside of any user namespace. A node of the same device that is there stays.
+    pub fn device(
+        target: impl AsRef<Path>,
+        kind: seclude_cgroup::DeviceKind,
+        number: seclude_cgroup::DeviceNumber,
+    ) -> Mount {
+        let kind = match kind {
+            seclude_cgroup::DeviceKind::Char => rustix::fs::FileType::CharacterDevice,
+            seclude_cgroup::DeviceKind::Block => rustix::fs::FileType::BlockDevice,
+        };
+        let kind = kind.as_raw_mode();
+        let device = Device { kind, major: number.major, minor: number.minor, mode: 0o666, uid: 0, gid: 0 };
+        Mount::new(target, MountKind::Device { device })
+    }
+
+    /// A named pipe, fifo(7); one that is there stays.
+    pub fn fifo(target: impl AsRef<Path>) -> Mount {
+        let kind = rustix::fs::FileType::Fifo.as_raw_mode();
+        Mount::new(
+            target,
+            MountKind::Device { device: Device { kind, major: 0, minor: 0, mode: 0o666, uid: 0, gid: 0 } },
+        )
+    }
+
+    /// For a device or a named pipe: whose it is, by ids inside.
+    #[must_use]
+    pub fn owner(mut self, uid: u32, gid: u32) -> Mount {
+        if let MountKind::Device { device } = &mut self.kind {
+            (device.uid, device.gid) = (uid, gid);
+        }
+        self
+    }
+
+    /// For a [`Mount::file_system`]: an option of the file system's own, such as `size` and `64k`, or a word alone.
+    #[must_use]
+    pub fn data(mut self, key: impl Into<String>, value: Option<&str>) -> Mount {
+        if let MountKind::FileSystem { data, .. } = &mut self.kind {
+            data.push((key.into(), value.map(str::to_owned)));
+        }
+        self
+    }
+
+    /// For a [`Mount::file_system`]: what it is of, a name or a block device.
+    #[must_use]
+    pub fn source(mut self, name: impl Into<String>) -> Mount {
+        if let MountKind::FileSystem { source, .. } = &mut self.kind {
+            *source = Some(name.into());
+        }
+        self
+    }
+
+    /// For a bind and a [`Mount::file_system`]: attributes and propagation. Those of a bind take mount_setattr(2), Linux 5.12.
+    #[must_use]
+    pub fn attributes(mut self, attributes: Attributes) -> Mount {
+        self.attributes = attributes;
+        self
+    }
+
+    /// For a bind: its files are the container's by the ids that they have on the host, with a new user namespace whose ids are said one
+    /// by one. MOUNT_ATTR_IDMAP of mount_setattr(2), Linux 5.12; where that cannot be had, it is an error.
+    #[must_use]
+    pub fn id_mapped(mut self) -> Mount {
+        self.id_mapped = true;
+        self
+    }
+
+    /// For a symlink: what is there already is no error, and stays.
+    #[must_use]
+    pub fn unless_present(mut self) -> Mount {
+        if let MountKind::Symlink { keep, .. } = &mut self.kind {
+            *keep = true;
+        }
+        self
     }
 
     /// For [`Mount::mask`] and [`Mount::read_only_path`]: nothing happens if the path is missing.
@@ -310,13 +418,14 @@ impl Mount {
         self
     }
 
-    /// For a tmpfs, a file or a directory: permissions, such as `0o755`.
+    /// For a tmpfs, a file, a directory or a device: permissions, such as `0o755`.
     #[must_use]
     pub fn mode(mut self, permissions: u32) -> Mount {
         match &mut self.kind {
             MountKind::Tmpfs { mode, .. } | MountKind::File { mode, .. } | MountKind::Directory { mode } => {
                 *mode = permissions;
             }
+            MountKind::Device { device } => device.mode = permissions,
             _ => {}
         }
         self

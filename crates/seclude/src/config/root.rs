@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::attributes::{Attributes, Propagation};
 use super::mount::Source;
 
 /// The root of the container.
@@ -11,6 +12,9 @@ use super::mount::Source;
 pub struct Root {
     pub(crate) kind: RootKind,
     pub(crate) read_only: bool,
+    /// Read-only once all mounts are made.
+    pub(crate) closed: bool,
+    pub(crate) propagation: Option<Propagation>,
     /// Part of the sandbox preset: left out where the mount namespace is not new.
     pub(crate) preset: bool,
 }
@@ -28,12 +32,12 @@ impl Root {
     /// The sandbox's: the host's programs and their configuration, read-only, and else empty directories in memory; see
     /// [`crate::Command::sandbox`], from which alone it can be begun.
     pub fn sandbox() -> Root {
-        Root { kind: RootKind::Sandbox, read_only: false, preset: false }
+        Root { kind: RootKind::Sandbox, read_only: false, closed: false, propagation: None, preset: false }
     }
 
     /// The host's own tree.
     pub fn host() -> Root {
-        Root { kind: RootKind::Host, read_only: false, preset: false }
+        Root { kind: RootKind::Host, read_only: false, closed: false, propagation: None, preset: false }
     }
 
     /// A directory of the host, with what is mounted below it, as `/`: nothing else of the host's tree is left.
@@ -41,17 +45,29 @@ impl Root {
     /// Where a privileged caller takes nothing else from the host, Linux 7.0 makes the mount namespace of it alone; mounts below
     /// it that are unbindable (mount_namespaces(7)) are then left out.
     pub fn directory(path: impl Into<PathBuf>) -> Root {
-        Root { kind: RootKind::Directory(Source::Path(path.into())), read_only: false, preset: false }
+        Root {
+            kind: RootKind::Directory(Source::Path(path.into())),
+            read_only: false,
+            closed: false,
+            propagation: None,
+            preset: false,
+        }
     }
 
     /// The same of the directory that is open as `fd` (O_PATH will do), wherever it is by then.
     pub fn directory_fd(fd: impl Into<OwnedFd>) -> Root {
-        Root { kind: RootKind::Directory(Source::Fd(Arc::new(fd.into()))), read_only: false, preset: false }
+        Root {
+            kind: RootKind::Directory(Source::Fd(Arc::new(fd.into()))),
+            read_only: false,
+            closed: false,
+            propagation: None,
+            preset: false,
+        }
     }
 
     /// Several directories as one.
     pub fn overlay(overlay: Overlay) -> Root {
-        Root { kind: RootKind::Overlay(overlay), read_only: false, preset: false }
+        Root { kind: RootKind::Overlay(overlay), read_only: false, closed: false, propagation: None, preset: false }
     }
 
     /// Nothing can be written to it (EROFS), also not by set-up: targets of mounts must exist in it, unless it is an
@@ -59,6 +75,21 @@ impl Root {
     #[must_use]
     pub fn read_only(mut self) -> Root {
         self.read_only = true;
+        self
+    }
+
+    /// The same for the command alone: targets of mounts that are missing are made first.
+    #[must_use]
+    pub fn closed(mut self) -> Root {
+        self.read_only = true;
+        self.closed = true;
+        self
+    }
+
+    /// Mounts made on its own mount are seen elsewhere as this says, once it is the root. Default: private.
+    #[must_use]
+    pub fn propagation(mut self, attributes: Attributes) -> Root {
+        self.propagation = attributes.propagation;
         self
     }
 

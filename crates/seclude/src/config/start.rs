@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use seclude_sys::terminal::WindowSize;
 
-use super::capability::Capabilities;
+use super::born::WhenBorn;
+use super::capability::{Capabilities, CapabilitySets};
 use super::cgroup::Cgroup;
 use super::clone::CloneWay;
 use super::feature::Feature;
@@ -21,6 +22,7 @@ use super::network::{Dns, Network};
 use super::preset::Preset;
 use super::rlimit::Resource;
 use super::root::Root;
+use super::scheduling::Scheduling;
 use super::seccomp::Seccomp;
 use super::stdio::Stdio;
 use crate::child::Child;
@@ -108,6 +110,18 @@ pub(crate) struct Config {
     pub(crate) clone: CloneWay,
     pub(crate) timed: bool,
     pub(crate) rehearsal: bool,
+    /// The socket on which it waits before its exec.
+    pub(crate) waits_on: Option<Arc<OwnedFd>>,
+    pub(crate) when_born: Option<WhenBorn>,
+    pub(crate) sysctls: Vec<(String, String)>,
+    /// All five, where they are said one by one.
+    pub(crate) capability_sets: Option<CapabilitySets>,
+    /// What security modules confine it by.
+    pub(crate) apparmor: Option<String>,
+    pub(crate) selinux: Option<String>,
+    pub(crate) scheduling: Scheduling,
+    /// Whether its terminal is its console, too.
+    pub(crate) console: bool,
     /// No command: the launcher makes a user namespace and waits for the end of its caller.
     pub(crate) holds_user_namespace: bool,
     #[cfg(feature = "fault")]
@@ -226,6 +240,14 @@ impl Config {
             clone: CloneWay::Auto,
             timed: false,
             rehearsal: false,
+            waits_on: None,
+            when_born: None,
+            sysctls: Vec::new(),
+            capability_sets: None,
+            apparmor: None,
+            selinux: None,
+            scheduling: Scheduling::default(),
+            console: false,
             holds_user_namespace: false,
             #[cfg(feature = "fault")]
             fault: None,

@@ -252,7 +252,11 @@ fn mount(mount: &Mount, index: usize) -> Raised<data::Mount> {
             data.mode = (*mode != 0o755).then_some(data::Mode(*mode));
             Kind::Directory
         }
-        MountKind::Symlink { to } => {
+        // What the kernel alone knows the options of, and nodes: a request has its own names for the usual ones.
+        MountKind::FileSystem { .. } | MountKind::Device { .. } => {
+            return Err(Wrong::contradicts(Field::of("mounts").index(index), "a request has no name for it"));
+        }
+        MountKind::Symlink { to, .. } => {
             data.to = Some(Text::from(to));
             Kind::Symlink
         }

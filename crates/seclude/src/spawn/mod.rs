@@ -228,7 +228,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             if let Some(cgroup) = ends.cgroup.get() {
                 report.cgroup = Some(Placement::of(cgroup, by_birth));
             }
-            let channel = (plan.command.init || plan.command.holds).then_some(ours);
+            let channel = (plan.command.init || plan.command.holds || plan.command.waits).then_some(ours);
             let ties = Ties {
                 terminal: arrived.terminal,
                 channel,
@@ -375,8 +375,10 @@ impl Attendance<'_> {
                     arrived.deaf = Some(crate::hint::no_listener(errno));
                 }
                 Event::Made(made) => ledger.mount_points.note(made),
-                Event::Message(Message::Running) if plan.command.init || plan.command.holds => return Ok(()),
-                Event::End if !plan.command.init && has_executed(newborn) => return Ok(()),
+                Event::Message(Message::Running) if plan.command.init || plan.command.holds || plan.command.waits => {
+                    return Ok(());
+                }
+                Event::End if !plan.command.init && !plan.command.waits && has_executed(newborn) => return Ok(()),
                 other => return Err(unexpected(other, newborn, channel)),
             }
         }

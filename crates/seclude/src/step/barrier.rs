@@ -14,6 +14,7 @@ pub(crate) fn is_needed(command: &Config) -> bool {
     command.cgroup.is_some()
         || command.joined_cgroup.is_some()
         || command.network.is_some()
+        || command.when_born.is_some()
         || command.namespaces.is_new(Namespace::User)
         || command.namespaces.joined().next().is_some()
 }

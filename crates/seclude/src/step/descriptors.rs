@@ -11,7 +11,7 @@ use seclude_request::Field;
 use seclude_sys::Fd;
 
 use super::streams::{self, Anew, Confinement, How, Looked, View};
-use super::{Preparation, Step};
+use super::{Preparation, Step, join};
 use crate::action::Describe;
 use crate::config::Config;
 use crate::config::stdio::{Stdio, StdioKind};
@@ -59,6 +59,8 @@ struct Descriptors {
     stdio: [Option<StdioKind>; 3],
     extra: Vec<(Arc<OwnedFd>, i32)>,
     terminal: bool,
+    /// The launcher makes the session that it controls.
+    late: bool,
     /// The highest number that the command will have.
     highest: i32,
     /// Opened in `prepare`: (our number, its number), all of ours above `highest`.
@@ -86,6 +88,7 @@ pub(super) fn compile(command: &Config, anew: Anew) -> Result<Option<Box<dyn Ste
     Ok(Some(Box::new(Descriptors {
         stdio: kinds(command),
         extra: command.fds.clone(),
+        late: join::enters_pid_namespace_late(command),
         terminal: command.terminal.is_some(),
         highest,
         places: Vec::new(),
@@ -294,7 +297,7 @@ impl Step for Descriptors {
                 free |= u8::from(kind.is_none()) << number;
             }
             program.about("the terminal");
-            program.push(Op::UseTerminal { stdio: free });
+            program.push(Op::UseTerminal { stdio: free, controls: !self.late });
         }
         for number in 0..3 {
             if let How::At(ours) = self.anew.how(number)

@@ -8,7 +8,7 @@ use seclude_request::Field;
 
 use super::Step;
 use crate::config::Config;
-use crate::config::namespace::Namespace;
+use crate::config::namespace::{Namespace, Origin};
 use crate::error::{Error, Result};
 use crate::program::Program;
 
@@ -28,10 +28,13 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     let given = [(names.host.as_ref(), HOST), (names.domain.as_ref(), DOMAIN)];
     let given: Vec<_> = given.into_iter().filter_map(|(name, field)| Some((name?, field))).collect();
     let Some((_, first)) = given.first() else { return Ok(None) };
-    if !command.namespaces.is_new(Namespace::Uts) {
-        return Err(Error::invalid(NAME, "it needs a new uts namespace: it would be the host's own name")
-            .at(first)
-            .contradicting());
+    if matches!(command.namespaces.origin(Namespace::Uts), Origin::Inherited) {
+        return Err(Error::invalid(
+            NAME,
+            "it needs a new uts namespace, or one that is joined: it would be the host's own name",
+        )
+        .at(first)
+        .contradicting());
     }
     if let Some((long, field)) = given.iter().find(|(name, _)| name.len() > LONGEST) {
         let action = format!("{long:?} has {} bytes; the kernel takes {LONGEST}", long.len());

@@ -28,7 +28,11 @@ struct Join {
 /// process in it then has a copy of the caller's memory, which it hides from all who are in there but those that have
 /// CAP_SYS_PTRACE over the caller.
 pub(crate) fn enters_pid_namespace_early(command: &Config) -> bool {
-    let shows = |kind: &MountKind| matches!(kind, MountKind::Proc { .. });
+    let shows = |kind: &MountKind| match kind {
+        MountKind::Proc { .. } => true,
+        MountKind::FileSystem { name, .. } => name == "proc",
+        _ => false,
+    };
     command.namespaces.is_joined(Namespace::Pid) && command.mounts.iter().any(|mount| shows(&mount.kind))
 }
 

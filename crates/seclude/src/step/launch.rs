@@ -32,7 +32,14 @@ pub(crate) fn is_needed(command: &Config) -> bool {
     let contained = Namespace::ALL.into_iter().any(|kind| spaces.is_new(kind)) || spaces.joined().next().is_some();
     // Rules of landlock and a filter are the launcher's to install.
     let filtered = filter::is_filtered(command) || command.is_landlocked();
-    contained || changes_ids || !command.die_with_parent || command.holds_user_namespace || filtered
+    contained
+        || command.apparmor.is_some()
+        || command.selinux.is_some()
+        || command.waits_on.is_some()
+        || changes_ids
+        || !command.die_with_parent
+        || command.holds_user_namespace
+        || filtered
 }
 
 struct Launch {
@@ -44,14 +51,18 @@ struct Launch {
 }
 
 pub(super) fn compile(command: &Config, envp: Arc<[OsString]>) -> Box<dyn Step> {
+    let late = join::enters_pid_namespace_late(command);
     let mut flags = String::from("-");
     for (wanted, letter) in [
         (command.init && command.terminal.is_some(), 't'),
         (!command.die_with_parent, 'd'),
         (!command.init, 'x'),
-        (join::enters_pid_namespace_late(command), 'p'),
+        (late, 'p'),
         (command.namespaces.joined().next().is_some(), 'o'),
         (command.holds_user_namespace, 'h'),
+        (command.waits_on.is_some(), 'w'),
+        (late && (command.new_session || command.terminal.is_some()), 's'),
+        (late && command.terminal.is_some(), 'c'),
     ] {
         flags.extend(wanted.then_some(letter));
     }

@@ -5,14 +5,17 @@
 //! A new step is a file here and a line in [`compile`].
 
 mod barrier;
+mod born;
 mod cgroup;
 mod clock;
 mod clone;
+mod confine;
 mod descriptors;
 mod egress;
 mod exec;
 mod existing_cgroup;
 mod filter;
+mod hold;
 mod holder;
 mod host_files;
 mod hostname;
@@ -34,9 +37,11 @@ pub(crate) mod range;
 mod rights;
 mod rlimits;
 mod root;
+mod scheduling;
 mod session;
 mod show;
 mod streams;
+mod sysctl;
 mod ties;
 mod user;
 mod veth;
@@ -203,6 +208,8 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(cgroup::compile(command, clone.into_cgroup)?);
     add(existing_cgroup::compile(command, clone.into_cgroup)?);
     add(inherited_cgroups::compile(command, host));
+    // The last of what the parent does: there is nothing left that its caller could find undone.
+    add(born::compile(command));
     add(barrier::compile(command));
     let (claimed, closing) = (veth::Claimed::default(), pasta::Closing::default());
     let connected = match &command.network {
@@ -226,6 +233,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(loopback::compile(command));
     add(connected);
     add(low_ports::compile(command));
+    add(sysctl::compile(command)?);
     // From the host's tree, before anything lies over it.
     let anew = streams::Anew::default();
     add(streams::reopen(command, host, &anew));
@@ -240,6 +248,8 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     for step in names::compile(command, &claimed, &closing, user::ids_of_own_files(command, host))? {
         add(Some(step));
     }
+    // Kept over every exec, and no right is needed for it later.
+    add(scheduling::compile(command)?);
     add(session::compile(command)?);
     add(leave);
     // Needs the UTS namespace and root in it.
@@ -254,6 +264,8 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // Where everything is mounted, and by whatever names the command sees it.
     add(landlock::keep(command, host, &own)?);
     add(filter::keep(command, host, &by_filter, &anew)?);
+    add(hold::keep(command)?);
+    add(confine::keep(command)?);
     let Compiled { launch, exec } = exec::compile(command)?;
     add(rights::carry(command, host));
     // From here on in memory of its own, if there is a container.
@@ -263,12 +275,16 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // Before a filter, which may refuse it.
     add(landlock::restrict(command, true));
     add(filter::install(command, true));
+    // While it still has the rights that a module may ask for.
+    add(confine::apply(command));
     // A limit on file size or open files is for the command, not for set-up; raising one takes rights.
     add(rlimits::compile(command)?);
     // Rights go last: each step above may need them.
     add(rights::compile(command, host)?);
     add(workdir::enter(opened));
     add(landlock::restrict(command, false));
+    // With all of its rights gone, and before a filter, which may refuse it.
+    add(hold::wait(command));
     add(filter::install(command, false));
     add(Some(exec));
     Ok(steps)

@@ -2,11 +2,11 @@
 
 use seclude_child::Op;
 use seclude_request::Field;
-use seclude_sys::credentials::CapabilitySets;
+use seclude_sys::credentials;
 
 use super::{Step, launch};
 use crate::config::Config;
-use crate::config::capability::{Capabilities, Capability};
+use crate::config::capability::{Capabilities, Capability, CapabilitySets};
 use crate::config::ids::{Identity, UserMap};
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
@@ -23,6 +23,8 @@ struct Rights {
     groups: Option<Vec<u32>>,
     capabilities: Option<Capabilities>,
     ambient: Capabilities,
+    /// All five, where they are said one by one: then the two above are not looked at.
+    sets: Option<CapabilitySets>,
     no_new_privileges: bool,
     /// Whether the bounding set can be made smaller; where not, no_new_privs keeps an exec from gaining any of it.
     bounded: bool,
@@ -98,6 +100,7 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Box<dyn St
         groups,
         capabilities: command.capabilities,
         ambient: command.ambient,
+        sets: command.capability_sets,
         no_new_privileges: command.no_new_privileges,
         bounded: !(command.no_namespaces && command.no_new_privileges) || host.has(Capability::SETPCAP),
         carried: are_carried(command, host).then(|| match command.namespaces.is_new(Namespace::User) {
@@ -130,7 +133,9 @@ impl Step for Rights {
             program.about_owned(format!("capabilities {capabilities}"));
             program.push(Op::BoundingSet { keep: capabilities.bits() });
         }
-        if self.ids_change && (!self.ambient.is_empty() || self.capabilities.is_some_and(|set| !set.is_empty())) {
+        let kept = self.sets.is_some_and(|sets| !sets.permitted.is_empty());
+        if self.ids_change && (kept || !self.ambient.is_empty() || self.capabilities.is_some_and(|set| !set.is_empty()))
+        {
             program.push(Op::KeepCapabilities);
         }
         if let Some(groups) = &self.groups {
@@ -145,13 +150,23 @@ impl Step for Rights {
             program.about_owned(format!("uid {uid}"));
             program.push(Op::Uid { uid });
         }
-        if let Some(capabilities) = self.capabilities {
+        if let Some(CapabilitySets { effective, permitted, inheritable, ambient, .. }) = self.sets {
+            program.about_owned(format!("capabilities {permitted}"));
+            let sets = credentials::CapabilitySets {
+                effective: effective.bits(),
+                permitted: permitted.bits(),
+                inheritable: inheritable.bits(),
+            };
+            program.push(Op::Capabilities { sets });
+            program.about_owned(format!("ambient capabilities {ambient}"));
+            program.push(Op::Ambient { raise: ambient.bits() });
+        } else if let Some(capabilities) = self.capabilities {
             program.about_owned(format!("capabilities {capabilities}"));
             let set = capabilities.bits();
-            let sets = CapabilitySets { effective: set, permitted: set, inheritable: self.ambient.bits() };
+            let sets = credentials::CapabilitySets { effective: set, permitted: set, inheritable: self.ambient.bits() };
             program.push(Op::Capabilities { sets });
         }
-        if self.capabilities.is_some() || (!self.ambient.is_empty() && self.carried.is_none()) {
+        if self.sets.is_none() && self.capabilities.is_some() || (!self.ambient.is_empty() && self.carried.is_none()) {
             program.about_owned(format!("ambient capabilities {}", self.ambient));
             program.push(Op::Ambient { raise: self.ambient.bits() });
         }

@@ -22,6 +22,7 @@ use super::user::{self, Ids};
 use super::{Preparation, Step, names};
 use crate::action::Describe;
 use crate::config::Config;
+use crate::config::attributes::Propagation;
 use crate::config::mount::{MountKind, Source};
 use crate::config::namespace::Namespace;
 use crate::config::preset::Preset;
@@ -38,6 +39,9 @@ pub(super) const NAME: &str = "root";
 pub(super) struct Tree {
     root: Kind,
     read_only: bool,
+    /// Not before all mounts are made.
+    closed: bool,
+    propagation: Option<Propagation>,
     scratch: bool,
     /// The most bytes of what is kept in memory besides the root.
     bound: Option<u64>,
@@ -88,7 +92,7 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
     let mounted = !command.mounts.is_empty() || names;
     let stays = !names && stays(command);
     let ids = user::ids_of_files(command, host);
-    let written = command.root.as_ref().is_none_or(|root| !root.read_only);
+    let written = command.root.as_ref().is_none_or(|root| !root.read_only || root.closed);
     // Only a copy that is not attached can have other ids.
     let stays = stays && ids == Ids::Callers;
     let of_the_host = || match stays {
@@ -99,7 +103,17 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
     let root = if mounted { of_the_host() } else { Kind::Kept { mounted } };
     let devices = command.mounts.iter().any(mount::takes_devices);
     let about = "the host's tree, writable".to_owned();
-    let mut tree = Tree { root, read_only: false, scratch, bound: None, devices, about, lock: None };
+    let mut tree = Tree {
+        root,
+        read_only: false,
+        closed: false,
+        propagation: None,
+        scratch,
+        bound: None,
+        devices,
+        about,
+        lock: None,
+    };
     if command.max_tmp.is_some() && !command.root.as_ref().is_some_and(Root::is_curated) {
         let why = "the sandbox's own root alone has directories in memory that it could bound";
         return Err(Error::invalid(NAME, why).at("max_tmp").contradicting());
@@ -111,6 +125,7 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
     }
     if let Some(root) = &command.root {
         tree.read_only = root.read_only;
+        (tree.closed, tree.propagation) = (root.closed, root.propagation);
         tree.about = root.describe();
         match &root.kind {
             RootKind::Host => tree.root = of_the_host(),
@@ -217,7 +232,7 @@ impl Tree {
             Kind::Memory(_) => true,
             Kind::Kept { .. } | Kind::Entered(_) | Kind::Directory(_) | Kind::LayeredHost(_) => false,
         };
-        self.read_only && takes_writes
+        self.read_only && (takes_writes || self.closed)
     }
 }
 
@@ -359,6 +374,7 @@ struct Leave {
     built: bool,
     replaced: bool,
     read_only: bool,
+    propagation: Option<Propagation>,
     umask: Option<u32>,
     mounts: bool,
     /// Whether what is written goes to memory somewhere.
@@ -386,6 +402,7 @@ pub(super) fn leave(command: &Config, tree: Option<&Tree>) -> Option<Box<dyn Ste
         built: is(Tree::is_built),
         replaced: is(Tree::is_replaced),
         read_only: is(Tree::is_read_only_at_the_end),
+        propagation: tree.and_then(|tree| tree.propagation),
         umask: command.umask,
         mounts: tree.is_some(),
         ephemeral: tree.is_some() && has_ephemeral(command),
@@ -414,6 +431,11 @@ impl Step for Leave {
         if self.replaced {
             program.about("leave the host's tree");
             program.push(Op::Pivot);
+        }
+        if let Some(how) = self.propagation.filter(|_| self.built) {
+            program.about("what is mounted from here on");
+            let (propagation, recursive) = (how.flag, how.recursive);
+            program.push(Op::ChangeAttributes { mount: Slot::ROOT, set: 0, clear: 0, propagation, recursive });
         }
         if self.built {
             program.about("look at /");

@@ -29,6 +29,10 @@ pub(crate) struct Show {
     ids: Ids,
     /// Under the host's ids though the container has others.
     plain: bool,
+    /// Under the container's ids, though other files of the host are not.
+    mapped: bool,
+    /// A peer of what it is a copy of: only the parent is where that is.
+    peer: bool,
     open: Option<Arc<OwnedFd>>,
     /// Whether mount points may have to be made in it.
     takes_mounts: bool,
@@ -45,12 +49,36 @@ impl Show {
             Source::Path(path) => path.clone(),
             Source::Fd(fd) => PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
         };
-        Show { from, path, recursive, writable, ids, plain: false, open: None, takes_mounts: false, lock: None }
+        Show {
+            from,
+            path,
+            recursive,
+            writable,
+            ids,
+            plain: false,
+            mapped: false,
+            peer: false,
+            open: None,
+            takes_mounts: false,
+            lock: None,
+        }
     }
 
     /// Under the host's ids in any case.
     pub(crate) fn plain(mut self, plain: bool) -> Show {
         self.plain = plain;
+        self
+    }
+
+    /// Under the container's ids, or not at all.
+    pub(crate) fn mapped(mut self, mapped: bool) -> Show {
+        self.mapped = mapped;
+        self
+    }
+
+    /// What is mounted in it later is seen in the host's own, or the other way round.
+    pub(crate) fn peer(mut self, peer: bool) -> Show {
+        self.peer = peer;
         self
     }
 
@@ -72,7 +100,7 @@ impl Show {
 
     /// Whether the child makes the copy.
     pub(crate) fn is_childs(&self) -> bool {
-        self.ids == Ids::Callers
+        self.ids == Ids::Callers && !self.peer && !self.mapped
     }
 
     /// It, opened in `prepare`.
@@ -93,7 +121,7 @@ impl Show {
         let opened = preparation.lifted(opened)?;
         // What it is does not change, and the server of a file system may not answer.
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        let found = statx(&opened, c"", flags, StatxFlags::BASIC_STATS)?;
+        let found = statx(&opened, c"", flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?;
         let kind = FileType::from_raw_mode(found.stx_mode.into());
         if self.takes_mounts && self.writable && kind == FileType::Directory {
             self.lock = preparation.share_mount_points(&opened, &found)?;
@@ -134,14 +162,15 @@ impl Show {
     /// A copy of it, detached, in `slot`. What is mounted below one that the parent has made comes with [`Self::covers`].
     pub(crate) fn copy<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
         self.hold(program);
-        if self.ids == Ids::Containers {
+        if !self.is_childs() {
             return program.take_tree(
                 slot,
                 Wanted {
                     source: self.open.clone(),
                     recursive: self.recursive,
-                    strict: self.writable,
-                    plain: self.plain,
+                    strict: self.writable || self.mapped,
+                    plain: self.plain || (self.ids == Ids::Callers && !self.mapped),
+                    peer: self.peer,
                     open_at: None,
                     path: self.path.clone(),
                     step: 0,
@@ -168,7 +197,7 @@ impl Show {
 
     /// What is mounted below it, once the copy in `slot` is attached.
     pub(crate) fn covers(&self, program: &mut Program<'_>, slot: Slot) {
-        if self.ids == Ids::Containers && self.recursive {
+        if !self.is_childs() && self.recursive {
             program.push(Op::TakeCovers { root: slot });
         }
     }

@@ -361,6 +361,7 @@ impl Step for Reopened {
                 program.take_tree(
                     Slot::STDIN,
                     Wanted {
+                        peer: false,
                         plain: false,
                         source: show.opened().cloned(),
                         recursive: false,

@@ -285,7 +285,9 @@ impl Tree {
                 (Content::File { mode: *mode }, Want::File, format!("{shown} is a file of its own"))
             }
             MountKind::Directory { mode } => return self.place(target, Want::Directory(*mode)).map(drop),
-            MountKind::Symlink { to } => return self.link(target, to),
+            MountKind::FileSystem { name, .. } => return self.kernel(target, name, mount.attributes.is_read_only()),
+            MountKind::Device { .. } => return self.kernel(target, "a device", false),
+            MountKind::Symlink { to, .. } => return self.link(target, to),
             MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present } => {
                 let is_mask = matches!(mount.kind, MountKind::Mask { .. });
                 let content = if is_mask { Content::Masked } else { Content::Again { closes: true } };

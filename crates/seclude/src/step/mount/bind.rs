@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, statx};
 use seclude_child::op::{Links, Want};
 use seclude_child::{Op, Slot};
 use seclude_request::Remedy;
 use seclude_sys::Fd;
 
-use super::{NAME, attach, not_the_root};
+use super::{NAME, attach, filesystem, not_the_root};
 use crate::action::Describe;
 use crate::advice::Hint;
+use crate::config::attributes::{Attributes, Propagation};
 use crate::config::mount::{Flags, Source};
 use crate::error::{Error, Result};
+use crate::mounts::{Mounts, Shared};
 use crate::places::{Places, identity, identity_of};
 use crate::program::Program;
 use crate::step::root::absolute;
@@ -31,6 +33,7 @@ struct Bind {
     closed: Option<Places>,
     as_named: bool,
     is_here: bool,
+    attributes: Attributes,
     about: String,
 }
 
@@ -44,6 +47,10 @@ pub(super) struct Circumstances {
     pub(super) as_named: bool,
     /// It has to be what the caller stands in.
     pub(super) is_here: bool,
+    /// On top of the flags.
+    pub(super) attributes: Attributes,
+    /// Under the container's ids in any case.
+    pub(super) id_mapped: bool,
 }
 
 pub(super) fn compile(
@@ -51,7 +58,7 @@ pub(super) fn compile(
     target: &Path,
     recursive: bool,
     flags: Flags,
-    Circumstances { ids, takes_mounts, closed, as_named, is_here }: Circumstances,
+    Circumstances { ids, takes_mounts, closed, as_named, is_here, attributes, id_mapped }: Circumstances,
 ) -> Result<Box<dyn Step>> {
     if let Source::Path(source) = source {
         absolute(NAME, source).map_err(|error| error.at("source"))?;
@@ -59,10 +66,43 @@ pub(super) fn compile(
     not_the_root(target)?;
     let show = Show::of(source.clone(), recursive, !flags.read_only, ids)
         .takes_mounts(takes_mounts)
-        .plain(flags.for_strangers);
+        .plain(flags.for_strangers)
+        .mapped(id_mapped)
+        .peer(attributes.propagation.is_some_and(Propagation::is_of_others));
     let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
     let of_root = show.path() == Path::new("/");
-    Ok(Box::new(Bind { show, target: target.to_owned(), recursive, of_root, flags, closed, as_named, is_here, about }))
+    Ok(Box::new(Bind {
+        show,
+        target: target.to_owned(),
+        recursive,
+        of_root,
+        flags,
+        closed,
+        as_named,
+        is_here,
+        attributes,
+        about,
+    }))
+}
+
+impl Bind {
+    /// Whether the kernel can do what is asked of it: where the source's own mount is private, it would be a word and nothing else.
+    fn is_seen_elsewhere(&self, found: &Statx) -> Result<()> {
+        let Some(how) = self.attributes.propagation.filter(|how| how.is_of_others()) else { return Ok(()) };
+        let is_shared = Mounts::propagation_of(NAME, found.stx_mnt_id)?;
+        match (is_shared, how.is_shared()) {
+            (Shared::Both, _) | (Shared::Received, false) => Ok(()),
+            _ => {
+                let path = self.show.path();
+                let action =
+                    format!("{}: the mount that it lies on is private, so nothing comes or goes", path.display());
+                Err(Error::invalid(NAME, action)
+                    .at("source")
+                    .contradicting()
+                    .hint("mount --make-shared it on the host"))
+            }
+        }
+    }
 }
 
 impl Step for Bind {
@@ -89,6 +129,7 @@ impl Step for Bind {
                     let error = Error::parent(NAME, &self.about, rustix::io::Errno::STALE).path_of(self.show.path());
                     return Err(error.hint("the caller's directory has another name by now"));
                 }
+                self.is_seen_elsewhere(&found)?;
                 // A device is written all the same, but its inode, which is the host's, is not changed.
                 let kind = FileType::from_raw_mode(found.stx_mode.into());
                 if matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
@@ -134,6 +175,7 @@ impl Step for Bind {
         if self.flags.read_only {
             program.push(Op::CheckReadOnly { mount: Slot::TREE });
         }
+        filesystem::change(program, &self.attributes, Slot::TREE);
     }
 
     fn describe(&self, to: &mut Describe) {

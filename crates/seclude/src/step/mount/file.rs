@@ -98,10 +98,12 @@ struct Symlink {
     parent: PathBuf,
     name: std::ffi::OsString,
     to: PathBuf,
+    /// What is there already stays.
+    keep: bool,
     about: String,
 }
 
-pub(super) fn symlink(link: &Path, to: &Path) -> Result<Box<dyn Step>> {
+pub(super) fn symlink(link: &Path, to: &Path, keep: bool) -> Result<Box<dyn Step>> {
     not_the_root(link)?;
     let about = format!("symlink {} to {}", link.display(), to.display());
     let (Some(parent), Some(name)) = (link.parent(), link.file_name()) else {
@@ -110,7 +112,7 @@ pub(super) fn symlink(link: &Path, to: &Path) -> Result<Box<dyn Step>> {
     if to.as_os_str().is_empty() {
         return Err(Error::invalid(NAME, format!("{about}: it leads to nothing")).at("to"));
     }
-    Ok(Box::new(Symlink { parent: parent.to_owned(), name: name.to_owned(), to: to.to_owned(), about }))
+    Ok(Box::new(Symlink { parent: parent.to_owned(), name: name.to_owned(), to: to.to_owned(), keep, about }))
 }
 
 impl Step for Symlink {
@@ -133,6 +135,6 @@ impl Step for Symlink {
         let name = program.text(&self.name);
         let target = program.text(&self.to);
         // By descriptor: a path with a symlink in it cannot lead the creation elsewhere.
-        program.push(Op::MakeSymlink { base: Slot::PLACE, name, target });
+        program.push(Op::MakeSymlink { base: Slot::PLACE, name, target, keep: self.keep });
     }
 }

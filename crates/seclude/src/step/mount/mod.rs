@@ -2,7 +2,9 @@
 
 mod bind;
 mod dev;
+mod device;
 mod file;
+mod filesystem;
 mod hide;
 mod kernel;
 pub(super) mod overlay;
@@ -205,6 +207,10 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
         Ok(())
     };
     Ok(match &mount.kind {
+        MountKind::Bind { .. } if mount.id_mapped && !new_user => {
+            let action = format!("{}: without a new user namespace there are no other ids", target.display());
+            return Err(Error::invalid(NAME, action).contradicting());
+        }
         MountKind::Bind { source, recursive, flags } => {
             let inside = |other: &Mount| other.target != mount.target && other.target.starts_with(target);
             let takes_mounts = command.mounts.iter().any(inside);
@@ -222,6 +228,8 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
                     closed,
                     as_named,
                     is_here: mount.stands == Some(Stands::Here),
+                    attributes: mount.attributes,
+                    id_mapped: mount.id_mapped,
                 },
             )?
         }
@@ -254,7 +262,11 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
         MountKind::File { content, mode, read_only } => file::file(target, content, *mode, *read_only)?,
         MountKind::Directory { mode } => file::directory(target, *mode),
         MountKind::OwnDirectory { mode } => file::own_directory(target, *mode),
-        MountKind::Symlink { to } => file::symlink(target, to)?,
+        MountKind::Symlink { to, keep } => file::symlink(target, to, *keep)?,
+        MountKind::FileSystem { name, source, data } => {
+            filesystem::compile(target, name, source.as_deref(), data, mount.attributes)?
+        }
+        MountKind::Device { device } => device::compile(target, *device, command)?,
         MountKind::Mask { if_present } => hide::mask(target, *if_present)?,
         MountKind::ReadOnlyPath { if_present } => hide::read_only(target, *if_present),
     })

@@ -1,0 +1,66 @@
+//! The last barrier: everything is done but the exec, and somebody else says when.
+//!
+//! The spawner hears that it waits, writes down whatever it needs to find this process again, and lets it go; until then
+//! this process ends with it. From then on there is one descriptor, a socket that listens. Who connects there and sends a
+//! byte has the command executed, and is told over the connection as a spawner is: an end of file, or why not.
+
+use crate::command::{go_on_as_sibling, hide, rehearse};
+use crate::kernel::{self, Errno, Fd, Text};
+use crate::order::Order;
+use crate::report::Report;
+
+pub(crate) fn for_another(order: &Order, listener: Fd) -> Result<(), Report> {
+    let init = |errno| order.failure(order.calls.init, errno);
+    if order.rehearsal {
+        kernel::close(listener);
+        return Ok(());
+    }
+    is_there(order)?;
+    kernel::set_name(Text::from(c"seclude-init"));
+    // An act may have undone it.
+    hide(order).map_err(init)?;
+    go_on_as_sibling(order).map_err(init)?;
+    // The socket tells of the spawner's end from here on: the signal could come when it has said go and ended.
+    kernel::set_parent_death_signal(0).map_err(init)?;
+    kernel::send(order.socket, &Report::running().record());
+    if !has_said_go(order.socket) {
+        kernel::exit(crate::FAILED);
+    }
+    kernel::close(order.socket);
+    loop {
+        let caller = kernel::accept(listener).map_err(init)?;
+        // Whoever ends before its byte has started nothing.
+        if !has_said_go(caller) {
+            kernel::close(caller);
+            continue;
+        }
+        kernel::close(listener);
+        // What fails from here on is told there.
+        return kernel::move_onto(caller, order.socket).map_err(init);
+    }
+}
+
+/// A command that is not there is an error of the start, not of whoever lets it go later.
+fn is_there(order: &Order) -> Result<(), Report> {
+    match rehearse(order) {
+        (call, ..) if call == order.calls.rehearsed => Ok(()),
+        // A filter that does not know the call refuses it so: then the exec tells.
+        (_, Errno::ENOSYS, _) => Ok(()),
+        (call, errno, file) => {
+            if let Some(file) = file {
+                kernel::close(file);
+            }
+            Err(order.failure(call, errno))
+        }
+    }
+}
+
+fn has_said_go(socket: Fd) -> bool {
+    let mut go = [0];
+    loop {
+        match kernel::read(socket, &mut go) {
+            Err(Errno::EINTR) => {}
+            answer => return answer == Ok(1),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A bundle: a directory with a config.json.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::failure::{Failure, Result};
+use crate::log::Log;
+use crate::spec::Spec;
+
+/// Engines write some ten thousand bytes.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// What was read.
+pub(crate) struct Bundle {
+    /// Absolute.
+    pub(crate) path: PathBuf,
+    pub(crate) spec: Spec,
+}
+
+impl Bundle {
+    /// Reads it; what is unknown is told, as the specification has it passed over.
+    pub(crate) fn read(path: &Path, log: &Log) -> Result<Bundle> {
+        let named = |error| Failure::of(format_args!("bundle {}", path.display()), error);
+        let path = path.canonicalize().map_err(named)?;
+        let file = path.join("config.json");
+        let (spec, unknown): (Spec, _) = read_json(&file)?;
+        for field in unknown {
+            log.warn(&format!("{field}: the runtime specification has no such field"));
+        }
+        Ok(Bundle { path, spec })
+    }
+}
+
+/// A file of JSON, with the fields in it that nobody knows.
+pub(crate) fn read_json<T: DeserializeOwned + serde::Serialize>(file: &Path) -> Result<(T, Vec<String>)> {
+    let named = |error| Failure::of(file.display(), error);
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(file).map_err(named)?;
+    read_json_from(opened, &file.display().to_string())
+}
+
+/// The same of what is open.
+pub(crate) fn read_json_from<T: DeserializeOwned + serde::Serialize>(
+    opened: impl Read,
+    name: &str,
+) -> Result<(T, Vec<String>)> {
+    let mut text = Vec::new();
+    opened.take(MOST_BYTES + 1).read_to_end(&mut text).map_err(|error| Failure::of(name, error))?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(Failure::new(format!("{name}: it has more than {MOST_BYTES} bytes")));
+    }
+    let wrong = |error: serde_json::Error| Failure::new(format!("{name}: {error}"));
+    let document = without_nulls(serde_json::from_slice(&text).map_err(wrong)?);
+    let read: T = T::deserialize(&document).map_err(wrong)?;
+    let mut unknown = Vec::new();
+    differing(&document, &serde_json::to_value(&read).map_err(wrong)?, "", &mut unknown);
+    Ok((read, unknown))
+}
+
+/// Go writes what is not there as null.
+fn without_nulls(value: Json) -> Json {
+    match value {
+        Json::Object(map) => {
+            let there = map.into_iter().filter(|(_, value)| !value.is_null());
+            Json::Object(there.map(|(key, value)| (key, without_nulls(value))).collect())
+        }
+        Json::Array(list) => Json::Array(list.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
+}
+
+/// The keys that are in a document and not in what was made of it; what is empty or the default is not looked for.
+fn differing(document: &Json, read: &Json, path: &str, unknown: &mut Vec<String>) {
+    match (document, read) {
+        (Json::Object(document), Json::Object(read)) => {
+            for (key, value) in document {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                match read.get(key) {
+                    Some(read) => differing(value, read, &path, unknown),
+                    None if is_nothing(value) => {}
+                    None => unknown.push(path),
+                }
+            }
+        }
+        (Json::Array(document), Json::Array(read)) => {
+            for (index, (document, read)) in document.iter().zip(read).enumerate() {
+                differing(document, read, &format!("{path}[{index}]"), unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_nothing(value: &Json) -> bool {
+    match value {
+        Json::Null | Json::Bool(false) => true,
+        Json::String(text) => text.is_empty(),
+        Json::Array(list) => list.is_empty(),
+        Json::Object(map) => map.values().all(is_nothing),
+        Json::Bool(true) | Json::Number(_) => false,
+    }
+}
+
+/// Standard input, or a file.
+pub(crate) fn read_json_or_stdin<T: DeserializeOwned + serde::Serialize>(file: &Path) -> Result<(T, Vec<String>)> {
+    match file == Path::new("-") {
+        true => read_json_from(std::io::stdin().lock(), "stdin"),
+        false => read_json::<T>(file),
+    }
+}
+
+/// A new file, written as a whole or not at all: under another name first.
+pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    use std::io::Write;
+    let name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
+    let other = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let flags = OFlags::NOFOLLOW.bits() as i32;
+    let write = || {
+        let mut options = OpenOptions::new();
+        let mut file: File = options.write(true).create_new(true).mode(mode).custom_flags(flags).open(&other)?;
+        file.write_all(content)?;
+        std::fs::rename(&other, path)
+    };
+    let written = write();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&other);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_nobody_knows_are_found_wherever_they_are() {
+        let text = r#"{"ociVersion":"1.0.0","x":1,"linux":{"y":{"a":true},"devices":null,"seccomp":{"any":1}},
+            "mounts":[{"destination":"/a","z":"b"}],"annotations":{"any":"thing"}}"#;
+        let (_, unknown) = read_json_from::<Spec>(text.as_bytes(), "test").unwrap();
+        assert_eq!(unknown, ["linux.y", "mounts[0].z", "x"]);
+    }
+}

@@ -1,0 +1,341 @@
+//! `create`: a container that is all there but its command, which waits for `start`.
+//!
+//! In an order in which whoever finds less than all of it knows what to remove: its directory is locked from the first moment, what is
+//! going to be made is written down before it is, and what waits ends with this process until it is written down as well.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use rustix::fs::{Mode, OFlags};
+use seclude::Child;
+use seclude::cgroup::{Cgroup, Hierarchies};
+
+use super::{Context, delete};
+use crate::arguments::{New, Rootless};
+use crate::bundle::{Bundle, write_whole};
+use crate::caller::is_root_of_the_host;
+use crate::convert::{Circumstances, Origins, convert, not_ambient};
+use crate::copy_up;
+use crate::device_rules::{Allowed, allowed};
+use crate::failure::{Failure, Result};
+use crate::hooks::{self, Place};
+use crate::inside::Inside;
+use crate::resources;
+use crate::sockets;
+use crate::spec::{Hooks, Linux, Spec};
+use crate::state::{Entry, Identity, Record, SOCKET, Status};
+use crate::time::rfc3339;
+
+/// What was made, and is locked.
+pub(super) struct Created {
+    pub(super) entry: Entry,
+    pub(super) record: Record,
+    pub(super) spec: Spec,
+    /// The master of its terminal, if it was not handed over.
+    pub(super) terminal: Option<OwnedFd>,
+}
+
+pub(super) fn run(context: &Context<'_>, new: &New, id: &str) -> Result<()> {
+    create(context, new, id, false).map(drop)
+}
+
+/// `keeps`: a terminal that nobody is sent is the caller's.
+pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) -> Result<Created> {
+    crate::state::check_id(id)?;
+    if new.no_pivot {
+        return Err(Failure::new("--no-pivot: this runtime always leaves the host's tree"));
+    }
+    let Bundle { path: bundle, spec } = Bundle::read(&new.bundle, context.log)?;
+    let console = console(new, &spec, keeps)?;
+    let pidfd_socket = new.pidfd_socket.as_ref().map(|path| sockets::of_caller("--pidfd-socket", path)).transpose()?;
+    let empty = Linux::default();
+    let linux = spec.linux.as_ref().unwrap_or(&empty);
+    let hierarchies = Hierarchies::discover()?;
+    let cgroup = cgroup_path(id, linux, context)?;
+    let circumstances = Circumstances {
+        bundle: &bundle,
+        hierarchies: &hierarchies,
+        cgroup: cgroup.as_deref(),
+        keyring: !new.no_new_keyring,
+    };
+    let converted = convert(&spec, &circumstances)?;
+    // Whatever contradicts itself is known before anything is made.
+    converted.command.plan().map_err(|error| converted.origins.explain(error))?;
+    let rules = device_rules(linux)?;
+    if let Some(told) = spec.process.as_ref().and_then(not_ambient) {
+        context.log.warn(&told);
+    }
+    if let Some(file) = &new.pid_file {
+        has_directory(file)?;
+    }
+
+    let entry = context.store.create(id)?;
+    let mut record = Record {
+        oci_version: spec.oci_version.clone(),
+        bundle: bundle.clone(),
+        rootfs: converted.rootfs.clone(),
+        process: None,
+        cgroup: cgroup.clone(),
+        shares_cgroup: false,
+        created: rfc3339(SystemTime::now()),
+        owner: rustix::process::getuid().as_raw(),
+        annotations: spec.annotations.clone(),
+    };
+    let making = Making {
+        context,
+        new,
+        spec: &spec,
+        linux,
+        hierarchies: &hierarchies,
+        rules,
+        console: console.as_ref(),
+        pidfd_socket: pidfd_socket.as_ref(),
+    };
+    let mut made = Made::default();
+    match making.make(&entry, &mut record, converted, &mut made) {
+        Ok(terminal) => Ok(Created { entry, record, spec, terminal }),
+        Err(failure) => Err(undo(&entry, &record, &spec, made, failure).map_or_else(
+            |failure| failure,
+            |failure| match entry.remove() {
+                Ok(()) => failure,
+                Err(left) => failure.and(left),
+            },
+        )),
+    }
+}
+
+/// What there is to be undone.
+#[derive(Default)]
+struct Made {
+    cgroup: Option<Cgroup>,
+    /// Whether hooks were run, which have something to undo themselves.
+    hooked: Arc<Mutex<bool>>,
+    pid_file: Option<PathBuf>,
+}
+
+/// What a create goes by.
+struct Making<'a> {
+    context: &'a Context<'a>,
+    new: &'a New,
+    spec: &'a Spec,
+    linux: &'a Linux,
+    hierarchies: &'a Hierarchies,
+    rules: Option<Allowed>,
+    console: Option<&'a OwnedFd>,
+    pidfd_socket: Option<&'a OwnedFd>,
+}
+
+impl Making<'_> {
+    fn make(
+        &self,
+        entry: &Entry,
+        record: &mut Record,
+        converted: crate::convert::Converted,
+        made: &mut Made,
+    ) -> Result<Option<OwnedFd>> {
+        entry.write_config(self.spec)?;
+        entry.write_record(record)?;
+        let mut command = converted.command;
+        if let Some(path) = record.cgroup.clone() {
+            match self.cgroup(&path) {
+                Ok((cgroup, alone)) => {
+                    if !alone {
+                        // Whoever undoes this from here on is not to end what is others'.
+                        record.shares_cgroup = true;
+                        entry.write_record(record)?;
+                    }
+                    made.cgroup = Some(cgroup).filter(|_| alone);
+                    command.join_cgroup(path);
+                }
+                Err(failure) if self.may_go_without() => {
+                    self.context.log.warn(&format!("it has no cgroup: {failure}"));
+                    record.cgroup = None;
+                    entry.write_record(record)?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        for number in 3..3 + self.new.preserve_fds.max(0) {
+            let failed = |error| Failure::of(format_args!("--preserve-fds: descriptor {number}"), error);
+            command.inherit_fd(number, number).map_err(failed)?;
+        }
+        command.hold(sockets::listener(entry.dir(), SOCKET)?);
+        command.die_with_parent(false);
+        self.attend(&mut command, entry, record, made);
+        let mut child = command.spawn().map_err(|error| converted.origins.explain(error))?;
+        let process = Identity::of(child.id() as i32)?;
+        if !converted.copies.is_empty() {
+            let image = directory(&record.rootfs)?;
+            let root = Inside::of(process)?.root()?;
+            converted.copies.iter().try_for_each(|copy| copy_up::fill(copy, image.as_fd(), root.as_fd()))?;
+        }
+        let terminal = self.hand_over(&mut child)?;
+        record.process = Some(process);
+        if let Some(socket) = self.pidfd_socket {
+            sockets::send(socket, child.pidfd(), "pidfd")?;
+        }
+        if let Some(file) = &self.new.pid_file {
+            write_pid(file, child.id())?;
+            made.pid_file = Some(file.clone());
+        }
+        entry.write_record(record)?;
+        child.leave()?;
+        Ok(terminal)
+    }
+
+    /// The hooks of its creation, while its process has its namespaces and nothing else.
+    fn attend(&self, command: &mut seclude::Command, entry: &Entry, record: &Record, made: &Made) {
+        let Some(hooks) = self.spec.hooks.clone() else { return };
+        if hooks.prestart.is_empty() && hooks.create_runtime.is_empty() && hooks.create_container.is_empty() {
+            return;
+        }
+        let (record, id, hooked) = (record.clone(), entry.id.clone(), made.hooked.clone());
+        command.when_born(move |pid| {
+            *hooked.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            created_hooks(&hooks, &record, &id, pid).map_err(|failure| std::io::Error::other(failure.to_string()))
+        });
+    }
+
+    fn cgroup(&self, path: &Path) -> Result<(Cgroup, bool)> {
+        let (cgroup, alone) = Cgroup::create_named(self.hierarchies, path)?;
+        match self.limit(&cgroup) {
+            Ok(()) => Ok((cgroup, alone)),
+            Err(failure) if !alone => Err(failure),
+            Err(failure) => Err(match cgroup.remove() {
+                Ok(()) => failure,
+                Err(left) => failure.and(left),
+            }),
+        }
+    }
+
+    fn limit(&self, cgroup: &Cgroup) -> Result<()> {
+        if let Some(rules) = &self.rules {
+            let list = match rules {
+                Allowed::All => None,
+                Allowed::These(list) => Some(list.as_slice()),
+            };
+            let failed = |error: seclude::cgroup::Error| Failure::at("linux.resources.devices", error.to_string());
+            cgroup.set_devices(list).map_err(failed)?;
+        }
+        self.linux.resources.as_ref().map_or(Ok(()), |limits| resources::apply(cgroup, limits))
+    }
+
+    /// A user without a cgroup of its own, of whom nothing is to be limited.
+    fn may_go_without(&self) -> bool {
+        let is_user = match self.context.rootless {
+            Rootless::True => true,
+            Rootless::False => false,
+            Rootless::Auto => !is_root_of_the_host(),
+        };
+        let limits = self.linux.resources.as_ref();
+        let are_limited = limits.is_some_and(|limits| {
+            limits.memory.is_some() || limits.cpu.is_some() || limits.pids.is_some() || !limits.unified.is_empty()
+        });
+        is_user && !are_limited
+    }
+
+    fn hand_over(&self, child: &mut Child) -> Result<Option<OwnedFd>> {
+        let Some(master) = child.take_terminal().map(OwnedFd::from) else { return Ok(None) };
+        match self.console {
+            Some(socket) => sockets::send(socket, master.as_fd(), "/dev/ptmx").map(|()| None),
+            None => Ok(Some(master)),
+        }
+    }
+}
+
+fn created_hooks(hooks: &Hooks, record: &Record, id: &str, pid: u32) -> Result<()> {
+    let mut state = record.state(id, Status::Creating);
+    state["pid"] = pid.into();
+    hooks::run(&hooks.prestart, "prestart", &state, Place::Here)?;
+    hooks::run(&hooks.create_runtime, "createRuntime", &state, Place::Here)?;
+    if hooks.create_container.is_empty() {
+        return Ok(());
+    }
+    let inside = Inside::of_child(pid)?.early();
+    hooks::run(&hooks.create_container, "createContainer", &state, Place::Inside(&inside))
+}
+
+/// Of all that was made before; what cannot be undone stays, with its directory, for `delete --force`.
+fn undo(entry: &Entry, record: &Record, spec: &Spec, made: Made, failure: Failure) -> Result<Failure> {
+    if let Some(file) = made.pid_file {
+        let _ = std::fs::remove_file(file);
+    }
+    if let Some(cgroup) = &made.cgroup {
+        match delete::end(cgroup) {
+            Ok(()) => {}
+            Err(left) => return Err(failure.and(left)),
+        }
+    }
+    let was_hooked = *made.hooked.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(hooks) = spec.hooks.as_ref().filter(|_| was_hooked) {
+        let state = record.state(&entry.id, Status::Stopped);
+        if let Err(other) = hooks::run(&hooks.poststop, "poststop", &state, Place::Here) {
+            return Ok(failure.and(other));
+        }
+    }
+    Ok(failure)
+}
+
+fn console(new: &New, spec: &Spec, keeps: bool) -> Result<Option<OwnedFd>> {
+    let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
+    match (&new.console_socket, terminal) {
+        (Some(path), true) => sockets::of_caller("--console-socket", path).map(Some),
+        (Some(_), false) => {
+            Err(Failure::at("process.terminal", "a console socket, and no terminal that it would be sent"))
+        }
+        (None, true) if !keeps => {
+            Err(Failure::at("process.terminal", "without a console socket nobody has its other end"))
+        }
+        (None, _) => Ok(None),
+    }
+}
+
+/// Where its cgroup is to be; `None`: a user who names none has none.
+fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<PathBuf>> {
+    const FIELD: &str = "linux.cgroupsPath";
+    let named = linux.cgroups_path.as_str();
+    if named.is_empty() {
+        let is_user = context.rootless == Rootless::True || !is_root_of_the_host();
+        return Ok((!is_user).then(|| Path::new("/seclude-oci").join(id)));
+    }
+    let path = Path::new(named);
+    if path.components().any(|part| part == std::path::Component::ParentDir) {
+        return Err(Failure::at(FIELD, format!("{named:?} has a `..` in it")));
+    }
+    if !named.contains('/') && named.split(':').count() == 3 {
+        return Err(Failure::at(FIELD, format!("{named:?} is for --systemd-cgroup, which this runtime does not do")));
+    }
+    Ok(Some(Path::new("/").join(path)))
+}
+
+fn directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Failure::of(path.display(), errno).or_at("root.path"))
+}
+
+fn device_rules(linux: &Linux) -> Result<Option<Allowed>> {
+    let rules = linux.resources.as_ref().map_or(&[][..], |limits| limits.devices.as_slice());
+    allowed(rules, &linux.devices)
+}
+
+fn has_directory(file: &Path) -> Result<()> {
+    let above = file.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let found = above.metadata().map_err(|error| Failure::of(format_args!("--pid-file {}", file.display()), error))?;
+    match found.is_dir() {
+        true => Ok(()),
+        false => Err(Failure::new(format!("--pid-file {}: {} is no directory", file.display(), above.display()))),
+    }
+}
+
+/// As a whole: who waits for it reads it as soon as it is there.
+pub(super) fn write_pid(file: &Path, pid: u32) -> Result<()> {
+    let written = write_whole(file, pid.to_string().as_bytes(), 0o644);
+    written.map_err(|error| Failure::of(format_args!("--pid-file {}", file.display()), error))
+}
+
+/// For the errors of what has no mounts of its own.
+pub(super) fn without_mounts() -> Origins {
+    Origins::default()
+}

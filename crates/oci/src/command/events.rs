@@ -1,0 +1,53 @@
+//! `events`: what a container uses, as runc tells it.
+
+use std::time::Duration;
+
+use seclude::Stats;
+use serde_json::{Value as Json, json};
+
+use super::{Context, look_at_made, write};
+use crate::failure::{Failure, Result};
+use crate::state::Status;
+
+pub(super) fn run(context: &Context<'_>, id: &str, once: bool, interval: &str) -> Result<()> {
+    let number = interval.strip_suffix('s').unwrap_or(interval);
+    let seconds = number.parse::<u64>().ok().filter(|seconds| *seconds > 0);
+    let seconds = seconds.ok_or_else(|| Failure::new(format!("--interval {interval:?} is no number of seconds")))?;
+    loop {
+        let (_, record, status) = look_at_made(context, id)?;
+        if status == Status::Stopped {
+            return if once { Err(Failure::new(format!("container not running: {id}"))) } else { Ok(()) };
+        }
+        let cgroup = record.open_cgroup()?;
+        let cgroup = cgroup.ok_or_else(|| Failure::new(format!("container {id} has no cgroup of its own")))?;
+        let line = json!({ "type": "stats", "id": id, "data": told(&cgroup.stats()?) });
+        write(&format!("{line}\n"))?;
+        if once {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_secs(seconds));
+    }
+}
+
+fn told(stats: &Stats) -> Json {
+    let nanoseconds = |time: Option<Duration>| time.map_or(0, |time| time.as_nanos() as u64);
+    let (user, system) = (nanoseconds(stats.cpu_user), nanoseconds(stats.cpu_system));
+    let usage = stats.memory_current.unwrap_or(0);
+    json!({
+        "cpu": {
+            "usage": { "total": user + system, "kernel": system, "user": user },
+            "throttling": {
+                "throttledPeriods": stats.nr_throttled.unwrap_or(0),
+                "throttledTime": nanoseconds(stats.cpu_throttled),
+            },
+        },
+        "memory": {
+            "usage": { "usage": usage, "max": stats.memory_peak.unwrap_or(0), "limit": 0, "failcnt": 0 },
+        },
+        "pids": { "current": stats.pids_current.unwrap_or(0) },
+        "blkio": {},
+        "hugetlb": {},
+        "intel_rdt": {},
+        "network_interfaces": null,
+    })
+}

@@ -1,0 +1,53 @@
+//! `kill`: a signal for a container.
+
+use seclude::cgroup::Cgroup;
+
+use super::{Context, look_at_made};
+use crate::failure::{Failure, Result};
+use crate::signals;
+use crate::state::{Identity, Record, Status};
+
+const KILL: i32 = 9;
+
+pub(super) fn run(context: &Context<'_>, id: &str, signal: &str, all: bool) -> Result<()> {
+    let number = signals::number(signal)?;
+    let (_, record, status) = look_at_made(context, id)?;
+    let not_running = || Failure::new(format!("container not running: {id}"));
+    if all {
+        let Some(cgroup) = record.open_cgroup()? else {
+            // It has no pids but those of its own pid namespace, which ends with its first process.
+            return match record.process.filter(|_| number == KILL) {
+                Some(process) => process.signal(number).map(drop),
+                None => Err(Failure::new(format!("--all: container {id} has no cgroup that would say who is in it"))),
+            };
+        };
+        if number == KILL && !record.shares_cgroup {
+            return Ok(cgroup.kill()?);
+        }
+        return each(&record, &cgroup, number);
+    }
+    let process = record.process.filter(|_| status != Status::Stopped).ok_or_else(not_running)?;
+    if !process.signal(number)? {
+        return Err(not_running());
+    }
+    // Frozen by v1, it would die of it no sooner than it goes on.
+    if number == KILL
+        && status == Status::Paused
+        && let Some(cgroup) = record.open_cgroup()?
+    {
+        cgroup.thaw()?;
+    }
+    Ok(())
+}
+
+/// One by one, as they are found.
+pub(super) fn each(record: &Record, cgroup: &Cgroup, number: i32) -> Result<()> {
+    for pid in record.processes(cgroup)? {
+        let Some(process) = i32::try_from(pid).ok().and_then(|pid| Identity::of(pid).ok()) else { continue };
+        // Between the list and the look the pid may have become somebody else's.
+        if record.processes(cgroup)?.contains(&pid) {
+            process.signal(number)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The commands, one file each.
+
+mod create;
+mod delete;
+mod events;
+mod exec;
+mod features;
+mod kill;
+mod list;
+mod ps;
+mod run;
+mod spec;
+mod start;
+mod update;
+mod wait;
+
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+
+use crate::arguments::{Arguments, Command, Global, Rootless};
+use crate::caller::is_root_of_the_host;
+use crate::failure::{Failure, Result};
+use crate::log::Log;
+use crate::state::{Record, Status, Store};
+
+/// What every command has.
+struct Context<'a> {
+    store: Store,
+    log: &'a Log,
+    rootless: Rootless,
+}
+
+fn root(global: &Global) -> Result<PathBuf> {
+    if let Some(root) = &global.root {
+        return std::path::absolute(root)
+            .map_err(|error| Failure::of(format_args!("--root {}", root.display()), error));
+    }
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !is_root_of_the_host());
+    Ok(own.map_or_else(|| PathBuf::from("/run/seclude-oci"), |run| PathBuf::from(run).join("seclude-oci")))
+}
+
+/// Answers the exit status.
+pub(crate) fn run(arguments: Arguments, log: &Log) -> Result<u8> {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Features => return features::run().map(|()| 0),
+        Command::Spec { bundle } => {
+            return spec::run(bundle.as_deref(), global.rootless == Rootless::True).map(|()| 0);
+        }
+        Command::Checkpoint { .. } => return Err(Failure::new("checkpoint: this runtime does not do that")),
+        Command::Restore { .. } => return Err(Failure::new("restore: this runtime does not do that")),
+        _ => {}
+    }
+    if global.systemd_cgroup {
+        return Err(Failure::new("--systemd-cgroup: this runtime makes cgroups itself (cgroupfs)"));
+    }
+    let context = Context { store: Store::open(&root(global)?)?, log, rootless: global.rootless };
+    match arguments.command {
+        Command::Create { new, id } => create::run(&context, &new, &id),
+        Command::Start { id } => start::run(&context, &id),
+        Command::Run { new, detach, keep, id } => return run::run(&context, &new, detach, keep, &id),
+        Command::State { id } => state(&context, &id),
+        Command::Kill { all, id, signal } => kill::run(&context, &id, &signal, all),
+        Command::Delete { force, id } => delete::run(&context, &id, force),
+        Command::List { quiet, format } => list::run(&context, quiet, format),
+        Command::Ps { format, id, options } => ps::run(&context, &id, format, &options),
+        Command::Exec(exec) => return exec::run(&context, &exec),
+        Command::Pause { id } => update::pause(&context, &id),
+        Command::Resume { id } => update::resume(&context, &id),
+        Command::Update(update) => update::run(&context, &update),
+        Command::Events { stats, interval, id } => events::run(&context, &id, stats, &interval),
+        Command::Features | Command::Spec { .. } | Command::Checkpoint { .. } | Command::Restore { .. } => Ok(()),
+    }
+    .map(|()| 0)
+}
+
+/// What was written down of a container, and how it is.
+fn look(context: &Context<'_>, id: &str) -> Result<(crate::state::Entry, Option<Record>, Status)> {
+    let entry = context.store.look(id)?;
+    let record = entry.record()?;
+    let status = match &record {
+        Some(record) => record.status(&entry),
+        None if entry.is_locked() => Status::Creating,
+        None => Status::Stopped,
+    };
+    Ok((entry, record, status))
+}
+
+/// The same of one that was made.
+fn look_at_made(context: &Context<'_>, id: &str) -> Result<(crate::state::Entry, Record, Status)> {
+    let (entry, record, status) = look(context, id)?;
+    let record = record.ok_or_else(|| Failure::new(format!("container {id}: it was never made")))?;
+    Ok((entry, record, status))
+}
+
+fn state(context: &Context<'_>, id: &str) -> Result<()> {
+    let (_, record, status) = look_at_made(context, id)?;
+    print(&record.full_state(id, status))
+}
+
+/// JSON on stdout.
+fn print(value: &Json) -> Result<()> {
+    use std::io::Write;
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
+    writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::of("stdout", error))
+}
+
+fn write(text: &str) -> Result<()> {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::of("stdout", error))
+}

@@ -1,0 +1,171 @@
+//! Waiting in the foreground: signals go on to the process, and so does what a terminal has.
+
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use seclude::Signaller;
+
+use crate::failure::{Failure, Result};
+
+/// Those that somebody sends to have something of the process.
+const FORWARDED: [Signal; 9] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGCONT,
+    Signal::SIGWINCH,
+];
+
+/// Signals that wait to be handed on.
+pub(super) struct Signals(SignalFd);
+
+impl Signals {
+    /// From here on they interrupt nothing. What is started has none of it.
+    pub(super) fn hold() -> Result<Signals> {
+        let failed = |errno: nix::Error| Failure::of("signals", std::io::Error::from(errno));
+        let set: SigSet = FORWARDED.iter().copied().collect();
+        set.thread_block().map_err(failed)?;
+        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Signals).map_err(failed)
+    }
+
+    fn next(&self) -> Option<i32> {
+        self.0.read_signal().ok().flatten().map(|come| come.ssi_signo as i32)
+    }
+}
+
+/// The caller's own terminal, without a keyboard of its own meanwhile.
+struct Raw<'a>(BorrowedFd<'a>, Termios);
+
+impl<'a> Raw<'a> {
+    fn begin(terminal: BorrowedFd<'a>) -> Option<Raw<'a>> {
+        let before = tcgetattr(terminal).ok().filter(|_| isatty(terminal))?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(terminal, OptionalActions::Now, &raw).ok()?;
+        Some(Raw(terminal, before))
+    }
+}
+
+impl Drop for Raw<'_> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(self.0, OptionalActions::Now, &self.1);
+    }
+}
+
+/// Until a child of this process ends; answers its exit status as a shell does.
+pub(super) fn for_child(pid: i32, pidfd: OwnedFd, terminal: Option<OwnedFd>, signals: &Signals) -> Result<u8> {
+    let copy = pidfd.try_clone().map_err(|error| Failure::of("pidfd", error))?;
+    attend(pidfd.as_fd(), &Signaller::of(copy), terminal.as_ref(), signals)?;
+    for_ended(pid)
+}
+
+/// The same of one that ends, or has, by itself.
+pub(super) fn for_ended(pid: i32) -> Result<u8> {
+    let pid = Pid::from_raw(pid).ok_or_else(|| Failure::new("there is no process"))?;
+    loop {
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Failure::of("wait", errno)),
+            Ok(None) => {}
+            Ok(Some(status)) => {
+                let code = status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
+                return Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(255));
+            }
+        }
+    }
+}
+
+/// Hands signals on, and carries the terminal's bytes both ways, until the process has ended and all that it wrote is shown.
+fn attend(pidfd: BorrowedFd<'_>, process: &Signaller, master: Option<&OwnedFd>, signals: &Signals) -> Result<()> {
+    let stdin = std::io::stdin();
+    let stdin = stdin.as_fd();
+    let _raw = master.and_then(|_| Raw::begin(stdin));
+    let resize = || {
+        if let (Some(master), Ok(size)) = (master, tcgetwinsize(stdin)) {
+            let _ = tcsetwinsize(master, size);
+        }
+    };
+    resize();
+    let mut keyboard = master.is_some();
+    loop {
+        let mut polled = vec![
+            PollFd::from_borrowed_fd(pidfd, PollFlags::IN),
+            PollFd::from_borrowed_fd(signals.0.as_fd(), PollFlags::IN),
+        ];
+        polled.extend(master.map(|master| PollFd::new(master, PollFlags::IN)));
+        if keyboard {
+            polled.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
+        }
+        match poll(&mut polled, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Failure::of("poll", errno)),
+        }
+        let ready: Vec<bool> = polled.iter().map(|one| !one.revents().is_empty()).collect();
+        let is_ready = |index: usize| ready.get(index) == Some(&true);
+        if is_ready(1) {
+            while let Some(signal) = signals.next() {
+                match (signal, master) {
+                    (winch, Some(_)) if winch == Signal::SIGWINCH as i32 => resize(),
+                    // One that has ended meanwhile needs none.
+                    _ => drop(process.send(signal)),
+                }
+            }
+        }
+        if let Some(master) = master.filter(|_| is_ready(2)) {
+            match show(master)? {
+                true => continue,
+                false => return Ok(()),
+            }
+        }
+        if is_ready(0) {
+            return Ok(());
+        }
+        if let Some(master) = master.filter(|_| is_ready(3)) {
+            keyboard = type_in(stdin, master);
+        }
+    }
+}
+
+/// What it wrote; false when nobody has the other end any more.
+fn show(master: &OwnedFd) -> Result<bool> {
+    let mut buffer = [0u8; 16 * 1024];
+    match rustix::io::read(master, &mut buffer) {
+        Ok(0) | Err(rustix::io::Errno::IO) => Ok(false),
+        Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Ok(true),
+        Err(errno) => Err(Failure::of("the terminal", errno)),
+        Ok(read) => {
+            let mut stdout = std::io::stdout().lock();
+            let shown = stdout.write_all(buffer.get(..read).unwrap_or_default()).and_then(|()| stdout.flush());
+            shown.map(|()| true).map_err(|error| Failure::of("stdout", error))
+        }
+    }
+}
+
+/// What is typed; false when there is no more.
+fn type_in(stdin: BorrowedFd<'_>, master: &OwnedFd) -> bool {
+    /// What a terminal takes for the end.
+    const END: u8 = 4;
+    let mut buffer = [0u8; 4096];
+    match rustix::io::read(stdin, &mut buffer) {
+        Ok(0) | Err(_) => {
+            let _ = rustix::io::write(master, &[END]);
+            false
+        }
+        Ok(read) => {
+            let mut rest = buffer.get(..read).unwrap_or_default();
+            while let Ok(written @ 1..) = rustix::io::write(master, rest) {
+                rest = rest.get(written..).unwrap_or_default();
+            }
+            true
+        }
+    }
+}

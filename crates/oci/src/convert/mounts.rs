@@ -1,0 +1,140 @@
+//! Mounts, in their order, with the words of mount(8).
+
+use seclude::{Attributes, Mount};
+
+use super::{Circumstances, Tree, cgroup_mount};
+use crate::copy_up::CopyUp;
+use crate::failure::{Failure, Result};
+use crate::spec::{self, Linux, NamespaceKind, Spec};
+
+/// What an option says.
+#[derive(Default)]
+struct Options {
+    bind: bool,
+    recursive: bool,
+    copies_up: bool,
+    id_mapped: bool,
+    attributes: Attributes,
+    /// The file system's own.
+    data: Vec<(String, Option<String>)>,
+}
+
+pub(super) fn apply(tree: &mut Tree<'_>, spec: &Spec, linux: &Linux, circumstances: &Circumstances<'_>) -> Result<()> {
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        let origin = format!("mounts[{index}]");
+        one(tree, mount, linux, circumstances, &origin)?;
+    }
+    Ok(())
+}
+
+fn one(
+    tree: &mut Tree<'_>,
+    mount: &spec::Mount,
+    linux: &Linux,
+    circumstances: &Circumstances<'_>,
+    origin: &str,
+) -> Result<()> {
+    let target = mount.destination.as_str();
+    if !target.starts_with('/') {
+        return Err(Failure::at(format!("{origin}.destination"), format!("{target:?} is not absolute")));
+    }
+    let mut options = options(mount);
+    options.id_mapped |= has_mappings(mount, linux, origin)?;
+    let kind = mount.kind.as_deref().unwrap_or_default();
+    if options.bind || kind == "bind" || kind == "rbind" {
+        if let Some((word, _)) = options.data.first() {
+            return Err(unknown(origin, word, "is no option of a bind"));
+        }
+        let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) else {
+            return Err(Failure::at(format!("{origin}.source"), "a bind of nothing"));
+        };
+        let source = circumstances.bundle.join(source);
+        let mut bind = Mount::bind(source, target).attributes(options.attributes);
+        if options.id_mapped {
+            bind = bind.id_mapped();
+        }
+        if !options.recursive && kind != "rbind" {
+            bind = bind.not_recursive();
+        }
+        tree.mount(origin, bind);
+        return Ok(());
+    }
+    if options.id_mapped {
+        return Err(Failure::at(format!("{origin}.options"), "only a bind is shown under other ids"));
+    }
+    if kind == "cgroup" || kind == "cgroup2" {
+        return cgroup_mount::apply(tree, target, options.attributes, linux, circumstances, origin);
+    }
+    if kind.is_empty() || kind == "none" {
+        return Err(Failure::at(format!("{origin}.type"), "there is none, and it is no bind"));
+    }
+    if options.copies_up {
+        if kind != "tmpfs" {
+            return Err(unknown(origin, "tmpcopyup", "is for a tmpfs"));
+        }
+        let has_mode = options.data.iter().any(|(key, _)| key == "mode");
+        tree.copies.push(CopyUp { field: origin.to_owned(), target: target.to_owned(), has_mode });
+    }
+    let mut made = Mount::file_system(kind, target).attributes(options.attributes);
+    if let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) {
+        made = made.source(source);
+    }
+    if !linux.mount_label.is_empty() && !UNLABELLED.contains(&kind) {
+        made = made.data("context", Some(&linux.mount_label));
+    }
+    for (key, value) in &options.data {
+        made = made.data(key, value.as_deref());
+    }
+    tree.mount(origin, made);
+    Ok(())
+}
+
+/// Whether it has mappings of its own, which have to be the container's: those are there when it is mounted.
+fn has_mappings(mount: &spec::Mount, linux: &Linux, origin: &str) -> Result<bool> {
+    if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
+        return Ok(false);
+    }
+    match mount.uid_mappings == linux.uid_mappings && mount.gid_mappings == linux.gid_mappings {
+        true => Ok(true),
+        false => Err(Failure::at(
+            format!("{origin}.uidMappings"),
+            "others than the container's own, which this runtime does not do",
+        )),
+    }
+}
+
+/// Views of the kernel, which have labels of their own.
+const UNLABELLED: [&str; 3] = ["proc", "sysfs", "cgroup2"];
+
+/// What the kernel keeps for each file system, and takes as words of its own.
+const OF_THE_FILE_SYSTEM: [&str; 8] =
+    ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "iversion"];
+
+fn options(mount: &spec::Mount) -> Options {
+    let mut options = Options::default();
+    for word in &mount.options {
+        match word.as_str() {
+            "bind" => options.bind = true,
+            "rbind" => (options.bind, options.recursive) = (true, true),
+            "defaults" | "" => {}
+            "tmpcopyup" => options.copies_up = true,
+            "idmap" | "ridmap" => options.id_mapped = true,
+            word if options.attributes.add(word) => {}
+            word if OF_THE_FILE_SYSTEM.contains(&word) => options.data.push((word.to_owned(), None)),
+            word => match word.split_once('=') {
+                Some((key, value)) => options.data.push((key.to_owned(), Some(value.to_owned()))),
+                None => options.data.push((word.to_owned(), None)),
+            },
+        }
+    }
+    options
+}
+
+fn unknown(origin: &str, word: &str, why: &str) -> Failure {
+    Failure::at(format!("{origin}.options"), format!("{word:?} {why}"))
+}
+
+/// Whether the container has this namespace for itself.
+pub(super) fn is_new(linux: &Linux, kind: NamespaceKind) -> bool {
+    linux.namespaces.iter().any(|namespace| namespace.kind == kind && namespace.path.is_empty())
+}

@@ -1,0 +1,170 @@
+//! The process: its words, ids, rights and limits.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use seclude::{Capabilities, Capability, CapabilitySets, Command, Resource};
+
+use super::{refused, scheduling};
+use crate::failure::{Failure, Result};
+use crate::spec::{self, IdMapping, Linux, Process};
+
+/// Where its /etc/passwd is.
+pub(crate) enum Home<'a> {
+    /// Below this directory.
+    In(&'a Path),
+    /// In the root that is open as this.
+    At(BorrowedFd<'a>),
+}
+
+/// No user has more names than that, and a container could have a file without end.
+const MOST_OF_PASSWD: u64 = 1 << 20;
+
+/// A command with its words.
+pub(crate) fn begin(process: &Process) -> Result<Command> {
+    let Some((program, arguments)) = process.args.split_first() else {
+        return Err(Failure::at("process.args", "there are none"));
+    };
+    if program.is_empty() {
+        return Err(Failure::at("process.args[0]", "it is empty"));
+    }
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// The rest of it.
+pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) -> Result<()> {
+    refused::process(process)?;
+    if !process.cwd.starts_with('/') {
+        return Err(Failure::at("process.cwd", format!("{:?} is not absolute", process.cwd)));
+    }
+    command.current_dir(&process.cwd);
+    environment(command, process, home)?;
+    let user = &process.user;
+    if user.username.as_ref().is_some_and(|name| !name.is_empty()) {
+        return Err(Failure::at("process.user.username", "it is for other systems"));
+    }
+    command.umask(user.umask.unwrap_or(0o022));
+    command.capability_sets(capabilities(process.capabilities.as_ref())?);
+    command.no_new_privileges(process.no_new_privileges);
+    for (index, limit) in process.rlimits.iter().enumerate() {
+        let field = format!("process.rlimits[{index}]");
+        let known = limit.kind.starts_with("RLIMIT_").then(|| limit.kind.parse::<Resource>().ok()).flatten();
+        let resource =
+            known.ok_or_else(|| Failure::at(format!("{field}.type"), format!("{:?} is no limit", limit.kind)))?;
+        if process.rlimits.iter().take(index).any(|other| other.kind == limit.kind) {
+            return Err(Failure::at(field, "there is one of this type before"));
+        }
+        command.rlimit(resource, limit.soft, limit.hard);
+    }
+    if let Some(value) = process.oom_score_adj {
+        command.oom_score_adj(value);
+    }
+    if !process.apparmor_profile.is_empty() {
+        command.apparmor(&process.apparmor_profile);
+    }
+    if !process.selinux_label.is_empty() {
+        command.selinux(&process.selinux_label);
+    }
+    scheduling::of_process(command, process)?;
+    if process.terminal {
+        let size = process.console_size.unwrap_or_default();
+        command.terminal(size.height, size.width);
+    }
+    Ok(())
+}
+
+/// Its ids. A user whose own id alone is mapped has it already, and may not change groups, user_namespaces(7): without any named there is
+/// nothing to change.
+pub(crate) fn ids(command: &mut Command, process: &Process, linux: &Linux) {
+    let user = &process.user;
+    let is_own = |maps: &[IdMapping], id: u32| matches!(maps, [only] if only.size == 1 && only.container_id == id);
+    let has_all = is_own(&linux.uid_mappings, user.uid) && is_own(&linux.gid_mappings, user.gid);
+    if has_all && user.additional_gids.is_empty() && !rustix::process::geteuid().is_root() {
+        return;
+    }
+    command.uid(user.uid).gid(user.gid).groups(user.additional_gids.clone());
+}
+
+fn environment(command: &mut Command, process: &Process, home: Home<'_>) -> Result<()> {
+    command.env_clear();
+    let mut has_home = false;
+    for (index, entry) in process.env.iter().enumerate() {
+        let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            let field = format!("process.env[{index}]");
+            return Err(Failure::at(field, format!("{entry:?} is no NAME=VALUE")));
+        };
+        has_home |= name == "HOME" && !value.is_empty();
+        command.env(name, value);
+    }
+    if !has_home {
+        command.env("HOME", home_of(process.user.uid, home).unwrap_or_else(|| "/".to_owned()));
+    }
+    Ok(())
+}
+
+/// As the container's own /etc/passwd has it: by a walk that does not leave its root, of a plain file alone.
+fn home_of(uid: u32, home: Home<'_>) -> Option<String> {
+    let path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened;
+    let root = match home {
+        Home::In(path_of_root) => {
+            opened = openat(CWD, path_of_root, path, Mode::empty()).ok()?;
+            opened.as_fd()
+        }
+        Home::At(root) => root,
+    };
+    let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    // Looked at before it is opened: to open a device may do something.
+    let found = openat2(root, "etc/passwd", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), leash).ok()?;
+    let found = File::from(found);
+    if !found.metadata().ok()?.is_file() {
+        return None;
+    }
+    let again = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let file = File::from(openat(CWD, again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?);
+    let mut text = Vec::new();
+    file.take(MOST_OF_PASSWD).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find(|line| line.split(':').nth(2).is_some_and(|id| id.parse() == Ok(uid)))?;
+    line.split(':').nth(5).filter(|home| home.starts_with('/')).map(str::to_owned)
+}
+
+fn capabilities(sets: Option<&spec::Capabilities>) -> Result<CapabilitySets> {
+    let Some(sets) = sets else { return Ok(CapabilitySets::default()) };
+    let (permitted, inheritable) = (set(&sets.permitted, "permitted")?, set(&sets.inheritable, "inheritable")?);
+    let ambient = set(&sets.ambient, "ambient")?;
+    let can_be = |capability: &Capability| [ambient, permitted, inheritable].iter().all(|set| set.has(*capability));
+    Ok(CapabilitySets {
+        bounding: set(&sets.bounding, "bounding")?,
+        effective: set(&sets.effective, "effective")?,
+        permitted,
+        inheritable,
+        ambient: Capability::all().filter(can_be).fold(Capabilities::NONE, Capabilities::with),
+    })
+}
+
+/// What of the ambient set cannot be: the kernel has it among the permitted and the inheritable ones alone, capabilities(7). Engines ask
+/// for more, and go by that nobody minds; so it is told.
+pub(crate) fn not_ambient(process: &Process) -> Option<String> {
+    let sets = process.capabilities.as_ref()?;
+    let lacks = |name: &&String| !(sets.permitted.contains(name) && sets.inheritable.contains(name));
+    let names: Vec<&str> = sets.ambient.iter().filter(lacks).map(String::as_str).collect();
+    let why = "not ambient, as they are not permitted and inheritable";
+    (!names.is_empty()).then(|| format!("process.capabilities.ambient: {}: {why}", names.join(" ")))
+}
+
+fn set(names: &[String], which: &str) -> Result<Capabilities> {
+    names.iter().enumerate().try_fold(Capabilities::NONE, |set, (index, name)| {
+        let known = name.parse::<Capability>();
+        let wrong = |_| {
+            let field = format!("process.capabilities.{which}[{index}]");
+            Failure::at(field, format!("{name:?} is no capability that this runtime knows"))
+        };
+        known.map(|capability| set.with(capability)).map_err(wrong)
+    })
+}

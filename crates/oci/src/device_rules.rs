@@ -1,0 +1,171 @@
+//! Rules of devices: the last that fits holds, as v1 has them in `devices.allow` and `devices.deny`; here what they come to.
+
+use seclude::cgroup::{Access, DeviceKind, DeviceRule};
+
+use crate::failure::{Failure, Result};
+use crate::spec::{self, Device};
+
+/// What they come to: everything, or a list of what may be used.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Allowed {
+    All,
+    These(Vec<DeviceRule>),
+}
+
+const MKNOD: Access = Access { read: false, write: false, mknod: true };
+
+/// Nodes that every container has: null, zero, full, random, urandom, tty, ptmx, console, and its own pseudoterminals.
+const USUAL: [(u32, Option<u32>); 9] = [
+    (1, Some(3)),
+    (1, Some(5)),
+    (1, Some(7)),
+    (1, Some(8)),
+    (1, Some(9)),
+    (5, Some(0)),
+    (5, Some(1)),
+    (5, Some(2)),
+    (136, None),
+];
+
+/// `None`: nothing is said, and nothing set.
+pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<Option<Allowed>> {
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    // The kernel allows all to a new v1 cgroup below one that does.
+    let mut now = Allowed::All;
+    for (index, rule) in rules.iter().enumerate() {
+        let field = format!("linux.resources.devices[{index}]");
+        apply(&mut now, rule, &field)?;
+    }
+    if let Allowed::These(list) = &mut now {
+        let nodes = devices.iter().filter_map(|device| {
+            let kind = match device.kind.as_str() {
+                "c" | "u" => DeviceKind::Char,
+                "b" => DeviceKind::Block,
+                _ => return None,
+            };
+            let part = |number: i64| u32::try_from(number).ok();
+            Some(DeviceRule { kind, major: part(device.major), minor: part(device.minor), access: Access::ALL })
+        });
+        // A node that is named is there to be used, but for what a rule says of it.
+        let named = |rule: &DeviceRule| {
+            rules.iter().any(|own| own.major == rule.major.map(i64::from) && own.minor == rule.minor.map(i64::from))
+        };
+        let nodes: Vec<DeviceRule> = nodes.filter(|rule| !named(rule)).collect();
+        list.extend(nodes);
+        // Making a node gives no access to the device.
+        list.extend([DeviceKind::Char, DeviceKind::Block].map(|kind| DeviceRule::all_of(kind, MKNOD)));
+        let usual = USUAL.into_iter().map(|(major, minor)| DeviceRule {
+            kind: DeviceKind::Char,
+            major: Some(major),
+            minor,
+            access: Access::ALL,
+        });
+        list.extend(usual);
+    }
+    Ok(Some(now))
+}
+
+fn apply(now: &mut Allowed, rule: &spec::DeviceRule, field: &str) -> Result<()> {
+    let access = access(&rule.access, field)?;
+    let kinds: &[DeviceKind] = match rule.kind.as_deref().unwrap_or("a") {
+        "a" | "" => &[DeviceKind::Char, DeviceKind::Block],
+        "c" | "u" => &[DeviceKind::Char],
+        "b" => &[DeviceKind::Block],
+        other => return Err(Failure::at(format!("{field}.type"), format!("{other:?} is none of a, c and b"))),
+    };
+    let number = |number: Option<i64>, name: &str| match number {
+        None | Some(-1) => Ok(None),
+        Some(number) => match u32::try_from(number) {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(Failure::at(format!("{field}.{name}"), format!("{number} is no device's"))),
+        },
+    };
+    let (major, minor) = (number(rule.major, "major")?, number(rule.minor, "minor")?);
+    let is_all = kinds.len() == 2 && major.is_none() && minor.is_none() && access == Access::ALL;
+    match (rule.allow, is_all) {
+        (true, true) => *now = Allowed::All,
+        (false, true) => *now = Allowed::These(Vec::new()),
+        (allow, false) => match now {
+            Allowed::All if allow => {}
+            Allowed::All => {
+                return Err(Failure::at(field, "all devices but some: this runtime has lists of what is allowed"));
+            }
+            Allowed::These(list) if allow => {
+                list.extend(kinds.iter().map(|&kind| DeviceRule { kind, major, minor, access }));
+            }
+            Allowed::These(list) => take_out(list, kinds, (major, minor), access, field)?,
+        },
+    }
+    Ok(())
+}
+
+/// A part of what a wider rule allows cannot be taken out of a list.
+fn take_out(
+    list: &mut Vec<DeviceRule>,
+    kinds: &[DeviceKind],
+    (major, minor): (Option<u32>, Option<u32>),
+    access: Access,
+    field: &str,
+) -> Result<()> {
+    let covers = |own: Option<u32>, other: Option<u32>| own.is_none() || own == other;
+    let meets = |own: Option<u32>, other: Option<u32>| covers(own, other) || other.is_none();
+    for rule in list.iter_mut().filter(|rule| kinds.contains(&rule.kind)) {
+        if covers(major, rule.major) && covers(minor, rule.minor) {
+            rule.access.read &= !access.read;
+            rule.access.write &= !access.write;
+            rule.access.mknod &= !access.mknod;
+        } else if meets(major, rule.major) && meets(minor, rule.minor) {
+            return Err(Failure::at(
+                field,
+                "a part of what a rule before allows: this runtime has lists of what is allowed",
+            ));
+        }
+    }
+    list.retain(|rule| rule.access != Access { read: false, write: false, mknod: false });
+    Ok(())
+}
+
+fn access(letters: &str, field: &str) -> Result<Access> {
+    if letters.is_empty() {
+        return Ok(Access::ALL);
+    }
+    let mut access = Access { read: false, write: false, mknod: false };
+    for letter in letters.chars() {
+        match letter {
+            'r' => access.read = true,
+            'w' => access.write = true,
+            'm' => access.mknod = true,
+            _ => return Err(Failure::at(format!("{field}.access"), format!("{letters:?} is not of r, w and m"))),
+        }
+    }
+    Ok(access)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: serde_json::Value) -> spec::DeviceRule {
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn the_lists_of_engines_come_to_what_they_name_and_the_usual_nodes() {
+        use serde_json::json;
+        let rules = [
+            rule(json!({ "allow": false, "access": "rwm" })),
+            rule(json!({ "allow": true, "type": "c", "major": 10, "minor": 200, "access": "rwm" })),
+            rule(json!({ "allow": false, "type": "c", "major": 10, "minor": 229, "access": "rwm" })),
+        ];
+        let Ok(Some(Allowed::These(list))) = allowed(&rules, &[]) else { panic!() };
+        let has = |major, minor| list.iter().any(|rule| (rule.major, rule.minor) == (Some(major), Some(minor)));
+        assert!(has(10, 200) && has(1, 3) && !has(10, 229) && !has(8, 0));
+        let all = rule(json!({ "allow": true, "access": "rwm" }));
+        assert_eq!(allowed(&[rules[0].clone(), all], &[]).unwrap(), Some(Allowed::All));
+        assert!(allowed(&rules[2..], &[]).is_err(), "all but one");
+        let some = rule(json!({ "allow": true, "type": "c", "major": 10, "access": "rw" }));
+        assert!(allowed(&[rules[0].clone(), some, rules[2].clone()], &[]).is_err(), "a part of another");
+    }
+}

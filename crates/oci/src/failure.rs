@@ -1,0 +1,80 @@
+//! Why a command did not do what it was asked for: one line, which names the field of config.json that it is about.
+
+use std::fmt;
+use std::io;
+
+use seclude::Code;
+
+/// The exit status of everything that fails here, as engines know it from others.
+pub(crate) const FAILED: u8 = 1;
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// A failure.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    field: Option<String>,
+    text: String,
+}
+
+impl Failure {
+    /// Of no field.
+    pub(crate) fn new(text: impl Into<String>) -> Failure {
+        Failure { field: None, text: text.into() }
+    }
+
+    /// Of this field of config.json.
+    pub(crate) fn at(field: impl Into<String>, text: impl Into<String>) -> Failure {
+        Failure { field: Some(field.into()), text: text.into() }
+    }
+
+    /// What the system answered.
+    pub(crate) fn of(what: impl fmt::Display, error: impl Into<io::Error>) -> Failure {
+        Failure::new(format!("{what}: {}", error.into()))
+    }
+
+    /// For what has no field yet.
+    pub(crate) fn or_at(mut self, field: &str) -> Failure {
+        self.field.get_or_insert_with(|| field.to_owned());
+        self
+    }
+
+    /// With what went wrong besides.
+    pub(crate) fn and(mut self, more: impl fmt::Display) -> Failure {
+        self.text = format!("{}; {more}", self.text);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text.replace(['\n', '\r'], " ");
+        match &self.field {
+            Some(field) => write!(f, "{field}: {text}"),
+            None => f.write_str(&text),
+        }
+    }
+}
+
+impl From<seclude::Error> for Failure {
+    fn from(error: seclude::Error) -> Failure {
+        // Engines find their exit status by these words and by strerror(3)'s.
+        let told = match error.code() {
+            Code::NotFound => "executable file not found in $PATH: ",
+            _ => "",
+        };
+        let answer = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+        let answer = answer.map_or_else(String::new, |errno| format!(" ({errno})"));
+        Failure::new(format!("{told}{error}{}", answer.to_lowercase()))
+    }
+}
+
+impl From<seclude::cgroup::Error> for Failure {
+    fn from(error: seclude::cgroup::Error) -> Failure {
+        let text = match error.hint() {
+            Some(hint) => format!("cgroup {error}: {hint}"),
+            None => format!("cgroup {error}"),
+        };
+        Failure::at("linux.cgroupsPath", text)
+    }
+}

@@ -1,0 +1,65 @@
+//! Hooks: programs of the host's, or of the container's, that are run at six moments of its life, with the state on stdin.
+
+use std::io::Write;
+use std::time::Duration;
+
+use seclude::{Cause, Command, Stdio};
+use serde_json::Value as Json;
+
+use crate::failure::{Failure, Result};
+use crate::inside::Inside;
+use crate::spec::Hook;
+
+/// Where they are run.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// Where this process is.
+    Here,
+    /// In the namespaces of the container's process.
+    Inside(&'a Inside),
+}
+
+/// All of one moment, in order, to the first that fails.
+pub(crate) fn run(hooks: &[Hook], moment: &str, state: &Json, place: Place<'_>) -> Result<()> {
+    for (index, hook) in hooks.iter().enumerate() {
+        let field = format!("hooks.{moment}[{index}]");
+        one(hook, state, place).map_err(|failure| failure.or_at(&field))?;
+    }
+    Ok(())
+}
+
+fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
+    if !hook.path.starts_with('/') {
+        return Err(Failure::new(format!("path {:?} is not absolute", hook.path)));
+    }
+    let mut command = Command::new(&hook.path);
+    if let Some((name, arguments)) = hook.args.split_first() {
+        command.arg0(name).args(arguments);
+    }
+    command.env_clear().no_new_privileges(false).stdin(Stdio::piped());
+    for entry in &hook.env {
+        let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Failure::new(format!("env {entry:?} is no NAME=VALUE")));
+        };
+        command.env(name, value);
+    }
+    match hook.timeout {
+        None => {}
+        Some(seconds @ 1..) => drop(command.deadline(Duration::from_secs(seconds.unsigned_abs()))),
+        Some(seconds) => return Err(Failure::new(format!("timeout {seconds} is not above 0"))),
+    }
+    if let Place::Inside(inside) = place {
+        inside.join(&mut command)?;
+    }
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that does not read it is no failure.
+        let _ = stdin.write_all(state.to_string().as_bytes());
+    }
+    let exit = child.wait()?;
+    match exit.cause() {
+        Cause::Deadline => Err(Failure::new(format!("{} did not end in {} s", hook.path, hook.timeout.unwrap_or(0)))),
+        _ if exit.success() => Ok(()),
+        _ => Err(Failure::new(format!("{} failed: {exit}", hook.path))),
+    }
+}

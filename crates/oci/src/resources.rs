@@ -1,0 +1,258 @@
+//! From resources to files of the cgroup: v1's own, or those of v2 that mean the same.
+
+use seclude::cgroup::{Cgroup, Controller, FileValue, HierarchyOf};
+
+use crate::failure::{Failure, Result};
+use crate::spec::{Cpu, Memory, Resources, ThrottleDevice};
+
+/// A file, and the field of config.json that it is written for.
+struct Setting {
+    field: String,
+    entry: FileValue,
+}
+
+/// Puts a list together.
+struct Settings<'a> {
+    cgroup: &'a Cgroup,
+    list: Vec<Setting>,
+}
+
+const BASE: &str = "linux.resources";
+
+/// Sets all of them, devices apart.
+pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
+    let mut settings = Settings { cgroup, list: Vec::new() };
+    if let Some(memory) = &resources.memory {
+        settings.memory(memory)?;
+    }
+    if let Some(cpu) = &resources.cpu {
+        settings.cpu(cpu)?;
+    }
+    if let Some(limit) = resources.pids.as_ref().and_then(|pids| pids.limit) {
+        let value = if limit <= 0 { "max".to_owned() } else { limit.to_string() };
+        settings.either("pids.limit", Controller::Pids, ("pids", "pids.max", &value), ("pids.max", &value));
+    }
+    settings.block_io(resources)?;
+    for (index, limit) in resources.hugepage_limits.iter().enumerate() {
+        let field = format!("hugepageLimits[{index}]");
+        let (v1, v2) =
+            (format!("hugetlb.{}.limit_in_bytes", limit.page_size), format!("hugetlb.{}.max", limit.page_size));
+        let value = limit.limit.to_string();
+        settings.either(&field, Controller::Hugetlb, ("hugetlb", &v1, &value), (&v2, &value));
+    }
+    if resources.network.as_ref().is_some_and(|network| network.class_id.is_some() || !network.priorities.is_empty()) {
+        return Err(Failure::at(format!("{BASE}.network"), "this runtime does not do that"));
+    }
+    if !resources.rdma.is_empty() {
+        return Err(Failure::at(format!("{BASE}.rdma"), "this runtime does not do that"));
+    }
+    for (file, value) in &resources.unified {
+        settings.v2(&format!("unified.{file}"), file, value);
+    }
+    settings.write()
+}
+
+impl Settings<'_> {
+    fn add(&mut self, field: &str, of: HierarchyOf, file: &str, value: &str) {
+        let entry = FileValue { of, file: file.to_owned(), value: value.to_owned() };
+        self.list.push(Setting { field: format!("{BASE}.{field}"), entry });
+    }
+
+    fn v2(&mut self, field: &str, file: &str, value: &str) {
+        self.add(field, HierarchyOf::V2, file, value);
+    }
+
+    /// In whichever hierarchy has the controller.
+    fn either(&mut self, field: &str, of: Controller, v1: (&'static str, &str, &str), v2: (&str, &str)) {
+        match self.cgroup.is_v1(of) {
+            true => self.add(field, HierarchyOf::V1(v1.0), v1.1, v1.2),
+            false => self.v2(field, v2.0, v2.1),
+        }
+    }
+
+    fn memory(&mut self, memory: &Memory) -> Result<()> {
+        let v1 = self.cgroup.is_v1(Controller::Memory);
+        let bytes = |value: i64| if value < 0 { "max".to_owned() } else { value.to_string() };
+        let limit = memory.limit.filter(|limit| *limit != 0);
+        let swap = memory.swap.filter(|swap| *swap != 0);
+        if let (Some(limit), Some(swap)) = (limit, swap)
+            && limit > 0
+            && swap > 0
+            && swap < limit
+        {
+            let text = format!("{swap} is memory and swap together, and less than the memory's {limit}");
+            return Err(Failure::at(format!("{BASE}.memory.swap"), text));
+        }
+        if v1 {
+            let of = HierarchyOf::V1("memory");
+            if let Some(limit) = limit {
+                self.add("memory.limit", of, "memory.limit_in_bytes", &limit.to_string());
+            }
+            if let Some(swap) = swap {
+                self.add("memory.swap", of, "memory.memsw.limit_in_bytes", &swap.to_string());
+            }
+            if let Some(reservation) = memory.reservation.filter(|value| *value != 0) {
+                self.add("memory.reservation", of, "memory.soft_limit_in_bytes", &reservation.to_string());
+            }
+            if let Some(kernel) = memory.kernel_tcp.filter(|value| *value != 0) {
+                self.add("memory.kernelTCP", of, "memory.kmem.tcp.limit_in_bytes", &kernel.to_string());
+            }
+            if memory.disable_oom_killer == Some(true) {
+                self.add("memory.disableOOMKiller", of, "memory.oom_control", "1");
+            }
+            if let Some(swappiness) = memory.swappiness {
+                self.add("memory.swappiness", of, "memory.swappiness", &swappiness.to_string());
+            }
+        } else {
+            if let Some(limit) = limit {
+                self.v2("memory.limit", "memory.max", &bytes(limit));
+            }
+            match (swap, limit) {
+                (Some(..0), _) => self.v2("memory.swap", "memory.swap.max", "max"),
+                // There swap is counted alone.
+                (Some(swap), Some(limit)) if limit > 0 => {
+                    self.v2("memory.swap", "memory.swap.max", &(swap - limit).to_string());
+                }
+                (Some(_), _) => {
+                    return Err(Failure::at(
+                        format!("{BASE}.memory.swap"),
+                        "without a limit of memory it says nothing on v2",
+                    ));
+                }
+                (None, _) => {}
+            }
+            if let Some(reservation) = memory.reservation.filter(|value| *value != 0) {
+                self.v2("memory.reservation", "memory.low", &bytes(reservation));
+            }
+            let only_v1 = [
+                ("memory.kernelTCP", memory.kernel_tcp.is_some_and(|value| value != 0)),
+                ("memory.disableOOMKiller", memory.disable_oom_killer == Some(true)),
+                ("memory.swappiness", memory.swappiness.is_some()),
+            ];
+            if let Some((field, _)) = only_v1.iter().find(|(_, is_there)| *is_there) {
+                return Err(Failure::at(format!("{BASE}.{field}"), "cgroup v2 does not have it"));
+            }
+        }
+        // The kernel has no such limit any more (5.4, 6.1), and a zero asks for none.
+        if memory.kernel.is_some_and(|value| value > 0) {
+            return Err(Failure::at(format!("{BASE}.memory.kernel"), "the kernel has no such limit any more"));
+        }
+        Ok(())
+    }
+
+    fn cpu(&mut self, cpu: &Cpu) -> Result<()> {
+        let v1 = self.cgroup.is_v1(Controller::Cpu);
+        if let Some(shares) = cpu.shares.filter(|shares| *shares != 0) {
+            // What the kernel makes of less and of more.
+            let shares = shares.clamp(2, 262_144);
+            let weight = (1 + ((shares - 2) * 9999) / 262_142).to_string();
+            self.either(
+                "cpu.shares",
+                Controller::Cpu,
+                ("cpu", "cpu.shares", &shares.to_string()),
+                ("cpu.weight", &weight),
+            );
+        }
+        let period = cpu.period.filter(|period| *period != 0);
+        let quota = cpu.quota.filter(|quota| *quota != 0);
+        if v1 {
+            let of = HierarchyOf::V1("cpu");
+            if let Some(period) = period {
+                self.add("cpu.period", of, "cpu.cfs_period_us", &period.to_string());
+            }
+            if let Some(quota) = quota {
+                self.add("cpu.quota", of, "cpu.cfs_quota_us", &quota.max(-1).to_string());
+            }
+            if let Some(burst) = cpu.burst {
+                self.add("cpu.burst", of, "cpu.cfs_burst_us", &burst.to_string());
+            }
+            if let Some(period) = cpu.realtime_period.filter(|value| *value != 0) {
+                self.add("cpu.realtimePeriod", of, "cpu.rt_period_us", &period.to_string());
+            }
+            if let Some(runtime) = cpu.realtime_runtime.filter(|value| *value != 0) {
+                self.add("cpu.realtimeRuntime", of, "cpu.rt_runtime_us", &runtime.to_string());
+            }
+        } else {
+            if quota.is_some() || period.is_some() {
+                let most = quota.filter(|quota| *quota > 0).map_or("max".to_owned(), |quota| quota.to_string());
+                self.v2("cpu.quota", "cpu.max", &format!("{most} {}", period.unwrap_or(100_000)));
+            }
+            if let Some(burst) = cpu.burst {
+                self.v2("cpu.burst", "cpu.max.burst", &burst.to_string());
+            }
+            if cpu.realtime_period.is_some_and(|value| value != 0)
+                || cpu.realtime_runtime.is_some_and(|value| value != 0)
+            {
+                return Err(Failure::at(format!("{BASE}.cpu.realtimePeriod"), "cgroup v2 does not have it"));
+            }
+        }
+        if let Some(idle) = cpu.idle {
+            self.either(
+                "cpu.idle",
+                Controller::Cpu,
+                ("cpu", "cpu.idle", &idle.to_string()),
+                ("cpu.idle", &idle.to_string()),
+            );
+        }
+        for (value, field, file) in [(&cpu.cpus, "cpu.cpus", "cpuset.cpus"), (&cpu.mems, "cpu.mems", "cpuset.mems")] {
+            if !value.is_empty() {
+                self.either(field, Controller::Cpuset, ("cpuset", file, value), (file, value));
+            }
+        }
+        Ok(())
+    }
+
+    fn block_io(&mut self, resources: &Resources) -> Result<()> {
+        let Some(io) = &resources.block_io else { return Ok(()) };
+        if let Some(weight) = io.weight.filter(|weight| *weight != 0) {
+            // Of 10 to 1000 it makes 1 to 10000, as others do.
+            let wide = 1 + (u32::from(weight).saturating_sub(10)) * 9999 / 990;
+            let (v1, v2) = (weight.to_string(), format!("default {wide}"));
+            self.either("blockIO.weight", Controller::Io, ("blkio", "blkio.bfq.weight", &v1), ("io.weight", &v2));
+        }
+        if io.leaf_weight.is_some_and(|weight| weight != 0) {
+            return Err(Failure::at(format!("{BASE}.blockIO.leafWeight"), "the kernel does not have it any more"));
+        }
+        for (index, device) in io.weight_device.iter().enumerate() {
+            let field = format!("blockIO.weightDevice[{index}]");
+            let Some(weight) = device.weight else { continue };
+            if device.leaf_weight.is_some_and(|weight| weight != 0) {
+                return Err(Failure::at(format!("{BASE}.{field}.leafWeight"), "the kernel does not have it any more"));
+            }
+            let number = format!("{}:{}", device.major, device.minor);
+            let (v1, v2) = (format!("{number} {weight}"), format!("{number} {weight}"));
+            self.either(&field, Controller::Io, ("blkio", "blkio.bfq.weight_device", &v1), ("io.bfq.weight", &v2));
+        }
+        let kinds: [(&str, &[ThrottleDevice], &str, &str); 4] = [
+            ("throttleReadBpsDevice", &io.throttle_read_bps_device, "blkio.throttle.read_bps_device", "rbps"),
+            ("throttleWriteBpsDevice", &io.throttle_write_bps_device, "blkio.throttle.write_bps_device", "wbps"),
+            ("throttleReadIOPSDevice", &io.throttle_read_iops_device, "blkio.throttle.read_iops_device", "riops"),
+            ("throttleWriteIOPSDevice", &io.throttle_write_iops_device, "blkio.throttle.write_iops_device", "wiops"),
+        ];
+        for (name, devices, v1_file, v2_key) in kinds {
+            for (index, device) in devices.iter().enumerate() {
+                let field = format!("blockIO.{name}[{index}]");
+                let number = format!("{}:{}", device.major, device.minor);
+                let (v1, v2) = (format!("{number} {}", device.rate), format!("{number} {v2_key}={}", device.rate));
+                self.either(&field, Controller::Io, ("blkio", v1_file, &v1), ("io.max", &v2));
+            }
+        }
+        Ok(())
+    }
+
+    /// In order; what the kernel refuses because of another that is still to come is tried once more behind that: memory and swap
+    /// together are never less than memory, and which is raised first depends on what there is.
+    fn write(self) -> Result<()> {
+        let mut again = Vec::new();
+        for setting in &self.list {
+            if self.cgroup.write(&setting.entry).is_err() {
+                again.push(setting);
+            }
+        }
+        for setting in again {
+            let failed = |error: seclude::cgroup::Error| Failure::at(setting.field.clone(), error.to_string());
+            self.cgroup.write(&setting.entry).map_err(failed)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! Unix sockets by descriptor of their directory: a path of any length, walked once.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind,
+    connect, listen, sendmsg, socket_with,
+};
+
+use crate::failure::{Failure, Result};
+
+fn address(directory: BorrowedFd<'_>, name: &str) -> Result<SocketAddrUnix> {
+    let path = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
+    SocketAddrUnix::new(path).map_err(|errno| Failure::of(name, errno))
+}
+
+fn new(kind: SocketType, flags: SocketFlags) -> Result<OwnedFd> {
+    socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC | flags, None)
+        .map_err(|errno| Failure::of("socket", errno))
+}
+
+/// A new one in this directory, to wait on.
+pub(crate) fn listener(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let socket = new(SocketType::SEQPACKET, SocketFlags::empty())?;
+    bind(&socket, &address(directory, name)?).map_err(|errno| Failure::of(name, errno))?;
+    listen(&socket, 16).map_err(|errno| Failure::of(name, errno))?;
+    Ok(socket)
+}
+
+/// To whoever waits on it.
+pub(crate) fn connected(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, rustix::io::Errno> {
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    let path = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// The socket of a caller that wants a descriptor, given by this flag; whoever does not take it at once is not waited for.
+pub(crate) fn of_caller(flag: &str, path: &Path) -> Result<OwnedFd> {
+    let named = |errno| Failure::of(format_args!("{flag} {}", path.display()), errno);
+    let directory = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(CWD, directory, flags, Mode::empty()).map_err(named)?;
+    let name = path.file_name().ok_or_else(|| named(rustix::io::Errno::INVAL))?.to_string_lossy();
+    let socket = new(SocketType::STREAM, SocketFlags::NONBLOCK)?;
+    connect(&socket, &address(directory.as_fd(), &name)?).map_err(named)?;
+    Ok(socket)
+}
+
+/// Hands a descriptor over, with a word that says what it is.
+pub(crate) fn send(socket: &OwnedFd, descriptor: BorrowedFd<'_>, word: &str) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let sent = sendmsg(socket.as_fd(), &[IoSlice::new(word.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL);
+    sent.map(drop).map_err(|errno| Failure::of(format_args!("hand {word} over"), errno))
+}

@@ -1,0 +1,120 @@
+//! What is Linux's alone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::Resources;
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Linux {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) uid_mappings: Vec<IdMapping>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gid_mappings: Vec<IdMapping>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) sysctl: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resources: Option<Resources>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) cgroups_path: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) namespaces: Vec<Namespace>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) devices: Vec<Device>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) net_devices: BTreeMap<String, Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seccomp: Option<Json>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) rootfs_propagation: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) masked_paths: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) readonly_paths: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) mount_label: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) intel_rdt: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_policy: Option<MemoryPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) personality: Option<Personality>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) time_offsets: BTreeMap<String, TimeOffset>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct MemoryPolicy {
+    pub(crate) mode: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) nodes: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flags: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Personality {
+    pub(crate) domain: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flags: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct TimeOffset {
+    pub(crate) secs: i64,
+    pub(crate) nanosecs: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct IdMapping {
+    #[serde(rename = "containerID")]
+    pub(crate) container_id: u32,
+    #[serde(rename = "hostID")]
+    pub(crate) host_id: u32,
+    pub(crate) size: u32,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Namespace {
+    #[serde(rename = "type")]
+    pub(crate) kind: NamespaceKind,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NamespaceKind {
+    Pid,
+    Network,
+    Mount,
+    Ipc,
+    Uts,
+    User,
+    Cgroup,
+    Time,
+}
+
+/// A node that the container has besides the usual ones.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Device {
+    pub(crate) path: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) major: i64,
+    pub(crate) minor: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file_mode: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gid: Option<u32>,
+}

@@ -1,0 +1,265 @@
+//! What is known of containers between one command and the next: a directory each, and who works on it holds a lock on that, flock(2).
+
+mod identity;
+mod record;
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, renameat, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+pub(crate) use identity::Identity;
+pub(crate) use record::{Record, Status};
+
+use crate::failure::{Failure, Result};
+use crate::spec::Spec;
+
+/// How long another command that works on the same container is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// As others have it.
+const LONGEST_ID: usize = 1024;
+const RECORD: &str = "state.json";
+const CONFIG: &str = "config.json";
+/// Where a created container waits to be started.
+pub(crate) const SOCKET: &str = "start.sock";
+
+/// All containers of one root.
+pub(crate) struct Store {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+/// One container's directory; locked, unless it was only looked up.
+pub(crate) struct Entry {
+    dir: OwnedFd,
+    pub(crate) id: String,
+    above: OwnedFd,
+}
+
+/// Whether it can be the name of a container.
+pub(crate) fn check_id(id: &str) -> Result<()> {
+    let shown: String = id.chars().take(64).collect();
+    let wrong = |why: &str| Err(Failure::new(format!("container id {shown:?}: {why}")));
+    if id.is_empty() {
+        return wrong("it is empty");
+    }
+    if id.len() > LONGEST_ID {
+        return wrong("it has more than 1024 bytes");
+    }
+    if matches!(id, "." | "..") {
+        return wrong("it is a name of every directory");
+    }
+    match id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte)) {
+        true => Ok(()),
+        false => wrong("it may have letters, digits, and _ + - . in it"),
+    }
+}
+
+impl Store {
+    /// Opens the root, which is made where it is missing.
+    pub(crate) fn open(path: &Path) -> Result<Store> {
+        let named = |error| Failure::of(format_args!("--root {}", path.display()), error);
+        let made =
+            std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o711).create(path);
+        made.map_err(named)?;
+        let dir = openat(CWD, path, DIRECTORY, Mode::empty()).map_err(|errno| named(errno.into()))?;
+        Ok(Store { dir, path: path.to_owned() })
+    }
+
+    /// A new one, locked.
+    pub(crate) fn create(&self, id: &str) -> Result<Entry> {
+        check_id(id)?;
+        let exists = || Failure::new(format!("container with given ID already exists: {id}"));
+        match mkdirat(&self.dir, id, Mode::from_raw_mode(0o700)) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Err(exists()),
+            Err(errno) => return Err(Failure::of(self.path.join(id).display(), errno)),
+        }
+        // Another may have deleted it in between, and a third have made it anew: then it is that one's.
+        let entry = self.lock(id)?;
+        if entry.read(CONFIG)?.is_some() { Err(exists()) } else { Ok(entry) }
+    }
+
+    /// One that is there, locked: nobody else changes anything of it meanwhile.
+    pub(crate) fn lock(&self, id: &str) -> Result<Entry> {
+        let entry = self.look(id)?;
+        let began = Instant::now();
+        loop {
+            match flock(&entry.dir, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK | Errno::INTR) if began.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(Failure::new(format!("container {id}: another command is at work on it")));
+                }
+                Err(errno) => return Err(Failure::of(format_args!("container {id}"), errno)),
+            }
+        }
+        match entry.is_there() {
+            true => Ok(entry),
+            false => Err(missing(id)),
+        }
+    }
+
+    /// One that is there, as it is at this moment.
+    pub(crate) fn look(&self, id: &str) -> Result<Entry> {
+        check_id(id)?;
+        let failed = |errno| Failure::of(format_args!("container {id}"), errno);
+        match openat(&self.dir, id, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(dir) => {
+                let above = rustix::io::fcntl_dupfd_cloexec(&self.dir, 3).map_err(failed)?;
+                Ok(Entry { dir, id: id.to_owned(), above })
+            }
+            Err(Errno::NOENT) => Err(missing(id)),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// All that there are, by their names.
+    pub(crate) fn ids(&self) -> Result<Vec<String>> {
+        let failed = |errno| Failure::of(self.path.display(), errno);
+        let mut ids = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if check_id(&name).is_ok() {
+                ids.push(name);
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+fn missing(id: &str) -> Failure {
+    Failure::new(format!("container does not exist: {id}"))
+}
+
+/// Whether it is one that is not there.
+pub(crate) fn is_there(store: &Store, id: &str) -> bool {
+    store.look(id).is_ok()
+}
+
+impl Entry {
+    /// Whether its name still leads to it.
+    fn is_there(&self) -> bool {
+        let same =
+            |one: rustix::fs::Stat, other: rustix::fs::Stat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+        match (fstat(&self.dir), statat(&self.above, &self.id, AtFlags::SYMLINK_NOFOLLOW)) {
+            (Ok(own), Ok(named)) => same(own, named),
+            _ => false,
+        }
+    }
+
+    /// Whether somebody is at work on it.
+    pub(crate) fn is_locked(&self) -> bool {
+        match flock(&self.dir, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                let _ = flock(&self.dir, FlockOperation::Unlock);
+                false
+            }
+            Err(errno) => errno == Errno::WOULDBLOCK,
+        }
+    }
+
+    /// Its directory.
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// What was written down last; `None` if whoever made it came to nothing.
+    pub(crate) fn record(&self) -> Result<Option<Record>> {
+        let Some(text) = self.read(RECORD)? else { return Ok(None) };
+        serde_json::from_slice(&text).map(Some).map_err(|error| Failure::new(format!("{}: {RECORD}: {error}", self.id)))
+    }
+
+    pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
+        let text = serde_json::to_vec(record).map_err(|error| Failure::new(error.to_string()))?;
+        self.write(RECORD, &text)
+    }
+
+    /// The configuration that it was made of.
+    pub(crate) fn config(&self) -> Result<Spec> {
+        let text =
+            self.read(CONFIG)?.ok_or_else(|| Failure::new(format!("container {}: it was never made", self.id)))?;
+        serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{}: {CONFIG}: {error}", self.id)))
+    }
+
+    pub(crate) fn write_config(&self, spec: &Spec) -> Result<()> {
+        let text = serde_json::to_vec(spec).map_err(|error| Failure::new(error.to_string()))?;
+        self.write(CONFIG, &text)
+    }
+
+    /// Whether it waits to be started.
+    pub(crate) fn waits(&self) -> bool {
+        statat(&self.dir, SOCKET, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    pub(crate) fn waits_no_more(&self) -> Result<()> {
+        match unlinkat(&self.dir, SOCKET, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Failure::of(SOCKET, errno)),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = match openat(&self.dir, name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(Failure::of(name, errno)),
+        };
+        let mut text = Vec::new();
+        File::from(file).read_to_end(&mut text).map_err(|error| Failure::of(name, error))?;
+        Ok(Some(text))
+    }
+
+    /// As a whole or not at all, whenever this process ends.
+    fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        use std::io::Write;
+        let other = format!(".{name}");
+        let failed = |error| Failure::of(format_args!("container {}: {name}", self.id), error);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file =
+            openat(&self.dir, &other, flags, Mode::from_raw_mode(0o600)).map_err(|errno| failed(errno.into()))?;
+        File::from(file).write_all(content).map_err(failed)?;
+        renameat(&self.dir, &other, &self.dir, name).map_err(|errno| failed(errno.into()))
+    }
+
+    /// Removes all of it.
+    pub(crate) fn remove(self) -> Result<()> {
+        let failed = |errno| Failure::of(format_args!("container {}", self.id), errno);
+        for entry in rustix::fs::Dir::read_from(&self.dir).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                unlinkat(&self.dir, entry.file_name(), AtFlags::empty()).map_err(failed)?;
+            }
+        }
+        unlinkat(&self.above, &self.id, AtFlags::REMOVEDIR).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_a_way_elsewhere_is_none() {
+        for good in ["a", "A_b+c-d.e", "0", "..a"] {
+            assert!(check_id(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "/", "a b", "a\0", "ä"] {
+            assert!(check_id(bad).is_err(), "{bad:?}");
+        }
+        assert!(check_id(&"x".repeat(1024)).is_ok() && check_id(&"x".repeat(2000)).is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! A new file system by its type and its own options.
+
+use std::path::{Path, PathBuf};
+
+use seclude_child::op::{Links, Want};
+use seclude_child::{Op, Slot};
+use seclude_sys::mount::MOUNT_ATTR_RDONLY;
+
+use super::{NAME, attach_slot, not_the_root};
+use crate::config::attributes::Attributes;
+use crate::error::{Error, Result};
+use crate::program::Program;
+use crate::step::Step;
+
+/// What set-up and checks go by: an image in which these lead elsewhere would have them look at the wrong file (CVE-2019-19921).
+const VIEWS: [&str; 6] = ["proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts"];
+
+struct FileSystem {
+    name: String,
+    source: Option<String>,
+    data: Vec<(String, Option<String>)>,
+    attributes: Attributes,
+    target: PathBuf,
+    about: String,
+}
+
+pub(super) fn compile(
+    target: &Path,
+    name: &str,
+    source: Option<&str>,
+    data: &[(String, Option<String>)],
+    attributes: Attributes,
+) -> Result<Box<dyn Step>> {
+    not_the_root(target)?;
+    if name.is_empty() {
+        return Err(Error::invalid(NAME, format!("{}: a file system without a type", target.display())).at("kind"));
+    }
+    let about = format!("{name} on {}{}", target.display(), attributes.describe());
+    Ok(Box::new(FileSystem {
+        name: name.to_owned(),
+        source: source.map(str::to_owned),
+        data: data.to_vec(),
+        attributes,
+        target: target.to_owned(),
+        about,
+    }))
+}
+
+impl Step for FileSystem {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about(&self.about);
+        let slot = if self.name == "devpts" { Slot::DEVPTS } else { Slot::TREE };
+        let kind = program.text(&self.name);
+        program.push(Op::FsOpen { kind, into: slot });
+        if let Some(source) = &self.source {
+            let value = program.text(source);
+            program.push(Op::FsString { fs: slot, key: c"source", value });
+        }
+        for (key, value) in &self.data {
+            let key = program.text(key);
+            let op = match value {
+                Some(value) => Op::FsString { fs: slot, key, value: program.text(value) },
+                None => Op::FsFlag { fs: slot, key },
+            };
+            program.push(op);
+        }
+        let own = self.attributes.own;
+        program.push(Op::FsMount { fs: slot, attributes: own.set });
+        let is_view = VIEWS.contains(&self.name.as_str());
+        let links = if is_view { Links::Refused } else { Links::Followed };
+        attach_slot(program, slot, &self.target, Want::Directory, 0o755, links);
+        if own.set & MOUNT_ATTR_RDONLY != 0 {
+            program.push(Op::CheckReadOnly { mount: slot });
+        }
+        propagate(program, &self.attributes, slot);
+    }
+}
+
+/// What a bind has of them beside that: only what is attached can be changed.
+pub(super) fn change(program: &mut Program<'_>, attributes: &Attributes, mount: Slot) {
+    for (change, recursive) in [(attributes.all, true), (attributes.own, false)] {
+        if !change.is_nothing() {
+            let (set, clear) = (change.set, change.clear);
+            program.push(Op::ChangeAttributes { mount, set, clear, propagation: 0, recursive });
+        }
+    }
+    if attributes.is_read_only() {
+        program.push(Op::CheckReadOnly { mount });
+    }
+    propagate(program, attributes, mount);
+}
+
+fn propagate(program: &mut Program<'_>, attributes: &Attributes, mount: Slot) {
+    if let Some(how) = attributes.propagation {
+        let (propagation, recursive) = (how.flag, how.recursive);
+        program.push(Op::ChangeAttributes { mount, set: 0, clear: 0, propagation, recursive });
+    }
+}

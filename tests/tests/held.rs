@@ -1,0 +1,133 @@
+//! A command that waits before its exec for whoever lets it go.
+
+use std::fs;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
+use seclude::{Code, Command, Namespace, Stdio, release};
+use seclude_tests::{PATIENCE, Scratch, ends_within, pidfd};
+
+/// A socket to wait on, and where it is.
+fn listener(place: &Scratch) -> (OwnedFd, PathBuf) {
+    let path = place.join("start.sock");
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&socket, 4).unwrap();
+    (socket, path)
+}
+
+fn name_of(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim_end().to_owned()
+}
+
+fn connection(path: &Path) -> OwnedFd {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+    connect(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    socket
+}
+
+fn waiting(place: &Scratch, program: &str) -> (Command, PathBuf) {
+    let (socket, path) = listener(place);
+    let mut command = Command::new(program);
+    command.unshare(Namespace::User).unshare(Namespace::Mount).unshare(Namespace::Pid);
+    command.hold(socket).die_with_parent(false);
+    (command, path)
+}
+
+#[test]
+fn nothing_of_it_runs_until_it_is_let_go() {
+    let place = Scratch::new("held");
+    let (mut command, path) = waiting(&place, "/bin/echo");
+    let mut child = command.arg("ran").stdout(Stdio::piped()).spawn().unwrap();
+    assert_eq!(name_of(child.id()), "seclude-init");
+    assert_eq!(child.try_wait().unwrap(), None);
+    let mut stdout = child.stdout.take().unwrap();
+    let pid = child.id();
+    child.leave().unwrap();
+
+    // Who connects and goes has started nothing.
+    drop(connection(&path));
+    assert_eq!(name_of(pid), "seclude-init");
+
+    release(connection(&path), Path::new("/bin/echo")).unwrap();
+    let mut said = String::new();
+    stdout.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "ran\n");
+    let again = rustix::process::waitid(
+        rustix::process::WaitId::Pid(rustix::process::Pid::from_raw(pid as i32).unwrap()),
+        rustix::process::WaitIdOptions::EXITED,
+    );
+    assert_eq!(again.unwrap().unwrap().exit_status(), Some(0));
+}
+
+#[test]
+fn it_ends_with_its_handle_until_it_is_left() {
+    let place = Scratch::new("heldends");
+    let (mut command, _) = waiting(&place, "/bin/echo");
+    let child = command.spawn().unwrap();
+    let process = pidfd(child.id());
+    drop(child);
+    assert!(ends_within(process, PATIENCE));
+}
+
+#[test]
+fn a_command_that_is_not_there_is_an_error_of_the_start() {
+    let place = Scratch::new("heldnone");
+    let (mut command, _) = waiting(&place, "/no/such/command");
+    assert_eq!(command.spawn().unwrap_err().code(), Code::NotFound);
+}
+
+#[test]
+fn one_that_has_gone_meanwhile_is_an_error_of_whoever_lets_it_go() {
+    let place = Scratch::new("heldgone");
+    let program = place.executable("program", "#!/bin/sh\n");
+    let (mut command, path) = waiting(&place, program.to_str().unwrap());
+    let child = command.spawn().unwrap();
+    let process = pidfd(child.id());
+    child.leave().unwrap();
+    fs::remove_file(&program).unwrap();
+    let error = release(connection(&path), &program).unwrap_err();
+    assert_eq!((error.code(), error.errno_name()), (Code::NotFound, Some("ENOENT")));
+    assert!(ends_within(process, PATIENCE));
+}
+
+#[test]
+fn what_cannot_wait_is_refused() {
+    let place = Scratch::new("heldrefused");
+    let (mut command, _) = waiting(&place, "/bin/true");
+    let error = command.die_with_parent(true).spawn().unwrap_err();
+    assert_eq!(error.field().unwrap().to_string(), "die_with_parent");
+    let error = command.die_with_parent(false).init(true).spawn().unwrap_err();
+    assert_eq!(error.field().unwrap().to_string(), "init");
+    let running = Command::new("/bin/true").spawn().unwrap();
+    assert!(running.leave().is_err(), "what does not wait cannot be left");
+}
+
+#[test]
+fn a_rehearsal_waits_for_nobody() {
+    let place = Scratch::new("heldrehearsal");
+    let (command, _) = waiting(&place, "/bin/true");
+    command.rehearse().unwrap();
+}
+
+#[test]
+fn what_is_done_when_it_is_born_has_its_namespaces_and_can_end_the_start() {
+    let mut command = Command::new("/bin/true");
+    command.unshare(Namespace::User).unshare(Namespace::Uts);
+    let place = Scratch::new("born");
+    let note = place.join("note");
+    let to = note.clone();
+    command.when_born(move |pid| {
+        let own = fs::read_link("/proc/self/ns/uts")?;
+        let its = fs::read_link(format!("/proc/{pid}/ns/uts"))?;
+        fs::write(&to, if own == its { "the same" } else { "its own" })
+    });
+    assert!(command.status().unwrap().success());
+    assert_eq!(fs::read_to_string(&note).unwrap(), "its own");
+    command.when_born(|_| Err(std::io::Error::other("not this one")));
+    let error = command.spawn().unwrap_err();
+    assert_eq!(error.step(), "when born");
+    assert!(error.to_string().contains("not this one"), "{error}");
+}

@@ -1,0 +1,179 @@
+use std::fs;
+use std::os::unix::net::UnixListener;
+
+use seclude_tests::{Bundle, root_only};
+use serde_json::{Value, json};
+
+/// The one line with which a configuration with this changed is refused; nothing may be left.
+fn refused_with(name: &str, pointer: &str, value: Value) -> String {
+    let mut bundle = Bundle::new(name);
+    bundle.set(pointer, value).write();
+    let said = bundle.refused(&["create", "one"]);
+    bundle.nothing_is_left();
+    said
+}
+
+#[test]
+fn what_is_not_done_is_refused_by_its_name() {
+    for (pointer, value, field) in [
+        ("/linux/intelRdt", json!({ "closID": "a" }), "linux.intelRdt"),
+        ("/linux/netDevices", json!({ "eth9": {} }), "linux.netDevices"),
+        ("/process/execCPUAffinity", json!({ "initial": "0" }), "process.execCPUAffinity"),
+        ("/windows", json!({ "layerFolders": [] , "a": 1}), "windows"),
+        ("/vm", json!({ "kernel": { "path": "/a" } }), "vm"),
+        ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/a" }), "linux.seccomp"),
+    ] {
+        let said = refused_with("undone", pointer, value);
+        assert!(said.starts_with(&format!("seclude-oci: {field}: ")), "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_by_its_name() {
+    for (pointer, value, field) in [
+        ("/ociVersion", json!("2.0.0"), "ociVersion"),
+        ("/ociVersion", json!("new"), "ociVersion"),
+        ("/ociVersion", json!(""), "ociVersion"),
+        ("/root/path", json!("not-there"), "root.path"),
+        ("/root/path", json!("config.json"), "root.path"),
+        ("/process/args", json!([]), "process.args"),
+        ("/process/cwd", json!("here"), "process.cwd"),
+        ("/process/env", json!(["NOTHING"]), "process.env[0]"),
+        ("/process/rlimits", json!([{ "type": "RLIMIT_A", "soft": 1, "hard": 1 }]), "process.rlimits[0].type"),
+        ("/process/capabilities", json!({ "bounding": ["CAP_A"] }), "process.capabilities.bounding[0]"),
+        ("/linux/personality", json!({ "domain": "BSD" }), "linux.personality.domain"),
+        ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": "3-1" }), "linux.memoryPolicy.nodes"),
+        ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": "1000" }), "linux.memoryPolicy"),
+        ("/process/scheduler", json!({ "policy": "SCHED_MINE" }), "process.scheduler.policy"),
+        ("/process/scheduler", json!({ "policy": "SCHED_FIFO", "priority": 1000 }), "process.scheduler"),
+        ("/process/ioPriority", json!({ "class": "IOPRIO_CLASS_BE", "priority": 9 }), "process.ioPriority.priority"),
+        ("/process/oomScoreAdj", json!(2000), "process.oomScoreAdj"),
+        ("/linux/namespaces", json!([{ "type": "pid" }]), "linux.namespaces"),
+        ("/linux/namespaces", json!([{ "type": "mount" }, { "type": "mount" }]), "linux.namespaces[1]"),
+        ("/linux/namespaces", json!([{ "type": "mount" }, { "type": "net" }]), ""),
+        ("/linux/rootfsPropagation", json!("most"), "linux.rootfsPropagation"),
+        ("/linux/sysctl", json!({ "kernel.panic": "1" }), "linux.sysctl"),
+        ("/linux/devices", json!([{ "path": "/dev/x", "type": "z", "major": 1, "minor": 3 }]), "linux.devices[0]"),
+        ("/mounts", json!([{ "destination": "relative", "type": "tmpfs" }]), "mounts[0].destination"),
+        ("/mounts", json!([{ "destination": "/../../etc", "type": "tmpfs" }]), "mounts[0]"),
+        ("/mounts", json!([{ "destination": "/mnt", "type": "bind", "source": "not-there" }]), "mounts[0]"),
+        ("/mounts", json!([{ "destination": "/mnt", "type": "nonesuch", "source": "a" }]), "mounts[0]"),
+        ("/mounts", json!([{ "destination": "/mnt", "type": "tmpfs", "options": ["nonsense"] }]), "mounts[0]"),
+        (
+            "/mounts",
+            json!([{ "destination": "/mnt", "source": "/", "options": ["bind", "nonsense"] }]),
+            "mounts[0].options",
+        ),
+        ("/mounts", json!([{ "destination": "/", "type": "tmpfs" }]), "mounts[0]"),
+        ("/hooks", json!({ "createRuntime": [{ "path": "relative" }] }), ""),
+        ("/hooks", json!({ "createRuntime": [{ "path": "/bin/false" }] }), ""),
+    ] {
+        let said = refused_with("meant", pointer, value.clone());
+        assert!(said.starts_with(&format!("seclude-oci: {field}")), "{pointer} {value}: {said}");
+    }
+}
+
+#[test]
+fn a_profile_or_label_of_a_module_that_is_not_there_is_refused() {
+    let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    for (field, module) in [("apparmorProfile", "apparmor"), ("selinuxLabel", "selinux")] {
+        if modules.contains(module) {
+            continue;
+        }
+        let said = refused_with("module", &format!("/process/{field}"), json!("a-profile"));
+        assert!(said.starts_with(&format!("seclude-oci: process.{field}: ")), "{said}");
+    }
+}
+
+#[test]
+fn a_bundle_that_is_none_is_refused() {
+    let bundle = Bundle::new("none");
+    assert!(bundle.refused(&["create", "one"]).contains("No such file or directory"));
+    fs::write(bundle.join("config.json"), "{").unwrap();
+    assert!(bundle.refused(&["create", "one"]).contains("config.json"));
+    fs::write(bundle.join("config.json"), " ".repeat(50 << 20)).unwrap();
+    assert!(bundle.refused(&["create", "one"]).contains("more than"));
+    fs::remove_file(bundle.join("config.json")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(bundle.join("config.json")).status().unwrap();
+    assert!(made.success());
+    bundle.refused(&["create", "one"]);
+    assert!(bundle.refused(&["create", "--bundle", "/not/there", "one"]).contains("/not/there"));
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn fields_that_nobody_knows_are_told_and_passed_over() {
+    let mut bundle = Bundle::new("unknown");
+    bundle.set("/somethingNew", json!({ "a": 1 })).set("/linux/newer", json!("b")).script("echo ran");
+    let output = bundle.run("one");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("linux.newer: ") && said.contains("somethingNew: "), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ran\n");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn an_id_that_leads_elsewhere_or_is_too_long_is_refused() {
+    let bundle = Bundle::new("ids");
+    bundle.write();
+    let long = "x".repeat(2000);
+    for id in ["a/b", "..", ".", "", "a b", "../../etc", &long] {
+        for command in ["create", "start", "state", "delete", "kill", "pause"] {
+            let said = bundle.refused(&[command, id]);
+            assert!(said.len() < 300 && said.contains("container id"), "{command} {id}: {said}");
+        }
+    }
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_cgroup_that_leads_elsewhere_is_refused() {
+    root_only!();
+    for path in ["/../outside", "a/../../b", "/a/.."] {
+        let said = refused_with("cgroup", "/linux/cgroupsPath", json!(path));
+        assert!(said.starts_with("seclude-oci: linux.cgroupsPath: "), "{said}");
+    }
+    let said = refused_with("cgroup", "/linux/cgroupsPath", json!("system.slice:a:b"));
+    assert!(said.contains("--systemd-cgroup"), "{said}");
+    let bundle = Bundle::new("systemd");
+    assert!(bundle.refused(&["--systemd-cgroup", "create", "one"]).contains("--systemd-cgroup"));
+}
+
+#[test]
+fn a_symlink_of_the_image_leads_no_mount_out_of_it() {
+    let mut bundle = Bundle::new("symlink");
+    let outside = bundle.join("outside");
+    fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, bundle.rootfs.join("leads")).unwrap();
+    bundle.mount(json!({ "destination": "/leads/made", "type": "tmpfs", "source": "tmpfs" }));
+    bundle.set("/process/cwd", json!("/leads/deeper")).script("pwd").write();
+    bundle.oci(&["run", "one"]);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "nothing is made outside");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_pid_file_or_console_that_nobody_has_is_refused_before_anything_is_made() {
+    let mut bundle = Bundle::new("files");
+    bundle.write();
+    assert!(bundle.refused(&["create", "--pid-file", "/not/there/pid", "one"]).contains("--pid-file"));
+    assert!(bundle.refused(&["create", "--console-socket", "/not/there", "one"]).contains("process.terminal"));
+    bundle.set("/process/terminal", json!(true)).write();
+    assert!(bundle.refused(&["create", "one"]).contains("process.terminal"));
+    assert!(bundle.refused(&["create", "--console-socket", "/not/there/s", "one"]).contains("--console-socket"));
+    let path = bundle.join("console");
+    drop(UnixListener::bind(&path).unwrap());
+    let said = bundle.refused(&["create", "--console-socket", path.to_str().unwrap(), "one"]);
+    assert!(said.contains("Connection refused"), "{said}");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_root_that_cannot_be_had_is_refused() {
+    let bundle = Bundle::new("root");
+    bundle.write();
+    let file = bundle.join("file");
+    fs::write(&file, "").unwrap();
+    let said = bundle.refused(&["--root", file.join("below").to_str().unwrap(), "create", "one"]);
+    assert!(said.contains("--root"), "{said}");
+}

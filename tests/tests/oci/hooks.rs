@@ -1,0 +1,110 @@
+use std::fs;
+use std::time::{Duration, Instant};
+
+use seclude_tests::{Bundle, PATIENCE};
+use serde_json::{Value, json};
+
+/// One that writes a word and the state that it got.
+fn noting(bundle: &Bundle, word: &str) -> Value {
+    let file = bundle.join("notes");
+    let script = format!("state=$(cat); echo \"{word} $state\" >> {}", file.display());
+    json!({ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"] })
+}
+
+fn notes(bundle: &Bundle) -> Vec<(String, Value)> {
+    let text = fs::read_to_string(bundle.join("notes")).unwrap_or_default();
+    let read = |line: &str| {
+        let (word, state) = line.split_once(' ').unwrap();
+        (word.to_owned(), serde_json::from_str(state).unwrap())
+    };
+    text.lines().map(read).collect()
+}
+
+#[test]
+fn hooks_of_all_moments_are_run_in_their_order_with_the_state() {
+    let mut bundle = Bundle::new("hooks");
+    let hook = |bundle: &Bundle, word: &str| json!([noting(bundle, word)]);
+    // In the container's own tree, with its own shell.
+    let inside =
+        json!([{ "path": "/bin/busybox", "args": ["sh", "-c", "cat > /tmp/state; cat /proc/1/comm > /tmp/first"] }]);
+    let mut hooks = json!({});
+    for moment in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
+        hooks[moment] = hook(&bundle, moment);
+    }
+    hooks["startContainer"] = inside;
+    bundle.set("/hooks", hooks).set("/annotations", json!({ "a": "b" }));
+    bundle.script("echo ran > /tmp/ran; while :; do sleep 0.1; done").write();
+    bundle.must(&["create", "one"]);
+    let words = |bundle: &Bundle| notes(bundle).into_iter().map(|(word, _)| word).collect::<Vec<_>>();
+    assert_eq!(words(&bundle), ["prestart", "createRuntime", "createContainer"]);
+    let (_, state) = &notes(&bundle)[1];
+    assert_eq!(
+        (&state["id"], &state["status"], &state["annotations"]["a"]),
+        (&json!("one"), &json!("creating"), &json!("b"))
+    );
+    assert!(state["pid"].as_i64().unwrap() > 0);
+    assert!(!bundle.rootfs.join("tmp/state").exists());
+    bundle.must(&["start", "one"]);
+    let state: Value = serde_json::from_str(&fs::read_to_string(bundle.rootfs.join("tmp/state")).unwrap()).unwrap();
+    assert_eq!(state["status"], "created");
+    assert_eq!(fs::read_to_string(bundle.rootfs.join("tmp/first")).unwrap(), "seclude-init\n", "before the command");
+    assert_eq!(words(&bundle).last().unwrap(), "poststart");
+    assert_eq!(notes(&bundle).last().unwrap().1["status"], "running");
+    bundle.must(&["delete", "--force", "one"]);
+    assert_eq!(notes(&bundle).last().unwrap().1["status"], "stopped");
+    assert_eq!(words(&bundle).last().unwrap(), "poststop");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_hook_that_fails_ends_the_creation_and_those_behind_it_are_not_run() {
+    for moment in ["prestart", "createRuntime", "createContainer"] {
+        let mut bundle = Bundle::new("hookfails");
+        let behind = noting(&bundle, "behind");
+        let after = noting(&bundle, "poststop");
+        bundle.set("/hooks", json!({ moment: [{ "path": "/bin/false" }, behind], "poststop": [after] })).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.contains(&format!("hooks.{moment}[0]: ")), "{said}");
+        assert_eq!(notes(&bundle).into_iter().map(|(word, _)| word).collect::<Vec<_>>(), ["poststop"]);
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
+fn a_hook_that_hangs_is_ended_by_its_time() {
+    let mut bundle = Bundle::new("hookhangs");
+    bundle
+        .set("/hooks", json!({ "createRuntime": [{ "path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1 }] }))
+        .write();
+    let began = Instant::now();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.contains("hooks.createRuntime[0]: ") && said.contains("did not end in 1 s"), "{said}");
+    assert!(began.elapsed() < PATIENCE && began.elapsed() >= Duration::from_secs(1));
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn what_a_hook_of_the_start_fails_for_does_not_run() {
+    for moment in ["startContainer", "poststart"] {
+        let mut bundle = Bundle::new("startfails");
+        let hook = if moment == "startContainer" { "/bin/busybox" } else { "/bin/false" };
+        bundle.set("/hooks", json!({ moment: [{ "path": hook, "args": ["false"] }] }));
+        bundle.script("while :; do sleep 0.1; done").write();
+        bundle.must(&["create", "one"]);
+        let said = bundle.refused(&["start", "one"]);
+        assert!(said.contains(&format!("hooks.{moment}[0]: ")), "{said}");
+        assert_eq!(bundle.status("one"), "stopped");
+        bundle.must(&["delete", "one"]);
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
+fn a_hook_after_the_end_that_fails_is_told_and_nothing_is_left() {
+    let mut bundle = Bundle::new("poststop");
+    bundle.set("/hooks", json!({ "poststop": [{ "path": "/bin/false" }] })).write();
+    bundle.must(&["create", "one"]);
+    let output = bundle.oci(&["delete", "--force", "one"]);
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("hooks.poststop[0]"));
+    bundle.nothing_is_left();
+}

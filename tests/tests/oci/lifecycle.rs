@@ -1,0 +1,228 @@
+use std::fs;
+
+use seclude_tests::{Bundle, root_only};
+use serde_json::json;
+
+#[test]
+fn a_created_container_waits_and_runs_when_it_is_started() {
+    let mut bundle = Bundle::new("waits");
+    let mark = bundle.rootfs.join("tmp/mark");
+    bundle.script("echo ran > /tmp/mark; while :; do sleep 0.1; done").write();
+    let pid_file = bundle.join("pid");
+    bundle.must(&["create", "--pid-file", pid_file.to_str().unwrap(), "one"]);
+
+    let state = bundle.state("one");
+    assert_eq!(state["status"], "created");
+    assert_eq!(state["pid"].to_string(), fs::read_to_string(&pid_file).unwrap());
+    let program = fs::read_to_string(format!("/proc/{}/comm", state["pid"])).unwrap();
+    assert!(!mark.exists(), "nothing of the command has run, but {program}");
+
+    bundle.must(&["start", "one"]);
+    assert_eq!(bundle.status("one"), "running");
+    let began = std::time::Instant::now();
+    while !mark.exists() {
+        assert!(began.elapsed() < seclude_tests::PATIENCE, "it has begun");
+    }
+    bundle.must(&["kill", "one", "KILL"]);
+    bundle.becomes("one", "stopped");
+    bundle.must(&["delete", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn what_waits_is_small_and_has_one_descriptor_besides_the_commands_own() {
+    let mut bundle = Bundle::new("small");
+    bundle.script("true").write();
+    bundle.must(&["create", "one"]);
+    let pid = bundle.state("one")["pid"].to_string();
+    // Its memory is nobody's to look at but root's.
+    if seclude_tests::is_root() {
+        let own = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        assert_eq!(own, 4, "stdin, stdout, stderr and the socket");
+        let memory = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        let line = memory.lines().find(|line| line.starts_with("Pss:")).unwrap();
+        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert!(kib <= 64, "{line}");
+    }
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn run_ends_with_the_commands_exit_code_and_leaves_nothing() {
+    let mut bundle = Bundle::new("run");
+    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)] {
+        // The first process of a pid namespace is killed by nobody inside.
+        let script = if code == 137 { "sh -c 'kill -9 $$'; exit $?" } else { script };
+        bundle.script(script);
+        assert_eq!(bundle.run("one").status.code(), Some(code), "{script}");
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
+fn signals_go_on_to_what_runs_in_the_foreground() {
+    let mut bundle = Bundle::new("signals");
+    bundle.script("trap 'echo got it; exit 4' USR1; echo up; while :; do sleep 0.05; done").write();
+    let mut run = seclude_tests::Background::of(&mut bundle.command(&["run", "one"]));
+    assert_eq!(run.line(), "up");
+    run.signal(rustix::process::Signal::USR1);
+    assert_eq!(run.line(), "got it");
+    assert_eq!(run.end().0, Some(4));
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_command_that_is_not_there_is_an_error_of_its_creation() {
+    let mut bundle = Bundle::new("nosuch");
+    bundle.set("/process/args", json!(["nosuch"])).write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.contains("process.args: ") && said.contains("no such file or directory"), "{said}");
+    bundle.set("/process/args", json!(["/etc"])).write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.contains("permission denied"), "{said}");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn each_command_is_refused_where_the_container_is_not_what_it_needs() {
+    let mut bundle = Bundle::new("order");
+    bundle.script("while :; do sleep 0.1; done").write();
+    for command in
+        [&["start", "one"][..], &["state", "one"], &["kill", "one"], &["delete", "one"], &["exec", "one", "true"]]
+    {
+        let said = bundle.refused(command);
+        assert!(said.ends_with("container does not exist: one"), "{said}");
+    }
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.must(&["create", "one"]);
+    assert!(bundle.refused(&["create", "one"]).contains("already exists"));
+    bundle.must(&["start", "one"]);
+    assert!(bundle.refused(&["start", "one"]).contains("cannot start a container that is running"));
+    assert!(bundle.refused(&["delete", "one"]).contains("not stopped"));
+    assert!(bundle.refused(&["kill", "one", "NOTHING"]).contains("unknown signal"));
+    bundle.must(&["kill", "one", "9"]);
+    bundle.becomes("one", "stopped");
+    assert!(bundle.refused(&["kill", "one", "9"]).contains("container not running"));
+    assert!(bundle.refused(&["exec", "one", "true"]).contains("container not running"));
+    assert!(bundle.refused(&["start", "one"]).contains("cannot start a container that is stopped"));
+    bundle.must(&["delete", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn options_stand_before_or_behind_the_id() {
+    let mut bundle = Bundle::new("options");
+    bundle.script("while :; do sleep 0.1; done").write();
+    let elsewhere = bundle.path().to_str().unwrap().to_owned();
+    bundle.must(&["create", "one", "--bundle", &elsewhere]);
+    bundle.must(&["start", "one"]);
+    bundle.must(&["kill", "one", "--all", "KILL"]);
+    bundle.must(&["delete", "one", "--force"]);
+    let log = bundle.join("log");
+    bundle.oci(&["state", "--log", log.to_str().unwrap(), "--log-format", "json", "one"]);
+    let line: serde_json::Value = serde_json::from_str(fs::read_to_string(log).unwrap().trim_end()).unwrap();
+    assert_eq!(line["level"], "error");
+    assert_eq!(line["msg"], "container does not exist: one");
+    assert!(line["time"].as_str().unwrap().ends_with('Z'));
+}
+
+#[test]
+fn exec_runs_in_the_container_with_its_rights_and_tells_its_exit_code() {
+    let mut bundle = Bundle::new("exec");
+    bundle.set("/hostname", json!("inner")).script("while :; do sleep 0.1; done").write();
+    bundle.must(&["run", "--detach", "one"]);
+    assert_eq!(bundle.must(&["exec", "one", "hostname"]), "inner");
+    assert_eq!(bundle.must(&["exec", "one", "cat", "/proc/1/comm"]), "sh", "the container's own processes");
+    assert_eq!(bundle.must(&["exec", "--env", "A=b", "--cwd", "/tmp", "one", "sh", "-c", "echo $A; pwd"]), "b\n/tmp");
+    let status = bundle.must(&["exec", "one", "cat", "/proc/self/status"]);
+    assert!(status.contains("NoNewPrivs:\t1") && status.contains("CapEff:\t0000000000000000"), "{status}");
+    assert_eq!(bundle.oci(&["exec", "one", "sh", "-c", "exit 5"]).status.code(), Some(5));
+    let said = bundle.refused(&["exec", "one", "nosuch"]);
+    assert!(said.contains("no such file or directory"), "{said}");
+
+    let process = bundle.join("process.json");
+    fs::write(&process, json!({ "args": ["pwd"], "cwd": "/tmp", "env": ["PATH=/bin"] }).to_string()).unwrap();
+    assert_eq!(bundle.must(&["exec", "--process", process.to_str().unwrap(), "one"]), "/tmp");
+
+    let pid_file = bundle.join("pid");
+    let command =
+        ["exec", "--detach", "--pid-file", pid_file.to_str().unwrap(), "one", "sh", "-c", "echo x > /tmp/done"];
+    bundle.must(&command);
+    assert!(fs::read_to_string(pid_file).unwrap().parse::<u32>().is_ok());
+    let began = std::time::Instant::now();
+    while !bundle.rootfs.join("tmp/done").exists() {
+        assert!(began.elapsed() < seclude_tests::PATIENCE, "it runs on");
+    }
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn its_processes_are_listed_held_still_counted_and_limited_anew() {
+    root_only!();
+    let mut bundle = Bundle::new("resources");
+    bundle.set("/linux/resources", json!({ "pids": { "limit": 30 } }));
+    bundle.script("while :; do sleep 0.1; done").write();
+    bundle.must(&["run", "--detach", "one"]);
+    let pids: Vec<u32> = serde_json::from_str(&bundle.must(&["ps", "--format", "json", "one"])).unwrap();
+    assert!(pids.contains(&bundle.state("one")["pid"].to_string().parse().unwrap()), "{pids:?}");
+
+    bundle.must(&["pause", "one"]);
+    assert_eq!(bundle.status("one"), "paused");
+    assert!(bundle.refused(&["exec", "one", "true"]).contains("paused"));
+    bundle.must(&["resume", "one"]);
+    assert_eq!(bundle.status("one"), "running");
+
+    bundle.must(&["update", "--pids-limit", "20", "one"]);
+    let limit = |bundle: &Bundle| {
+        let found = bundle.cgroups().into_iter().map(|path| path.join("one/pids.max")).find(|path| path.exists());
+        fs::read_to_string(found.unwrap()).unwrap()
+    };
+    assert_eq!(limit(&bundle), "20\n");
+    let file = bundle.join("resources.json");
+    fs::write(&file, r#"{"pids":{"limit":25}}"#).unwrap();
+    bundle.must(&["update", "--resources", file.to_str().unwrap(), "one"]);
+    assert_eq!(limit(&bundle), "25\n");
+    let line: serde_json::Value = serde_json::from_str(&bundle.must(&["events", "--stats", "one"])).unwrap();
+    assert!(line["data"]["pids"]["current"].as_u64().unwrap() >= 1, "{line}");
+
+    bundle.must(&["pause", "one"]);
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn containers_are_listed() {
+    let mut bundle = Bundle::new("list");
+    bundle.script("true").write();
+    assert_eq!(bundle.must(&["list", "--quiet"]), "");
+    bundle.must(&["create", "b"]);
+    assert_eq!(bundle.must(&["list", "-q"]), "b");
+    let listed: serde_json::Value = serde_json::from_str(&bundle.must(&["list", "--format", "json"])).unwrap();
+    assert_eq!(listed[0]["id"], "b");
+    assert_eq!(listed[0]["status"], "created");
+    assert!(bundle.must(&["list"]).lines().nth(1).unwrap().starts_with("b "));
+    bundle.must(&["delete", "b"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn what_it_can_do_and_a_configuration_to_begin_with_are_told() {
+    let mut bundle = Bundle::new("features");
+    let features: serde_json::Value = serde_json::from_str(&bundle.must(&["features"])).unwrap();
+    assert_eq!(features["linux"]["cgroup"]["systemd"], false);
+    let place = bundle.join("new");
+    fs::create_dir(&place).unwrap();
+    bundle.must(&["spec", "--bundle", place.to_str().unwrap()]);
+    bundle.config = serde_json::from_str(&fs::read_to_string(place.join("config.json")).unwrap()).unwrap();
+    assert_eq!(bundle.config["linux"]["namespaces"][0]["type"], "pid");
+    assert!(bundle.refused(&["spec", "--bundle", place.to_str().unwrap()]).contains("is there already"));
+    let users = bundle.join("users");
+    fs::create_dir(&users).unwrap();
+    bundle.must(&["spec", "--rootless", "--bundle", users.to_str().unwrap()]);
+    assert!(fs::read_to_string(users.join("config.json")).unwrap().contains("uidMappings"));
+    for command in ["checkpoint", "restore"] {
+        assert!(bundle.refused(&[command, "one"]).contains("does not do that"));
+    }
+}

@@ -1,0 +1,10 @@
+//! `seclude-oci`, as engines call it: what a container is, from its creation to its end, and what is refused.
+
+mod bad_input;
+mod concurrent;
+mod configuration;
+mod crash;
+mod hooks;
+mod lifecycle;
+mod recorded;
+mod terminal;

@@ -15,6 +15,8 @@ pub(crate) struct Handled {
     pub(crate) new_mount: bool,
     /// Whether of the host's tree its programs alone are there.
     pub(crate) curated: bool,
+    /// Whom the command is outside, uid and gid, until a map says otherwise; `u32::MAX` where only a namespace that it joins knows.
+    pub(crate) user: (u32, u32),
     /// Whether files have rules of landlock.
     pub(crate) landlocked: bool,
     /// Whether the working directory is the caller's, for want of another.

@@ -90,6 +90,10 @@ impl Plan {
             new_pid: command.namespaces.is_new(Namespace::Pid),
             new_mount: command.namespaces.is_new(Namespace::Mount),
             curated: command.root.as_ref().is_some_and(Root::is_curated),
+            user: match command.namespaces.is_joined(Namespace::User) {
+                true => (u32::MAX, u32::MAX),
+                false => (command.identity.uid.unwrap_or(host.uid), command.identity.gid.unwrap_or(host.gid)),
+            },
             landlocked: command.landlock.has_paths() || command.no_namespaces,
             inherits_directory: step::inherits_directory(command),
             joins_pid_early: step::enters_pid_namespace_early(command)

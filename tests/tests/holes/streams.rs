@@ -183,6 +183,13 @@ fn a_file_that_others_may_read_or_write_is_theirs_no_more_by_a_descriptor_of_it(
     assert!(output.unwrap().success());
     let wanted: Vec<String> = (1..=200).flat_map(|i| [i.to_string(), format!("e{i}")]).collect();
     assert_eq!(fs::read_to_string(&path).unwrap().lines().skip(1).collect::<Vec<_>>(), wanted);
+    // Also where the ids are others without a user namespace.
+    fresh();
+    tried(
+        "--share user --user 1000 -- sh -c 'timeout 0.3 cat < /proc/self/fd/1 >&2; : > /proc/self/fd/1; echo said'",
+        ">>",
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "secret\nsaid\n");
     // What cannot be relayed is refused, unless others come to it anyway.
     let line = refusal(125, &tried("--fd 5 -- true", "5<"));
     assert!(line.contains("descriptor 5 is a file that its mode opens to others"), "{line}");
@@ -221,6 +228,11 @@ fn a_terminal_or_device_of_its_own_user_keeps_its_mode_and_works() {
     };
     let own: &[&str] = if is_root() { &["--host-root"] } else { &[] };
     assert_eq!(tried(own), before);
+    if is_root() {
+        rustix::fs::fchown(&slave, Some(rustix::fs::Uid::from_raw(1000)), None).unwrap();
+        assert_eq!(tried(&["--share", "user", "--user", "1000"]), before, "of whoever the command is");
+        rustix::fs::fchown(&slave, Some(rustix::fs::Uid::from_raw(0)), None).unwrap();
+    }
     assert_eq!(tried(&[own, &["--stdio", "pass"]].concat()), 0o646, "as it is, its owner changes it");
     if is_root() {
         assert_eq!(tried(&[]), before, "whoever does not own it cannot");

@@ -129,7 +129,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     let mut ends = ParentEnds { socket_above: plan.command.highest_descriptor, ..ParentEnds::default() };
     let host = plan.host.clone();
     let mut container_root = (host.uid, host.gid);
-    let mut container_user = container_root;
+    let mut container_user = plan.command.user;
     for (number, step) in plan.steps.iter_mut().enumerate() {
         let before = Instant::now();
         let prepared = step.prepare(&mut Preparation {

@@ -247,7 +247,11 @@ fn no_thread(number: i32, error: std::io::Error) -> Error {
     Error::parent(NAME, format!("thread for descriptor {number}"), error).call("clone")
 }
 
-fn give(fd: BorrowedFd<'_>, (uid, gid): (u32, u32)) -> rustix::io::Result<()> {
+/// To whoever the command is, where that is known.
+pub(super) fn give(fd: BorrowedFd<'_>, (uid, gid): (u32, u32)) -> rustix::io::Result<()> {
+    if uid == u32::MAX || gid == u32::MAX {
+        return Ok(());
+    }
     rustix::fs::fchown(fd, Some(rustix::fs::Uid::from_raw(uid)), Some(rustix::fs::Gid::from_raw(gid)))
 }
 

@@ -297,10 +297,8 @@ impl Reopened {
     fn relay(&mut self, fd: BorrowedFd<'_>, offset: u64, preparation: &mut Preparation<'_>) -> Result<()> {
         let failed = |call| move |errno: Errno| Error::parent(NAME, "pipe for stdin", errno).call(call);
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe2"))?;
-        let (uid, gid) = *preparation.container_user;
-        let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
         // Whoever may not give it away leaves it.
-        let _ = rustix::fs::fchown(&read, Some(uid), Some(gid));
+        let _ = descriptors::give(read.as_fd(), *preparation.container_user);
         let source = fcntl_dupfd_cloexec(fd, 3).map_err(failed("fcntl"))?;
         let relay = Relay::input(source, write, Some(offset));
         let relay = relay.map_err(|error| Error::parent(NAME, "thread for stdin", error).call("clone"))?;
@@ -404,11 +402,27 @@ impl Number {
     }
 }
 
+/// A terminal, or a device of memory such as /dev/null. Others have a state of their own for whoever opens them (a terminal's master, tun),
+/// or stand for another one (/dev/tty).
+fn is_one_however_often_opened(fd: BorrowedFd<'_>, found: &rustix::fs::Stat) -> bool {
+    const MEMORY: u32 = 1;
+    const TTY: (u32, u32) = (5, 0);
+    let number = (rustix::fs::major(found.st_rdev), rustix::fs::minor(found.st_rdev));
+    let is_terminal = || rustix::termios::isatty(fd) && number != TTY && !is_master(number);
+    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
+    is_device && (number.0 == MEMORY || is_terminal())
+}
+
+/// devices.txt: 5:2 is /dev/ptmx, 128 to 135 are masters.
+fn is_master((major, minor): (u32, u32)) -> bool {
+    (major, minor) == (5, 2) || (128..136).contains(&major)
+}
+
 struct Devices {
     kinds: [Option<StdioKind>; 3],
     highest: i32,
     anew: Anew,
-    found: Vec<(u64, Device)>,
+    found: Vec<((u64, u64), Device)>,
 }
 
 /// While the host's tree is there.
@@ -435,12 +449,13 @@ impl Devices {
         };
         let (found, flags) = (fstat(fd)?, fcntl_getfl(fd)?);
         // Whoever does not own it can change nothing about it.
-        let is_owned = found.st_uid == preparation.host.uid;
-        let kind = FileType::from_raw_mode(found.st_mode);
-        if kind != FileType::CharacterDevice || !is_owned || flags.contains(OFlags::PATH) {
+        let is_owned = [preparation.container_user.0, preparation.container_root.0].contains(&found.st_uid);
+        if !is_owned || flags.contains(OFlags::PATH) || !is_one_however_often_opened(fd, &found) {
             return Ok(());
         }
-        let known = self.found.iter().position(|(device, _)| *device == found.st_rdev);
+        // Two of one number may be of two instances of devpts.
+        let id = (found.st_dev, found.st_ino);
+        let known = self.found.iter().position(|(device, _)| *device == id);
         let index = match known {
             Some(index) => index,
             None => {
@@ -450,7 +465,7 @@ impl Devices {
                     // Of another mount namespace's devpts, and nobody comes to it by a path.
                     return Ok(());
                 }
-                self.found.push((found.st_rdev, Device { show, places: Vec::new() }));
+                self.found.push((id, Device { show, places: Vec::new() }));
                 self.found.len() - 1
             }
         };

@@ -181,10 +181,10 @@ impl Config {
         !is_roots && host.counts_by_namespace
     }
 
-    /// Whether the command could mount a hierarchy as the owner of what it would find there.
-    pub(crate) fn could_write_cgroups(&self) -> bool {
+    /// Whether the command could mount a hierarchy and, where it is the host's root, be the owner of what it finds there.
+    pub(crate) fn could_mount_cgroups(&self) -> bool {
         let may_mount = self.capabilities.is_none_or(|set| set.bits() & Capability::SYS_ADMIN.bit() != 0);
-        self.user_map == Some(UserMap::HostRoot) && self.could_see_cgroups() && may_mount
+        self.is_sandboxed() && may_mount && self.namespaces.is_new(Namespace::Cgroup)
     }
 
     /// Whether the command could mount a hierarchy, as whoever may write to the cgroup that it is in.

@@ -196,6 +196,15 @@ fn a_file_that_others_may_read_or_write_is_theirs_no_more_by_a_descriptor_of_it(
     let mut nobody_stays = seclude::Command::new("/bin/true");
     let error = nobody_stays.sandbox().die_with_parent(false).stdout(log()).spawn().unwrap_err();
     assert!(error.to_string().contains("stdout is a file that its mode opens to others"), "{error}");
+    // What nobody can write any more is handed on, whatever its mode.
+    let flags = rustix::fs::MemfdFlags::CLOEXEC | rustix::fs::MemfdFlags::ALLOW_SEALING;
+    let sealed = rustix::fs::memfd_create("sealed", flags).unwrap();
+    let opened = fs::File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&sealed))).unwrap();
+    let mut handed = seclude::Command::new("/bin/true");
+    let unsealed = handed.sandbox().fd(opened.try_clone().unwrap(), 5).spawn();
+    assert!(unsealed.is_err(), "{unsealed:?}");
+    rustix::fs::fcntl_add_seals(&sealed, rustix::fs::SealFlags::WRITE).unwrap();
+    assert!(handed.spawn().unwrap().wait().unwrap().success());
     fs::set_permissions(&private, PermissionsExt::from_mode(0o755)).unwrap();
     assert!(tried("--fd 5 -- sh -c 'grep -q secret <&5'", "5<").status.success());
 }

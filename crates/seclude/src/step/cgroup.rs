@@ -42,8 +42,8 @@ struct Group {
     made: Arc<OnceLock<Arc<Cgroup>>>,
     /// By which the child joins what is v1.
     entrances: Vec<(PathBuf, OwnedFd)>,
-    /// Whether the command owns the files of its cgroup, and could mount them.
-    mounts_its_own: bool,
+    /// Whether the command could mount what it is in.
+    could_mount: bool,
 }
 
 pub(super) fn compile(command: &Config, by_birth: bool) -> Result<Option<Box<dyn Step>>> {
@@ -70,7 +70,7 @@ pub(super) fn compile(command: &Config, by_birth: bool) -> Result<Option<Box<dyn
         by_birth,
         made: Arc::default(),
         entrances: Vec::new(),
-        mounts_its_own: command.could_write_cgroups(),
+        could_mount: command.could_mount_cgroups(),
     })))
 }
 
@@ -85,13 +85,13 @@ pub(crate) fn default_parent(hierarchies: &Hierarchies, host: &Host) -> Result<P
 impl Group {
     /// Fails where a limit would be the command's to lift: those of all other controllers lie above it, but the blkio of v1 holds for the
     /// processes of one cgroup alone, not for those of the cgroups below, blkio-controller.rst.
-    fn look_for_what_could_be_lifted(&self) -> Result<()> {
+    fn look_for_what_could_be_lifted(&self, is_hosts_root: bool) -> Result<()> {
         let limits = &self.request.limits;
         let is_v1 = |hierarchies: Hierarchies| {
             hierarchies.controller(Controller::Io).is_some_and(|found| found.version() == Version::V1)
         };
         let limited = limits.controllers().contains(&Controller::Io);
-        if !(limited && self.mounts_its_own && Hierarchies::known().is_ok_and(is_v1)) {
+        if !(limited && self.could_mount && is_hosts_root && Hierarchies::known().is_ok_and(is_v1)) {
             return Ok(());
         }
         let action =
@@ -256,7 +256,8 @@ impl Step for Group {
         if self.request.scope {
             return Ok(());
         }
-        self.look_for_what_could_be_lifted()?;
+        let outside = [preparation.container_root.0, preparation.container_user.0];
+        self.look_for_what_could_be_lifted(outside.contains(&0))?;
         let failed = |error| from_cgroup(NAME, error);
         let mut lost = Vec::new();
         let mut without = None;

@@ -162,7 +162,7 @@ impl Descriptors {
                 let _ = give(fd, user);
             }
             // `Stdio::pass` says that it is to be as it is.
-            Ok(differs && !matches!(kind, StdioKind::Pass) && self.confinement.relays(fd, number)?)
+            Ok(differs && !matches!(kind, StdioKind::Pass) && self.confinement.relays(fd, user.1, number)?)
         };
         if self.anew.how(number) != How::Not {
             return Ok(None);
@@ -279,7 +279,7 @@ impl Step for Descriptors {
                 // So that /dev/fd/N can be opened, as by `cat <(…)`.
                 let _ = give(fd.as_fd(), user);
             }
-            let ours = match differs && self.confinement.relays(fd.as_fd(), number)? {
+            let ours = match differs && self.confinement.relays(fd.as_fd(), user.1, number)? {
                 true => self.relay_output(number, fd.as_fd(), preparation)?,
                 false => self.lift(fd, number)?,
             };

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, fstatfs, open};
+use rustix::fs::{FileType, Mode, OFlags, SealFlags, fcntl_get_seals, fcntl_getfl, fstat, fstatfs, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use seclude_child::{Op, Slot};
@@ -79,18 +79,26 @@ pub(super) fn view(fd: BorrowedFd<'_>) -> View {
     }
 }
 
-/// Whether somebody who neither owns this file nor is of its group could open it for more than it is open for here, by
+/// Whether somebody who does not own this file, and is of this group, could open it for more than it is open for here, by
 /// /proc/self/fd/N: a log to be read, or to be written from its beginning.
-fn opens_wider(fd: BorrowedFd<'_>) -> bool {
+fn opens_wider(fd: BorrowedFd<'_>, gid: u32) -> bool {
     let (Ok(found), Ok(flags)) = (fstat(fd), fcntl_getfl(fd)) else { return false };
-    let others = Mode::from_raw_mode(found.st_mode);
-    let (reads, writes) = (others.contains(Mode::ROTH), others.contains(Mode::WOTH));
+    let mode = Mode::from_raw_mode(found.st_mode);
+    let of_group = found.st_gid == gid;
+    let reads = mode.contains(Mode::ROTH) || of_group && mode.contains(Mode::RGRP);
+    let writes = mode.contains(Mode::WOTH) || of_group && mode.contains(Mode::WGRP);
     let wider = match flags & OFlags::RWMODE {
         OFlags::WRONLY => reads || writes && flags.contains(OFlags::APPEND),
-        OFlags::RDONLY => writes,
+        // What is sealed nobody writes.
+        OFlags::RDONLY => writes && !fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::WRITE)),
         _ => writes && flags.contains(OFlags::APPEND),
     };
-    wider && FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && !flags.contains(OFlags::PATH)
+    let lies_somewhere = match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => true,
+        FileType::Fifo => fstatfs(fd).is_ok_and(|found| found.f_type as u64 != PIPEFS_MAGIC),
+        _ => false,
+    };
+    wider && lies_somewhere && !flags.contains(OFlags::PATH)
 }
 
 /// Whether others can walk to this file, so that being handed it opens nothing to them.
@@ -117,9 +125,9 @@ pub(super) enum Wider {
     Refused,
 }
 
-pub(super) fn wider(fd: BorrowedFd<'_>, may_relay: bool) -> Wider {
+pub(super) fn wider(fd: BorrowedFd<'_>, gid: u32, may_relay: bool) -> Wider {
     let is_output = fcntl_getfl(fd).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::WRONLY);
-    match opens_wider(fd) {
+    match opens_wider(fd, gid) {
         false => Wider::No,
         true if may_relay && is_output => Wider::Relayed,
         true if is_everybodys(fd) => Wider::No,
@@ -168,11 +176,11 @@ impl Confinement {
     }
 
     /// Whether a file that is handed to somebody with other ids than its owner's has to be relayed.
-    pub(super) fn relays(self, fd: BorrowedFd<'_>, number: i32) -> Result<bool> {
+    pub(super) fn relays(self, fd: BorrowedFd<'_>, gid: u32, number: i32) -> Result<bool> {
         if !self.narrow {
             return Ok(false);
         }
-        match wider(fd, self.relays) {
+        match wider(fd, gid, self.relays) {
             Wider::No => Ok(false),
             Wider::Relayed => Ok(true),
             Wider::Refused => {

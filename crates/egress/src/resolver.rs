@@ -18,6 +18,8 @@ use crate::Name;
 const THREADS: usize = 32;
 /// How many of one namespace's: with servers that do not answer, others have the rest.
 const SHARE: usize = 8;
+/// How many names of one namespace wait to be looked up.
+const WAITING: usize = 256;
 /// How long a thread waits for the next name.
 const IDLE: Duration = Duration::from_secs(10);
 /// getaddrinfo(3) and what it loads.
@@ -91,13 +93,17 @@ impl Resolver {
         self.0.bell.as_fd()
     }
 
-    pub(crate) fn ask(&self, by: u64, name: Name, lookup: Lookup) {
+    /// `false`: it has asked for too many that were not looked up yet.
+    pub(crate) fn ask(&self, by: u64, name: Name, lookup: Lookup) -> bool {
         let mut work = self.0.work();
+        if work.asked.iter().filter(|asked| asked.by == by).count() >= WAITING {
+            return false;
+        }
         work.asked.push_back(Asked { by, name, lookup });
         let next = work.asked.iter().filter(|asked| work.is_next(asked)).count();
         if next <= work.idle {
             self.0.news.notify_one();
-            return;
+            return true;
         }
         if work.threads < THREADS {
             let shared = self.0.clone();
@@ -119,6 +125,12 @@ impl Resolver {
                 Err(_) => {}
             }
         }
+        true
+    }
+
+    /// A namespace has ended: what it has asked for, and nobody has begun with, is nobody's any more.
+    pub(crate) fn forget(&self, by: u64) {
+        self.0.work().asked.retain(|asked| asked.by != by);
     }
 
     pub(crate) fn done(&self) -> Vec<(Name, io::Result<Vec<IpAddr>>)> {
@@ -183,9 +195,11 @@ mod tests {
             thread::sleep(Duration::from_secs(4));
             Err(io::ErrorKind::TimedOut.into())
         };
-        for number in 0..2 * THREADS {
-            resolver.ask(1, format!("n{number}.example").parse().unwrap(), hangs);
-        }
+        let name = |number: usize| format!("n{number}.example").parse().unwrap();
+        let taken = (0..2 * WAITING).take_while(|number| resolver.ask(1, name(*number), hangs)).count();
+        assert!((WAITING..WAITING + SHARE + 1).contains(&taken), "{taken}");
+        resolver.forget(1);
+        assert!(resolver.ask(1, name(0), hangs));
         resolver.ask(2, "quick.example".parse().unwrap(), |_| Ok(Vec::new()));
         let started = Instant::now();
         let first = loop {

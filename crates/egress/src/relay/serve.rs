@@ -298,8 +298,12 @@ impl Server {
         self.timers.insert((now + LOOK_UP, Timer::Connection(key)));
         let waiting = self.asked.entry((id, name.clone())).or_default();
         waiting.push(key);
-        if waiting.len() == 1 {
-            self.resolver.ask(id, name, lookup);
+        if waiting.len() == 1 && !self.resolver.ask(id, name.clone(), lookup) {
+            self.asked.remove(&(id, name.clone()));
+            if let Some(tenant) = self.tenants.get(&id) {
+                tenant.tally.refused(name.as_str(), Why::TooMany, None);
+            }
+            self.give_up(key);
         }
     }
 
@@ -349,6 +353,7 @@ impl Server {
             self.give_up(key);
         }
         self.asked.retain(|(tenant, _), _| *tenant != id);
+        self.resolver.forget(id);
         if let Some(tenant) = self.tenants.remove(&id) {
             let _ = tenant.leaving.map(|done| done.send(()));
         }

@@ -1096,7 +1096,7 @@ export interface Network {
   interface?: string | false;
   /** Of a veth: it reaches what the host reaches. Default: true. */
   nat?: boolean;
-  /** Of a veth or pasta: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false. */
+  /** Of a veth or pasta: it reaches the host's own services, link-local addresses and those of a cloud's metadata. Default: false, for which pasta needs the kernel's nf_tables. */
   hostAccess?: boolean;
   /** The same as `hostAccess`. */
   host_access?: boolean;
@@ -1247,6 +1247,13 @@ export interface Report {
   }>;
   /** How many there were besides. */
   more_denials: number;
+  /** What it has written to layers that are kept in memory, and that went with it; null without any. */
+  discarded: null | {
+    /** Files that were made, changed or removed. */
+    files: number;
+    /** There were more of them. */
+    more: boolean;
+  };
   /** What it reached, and what not, if it had a network of names. */
   reach: null | {
     /** The names that it connected to, or tried to. */

@@ -6,7 +6,7 @@ use seclude::release;
 
 use super::Context;
 use crate::failure::{Failure, Result};
-use crate::hooks::{self, Place};
+use crate::hooks::{self, Contained, Place};
 use crate::inside::Inside;
 use crate::sockets;
 use crate::spec::Spec;
@@ -33,7 +33,10 @@ pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec) -> Result<()> {
     if !hooks.start_container.is_empty() {
         let inside = Inside::of(process)?;
         let state = record.state(&entry.id, Status::Created);
-        let run = hooks::run(&hooks.start_container, "startContainer", &state, Place::Inside(&inside));
+        let (words, linux) = (spec.process.clone().unwrap_or_default(), spec.linux.clone().unwrap_or_default());
+        let cgroup = record.cgroup.as_deref();
+        let contained = Contained { inside: &inside, process: &words, linux: &linux, cgroup };
+        let run = hooks::run(&hooks.start_container, "startContainer", &state, Place::Contained(contained));
         run.inspect_err(|_| stop(process))?;
     }
     let connection = match sockets::connected(entry.dir(), SOCKET) {

@@ -6,5 +6,6 @@ mod configuration;
 mod crash;
 mod hooks;
 mod lifecycle;
+mod preserved;
 mod recorded;
 mod terminal;

@@ -22,6 +22,7 @@ use crate::device_rules::{Allowed, allowed};
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
 use crate::inside::Inside;
+use crate::preserved;
 use crate::resources;
 use crate::sockets;
 use crate::spec::{Hooks, Linux, Spec};
@@ -157,10 +158,7 @@ impl Making<'_> {
                 Err(failure) => return Err(failure),
             }
         }
-        for number in 3..3 + self.new.preserve_fds.max(0) {
-            let failed = |error| Failure::of(format_args!("--preserve-fds: descriptor {number}"), error);
-            command.inherit_fd(number, number).map_err(failed)?;
-        }
+        preserved::give(&mut command, self.new.preserve_fds)?;
         command.hold(sockets::listener(entry.dir(), SOCKET)?);
         command.die_with_parent(false);
         self.attend(&mut command, entry, record, made);

@@ -10,6 +10,7 @@ use crate::bundle::read_json;
 use crate::convert::{self, Home};
 use crate::failure::{Failure, Result};
 use crate::inside::Inside;
+use crate::preserved;
 use crate::sockets;
 use crate::spec::{Capabilities, Linux, Process, Spec};
 use crate::state::Status;
@@ -126,9 +127,6 @@ fn command(exec: &Exec, spec: &Spec, process: &Process, inside: &Inside) -> Resu
     convert::ids(&mut command, process, linux);
     inside.join(&mut command)?;
     command.new_session(true).seccomp(convert::seccomp(linux)).die_with_parent(!exec.detach);
-    for number in 3..3 + exec.preserve_fds.max(0) {
-        let failed = |error| Failure::of(format_args!("--preserve-fds: descriptor {number}"), error);
-        command.inherit_fd(number, number).map_err(failed)?;
-    }
+    preserved::give(&mut command, exec.preserve_fds)?;
     Ok(command)
 }

@@ -41,6 +41,14 @@ pub(crate) fn run(hooks: &[Hook], moment: &str, state: &Json, place: Place<'_>) 
     Ok(())
 }
 
+/// All of one moment whatever becomes of each, in order: those that failed.
+pub(crate) fn run_each(hooks: &[Hook], moment: &str, state: &Json, place: Place<'_>) -> Vec<Failure> {
+    let run = |(index, hook)| {
+        one(hook, state, place).map_err(|failure: Failure| failure.or_at(&format!("hooks.{moment}[{index}]")))
+    };
+    hooks.iter().enumerate().filter_map(|hook| run(hook).err()).collect()
+}
+
 fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     if !hook.path.starts_with('/') {
         return Err(Failure::new(format!("path {:?} is not absolute", hook.path)));
@@ -74,8 +82,9 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     }
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read it is no failure.
-        let _ = stdin.write_all(state.to_string().as_bytes());
+        let text = state.to_string();
+        // Beside the wait for its end, which has a deadline: one that does not read it is no failure, and may leave a pipe full.
+        std::thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
     }
     let exit = child.wait()?;
     match exit.cause() {

@@ -21,11 +21,7 @@ pub(super) fn run(context: &Context<'_>, id: &str) -> Result<()> {
 
 /// Of one that is locked.
 pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec) -> Result<()> {
-    let is = record.process.map_or(Status::Stopped, |process| match process.is_alive() {
-        true if entry.waits() => Status::Created,
-        true => Status::Running,
-        false => Status::Stopped,
-    });
+    let is = record.status(entry);
     let Some(process) = record.process.filter(|_| is == Status::Created) else {
         return Err(Failure::new(format!("cannot start a container that is {is}: {}", entry.id)));
     };
@@ -51,6 +47,8 @@ pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec) -> Result<()> {
     let program = spec.process.as_ref().and_then(|process| process.args.first()).map_or("", String::as_str);
     let released = release(connection, Path::new(program));
     let started = released.map_err(|error| super::create::without_mounts().explain(error));
+    // One that does not answer is not to go on after this has failed.
+    let started = started.inspect_err(|_| stop(process));
     entry.waits_no_more()?;
     started?;
     let state = record.state(&entry.id, Status::Running);

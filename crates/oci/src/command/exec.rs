@@ -47,7 +47,17 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     }
     let explain = |error| create::without_mounts().explain(error);
     let signals = wait::Signals::hold()?;
-    let mut child = command.spawn().map_err(explain)?;
+    let mut spawned = command.spawn();
+    let is_busy = |error: &seclude::Error| error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error());
+    if spawned.as_ref().is_err_and(is_busy)
+        && let (Some(own), Some(first)) = (&record.cgroup, inside.cgroup())
+        && first != *own
+        && first.starts_with(own)
+    {
+        // An init of its own has made cgroups of v2 below, and moved itself into one: then nobody can be in the container's itself.
+        spawned = command.join_cgroup(first).spawn();
+    }
+    let mut child = spawned.map_err(explain)?;
     let mut terminal = child.take_terminal().map(OwnedFd::from);
     if let (Some(socket), Some(master)) = (&console, terminal.take_if(|_| console.is_some())) {
         sockets::send(socket, master.as_fd(), "/dev/ptmx")?;

@@ -26,6 +26,13 @@ fn places(bundle: &Bundle) -> Vec<PathBuf> {
     points.map(|point| point.join(&path)).collect()
 }
 
+/// They go with what was made above them, as long as nothing else is in there.
+fn removed(places: &[PathBuf]) {
+    for place in places {
+        let _ = place.ancestors().take(3).try_for_each(fs::remove_dir);
+    }
+}
+
 /// A process that is in those.
 fn in_there(directories: &[PathBuf]) -> Child {
     let mut command = Command::new("sleep");
@@ -88,10 +95,8 @@ fn what_others_have_in_or_below_a_cgroup_outlives_the_container() {
     }
     other.kill().unwrap();
     other.wait().unwrap();
-    for place in below.iter().chain(&places) {
-        let _ = fs::remove_dir(place);
-        let _ = fs::remove_dir(place.parent().unwrap());
-    }
+    below.iter().for_each(|place| fs::remove_dir(place).unwrap());
+    removed(&places);
     bundle.nothing_is_left();
 }
 
@@ -112,10 +117,7 @@ fn one_that_came_to_have_the_path_later_is_not_taken_for_the_containers() {
     assert!(other.try_wait().unwrap().is_none(), "it runs on");
     other.kill().unwrap();
     other.wait().unwrap();
-    for place in &places {
-        fs::remove_dir(place).unwrap();
-        let _ = fs::remove_dir(place.parent().unwrap());
-    }
+    removed(&places);
     bundle.nothing_is_left();
 }
 

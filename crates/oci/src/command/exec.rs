@@ -43,6 +43,10 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     }
     let mut command = command(exec, &spec, &process, &inside)?;
     if let Some(path) = &record.cgroup {
+        if record.open_cgroup()?.is_none() {
+            let text = format!("{}: it is not the container's any more", path.display());
+            return Err(Failure::at("linux.cgroupsPath", text));
+        }
         command.join_cgroup(path);
     }
     let explain = |error| create::without_mounts().explain(error);

@@ -304,7 +304,7 @@ impl Error {
     }
 
     /// Whether the caller simply has no access to that hierarchy.
-    pub(crate) fn is_no_access(&self) -> bool {
+    pub fn is_no_access(&self) -> bool {
         matches!(self, Error::ReadOnly { .. } | Error::NotDelegated { .. } | Error::NotVisible { .. })
     }
 }

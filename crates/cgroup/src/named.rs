@@ -5,13 +5,12 @@
 
 use std::path::{Component, Path};
 
-use rustix::io::Errno;
-
 use crate::cgroup::Place;
 use crate::dir::Dir;
 use crate::v1::inherit_cpuset;
 use crate::{
-    Access, Cgroup, Controller, DeviceKind, DeviceRule, Error, Hierarchies, Hierarchy, Version, bpf, freeze, parent, v2,
+    Access, Cgroup, Controller, DeviceKind, DeviceRule, Error, Hierarchies, Hierarchy, Limit, Version, bpf, freeze,
+    mark, parent, v2,
 };
 
 /// One file of a cgroup, and what it is to have.
@@ -34,41 +33,76 @@ pub enum HierarchyOf {
     V1(&'static str),
 }
 
+/// A cgroup that was made, or taken.
+#[derive(Debug)]
+pub struct Named {
+    /// It.
+    pub cgroup: Cgroup,
+    /// Whether it was made, in every hierarchy that it is in, so that all that is in it from here on is the caller's.
+    pub made: bool,
+    /// Whether it has the caller's mark in every one, so that it can be known from another of its path.
+    pub marked: bool,
+}
+
 impl Cgroup {
     /// Makes the cgroup of this path in every hierarchy that the caller may write, with what is missing above it, which goes with the
-    /// last that is in there. One that is there is taken if no process is in it and it is not frozen; answers whether nothing else lies
-    /// below it either, so that all that is in it from here on is the caller's.
+    /// last that is in there. `mark` is a word that nobody else has for another. One that is there is taken if no process is in it, it is
+    /// not frozen, and nobody has marked it.
     ///
     /// # Errors
     /// Nothing that was made is left by any.
-    pub fn create_named(hierarchies: &Hierarchies, path: &Path) -> Result<(Cgroup, bool), Error> {
+    pub fn create_named(hierarchies: &Hierarchies, path: &Path, mark: &str) -> Result<Named, Error> {
         parent::check(path)?;
         if !path.components().any(|part| matches!(part, Component::Normal(_))) {
             return Err(Error::BadParent { path: path.to_owned(), reason: "it is the root of the hierarchy" });
         }
-        let mut cgroup = Cgroup { path: path.to_owned(), places: Vec::new() };
-        let (mut refused, mut alone) = (None, true);
+        let cgroup = Cgroup { path: path.to_owned(), places: Vec::new() };
+        let mut named = Named { cgroup, made: true, marked: true };
+        let mut refused = None;
         for hierarchy in hierarchies.all() {
-            match parent::retrying(|| make(hierarchy, path)) {
-                Ok((dir, empty)) => {
-                    alone &= empty;
-                    cgroup.places.push(Place { hierarchy: hierarchy.clone(), dir, inside: None });
+            match parent::retrying(|| make(hierarchy, path, mark)) {
+                Ok((dir, made, marked)) => {
+                    named.made &= made;
+                    named.marked &= marked;
+                    named.cgroup.places.push(Place { hierarchy: hierarchy.clone(), dir, inside: None });
                 }
                 Err(error) if error.is_no_access() => refused = Some(error),
                 Err(error) => {
-                    if alone {
-                        let _ = cgroup.remove();
-                    }
-                    undo(hierarchy, path);
+                    named.cgroup.let_go(mark);
+                    parent::release(hierarchy, path.parent().unwrap_or(Path::new("/")));
                     return Err(error);
                 }
             }
         }
-        match (cgroup.places.is_empty(), refused) {
+        match (named.cgroup.places.is_empty(), refused) {
             (true, Some(error)) => Err(error),
             (true, None) => Err(Error::NoHierarchy),
-            (false, _) => Ok((cgroup, alone)),
+            (false, _) => Ok(named),
         }
+    }
+
+    /// Gives up one that may be others' as well: the mark goes, and it does if nothing is in it. One that has somebody else's mark is left
+    /// as it is.
+    pub fn let_go(&self, mark: &str) {
+        for place in &self.places {
+            if mark::has(&place.dir, mark) == Some(false) {
+                continue;
+            }
+            mark::clear(&place.dir, mark);
+            if let (Ok(above), Some(name)) = (place.dir.open_parent(), self.path.file_name()) {
+                // EBUSY: others are in it, and it is theirs.
+                let _ = above.remove_child(Path::new(name));
+                let depth = self.path.parent().and_then(|parent| place.hierarchy.below_root(parent));
+                parent::release_opened(above, depth.map_or(0, |path| path.components().count()));
+            }
+        }
+    }
+
+    /// The same with those left out that do not have this mark: they are others', which have come to have the path.
+    #[must_use]
+    pub fn only_marked(mut self, mark: &str) -> Option<Cgroup> {
+        self.places.retain(|place| mark::has(&place.dir, mark) == Some(true));
+        (!self.places.is_empty()).then_some(self)
     }
 
     /// The cgroup of this path in every hierarchy that has it; `None` if none has.
@@ -190,51 +224,69 @@ impl DeviceRule {
     }
 }
 
-fn make(hierarchy: &Hierarchy, path: &Path) -> Result<(Dir, bool), Error> {
+/// Answers whether it was made, and whether it is marked.
+fn make(hierarchy: &Hierarchy, path: &Path, mark: &str) -> Result<(Dir, bool, bool), Error> {
     let names: Vec<&Path> = parent::below(hierarchy, path)?.iter().map(Path::new).collect();
     let offered = |controller: &Controller| {
         controller.v2_name().is_some_and(|name| hierarchy.controllers().iter().any(|own| own == name))
     };
     let needed: Vec<_> = Controller::ALL.into_iter().filter(offered).map(|controller| (controller, None)).collect();
-    let mut dir = Dir::open_mount(hierarchy)?;
-    for (depth, name) in names.iter().enumerate() {
-        if hierarchy.version() == Version::V2 {
-            v2::hand_down(&dir, &needed)?;
-        }
-        let last = depth + 1 == names.len();
+    let mut above = Dir::open_mount(hierarchy)?;
+    let Some((last, names)) = names.split_last() else {
+        return Err(Error::BadParent { path: path.to_owned(), reason: "it is the root of the hierarchy" });
+    };
+    for name in names {
         // Others look into it. What lies above is marked as made, and goes with the last in it.
-        let mode = if last { 0o755 } else { 0o755 | parent::MADE };
-        let made = dir.make_child_with(name, mode)?;
-        let above = dir;
-        dir = above.open_child(name)?;
-        if hierarchy.serves_v1_cpuset() {
-            inherit_cpuset(&above, &dir)?;
-        }
-        if last && !made {
-            has_no_process(&dir)?;
-        }
+        let (dir, _) = child(hierarchy, &above, name, 0o755 | parent::MADE, &needed)?;
+        above = dir;
     }
-    if freeze::is_frozen(&dir)? {
-        let reason = "it is frozen: a process in it would never start";
+    let (dir, made) = child(hierarchy, &above, last, 0o755, &needed)?;
+    if let Err(error) = can_be_taken(&dir, path, made) {
+        if made {
+            let _ = above.remove_child(last);
+        }
+        return Err(error);
+    }
+    let marked = mark::claim(&dir, mark)?;
+    if !made && !marked {
+        let reason = "it is there already, and cannot be marked, so that two containers could have it";
         return Err(Error::CannotBeJoined { path: path.to_owned(), reason });
     }
-    let is_empty = dir.children()?.is_empty();
-    Ok((dir, is_empty))
+    Ok((dir, made, marked))
 }
 
-/// What was made of it in the hierarchy that failed; what has anything in it stays.
-fn undo(hierarchy: &Hierarchy, path: &Path) {
-    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return };
-    if let Ok(dir) = parent::open_existing(hierarchy, above) {
-        let _ = dir.remove_child(Path::new(name));
+fn child(
+    hierarchy: &Hierarchy,
+    above: &Dir,
+    name: &Path,
+    mode: u32,
+    needed: &[(Controller, Option<Limit>)],
+) -> Result<(Dir, bool), Error> {
+    if hierarchy.version() == Version::V2 {
+        v2::hand_down(above, needed)?;
     }
-    parent::release(hierarchy, above);
+    let made = above.make_child_with(name, mode)?;
+    let ready = above.open_child(name).and_then(|dir| match hierarchy.serves_v1_cpuset() {
+        true => inherit_cpuset(above, &dir).map(|()| dir),
+        false => Ok(dir),
+    });
+    if ready.is_err() && made {
+        let _ = above.remove_child(name);
+    }
+    Ok((ready?, made))
 }
 
-fn has_no_process(dir: &Dir) -> Result<(), Error> {
-    match dir.read_list("cgroup.procs")?.trim().is_empty() {
-        true => Ok(()),
-        false => Err(Error::from_call("mkdir", dir.path(), Errno::EXIST)),
+fn can_be_taken(dir: &Dir, path: &Path, made: bool) -> Result<(), Error> {
+    if !made && !dir.read_list("cgroup.procs")?.trim().is_empty() {
+        let reason = "it is there already, and processes are in it";
+        return Err(Error::CannotBeJoined { path: path.to_owned(), reason });
+    }
+    match freeze::is_frozen(dir)? {
+        true => {
+            let reason = "it is frozen: a process in it would never start";
+            Err(Error::CannotBeJoined { path: path.to_owned(), reason })
+        }
+        false => Ok(()),
     }
 }
 

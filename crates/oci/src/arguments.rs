@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::log::Format;
+use crate::preserved::MOST;
 
 /// An OCI runtime: runs containers as container engines describe them.
 #[derive(Parser)]
@@ -170,8 +171,8 @@ pub(crate) struct New {
     #[arg(long)]
     pub(crate) no_pivot: bool,
     /// Give it so many descriptors from 3 on
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) preserve_fds: i32,
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=MOST))]
+    pub(crate) preserve_fds: u16,
 }
 
 /// Of a process in a container.
@@ -220,8 +221,8 @@ pub(crate) struct Exec {
     #[arg(short, long)]
     pub(crate) cap: Vec<String>,
     /// Give it so many descriptors from 3 on
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) preserve_fds: i32,
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=MOST))]
+    pub(crate) preserve_fds: u16,
     /// Not done by this runtime
     #[arg(long)]
     pub(crate) cgroup: Vec<String>,

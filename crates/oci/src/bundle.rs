@@ -57,7 +57,13 @@ pub(crate) fn read_json_from<T: DeserializeOwned + serde::Serialize>(
     }
     let wrong = |error: serde_json::Error| Failure::new(format!("{name}: {error}"));
     let document = without_nulls(serde_json::from_slice(&text).map_err(wrong)?);
-    let read: T = T::deserialize(&document).map_err(wrong)?;
+    let read: T = serde_path_to_error::deserialize(&document).map_err(|error| {
+        let field = error.path().to_string();
+        match error.path().iter().next() {
+            Some(_) => Failure::at(field, format!("{} (in {name})", error.into_inner())),
+            None => wrong(error.into_inner()),
+        }
+    })?;
     let mut unknown = Vec::new();
     differing(&document, &serde_json::to_value(&read).map_err(wrong)?, "", &mut unknown);
     Ok((read, unknown))

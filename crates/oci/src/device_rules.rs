@@ -32,8 +32,8 @@ pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<
     if rules.is_empty() {
         return Ok(None);
     }
-    // The kernel allows all to a new v1 cgroup below one that does.
-    let mut now = Allowed::All;
+    // As others have it: what no rule allows is not allowed, wherever the list begins.
+    let mut now = Allowed::These(Vec::new());
     for (index, rule) in rules.iter().enumerate() {
         let field = format!("linux.resources.devices[{index}]");
         apply(&mut now, rule, &field)?;
@@ -48,9 +48,21 @@ pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<
             let part = |number: i64| u32::try_from(number).ok();
             Some(DeviceRule { kind, major: part(device.major), minor: part(device.minor), access: Access::ALL })
         });
-        // A node that is named is there to be used, but for what a rule says of it.
+        // A node that is named is there to be used, but for what a rule says of it, by its number or with all others.
+        let covers = |own: Option<i64>, other: Option<u32>| {
+            own.filter(|own| *own != -1).is_none_or(|own| other.map(i64::from) == Some(own))
+        };
+        let is_kind = |own: Option<&str>, other: DeviceKind| match own.unwrap_or("a") {
+            "b" => other == DeviceKind::Block,
+            "c" | "u" => other == DeviceKind::Char,
+            _ => true,
+        };
         let named = |rule: &DeviceRule| {
-            rules.iter().any(|own| own.major == rule.major.map(i64::from) && own.minor == rule.minor.map(i64::from))
+            rules.iter().any(|own| {
+                is_kind(own.kind.as_deref(), rule.kind)
+                    && covers(own.major, rule.major)
+                    && covers(own.minor, rule.minor)
+            })
         };
         let nodes: Vec<DeviceRule> = nodes.filter(|rule| !named(rule)).collect();
         list.extend(nodes);
@@ -164,7 +176,18 @@ mod tests {
         assert!(has(10, 200) && has(1, 3) && !has(10, 229) && !has(8, 0));
         let all = rule(json!({ "allow": true, "access": "rwm" }));
         assert_eq!(allowed(&[rules[0].clone(), all], &[]).unwrap(), Some(Allowed::All));
-        assert!(allowed(&rules[2..], &[]).is_err(), "all but one");
+        let Ok(Some(Allowed::These(list))) = allowed(&rules[2..], &[]) else { panic!() };
+        assert!(!list.iter().any(|rule| rule.major == Some(10)), "nothing but the usual");
+        let but_one = [rule(json!({ "allow": true, "access": "rwm" })), rules[2].clone()];
+        assert!(allowed(&but_one, &[]).is_err(), "all but one");
+        let node = Device { path: "/dev/sda".to_owned(), kind: "b".to_owned(), major: 8, ..Device::default() };
+        let of_node = |rules: &[spec::DeviceRule]| match allowed(rules, std::slice::from_ref(&node)) {
+            Ok(Some(Allowed::These(list))) => list.iter().any(|rule| rule.major == Some(8)),
+            _ => panic!(),
+        };
+        assert!(of_node(&rules[1..]), "a node that no rule is about");
+        let any_minor = rule(json!({ "allow": false, "type": "b", "major": 8, "minor": -1, "access": "w" }));
+        assert!(!of_node(&[rules[1].clone(), any_minor]) && !of_node(&rules[..1]), "one that a rule is about");
         let some = rule(json!({ "allow": true, "type": "c", "major": 10, "access": "rw" }));
         assert!(allowed(&[rules[0].clone(), some, rules[2].clone()], &[]).is_err(), "a part of another");
     }

@@ -1,22 +1,35 @@
 //! Hooks: programs of the host's, or of the container's, that are run at six moments of its life, with the state on stdin.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use seclude::{Cause, Command, Stdio};
 use serde_json::Value as Json;
 
+use crate::convert;
 use crate::failure::{Failure, Result};
 use crate::inside::Inside;
-use crate::spec::Hook;
+use crate::spec::{Hook, Linux, Process};
 
 /// Where they are run.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'a> {
     /// Where this process is.
     Here,
-    /// In the namespaces of the container's process.
+    /// In the namespaces of the container's process, which has no mounts yet: programs of the host's, with the caller's rights.
     Inside(&'a Inside),
+    /// In the container, which is set up: programs of the image's, with the rights of its process.
+    Contained(Contained<'a>),
+}
+
+/// What a program of the image's is kept in.
+#[derive(Clone, Copy)]
+pub(crate) struct Contained<'a> {
+    pub(crate) inside: &'a Inside,
+    pub(crate) process: &'a Process,
+    pub(crate) linux: &'a Linux,
+    pub(crate) cgroup: Option<&'a Path>,
 }
 
 /// All of one moment, in order, to the first that fails.
@@ -26,6 +39,14 @@ pub(crate) fn run(hooks: &[Hook], moment: &str, state: &Json, place: Place<'_>) 
         one(hook, state, place).map_err(|failure| failure.or_at(&field))?;
     }
     Ok(())
+}
+
+/// All of one moment whatever becomes of each, in order: those that failed.
+pub(crate) fn run_each(hooks: &[Hook], moment: &str, state: &Json, place: Place<'_>) -> Vec<Failure> {
+    let run = |(index, hook)| {
+        one(hook, state, place).map_err(|failure: Failure| failure.or_at(&format!("hooks.{moment}[{index}]")))
+    };
+    hooks.iter().enumerate().filter_map(|hook| run(hook).err()).collect()
 }
 
 fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
@@ -48,13 +69,22 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
         Some(seconds @ 1..) => drop(command.deadline(Duration::from_secs(seconds.unsigned_abs()))),
         Some(seconds) => return Err(Failure::new(format!("timeout {seconds} is not above 0"))),
     }
-    if let Place::Inside(inside) = place {
-        inside.join(&mut command)?;
+    match place {
+        Place::Here => {}
+        Place::Inside(inside) => inside.join(&mut command)?,
+        Place::Contained(Contained { inside, process, linux, cgroup }) => {
+            inside.join(&mut command)?;
+            convert::confine(&mut command, process, linux)?;
+            if let Some(path) = cgroup {
+                command.join_cgroup(path);
+            }
+        }
     }
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read it is no failure.
-        let _ = stdin.write_all(state.to_string().as_bytes());
+        let text = state.to_string();
+        // Beside the wait for its end, which has a deadline: one that does not read it is no failure, and may leave a pipe full.
+        std::thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
     }
     let exit = child.wait()?;
     match exit.cause() {

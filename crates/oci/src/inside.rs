@@ -1,6 +1,9 @@
 //! Entering a running container, by descriptors: of the process that was looked at, and not of one that has its pid later.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use seclude::{Command, Namespace};
@@ -60,6 +63,14 @@ impl Inside {
             }
         }
         Ok(())
+    }
+
+    /// Its cgroup of v2, as this process sees it.
+    pub(crate) fn cgroup(&self) -> Option<PathBuf> {
+        let file = openat(&self.process, "cgroup", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let mut text = String::new();
+        File::from(file).read_to_string(&mut text).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("0::")).map(PathBuf::from)
     }
 
     /// Its root.

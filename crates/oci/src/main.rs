@@ -16,6 +16,7 @@ mod failure;
 mod hooks;
 mod inside;
 mod log;
+mod preserved;
 mod resources;
 mod signals;
 mod sockets;
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
+    // Before anything is opened, the log as well, in which it is told.
+    let preserved = preserved::check(&arguments);
     let log = match Log::open(arguments.global.log.as_deref(), arguments.global.log_format) {
         Ok(log) => log,
         Err(failure) => {
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    match command::run(arguments, &log) {
+    match preserved.and_then(|()| command::run(arguments, &log)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             log.error(&failure);

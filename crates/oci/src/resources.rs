@@ -1,6 +1,7 @@
 //! From resources to files of the cgroup: v1's own, or those of v2 that mean the same.
 
 use seclude::cgroup::{Cgroup, Controller, FileValue, HierarchyOf};
+use serde_json::Value as Json;
 
 use crate::failure::{Failure, Result};
 use crate::spec::{Cpu, Memory, Resources, ThrottleDevice};
@@ -50,6 +51,26 @@ pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
         settings.v2(&format!("unified.{file}"), file, value);
     }
     settings.write()
+}
+
+/// The first that is asked for and needs a cgroup, devices apart: what limits nothing asks for nothing.
+pub(crate) fn first_asked(resources: &Resources) -> Option<String> {
+    let mut all = serde_json::to_value(resources).ok()?;
+    all.as_object_mut()?.remove("devices");
+    first_in(&all, BASE)
+}
+
+fn first_in(value: &Json, path: &str) -> Option<String> {
+    let is_there = match value {
+        Json::Object(map) => return map.iter().find_map(|(key, value)| first_in(value, &format!("{path}.{key}"))),
+        Json::Array(list) => !list.is_empty(),
+        Json::String(text) => !text.is_empty(),
+        Json::Bool(is) => *is && !path.ends_with(".checkBeforeUpdate"),
+        // Elsewhere a 0 is not said, and -1 no limit.
+        Json::Number(number) => path.ends_with(".swappiness") || number.as_i64().is_none_or(|number| number > 0),
+        Json::Null => false,
+    };
+    is_there.then(|| path.to_owned())
 }
 
 impl Settings<'_> {

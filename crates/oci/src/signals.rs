@@ -14,7 +14,8 @@ const REALTIME: std::ops::RangeInclusive<i32> = 34..=64;
 pub(crate) fn number(word: &str) -> Result<i32> {
     let wrong = || Failure::new(format!("unknown signal {word:?}"));
     if let Ok(number) = word.parse::<i32>() {
-        return if (1..=64).contains(&number) { Ok(number) } else { Err(wrong()) };
+        // 0 only asks whether it is there, kill(2).
+        return if (0..=64).contains(&number) { Ok(number) } else { Err(wrong()) };
     }
     let upper = word.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -40,12 +41,19 @@ mod tests {
 
     #[test]
     fn a_signal_has_a_number_and_names() {
-        for (word, expected) in
-            [("9", 9), ("KILL", 9), ("sigkill", 9), ("SIGTERM", 15), ("SYS", 31), ("SIGRTMIN+3", 37), ("RTMAX-1", 63)]
-        {
+        for (word, expected) in [
+            ("0", 0),
+            ("9", 9),
+            ("KILL", 9),
+            ("sigkill", 9),
+            ("SIGTERM", 15),
+            ("SYS", 31),
+            ("SIGRTMIN+3", 37),
+            ("RTMAX-1", 63),
+        ] {
             assert_eq!(number(word).ok(), Some(expected), "{word}");
         }
-        for word in ["0", "65", "-1", "SIGNOTHING", "", "RTMIN+99"] {
+        for word in ["65", "-1", "SIGNOTHING", "", "RTMIN+99"] {
             assert!(number(word).is_err(), "{word}");
         }
     }

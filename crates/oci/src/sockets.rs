@@ -4,14 +4,19 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind,
     connect, listen, sendmsg, socket_with,
 };
 
 use crate::failure::{Failure, Result};
+
+/// How long whoever waits has to take what it is told, and to answer: it looks nothing up any more, and executes.
+const ANSWERS: Duration = Duration::from_secs(60);
 
 fn address(directory: BorrowedFd<'_>, name: &str) -> Result<SocketAddrUnix> {
     let path = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
@@ -35,9 +40,22 @@ pub(crate) fn listener(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd>
 pub(crate) fn connected(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, rustix::io::Errno> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    for way in [Timeout::Send, Timeout::Recv] {
+        set_socket_timeout(&socket, way, Some(ANSWERS))?;
+    }
     let path = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
     connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
+}
+
+/// Whether somebody waits on it: a file that is there is not enough, as who went on could not remove it.
+pub(crate) fn is_waited_on(directory: BorrowedFd<'_>, name: &str) -> bool {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let Ok(socket) = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None) else { return false };
+    let path = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
+    let Ok(address) = SocketAddrUnix::new(path) else { return false };
+    // AGAIN: others are before this one.
+    matches!(connect(&socket, &address), Ok(()) | Err(rustix::io::Errno::AGAIN))
 }
 
 /// The socket of a caller that wants a descriptor, given by this flag; whoever does not take it at once is not waited for.

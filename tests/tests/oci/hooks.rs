@@ -73,6 +73,8 @@ fn a_hook_that_fails_ends_the_creation_and_those_behind_it_are_not_run() {
 #[test]
 fn a_hook_that_hangs_is_ended_by_its_time() {
     let mut bundle = Bundle::new("hookhangs");
+    // More than a pipe takes, which it does not read.
+    bundle.set("/annotations", json!({ "much": "x".repeat(1 << 20) }));
     bundle
         .set("/hooks", json!({ "createRuntime": [{ "path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1 }] }))
         .write();
@@ -102,9 +104,40 @@ fn what_a_hook_of_the_start_fails_for_does_not_run() {
 #[test]
 fn a_hook_after_the_end_that_fails_is_told_and_nothing_is_left() {
     let mut bundle = Bundle::new("poststop");
-    bundle.set("/hooks", json!({ "poststop": [{ "path": "/bin/false" }] })).write();
+    let behind = noting(&bundle, "behind");
+    bundle.set("/hooks", json!({ "poststop": [{ "path": "/bin/false" }, behind] })).write();
     bundle.must(&["create", "one"]);
     let output = bundle.oci(&["delete", "--force", "one"]);
     assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("hooks.poststop[0]"));
+    assert_eq!(notes(&bundle).len(), 1, "those behind it are run");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_hook_of_the_image_has_no_more_rights_than_its_process() {
+    let mut bundle = Bundle::new("hookrights");
+    let script =
+        "cat /proc/self/status /proc/self/cgroup > /tmp/status; id -u > /tmp/id; mkdir /tmp/refused 2> /tmp/why";
+    bundle.set(
+        "/hooks",
+        json!({ "startContainer": [
+        { "path": "/bin/busybox", "args": ["sh", "-c", format!("{script}; true")], "env": ["PATH=/bin"] },
+    ] }),
+    );
+    let refused = json!([{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5 }]);
+    bundle.set("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": refused }));
+    bundle.script("true").write();
+    bundle.must(&["create", "one"]);
+    bundle.must(&["start", "one"]);
+    let status = fs::read_to_string(bundle.rootfs.join("tmp/status")).unwrap();
+    for line in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    assert_eq!(fs::read_to_string(bundle.rootfs.join("tmp/id")).unwrap(), "0\n");
+    assert!(!bundle.rootfs.join("tmp/refused").exists(), "by the filter");
+    if let Some(path) = bundle.config["linux"]["cgroupsPath"].as_str() {
+        assert!(status.lines().any(|line| line.ends_with(path)), "{path}: {status}");
+    }
+    bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }

@@ -189,6 +189,20 @@ fn its_processes_are_listed_held_still_counted_and_limited_anew() {
 
     bundle.must(&["pause", "one"]);
     bundle.must(&["delete", "--force", "one"]);
+    bundle.must(&["create", "one"]);
+    bundle.must(&["pause", "one"]);
+    assert_eq!(bundle.status("one"), "paused");
+    assert!(bundle.refused(&["start", "one"]).contains("cannot start a container that is paused"));
+    bundle.must(&["resume", "one"]);
+    assert_eq!(bundle.status("one"), "created");
+    bundle.must(&["kill", "one", "0"]);
+    bundle.must(&["start", "one"]);
+    // Left behind by a `start` that was killed, the file says nothing.
+    drop(std::os::unix::net::UnixListener::bind(bundle.root().join("one/start.sock")).unwrap());
+    assert_eq!(bundle.status("one"), "running");
+    assert!(bundle.refused(&["start", "one"]).contains("cannot start a container that is running"));
+    bundle.must(&["events", "--stats", "--interval", "500ms", "one"]);
+    bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
 

@@ -1,10 +1,12 @@
 //! `seclude-oci`, as engines call it: what a container is, from its creation to its end, and what is refused.
 
 mod bad_input;
+mod cgroups;
 mod concurrent;
 mod configuration;
 mod crash;
 mod hooks;
 mod lifecycle;
+mod preserved;
 mod recorded;
 mod terminal;

@@ -10,22 +10,24 @@ use std::time::SystemTime;
 
 use rustix::fs::{Mode, OFlags};
 use seclude::Child;
-use seclude::cgroup::{Cgroup, Hierarchies};
+use seclude::cgroup::Error::NoHierarchy;
+use seclude::cgroup::{Cgroup, Hierarchies, Named};
 
 use super::{Context, delete};
 use crate::arguments::{New, Rootless};
 use crate::bundle::{Bundle, write_whole};
 use crate::caller::is_root_of_the_host;
-use crate::convert::{Circumstances, Origins, convert, not_ambient};
+use crate::convert::{Circumstances, Converted, Origins, convert, not_ambient};
 use crate::copy_up;
 use crate::device_rules::{Allowed, allowed};
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
 use crate::inside::Inside;
+use crate::preserved;
 use crate::resources;
 use crate::sockets;
 use crate::spec::{Hooks, Linux, Spec};
-use crate::state::{Entry, Identity, Record, SOCKET, Status};
+use crate::state::{CgroupIs, Entry, Identity, Record, SOCKET, Status};
 use crate::time::rfc3339;
 
 /// What was made, and is locked.
@@ -54,6 +56,9 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     let hierarchies = Hierarchies::discover()?;
     let cgroup = cgroup_path(id, linux, context)?;
+    if cgroup.is_none() {
+        can_do_without(linux)?;
+    }
     let circumstances = Circumstances {
         bundle: &bundle,
         hierarchies: &hierarchies,
@@ -63,7 +68,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     let converted = convert(&spec, &circumstances)?;
     // Whatever contradicts itself is known before anything is made.
     converted.command.plan().map_err(|error| converted.origins.explain(error))?;
-    let rules = device_rules(linux)?;
+    let rules = device_rules(context, linux)?;
     if let Some(told) = spec.process.as_ref().and_then(not_ambient) {
         context.log.warn(&told);
     }
@@ -78,7 +83,8 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         rootfs: converted.rootfs.clone(),
         process: None,
         cgroup: cgroup.clone(),
-        shares_cgroup: false,
+        cgroup_is: CgroupIs::NotKnown,
+        cgroup_mark: entry.mark()?,
         created: rfc3339(SystemTime::now()),
         owner: rustix::process::getuid().as_raw(),
         annotations: spec.annotations.clone(),
@@ -88,7 +94,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         new,
         spec: &spec,
         linux,
-        hierarchies: &hierarchies,
+        circumstances,
         rules,
         console: console.as_ref(),
         pidfd_socket: pidfd_socket.as_ref(),
@@ -121,7 +127,7 @@ struct Making<'a> {
     new: &'a New,
     spec: &'a Spec,
     linux: &'a Linux,
-    hierarchies: &'a Hierarchies,
+    circumstances: Circumstances<'a>,
     rules: Option<Allowed>,
     console: Option<&'a OwnedFd>,
     pidfd_socket: Option<&'a OwnedFd>,
@@ -132,35 +138,17 @@ impl Making<'_> {
         &self,
         entry: &Entry,
         record: &mut Record,
-        converted: crate::convert::Converted,
+        converted: Converted,
         made: &mut Made,
     ) -> Result<Option<OwnedFd>> {
         entry.write_config(self.spec)?;
         entry.write_record(record)?;
+        let converted = self.enter(entry, record, converted, made)?;
         let mut command = converted.command;
-        if let Some(path) = record.cgroup.clone() {
-            match self.cgroup(&path) {
-                Ok((cgroup, alone)) => {
-                    if !alone {
-                        // Whoever undoes this from here on is not to end what is others'.
-                        record.shares_cgroup = true;
-                        entry.write_record(record)?;
-                    }
-                    made.cgroup = Some(cgroup).filter(|_| alone);
-                    command.join_cgroup(path);
-                }
-                Err(failure) if self.may_go_without() => {
-                    self.context.log.warn(&format!("it has no cgroup: {failure}"));
-                    record.cgroup = None;
-                    entry.write_record(record)?;
-                }
-                Err(failure) => return Err(failure),
-            }
+        if let Some(path) = &record.cgroup {
+            command.join_cgroup(path);
         }
-        for number in 3..3 + self.new.preserve_fds.max(0) {
-            let failed = |error| Failure::of(format_args!("--preserve-fds: descriptor {number}"), error);
-            command.inherit_fd(number, number).map_err(failed)?;
-        }
+        preserved::give(&mut command, self.new.preserve_fds)?;
         command.hold(sockets::listener(entry.dir(), SOCKET)?);
         command.die_with_parent(false);
         self.attend(&mut command, entry, record, made);
@@ -198,16 +186,31 @@ impl Making<'_> {
         });
     }
 
-    fn cgroup(&self, path: &Path) -> Result<(Cgroup, bool)> {
-        let (cgroup, alone) = Cgroup::create_named(self.hierarchies, path)?;
-        match self.limit(&cgroup) {
-            Ok(()) => Ok((cgroup, alone)),
-            Err(failure) if !alone => Err(failure),
-            Err(failure) => Err(match cgroup.remove() {
-                Ok(()) => failure,
-                Err(left) => failure.and(left),
-            }),
-        }
+    /// Makes its cgroup; what is written down of it never says more than is known. A user to whom none is open goes without, and is then
+    /// shown its caller's, as the configuration is looked at anew.
+    fn enter(&self, entry: &Entry, record: &mut Record, converted: Converted, made: &mut Made) -> Result<Converted> {
+        let Some(path) = record.cgroup.clone() else { return Ok(converted) };
+        let Named { cgroup, made: is_own, marked } =
+            match Cgroup::create_named(self.circumstances.hierarchies, &path, &record.cgroup_mark) {
+                Ok(named) => named,
+                Err(error) if is_user(self.context) && (error.is_no_access() || matches!(error, NoHierarchy)) => {
+                    can_do_without(self.linux)?;
+                    self.context.log.warn(&format!("it has no cgroup: {}", Failure::from(error)));
+                    record.cgroup = None;
+                    entry.write_record(record)?;
+                    return convert(self.spec, &Circumstances { cgroup: None, ..self.circumstances });
+                }
+                Err(error) => return Err(error.into()),
+            };
+        record.cgroup_is = match (is_own, marked) {
+            (true, true) => CgroupIs::OwnMarked,
+            (true, false) => CgroupIs::Own,
+            (false, _) => CgroupIs::Shared,
+        };
+        let cgroup = made.cgroup.insert(cgroup);
+        entry.write_record(record)?;
+        self.limit(cgroup)?;
+        Ok(converted)
     }
 
     fn limit(&self, cgroup: &Cgroup) -> Result<()> {
@@ -220,20 +223,6 @@ impl Making<'_> {
             cgroup.set_devices(list).map_err(failed)?;
         }
         self.linux.resources.as_ref().map_or(Ok(()), |limits| resources::apply(cgroup, limits))
-    }
-
-    /// A user without a cgroup of its own, of whom nothing is to be limited.
-    fn may_go_without(&self) -> bool {
-        let is_user = match self.context.rootless {
-            Rootless::True => true,
-            Rootless::False => false,
-            Rootless::Auto => !is_root_of_the_host(),
-        };
-        let limits = self.linux.resources.as_ref();
-        let are_limited = limits.is_some_and(|limits| {
-            limits.memory.is_some() || limits.cpu.is_some() || limits.pids.is_some() || !limits.unified.is_empty()
-        });
-        is_user && !are_limited
     }
 
     fn hand_over(&self, child: &mut Child) -> Result<Option<OwnedFd>> {
@@ -262,18 +251,20 @@ fn undo(entry: &Entry, record: &Record, spec: &Spec, made: Made, failure: Failur
     if let Some(file) = made.pid_file {
         let _ = std::fs::remove_file(file);
     }
-    if let Some(cgroup) = &made.cgroup {
-        match delete::end(cgroup) {
+    match &made.cgroup {
+        Some(cgroup) if record.owns_cgroup() => match delete::end(cgroup) {
             Ok(()) => {}
             Err(left) => return Err(failure.and(left)),
-        }
+        },
+        // What waited in it has ended.
+        Some(cgroup) => cgroup.let_go(&record.cgroup_mark),
+        None => {}
     }
     let was_hooked = *made.hooked.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(hooks) = spec.hooks.as_ref().filter(|_| was_hooked) {
         let state = record.state(&entry.id, Status::Stopped);
-        if let Err(other) = hooks::run(&hooks.poststop, "poststop", &state, Place::Here) {
-            return Ok(failure.and(other));
-        }
+        let others = hooks::run_each(&hooks.poststop, "poststop", &state, Place::Here);
+        return Ok(others.into_iter().fold(failure, Failure::and));
     }
     Ok(failure)
 }
@@ -298,7 +289,9 @@ fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<
     let named = linux.cgroups_path.as_str();
     if named.is_empty() {
         let is_user = context.rootless == Rootless::True || !is_root_of_the_host();
-        return Ok((!is_user).then(|| Path::new("/seclude-oci").join(id)));
+        // Another root may have the same id.
+        let of_root = Path::new("/seclude-oci").join(context.store.mark()?);
+        return Ok((!is_user).then(|| of_root.join(id)));
     }
     let path = Path::new(named);
     if path.components().any(|part| part == std::path::Component::ParentDir) {
@@ -315,9 +308,34 @@ fn directory(path: &Path) -> Result<OwnedFd> {
     rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Failure::of(path.display(), errno).or_at("root.path"))
 }
 
-fn device_rules(linux: &Linux) -> Result<Option<Allowed>> {
+/// What is given up by who has no cgroup must not be a limit that was asked for.
+fn can_do_without(linux: &Linux) -> Result<()> {
+    match linux.resources.as_ref().and_then(resources::first_asked) {
+        None => Ok(()),
+        Some(field) => Err(Failure::at(field, "the container has no cgroup of its own that it could be set in")),
+    }
+}
+
+/// Who does without what the host's root alone can have.
+fn is_user(context: &Context<'_>) -> bool {
+    match context.rootless {
+        Rootless::True => true,
+        Rootless::False => false,
+        Rootless::Auto => !is_root_of_the_host(),
+    }
+}
+
+/// A user can set none, and has no more devices than the host lets it have.
+fn device_rules(context: &Context<'_>, linux: &Linux) -> Result<Option<Allowed>> {
     let rules = linux.resources.as_ref().map_or(&[][..], |limits| limits.devices.as_slice());
-    allowed(rules, &linux.devices)
+    let allowed = allowed(rules, &linux.devices)?;
+    if !is_user(context) {
+        return Ok(allowed);
+    }
+    if !rules.is_empty() {
+        context.log.warn("linux.resources.devices: a user can set none, and the host's permissions hold alone");
+    }
+    Ok(None)
 }
 
 fn has_directory(file: &Path) -> Result<()> {

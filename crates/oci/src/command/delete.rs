@@ -1,13 +1,14 @@
 //! `delete`: everything that there was for a container goes, however much of it was made.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use seclude::cgroup::{Cgroup, Hierarchies};
 
 use super::Context;
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
-use crate::state::{Entry, Status};
+use crate::spec::{NamespaceKind, Spec};
+use crate::state::{CgroupIs, Entry, Record, Status};
 
 /// How long the killed are waited for.
 const LAST_MOMENTS: Duration = Duration::from_secs(10);
@@ -39,11 +40,20 @@ pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result
         }
         process.signal(9)?;
     }
-    if let Some(cgroup) = record.open_cgroup()? {
-        match record.shares_cgroup {
-            false => end(&cgroup)?,
-            true => super::kill::each(&record, &cgroup, 9)?,
+    let spec = entry.config().ok();
+    match record.cgroup_is {
+        // Nobody of the container's was in it yet.
+        CgroupIs::NotKnown => {
+            if let Some(found) = record.cgroup_of_its_path()? {
+                found.let_go(&record.cgroup_mark);
+            }
         }
+        CgroupIs::Shared => {
+            if let Some(cgroup) = record.open_cgroup()? {
+                end_shared(&record, &cgroup, spec.as_ref())?;
+            }
+        }
+        CgroupIs::Own | CgroupIs::OwnMarked => record.open_cgroup()?.as_ref().map_or(Ok(()), end)?,
     }
     if let Some(path) = &record.cgroup {
         Cgroup::release_above(&Hierarchies::discover()?, path);
@@ -53,10 +63,10 @@ pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result
     {
         return Err(Failure::new(format!("container {}: process {} does not end", entry.id, process.pid)));
     }
-    let hooks = entry.config().ok().and_then(|spec| spec.hooks).unwrap_or_default();
+    let hooks = spec.and_then(|spec| spec.hooks).unwrap_or_default();
     let state = record.state(&entry.id, Status::Stopped);
     // What is left of the container is to go in any case.
-    if let Err(failure) = hooks::run(&hooks.poststop, "poststop", &state, Place::Here) {
+    for failure in hooks::run_each(&hooks.poststop, "poststop", &state, Place::Here) {
         context.log.warn(&failure.to_string());
     }
     entry.remove()
@@ -65,6 +75,45 @@ pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result
 /// Kills what is in a cgroup, and removes it.
 pub(super) fn end(cgroup: &Cgroup) -> Result<()> {
     cgroup.kill()?;
-    cgroup.wait_empty(Some(LAST_MOMENTS))?;
+    if !cgroup.wait_empty(Some(LAST_MOMENTS))? {
+        return Err(stay(cgroup, &cgroup.processes()?));
+    }
     Ok(cgroup.remove()?)
+}
+
+/// Of a cgroup that may have others' in it or below: the container's processes, which are those of its own pid namespace, and end with its
+/// first one; without such a namespace, those that are in the cgroup itself.
+fn end_shared(record: &Record, cgroup: &Cgroup, spec: Option<&Spec>) -> Result<()> {
+    if cgroup.is_frozen()? {
+        cgroup.thaw()?;
+    }
+    let linux = spec.and_then(|spec| spec.linux.as_ref());
+    let has_pids = linux.is_some_and(|linux| {
+        linux.namespaces.iter().any(|namespace| namespace.kind == NamespaceKind::Pid && namespace.path.is_empty())
+    });
+    if record.process.is_some() && !has_pids {
+        let began = Instant::now();
+        loop {
+            // Whoever forks meanwhile is found by the next look.
+            super::kill::each(record, cgroup, 9)?;
+            let left = record.processes(cgroup)?;
+            if left.is_empty() {
+                break;
+            }
+            if began.elapsed() > LAST_MOMENTS {
+                return Err(stay(cgroup, &left));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    if let Some(process) = record.process {
+        process.wait(LAST_MOMENTS.as_secs() as i64);
+    }
+    cgroup.let_go(&record.cgroup_mark);
+    Ok(())
+}
+
+fn stay(cgroup: &Cgroup, pids: &[u32]) -> Failure {
+    let text = format!("{}: processes do not end though they were killed: {pids:?}", cgroup.path().display());
+    Failure::at("linux.cgroupsPath", text)
 }

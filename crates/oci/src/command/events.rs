@@ -10,9 +10,8 @@ use crate::failure::{Failure, Result};
 use crate::state::Status;
 
 pub(super) fn run(context: &Context<'_>, id: &str, once: bool, interval: &str) -> Result<()> {
-    let number = interval.strip_suffix('s').unwrap_or(interval);
-    let seconds = number.parse::<u64>().ok().filter(|seconds| *seconds > 0);
-    let seconds = seconds.ok_or_else(|| Failure::new(format!("--interval {interval:?} is no number of seconds")))?;
+    let wrong = || Failure::new(format!("--interval {interval:?} is no time, such as 5s or 500ms"));
+    let interval = duration(interval).ok_or_else(wrong)?;
     loop {
         let (_, record, status) = look_at_made(context, id)?;
         if status == Status::Stopped {
@@ -25,8 +24,23 @@ pub(super) fn run(context: &Context<'_>, id: &str, once: bool, interval: &str) -
         if once {
             return Ok(());
         }
-        std::thread::sleep(Duration::from_secs(seconds));
+        std::thread::sleep(interval);
     }
+}
+
+/// One number with a unit, of seconds without one.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number = number.parse::<u64>().ok()?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).filter(|all| *all > 0).map(Duration::from_millis)
 }
 
 fn told(stats: &Stats) -> Json {

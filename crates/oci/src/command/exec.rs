@@ -10,6 +10,7 @@ use crate::bundle::read_json;
 use crate::convert::{self, Home};
 use crate::failure::{Failure, Result};
 use crate::inside::Inside;
+use crate::preserved;
 use crate::sockets;
 use crate::spec::{Capabilities, Linux, Process, Spec};
 use crate::state::Status;
@@ -42,11 +43,25 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     }
     let mut command = command(exec, &spec, &process, &inside)?;
     if let Some(path) = &record.cgroup {
+        if record.open_cgroup()?.is_none() {
+            let text = format!("{}: it is not the container's any more", path.display());
+            return Err(Failure::at("linux.cgroupsPath", text));
+        }
         command.join_cgroup(path);
     }
     let explain = |error| create::without_mounts().explain(error);
     let signals = wait::Signals::hold()?;
-    let mut child = command.spawn().map_err(explain)?;
+    let mut spawned = command.spawn();
+    let is_busy = |error: &seclude::Error| error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error());
+    if spawned.as_ref().is_err_and(is_busy)
+        && let (Some(own), Some(first)) = (&record.cgroup, inside.cgroup())
+        && first != *own
+        && first.starts_with(own)
+    {
+        // An init of its own has made cgroups of v2 below, and moved itself into one: then nobody can be in the container's itself.
+        spawned = command.join_cgroup(first).spawn();
+    }
+    let mut child = spawned.map_err(explain)?;
     let mut terminal = child.take_terminal().map(OwnedFd::from);
     if let (Some(socket), Some(master)) = (&console, terminal.take_if(|_| console.is_some())) {
         sockets::send(socket, master.as_fd(), "/dev/ptmx")?;
@@ -126,9 +141,6 @@ fn command(exec: &Exec, spec: &Spec, process: &Process, inside: &Inside) -> Resu
     convert::ids(&mut command, process, linux);
     inside.join(&mut command)?;
     command.new_session(true).seccomp(convert::seccomp(linux)).die_with_parent(!exec.detach);
-    for number in 3..3 + exec.preserve_fds.max(0) {
-        let failed = |error| Failure::of(format_args!("--preserve-fds: descriptor {number}"), error);
-        command.inherit_fd(number, number).map_err(failed)?;
-    }
+    preserved::give(&mut command, exec.preserve_fds)?;
     Ok(command)
 }

@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context<'_>, id: &str, signal: &str, all: bool) -> R
                 None => Err(Failure::new(format!("--all: container {id} has no cgroup that would say who is in it"))),
             };
         };
-        if number == KILL && !record.shares_cgroup {
+        if number == KILL && record.owns_cgroup() {
             return Ok(cgroup.kill()?);
         }
         return each(&record, &cgroup, number);

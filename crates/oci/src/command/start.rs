@@ -6,7 +6,7 @@ use seclude::release;
 
 use super::Context;
 use crate::failure::{Failure, Result};
-use crate::hooks::{self, Place};
+use crate::hooks::{self, Contained, Place};
 use crate::inside::Inside;
 use crate::sockets;
 use crate::spec::Spec;
@@ -21,11 +21,7 @@ pub(super) fn run(context: &Context<'_>, id: &str) -> Result<()> {
 
 /// Of one that is locked.
 pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec) -> Result<()> {
-    let is = record.process.map_or(Status::Stopped, |process| match process.is_alive() {
-        true if entry.waits() => Status::Created,
-        true => Status::Running,
-        false => Status::Stopped,
-    });
+    let is = record.status(entry);
     let Some(process) = record.process.filter(|_| is == Status::Created) else {
         return Err(Failure::new(format!("cannot start a container that is {is}: {}", entry.id)));
     };
@@ -33,7 +29,10 @@ pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec) -> Result<()> {
     if !hooks.start_container.is_empty() {
         let inside = Inside::of(process)?;
         let state = record.state(&entry.id, Status::Created);
-        let run = hooks::run(&hooks.start_container, "startContainer", &state, Place::Inside(&inside));
+        let (words, linux) = (spec.process.clone().unwrap_or_default(), spec.linux.clone().unwrap_or_default());
+        let cgroup = record.cgroup.as_deref();
+        let contained = Contained { inside: &inside, process: &words, linux: &linux, cgroup };
+        let run = hooks::run(&hooks.start_container, "startContainer", &state, Place::Contained(contained));
         run.inspect_err(|_| stop(process))?;
     }
     let connection = match sockets::connected(entry.dir(), SOCKET) {
@@ -48,6 +47,8 @@ pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec) -> Result<()> {
     let program = spec.process.as_ref().and_then(|process| process.args.first()).map_or("", String::as_str);
     let released = release(connection, Path::new(program));
     let started = released.map_err(|error| super::create::without_mounts().explain(error));
+    // One that does not answer is not to go on after this has failed.
+    let started = started.inspect_err(|_| stop(process));
     entry.waits_no_more()?;
     started?;
     let state = record.state(&entry.id, Status::Running);

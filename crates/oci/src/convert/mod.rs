@@ -20,9 +20,10 @@ use crate::failure::{Failure, Result};
 use crate::spec::{Linux, Spec};
 
 use namespaces::has_new_user;
-pub(crate) use process::{Home, apply as apply_process, begin as begin_process, ids, not_ambient};
+pub(crate) use process::{Home, apply as apply_process, begin as begin_process, confine, ids, not_ambient};
 
 /// What of the world outside of config.json it depends on.
+#[derive(Clone, Copy)]
 pub(crate) struct Circumstances<'a> {
     /// The bundle, absolute: paths in config.json may be relative to it.
     pub(crate) bundle: &'a Path,

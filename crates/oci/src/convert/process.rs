@@ -49,8 +49,7 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
         return Err(Failure::at("process.user.username", "it is for other systems"));
     }
     command.umask(user.umask.unwrap_or(0o022));
-    command.capability_sets(capabilities(process.capabilities.as_ref())?);
-    command.no_new_privileges(process.no_new_privileges);
+    rights(command, process)?;
     for (index, limit) in process.rlimits.iter().enumerate() {
         let field = format!("process.rlimits[{index}]");
         let known = limit.kind.starts_with("RLIMIT_").then(|| limit.kind.parse::<Resource>().ok()).flatten();
@@ -64,17 +63,34 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
     if let Some(value) = process.oom_score_adj {
         command.oom_score_adj(value);
     }
+    scheduling::of_process(command, process)?;
+    if process.terminal {
+        let size = process.console_size.unwrap_or_default();
+        command.terminal(size.height, size.width);
+    }
+    Ok(())
+}
+
+/// What it may do, and what it can never gain.
+fn rights(command: &mut Command, process: &Process) -> Result<()> {
+    command.capability_sets(capabilities(process.capabilities.as_ref())?);
+    command.no_new_privileges(process.no_new_privileges);
     if !process.apparmor_profile.is_empty() {
         command.apparmor(&process.apparmor_profile);
     }
     if !process.selinux_label.is_empty() {
         command.selinux(&process.selinux_label);
     }
-    scheduling::of_process(command, process)?;
-    if process.terminal {
-        let size = process.console_size.unwrap_or_default();
-        command.terminal(size.height, size.width);
-    }
+    Ok(())
+}
+
+/// Another program of the image's than its process, with no more rights than that one has: as the container's root, without a way to the
+/// caller's terminal.
+pub(crate) fn confine(command: &mut Command, process: &Process, linux: &Linux) -> Result<()> {
+    rights(command, process)?;
+    let root = Process { user: spec::User::default(), ..process.clone() };
+    ids(command, &root, linux);
+    command.new_session(true).seccomp(super::seccomp(linux));
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 pub(crate) use linux::{Device, IdMapping, Linux, NamespaceKind};
-pub(crate) use process::{Capabilities, Process, Scheduler};
+pub(crate) use process::{Capabilities, Process, Scheduler, User};
 pub(crate) use resources::{Cpu, DeviceRule, Memory, Pids, Resources, ThrottleDevice};
 
 /// All of it.

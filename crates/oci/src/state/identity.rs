@@ -28,8 +28,9 @@ impl Identity {
     pub(crate) fn find(self) -> Option<OwnedFd> {
         let pidfd = pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
         // Looked at once it is held: from here on the pid is nobody else's, or the process has ended.
-        let (state, start) = look(self.pid)?;
-        (start == self.start && !matches!(state, 'Z' | 'X')).then_some(pidfd)
+        let (_, start) = look(self.pid)?;
+        // Its first thread may have ended, and be a zombie, while others run on: the pidfd tells of the last.
+        (start == self.start && !has_ended(&pidfd)).then_some(pidfd)
     }
 
     pub(crate) fn is_alive(self) -> bool {
@@ -55,6 +56,16 @@ impl Identity {
                 Err(rustix::io::Errno::INTR) => {}
                 answer => return answer.is_ok_and(|ready| ready > 0),
             }
+        }
+    }
+}
+
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    loop {
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now)) {
+            Err(rustix::io::Errno::INTR) => {}
+            answer => return answer.is_ok_and(|ready| ready > 0),
         }
     }
 }

@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 pub(crate) use identity::Identity;
-pub(crate) use record::{Record, Status};
+pub(crate) use record::{CgroupIs, Record, Status};
 
 use crate::failure::{Failure, Result};
 use crate::spec::Spec;
@@ -70,6 +70,12 @@ impl Store {
         made.map_err(named)?;
         let dir = openat(CWD, path, DIRECTORY, Mode::empty()).map_err(|errno| named(errno.into()))?;
         Ok(Store { dir, path: path.to_owned() })
+    }
+
+    /// A word that no other root of the host has.
+    pub(crate) fn mark(&self) -> Result<String> {
+        let found = fstat(&self.dir).map_err(|errno| Failure::of(self.path.display(), errno))?;
+        Ok(format!("{:x}-{:x}", found.st_dev, found.st_ino))
     }
 
     /// A new one, locked.
@@ -171,6 +177,12 @@ impl Entry {
         }
     }
 
+    /// A word that no other container of the host has as long as this one is there, below whichever root.
+    pub(crate) fn mark(&self) -> Result<String> {
+        let found = fstat(&self.dir).map_err(|errno| Failure::of(format_args!("container {}", self.id), errno))?;
+        Ok(format!("oci-{:x}-{:x}", found.st_dev, found.st_ino))
+    }
+
     /// Its directory.
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
@@ -201,7 +213,7 @@ impl Entry {
 
     /// Whether it waits to be started.
     pub(crate) fn waits(&self) -> bool {
-        statat(&self.dir, SOCKET, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        crate::sockets::is_waited_on(self.dir.as_fd(), SOCKET)
     }
 
     pub(crate) fn waits_no_more(&self) -> Result<()> {

@@ -22,14 +22,29 @@ pub(crate) struct Record {
     pub(crate) process: Option<Identity>,
     /// Absolute in each hierarchy; `None`: it has none of its own.
     pub(crate) cgroup: Option<PathBuf>,
-    /// Whether others have cgroups below it, so that it is neither removed nor killed as a whole.
-    #[serde(default)]
-    pub(crate) shares_cgroup: bool,
+    /// Whose that is.
+    pub(crate) cgroup_is: CgroupIs,
+    /// A word that is written on it, so that one that has its path later is not taken for it.
+    pub(crate) cgroup_mark: String,
     /// RFC 3339.
     pub(crate) created: String,
     /// Who made it.
     pub(crate) owner: u32,
     pub(crate) annotations: BTreeMap<String, String>,
+}
+
+/// Whose its cgroup is, as far as that is known: whoever finds less is to kill nothing in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum CgroupIs {
+    /// Its maker is at work, or was killed.
+    NotKnown,
+    /// It was there, with nobody in it: others may have some below it, or put processes there.
+    Shared,
+    /// It was made for this container, where nothing can be written on it.
+    Own,
+    /// It was made for this container, and has its mark.
+    OwnMarked,
 }
 
 /// How it is, as the specification calls it; `Paused` is runc's.
@@ -61,8 +76,9 @@ impl Record {
             None if entry.is_locked() => Status::Creating,
             None => Status::Stopped,
             Some(process) if !process.is_alive() => Status::Stopped,
-            Some(_) if entry.waits() => Status::Created,
+            // What waits may be held still as well, and then is not to be started.
             Some(_) if self.is_paused() => Status::Paused,
+            Some(_) if entry.waits() => Status::Created,
             Some(_) => Status::Running,
         }
     }
@@ -73,13 +89,29 @@ impl Record {
 
     /// Its cgroup, if it has one that is still there.
     pub(crate) fn open_cgroup(&self) -> Result<Option<Cgroup>> {
+        let found = self.cgroup_of_its_path()?;
+        Ok(match self.cgroup_is {
+            CgroupIs::NotKnown => None,
+            CgroupIs::Own => found,
+            // One that was there is taken with a mark alone.
+            CgroupIs::Shared | CgroupIs::OwnMarked => found.and_then(|found| found.only_marked(&self.cgroup_mark)),
+        })
+    }
+
+    /// Whatever is there by its path, which may be somebody else's.
+    pub(crate) fn cgroup_of_its_path(&self) -> Result<Option<Cgroup>> {
         let Some(path) = &self.cgroup else { return Ok(None) };
         Ok(Cgroup::open_named(&Hierarchies::discover()?, path)?)
     }
 
+    /// Whether all that is in its cgroup is the container's.
+    pub(crate) fn owns_cgroup(&self) -> bool {
+        matches!(self.cgroup_is, CgroupIs::Own | CgroupIs::OwnMarked)
+    }
+
     /// Who is in it, by pid.
     pub(crate) fn processes(&self, cgroup: &Cgroup) -> Result<Vec<u32>> {
-        Ok(if self.shares_cgroup { cgroup.processes_of_its_own()? } else { cgroup.processes()? })
+        Ok(if self.owns_cgroup() { cgroup.processes()? } else { cgroup.processes_of_its_own()? })
     }
 
     /// What hooks get, and who asks for the state.

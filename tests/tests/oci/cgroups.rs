@@ -1,0 +1,174 @@
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use seclude_tests::{Bundle, cgroup_mounts, root_only, stdout_of};
+use serde_json::json;
+
+const FOREVER: &str = "while :; do sleep 0.1; done";
+
+/// One whose container is to be in a cgroup of its own test's, or in that of another.
+fn bundle(name: &str, other: Option<&Bundle>) -> Bundle {
+    let mut bundle = Bundle::new(name);
+    if let Some(other) = other {
+        bundle.set("/linux/cgroupsPath", other.config["linux"]["cgroupsPath"].clone());
+    }
+    bundle.script(FOREVER).write();
+    bundle
+}
+
+/// The directories of a bundle's cgroup, whether they are there or not.
+fn places(bundle: &Bundle) -> Vec<PathBuf> {
+    let path = bundle.config["linux"]["cgroupsPath"].as_str().unwrap().trim_start_matches('/').to_owned();
+    // A new one for sets of processors takes nobody before it has some.
+    let points = cgroup_mounts().into_iter().filter(|point| !point.ends_with("cpuset"));
+    points.map(|point| point.join(&path)).collect()
+}
+
+/// They go with what was made above them, as long as nothing else is in there.
+fn removed(places: &[PathBuf]) {
+    for place in places {
+        let _ = place.ancestors().take(3).try_for_each(fs::remove_dir);
+    }
+}
+
+/// A process that is in those.
+fn in_there(directories: &[PathBuf]) -> Child {
+    let mut command = Command::new("sleep");
+    let child = command.arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    for directory in directories {
+        fs::write(directory.join("cgroup.procs"), child.id().to_string()).unwrap();
+    }
+    child
+}
+
+#[test]
+fn a_cgroup_that_another_container_is_in_is_refused_and_stays_the_others() {
+    root_only!();
+    let first = bundle("taken", None);
+    let second = bundle("takes", Some(&first));
+    first.must(&["run", "--detach", "one"]);
+    let said = second.refused(&["create", "one"]);
+    assert!(said.starts_with("seclude-oci: linux.cgroupsPath: "), "{said}");
+    assert_eq!(first.status("one"), "running");
+    // Whoever comes to nothing at any moment leaves nothing that would end the other.
+    for step in 0..25 {
+        let mut create = second.command(&["create", "one"]);
+        let mut create = create.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(step * 400));
+        let _ = create.kill();
+        create.wait().unwrap();
+        second.must(&["delete", "--force", "one"]);
+        assert_eq!(first.status("one"), "running", "{step}");
+    }
+    // The waiting one's as well, and an empty one that it has marked.
+    first.must(&["delete", "--force", "one"]);
+    first.must(&["create", "one"]);
+    assert!(second.refused(&["create", "one"]).contains("linux.cgroupsPath"));
+    first.must(&["kill", "one", "KILL"]);
+    first.becomes("one", "stopped");
+    assert!(second.refused(&["create", "one"]).contains("it is another container's"));
+    first.must(&["delete", "one"]);
+    second.must(&["create", "one"]);
+    second.must(&["delete", "--force", "one"]);
+    first.nothing_is_left();
+    second.nothing_is_left();
+}
+
+#[test]
+fn what_others_have_in_or_below_a_cgroup_outlives_the_container() {
+    root_only!();
+    let bundle = bundle("shared", None);
+    let places = places(&bundle);
+    let below: Vec<PathBuf> = places.iter().map(|place| place.join("below")).collect();
+    below.iter().for_each(|place| fs::create_dir_all(place).unwrap());
+    let mut other = in_there(&below);
+    for _ in 0..2 {
+        bundle.must(&["run", "--detach", "one"]);
+        bundle.must(&["exec", "--detach", "one", "sleep", "1000"]);
+        let mut late = in_there(&places);
+        bundle.must(&["delete", "--force", "one"]);
+        assert!(other.try_wait().unwrap().is_none() && late.try_wait().unwrap().is_none(), "they run on");
+        late.kill().unwrap();
+        late.wait().unwrap();
+    }
+    other.kill().unwrap();
+    other.wait().unwrap();
+    below.iter().for_each(|place| fs::remove_dir(place).unwrap());
+    removed(&places);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn one_that_came_to_have_the_path_later_is_not_taken_for_the_containers() {
+    root_only!();
+    let bundle = bundle("later", None);
+    bundle.must(&["run", "--detach", "one"]);
+    bundle.must(&["kill", "one", "KILL"]);
+    bundle.becomes("one", "stopped");
+    let places = places(&bundle);
+    for place in &places {
+        fs::remove_dir(place).unwrap();
+        fs::create_dir(place).unwrap();
+    }
+    let mut other = in_there(&places);
+    bundle.must(&["delete", "one"]);
+    assert!(other.try_wait().unwrap().is_none(), "it runs on");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    removed(&places);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn what_is_to_be_limited_needs_a_cgroup_and_devices_are_done_without_by_a_user() {
+    root_only!();
+    let mut bundle = bundle("without", None);
+    bundle.set("/linux/cgroupsPath", json!(""));
+    for (limits, field) in [
+        (json!({ "pids": { "limit": 5 } }), "pids.limit"),
+        (json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 0 }] }), "hugepageLimits"),
+        (json!({ "memory": { "swappiness": 0 } }), "memory.swappiness"),
+        (json!({ "unified": { "pids.max": "5" } }), "unified.pids.max"),
+    ] {
+        bundle.set("/linux/resources", limits).write();
+        let said = bundle.refused(&["--rootless", "true", "create", "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: linux.resources.{field}: ")), "{said}");
+    }
+    let nothing = json!({ "pids": { "limit": 0 }, "memory": {}, "devices": [{ "allow": false, "access": "rwm" }] });
+    bundle.set("/linux/resources", nothing).script("true").write();
+    let output = bundle.oci(&["--rootless", "true", "run", "one"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("linux.resources.devices: "), "{said}");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn whoever_may_make_none_is_shown_its_callers_read_only_or_nothing() {
+    root_only!();
+    let mut bundle = bundle("goeswithout", None);
+    let run = |bundle: &Bundle| {
+        // Cgroups that can only be read, in a mount namespace of the test's own.
+        let mounts: Vec<String> = cgroup_mounts().iter().map(|point| point.display().to_string()).collect();
+        let script = format!(
+            "for point in {}; do mount -o remount,bind,ro $point || exit; done; exec \"$OCI\" --root run --rootless true run one",
+            mounts.join(" ")
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).current_dir(bundle.path());
+        command.env("OCI", seclude_tests::oci_bin()).output().unwrap()
+    };
+    bundle.script("mkdir /sys/fs/cgroup/*/made 2> /dev/null || echo read-only");
+    bundle.mount(json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup" })).write();
+    let refused = run(&bundle);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("mounts[3].options: "), "{said}");
+    bundle.set("/mounts/3/options", json!(["ro"])).write();
+    assert_eq!(stdout_of(&run(&bundle)), "read-only");
+    bundle.set("/linux/resources", json!({ "pids": { "limit": 5 } })).write();
+    let refused = run(&bundle);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("linux.resources.pids.limit: "), "{said}");
+    bundle.nothing_is_left();
+}

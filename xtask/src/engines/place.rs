@@ -141,6 +141,8 @@ impl Drop for Place {
         if !self.had_podmans {
             directories(PODMANS).iter().for_each(|directory| remove_empty(directory));
         }
+        // Where the runtime writes down the containers of an engine that names no place, podman: unless others have theirs there.
+        let _ = fs::remove_dir("/run/seclude-oci");
         for _ in 0..20 {
             if fs::remove_dir_all(&self.path).is_ok() || !self.path.exists() {
                 return;

@@ -160,10 +160,12 @@ pub fn route_request(request: &[u8]) -> Result<()> {
 }
 
 /// The same to nf_tables: a batch of which the last request wants to be acknowledged.
+#[inline(always)]
 pub fn filter_request(batch: &[u8]) -> Result<()> {
     netlink_request(netlink::NETLINK_NETFILTER, batch)
 }
 
+#[inline(always)]
 fn netlink_request(protocol: u32, request: &[u8]) -> Result<()> {
     const NLMSG_ERROR: u16 = 2;
     let (family, kind) = (net::AF_NETLINK, k::O_CLOEXEC | net::SOCK_RAW);

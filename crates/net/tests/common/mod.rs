@@ -50,6 +50,8 @@ impl Space {
             mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
             mount("none", "/run", "tmpfs", MountFlags::empty(), None).unwrap();
             loopback_up();
+            // A new namespace has the setting of the first one, which whatever runs on this machine may have switched on.
+            let _ = std::fs::write("/proc/sys/net/ipv4/ip_forward", "0");
         });
         space
     }

@@ -66,6 +66,8 @@ pub(crate) fn read_json_from<T: DeserializeOwned + serde::Serialize>(
     })?;
     let mut unknown = Vec::new();
     differing(&document, &serde_json::to_value(&read).map_err(wrong)?, "", &mut unknown);
+    // Whether the document's own order is kept is up to who else uses the parser in a build.
+    unknown.sort();
     Ok((read, unknown))
 }
 

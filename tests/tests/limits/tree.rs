@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use seclude::{Cause, Namespace, Tree};
-use seclude_tests::{Background, Cgroups, PATIENCE, helper, root_only, shell, stdout_of, tell, told_line};
+use seclude_tests::{Background, Cgroups, PATIENCE, comes_back, helper, root_only, shell, stdout_of, tell, told_line};
 
 /// A grandchild that has left its session and its parent, and says its pid.
 const DAEMON: &str = "(setsid sh -c 'echo $$; exec >/dev/null 2>&1; exec sleep 1000' &) ; ";
@@ -66,7 +66,12 @@ fn a_paused_container_does_nothing_until_it_is_resumed() {
     };
     assert!(goes_on(used()));
     child.pause().unwrap();
-    let still = used();
+    // What it has used until then may be counted a little later.
+    let mut still = used();
+    comes_back(&true, "it stands still", || {
+        std::thread::sleep(Duration::from_millis(50));
+        std::mem::replace(&mut still, used()) == still
+    });
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(used(), still);
     child.resume().unwrap();

@@ -68,18 +68,28 @@ impl LayeredHost {
     pub(super) fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let mounts = Mounts::read(NAME)?;
         self.scan(Path::new("/"), &mounts)?;
-        for part in &mut self.parts {
-            match &mut part.kind {
+        let mut there = Vec::with_capacity(self.parts.len());
+        for mut part in std::mem::take(&mut self.parts) {
+            let prepared = match &mut part.kind {
                 // Its layers are ours, not the request's.
                 Kind::Overlay(overlay) => {
-                    overlay.prepare(NAME, preparation).map_err(|error| error.at("root.ephemeral"))?;
+                    overlay.prepare(NAME, preparation).map_err(|error| error.at("root.ephemeral"))
                 }
-                Kind::Bind(show) => {
-                    show.open(preparation).map_err(|errno| unread(&part.path, errno.into()))?;
+                Kind::Bind(show) => match show.open(preparation) {
+                    Ok(_) => Ok(()),
+                    Err(errno) => Err(unread(&part.path, errno.into())),
+                },
+                Kind::Link(_) | Kind::Directory(_) => Ok(()),
+            };
+            match prepared {
+                Ok(()) => there.push(part),
+                // What vanishes meanwhile was not there.
+                Err(_) if matches!(part.path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) => {
                 }
-                Kind::Link(_) | Kind::Directory(_) => {}
+                Err(error) => return Err(error),
             }
         }
+        self.parts = there;
         Ok(())
     }
 

@@ -69,6 +69,8 @@ pub(crate) struct Running {
 /// What binds the handle to the running process.
 #[derive(Debug)]
 pub(crate) struct Ties {
+    /// Whose threads these are.
+    pub(crate) process: u32,
     /// The master of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
     /// The socket of its init.
@@ -412,11 +414,16 @@ impl Child {
         };
         let told = self.ties.ended;
         let sent = self.ties.channel.take().and_then(|channel| told.or_else(|| channel.ended()));
-        if let Some(keeper) = self.ties.keeper.take() {
-            let _ = keeper.join();
-        }
-        // All of them, whatever becomes of one.
-        let unwritten = std::mem::take(&mut self.ties.relays).into_iter().filter_map(Carrying::finish).last();
+        let (keeper, relays) = (self.ties.keeper.take(), std::mem::take(&mut self.ties.relays));
+        let unwritten = if self.ties.process == std::process::id() {
+            let _ = keeper.map(JoinHandle::join);
+            // All of them, whatever becomes of one.
+            relays.into_iter().filter_map(Carrying::finish).last()
+        } else {
+            // Whoever was forked from this process has the handle, and no such threads: to join one would be a panic.
+            std::mem::forget((keeper, relays));
+            None
+        };
         let discarded = self.ties.layers.take().map(Layers::count);
         let denials = match self.ties.listening.take() {
             Some(listening) => {

@@ -230,6 +230,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
             }
             let channel = (plan.command.init || plan.command.holds || plan.command.waits).then_some(ours);
             let ties = Ties {
+                process: std::process::id(),
                 terminal: arrived.terminal,
                 channel,
                 ended: None,

@@ -61,7 +61,7 @@ ask='import socket,sys
 for place in sys.argv[1:]:
     host, port = place.rsplit(":", 1)
     try:
-        with socket.create_connection((host, int(port)), 20) as s:
+        with socket.create_connection((host, int(port)), 60) as s:
             s.sendall(b"hello"); s.shutdown(socket.SHUT_WR)
             print(b"".join(iter(lambda: s.recv(65536), b"")).decode())
     except socket.gaierror: print("no such name")

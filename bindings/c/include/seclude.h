@@ -205,6 +205,15 @@ int seclude_stats_json(const struct seclude_child *child,
                        struct seclude_error **error);
 
 /**
+ * What the filter of system calls has refused so far, as JSON: an array, as "denials" of docs/report.schema.json.
+ *
+ * *denials is the caller's afterwards (seclude_string_free); it is not touched if something is wrong.
+ */
+int seclude_denials_json(const struct seclude_child *child,
+                         char **denials,
+                         struct seclude_error **error);
+
+/**
  * Stops every process of the container, until seclude_resume; returns when all have stopped, or after 10 s with an error. The deadline
  * goes on meanwhile. It needs a cgroup of its own.
  */

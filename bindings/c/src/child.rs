@@ -12,7 +12,6 @@ use seclude::{Exit, Field, Signaller};
 
 use crate::error::Error;
 use crate::guard::{Failure, guarded, numbered, quiet};
-use crate::report;
 use crate::strings::hand_over;
 
 /// A process in its container. Freed with seclude_child_free.
@@ -280,7 +279,32 @@ pub unsafe extern "C" fn seclude_stats_json(
         }
         let found = child.state().child.stats()?;
         // SAFETY: it is not NULL, so a pointer can be written there.
-        unsafe { hand_over(stats, report::stats(&found).to_string()) };
+        unsafe { hand_over(stats, seclude::stats_to_json(&found).to_string()) };
+        Ok(0)
+    };
+    // SAFETY: NULL, or where a pointer can be written.
+    unsafe { guarded(error, work) }
+}
+
+/// What the filter of system calls has refused so far, as JSON: an array, as "denials" of docs/report.schema.json.
+///
+/// *denials is the caller's afterwards (seclude_string_free); it is not touched if something is wrong.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seclude_denials_json(
+    child: *const Child,
+    denials: *mut *mut c_char,
+    error: *mut *mut Error,
+) -> c_int {
+    let work = || {
+        // SAFETY: NULL, or a handle that is not being freed.
+        let child = unsafe { given(child) }?;
+        if denials.is_null() {
+            return Err(Failure::Null("denials"));
+        }
+        let found = child.state().child.denials();
+        let found = found.to_json(&|remedy| remedy.to_json(&Field::to_string)).to_string();
+        // SAFETY: it is not NULL, so a pointer can be written there.
+        unsafe { hand_over(denials, found) };
         Ok(0)
     };
     // SAFETY: NULL, or where a pointer can be written.

@@ -11,7 +11,6 @@ mod child;
 mod error;
 mod examine;
 mod guard;
-mod report;
 mod spawn;
 mod strings;
 mod version;

@@ -491,6 +491,28 @@ static void what_is_used_is_counted(void)
     seclude_child_free(child);
 }
 
+static void what_is_refused_is_told_while_it_runs(void)
+{
+    const char *nested = "{\"command\": [\"sh\", \"-c\", \"unshare -U true 2> /dev/null; echo ready; sleep 60\"], \"nested\": true}";
+    const char *requests[] = {
+        "{\"command\": [\"sh\", \"-c\", \"unshare -U true 2> /dev/null; echo ready; sleep 60\"]}", nested};
+    for (size_t which = 0; which < 2; which++) {
+        seclude_child *child = start(requests[which], PIPES);
+        int out = seclude_take_stdout(child);
+        char ready, *denials = NULL;
+        seclude_error *error;
+        CHECK(read(out, &ready, 1) == 1, "%s", strerror(errno));
+        CHECK(seclude_denials_json(child, &denials, &error) == 0, "%s", seclude_error_message(error));
+        bool told = has(denials, "\"call\":\"unshare\"") && has(denials, "\"nested\"");
+        CHECK(told == (which == 0), "%s", denials);
+        seclude_string_free(denials);
+        CHECK(seclude_denials_json(child, NULL, NULL) == -EFAULT, "nowhere to write");
+        seclude_child_free(child);
+        close(out);
+    }
+    CHECK(seclude_denials_json(NULL, NULL, NULL) == -EFAULT, "no handle");
+}
+
 static void the_host_is_examined(void)
 {
     char *found = NULL;
@@ -522,6 +544,7 @@ static const struct {
     {"the thread that started it may end", the_thread_that_started_it_may_end, true},
     {"who ignores children hears of this one", who_ignores_children_hears_of_this_one, true},
     {"what is used is counted", what_is_used_is_counted, true},
+    {"what is refused is told while it runs", what_is_refused_is_told_while_it_runs, true},
     {"the host is examined", the_host_is_examined, true},
 };
 

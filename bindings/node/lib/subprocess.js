@@ -328,6 +328,10 @@ class Subprocess {
     return rss === undefined ? undefined : { rss, maxRSS };
   }
 
+  denials() {
+    return this.#ending?.denials ?? JSON.parse(this.#native.denials() ?? '[]');
+  }
+
   async stats() {
     return JSON.parse(await this.#asked((request) => this.#native.stats(hub, request)));
   }

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::Result;
 use napi::{Error, Status};
 use napi_derive::napi;
 use rustix::io::Errno;
-use seclude::{Canceller, Child, Exit, Meter, Signaller};
+use seclude::{Canceller, Child, Denials, Exit, Meter, Signaller};
 use serde_json::{Value as Json, json};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -55,6 +55,7 @@ struct Running {
     signaller: Signaller,
     pidfd: RawFd,
     meter: Option<Meter>,
+    denials: Denials,
 }
 
 impl Shared {
@@ -243,6 +244,13 @@ impl Process {
         self.with_meter(answers, request, |meter| meter.stats().map(|stats| Answer::Value(report::stats(&stats))));
     }
 
+    /// What its filter of system calls has refused so far, as JSON; nothing where it does not run.
+    #[napi]
+    pub fn denials(&self) -> Option<String> {
+        let State::Running(running) = &*lock(&self.shared.state) else { return None };
+        Some(running.denials.to_json(&|remedy| Names::default().as_json(remedy)).to_string())
+    }
+
     /// Stops every process of the container.
     #[napi]
     pub fn pause(&self, answers: &crate::hub::Hub, request: f64) {
@@ -347,10 +355,11 @@ pub(crate) fn attend(
     let ends = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
     *lock(&shared.output) = ends.map(|end| end.map(|end| Output::new(end, ahead)));
     let (pid, number, signaller, meter) = (child.id(), child.pidfd().as_raw_fd(), child.signaller(), child.meter());
+    let denials = child.denials();
     let child = Arc::new(Mutex::new(child));
     let kill = {
         let mut state = lock(&shared.state);
-        let running = Running { child: child.clone(), pid, signaller, pidfd: number, meter };
+        let running = Running { child: child.clone(), pid, signaller, pidfd: number, meter, denials };
         match std::mem::replace(&mut *state, State::Running(running)) {
             State::Starting { kill } => kill,
             _ => {

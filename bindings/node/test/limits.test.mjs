@@ -177,3 +177,15 @@ it('starts in a cgroup that exists, by its path or its descriptor, and leaves it
   const both = await failed({ ...look, joinCgroup: '/x', limit: { pids: 9 } });
   assert.match(both.message, /container\.joinCgroup.*a cgroup of its own/);
 });
+
+it('tells what its filter has refused while it runs; a container that may nest is refused nothing', async () => {
+  for (const [container, told] of [[{}, ['unshare']], [{ nested: true }, []]]) {
+    const script = 'unshare -U true 2> /dev/null; echo ready; read x';
+    const process = spawn(['sh', '-c', script], { container, stdin: 'pipe', stdout: 'pipe' });
+    await process.stdout.getReader().read();
+    assert.deepEqual(process.denials().map(({ call }) => call), told);
+    process.stdin.end('\n');
+    await process.exited;
+    assert.deepEqual(process.denials(), (await process.report).denials);
+  }
+});

@@ -261,6 +261,8 @@ export interface Subprocess extends AsyncDisposable {
   killTree(signal?: Signal): Promise<void>;
   /** What it uses now and has used so far; needs `container.cgroup` or a limit. */
   stats(): Promise<Stats>;
+  /** What its filter of system calls has refused so far, as `report.denials` has it at the end. It waits for nobody. */
+  denials(): Report["denials"];
   /**
    * Bytes in memory now and at most so far: of the container's cgroup, with page cache, or else of the command alone;
    * `undefined` unless it runs. It reads a file, and waits for nobody.

@@ -9,7 +9,6 @@ mod examine;
 mod failure;
 mod object;
 mod process;
-mod report;
 mod spec;
 
 use pyo3::prelude::*;

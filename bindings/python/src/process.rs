@@ -14,7 +14,7 @@ use seclude::{Child, Command, Field, Meter, Stdio};
 use serde_json::Value as Json;
 
 use crate::compose::{Composed, Keyword, Names, compose};
-use crate::{descriptor, failure, report};
+use crate::{descriptor, failure};
 
 /// What `subprocess.Popen` is given besides the command and its container.
 #[derive(FromPyObject)]
@@ -272,7 +272,20 @@ impl Process {
 
     /// The counters of its cgroup, as JSON.
     fn stats(&self, py: Python<'_>) -> PyResult<String> {
-        self.of_meter(py, Meter::stats).map(|stats| report::stats(&stats).to_string())
+        self.of_meter(py, Meter::stats).map(|stats| seclude::stats_to_json(&stats).to_string())
+    }
+
+    /// What its filter of system calls has refused so far, as JSON.
+    fn denials(&self, py: Python<'_>) -> PyResult<String> {
+        self.with(py, |state| match state {
+            State::Running(child) => {
+                Ok(child.denials().to_json(&|remedy| remedy.to_json(&Field::to_string)).to_string())
+            }
+            State::Ended((.., report)) => {
+                let report: Json = serde_json::from_str(report).unwrap_or_default();
+                Ok(report["denials"].to_string())
+            }
+        })
     }
 
     /// Stops every process of the container.

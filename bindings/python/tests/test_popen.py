@@ -114,6 +114,15 @@ class Container(unittest.TestCase):
         with self.assertRaises(ProcessLookupError):
             process.stats()
 
+    def test_what_is_refused_is_told_while_it_runs(self):
+        script = "unshare -U true 2> /dev/null; echo ready; read x"
+        for container, told in ({}, ["unshare"]), ({"nested": True}, []):
+            with seclude.Popen(script, shell=True, stdin=seclude.PIPE, stdout=seclude.PIPE, container=container) as process:
+                process.stdout.readline()
+                self.assertEqual([denial["call"] for denial in process.denials()], told)
+                process.communicate(b"\n")
+                self.assertEqual(process.denials(), process.report["denials"])
+
     def test_without_a_cgroup_there_are_no_counters(self):
         with seclude.Popen(["sleep", "60"], preset="bare") as process:
             self.assertRaises(ValueError, process.stats)

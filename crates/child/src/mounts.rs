@@ -359,7 +359,7 @@ fn make_once(base: Fd, path: &mut PathBuffer<'_>, making: &Making, rewritten: &m
                     false => make_file(parent, name, mode),
                 };
                 match made {
-                    Ok(()) => open_made(parent, name, flags, told)?,
+                    Ok(()) => open_made(parent, &mut so_far, start, flags, told)?,
                     // Either somebody else has made it meanwhile, or it is a symlink to what is missing.
                     Err(Failure(_, Errno::EEXIST)) => match file::open(base, so_far.from(0), flags, 0, leash(links)) {
                         Err(Errno::ENOENT) if links == Links::MadeGood => {
@@ -385,19 +385,20 @@ fn make_once(base: Fd, path: &mut PathBuffer<'_>, making: &Making, rewritten: &m
     }
 }
 
-/// Opens what was made. What the parent cannot be told of does not stay: nobody else would remove it.
-fn open_made(parent: Fd, name: &CStr, flags: u32, told: Option<Fd>) -> Done<Fd> {
-    let tell = |socket, opened| {
+/// Opens what was made, whose name begins at `start` of its path. What the parent cannot be told of does not stay: nobody else would
+/// remove it.
+fn open_made(parent: Fd, path: &mut PathBuffer<'_>, start: usize, flags: u32, told: Option<Fd>) -> Done<Fd> {
+    let tell = |socket, opened, path: &CStr| {
         let head = made::head(file::status(opened, c"").named(Call::Stat)?.place());
-        socket::send_all_with_fd(socket, [&head, name.to_bytes()], parent).named(Call::Send)
+        socket::send_all_with_fd(socket, [&head, path.to_bytes()], parent).named(Call::Send)
     };
-    let opened = file::open(parent, name, flags, 0, leash(Links::Refused)).named(Call::Openat2);
+    let opened = file::open(parent, path.from(start), flags, 0, leash(Links::Refused)).named(Call::Openat2);
     let opened = match (opened, told) {
-        (Ok(opened), Some(socket)) => tell(socket, opened).map(|_| opened),
+        (Ok(opened), Some(socket)) => tell(socket, opened, path.from(0)).map(|_| opened),
         (opened, _) => opened,
     };
     if opened.is_err() {
-        let _ = file::remove(parent, name, flags & file::O_DIRECTORY != 0);
+        let _ = file::remove(parent, path.from(start), flags & file::O_DIRECTORY != 0);
     }
     opened
 }

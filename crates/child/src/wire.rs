@@ -114,12 +114,12 @@ impl Message {
 pub mod made {
     use super::{LENGTH, Message};
 
-    /// Bytes before the name: the message, the device and the number of the inode.
+    /// Bytes before the path: the message, the device and the number of the inode.
     pub const HEAD: usize = LENGTH + 16;
-    /// As long as a record can be; a name has at most 255 bytes, path_resolution(7).
-    pub const LONGEST: usize = HEAD + 256;
+    /// As long as a record can be; PATH_MAX is the longest that the child walks.
+    pub const LONGEST: usize = HEAD + 4096;
 
-    /// The record's first bytes; the name comes behind them.
+    /// The record's first bytes; the path from the root on comes behind them.
     #[inline(always)]
     pub(crate) fn head((device, inode): (u64, u64)) -> [u8; HEAD] {
         let mut head = [0; HEAD];
@@ -131,12 +131,12 @@ pub mod made {
         head
     }
 
-    /// Device, inode and name.
+    /// Device, inode and path.
     pub fn read(record: &[u8]) -> Option<((u64, u64), &[u8])> {
         let (_, rest) = record.split_at_checked(LENGTH)?;
         let (device, rest) = rest.split_first_chunk()?;
-        let (inode, name) = rest.split_first_chunk()?;
-        Some(((u64::from_ne_bytes(*device), u64::from_ne_bytes(*inode)), name))
+        let (inode, path) = rest.split_first_chunk()?;
+        Some(((u64::from_ne_bytes(*device), u64::from_ne_bytes(*inode)), path))
     }
 }
 

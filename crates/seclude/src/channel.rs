@@ -195,8 +195,8 @@ impl Channel {
             }
             (Message::Listener(errno), None) => Event::Listener(Err(Errno(errno as u16))),
             (Message::Made, directory) => {
-                let (place, name) = made::read(record).unwrap_or_default();
-                Event::Made(Made { directory, place, name: name.to_vec() })
+                let (place, path) = made::read(record).unwrap_or_default();
+                Event::Made(Made { directory, place, path: path.to_vec() })
             }
             (message, _) => Event::Message(message),
         }))

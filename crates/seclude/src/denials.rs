@@ -156,6 +156,11 @@ impl Denials {
         self.page().denials.clone()
     }
 
+    /// The same as docs/report.schema.json has it; `say` has what each remedy is there: [`Remedy::to_json`].
+    pub fn to_json(&self, say: &dyn Fn(&Remedy) -> Json) -> Json {
+        self.list().iter().map(|denial| denial.to_json(say)).collect()
+    }
+
     /// How many there were besides.
     pub fn more(&self) -> u64 {
         self.page().more

@@ -157,7 +157,6 @@ impl Exit {
     /// `say` what each remedy is there: [`Remedy::to_json`].
     pub fn to_json(&self, made: &impl Serialize, wall: Duration, say: &dyn Fn(&Remedy) -> Json) -> Json {
         let microseconds = |time: Duration| time.as_nanos() as f64 / 1e3;
-        let denials: Vec<Json> = self.account.denials.list().iter().map(|denial| denial.to_json(say)).collect();
         json!({
             "cause": self.cause,
             "code": self.code(),
@@ -168,7 +167,7 @@ impl Exit {
             "usage": self.account.usage,
             "tree": { "empty": self.account.tree.is_empty(), "proof": self.account.tree },
             "left_behind": self.account.left_behind,
-            "denials": denials,
+            "denials": self.account.denials.to_json(say),
             "more_denials": self.account.denials.more(),
             "reach": self.account.reach.as_ref().map(|reach| reach.to_json(say)),
             "discarded": self.account.discarded,

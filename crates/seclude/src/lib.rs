@@ -73,6 +73,7 @@ mod sandbox;
 #[cfg(feature = "systemd")]
 mod scope;
 mod spawn;
+mod stats;
 mod step;
 mod tree;
 mod usage;
@@ -111,6 +112,7 @@ pub use patience::Canceller;
 pub use plan::Plan;
 pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
+pub use stats::stats_to_json;
 
 pub use seclude_cgroup as cgroup;
 pub use seclude_cgroup::{

@@ -36,7 +36,9 @@ pub(crate) struct Made {
     pub(crate) directory: Option<OwnedFd>,
     /// Device and inode.
     pub(crate) place: (u64, u64),
-    pub(crate) name: Vec<u8>,
+    /// From the container's root on, as the child came to it: what the descriptor's own path is depends on whether the container is
+    /// still there.
+    pub(crate) path: Vec<u8>,
 }
 
 struct MountPoint {
@@ -113,19 +115,18 @@ impl MountPoints {
 
     /// Notes what the child has made, if that was on the host.
     pub(crate) fn note(&mut self, made: Made) {
-        let Made { directory, place, name } = made;
-        let name = OsString::from_vec(name);
+        let Made { directory, place, path } = made;
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
+        let (name, path) = (OsString::from_vec(name), OsString::from_vec(path));
+        // A link in the root may have led to any name.
+        let shown = format!("/{}", path.display()).replace(char::is_control, "?");
         let Some(directory) = directory else {
-            let shown = name.display().to_string().replace(char::is_control, "?");
             return self.unknown.push(format!("mount point {shown} (no descriptor was left to know it by)"));
         };
         let Ok(found) = fstat(&directory) else { return };
         if !self.is_hosts(&directory, found.st_dev) {
             return;
         }
-        let above = std::fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).unwrap_or_default();
-        // A link in the root may have led to any name.
-        let shown = above.join(&name).display().to_string().replace(char::is_control, "?");
         let key = (found.st_dev, found.st_ino);
         let known = self.directories.iter().find(|(known, _)| *known == key).map(|(_, directory)| directory.clone());
         let directory = known.unwrap_or_else(|| {

@@ -15,7 +15,9 @@ use crate::workspace::{cargo, run, target};
 
 const INIT: &str = include_str!("guest-init.sh");
 /// Sparse: as much as tests may write.
-const ROOT_SIZE: &str = "3G";
+const ROOT_SIZE: u64 = 3 << 30;
+/// Beside what is on it, for the file system itself and what is written down there.
+const WORK_BESIDE: u64 = 256 << 20;
 
 /// The image of the root, made once.
 pub(crate) fn root(progress: &mut Progress) -> Result<PathBuf> {
@@ -48,10 +50,11 @@ pub(crate) fn work(work: &Work) -> Result<PathBuf> {
     let tests = tree.join("tests");
     fs::create_dir_all(&tests)?;
     run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli", "-p", "seclude-oci"]))?;
-    copy(&target().join("debug/seclude"), &tree.join("seclude"))?;
-    copy(&target().join("debug/seclude-oci"), &tree.join("seclude-oci"))?;
+    for name in ["seclude", "seclude-oci"] {
+        copy_without_debug(&target().join("debug").join(name), &tree.join(name))?;
+    }
     for binary in work.binaries {
-        copy(&binary.path, &tests.join(binary.name()))?;
+        copy_without_debug(&binary.path, &tests.join(binary.name()))?;
     }
     for (name, program) in work.others {
         copy(program, &tests.join(name))?;
@@ -64,7 +67,9 @@ pub(crate) fn work(work: &Work) -> Result<PathBuf> {
         fs::write(tree.join("shell"), "")?;
     }
     let image = directory().join("work.ext4");
-    make_image(&tree, &image, "2G")?;
+    let copied = fs::read_dir(&tree)?.chain(fs::read_dir(&tests)?).map(|entry| Ok(entry?.metadata()?.len()));
+    let copied = copied.sum::<std::io::Result<u64>>()?;
+    make_image(&tree, &image, copied + copied / 8 + WORK_BESIDE)?;
     fs::remove_dir_all(&tree)?;
     Ok(image)
 }
@@ -74,17 +79,28 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     open_to_all(to)
 }
 
+/// All the tests with what a debugger wants are more than 2 GiB, which would be written twice.
+fn copy_without_debug(from: &Path, to: &Path) -> Result<()> {
+    let objcopy = crate::workspace::find("objcopy").context("apt-get install binutils")?;
+    run(Command::new(objcopy).arg("--strip-debug").args([from, to]))?;
+    open_to_all(to)
+}
+
 fn open_to_all(file: &Path) -> Result<()> {
     Ok(fs::set_permissions(file, fs::Permissions::from_mode(0o755))?)
 }
 
 /// An ext4 with all that a tree has, also owners and setuid bits.
-fn make_image(tree: &Path, image: &Path, size: &str) -> Result<()> {
+fn make_image(tree: &Path, image: &Path, size: u64) -> Result<()> {
     let new = image.with_extension("new");
     let _ = fs::remove_file(&new);
     File::create(&new)?;
     let mut mke2fs = Command::new(crate::workspace::find("mke2fs").context("apt-get install e2fsprogs")?);
-    mke2fs.args(["-q", "-t", "ext4", "-m", "0", "-E", "root_owner=0:0", "-d"]).arg(tree).arg(&new).arg(size);
+    mke2fs
+        .args(["-q", "-t", "ext4", "-m", "0", "-E", "root_owner=0:0", "-d"])
+        .arg(tree)
+        .arg(&new)
+        .arg(format!("{}K", size / 1024));
     run(mke2fs.stdout(Stdio::null()))?;
     Ok(fs::rename(&new, image)?)
 }

@@ -130,6 +130,9 @@ class Process:
     def stats(self) -> Dict[str, Any]:
         return self._popen.stats()
 
+    def denials(self) -> List[Dict[str, Any]]:
+        return self._popen.denials()
+
     async def _feed(self, input: Optional[bytes]) -> None:
         assert self.stdin is not None
         try:

@@ -288,6 +288,11 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         stats: Dict[str, Any] = json.loads(self._running().stats())
         return stats
 
+    def denials(self) -> List[Dict[str, Any]]:
+        """What its filter of system calls has refused so far, as ``report["denials"]`` has it at the end."""
+        denials: List[Dict[str, Any]] = json.loads(self._running().denials())
+        return denials
+
     def _running(self) -> _native.Process:
         if self._process is None:
             raise ProcessLookupError("the process was not started")

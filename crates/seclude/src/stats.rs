@@ -1,12 +1,12 @@
-//! What is known of an end and of a running container, as JSON; docs/report.schema.json.
+//! What a container uses, as the doors hand it out.
 
 use std::time::Duration;
 
-use seclude::{Psi, Stats};
+use seclude_cgroup::{Psi, Stats};
 use serde_json::{Value as Json, json};
 
-/// Times in microseconds, sizes in bytes; `null` is not counted here.
-pub(crate) fn stats(stats: &Stats) -> Json {
+/// The same as JSON: times in microseconds (`…_us`), sizes in bytes (`…_bytes`); `null` is not counted here.
+pub fn stats_to_json(stats: &Stats) -> Json {
     let us = |time: Option<Duration>| time.map(|time| time.as_micros() as u64);
     let psi = |psi: Option<Psi>| {
         psi.map(|psi| {

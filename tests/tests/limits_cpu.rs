@@ -2,6 +2,8 @@
 
 use seclude_tests::Cgroups;
 
+const TRIES: usize = 20;
+
 /// Spins for two seconds of the wall's clock, and says how much CPU time it had of each.
 const SPIN: &str = "
 import time
@@ -18,14 +20,23 @@ fn half_a_cpu_is_what_a_busy_loop_gets_of_it() {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         (said.trim().parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))), report)
     };
+    // What a busy machine takes from it is nobody's fault: one of some must have had as much as it may.
     for half in ["0.5", "50%"] {
-        let (cpus, report) = share(&["--cpus", half]);
-        assert!((0.4..=0.6).contains(&cpus), "{cpus}");
-        assert!(report["usage"]["cpu_throttled_us"].as_u64() > Some(0), "{report}");
+        let had_it = (0..TRIES).any(|_| {
+            let (cpus, report) = share(&["--cpus", half]);
+            assert!(cpus <= 0.6, "{cpus}");
+            let throttled = report["usage"]["cpu_throttled_us"].as_u64() > Some(0);
+            assert!(throttled || cpus < 0.5, "{report}");
+            throttled && cpus >= 0.4
+        });
+        assert!(had_it, "{half}: never as much");
     }
-    let (cpus, report) = share(&["--pids", "10"]);
-    assert!(cpus > 0.65, "{cpus} without a quota");
-    assert!(report["usage"]["cpu_throttled_us"].as_u64().unwrap_or(0) == 0, "{report}");
+    let had_more = (0..TRIES).any(|_| {
+        let (cpus, report) = share(&["--pids", "10"]);
+        assert!(report["usage"]["cpu_throttled_us"].as_u64().unwrap_or(0) == 0, "{report}");
+        cpus > 0.65
+    });
+    assert!(had_more, "never more than that without a quota");
     cgroups.done();
 }
 

@@ -320,6 +320,27 @@ fn a_command_whose_reader_is_gone_ends_by_sigpipe() {
 }
 
 #[test]
+fn every_signal_that_its_caller_ignores_is_ignored_in_the_command_and_no_other() {
+    let ignored = |caught: &str, flags: &str| {
+        let bin = seclude_bin();
+        let run = if flags == "none" { String::new() } else { format!("'{}' run {flags}", bin.display()) };
+        // SIGKILL and SIGSTOP cannot be, and 32 and 33 are the C library's own.
+        let said = outside(&format!(
+            "for i in {caught}; do trap '' $i; done; {run} sed -n 's/^SigIgn:.//p' /proc/self/status"
+        ));
+        u64::from_str_radix(&said, 16).unwrap_or_else(|_| panic!("{said}")) & !(3 << 31)
+    };
+    let all = "$(seq 1 8) $(seq 10 18) $(seq 20 31) $(seq 34 64)";
+    for caught in [all, "13", "1 2 3", ""] {
+        let without = ignored(caught, "none");
+        assert_eq!(without == 0, caught.is_empty(), "{without:x}");
+        for flags in ["", "--as-pid-1", "--bare", "--clone copy"] {
+            assert_eq!(ignored(caught, flags), without, "{caught:?} with {flags:?}");
+        }
+    }
+}
+
+#[test]
 fn messages_that_nobody_reads_any_more_do_not_change_how_it_ends() {
     // The command waits until the reader is gone, so that what is said of its end cannot arrive.
     let (mut running, _) = told(&[], "read -r _; exit 7");

@@ -6,6 +6,9 @@ use seclude::{Command, Extent, IdMap, Mount, Namespace, Overlay, Root, UserMap};
 use seclude_tests::{Host, Scratch, has_overlays, inside, seclude, seclude_bin, stdout_of, try_outside};
 use serde_json::Value;
 
+/// Every signal but SIGPIPE, which is ignored by every Rust program.
+const NOT_PIPE: u64 = !(1 << 12);
+
 fn explain(flags: &[&str]) -> String {
     stdout_of(&seclude(&[&["explain"], flags].concat()))
 }
@@ -54,11 +57,17 @@ fn of_the_library(command: &Command) -> Value {
 #[test]
 fn the_plan_is_the_librarys_for_the_same_request() {
     let mut command = Command::new("id");
-    command.sandbox().keep_ignored_signals(true);
+    command.sandbox().keep_ignored_signals(NOT_PIPE);
     assert_eq!(explained(&["id"])["actions"], of_the_library(&command));
 
     let mut command = Command::new("id");
-    command.sandbox().keep_ignored_signals(true).share(Namespace::Net).hostname("box").current_dir("/usr").init(true);
+    command
+        .sandbox()
+        .keep_ignored_signals(NOT_PIPE)
+        .share(Namespace::Net)
+        .hostname("box")
+        .current_dir("/usr")
+        .init(true);
     command.mount(Mount::bind("/etc", "/mnt").read_only()).mount(Mount::mask("/mnt/hostname"));
     let flags =
         ["--share=net", "--hostname=box", "--workdir=/usr", "--init", "--ro-bind=/etc:/mnt", "--mask=/mnt/hostname"];
@@ -66,7 +75,7 @@ fn the_plan_is_the_librarys_for_the_same_request() {
 
     let mut command = Command::new("id");
     let ids = IdMap::new(vec![Extent { inside: 0, outside: 100_000, count: 10 }]).unwrap();
-    command.sandbox().keep_ignored_signals(true).user_map(UserMap::Extents { uids: ids.clone(), gids: ids });
+    command.sandbox().keep_ignored_signals(NOT_PIPE).user_map(UserMap::Extents { uids: ids.clone(), gids: ids });
     command.root(Root::overlay(Overlay::new(["/srv"]).ephemeral()));
     let flags = ["--uid-map=0:100000:10", "--gid-map=0:100000:10", "--root=/srv", "--overlay", "id"];
     assert_eq!(explained(&flags)["actions"], of_the_library(&command));

@@ -106,7 +106,7 @@ impl Walk<'_> {
             if begun && !left_out {
                 calls.push(Call { name: name.to_owned(), number: *number, line: line.to_owned() });
             }
-            begun |= line.contains("SIGPIPE") && name == "rt_sigaction";
+            begun |= line.contains("(SIGPIPE, {") && name == "rt_sigaction";
         }
         (output, calls)
     }

@@ -56,7 +56,7 @@ pub(crate) fn spawn(
         command.new_session(true);
     }
     if launch.keep_ignored {
-        command.keep_ignored_signals(true);
+        command.keep_ignored_signals(u64::MAX);
     }
     if let Some(mask) = launch.umask {
         command.umask(mask);

@@ -285,8 +285,8 @@ pub enum Op<'a> {
     Ambient { raise: u64 },
     /// prctl(PR_SET_NO_NEW_PRIVS)
     NoNewPrivileges,
-    /// rt_sigaction(2) to SIG_DFL for every signal; `keep_ignored`: but for those that are ignored, other than SIGPIPE
-    DefaultSignals { keep_ignored: bool },
+    /// rt_sigaction(2) to SIG_DFL for every signal, but for those of `kept` that are ignored
+    DefaultSignals { kept: SignalSet },
     /// rt_sigprocmask(2)
     SignalMask { mask: SignalSet },
     /// execve(2) of the first candidate that exists

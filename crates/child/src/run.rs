@@ -301,7 +301,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::Capabilities { sets } => credentials::set_capabilities(sets).named(Call::Capset),
         Op::Ambient { raise } => set_ambient(raise),
         Op::NoNewPrivileges => process::set_no_new_privs().named(Call::Prctl),
-        Op::DefaultSignals { keep_ignored } => default_signals(keep_ignored),
+        Op::DefaultSignals { kept } => default_signals(kept),
         Op::SignalMask { mask } => signal::set_mask(mask).map(drop).named(Call::Sigprocmask),
         Op::Exec { candidates, argv, envp } => Err(exec::search(machine.setup.board, candidates, argv, envp)),
         Op::Launch { image, argv, envp } => {
@@ -495,9 +495,9 @@ fn set_ambient(raise: u64) -> Done {
     Ok(())
 }
 
-fn default_signals(keep_ignored: bool) -> Done {
+fn default_signals(kept: u64) -> Done {
     for number in 1..=64 {
-        if keep_ignored && number != signal::SIGPIPE && signal::is_ignored(number) {
+        if kept & (1 << (number - 1)) != 0 && signal::is_ignored(number) {
             continue;
         }
         match signal::set_default(number) {

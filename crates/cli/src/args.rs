@@ -545,7 +545,8 @@ mod tests {
             let asked = compose(&flags, &whole, false).unwrap_or_else(|failure| panic!("{line}: {}", failure.message));
             // As a file it is the same.
             let mut described = seclude::Command::from_request(&asked.request().unwrap()).unwrap();
-            let by_file = described.keep_ignored_signals(true).plan().unwrap().to_string();
+            let by_file =
+                described.keep_ignored_signals(crate::compose::ignored_by_the_caller()).plan().unwrap().to_string();
             let by_flags = plan(whole);
             assert_eq!(plan(brief), by_flags, "{line}");
             assert_eq!(by_file, by_flags, "{line}");

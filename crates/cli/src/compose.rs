@@ -18,8 +18,14 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool)
         let stdio = || if streams == Streams::Pass { Stdio::pass() } else { Stdio::relay() };
         command.stdin(stdio()).stdout(stdio()).stderr(stdio());
     }
-    command.keep_ignored_signals(true);
+    command.keep_ignored_signals(ignored_by_the_caller());
     Ok(command)
+}
+
+/// What is not ignored by this program alone.
+pub(crate) fn ignored_by_the_caller() -> u64 {
+    const SIGPIPE: u64 = 1 << 12;
+    if seclude::sigpipe_ignored_at_start() { u64::MAX } else { !SIGPIPE }
 }
 
 /// The request that the flags stand for, on top of the one that they begin from.

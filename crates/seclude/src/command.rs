@@ -500,10 +500,11 @@ impl Command {
         self
     }
 
-    /// Leaves ignored what the caller ignores, as nohup(1) and the background of a shell script want it; otherwise every signal has
-    /// its default disposition. SIGPIPE has it in any case: Rust programs ignore that for themselves. signal(7).
-    pub fn keep_ignored_signals(&mut self, on: bool) -> &mut Self {
-        self.config.keep_ignored = on;
+    /// Leaves those of these signals (signal N is bit N-1) ignored that the caller ignores, as nohup(1) and the background of a
+    /// shell script want it; every other one has its default disposition. A Rust program ignores SIGPIPE for itself, so that is best
+    /// not among them unless [`crate::sigpipe_ignored_at_start`]. signal(7).
+    pub fn keep_ignored_signals(&mut self, signals: u64) -> &mut Self {
+        self.config.keep_ignored = signals;
         self
     }
 

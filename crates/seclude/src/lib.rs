@@ -112,6 +112,7 @@ pub use patience::Canceller;
 pub use plan::Plan;
 pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
+pub use seclude_sys::sigpipe_ignored_at_start;
 pub use stats::stats_to_json;
 
 pub use seclude_cgroup as cgroup;

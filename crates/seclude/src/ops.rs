@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use seclude_child::op::Want;
 use seclude_child::{Op, Slot};
 use seclude_sys::mount as sys;
+use seclude_sys::signal::SIGPIPE;
 
 /// Where the kernel takes it, proc(5).
 pub(crate) const OOM_SCORE_ADJ: &std::ffi::CStr = c"/proc/self/oom_score_adj";
@@ -203,10 +204,11 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Capabilities { .. } => "capset".into(),
         Op::Ambient { .. } => "prctl(PR_CAP_AMBIENT)".into(),
         Op::NoNewPrivileges => "prctl(PR_SET_NO_NEW_PRIVS)".into(),
-        Op::DefaultSignals { keep_ignored: false } => "rt_sigaction(SIG_DFL) for every signal".into(),
-        Op::DefaultSignals { keep_ignored: true } => {
+        Op::DefaultSignals { kept: 0 } => "rt_sigaction(SIG_DFL) for every signal".into(),
+        Op::DefaultSignals { kept } if kept >> (SIGPIPE - 1) & 1 == 0 => {
             "rt_sigaction(SIG_DFL) for every signal that is not ignored, and SIGPIPE".into()
         }
+        Op::DefaultSignals { .. } => "rt_sigaction(SIG_DFL) for every signal that is not ignored".into(),
         Op::SignalMask { mask } => format!("rt_sigprocmask({mask:#x})"),
         Op::Exec { candidates, .. } => {
             let names: Vec<_> = candidates.iter().map(|candidate| text(candidate)).collect();

@@ -23,6 +23,7 @@ mod path_buffer;
 pub mod process;
 pub mod seccomp;
 pub mod signal;
+mod signals_at_start;
 pub mod socket;
 pub mod terminal;
 
@@ -31,6 +32,7 @@ pub use errno::{Errno, Result};
 /// Constants of the kernel's own headers.
 pub use linux_raw_sys as raw;
 pub use path_buffer::{PathBuffer, PathSpace};
+pub use signals_at_start::sigpipe_ignored_at_start;
 
 /// A file descriptor's number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

@@ -25,7 +25,7 @@ struct Exec {
     argv: Vec<OsString>,
     envp: Arc<[OsString]>,
     signal_mask: u64,
-    keep_ignored: bool,
+    keep_ignored: u64,
     launched: bool,
     rehearsal: bool,
     holds_user_namespace: bool,
@@ -118,8 +118,8 @@ impl Step for Exec {
         let name = self.program.to_string_lossy().into_owned();
         if !self.launched {
             program.about("signals");
-            // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, clone(2); Rust programs ignore SIGPIPE.
-            program.push(Op::DefaultSignals { keep_ignored: self.keep_ignored });
+            // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, clone(2).
+            program.push(Op::DefaultSignals { kept: self.keep_ignored });
             program.push(Op::SignalMask { mask: self.signal_mask });
             program.about("before the command's path is walked");
             program.push(Op::CloseSlots);

@@ -45,7 +45,7 @@ pub(crate) fn is_needed(command: &Config) -> bool {
 struct Launch {
     flags: String,
     signal_mask: u64,
-    keep_ignored: bool,
+    keep_ignored: u64,
     envp: Arc<[OsString]>,
     image: Option<OwnedFd>,
 }
@@ -106,8 +106,8 @@ impl Step for Launch {
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about("signals");
-        // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, clone(2); Rust programs ignore SIGPIPE.
-        program.push(Op::DefaultSignals { keep_ignored: self.keep_ignored });
+        // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, clone(2).
+        program.push(Op::DefaultSignals { kept: self.keep_ignored });
         program.about("which does the rest");
         let envp = environment(program, &self.envp);
         let image = self.image.as_ref().map_or(Fd::NONE, |image| Fd(image.as_raw_fd()));

@@ -76,6 +76,8 @@
 //! - It reaps every child that ends. Without `t`, a command that is stopped is not told.
 //! - When the spawner's end of the socket is closed, it ends with code 137, and in a PID namespace of which it is the
 //!   first process the kernel kills the rest. With the flag `d` it goes on.
+//! - From the start of its command on it may make eight system calls: `ppoll`, `read`, `kill`, `wait4`, `sendto`, `close`, `exit_group` and
+//!   `restart_syscall`; any other ends it, and so the container. Where no filter can be had it goes on without.
 //! - It is not dumpable, so other processes can neither trace it nor reach the socket through `/proc/1`, unless they
 //!   have `CAP_SYS_PTRACE` in the user namespace in which the init was started.
 //!

@@ -42,6 +42,37 @@ fn the_init_ends_as_its_command_did() {
     }
 }
 
+/// Has the init make a system call of ours, as whoever had taken it over could; answers what was said of that.
+fn made_to_call(pid: u32, number: u32, first: u32) -> String {
+    // It waits in one: its next instruction is behind that.
+    let set = [("rax", number.to_string()), ("orig_rax", "-1".into()), ("rdi", first.to_string()), ("rsi", "0".into())];
+    let mut gdb = std::process::Command::new("gdb");
+    gdb.args(["-q", "-batch", "-p", &pid.to_string()]);
+    for (register, value) in set {
+        gdb.args(["-ex", &format!("set ${register}={value}")]);
+    }
+    gdb.args(["-ex", "set $rip=$rip-2", "-ex", "stepi", "-ex", "print $rax"]);
+    String::from_utf8_lossy(&gdb.output().unwrap().stdout).into_owned()
+}
+
+#[test]
+fn whoever_takes_over_the_init_can_ask_the_kernel_for_next_to_nothing() {
+    const KILL: u32 = 62;
+    const GETPID: u32 = 39;
+    seclude_tests::root_only!();
+    if !std::path::Path::new("/usr/bin/gdb").exists() {
+        return eprintln!("left out: the host has no gdb");
+    }
+    let mut child = below_init("read never").stdin(Stdio::piped()).spawn().unwrap();
+    // Signal 0 to itself, as PID 1, is among what it needs.
+    let said = made_to_call(child.id(), KILL, 1);
+    assert!(said.contains("$1 = 0"), "{said}");
+    assert!(child.try_wait().unwrap().is_none());
+    let said = made_to_call(child.id(), GETPID, 0);
+    assert!(said.contains("SIGSYS"), "{said}");
+    assert_eq!(child.wait().unwrap().signal(), Some(31), "and with it the container ends");
+}
+
 fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(')').next()?.trim_start().chars().next()

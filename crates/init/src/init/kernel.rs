@@ -9,6 +9,8 @@ use crate::order::Strings;
 /// The numbers of the calls, from the kernel's table for the architecture.
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod number {
+    /// Whose numbers these are, as filters have it.
+    pub(crate) const AUDIT_ARCH: u32 = 0xc000_003e;
     pub(crate) const READ: u32 = 0;
     pub(crate) const WRITE: u32 = 1;
     pub(crate) const CLOSE: u32 = 3;
@@ -35,6 +37,7 @@ pub(crate) mod number {
     pub(crate) const CAPGET: u32 = 125;
     pub(crate) const CAPSET: u32 = 126;
     pub(crate) const PRCTL: u32 = 157;
+    pub(crate) const RESTART_SYSCALL: u32 = 219;
     pub(crate) const EXIT_GROUP: u32 = 231;
     pub(crate) const OPENAT: u32 = 257;
     pub(crate) const NEWFSTATAT: u32 = 262;

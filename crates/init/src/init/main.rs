@@ -11,6 +11,7 @@ mod command;
 mod inner;
 mod kernel;
 mod order;
+mod own_filter;
 mod privileges;
 mod report;
 mod wait;
@@ -112,6 +113,7 @@ fn run(order: &Order, buffer: &mut Buffer) -> ! {
             // An end of the command's standard output held here would keep its reader from seeing the end.
             close_all_but(|| [order.socket, prepared.pipe_read, prepared.signals].into_iter().chain(acts::held(order)));
             privileges::keep_right_to_signal();
+            own_filter::install();
             let mut watch = Watch::new(order);
             let received = read_to_end(prepared.pipe_read, buffer, &mut watch);
             kernel::close(prepared.pipe_read);

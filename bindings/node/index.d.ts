@@ -81,6 +81,17 @@ interface Common {
    * `container.limit.ram`; without a container it brings a cgroup, and nothing else.
    */
   maxMemory?: number | bigint | false;
+  /**
+   * A finished filter of system calls as Bun has it, on top of `container`, or alone, without namespaces: no_new_privs and the
+   * filter. What is for other systems (`seatbelt`, `windows`) is passed over. Not beside `container.seccomp`.
+   */
+  sandbox?:
+    | {
+        seccomp?: Bytes | { filter: Bytes; flags?: ('LOG' | 'SPEC_ALLOW' | 'TSYNC' | 'WAIT_KILLABLE_RECV')[] } | false;
+        seatbelt?: unknown;
+        windows?: unknown;
+      }
+    | false;
   /** Stops it, as `timeout` does; in `spawnSync` nothing can abort meanwhile. One that is aborted already throws its reason. */
   signal?: AbortSignal | false;
   /** Of other systems; it changes nothing. */
@@ -915,6 +926,8 @@ export interface Seccomp {
   file?: Text | false;
   /** A finished program of classic BPF, `struct sock_filter[]` as the kernel reads it, at most 4096 instructions, instead of `profile`. */
   bpf?: Content | false;
+  /** Flags of seccomp(2) for a finished program, in `bpf` or `file`: `"SECCOMP_FILTER_FLAG_LOG"` (what it refuses is written to the kernel's log), `"SECCOMP_FILTER_FLAG_SPEC_ALLOW"`; a profile has its own. */
+  flags?: Array<string> | false;
   /** Calls that are allowed whatever the profile says, such as `"ptrace"`, or a group such as `"@mount"`. */
   allow?: Array<string> | false;
   /** Calls that are refused whatever the profile says: `"NAME"` with EPERM, or `"NAME=ERRNO"`. */

@@ -12,7 +12,7 @@ const { sizeOf } = require('./terminal.js');
 // What is JavaScript's by nature is read here; `container` is read by the addon, which knows what is in it.
 const KEYS = [
   'cmd', 'argv0', 'cwd', 'env', 'stdin', 'stdout', 'stderr', 'stdio', 'onExit', 'signal', 'timeout', 'killSignal',
-  'killGrace', 'maxBuffer', 'maxMemory', 'terminal', 'container',
+  'killGrace', 'maxBuffer', 'maxMemory', 'terminal', 'container', 'sandbox',
 ];
 /** What the runtimes have for other systems, or of themselves; here they change nothing. */
 const IDLE = ['windowsHide', 'windowsVerbatimArguments', 'lazy'];
@@ -57,7 +57,7 @@ function read(first, second, defaults) {
       terminal: terminal?.made,
       ahead: !on(given.maxBuffer) || given.maxBuffer === Infinity,
     },
-    container: limited(contained, maxMemory),
+    container: limited(filtered(contained, given.sandbox), maxMemory),
     stdio,
     terminal: terminal?.callbacks,
     onExit: callable(given, 'onExit'),
@@ -202,6 +202,48 @@ function limited(contained, maxMemory) {
   const twice = ['ram', 'memory', 'memoryMax', 'memory_max'].find((name) => on(limit?.[name]));
   if (twice !== undefined) throw twiceSaid('maxMemory', `container.${key}.${twice}`);
   return { container: { ...given, [key]: typeof limit === 'object' && limit !== null ? { ...limit, ram: maxMemory } : limit } };
+}
+
+/** Of other systems, as in Bun: one description serves them all. */
+const OTHER_SYSTEMS = ['seatbelt', 'windows'];
+const SANDBOX_KEYS = ['seccomp', ...OTHER_SYSTEMS];
+const SECCOMP_KEYS = ['filter', 'flags'];
+
+/** Bun's `sandbox`: a finished filter, and without a container nothing besides. */
+function filtered(contained, value) {
+  if (!on(value)) return contained;
+  const given = plain(value, 'sandbox');
+  const stranger = Object.keys(given).find((key) => !SANDBOX_KEYS.includes(key));
+  if (stranger !== undefined) throw unknown(`sandbox.${stranger}`, SANDBOX_KEYS);
+  if (!on(given.seccomp)) return contained;
+  const seccomp = isBytes(given.seccomp) ? { filter: given.seccomp } : plain(given.seccomp, 'sandbox.seccomp');
+  const odd = Object.keys(seccomp).find((key) => !SECCOMP_KEYS.includes(key));
+  if (odd !== undefined) throw unknown(`sandbox.seccomp.${odd}`, SECCOMP_KEYS);
+  if (!isBytes(seccomp.filter)) {
+    throw wrong(TypeError, 'sandbox.seccomp.filter', seccomp.filter, 'a program of BPF: an ArrayBuffer or a view of one');
+  }
+  const flags = seccomp.flags ?? [];
+  if (!Array.isArray(flags)) throw wrong(TypeError, 'sandbox.seccomp.flags', flags, 'an array of names, such as "LOG"');
+  const bytes = ArrayBuffer.isView(seccomp.filter)
+    ? new Uint8Array(seccomp.filter.buffer, seccomp.filter.byteOffset, seccomp.filter.byteLength)
+    : new Uint8Array(seccomp.filter);
+  const names = flags.map((flag, at) => {
+    if (!FILTER_FLAGS.includes(flag)) {
+      throw wrong(RangeError, `sandbox.seccomp.flags[${at}]`, flag, `one of ${FILTER_FLAGS.join(', ')}`);
+    }
+    return `SECCOMP_FILTER_FLAG_${flag}`;
+  });
+  const filter = { bpf: bytes, ...(names.length > 0 && { flags: names }) };
+  if (contained === undefined) return { container: { preset: 'bare', seccomp: filter } };
+  const container = contained.container === true ? {} : contained.container;
+  if (on(container.seccomp)) throw twiceSaid('sandbox.seccomp', 'container.seccomp');
+  return { container: { ...container, seccomp: filter } };
+}
+
+const FILTER_FLAGS = ['LOG', 'SPEC_ALLOW', 'TSYNC', 'WAIT_KILLABLE_RECV'];
+
+function isBytes(value) {
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer;
 }
 
 function twiceSaid(path, other) {

@@ -5,6 +5,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
+import { spawn } from '../index.mjs';
 import { isRoot, isolated, it, run, said, without } from './kit.mjs';
 
 const noNamespaces = without('user namespace', 'pid namespace', 'net namespace', 'fresh /proc');
@@ -150,4 +151,47 @@ it('is PID 2 or more below an init, which reaps for it', noNamespaces, async () 
   const container = { namespace: { user: true }, init: true };
   assert.notEqual(await said('echo $$', container), '1');
   assert.equal(await said('head -c 12 /proc/1/cmdline', container), 'seclude-init');
+});
+
+/** A program that refuses mkdir(2), or mkdirat(2) where that is all there is, with this error number. */
+function noMkdir(errno) {
+  const number = { x64: 83, arm64: 34 }[process.arch];
+  const instructions = [[0x20, 0, 0, 0], [0x15, 0, 1, number], [0x06, 0, 0, 0x50000 + errno], [0x06, 0, 0, 0x7fff0000]];
+  const program = new DataView(new ArrayBuffer(8 * instructions.length));
+  instructions.forEach(([code, equal, other, operand], at) => {
+    program.setUint16(8 * at, code, true);
+    program.setUint8(8 * at + 2, equal);
+    program.setUint8(8 * at + 3, other);
+    program.setUint32(8 * at + 4, operand, true);
+  });
+  return program;
+}
+
+it("takes a finished filter of system calls as Bun's sandbox has it, with a container and without", async () => {
+  const script = 'rm -rf "$0"; mkdir "$0" && rmdir "$0" && echo made';
+  const made = async (options) => {
+    const { stdout, stderr } = await run(['sh', '-c', script, `/tmp/seclude-node-mkdir-${process.pid}`], options);
+    return stdout + stderr;
+  };
+  for (const container of [undefined, {}]) {
+    assert.equal(await made({ container }), 'made\n');
+    assert.match(await made({ container, sandbox: { seccomp: noMkdir(30) } }), /Read-only file system/);
+    const flagged = { filter: new Uint8Array(noMkdir(28).buffer), flags: ['SPEC_ALLOW', 'TSYNC'] };
+    assert.match(await made({ container, sandbox: { seccomp: flagged, seatbelt: '(version 1)' } }), /No space left/);
+    assert.equal(await made({ container, sandbox: { seatbelt: '(version 1)' } }), 'made\n', 'of another system');
+  }
+  const filter = noMkdir(1);
+  for (const [sandbox, path, container] of [
+    [{ secomp: filter }, 'sandbox.secomp'],
+    [{ seccomp: 'file.bpf' }, 'sandbox.seccomp'],
+    [{ seccomp: { filter: 'x' } }, 'sandbox.seccomp.filter'],
+    [{ seccomp: { filter, flag: [] } }, 'sandbox.seccomp.flag'],
+    [{ seccomp: { filter, flags: ['LOUD'] } }, 'sandbox.seccomp.flags[0]'],
+    [{ seccomp: { filter, flags: 'LOG' } }, 'sandbox.seccomp.flags'],
+    [{ seccomp: filter }, 'sandbox.seccomp', { seccomp: { profile: 'none' } }],
+    [{ seccomp: new Uint8Array(7) }, 'container.seccomp.bpf'],
+    [7, 'sandbox'],
+  ]) {
+    assert.throws(() => spawn(['true'], { sandbox, container }), (error) => [path + ":", path + " "].some((start) => error.message.startsWith(start)) || assert.fail(error.message));
+  }
 });

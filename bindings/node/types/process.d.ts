@@ -81,6 +81,17 @@ interface Common {
    * `container.limit.ram`; without a container it brings a cgroup, and nothing else.
    */
   maxMemory?: number | bigint | false;
+  /**
+   * A finished filter of system calls as Bun has it, on top of `container`, or alone, without namespaces: no_new_privs and the
+   * filter. What is for other systems (`seatbelt`, `windows`) is passed over. Not beside `container.seccomp`.
+   */
+  sandbox?:
+    | {
+        seccomp?: Bytes | { filter: Bytes; flags?: ('LOG' | 'SPEC_ALLOW' | 'TSYNC' | 'WAIT_KILLABLE_RECV')[] } | false;
+        seatbelt?: unknown;
+        windows?: unknown;
+      }
+    | false;
   /** Stops it, as `timeout` does; in `spawnSync` nothing can abort meanwhile. One that is aborted already throws its reason. */
   signal?: AbortSignal | false;
   /** Of other systems; it changes nothing. */

@@ -27,6 +27,10 @@ pub struct Seccomp {
     /// `profile`.
     #[serde(skip_serializing_if = "is_default")]
     pub bpf: Option<Content>,
+    /// Flags of seccomp(2) for a finished program, in `bpf` or `file`: `"SECCOMP_FILTER_FLAG_LOG"` (what it refuses is written to
+    /// the kernel's log), `"SECCOMP_FILTER_FLAG_SPEC_ALLOW"`; a profile has its own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub flags: Vec<String>,
     /// Calls that are allowed whatever the profile says, such as `"ptrace"`, or a group such as `"@mount"`.
     #[serde(skip_serializing_if = "is_default")]
     pub allow: Vec<String>,
@@ -65,6 +69,9 @@ impl Seccomp {
         if (self.bpf.is_some()) && !(self.allow.is_empty() && self.deny.is_empty()) {
             let key = if self.allow.is_empty() { "deny" } else { "allow" };
             return Err(Wrong::contradicts(at(key), "a finished program (seccomp.bpf) has no rules to change"));
+        }
+        if !self.flags.is_empty() && self.bpf.is_none() && self.file.is_none() {
+            return Err(Wrong::contradicts(at("flags"), "they are a finished program's; a profile has its own"));
         }
         Ok(())
     }
@@ -138,6 +145,7 @@ mod tests {
             (r#"{"seccomp": {"profile": "nothing"}}"#, "seccomp.profile: "),
             (r#"{"seccomp": {"profile": 5}}"#, "seccomp.profile is 5; it can be"),
             (r#"{"seccomp": {"profile": "none", "file": "x"}}"#, "seccomp.file: seccomp.profile says"),
+            (r#"{"seccomp": {"flags": ["SECCOMP_FILTER_FLAG_LOG"]}}"#, "seccomp.flags: they are a finished program's"),
             (r#"{"seccomp": {"bpf": "x", "allow": ["ptrace"]}}"#, "seccomp.allow: a finished program"),
             (r#"{"seccomp": {"allow": ["ptrace", 5]}}"#, "seccomp.allow[1] is 5"),
         ] {

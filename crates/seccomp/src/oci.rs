@@ -149,9 +149,7 @@ impl Profile {
         }
         profile.architectures = architectures(&document)?;
         for flag in document.flags.iter().flatten() {
-            let known = FLAGS.iter().find(|(name, _)| name == flag);
-            let (_, bit) = known.ok_or_else(|| wrong(format!("{flag:?} is no flag, such as {}", FLAGS[1].0)))?;
-            profile.flags |= bit;
+            profile.flags |= self::flag(flag)?;
         }
         for (place, entry) in document.syscalls.iter().flatten().enumerate() {
             let at = |error: Error| match error {
@@ -196,6 +194,13 @@ const FLAGS: [(&str, u32); 4] = [
     ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4),
     ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 0),
 ];
+
+/// Its bit; none for what there is nobody for: another thread, somebody who listens.
+pub(crate) fn flag(name: &str) -> Result<u32, Error> {
+    let known = FLAGS.iter().find(|(known, _)| *known == name);
+    let (_, bit) = known.ok_or_else(|| wrong(format!("{name:?} is no flag, such as {}", FLAGS[1].0)))?;
+    Ok(*bit)
+}
 
 fn architectures(document: &Document) -> Result<Vec<Architecture>, Error> {
     let mut found = vec![Architecture::NATIVE];

@@ -71,6 +71,15 @@ impl Program {
         self.flags
     }
 
+    /// The same, installed with this flag besides, such as `SECCOMP_FILTER_FLAG_LOG`.
+    ///
+    /// # Errors
+    /// [`Error::Profile`]: there is no such flag.
+    pub fn with_flag(mut self, name: &str) -> Result<Program, Error> {
+        self.flags |= crate::oci::flag(name)?;
+        Ok(self)
+    }
+
     /// Whether the kernel takes it.
     ///
     /// # Errors

@@ -525,6 +525,9 @@ class Seccomp:
     #: A finished program of classic BPF, `struct sock_filter[]` as the kernel reads it, at most 4096 instructions,
     #: instead of `profile`.
     bpf: Optional[Content] = None
+    #: Flags of seccomp(2) for a finished program, in `bpf` or `file`: `"SECCOMP_FILTER_FLAG_LOG"` (what it refuses is
+    #: written to the kernel's log), `"SECCOMP_FILTER_FLAG_SPEC_ALLOW"`; a profile has its own.
+    flags: Optional[List[str]] = None
     #: Calls that are allowed whatever the profile says, such as `"ptrace"`, or a group such as `"@mount"`.
     allow: Optional[List[str]] = None
     #: Calls that are refused whatever the profile says: `"NAME"` with EPERM, or `"NAME=ERRNO"`.
@@ -540,6 +543,7 @@ class SeccompDict(TypedDict, total=False):
     profile: Optional[Profile]
     file: Optional[Text]
     bpf: Optional[Content]
+    flags: Optional[List[str]]
     allow: Optional[List[str]]
     deny: Optional[List[str]]
     denials: Optional[bool]

@@ -10,6 +10,8 @@ use serde_json::Value as Json;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Seccomp {
     pub(crate) from: From,
+    /// Of a finished program.
+    pub(crate) flags: Vec<String>,
     pub(crate) allow: Vec<String>,
     /// With the error number; `None` is EPERM.
     pub(crate) deny: Vec<(String, Option<i32>)>,
@@ -28,7 +30,7 @@ pub(crate) enum From {
 
 impl Seccomp {
     fn begin(from: From) -> Seccomp {
-        Seccomp { from, allow: Vec::new(), deny: Vec::new(), denials: true }
+        Seccomp { from, flags: Vec::new(), allow: Vec::new(), deny: Vec::new(), denials: true }
     }
 
     /// The sandbox's own profile: what ordinary programs need, and nothing that containers have been left by. No mounts, no other
@@ -56,6 +58,13 @@ impl Seccomp {
     /// A finished program of classic BPF, `struct sock_filter[]` as the kernel reads it.
     pub fn bpf(program: impl Into<Vec<u8>>) -> Seccomp {
         Seccomp::begin(From::Bpf(program.into()))
+    }
+
+    /// Installs a finished program with a flag of seccomp(2): `SECCOMP_FILTER_FLAG_LOG` or `SECCOMP_FILTER_FLAG_SPEC_ALLOW`. A profile has its own.
+    #[must_use]
+    pub fn flag(mut self, name: impl Into<String>) -> Seccomp {
+        self.flags.push(name.into());
+        self
     }
 
     /// Whether what it refuses with an error number is listed, [`crate::Child::denials`]: a thread of this process is asked about each, by the kernel,

@@ -416,6 +416,9 @@ fn seccomp(asked: &data::Seccomp, usual: &Seccomp) -> Lowered<Seccomp> {
         (None, None, None) => usual.clone(),
     };
     seccomp.denials = asked.denials.unwrap_or(seccomp.denials);
+    for name in &asked.flags {
+        seccomp = seccomp.flag(name);
+    }
     for name in &asked.allow {
         seccomp = seccomp.allow(name);
     }

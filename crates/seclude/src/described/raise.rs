@@ -391,6 +391,7 @@ fn seccomp(seccomp: &Seccomp) -> data::Seccomp {
         From::File(path) => data.file = Some(Text::from(path)),
         From::Bpf(program) => data.bpf = Some(data::Content(program.clone())),
     }
+    data.flags.clone_from(&seccomp.flags);
     data.allow.clone_from(&seccomp.allow);
     data.denials = (!seccomp.denials).then_some(false);
     let denied = |(name, errno): &(String, Option<i32>)| match errno {

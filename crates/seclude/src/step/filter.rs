@@ -150,6 +150,10 @@ fn wrong(field: Field) -> impl Fn(seclude_seccomp::Error) -> Error {
 }
 
 fn base(seccomp: &Seccomp, depends: Depends) -> Result<Base> {
+    if !seccomp.flags.is_empty() && !matches!(seccomp.from, From::Bpf(_) | From::File(_)) {
+        let action = "they are a finished program's; a profile has its own";
+        return Err(Error::invalid(NAME, action).at_field(at("flags")).contradicting());
+    }
     let profile = match &seccomp.from {
         From::Nothing if seccomp.allow.is_empty() && seccomp.deny.is_empty() => return Ok(Base::Nothing),
         From::Nothing => Profile::unlimited(),
@@ -160,7 +164,10 @@ fn base(seccomp: &Seccomp, depends: Depends) -> Result<Base> {
             let action = "a finished program has no rules to change";
             return Err(Error::invalid(NAME, action).at_field(at(key)).contradicting());
         }
-        From::Bpf(bytes) => return finished(Code::from_bytes(bytes).map_err(wrong(at("bpf")))?, at("bpf")),
+        From::Bpf(bytes) => {
+            let program = Code::from_bytes(bytes).map_err(wrong(at("bpf")))?;
+            return finished(program, seccomp, at("bpf"));
+        }
         From::File(_) => {
             changed(Profile::unlimited(), seccomp, at("file"))?;
             return Ok(Base::File);
@@ -174,7 +181,10 @@ fn refuses_exec(field: Field, call: &str) -> Error {
     Error::invalid(NAME, action).at_field(field).contradicting()
 }
 
-fn finished(program: Code, field: Field) -> Result<Base> {
+fn finished(mut program: Code, seccomp: &Seccomp, field: Field) -> Result<Base> {
+    for (place, flag) in seccomp.flags.iter().enumerate() {
+        program = program.with_flag(flag).map_err(wrong(at("flags").index(place)))?;
+    }
     let kind = seclude_seccomp::Architecture::NATIVE;
     for call in EXEC {
         let number = kind.number_of(call).unwrap_or_default();
@@ -243,7 +253,10 @@ fn read(path: &Path, seccomp: &Seccomp, depends: Depends) -> Result<Base> {
             true => is_no_file("no profile, which would begin with {"),
             false => named(error),
         })?;
-        return finished(program, at("file"));
+        return finished(program, seccomp, at("file"));
+    }
+    if !seccomp.flags.is_empty() {
+        return Err(is_no_file("a profile, which has its own flags").at_field(at("flags")).contradicting());
     }
     let document = serde_json::from_slice(&bytes)
         .map_err(|error| about(Error::invalid(NAME, format!("{} is no JSON: {error}", path.display()))))?;

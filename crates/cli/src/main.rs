@@ -10,6 +10,7 @@ mod files;
 mod gc;
 mod jobs;
 mod landlock;
+mod lent;
 mod limits;
 mod mounts;
 mod named_files;
@@ -102,8 +103,15 @@ fn completions(flags: &CompletionsFlags) -> Result<ExitCode, Failure> {
 }
 
 /// One line on stderr. If nobody listens (`2>&1 | head`), the command's status is told all the same.
+/// One line, whatever names of others' choosing are in it.
 fn say(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "seclude: {line}");
+    let line = line.to_string();
+    let (mut shown, plain) = (String::with_capacity(line.len()), |character: &char| !character.is_control());
+    line.chars().for_each(|character| match plain(&character) {
+        true => shown.push(character),
+        false => shown.extend(character.escape_default()),
+    });
+    let _ = writeln!(std::io::stderr(), "seclude: {shown}");
 }
 
 /// Whether the program runs with more rights than its caller has. A namespace tool with such rights has been a way to root

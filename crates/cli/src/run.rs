@@ -10,6 +10,7 @@ use seclude::{Cause, Child, Code, Exit, Stdio};
 use crate::args::{ContainerFlags, RunFlags, Streams};
 use crate::compose::compose;
 use crate::denials::{self, Follower};
+use crate::lent::Lent;
 use crate::report::{self, Ending};
 use crate::signals::Forwarder;
 use crate::stats::Ticker;
@@ -149,6 +150,8 @@ fn start_and_wait(
         say("the start is given up: a process of it is in a system call that nothing interrupts; see `seclude gc`");
         std::process::exit(125)
     });
+    let is_bare = container.base.preset() == Some(seclude::request::Preset::Bare);
+    let _lent = (!is_bare).then(Lent::note);
     let mut child = command.spawn().map_err(|error| match (error.code(), signals.ended_start()) {
         (Code::Cancelled, Some(signal)) => {
             let left: Vec<_> = error.left_behind().iter().map(|left| format!("; left behind: {left}")).collect();

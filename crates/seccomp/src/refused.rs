@@ -30,6 +30,9 @@ pub struct Refused {
     pub metadata: bool,
     /// Setting resource limits of other processes (EPERM): a process of the same user could end by them.
     pub limits_of_others: bool,
+    /// Leases of files, F_SETLEASE of fcntl(2) (EACCES): who has one is told of whoever opens the file, and has them wait, also where it
+    /// may only be read, if its owner is the caller's own or an id-mapped mount says so.
+    pub leases: bool,
     /// Watching files and directories, inotify(7) (EPERM): it tells names, and what is done there, where nothing may be read.
     pub watches: bool,
 }
@@ -78,6 +81,21 @@ const OF_METADATA: [&str; 26] = [
     "file_setattr",
     "io_uring_setup",
 ];
+/// Calls by which a file that is open is changed in the same ways: of each kind of requests, ioctl_list(2), all are refused but these. Kinds
+/// of file systems: ext4's and everybody's, XFS's and everybody's, those that began with ext2's version, btrfs's.
+const OF_METADATA_BY_IOCTL: [(u32, &[u32]); 4] = [
+    // FS_IOC_GETFLAGS with a long and an int, FS_IOC_FIEMAP, FS_IOC_GET_ENCRYPTION_POLICY, FS_IOC_MEASURE_VERITY
+    (b'f' as u32, &[0x8008_6601, 0x8004_6601, 0xc020_660b, 0x400c_6615, 0xc004_6686]),
+    // FS_IOC_FSGETXATTR
+    (b'X' as u32, &[0x801c_581f]),
+    // FS_IOC_GETVERSION with a long and an int
+    (b'v' as u32, &[0x8008_7601, 0x8004_7601]),
+    // FICLONE, FICLONERANGE, FIDEDUPERANGE, FS_IOC_GETFSLABEL: what is written there is open for that
+    (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436, 0x8100_9431]),
+];
+/// The byte of a request that says of which kind it is.
+const KIND_OF_REQUEST: u64 = 0xff00;
+const F_SETLEASE: u32 = 1024;
 const OF_WATCHES: [&str; 3] = ["inotify_init", "inotify_init1", "inotify_add_watch"];
 const EACCES: Action = Action::Errno(13);
 const EPROTONOSUPPORT: Action = Action::Errno(93);
@@ -150,11 +168,27 @@ impl Profile {
         }
         if refused.metadata {
             OF_METADATA.iter().for_each(|name| self.override_with(name, EPERM, &[]));
+            for (kind, kept) in OF_METADATA_BY_IOCTL {
+                let of_kind = Condition {
+                    argument: 1,
+                    mask: KIND_OF_REQUEST,
+                    comparison: Comparison::Equal,
+                    value: u64::from(kind) << 8,
+                };
+                let mut others = vec![of_kind];
+                others.extend(kept.iter().map(|request| Condition::of_int(1, Comparison::NotEqual, *request)));
+                self.override_with("ioctl", EPERM, &others);
+            }
         }
         if refused.limits_of_others {
             // Its own has the number 0 as well, and whoever only asks gives no new one.
             let others = [Condition::of_int(0, Comparison::NotEqual, 0), Condition::new(2, Comparison::NotEqual, 0)];
             self.override_with("prlimit64", EPERM, &others);
+        }
+        if refused.leases {
+            for name in ["fcntl", "fcntl64"] {
+                self.override_with(name, EACCES, &[Condition::of_int(1, Comparison::Equal, F_SETLEASE)]);
+            }
         }
         if refused.watches {
             // With the first two refused, programs look again and again instead; one that was handed on is no way round either.

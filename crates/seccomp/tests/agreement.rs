@@ -315,6 +315,7 @@ fn the_sandbox_allows_what_podman_does_but_for_what_is_named_here() {
 #[test]
 fn the_sandboxs_program_says_what_its_profile_says() {
     let all = Refused {
+        leases: true,
         set_id: true,
         creation: true,
         attributes: true,

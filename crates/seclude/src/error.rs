@@ -10,6 +10,7 @@ use seclude_request::{Field, Remedy};
 use seclude_sys::Errno;
 
 use crate::advice::Hint;
+use crate::one_line::OneLine;
 
 /// The answer of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -355,7 +356,8 @@ impl fmt::Display for Error {
 
 impl Error {
     fn write(&self, f: &mut dyn fmt::Write, advise: impl Fn(&Hint) -> String) -> fmt::Result {
-        let inner = &*self.inner;
+        let (inner, mut line) = (&*self.inner, OneLine(f));
+        let f: &mut dyn fmt::Write = &mut line;
         write!(f, "{}", inner.step)?;
         if !inner.action.is_empty() {
             let colon = if inner.side == Side::Plan { ":" } else { "" };

@@ -58,6 +58,7 @@ mod meter;
 mod mount_points;
 mod mounted_on;
 mod mounts;
+mod one_line;
 mod ops;
 mod patience;
 mod places;

@@ -1,6 +1,6 @@
 //! A request, compiled: who does what, in which order, before anything is done.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use bumpalo::Bump;
 use seclude_child::board::CLOCKS;
@@ -20,6 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::handled::Handled;
 use crate::hint::Failed;
 use crate::host::Host;
+use crate::one_line::OneLine;
 use crate::ops;
 use crate::program::{Finished, Program, number_of};
 use crate::step::{self, ClonePlan, Step};
@@ -275,9 +276,9 @@ impl fmt::Display for Plan {
                 writeln!(f, "{title}")?;
                 last = Some(action.moment);
             }
-            write!(f, "  {:<18} {}", action.step, action.action)?;
+            write!(OneLine(f), "  {:<18} {}", action.step, action.action)?;
             if !action.about.is_empty() {
-                write!(f, "    # {}", action.about)?;
+                write!(OneLine(f), "    # {}", action.about)?;
             }
             writeln!(f)?;
         }

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, chmodat, fchmod, openat2, renameat, unlinkat};
 use rustix::io::Errno;
@@ -19,7 +20,7 @@ pub(crate) fn directory(parent: &OwnedFd, name: &str) -> io::Result<()> {
         Err(errno) => return Err(errno.into()),
     }
     let c_name = CString::new(name)?;
-    empty(&open(parent, &c_name)?)?;
+    empty(&open(parent, &c_name)?, Instant::now() + PATIENCE)?;
     Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }
 
@@ -39,25 +40,34 @@ fn open(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     }
 }
 
-/// How often it is looked at again for what has been lifted, or made by somebody meanwhile.
-const MOST_ROUNDS: usize = 1 << 17;
+/// As long as it is worked on: whoever goes on making something there, or has made very much, holds up whoever waits for the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After so many entries the clock is looked at.
+const AT_A_TIME: usize = 256;
+
+fn in_time(until: Instant) -> io::Result<()> {
+    let late = || io::Error::other("there is too much in it, or somebody goes on making more");
+    if Instant::now() < until { Ok(()) } else { Err(late()) }
+}
 
 /// Without recursion, as whoever filled it chose how deep it is: what is not empty two levels down is lifted to the top, under a name
 /// that nobody guesses. So three descriptors do, and little of the stack.
-fn empty(top: &OwnedFd) -> io::Result<()> {
+fn empty(top: &OwnedFd, until: Instant) -> io::Result<()> {
     let mut lifted = RandomState::new().build_hasher().finish();
     fchmod(top, Mode::RWXU)?;
-    for _ in 0..MOST_ROUNDS {
+    loop {
+        in_time(until)?;
         let mut full = Vec::new();
-        unlink_all(top, |name| full.push(name.to_owned()))?;
+        unlink_all(top, until, |name| full.push(name.to_owned()))?;
         if full.is_empty() {
             return Ok(());
         }
         for name in full {
+            in_time(until)?;
             let below = open(top, &name)?;
             fchmod(&below, Mode::RWXU)?;
             let mut deeper = Vec::new();
-            unlink_all(&below, |name| deeper.push(name.to_owned()))?;
+            unlink_all(&below, until, |name| deeper.push(name.to_owned()))?;
             for inner in deeper {
                 // Its own ".." changes: that takes the right to write to it.
                 fchmod(open(&below, &inner)?, Mode::RWXU)?;
@@ -71,12 +81,14 @@ fn empty(top: &OwnedFd) -> io::Result<()> {
             }
         }
     }
-    Err(Errno::NOTEMPTY.into())
 }
 
 /// Removes all that can be removed at once, and hands on the directories that are not empty.
-fn unlink_all(directory: &OwnedFd, mut full: impl FnMut(&CStr)) -> io::Result<()> {
-    for entry in Dir::read_from(directory)? {
+fn unlink_all(directory: &OwnedFd, until: Instant, mut full: impl FnMut(&CStr)) -> io::Result<()> {
+    for (count, entry) in Dir::read_from(directory)?.enumerate() {
+        if count % AT_A_TIME == 0 {
+            in_time(until)?;
+        }
         let entry = entry?;
         let name = entry.file_name();
         if name == c"." || name == c".." {

@@ -11,7 +11,7 @@ use crate::config::ids::UserMap;
 use crate::config::mount::{Mount, MountKind};
 use crate::config::namespace::{Namespace, Origin};
 use crate::config::preset::Preset;
-use crate::config::rlimit::Resource;
+use crate::config::rlimit::{Resource, UNLIMITED};
 use crate::config::root::Root;
 use crate::config::seccomp::Seccomp;
 use crate::error::{Error, Result};
@@ -148,11 +148,24 @@ impl Config {
             self.rlimits.push((Resource::CORE, 0, 0));
         }
         let limited = self.cgroup.as_ref().is_some_and(|cgroup| cgroup.limits.pids_max.is_some());
+        if self.namespaces.is_new(Namespace::User) {
+            // The kernel counts these for the caller as well, whose own programs would find nothing left.
+            for resource in [Resource::SIGPENDING, Resource::MSGQUEUE] {
+                if !names(&self, resource)
+                    && let Ok((soft, _)) = rlimit(resource.number())
+                    && soft != UNLIMITED
+                {
+                    self.rlimits.push((resource, soft / 2, soft / 2));
+                }
+            }
+        }
         // Without a user namespace its user's other processes would be counted along, and a cgroup may not be there to be had.
         if self.no_namespaces || limited || names(&self, Resource::NPROC) || self.joined_cgroup.is_some() {
             return self;
         }
-        if self.is_counted_alone(host) {
+        // Whoever can become others is counted once for each. Below root there may be no cgroup to be had.
+        let many = self.capabilities.is_none_or(|set| set.bits() & Capability::SETUID.bit() != 0);
+        if self.is_counted_alone(host) && !(many && host.uid == 0 && host.first_user_namespace) {
             // Nobody below root raises a hard one.
             let own = rlimit(Resource::NPROC.number()).map_or(MOST_PROCESSES, |(_, hard)| hard);
             let most = own.min(MOST_PROCESSES);

@@ -6,6 +6,7 @@ mod inside;
 mod memory;
 mod starts;
 mod streams;
+mod taken;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -36,6 +36,10 @@ impl Resource {
     pub const CORE: Resource = Resource(4);
     /// Processes and threads of the user.
     pub const NPROC: Resource = Resource(6);
+    /// Signals that wait for the user's processes.
+    pub const SIGPENDING: Resource = Resource(11);
+    /// Bytes of the user's POSIX message queues.
+    pub const MSGQUEUE: Resource = Resource(12);
     /// Bytes of a file that is written.
     pub const FSIZE: Resource = Resource(1);
 

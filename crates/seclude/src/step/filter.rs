@@ -107,6 +107,7 @@ fn refused(command: &Config, host: &Host, view: View) -> Refused {
         listening,
         metadata,
         limits_of_others: command.no_namespaces,
+        leases: command.is_sandboxed(),
         watches,
     }
 }
@@ -469,6 +470,7 @@ fn describe(refused: Refused) -> String {
         (refused.unix_sockets, "no unix sockets that lead to others"),
         (refused.listening, "no listening"),
         (refused.metadata, "no changes of files' modes, owners, times and attributes, as it is the host's root"),
+        (refused.leases, "no leases of files"),
         (refused.watches, "no watching of files, inotify(7)"),
         (refused.limits_of_others, "no resource limits of other processes"),
         (

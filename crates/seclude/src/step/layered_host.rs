@@ -16,6 +16,7 @@ use seclude_sys::mount::MOUNT_ATTR_RDONLY;
 
 use super::Preparation;
 use super::mount::overlay::{OverlayMount, Way, overlay_of_its_own};
+use super::mount::tmpfs;
 use super::root::NAME;
 use super::show::Show;
 use crate::advice::Hint;
@@ -189,8 +190,7 @@ impl LayeredHost {
         program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::ROOT });
         program.push(Op::FsString { fs: Slot::ROOT, key: c"mode", value: c"755" });
         if let Some(bytes) = self.bound {
-            let value = program.text(bytes.to_string());
-            program.push(Op::FsString { fs: Slot::ROOT, key: c"size", value });
+            tmpfs::bound(program, Slot::ROOT, bytes);
         }
         program.push(Op::FsMount { fs: Slot::ROOT, attributes: 0 });
     }

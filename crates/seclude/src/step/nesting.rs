@@ -33,6 +33,16 @@ struct Own {
     last: bool,
     inner: bool,
     by_filter: ByFilter,
+    /// What the namespace's own limits are to be.
+    watches: Vec<(&'static CStr, String)>,
+}
+
+/// What the kernel counts for the owner of a user namespace as well, inotify(7): half of it stays for the caller's own programs.
+const OF_WATCHES: [&CStr; 2] = [c"/proc/sys/user/max_inotify_instances", c"/proc/sys/user/max_inotify_watches"];
+
+fn half(path: &CStr) -> Option<String> {
+    let most: u64 = std::fs::read_to_string(path.to_str().ok()?).ok()?.trim().parse().ok()?;
+    Some((most / 2).to_string())
 }
 
 const LIMIT: &CStr = c"/proc/sys/user/max_user_namespaces";
@@ -73,7 +83,11 @@ pub(super) fn needs_filter(command: &Config) -> bool {
 /// While the host's /proc is there: the kernel mounts no other one where none is to be seen.
 pub(super) fn compile(command: &Config, by_filter: &ByFilter) -> Option<Box<dyn Step>> {
     let (last, inner) = (is_last(command), has_inner(command));
-    (last || inner).then(|| Box::new(Own { last, inner, by_filter: by_filter.clone() }) as Box<dyn Step>)
+    let own = command.is_sandboxed() && command.namespaces.is_new(Namespace::User);
+    let watches = || OF_WATCHES.into_iter().filter_map(|path| Some((path, half(path)?)));
+    let watches = if own && !is_limit_closed() { watches().collect() } else { Vec::new() };
+    (last || inner || !watches.is_empty())
+        .then(|| Box::new(Own { last, inner, by_filter: by_filter.clone(), watches }) as Box<dyn Step>)
 }
 
 impl Step for Own {
@@ -93,6 +107,12 @@ impl Step for Own {
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        if !self.watches.is_empty() {
+            program.about("half of the caller's watches of files");
+        }
+        for (path, most) in &self.watches {
+            program.push(Op::WriteProc { path, text: most.as_bytes() });
+        }
         if self.inner {
             program.about("a proc file system for the second user namespace's maps");
             mount::make_proc(program, Slot::PROC);

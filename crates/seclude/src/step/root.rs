@@ -13,6 +13,7 @@ use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::layered_host::LayeredHost;
+use super::mount::tmpfs;
 use super::mount::{
     self,
     overlay::{OverlayMount, Way},
@@ -217,8 +218,7 @@ impl Tree {
         program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::SCRATCH });
         program.push(Op::FsString { fs: Slot::SCRATCH, key: c"mode", value: c"755" });
         if let Some(bytes) = self.bound {
-            let value = program.text(bytes.to_string());
-            program.push(Op::FsString { fs: Slot::SCRATCH, key: c"size", value });
+            tmpfs::bound(program, Slot::SCRATCH, bytes);
         }
         program.push(Op::FsMount { fs: Slot::SCRATCH, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
         program.push(Op::Attach { mount: Slot::SCRATCH, onto: Slot::HOST });
@@ -317,11 +317,8 @@ impl Step for Tree {
             }
             Kind::Memory(size) => {
                 self.attach_scratch(program);
-                let size = program.text(size.to_string());
                 program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::ROOT });
-                program.push(Op::FsString { fs: Slot::ROOT, key: c"size", value: size });
-                // An empty file takes no block.
-                program.push(Op::FsString { fs: Slot::ROOT, key: c"nr_inodes", value: c"256k" });
+                tmpfs::bound(program, Slot::ROOT, *size);
                 program.push(Op::FsString { fs: Slot::ROOT, key: c"mode", value: c"755" });
                 program.push(Op::FsMount { fs: Slot::ROOT, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
             }

@@ -7,6 +7,7 @@ use seclude_child::op::{Create, Links, Place, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
+use super::tmpfs::bound;
 use super::{NAME, attach_slot, kernel};
 use crate::program::Program;
 use crate::step::Step;
@@ -70,8 +71,7 @@ impl Step for Dev {
         program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::TREE });
         program.push(Op::FsString { fs: Slot::TREE, key: c"mode", value: c"1777" });
         if let Some(bytes) = self.bound {
-            let value = program.text(bytes.to_string());
-            program.push(Op::FsString { fs: Slot::TREE, key: c"size", value });
+            bound(program, Slot::TREE, bytes);
         }
         program.push(Op::FsMount { fs: Slot::TREE, attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV });
         inside(program, c"shm", Want::Directory, 0o1777);

@@ -8,7 +8,7 @@ mod filesystem;
 mod hide;
 mod kernel;
 pub(super) mod overlay;
-mod tmpfs;
+pub(super) mod tmpfs;
 
 use std::path::{Component, Path};
 

@@ -35,6 +35,19 @@ pub(super) fn compile(target: &Path, size: Option<u64>, mode: u32, flags: Flags)
     Ok(Box::new(Tmpfs { target: target.to_owned(), size, mode, flags, about }))
 }
 
+/// What takes no block takes an inode all the same, and a directory entry: memory of the kernel's that is never swapped.
+const BYTES_OF_AN_INODE: u64 = 4096;
+/// As many as a tree of empty files may have where next to no bytes are allowed.
+const LEAST_INODES: u64 = 16 * 1024;
+
+/// Bounds a tmpfs by this many bytes, and by what they are worth of inodes; size= and nr_inodes= of tmpfs(5).
+pub(in crate::step) fn bound(program: &mut Program<'_>, fs: Slot, bytes: u64) {
+    let value = program.text(bytes.to_string());
+    program.push(Op::FsString { fs, key: c"size", value });
+    let value = program.text((bytes / BYTES_OF_AN_INODE).max(LEAST_INODES).to_string());
+    program.push(Op::FsString { fs, key: c"nr_inodes", value });
+}
+
 impl Step for Tmpfs {
     fn name(&self) -> &'static str {
         NAME
@@ -44,8 +57,7 @@ impl Step for Tmpfs {
         program.about(&self.about);
         program.push(Op::FsOpen { kind: c"tmpfs", into: Slot::TREE });
         if let Some(size) = self.size {
-            let value = program.text(size.to_string());
-            program.push(Op::FsString { fs: Slot::TREE, key: c"size", value });
+            bound(program, Slot::TREE, size);
         }
         let value = program.text(format!("{:o}", self.mode));
         program.push(Op::FsString { fs: Slot::TREE, key: c"mode", value });

@@ -1,0 +1,204 @@
+//! What code inside takes from its caller by way of what it may only look at, or is only lent.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use seclude_tests::{Scratch, outside, root_only, seclude_bin, seclude_command, stdout_of};
+
+use super::opened;
+
+fn run(directory: &Path, flags: &[&str], script: &str) -> Output {
+    let arguments = [&["run"], flags, &["/usr/bin/python3", "-c", script]].concat();
+    seclude_command(&arguments).current_dir(directory).output().expect("the seclude command starts")
+}
+
+fn python(directory: &Path, script: &str) -> String {
+    stdout_of(&Command::new("/usr/bin/python3").args(["-c", script]).current_dir(directory).output().expect("python3"))
+}
+
+#[test]
+fn nobody_inside_has_a_lease_of_a_file_that_others_would_wait_for() {
+    // F_SETLEASE, F_WRLCK: whoever opens it waits 45 s, and again.
+    let script = "import fcntl, os\nf = os.open('file', 0)\ntry:\n    fcntl.fcntl(f, 1024, 1); print('leased')\nexcept OSError as error: print(error.errno)";
+    let scratch = Scratch::new("lease");
+    scratch.file("file", "text");
+    opened(&scratch);
+    assert_eq!(python(scratch.path(), script), "leased", "its owner may");
+    let mut ways = vec![vec![], vec!["--nested"], vec!["--seccomp", "none"], vec!["--no-namespaces"]];
+    ways.push(vec!["--preset", "host"]);
+    for flags in ways {
+        assert_eq!(stdout_of(&run(scratch.path(), &flags, script)), "13", "{flags:?}");
+    }
+    let bare = ["--bare"];
+    assert_eq!(stdout_of(&run(scratch.path(), &bare, script)), "leased", "where nothing is held back");
+}
+
+#[test]
+fn half_of_what_the_kernel_counts_by_the_user_stays_the_callers() {
+    let script = "import ctypes, resource\nlibc = ctypes.CDLL(None)\nmade = 0\nwhile made < 5000 and libc.inotify_init1(0) >= 0: made += 1\n\
+        print(made, *[resource.getrlimit(it)[0] for it in (11, 12)])";
+    let numbers = |said: String| said.split(' ').map(|word| word.parse::<i64>().unwrap()).collect::<Vec<_>>();
+    let usr = Path::new("/usr");
+    let inside = numbers(stdout_of(&run(usr, &[], script)));
+    let most: i64 = outside("cat /proc/sys/user/max_inotify_instances").parse().unwrap();
+    let limits = numbers(python(usr, "import resource\nprint(*[resource.getrlimit(it)[0] for it in (11, 12)])"));
+    assert!(inside[0] <= most / 2, "{inside:?} of {most} inotify instances");
+    for (own, callers) in inside[1..].iter().zip(&limits) {
+        assert!(*callers == -1 || *own <= callers / 2, "pending signals, message queues: {inside:?}, {limits:?}");
+    }
+    let said = stdout_of(&run(usr, &["--rlimit", "MSGQUEUE=8192"], script));
+    assert!(said.ends_with(" 8192"), "what is asked for counts: {said}");
+}
+
+#[test]
+fn whoever_can_become_others_has_no_more_processes_for_it() {
+    root_only!();
+    let script = "
+import os, threading, time
+total = 0
+for uid in (1, 2):
+    r, w = os.pipe()
+    if os.fork() == 0:
+        os.setresuid(uid, uid, uid)
+        threading.stack_size(65536)
+        made = 0
+        try:
+            for i in range(700): threading.Thread(target=time.sleep, args=(60,), daemon=True).start(); made += 1
+        except RuntimeError: pass
+        os.write(w, str(made).encode()); os.close(w)
+        time.sleep(60)
+    os.close(w); total += int(os.read(r, 100)); os.close(r)
+print(total, flush=True)
+os._exit(0)";
+    let most: u32 = stdout_of(&run(Path::new("/usr"), &["--cap-add", "SETUID"], script)).parse().unwrap();
+    assert!((700..1024).contains(&most), "{most}");
+    let more = stdout_of(&run(Path::new("/usr"), &["--cap-add", "SETUID", "--pids", "4096"], script));
+    assert_eq!(more, "1400", "so many are no problem where they are asked for");
+}
+
+#[test]
+fn without_namespaces_root_changes_no_files_attributes_through_an_open_file() {
+    root_only!();
+    let scratch = Scratch::new("attributes");
+    scratch.file("file", "text");
+    // FS_IOC_GETFLAGS, FS_IOC_SETFLAGS with the no-atime flag.
+    let script = "import fcntl, os, struct\nf = os.open('file', 0)\nflags = struct.unpack('l', fcntl.ioctl(f, 0x80086601, bytes(8)))[0]\n\
+        try:\n    fcntl.ioctl(f, 0x40086602, struct.pack('l', flags | 0x80)); print('changed')\nexcept OSError as error: print(error.errno)";
+    assert_eq!(stdout_of(&run(scratch.path(), &["--no-namespaces"], script)), "1");
+    assert_eq!(python(scratch.path(), script), "changed", "of root");
+}
+
+#[test]
+fn memory_of_the_kernels_is_bounded_by_max_tmp_like_any_other() {
+    let inodes = |flags: &[&str], place: &str| -> u64 {
+        let said =
+            stdout_of(&run(Path::new("/usr"), flags, &format!("import os\nprint(os.statvfs('{place}').f_files)")));
+        said.parse().unwrap()
+    };
+    for place in ["/tmp", "/dev/shm"] {
+        let (few, many) = (inodes(&["--max-tmp", "1M"], place), inodes(&["--max-tmp", "512M"], place));
+        assert!(few <= 16384 && many > few && many <= 131_072, "{place}: {few}, {many}");
+    }
+}
+
+#[test]
+fn whoever_goes_on_making_files_holds_up_the_end_for_a_while_only() {
+    let scratch = Scratch::new("goes-on");
+    // Two that nobody's namespace ends, in the home that is to go.
+    let script = "
+import os, time
+for i in range(2):
+    if os.fork() == 0:
+        open('pids', 'a').write(f'{os.getpid()}\\n'); os.setsid(); os.closerange(0, 3)
+        end, made = time.time() + 40, 0
+        while time.time() < end:
+            made += 1
+            try: os.makedirs(os.path.expanduser(f'~/{os.getpid()}-{made}/b/c/d'), exist_ok=True)
+            except OSError: pass
+        os._exit(0)
+while not (os.path.exists('pids') and len(open('pids').readlines()) == 2): time.sleep(0.01)
+";
+    let pids = scratch.join("pids");
+    let output = run(opened(&scratch), &["--no-namespaces", "--rw", "."], script);
+    let daemons: Vec<i32> = std::fs::read_to_string(pids).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+    let alive = daemons.iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).count();
+    for pid in &daemons {
+        let pid = rustix::process::Pid::from_raw(*pid).unwrap();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    let told = String::from_utf8_lossy(&output.stderr);
+    let left = told.split("left behind: ").nth(1).and_then(|left| left.split(' ').next()).unwrap_or_default();
+    assert!(left.contains("/seclude-") && told.contains("somebody goes on making more"), "{told}");
+    for _ in 0..100 {
+        // They end by the signal as soon as they are run again.
+        if std::fs::remove_dir_all(left).is_ok() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(!Path::new(left).exists(), "the test's own to remove");
+    assert_eq!((daemons.len(), alive), (2, 2), "they go on, and are waited for no longer");
+}
+
+#[test]
+fn a_terminal_and_its_streams_are_as_they_were_when_the_command_has_ended() {
+    // In a session of its own, whose leader outlives the command: else the terminal would be hung up.
+    let script = r#"
+import os, pty, fcntl, subprocess, sys, termios
+pid, master = pty.fork()
+if pid == 0:
+    spoil = "import tty, fcntl, os, termios\ntty.setraw(0); fcntl.ioctl(0, termios.TIOCEXCL); fcntl.fcntl(1, fcntl.F_SETFL, os.O_RDWR | os.O_NONBLOCK)"
+    before = termios.tcgetattr(0), fcntl.fcntl(1, fcntl.F_GETFL)
+    subprocess.run([*sys.argv[1:], "/usr/bin/python3", "-c", spoil])
+    same = (termios.tcgetattr(0), fcntl.fcntl(1, fcntl.F_GETFL)) == before
+    fcntl.fcntl(1, fcntl.F_SETFL, before[1])
+    os.write(1, b"=same=" if same else b"=spoilt="); os._exit(0)
+said = b""
+try:
+    while part := os.read(master, 1000): said += part
+except OSError: pass
+print(said.decode().split("=")[1]); os.waitpid(pid, 0)"#;
+    let after = |flags: &[&str]| {
+        let mut python = Command::new("/usr/bin/python3");
+        python.args(["-c", script]).arg(seclude_bin()).arg("run").args(flags).current_dir("/usr");
+        stdout_of(&python.stdin(Stdio::null()).output().expect("python3"))
+    };
+    assert_eq!(after(&[]), "same");
+    assert_eq!(after(&["--tty"]), "same");
+    assert_eq!(after(&["--bare"]), "spoilt", "by whoever is nobody's business");
+}
+
+#[test]
+fn no_name_of_a_file_speaks_to_the_terminal_or_as_seclude() {
+    let scratch = Scratch::new("names");
+    let directory = scratch.path().join(std::ffi::OsStr::from_bytes(b"e\x1b]0;x\x07\nseclude: forged\xc2\x9b31m"));
+    std::fs::create_dir(&directory).unwrap();
+    opened(&scratch);
+    let missing = directory.join("nope");
+    let missing = missing.to_str().unwrap();
+    let refused = [
+        vec!["run", "--ro", "./nope", "--", "true"],
+        vec!["run", "--bind", missing, "--", "true"],
+        vec!["run", "--", missing],
+        vec!["run", "--report", missing, "--", "true"],
+        vec!["run", "--spec", missing],
+        vec!["run", "--workdir", missing, "--", "true"],
+        vec!["why", "read", missing],
+        vec!["explain", "true"],
+    ];
+    for arguments in refused {
+        let child =
+            seclude_command(&arguments).current_dir(&directory).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let output = child.unwrap().wait_with_output().unwrap();
+        for said in [output.stdout, output.stderr] {
+            for line in BufReader::new(&said[..]).lines().map(|line| line.expect("UTF-8")) {
+                assert!(
+                    !line.contains(char::is_control) && !line.starts_with("seclude: forged"),
+                    "{arguments:?}: {line:?}"
+                );
+            }
+        }
+    }
+}

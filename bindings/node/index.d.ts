@@ -1121,10 +1121,22 @@ export interface Network {
   ip_forward?: boolean;
   /** Of a veth: it and the other containers of its bridge that have this reach one another. Default: false. */
   peers?: boolean;
-  /** Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. */
+  /** Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. With names TCP alone, to the container's 127.0.0.1, at most 128 connections at once. */
   publish?: Array<string> | false;
-  /** Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"` or `"example.org:8000-8010"`. Everything else is refused at once. Default: nothing. */
+  /** Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"`, `"example.org:8000-8010"` or `"*.example.org"`, the names below it. Everything else is refused at once. Default: nothing. */
   allow?: Array<string> | false;
+  /** Of names: the same, where the name may lead to private addresses (RFC 1918, 100.64.0.0/10, fc00::/7), but not to the host's own. Default: nothing. */
+  allowPrivate?: Array<string> | false;
+  /** The same as `allowPrivate`. */
+  allow_private?: Array<string> | false;
+  /** Of names: TCP ports of the host's own 127.0.0.1, reached as `host.internal` with the same port. Default: none. */
+  allowLoopback?: Array<number | bigint> | false;
+  /** The same as `allowLoopback`. */
+  allow_loopback?: Array<number | bigint> | false;
+  /** Of names: whether each connection has to begin with TLS that asks for its name (SNI). Default: `"off"`. */
+  sni?: Sni | false;
+  /** Of names: what is said besides of all that is refused, such as whom to ask; one line of at most 200 characters. Default: nothing. */
+  refusal?: string | false;
   /** Of a veth: at most so many bits a second in each direction, 8000 or more. Default: no limit. */
   rate?: number | bigint | false;
   /** Of a veth: added to every packet to the container, up to a minute. Needs the kernel's sch_netem. Default: none. */
@@ -1133,6 +1145,9 @@ export interface Network {
 
 /** What connects a container. */
 export type NetworkKind = "veth" | "pasta" | "names";
+
+/** Whether a connection to a name has to begin with TLS that asks for that name. */
+export type Sni = "off" | "require";
 
 /** A line of its /etc/hosts, hosts(5). */
 export interface HostEntry {

@@ -202,6 +202,8 @@ pub enum Op<'a> {
     Packets { batch: &'a [u8] },
     /// socket(2), bind(2), of a `stream` listen(2), and sendmsg(2): a socket of its network namespace, for the parent
     Serve { address: SocketAddr, stream: bool },
+    /// As many times socket(2) of TCP and IPv4, and sendmsg(2): sockets of its network namespace that are bound nowhere, for the parent
+    Spare { count: u32 },
     /// sethostname(2)
     Hostname { name: &'a [u8] },
     /// setdomainname(2)

@@ -232,6 +232,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             socket::send_with_fd(socket, &Message::Layers.encode(), machine.get(directory)).named(Call::Send).map(drop)
         }
         Op::Serve { ref address, stream } => serve(socket, address, stream),
+        Op::Spare { count } => spare(socket, count),
         Op::Hostname { name } => process::set_hostname(name).named(Call::Sethostname),
         Op::Domainname { name } => process::set_domainname(name).named(Call::Setdomainname),
 
@@ -439,6 +440,16 @@ fn serve(parent: Fd, address: &SocketAddr, stream: bool) -> Done {
     })();
     let _ = file::close(served);
     opened.map(drop)
+}
+
+fn spare(parent: Fd, count: u32) -> Done {
+    for _ in 0..count {
+        let made = socket::internet(false, true).named(Call::Socket)?;
+        let sent = socket::send_with_fd(parent, &Message::Served.encode(), made).named(Call::Send);
+        let _ = file::close(made);
+        sent?;
+    }
+    Ok(())
 }
 
 fn use_terminal(machine: &mut Machine<'_>, stdio: u8, controls: bool) -> Done {

@@ -105,7 +105,8 @@ pub(crate) fn command() -> Command {
             .after_help(
                 "Exit status: 0 it is allowed, 1 it is refused, 2 only the run can tell, 125 there is no answer.\n\nRelative paths begin where \
                  you are. To write to a directory is to make a file in it; what is masked is refused, though it opens, as it is empty. Of a \
-                 system call it is said what the filter does: the kernel may refuse it nonetheless.",
+                 system call it is said what the filter does: the kernel may refuse it nonetheless. For a name nobody is asked, and nothing is sent: whether \
+                 somebody answers there is not known.",
             ),
         )
         .subcommand(task(
@@ -136,7 +137,7 @@ fn printed(spec: Arg) -> Arg {
 
 /// The command of `why` is its question.
 fn asked(command: Arg) -> Arg {
-    command.value_name("read|write|exec PATH, or call NAME").help("What to ask about")
+    command.value_name("read|write|exec PATH, call NAME, or connect HOST:PORT").help("What to ask about")
 }
 
 /// With all that a container can have.
@@ -158,7 +159,7 @@ pub(crate) struct RunFlags {
     /// Write how it ended, how it was made and the time of each step to this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// Say on stderr, once a second, what the container uses; makes a cgroup
+    /// Say on stderr, once a second, what the container uses, and with --allow the bytes to and from each name; makes a cgroup
     #[arg(long, conflicts_with = "detach")]
     pub(crate) stats: bool,
     /// Say on stderr each system call that is refused, as it comes: which, to whom, and what would allow it. Without this that is said once the

@@ -1,19 +1,22 @@
 //! The flags of the container's network: their definitions, their values, and the request that they make.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use seclude::request::{self as data, Dns, HostEntry, Network, NetworkKind, Request, Text};
+use seclude::request::{self as data, Dns, HostEntry, Network, NetworkKind, Request, Sni, Text};
 use seclude::{Ipv6, Mac, Namespace, Publish, Rule, Subnet, Subnet6};
 
 use crate::args::Heading;
 use crate::values::duration;
-use crate::{Failure, compose};
+use crate::{Failure, compose, named_files};
 
 type Parsed<T> = Result<T, String>;
+
+/// Bytes of a file of names.
+const MOST_RULES: u64 = 256 * 1024;
 
 // How the container is connected. (A doc comment would become the task's.)
 #[derive(Args, Default)]
@@ -24,9 +27,26 @@ pub(crate) struct NetworkFlags {
     #[arg(long, value_name = "none|host|veth|pasta|join:PATH")]
     net: Option<Net>,
     /// Reach this name on these TCP ports (443 without any), looked up on the host, and nothing else, whatever the command does:
-    /// github.com, github.com:22,443, example.org:8000-8010. Addresses, and names that lead to private ones, are refused
+    /// github.com, github.com:22,443, example.org:8000-8010, *.example.org for all names below it. Addresses, and names that lead to
+    /// private ones, are refused
     #[arg(long, value_name = "NAME[:PORTS]")]
     allow: Vec<Rule>,
+    /// The same of all names in this file, one in a line as for --allow; what stands behind a # is for readers
+    #[arg(long, value_name = "FILE")]
+    allow_from: Vec<PathBuf>,
+    /// The same, also where the name leads to a private address (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10,
+    /// fc00::/7) that is not the host's own
+    #[arg(long, value_name = "NAME[:PORTS]")]
+    allow_private: Vec<Rule>,
+    /// Reach this TCP port of the host's own 127.0.0.1, as host.internal:PORT
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    allow_loopback: Vec<u16>,
+    /// Reset connections to names that do not begin with TLS which asks for that name; off is the default (--allow)
+    #[arg(long, value_name = "require|off")]
+    sni: Option<SniFlag>,
+    /// Say this besides where something is refused, such as whom to ask (--allow)
+    #[arg(long, value_name = "TEXT")]
+    refusal: Option<String>,
     /// Attach it to this bridge, which exists, instead of one that seclude makes (veth)
     #[arg(long, value_name = "NAME", conflicts_with = "point_to_point")]
     bridge: Option<String>,
@@ -61,7 +81,7 @@ pub(crate) struct NetworkFlags {
     /// Let it and the other containers of its bridge that have this flag reach one another, also by --hostname (veth)
     #[arg(long)]
     peers: bool,
-    /// Lead a port of the host, or a range, to the container; tcp unless /udp (veth, pasta)
+    /// Lead a port of the host, or a range, to the container; tcp unless /udp (veth, pasta; with --allow tcp alone)
     #[arg(short, long, value_name = "[IP:]HOST:CONT[/udp]")]
     publish: Vec<Ports>,
     /// Ask this name server, in /etc/resolv.conf; host: the host's (the default with veth and pasta), none: leave the file
@@ -82,6 +102,11 @@ impl Heading for NetworkFlags {
     const FLAGS: &[&str] = &[
         "net",
         "allow",
+        "allow_from",
+        "allow_private",
+        "allow_loopback",
+        "sni",
+        "refusal",
         "bridge",
         "point_to_point",
         "subnet",
@@ -123,6 +148,22 @@ impl FromStr for Net {
             (_, Some("")) => Err("join: of which namespace? give a path, such as join:/run/netns/NAME".into()),
             (_, Some(path)) => Ok(Net::Join(path.into())),
             _ => Err("it can be none, host, veth, pasta or join:PATH".into()),
+        }
+    }
+}
+
+/// `--sni`
+#[derive(Clone, Copy)]
+struct SniFlag(Sni);
+
+impl FromStr for SniFlag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<SniFlag> {
+        match text {
+            "off" => Ok(SniFlag(Sni::Off)),
+            "require" => Ok(SniFlag(Sni::Require)),
+            _ => Err("it can be require or off".into()),
         }
     }
 }
@@ -198,25 +239,54 @@ fn rate(text: &str) -> Parsed<u64> {
     number.checked_mul(factor).ok_or_else(|| "it is too large".into())
 }
 
+/// What `--allow-from` names: a rule in each line, as far as there is one before a `#`.
+fn rules_of(file: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |why: &dyn std::fmt::Display| Failure::new(format!("--allow-from {}: {why}", file.display()));
+    let bytes = named_files::read(file, MOST_RULES).map_err(|error| failed(&error))?;
+    let mut rules = Vec::new();
+    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let failed = |why: &dyn std::fmt::Display| failed(&format_args!("line {}: {why}", number + 1));
+        let line = std::str::from_utf8(line).map_err(|_| failed(&"it is not UTF-8"))?;
+        let rule = line.split_once('#').map_or(line, |(rule, _)| rule).trim();
+        if !rule.is_empty() {
+            let rule: Rule = rule.parse().map_err(|error| failed(&format_args!("{rule:?}: {error}")))?;
+            rules.push(rule.to_string());
+        }
+    }
+    Ok(rules)
+}
+
 impl NetworkFlags {
     /// Whether the flags themselves decide about the network namespace.
     pub(crate) fn decides(&self) -> bool {
-        self.net.is_some() || !self.allow.is_empty()
+        self.net.is_some() || self.allows().is_some()
+    }
+
+    /// The first flag that allows a name.
+    fn allows(&self) -> Option<&'static str> {
+        let flags = [
+            ("allow", !self.allow.is_empty()),
+            ("allow-from", !self.allow_from.is_empty()),
+            ("allow-private", !self.allow_private.is_empty()),
+            ("allow-loopback", !self.allow_loopback.is_empty()),
+        ];
+        flags.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
     }
 
     pub(crate) fn compose(&self, request: &mut Request) -> Result<(), Failure> {
-        if let (Some(net), false) = (&self.net, self.allow.is_empty()) {
+        let allows = self.allows();
+        if let (Some(net), Some(flag)) = (&self.net, allows) {
             let why = match net {
                 Net::None => "--net none is a loopback alone",
                 Net::Host => "--net host is the host's own, with all that it reaches",
                 Net::Veth | Net::Pasta => "--net veth and --net pasta reach addresses, and no name decides which",
                 Net::Join(_) => "the one of --net join is there already",
             };
-            return Err(Failure::new(format!("--allow: it is a network of its own, of names; {why}")));
+            return Err(Failure::new(format!("--{flag}: it is a network of its own, of names; {why}")));
         }
         let own = compose::namespace(request, Namespace::Net);
         match &self.net {
-            None if self.allow.is_empty() => {}
+            None if allows.is_none() => {}
             // The network says it.
             None => *own = None,
             Some(Net::Veth | Net::Pasta) => *own = None,
@@ -225,7 +295,7 @@ impl NetworkFlags {
             Some(Net::Join(path)) => *own = Some(data::Namespace::Join(Text::from(path))),
         }
         match &self.net {
-            None if self.allow.is_empty() => {}
+            None if allows.is_none() => {}
             None => self.begin(request, NetworkKind::Names),
             Some(Net::Veth) => self.begin(request, NetworkKind::Veth),
             Some(Net::Pasta) => self.begin(request, NetworkKind::Pasta),
@@ -235,13 +305,31 @@ impl NetworkFlags {
         if kind != Some(NetworkKind::Veth) {
             self.only("veth", &self.of_veth())?;
         }
-        let of_addresses = [("publish", !self.publish.is_empty()), ("host-access", self.host_access)];
+        if kind != Some(NetworkKind::Names) {
+            let of_names = [("sni", self.sni.is_some()), ("refusal", self.refusal.is_some())];
+            if let Some((flag, _)) = of_names.iter().find(|(_, given)| *given) {
+                return Err(Failure::new(format!("--{flag}: it is about a network of names, which --allow makes")));
+            }
+        }
+        let is_published = !self.publish.is_empty();
+        let of_addresses = [("host-access", self.host_access)];
         match &mut request.network {
             Some(network) if network.kind == NetworkKind::Names => {
                 self.only("veth or --net pasta", &of_addresses)?;
+                network.publish.extend(self.publish.iter().map(|ports| ports.0.clone()));
                 network.allow.extend(self.allow.iter().map(Rule::to_string));
+                for file in &self.allow_from {
+                    network.allow.extend(rules_of(file)?);
+                }
+                network.allow_private.extend(self.allow_private.iter().map(Rule::to_string));
+                network.allow_loopback.extend(&self.allow_loopback);
+                network.sni = self.sni.map_or(network.sni, |SniFlag(sni)| sni);
+                network.refusal = self.refusal.clone().or(network.refusal.take());
             }
             Some(network) => self.connect(network),
+            None if is_published => {
+                return Err(Failure::new("--publish: it needs --net veth or --net pasta, or --allow"));
+            }
             None => self.only("veth or --net pasta", &of_addresses)?,
         }
         self.names(request)

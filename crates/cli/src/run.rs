@@ -161,7 +161,7 @@ fn start_and_wait(
         _ => Stop::Library(error),
     })?;
     say_where(&child);
-    let stats = child.meter().filter(|_| flags.stats).map(Ticker::new);
+    let stats = child.meter().filter(|_| flags.stats).map(|meter| Ticker::new(meter, child.reach()));
     let mut watch = Watch { signals, stats };
     let follower = flags.denials.then(|| Follower::new(child.denials())).transpose();
     let follower = follower.map_err(|error| failed("--denials", error))?;

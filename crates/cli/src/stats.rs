@@ -3,19 +3,22 @@
 use std::time::{Duration, Instant};
 
 use crate::say;
-use seclude::{Meter, Psi, Stats};
+use seclude::{Meter, Psi, Reach, Stats};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// Names in a line: those with most bytes.
+const MOST_NAMES: usize = 4;
 
 /// When the next line is due. No thread: where a seccomp filter answers EPERM to clone3, glibc can make none.
 pub(crate) struct Ticker {
     meter: Meter,
+    reach: Option<Reach>,
     next: Instant,
 }
 
 impl Ticker {
-    pub(crate) fn new(meter: Meter) -> Ticker {
-        Ticker { meter, next: Instant::now() + EVERY }
+    pub(crate) fn new(meter: Meter, reach: Option<Reach>) -> Ticker {
+        Ticker { meter, reach, next: Instant::now() + EVERY }
     }
 
     /// How long until the next line.
@@ -31,13 +34,18 @@ impl Ticker {
         // One that is late moves those after it: nobody needs two lines at once.
         self.next = Instant::now() + EVERY;
         match self.meter.stats() {
-            Ok(stats) => say(line(&stats)),
+            Ok(stats) => {
+                let reached = self.reach.as_ref().map(Reach::reached).unwrap_or_default();
+                let reached = reached.into_iter().map(|it| (it.name, it.sent, it.received)).collect();
+                say(line(&stats, reached));
+            }
             Err(error) => say(format_args!("--stats: {error}")),
         }
     }
 }
 
-fn line(stats: &Stats) -> String {
+/// `reached`: names, and bytes to and from each.
+fn line(stats: &Stats, mut reached: Vec<(String, u64, u64)>) -> String {
     let mut parts: Vec<String> = Vec::new();
     if let Some(now) = stats.memory_current {
         let peak = stats.memory_peak.map_or(String::new(), |peak| format!(" (peak {})", bytes(peak)));
@@ -62,6 +70,18 @@ fn line(stats: &Stats) -> String {
     if !waiting.is_empty() {
         parts.push(format!("waiting (10 s) {}", waiting.join(" ")));
     }
+    reached.sort_by_key(|(_, sent, received)| std::cmp::Reverse(sent + received));
+    let more = reached.len().saturating_sub(MOST_NAMES);
+    let names = reached.iter().take(MOST_NAMES);
+    let mut names: Vec<String> = names
+        .map(|(name, sent, received)| format!("{name} sent {} received {}", bytes(*sent), bytes(*received)))
+        .collect();
+    if more > 0 {
+        names.push(format!("{more} more names"));
+    }
+    if !names.is_empty() {
+        parts.push(names.join(", "));
+    }
     parts.join("; ")
 }
 
@@ -81,9 +101,13 @@ mod tests {
     #[test]
     fn what_is_not_counted_is_not_shown() {
         let mut stats = Stats::default();
-        assert_eq!(line(&stats), "");
+        assert_eq!(line(&stats, Vec::new()), "");
         stats.memory_current = Some(3 << 19);
         stats.pids_current = Some(2);
-        assert_eq!(line(&stats), "memory 1.5M; pids 2");
+        assert_eq!(line(&stats, Vec::new()), "memory 1.5M; pids 2");
+        let names = (1..=6).map(|number| (format!("n{number}"), number << 10, 0)).collect();
+        let said = line(&Stats::default(), names);
+        assert!(said.starts_with("n6 sent 6.0K received 0, n5 sent"), "{said}");
+        assert!(said.ends_with("n3 sent 3.0K received 0, 2 more names"), "{said}");
     }
 }

@@ -53,17 +53,30 @@ fn one_line(text: &str) -> String {
 
 fn question(asked: &[OsString]) -> Result<Question, Failure> {
     let [kind, about] = asked else {
-        return Err(Failure::new("a question is two words: read, write or exec and a path, or call and a name"));
+        return Err(Failure::new(
+            "a question is two words: read, write or exec and a path, call and a name, or connect and HOST:PORT",
+        ));
     };
     Ok(match kind.to_str() {
         Some("read") => Question::Read(PathBuf::from(about)),
         Some("write") => Question::Write(PathBuf::from(about)),
         Some("exec") => Question::Exec(PathBuf::from(about)),
         Some("call") => Question::Call(about.to_string_lossy().into_owned()),
+        Some("connect") => {
+            let about = about.to_string_lossy();
+            let parts = about.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+            // An address of IPv6 without brackets: which of its colons is the last, nobody knows.
+            let is_clear =
+                |(host, _): &(&str, u16)| !host.contains(':') || host.starts_with('[') && host.ends_with(']');
+            let Some((host, port)) = parts.filter(is_clear) else {
+                return Err(Failure::new(format!("{about:?} is not HOST:PORT, such as github.com:443 or [::1]:80")));
+            };
+            Question::Connect(host.to_owned(), port)
+        }
         _ => {
             let kind = kind.to_string_lossy();
             return Err(Failure::new(format!(
-                "{kind:?} is no question: read, write or exec and a path, or call and a name"
+                "{kind:?} is no question: read, write or exec and a path, call and a name, or connect and HOST:PORT"
             )));
         }
     })

@@ -33,6 +33,11 @@ pub enum Special {
 }
 
 impl Special {
+    /// Whether a name may lead there if that was said of it: what is somebody's own network, and not this host.
+    pub fn can_be_allowed(self) -> bool {
+        matches!(self, Special::Private | Special::SharedByProvider)
+    }
+
     /// The stable name, such as `"link-local"`.
     pub fn name(self) -> &'static str {
         match self {

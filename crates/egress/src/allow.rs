@@ -3,34 +3,71 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::slots::{self, Slots};
+use crate::slots::{Slot, Slots};
 use crate::{Name, Pattern, Ports, Rule};
 
 /// How many listeners one namespace can have.
 const MOST_LISTENERS: usize = 1024;
+/// How many sockets wait for the names below a `*`, one for each port of each name.
+pub const STOCK: usize = 128;
+/// How many rules there can be, as each is compared with all others.
+const MOST_RULES: usize = 1024;
 /// Where names are asked for.
 const DNS: u16 = 53;
+/// Overlaps that are told one by one.
+const MOST_OVERLAPS: usize = 20;
+
+/// The name of the host's own loopback.
+pub const HOST: &str = "host.internal";
 
 /// The names that are allowed, each with its ports and its slot.
 #[derive(Clone, Default, Debug)]
 pub struct Allow {
-    names: BTreeMap<Name, Ports>,
+    /// As they were given; whether private addresses are meant.
+    rules: Vec<(Rule, bool)>,
+    exact: BTreeMap<Name, Open>,
+    /// By what stands behind the `*`.
+    below: BTreeMap<Name, Open>,
+    /// Of all exact names, in all.
+    ports: usize,
     slots: Slots,
+    requires_sni: bool,
+    enters: bool,
+}
+
+/// What is open of names.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+struct Open {
+    ports: Ports,
+    /// Those that may be at private addresses.
+    private: Ports,
+}
+
+impl Open {
+    fn with(&self, other: &Open) -> Open {
+        Open { ports: self.ports.with(&other.ports), private: self.private.with(&other.private) }
+    }
 }
 
 /// Why rules cannot be had.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllowError {
-    /// All names below one.
-    #[error("a `*` is not possible yet: allow each name")]
-    Wildcard,
+    /// More ports of each name below one than there are sockets for all of them.
+    #[error("each name below the `*` would take {0} sockets, and there are {STOCK} for all such names")]
+    Stock(usize),
     /// The name server is there.
     #[error("port 53 is where names are asked for inside: it leads to no other server")]
     Dns,
+    /// The name of the host itself.
+    #[error("{HOST} is the host's own loopback, which is opened by its ports")]
+    Host,
     /// More sockets than there may be.
     #[error("all names and ports together take more than {MOST_LISTENERS} listeners")]
     TooMany,
+    /// More rules than there may be.
+    #[error("there can be {MOST_RULES} rules")]
+    TooManyRules,
 }
 
 /// What a socket is for.
@@ -42,12 +79,18 @@ pub enum Kind {
     Datagrams,
     /// The same by TCP.
     Questions,
+    /// Neither bound nor listening: for a name below a `*`, once that is asked for. Of TCP and IPv4.
+    Spare,
+    /// The same, for connections from outside.
+    Inward,
+    /// None of the namespace's: a listener outside, whose connections go to this port of the namespace's 127.0.0.1.
+    Published(u16),
 }
 
 /// A socket of the namespace that the relay is to be given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wanted {
-    /// Where it is bound.
+    /// Where it is bound; of one that is spare, nowhere.
     pub address: SocketAddr,
     /// What it is for.
     pub kind: Kind,
@@ -59,27 +102,157 @@ impl Allow {
         Allow::default()
     }
 
-    /// This as well; of two rules for a name, the ports of both.
+    /// This as well, as far as the name leads to public addresses; of several rules for a name, the ports of all.
     pub fn add(&mut self, rule: &Rule) -> Result<(), AllowError> {
-        let Pattern::Exact(name) = &rule.pattern else { return Err(AllowError::Wildcard) };
+        self.grant(rule, false)
+    }
+
+    /// This as well, also where the name leads to private addresses (RFC 1918, 100.64.0.0/10, fc00::/7) that are not the host's own.
+    pub fn add_private(&mut self, rule: &Rule) -> Result<(), AllowError> {
+        self.grant(rule, true)
+    }
+
+    /// A port of the host's own 127.0.0.1, by the name [`HOST`].
+    pub fn add_loopback(&mut self, port: u16) -> Result<(), AllowError> {
+        if port == DNS {
+            return Err(AllowError::Dns);
+        }
+        let host: Name = HOST.parse().map_err(|_| AllowError::Host)?;
+        self.open_exact(&host, &Open { ports: Ports::one(port), private: Ports::default() })
+    }
+
+    /// Whether a connection has to begin with TLS, and ask for the name that it is to.
+    pub fn require_sni(&mut self, on: bool) {
+        self.requires_sni = on;
+    }
+
+    /// The same.
+    pub fn requires_sni(&self) -> bool {
+        self.requires_sni
+    }
+
+    /// Whether connections from outside come in, at most [`STOCK`] at once.
+    pub fn enter(&mut self, on: bool) {
+        self.enters = on;
+    }
+
+    fn grant(&mut self, rule: &Rule, private: bool) -> Result<(), AllowError> {
         if rule.ports.contains(DNS) {
             return Err(AllowError::Dns);
         }
-        let before = self.names.get(name);
-        let ports = before.map_or_else(|| rule.ports.clone(), |ports| ports.with(&rule.ports));
-        let of_others: usize =
-            self.names.iter().filter(|(other, _)| *other != name).map(|(_, ports)| ports.count()).sum();
-        // One of each family.
-        if (of_others + ports.count()) * 2 > MOST_LISTENERS || self.slots.give(name).is_none() {
-            return Err(AllowError::TooMany);
+        if self.rules.len() == MOST_RULES {
+            return Err(AllowError::TooManyRules);
         }
-        self.names.insert(name.clone(), ports);
+        let open =
+            Open { ports: rule.ports.clone(), private: if private { rule.ports.clone() } else { Ports::default() } };
+        match &rule.pattern {
+            Pattern::Exact(name) if name.as_str() == HOST => return Err(AllowError::Host),
+            Pattern::Exact(name) => self.open_exact(name, &open)?,
+            Pattern::Below(above) => self.open_below(above, &open)?,
+        }
+        self.rules.push((rule.clone(), private));
         Ok(())
     }
 
-    /// Each name with its ports.
-    pub fn names(&self) -> impl Iterator<Item = (&Name, &Ports)> {
-        self.names.iter()
+    fn open_exact(&mut self, name: &Name, open: &Open) -> Result<(), AllowError> {
+        let own = self.exact.get(name).map_or_else(|| open.clone(), |own| own.with(open));
+        let others = self.ports - self.exact.get(name).map_or(0, |_| self.open(name).ports.count());
+        let all = others + self.above(name).with(&own).ports.count();
+        // One of each family.
+        if all * 2 > MOST_LISTENERS || self.slots.give(name).is_none() {
+            return Err(AllowError::TooMany);
+        }
+        self.ports = all;
+        self.exact.insert(name.clone(), own);
+        Ok(())
+    }
+
+    fn open_below(&mut self, above: &Name, open: &Open) -> Result<(), AllowError> {
+        let before = self.below.get(above).cloned();
+        self.below.insert(above.clone(), before.as_ref().map_or_else(|| open.clone(), |own| own.with(open)));
+        let each =
+            |above: &Name| self.below.get(above).map_or_else(Open::default, Clone::clone).with(&self.above(above));
+        let deepest = self.below.keys().filter(|other| *other == above || other.is_below(above));
+        let most = deepest.map(|above| each(above).ports.count()).max().unwrap_or_default();
+        let all = self.exact.keys().map(|name| self.open(name).ports.count()).sum();
+        let refused = match () {
+            () if most > STOCK => AllowError::Stock(most),
+            () if all * 2 > MOST_LISTENERS => AllowError::TooMany,
+            () => {
+                self.ports = all;
+                return Ok(());
+            }
+        };
+        match before {
+            Some(before) => drop(self.below.insert(above.clone(), before)),
+            None => drop(self.below.remove(above)),
+        }
+        Err(refused)
+    }
+
+    /// What rules with a `*` open of a name.
+    fn above(&self, name: &Name) -> Open {
+        // The host is nobody's name.
+        let parents = name.parents().filter(|_| name.as_str() != HOST);
+        parents.filter_map(|above| self.below.get(above)).fold(Open::default(), |all, open| all.with(open))
+    }
+
+    fn open(&self, name: &Name) -> Open {
+        let above = self.above(name);
+        self.exact.get(name).map_or_else(|| above.clone(), |own| above.with(own))
+    }
+
+    /// All ports of a name, or `None` if it is not allowed.
+    pub fn ports_of(&self, name: &Name) -> Option<Ports> {
+        Some(self.open(name).ports).filter(|ports| ports.count() > 0)
+    }
+
+    /// Whether this port of a name may be at a private address.
+    pub fn is_private(&self, name: &Name, port: u16) -> bool {
+        self.open(name).private.contains(port)
+    }
+
+    /// Whether it has a rule of its own, and with that its sockets before anybody asks for it.
+    pub(crate) fn is_exact(&self, name: &str) -> bool {
+        self.exact.contains_key(name)
+    }
+
+    /// The slot of a name below a `*`. It is no other's from here on.
+    pub(crate) fn give_slot(&mut self, name: &Name) -> Option<Slot> {
+        self.slots.give(name)
+    }
+
+    /// What is allowed, each in one line.
+    pub fn lines(&self) -> Vec<String> {
+        let rules = self.rules.iter().map(|(rule, private)| {
+            let private = if *private { " (private addresses, too)" } else { "" };
+            format!("{rule}{private}")
+        });
+        rules.chain(self.exact.get(HOST).map(|open| format!("{HOST}:{}", open.ports))).collect()
+    }
+
+    /// What comes of rules that are about the same names, each in one line.
+    pub fn overlaps(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (number, one) in self.rules.iter().enumerate() {
+            for other in self.rules.iter().skip(number + 1) {
+                let ((wide, private), (narrow, too)) = match () {
+                    () if one.0.pattern.covers(&other.0.pattern) => (one, other),
+                    () if other.0.pattern.covers(&one.0.pattern) => (other, one),
+                    () => continue,
+                };
+                let ports = wide.ports.with(&narrow.ports);
+                lines.push(if ports == wide.ports && private >= too {
+                    format!("{narrow} adds nothing to {wide}: the wider one holds")
+                } else {
+                    format!("{narrow} beside {wide}: {} has ports {ports}", narrow.pattern)
+                });
+            }
+        }
+        let more = lines.len().saturating_sub(MOST_OVERLAPS);
+        lines.truncate(MOST_OVERLAPS);
+        lines.extend((more > 0).then(|| format!("{more} more overlaps of rules")));
+        lines
     }
 
     /// Their slots.
@@ -97,20 +270,25 @@ impl Allow {
                 wanted.push(Wanted { address: SocketAddr::new(address, DNS), kind });
             }
         }
-        for (name, ports) in &self.names {
-            let Some(slot) = self.slots.of(name.as_str()) else { continue };
+        for name in self.exact.keys() {
+            let (Some(slot), Some(ports)) = (self.slots.of(name.as_str()), self.ports_of(name)) else { continue };
             let addresses = [IpAddr::V4(slot.v4()), IpAddr::V6(slot.v6())];
             for port in ports.iter() {
                 let each = addresses.iter().take(families).map(|address| SocketAddr::new(*address, port));
                 wanted.extend(each.map(|address| Wanted { address, kind: Kind::Name(name.clone(), port) }));
             }
         }
+        for (kind, is_wanted) in [(Kind::Spare, !self.below.is_empty()), (Kind::Inward, self.enters)] {
+            let address = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+            let count = if is_wanted { STOCK } else { 0 };
+            wanted.extend((0..count).map(|_| Wanted { address, kind: kind.clone() }));
+        }
         wanted
     }
 
     /// The name that lies at this address.
     pub fn at(&self, address: IpAddr) -> Option<&Name> {
-        self.slots.name(slots::Slot::of(address)?)
+        self.slots.name(Slot::of(address)?)
     }
 }
 
@@ -122,6 +300,10 @@ mod tests {
         let mut allow = Allow::nothing();
         rules.iter().try_for_each(|rule| allow.add(&rule.parse().unwrap()))?;
         Ok(allow)
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
     }
 
     #[test]
@@ -142,10 +324,74 @@ mod tests {
     }
 
     #[test]
+    fn a_name_has_the_ports_of_all_rules_that_are_about_it() {
+        let mut allow = allow(&["*.example.org:443", "*.b.example.org:80", "a.example.org:22"]).unwrap();
+        allow.add_private(&"*.b.example.org:5432".parse().unwrap()).unwrap();
+        let ports = |text: &str| allow.ports_of(&name(text)).map(|ports| ports.to_string());
+        assert_eq!(ports("a.example.org").as_deref(), Some("22,443"));
+        assert_eq!(ports("x.example.org").as_deref(), Some("443"));
+        assert_eq!(ports("x.b.example.org").as_deref(), Some("80,443,5432"));
+        assert_eq!(ports("example.org"), None, "a `*` is not the name itself");
+        assert_eq!(ports("badexample.org"), None);
+        assert!(allow.is_private(&name("x.b.example.org"), 5432));
+        assert!(!allow.is_private(&name("x.b.example.org"), 443) && !allow.is_private(&name("a.example.org"), 5432));
+        // The exact one is bound at once, the others have what is spare.
+        assert_eq!(allow.sockets(false).len(), 2 + 2 + STOCK);
+        assert_eq!(allow.overlaps().len(), 4);
+    }
+
+    #[test]
+    fn overlaps_are_told_by_what_comes_of_them() {
+        let said = |rules: &[&str]| allow(rules).unwrap().overlaps();
+        assert_eq!(said(&["a.org", "b.org"]), Vec::<String>::new());
+        assert_eq!(
+            said(&["a.example.org", "*.example.org:80,443"]),
+            ["a.example.org:443 adds nothing to *.example.org:80,443: the wider one holds"]
+        );
+        assert_eq!(
+            said(&["*.example.org", "a.example.org:22"]),
+            ["a.example.org:22 beside *.example.org:443: a.example.org has ports 22,443"]
+        );
+        let many: Vec<String> = (0..30).map(|port| format!("a.org:{}", port + 100)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(said(&many).len(), MOST_OVERLAPS + 1);
+    }
+
+    #[test]
+    fn the_hosts_loopback_is_a_name_of_its_own() {
+        let mut allow = allow(&["a.org"]).unwrap();
+        assert_eq!(allow.ports_of(&name(HOST)), None);
+        allow.add_loopback(5432).unwrap();
+        allow.add_loopback(6379).unwrap();
+        assert_eq!(allow.ports_of(&name(HOST)).map(|ports| ports.to_string()).as_deref(), Some("5432,6379"));
+        assert_eq!(allow.sockets(false).len(), 2 + 1 + 2);
+        assert_eq!(allow.add_loopback(53), Err(AllowError::Dns));
+        assert_eq!(allow.add(&HOST.parse().unwrap()), Err(AllowError::Host));
+        assert_eq!(allow.sockets(false).len(), 2 + 1 + 2, "what is refused leaves nothing");
+    }
+
+    #[test]
     fn what_cannot_be_had_is_refused() {
-        assert_eq!(allow(&["*.example.org"]).unwrap_err(), AllowError::Wildcard);
         assert_eq!(allow(&["a.org:50-60"]).unwrap_err(), AllowError::Dns);
         assert!(allow(&["a.org:1000-1511"]).is_ok());
         assert_eq!(allow(&["a.org:1000-1511", "b.org"]).unwrap_err(), AllowError::TooMany);
+        assert!(allow(&["*.example.org:1000-1127"]).is_ok());
+        assert_eq!(allow(&["*.example.org:1000-1128"]).unwrap_err(), AllowError::Stock(129));
+        let many: Vec<String> = (0..=MOST_RULES).map(|number| format!("*.n{number}.example.org")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(allow(&many).unwrap_err(), AllowError::TooManyRules);
+        assert!(allow(&many[1..]).is_ok());
+        let both = allow(&["*.example.org:1000-1100", "*.a.example.org:2000-2100"]);
+        assert_eq!(both.unwrap_err(), AllowError::Stock(202), "names below both have the ports of both");
+        let other = allow(&["*.a.example.org:2000-2100", "*.example.org:1000-1100"]);
+        assert_eq!(other.unwrap_err(), AllowError::Stock(202), "in whichever order");
+        let mut some = allow(&["a.org:1000-1500"]).unwrap();
+        assert_eq!(some.add(&"b.org:1-20".parse().unwrap()), Err(AllowError::TooMany));
+        some.add(&"b.org:1-10".parse().unwrap()).unwrap();
+        assert_eq!(
+            some.ports_of(&name("b.org")).map(|ports| ports.count()),
+            Some(10),
+            "what is refused leaves nothing"
+        );
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Inside, all addresses are the namespace's own (`local` routes), so whoever has no listener there answers with a reset at once. Each
 //! allowed name has an address of its own, its slot ([`slots`]), and there a listener for each port ([`Allow::sockets`]): whoever makes
-//! the namespace opens them in it and hands them to the [`relay`], a thread of this process outside. It answers the questions for names
+//! the namespace opens them in it and hands them to the [`relay`], a thread of this process outside. The names below a `*` are not known before
+//! they are asked for: sockets that are bound nowhere yet are handed over for them. It answers the questions for names
 //! ([`dns`]), and for each connection to a slot it looks up the *name*, here, refuses what is no public address ([`addresses`]), connects,
 //! and moves bytes. Nothing that a program inside sends is an address that is ever connected to.
 //!
@@ -14,6 +15,7 @@ mod allow;
 mod budget;
 mod connection;
 pub mod dns;
+mod hello;
 mod name;
 mod name_server;
 mod ports;
@@ -23,7 +25,7 @@ mod rule;
 pub mod slots;
 mod tally;
 
-pub use allow::{Allow, AllowError, Kind, Wanted};
+pub use allow::{Allow, AllowError, HOST, Kind, STOCK, Wanted};
 pub use name::{Name, NameError};
 pub use ports::{PortError, Ports};
 pub use relay::Seat;

@@ -1,12 +1,16 @@
 //! A host name that was looked at: one that was not cannot exist.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::FromStr;
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 /// Bytes of a name and of one of its labels, RFC 1035, 2.3.4.
 const LONGEST: usize = 253;
 const LONGEST_LABEL: usize = 63;
+/// Of a name that is still in letters of other scripts, each of which takes four at most.
+const MOST_TEXT: usize = 4 * LONGEST;
 
 /// A host name in lower case, without a dot at its end.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -28,9 +32,9 @@ pub enum NameError {
     /// A `*` that is not the whole first label.
     #[error("`*` can only be the first label, as in *.example.org")]
     Wildcard,
-    /// It is not ASCII.
-    #[error("it is not ASCII: write an international name as DNS has it, xn--…")]
-    NotAscii,
+    /// It has letters that no name has, in whatever script.
+    #[error("it is no international name (IDNA)")]
+    NotInternational,
     /// More than 253 bytes, or a label of more than 63.
     #[error("it is too long: a name has at most 253 bytes, each label 63")]
     TooLong,
@@ -49,6 +53,11 @@ impl Name {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The names that it lies below, from the nearest on.
+    pub(crate) fn parents(&self) -> impl Iterator<Item = &str> {
+        self.0.match_indices('.').filter_map(|(place, _)| self.0.get(place + 1..))
     }
 
     /// Whether it lies below another one.
@@ -73,6 +82,12 @@ impl FromStr for Name {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Name, NameError> {
+        // First of all: some letters stand for a dot, a digit or a slash. Look-alikes stay what they are, and so differ.
+        let ascii = match text.is_ascii() {
+            true => Cow::Borrowed(text),
+            false => to_ascii(text)?,
+        };
+        let text = ascii.as_ref();
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
             return Err(NameError::Empty);
@@ -85,9 +100,6 @@ impl FromStr for Name {
         }
         if text.contains([':', '[', ']']) {
             return Err(NameError::Address);
-        }
-        if !text.is_ascii() {
-            return Err(NameError::NotAscii);
         }
         let labels = || text.split('.');
         if text.len() > LONGEST || labels().any(|label| label.len() > LONGEST_LABEL) {
@@ -118,6 +130,17 @@ impl FromStr for Name {
         }
         Ok(Name(text))
     }
+}
+
+/// As DNS has it, UTS 46 without what is transitional: `münchen.de` is `xn--mnchen-3ya.de`.
+fn to_ascii(text: &str) -> Result<Cow<'_, str>, NameError> {
+    if text.len() > MOST_TEXT {
+        return Err(NameError::TooLong);
+    }
+    // Which characters a name has, its length and its hyphens are looked at for all names alike.
+    let uts46 = Uts46::new();
+    let ascii = uts46.to_ascii(text.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore);
+    ascii.map_err(|_| NameError::NotInternational)
 }
 
 #[cfg(test)]
@@ -185,12 +208,35 @@ mod tests {
             ("a b", NameError::Character(' ')),
             ("-a.org", NameError::Character('-')),
             ("a\\046b.org", NameError::Character('\\')),
-            ("münchen.de", NameError::NotAscii),
-            ("exаmple.org", NameError::NotAscii),
+            ("a\u{ff0f}b.org", NameError::Url),
+            ("１２７.0.0.1", NameError::Address),
+            ("127。0。0。1", NameError::Address),
+            ("\u{ff4c}ocalhost", NameError::Localhost),
+            ("a\u{3002}\u{3002}org", NameError::EmptyLabel),
+            ("\u{ff0a}.org", NameError::Wildcard),
+            ("\u{200b}", NameError::Empty),
+            ("xn--a.münchen.de", NameError::NotInternational),
+            ("\u{fffd}.org", NameError::NotInternational),
             ("localhost", NameError::Localhost),
             ("a.LOCALHOST.", NameError::Localhost),
         ] {
             assert_eq!(text.parse::<Name>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_other_scripts_are_those_that_dns_has() {
+        for (text, name) in [
+            ("münchen.de", "xn--mnchen-3ya.de"),
+            ("MÜNCHEN.de.", "xn--mnchen-3ya.de"),
+            // u and a diaeresis by itself.
+            ("mu\u{308}nchen.de", "xn--mnchen-3ya.de"),
+            ("straße.de", "xn--strae-oqa.de"),
+            ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+            // A look-alike of example.org, with a Cyrillic a, is another name.
+            ("ex\u{430}mple.org", "xn--exmple-4nf.org"),
+        ] {
+            assert_eq!(text.parse::<Name>().as_ref().map(Name::as_str), Ok(name), "{text}");
         }
     }
 

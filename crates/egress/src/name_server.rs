@@ -3,31 +3,57 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 use rustix::io::Errno;
+use rustix::net::{bind, listen};
 use seclude_sys::{Fd, socket};
 
-use crate::Allow;
 use crate::dns::{self, Answer, Asked};
 use crate::slots::Slot;
 use crate::tally::{Tally, Why};
+use crate::{Allow, Name};
 
 /// Questions that are answered before others have their turn.
 const AT_A_TIME: usize = 64;
 /// What is read of a datagram; a question is far shorter.
 const LONGEST: usize = 4096;
+/// Connections that wait to be accepted, as of the listeners that are there from the start.
+const BACKLOG: i32 = 4096;
 
 /// What a namespace is told.
 pub(crate) struct NameServer {
     pub(crate) allow: Allow,
-    pub(crate) ipv6: bool,
+    ipv6: bool,
+    /// Sockets that are bound nowhere yet, for names below a `*`.
+    spare: Vec<OwnedFd>,
+    /// Of names that were asked for, the ports that could not be had.
+    missing: BTreeMap<Name, Vec<u16>>,
+    /// What listens since it was looked at last.
+    fresh: Vec<(Name, u16, OwnedFd)>,
 }
 
 impl NameServer {
-    pub(crate) fn reply(&self, message: &[u8], tally: &Tally) -> Option<Vec<u8>> {
+    pub(crate) fn new(allow: Allow, ipv6: bool, spare: Vec<OwnedFd>) -> NameServer {
+        NameServer { allow, ipv6, spare, missing: BTreeMap::new(), fresh: Vec::new() }
+    }
+
+    /// Listeners that are to be looked after from here on.
+    pub(crate) fn take_fresh(&mut self) -> Vec<(Name, u16, OwnedFd)> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// No further name comes.
+    pub(crate) fn close(&mut self) {
+        self.spare.clear();
+    }
+
+    pub(crate) fn reply(&mut self, message: &[u8], tally: &Tally) -> Option<Vec<u8>> {
         dns::reply(message, |asked| self.find(asked, tally))
     }
 
-    fn find(&self, asked: &Asked, tally: &Tally) -> Answer {
+    fn find(&mut self, asked: &Asked, tally: &Tally) -> Answer {
         let name = match asked {
             Asked::Address(address) => {
                 let name = Slot::of(*address).and_then(|slot| self.allow.slots().name(slot));
@@ -35,20 +61,59 @@ impl NameServer {
             }
             Asked::Name(name) => name,
         };
-        let addresses = |v4, v6| Answer::Addresses(v4, Some(v6).filter(|_| self.ipv6));
         // RFC 6761, 6.3.
         if name == "localhost" || name.ends_with(".localhost") {
-            return addresses(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
+            return Answer::Addresses(Ipv4Addr::LOCALHOST, Some(Ipv6Addr::LOCALHOST).filter(|_| self.ipv6));
         }
-        if let Some(slot) = self.allow.slots().of(name) {
-            return addresses(slot.v4(), slot.v6());
+        if let Some(slot) = self.allow.slots().of(name).filter(|_| self.allow.is_exact(name)) {
+            return Answer::Addresses(slot.v4(), Some(slot.v6()).filter(|_| self.ipv6));
         }
-        tally.refused(name, Why::NotAllowed, None);
-        Answer::NoSuchName
+        let below = name.parse::<Name>().ok().filter(|name| self.allow.ports_of(name).is_some());
+        let Some(below) = below else {
+            tally.refused(name, Why::NotAllowed, None);
+            return Answer::NoSuchName;
+        };
+        // One address takes half the sockets of two, and there is nobody who has none of IPv4 here.
+        self.open(below, tally).map_or(Answer::NoSuchName, |slot| Answer::Addresses(slot.v4(), None))
+    }
+
+    /// Has a name below a `*` listen on its slot, before anybody knows that slot.
+    fn open(&mut self, name: Name, tally: &Tally) -> Option<Slot> {
+        if !self.missing.contains_key(&name) {
+            let ports: Vec<u16> = self.allow.ports_of(&name).map(|ports| ports.iter().collect()).unwrap_or_default();
+            if self.spare.len() < ports.len() || self.allow.give_slot(&name).is_none() {
+                tally.refused(name.as_str(), Why::TooMany, None);
+                return None;
+            }
+            self.missing.insert(name.clone(), ports);
+        }
+        let slot = self.allow.slots().of(name.as_str())?;
+        let ports = self.missing.remove(&name).unwrap_or_default();
+        let mut missing = Vec::new();
+        for port in ports {
+            let Some(socket) = self.spare.pop() else {
+                missing.push(port);
+                continue;
+            };
+            match bind(&socket, &SocketAddr::new(slot.v4().into(), port)) {
+                // A socket that is bound and cannot listen is of no more use.
+                Ok(()) if listen(&socket, BACKLOG).is_ok() => self.fresh.push((name.clone(), port, socket)),
+                Ok(()) => missing.push(port),
+                Err(_) => {
+                    self.spare.push(socket);
+                    missing.push(port);
+                }
+            }
+        }
+        if !missing.is_empty() {
+            tally.refused(name.as_str(), Why::Taken, None);
+        }
+        self.missing.insert(name, missing);
+        Some(slot)
     }
 
     /// Answers what has come by UDP, as from the address that it was sent to.
-    pub(crate) fn answer_datagrams(&self, socket: &OwnedFd, tally: &Tally) {
+    pub(crate) fn answer_datagrams(&mut self, socket: &OwnedFd, tally: &Tally) {
         let fd = Fd(socket.as_raw_fd());
         let mut buffer = [0; LONGEST];
         for _ in 0..AT_A_TIME {
@@ -82,7 +147,7 @@ impl Stream {
     }
 
     /// What has come, as far as one read goes: others wait for their turn. `false`: it is over.
-    pub(crate) fn answer(&mut self, server: &NameServer, tally: &Tally) -> bool {
+    pub(crate) fn answer(&mut self, server: &mut NameServer, tally: &Tally) -> bool {
         if !self.flush() {
             return false;
         }

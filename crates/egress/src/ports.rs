@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Some ports, in order, each once.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ports(Vec<(u16, u16)>);
 
 /// Why a text is no list of ports.

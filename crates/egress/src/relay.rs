@@ -4,7 +4,9 @@
 //! When it ends, whatever the reason, all sockets of the namespaces are closed, and nothing of them can be reached any more.
 
 mod dial;
+mod enter;
 mod serve;
+mod take;
 
 use std::io;
 use std::net::IpAddr;
@@ -60,8 +62,11 @@ struct Opened {
     sockets: Vec<(Kind, OwnedFd)>,
     tally: Arc<Tally>,
     lookup: Lookup,
-    judge: fn(IpAddr) -> Option<Special>,
+    judge: Judge,
 }
+
+/// Why an address is not connected to, if it is not; the other: whether private ones are.
+type Judge = fn(IpAddr, bool) -> Option<Special>;
 
 fn running() -> MutexGuard<'static, Option<Running>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,26 +123,28 @@ impl Seat {
         Ok(Seat { process, shared, id, begun: false, tally: Arc::default() })
     }
 
-    /// Serves from here on what comes to these sockets, which are those of [`Allow::sockets`] in their order.
-    pub fn begin(&mut self, allow: Allow, ipv6: bool, sockets: Vec<OwnedFd>) -> io::Result<()> {
+    /// Serves from here on what comes to these sockets, which are those of [`Allow::sockets`] in their order; and to listeners of the outside,
+    /// whose connections go to that port of the namespace's own 127.0.0.1 ([`Allow::enter`]).
+    pub fn begin(
+        &mut self,
+        allow: Allow,
+        ipv6: bool,
+        sockets: Vec<OwnedFd>,
+        published: Vec<(u16, OwnedFd)>,
+    ) -> io::Result<()> {
         let wanted = allow.sockets(ipv6);
         if wanted.len() != sockets.len() {
             let why = format!("{} sockets came, of {}", sockets.len(), wanted.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let sockets = wanted.into_iter().map(|wanted| wanted.kind).zip(sockets).collect();
+        let sockets = wanted.into_iter().map(|wanted| wanted.kind).zip(sockets);
+        let published = published.into_iter().map(|(port, listener)| (Kind::Published(port), listener));
+        let sockets = sockets.chain(published).collect();
         self.begin_with(allow, ipv6, sockets, resolver::by_host, dial::judge);
         Ok(())
     }
 
-    fn begin_with(
-        &mut self,
-        allow: Allow,
-        ipv6: bool,
-        sockets: Vec<(Kind, OwnedFd)>,
-        lookup: Lookup,
-        judge: fn(IpAddr) -> Option<Special>,
-    ) {
+    fn begin_with(&mut self, allow: Allow, ipv6: bool, sockets: Vec<(Kind, OwnedFd)>, lookup: Lookup, judge: Judge) {
         let opened = Opened { allow, ipv6, sockets, tally: self.tally.clone(), lookup, judge };
         self.begun = true;
         self.shared.order(Order::Begin(self.id, Box::new(opened)));

@@ -70,6 +70,25 @@ impl FromStr for Rule {
     }
 }
 
+impl Pattern {
+    /// Whether a name is one of them.
+    pub fn is_of(&self, name: &Name) -> bool {
+        match self {
+            Pattern::Exact(own) => own == name,
+            Pattern::Below(above) => name.is_below(above),
+        }
+    }
+
+    /// Whether all names of another are among them.
+    pub fn covers(&self, other: &Pattern) -> bool {
+        match (self, other) {
+            (_, Pattern::Exact(name)) => self.is_of(name),
+            (Pattern::Below(above), Pattern::Below(name)) => above == name || name.is_below(above),
+            (Pattern::Exact(_), Pattern::Below(_)) => false,
+        }
+    }
+}
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -33,8 +33,12 @@ pub enum Why {
     Address,
     /// The host knows no address of it.
     Unresolved,
-    /// There are too many connections, or too few descriptors for one more.
+    /// There are too many connections, too few descriptors for one more, or too many names below a `*`.
     TooMany,
+    /// Its port is somebody's inside already.
+    Taken,
+    /// What was sent is no TLS, or asks for another name.
+    Sni,
 }
 
 impl Why {
@@ -45,6 +49,8 @@ impl Why {
             Why::Address => "address",
             Why::Unresolved => "unresolved",
             Why::TooMany => "too-many",
+            Why::Taken => "taken",
+            Why::Sni => "sni",
         }
     }
 }
@@ -59,8 +65,16 @@ pub struct Refusal {
     pub why: Why,
     /// The address that it led to, if that is why, and what that is.
     pub address: Option<(IpAddr, Special)>,
+    /// The name that TLS asked for, if that is why; none: it was no TLS, or had none.
+    pub sni: Option<Name>,
     /// How often.
     pub times: u64,
+}
+
+impl Refusal {
+    fn is_like(&self, other: &Refusal) -> bool {
+        (&self.name, self.why, self.address, &self.sni) == (&other.name, other.why, other.address, &other.sni)
+    }
 }
 
 /// What one namespace has reached and was refused, so far.
@@ -103,12 +117,20 @@ impl Tally {
     }
 
     pub(crate) fn refused(&self, name: &str, why: Why, address: Option<(IpAddr, Special)>) {
+        self.note(Refusal { name: name.to_owned(), why, address, sni: None, times: 1 });
+    }
+
+    pub(crate) fn refused_sni(&self, name: &Name, sni: Option<Name>) {
+        self.note(Refusal { name: name.to_string(), why: Why::Sni, address: None, sni, times: 1 });
+    }
+
+    fn note(&self, refusal: Refusal) {
         let mut page = self.page();
-        let known = page.refusals.iter_mut().find(|it| it.name == name && it.why == why && it.address == address);
+        let known = page.refusals.iter_mut().find(|it| it.is_like(&refusal));
         if let Some(known) = known {
             known.times += 1;
         } else if page.refusals.len() < MOST {
-            page.refusals.push(Refusal { name: name.to_owned(), why, address, times: 1 });
+            page.refusals.push(refusal);
         } else {
             page.more += 1;
         }

@@ -46,7 +46,7 @@ pub use landlock::{Landlock, LandlockScope};
 pub use limits::{Cgroup, Device, DeviceKind, Hugetlb, IoMax, Limits};
 pub use mount::{Mount, MountKind};
 pub use namespaces::{Namespace, Namespaces};
-pub use network::{Dns, HostEntry, Network, NetworkKind};
+pub use network::{Dns, HostEntry, Network, NetworkKind, Sni};
 pub use process::{Clone, Rights, Rlimit, Terminal, TimeOffsets, UNLIMITED};
 pub use read::{Format, MOST_BYTES, value};
 pub use reader::Spelling;

@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Duration, Field, Wrong, is_default};
 
+const MOST_REFUSAL: usize = 200;
+
 /// How a container is connected; a new net namespace comes with it. Without one it has a loopback alone, or what
 /// `namespaces.net` says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -55,13 +57,27 @@ pub struct Network {
     /// Of a veth: it and the other containers of its bridge that have this reach one another. Default: false.
     #[serde(default, skip_serializing_if = "is_default")]
     pub peers: bool,
-    /// Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`.
+    /// Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. With names
+    /// TCP alone, to the container's 127.0.0.1, at most 128 connections at once.
     #[serde(default, skip_serializing_if = "is_default")]
     pub publish: Vec<String>,
-    /// Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"` or
-    /// `"example.org:8000-8010"`. Everything else is refused at once. Default: nothing.
+    /// Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"`,
+    /// `"example.org:8000-8010"` or `"*.example.org"`, the names below it. Everything else is refused at once. Default: nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub allow: Vec<String>,
+    /// Of names: the same, where the name may lead to private addresses (RFC 1918, 100.64.0.0/10, fc00::/7), but not to the host's own. Default:
+    /// nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub allow_private: Vec<String>,
+    /// Of names: TCP ports of the host's own 127.0.0.1, reached as `host.internal` with the same port. Default: none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub allow_loopback: Vec<u16>,
+    /// Of names: whether each connection has to begin with TLS that asks for its name (SNI). Default: `"off"`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sni: Sni,
+    /// Of names: what is said besides of all that is refused, such as whom to ask; one line of at most 200 characters. Default: nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refusal: Option<String>,
     /// Of a veth: at most so many bits a second in each direction, 8000 or more. Default: no limit.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rate: Option<u64>,
@@ -84,6 +100,19 @@ pub enum NetworkKind {
     Names,
 }
 
+/// Whether a connection to a name has to begin with TLS that asks for that name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Sni {
+    /// What is sent is nobody's business.
+    #[default]
+    Off,
+    /// What is no TLS, or asks for another name, is reset. The host's own loopback is not looked at.
+    Require,
+}
+
 impl Network {
     /// One of this kind, with nothing else said of it.
     pub fn new(kind: NetworkKind) -> Network {
@@ -103,6 +132,10 @@ impl Network {
             peers: false,
             publish: Vec::new(),
             allow: Vec::new(),
+            allow_private: Vec::new(),
+            allow_loopback: Vec::new(),
+            sni: Sni::Off,
+            refusal: None,
             rate: None,
             latency: None,
         }
@@ -110,17 +143,41 @@ impl Network {
 
     pub(crate) fn check(&self) -> Result<(), Wrong> {
         let at = |key: &str| Field::of("network").key(key);
-        if self.kind != NetworkKind::Names && !self.allow.is_empty() {
+        let of_names = [
+            ("allow", !self.allow.is_empty()),
+            ("allow_private", !self.allow_private.is_empty()),
+            ("allow_loopback", !self.allow_loopback.is_empty()),
+            ("sni", self.sni != Sni::Off),
+            ("refusal", self.refusal.is_some()),
+        ];
+        if let Some((key, _)) = of_names.iter().find(|(_, given)| *given && self.kind != NetworkKind::Names) {
             let why = "it is of a network of names; what another one reaches, no name decides";
-            return Err(Wrong::contradicts(at("allow"), why));
+            return Err(Wrong::contradicts(at(key), why));
         }
-        if self.kind == NetworkKind::Names && !self.publish.is_empty() {
-            let why = "it is of a veth pair or pasta; a network of names has no published ports";
-            return Err(Wrong::contradicts(at("publish"), why));
+        if let Some(place) = self.allow_loopback.iter().position(|port| *port == 0) {
+            return Err(Wrong::range(at("allow_loopback").index(place), "it can be a port, 1 to 65535"));
+        }
+        // It ends up on somebody's terminal.
+        let is_line =
+            |text: &String| (1..=MOST_REFUSAL).contains(&text.chars().count()) && !text.contains(char::is_control);
+        if !self.refusal.as_ref().is_none_or(is_line) {
+            return Err(Wrong::range(
+                at("refusal"),
+                "it can be one line of 1 to 200 characters, none of them a control character",
+            ));
         }
         let of_both = self.kind == NetworkKind::Pasta && self.host_access;
-        let (publish, allow) = (self.publish.clone(), self.allow.clone());
-        let of_veth = Network { publish, allow, host_access: of_both, ..Network::new(self.kind) } != *self;
+        let of_others = Network {
+            publish: self.publish.clone(),
+            allow: self.allow.clone(),
+            allow_private: self.allow_private.clone(),
+            allow_loopback: self.allow_loopback.clone(),
+            sni: self.sni,
+            refusal: self.refusal.clone(),
+            host_access: of_both,
+            ..Network::new(self.kind)
+        };
+        let of_veth = of_others != *self;
         if self.kind != NetworkKind::Veth && of_veth {
             let given = [
                 ("bridge", self.bridge.is_some()),

@@ -161,6 +161,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Route { .. } => "rtnetlink request".into(),
         Op::Packets { .. } => "transaction of nf_tables".into(),
         Op::Serve { address, stream: true } => format!("socket, bind({address}), listen; sendmsg of it to the parent"),
+        Op::Spare { count } => format!("{count} times socket; sendmsg of it to the parent"),
         Op::Serve { address, stream: false } => format!("socket, bind({address}); sendmsg of it to the parent"),
         Op::Hostname { .. } => "sethostname".into(),
         Op::Domainname { .. } => "setdomainname".into(),

@@ -22,6 +22,8 @@ pub(crate) struct Reaching {
     pub(crate) ipv6: bool,
     /// How many there will be.
     pub(crate) expected: usize,
+    /// Listeners outside, each with the port inside that it leads to.
+    pub(crate) published: Vec<(u16, OwnedFd)>,
     pub(crate) sockets: Vec<OwnedFd>,
 }
 
@@ -34,7 +36,10 @@ impl Reaching {
         }
         let sockets = std::mem::take(&mut self.sockets);
         match &mut *self.place.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(seat) => seat.begin(std::mem::take(&mut self.allow), self.ipv6, sockets),
+            Some(seat) => {
+                let published = std::mem::take(&mut self.published);
+                seat.begin(std::mem::take(&mut self.allow), self.ipv6, sockets, published)
+            }
             None => Ok(()),
         }
     }
@@ -42,12 +47,16 @@ impl Reaching {
 
 /// What a container with a network of names has reached, and what it was refused; it grows while that runs.
 #[derive(Clone, Debug)]
-pub struct Reach(pub(crate) Arc<Tally>);
+pub struct Reach {
+    pub(crate) tally: Arc<Tally>,
+    /// What is said besides of all that is refused.
+    pub(crate) refusal: Option<Arc<str>>,
+}
 
 /// Two are the same if they are of one container.
 impl PartialEq for Reach {
     fn eq(&self, other: &Reach) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.tally, &other.tally)
     }
 }
 
@@ -75,11 +84,15 @@ pub struct Reached {
 pub struct Unreached {
     /// The name, as it was asked for.
     pub name: String,
-    /// Why: `"not-allowed"`, `"address"` (it leads to one that is no public address), `"unresolved"` (the host knows none) or
-    /// `"too-many"` connections.
+    /// Why: `"not-allowed"`, `"address"` (it leads to one that is no public address), `"unresolved"` (the host knows none), `"too-many"`
+    /// connections, or names below a `*`, `"taken"` (the container itself has its port) or `"sni"` (its connection does not ask for it by TLS).
     pub why: &'static str,
     /// The address that it leads to, if that is why, and what that is, such as `"private"`.
     pub address: Option<(IpAddr, &'static str)>,
+    /// The name that TLS asked for in its place, if that is why and there was one.
+    pub sni: Option<String>,
+    /// What whoever reads of it is told besides: [`crate::Names::refusal`].
+    pub refusal: Option<Arc<str>>,
     /// How often.
     pub times: u64,
     /// What would allow it; empty: nothing does.
@@ -89,7 +102,7 @@ pub struct Unreached {
 impl Reach {
     /// The names that it has connected to, or tried to.
     pub fn reached(&self) -> Vec<Reached> {
-        let counts = self.0.counts().into_iter();
+        let counts = self.tally.counts().into_iter();
         let reached = counts.map(|(name, count)| Reached {
             name: name.to_string(),
             connections: count.connections,
@@ -103,18 +116,24 @@ impl Reach {
     /// What it was refused, in the order in which that came first. At most 1,000 are kept; connections to addresses that are no name's are
     /// refused by its own kernel, and not among them.
     pub fn unreached(&self) -> Vec<Unreached> {
-        let refusals = self.0.refusals().into_iter();
+        let refusals = self.tally.refusals().into_iter();
         let unreached = refusals.map(|refusal| Unreached {
             remedies: match refusal.why {
                 // Which port it would have connected to, nobody knows yet.
                 Why::NotAllowed if refusal.name.parse::<seclude_egress::Name>().is_ok() => {
                     vec![Remedy::set("network.allow", json!([refusal.name]))]
                 }
+                Why::Address if refusal.address.is_some_and(|(_, special)| special.can_be_allowed()) => {
+                    vec![Remedy::set("network.allow_private", json!([refusal.name]))]
+                }
+                Why::Sni => vec![Remedy::set("network.sni", "off")],
                 _ => Vec::new(),
             },
             name: refusal.name,
             why: refusal.why.name(),
             address: refusal.address.map(|(address, special)| (address, special.name())),
+            sni: refusal.sni.map(|name| name.to_string()),
+            refusal: self.refusal.clone(),
             times: refusal.times,
         });
         unreached.collect()
@@ -122,7 +141,7 @@ impl Reach {
 
     /// How many refusals there were besides.
     pub fn more(&self) -> u64 {
-        self.0.more()
+        self.tally.more()
     }
 
     pub(crate) fn to_json(&self, say: &dyn Fn(&Remedy) -> Json) -> Json {
@@ -139,10 +158,19 @@ impl Unreached {
             (_, Some((address, special))) => format!("it leads to {address}, which is {special}"),
             ("not-allowed", _) => "it is not allowed".to_owned(),
             ("unresolved", _) => "the host knows no address of it".to_owned(),
-            _ => "it has too many connections".to_owned(),
+            ("taken", _) => "the container itself has taken its port".to_owned(),
+            ("sni", _) => match &self.sni {
+                Some(other) => format!("its connection asks for {other} by TLS"),
+                None => "its connection does not begin with TLS that asks for it".to_owned(),
+            },
+            _ => "there are too many connections, or names".to_owned(),
         };
         let times = if self.times > 1 { format!(", {} times", self.times) } else { String::new() };
-        Remedy::behind(&format!("{}: {why}{times}", self.name), &self.remedies, say)
+        let message = Remedy::behind(&format!("{}: {why}{times}", self.name), &self.remedies, say);
+        match &self.refusal {
+            Some(refusal) => format!("{message}: {refusal}"),
+            None => message,
+        }
     }
 
     fn to_json(&self, say: &dyn Fn(&Remedy) -> Json) -> Json {
@@ -151,6 +179,8 @@ impl Unreached {
             "why": self.why,
             "address": self.address.map(|(address, _)| address),
             "special": self.address.map(|(_, special)| special),
+            "sni": self.sni,
+            "refusal": self.refusal.as_deref(),
             "times": self.times,
             "remedies": self.remedies.iter().map(say).collect::<Vec<_>>(),
         })

@@ -1,6 +1,9 @@
 //! What cannot be allowed: one line each, before anything is made.
 
-use seclude_tests::seclude_command;
+use std::fs;
+use std::process::Command;
+
+use seclude_tests::{Scratch, seclude_command};
 
 #[test]
 fn what_is_no_name_or_cannot_be_together_is_refused_in_one_line() {
@@ -22,8 +25,28 @@ fn what_is_no_name_or_cannot_be_together_is_refused_in_one_line() {
         ("--allow github.com:53", "port 53"),
         ("--allow github.com:1-1000", "port 53"),
         ("--allow github.com:1000-2000", "more than 1024"),
-        ("--allow *.example.org", "not possible yet"),
-        ("--allow münchen.de", "xn--"),
+        ("--allow *.example.org:1000-1128", "and there are 128"),
+        ("--allow *.example.org:1000-1099 --allow *.a.example.org:2000-2099", "200 sockets"),
+        ("--allow *example.org", "first label"),
+        ("--allow a.*.example.org", "first label"),
+        ("--allow *.127.0.0.1", "address"),
+        ("--allow xn--a.münchen.de", "no international name"),
+        ("--allow １２７.0.0.1", "address"),
+        ("--allow host.internal:80", "--allow-loopback"),
+        ("--allow-private 10.0.0.1", "address"),
+        ("--allow-private *", "first label"),
+        ("--allow-private db:53", "port 53"),
+        ("--allow-private db --net veth", "--allow-private"),
+        ("--allow-loopback 0", "0"),
+        ("--allow-loopback 70000", "70000"),
+        ("--allow-loopback 53", "port 53"),
+        ("--allow-loopback 80 --net host", "--allow-loopback"),
+        ("--allow-from /nonexistent", "--allow-from /nonexistent"),
+        ("--allow-from /", "it is a directory"),
+        ("--sni require", "--allow makes"),
+        ("--sni sometimes --allow a.org", "require or off"),
+        ("--refusal no", "--allow makes"),
+        ("--allow a.org --refusal \u{1b}[2J", "one line"),
         ("--allow localhost", "the container itself"),
         ("--allow a..org", "between two dots"),
         ("--allow github.com --net none", "--allow"),
@@ -34,7 +57,10 @@ fn what_is_no_name_or_cannot_be_together_is_refused_in_one_line() {
         ("--allow github.com --share net", "two ways"),
         ("--allow github.com --join net=/proc/self/ns/net", "two ways"),
         ("--allow github.com --no-namespaces", "net namespace"),
-        ("--allow github.com -p 80:80", "--publish"),
+        ("--allow github.com -p 8080:80/udp", "TCP alone"),
+        ("--allow github.com -p 8080:80 -p 8080:81", "has it already"),
+        ("--allow github.com -p 1000-1128:1000-1128", "there can be 128"),
+        ("-p 8080:80", "--allow"),
         ("--allow github.com --dns host", "never asked"),
         ("--allow github.com --mtu 1400", "--mtu"),
         ("--allow github.com --detach", "outlives"),
@@ -47,5 +73,47 @@ fn what_is_no_name_or_cannot_be_together_is_refused_in_one_line() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(125), "{flags}: {error}");
         assert!(error.contains(said) && error.lines().count() == 1, "{flags}: {error}");
+    }
+}
+
+#[test]
+fn a_file_of_names_is_read_to_its_first_wrong_line() {
+    let place = Scratch::new("egress-allow-from");
+    let path = |name: &str| place.path().join(name);
+    fs::write(path("good"), "# ours\n\n  *.example.org:80,443  # all\nGITHUB.com\r\n").unwrap();
+    let explain = |name: &str| {
+        let mut command = seclude_command(&["explain", "--spec", "--json"]);
+        command.arg("--allow-from").arg(path(name)).args(["--", "true"]).output().unwrap()
+    };
+    let good: serde_json::Value = serde_json::from_slice(&explain("good").stdout).unwrap();
+    assert_eq!(good["network"]["allow"], serde_json::json!(["*.example.org:80,443", "github.com:443"]));
+    fs::write(path("line"), "a.org\n\nb.org:0\n").unwrap();
+    fs::write(path("bytes"), b"a.org\n\xff\xfe\n").unwrap();
+    fs::write(path("url"), "https://a.org/x#y\n").unwrap();
+    fs::write(path("control"), "a.org\n\x1b[2J\n").unwrap();
+    fs::write(path("big"), "# comment\n".repeat(30_000)).unwrap();
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    for (name, said) in [
+        ("line", "line 3: \"b.org:0\": "),
+        ("bytes", "line 2: it is not UTF-8"),
+        ("url", "line 1: \"https://a.org/x\": it is a URL"),
+        ("control", "line 2: \"\\u{1b}[2J\": "),
+        ("big", "it has more than 262144 bytes"),
+        ("fifo", "it is a FIFO"),
+    ] {
+        let output = explain(name);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{name}: {error}");
+        assert!(error.contains(said) && error.lines().count() == 1, "{name}: {error}");
+    }
+}
+
+#[test]
+fn rules_that_overlap_are_told_and_the_wider_one_holds() {
+    let words = ["explain", "--allow", "*.a.org", "--allow", "x.a.org:22", "--allow", "y.a.org", "--", "true"];
+    let output = seclude_command(&words).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    for line in ["x.a.org:22 beside *.a.org:443: x.a.org has ports 22,443", "y.a.org:443 adds nothing to *.a.org:443"] {
+        assert!(said.contains(line), "{said}");
     }
 }

@@ -3,7 +3,11 @@
 //! The servers, the name server and the addresses are the tests' own, in network namespaces of their own.
 
 mod bad_input;
+mod elsewhere;
+mod hello;
 mod holes;
 mod moving;
 mod names;
+mod published;
+mod wildcards;
 mod world;

@@ -56,7 +56,7 @@ for it in json.load(open("report"))["reach"]["unreached"]: print(it["name"], it[
         said[6..11],
         [
             "loopback.test address loopback []",
-            "private.test address private []",
+            "private.test address private [{'set': 'network.allow_private', 'value': ['private.test']}]",
             "metadata.test address metadata []",
             "own.test address host []",
             "none.test unresolved None []",
@@ -119,8 +119,8 @@ report = json.load(open("report")); print(report["spawn"]["network"]["by"], repo
     assert_eq!(
         said[3],
         "names {'more_unreached': 0, 'reached': [{'connections': 2, 'failed': 0, 'name': 'one.test', 'received': 54, 'sent': 10}], \
-         'unreached': [{'address': None, 'name': 'two.test', 'remedies': [{'set': 'network.allow', 'value': ['two.test']}], \
-         'special': None, 'times': 2, 'why': 'not-allowed'}]}"
+         'unreached': [{'address': None, 'name': 'two.test', 'refusal': None, \
+         'remedies': [{'set': 'network.allow', 'value': ['two.test']}], 'sni': None, 'special': None, 'times': 2, 'why': 'not-allowed'}]}"
     );
     let refused = "seclude: refused: two.test: it is not allowed, 2 times (--allow two.test)";
     assert_eq!(said[4..], [NO_NAME, refused, "3", NO_NAME, refused]);

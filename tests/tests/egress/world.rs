@@ -6,7 +6,7 @@ use seclude_tests::host;
 ///
 /// * outside, at 93.184.216.34 and 2606:2800::34, a server on ports 443, 80 and 5432, which says who it is and gives back what it is sent;
 ///   the same at 10.9.9.9 and at 169.254.169.254
-/// * a name server of the host's, outside, that knows `*.test` and notes what it is asked in `queries`
+/// * a name server of the host's, outside, that knows names below `test` and all below `zone.test`, and notes what it is asked in `queries`
 /// * the same server on the host itself, at 127.0.0.1 and at 93.184.216.99
 /// * `ask PLACE…`: run inside, what the server at each says, or why nothing does
 const PRELUDE: &str = r#"
@@ -35,7 +35,7 @@ END
 cat > resolver.py <<'END'
 import socket, sys
 known = {b"one": "93.184.216.34", b"two": "93.184.216.34", b"loopback": "127.0.0.1", b"private": "10.9.9.9",
-         b"metadata": "169.254.169.254", b"own": "93.184.216.99", b"dead": "93.184.216.77"}
+         b"metadata": "169.254.169.254", b"own": "93.184.216.99", b"dead": "93.184.216.77", b"xn--mnchen-3ya": "93.184.216.34"}
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("93.184.216.53", 53))
 print("serving", flush=True)
 while True:
@@ -45,6 +45,7 @@ while True:
     name, kind, question = b".".join(labels).lower(), q[at + 2], q[12:at + 5]
     print(name.decode("latin-1"), file=open("queries", "a"))
     address = known.get(labels[0].lower()) if labels[1:] == [b"test"] else None
+    if labels[1:] == [b"zone", b"test"]: address = "93.184.216.34"
     try: address = open("now." + labels[0].decode()).read().strip() or address
     except OSError: pass
     answer = address and kind == 1

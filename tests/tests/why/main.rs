@@ -226,6 +226,44 @@ fn a_finished_program_is_asked_where_it_looks_at_the_number_alone() {
 }
 
 #[test]
+fn of_a_place_of_the_network_it_is_said_which_rule_lets_it_through() {
+    answers(&["connect", "github.com:443"], 1, &["refused: it has a loopback alone (--allow github.com:443)"]);
+    answers(&["connect", "localhost:80"], 2, &["the container itself"]);
+    let names =
+        ["--allow", "*.example.org:80,443", "--allow-private", "a.example.org:5432", "--allow-loopback", "6379"];
+    let ask =
+        |about: &str, status: i32, part: &str| answers(&[&names[..], &["connect", about]].concat(), status, &[part]);
+    ask(
+        "a.example.org:443",
+        0,
+        "allowed: a.example.org is allowed on 80,443,5432; it may lead to public addresses alone",
+    );
+    ask("A.Example.org.:5432", 0, "it may lead to public and private addresses");
+    ask("b.example.org:5432", 1, "it is allowed on other ports: 80,443 (--allow b.example.org:5432)");
+    ask("example.org:443", 1, "refused: the name is not allowed (--allow example.org:443)");
+    ask("host.internal:6379", 0, "it is 127.0.0.1 of the host");
+    ask("host.internal:6380", 1, "other ports: 6379");
+    ask("93.184.216.34:443", 1, "all addresses are the container's own there");
+    ask("[2606:2800::34]:443", 1, "all addresses are the container's own there");
+    ask("127.0.0.1:443", 2, "the container itself");
+    ask("8.8.8.8:53", 1, "refused");
+    answers(&["--sni", "require", "--allow", "a.org", "connect", "a.org:443"], 0, &["by TLS that asks for it"]);
+    answers(&["--allow", "a.org", "--add-host", "a.org:10.0.0.1", "connect", "a.org:443"], 1, &["all addresses are"]);
+    answers(&["--net", "host", "connect", "github.com:443"], 0, &["the host's own"]);
+    answers(&["--net", "pasta", "connect", "169.254.169.254:80"], 1, &["(--host-access)"]);
+    answers(&["--net", "pasta", "connect", "1.1.1.1:443"], 0, &["what the host reaches"]);
+    answers(&["--net", "pasta", "connect", "github.com:443"], 2, &["only the run can tell"]);
+    if seclude::Host::current().with_landlock().landlock >= 6 {
+        answers(&["--no-namespaces", "connect", "github.com:443"], 1, &["landlock", "(--landlock-connect"]);
+    }
+    for about in
+        ["github.com", "github.com:0", "github.com:70000", "::1:80", "1.2.3:80", "https://a.org:443", "a..org:443"]
+    {
+        refused(125, &["why", "connect", about]);
+    }
+}
+
+#[test]
 fn what_is_no_question_is_one_line() {
     let line = refused(125, &["why", "call", "ptrac"]);
     assert!(line.contains("no system call \"ptrac\"; the nearest is ptrace"), "{line}");

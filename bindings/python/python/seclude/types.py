@@ -40,6 +40,8 @@ Rlimit = Union[int, Literal["unlimited"], Dict[str, Any]]
 DeviceKind = Literal["char", "block"]
 #: What connects a container.
 NetworkKind = Literal["veth", "pasta", "names"]
+#: Whether a connection to a name has to begin with TLS that asks for that name.
+Sni = Literal["off", "require"]
 #: The kinds of mounts.
 MountKind = Literal["bind", "tmpfs", "overlay", "proc", "sysfs", "cgroup", "mqueue", "devpts", "dev", "file", "directory", "symlink", "mask", "read-only-path"]
 
@@ -423,11 +425,22 @@ class Network:
     #: Of a veth: it and the other containers of its bridge that have this reach one another. Default: false.
     peers: Optional[bool] = None
     #: Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range
-    #: `"8000-8010:8000-8010"`.
+    #: `"8000-8010:8000-8010"`. With names TCP alone, to the container's 127.0.0.1, at most 128 connections at once.
     publish: Optional[List[str]] = None
     #: Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443),
-    #: `"github.com:22,443"` or `"example.org:8000-8010"`. Everything else is refused at once. Default: nothing.
+    #: `"github.com:22,443"`, `"example.org:8000-8010"` or `"*.example.org"`, the names below it. Everything else is
+    #: refused at once. Default: nothing.
     allow: Optional[List[str]] = None
+    #: Of names: the same, where the name may lead to private addresses (RFC 1918, 100.64.0.0/10, fc00::/7), but not to
+    #: the host's own. Default: nothing.
+    allow_private: Optional[List[str]] = None
+    #: Of names: TCP ports of the host's own 127.0.0.1, reached as `host.internal` with the same port. Default: none.
+    allow_loopback: Optional[List[int]] = None
+    #: Of names: whether each connection has to begin with TLS that asks for its name (SNI). Default: `"off"`.
+    sni: Optional[Sni] = None
+    #: Of names: what is said besides of all that is refused, such as whom to ask; one line of at most 200 characters.
+    #: Default: nothing.
+    refusal: Optional[str] = None
     #: Of a veth: at most so many bits a second in each direction, 8000 or more. Default: no limit.
     rate: Optional[int] = None
     #: Of a veth: added to every packet to the container, up to a minute. Needs the kernel's sch_netem. Default: none.
@@ -454,6 +467,10 @@ class NetworkDict(TypedDict, total=False):
     peers: Optional[bool]
     publish: Optional[List[str]]
     allow: Optional[List[str]]
+    allow_private: Optional[List[str]]
+    allow_loopback: Optional[List[int]]
+    sni: Optional[Sni]
+    refusal: Optional[str]
     rate: Optional[int]
     latency: Optional[Duration]
 

@@ -1,6 +1,7 @@
 //! One connection from its name to its end: looked up, dialled, carried.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -9,11 +10,13 @@ use rustix::event::epoll::{self, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, getsockname, socket_with, sockopt};
 
-use super::serve::{Server, Timer, Token};
+use super::DRAIN;
+use super::serve::{Server, Tenant, Timer, Token};
+use super::take::CONNECT;
 use crate::Name;
 use crate::addresses::{self, Special};
 use crate::connection::{End, Next, Way};
-use crate::tally::Why;
+use crate::tally::{Count, Tally, Why};
 
 /// How long an address is tried before the next one is, too: RFC 8305, 5.
 const NEXT: Duration = Duration::from_millis(250);
@@ -21,6 +24,10 @@ const NEXT: Duration = Duration::from_millis(250);
 const MOST: usize = 8;
 
 pub(super) enum Stage {
+    /// The first words of TLS are waited for.
+    Hello { looks: u8 },
+    /// The container is asked to take it.
+    Entering { outer: End },
     /// The name is looked up.
     Asking,
     /// Addresses are tried.
@@ -29,26 +36,77 @@ pub(super) enum Stage {
     Moving { outer: End, up: Way, down: Way },
 }
 
+/// Where a connection leads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Whom {
+    /// To a name, outside.
+    Name(Name),
+    /// To this port inside.
+    Inside(u16),
+}
+
+impl Whom {
+    /// What goes to a name is counted.
+    pub(super) fn count(&self, tally: &Tally, change: impl FnOnce(&mut Count)) {
+        if let Whom::Name(name) = self {
+            tally.count(name, change);
+        }
+    }
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Whom::Name(name) => write!(f, "{name}"),
+            Whom::Inside(port) => write!(f, "published port {port}"),
+        }
+    }
+}
+
 pub(super) struct Connection {
     pub(super) tenant: u64,
-    name: Name,
+    pub(super) whom: Whom,
     port: u16,
-    inner: End,
+    pub(super) inner: End,
     pub(super) stage: Stage,
-    deadline: Instant,
+    /// Of the stage that it is in.
+    pub(super) deadline: Instant,
+    /// The half that was reset: what it has sent before still goes over.
+    broken: Option<Half>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Inner,
+    Outer,
 }
 
 impl Connection {
-    pub(super) fn new(tenant: u64, name: Name, port: u16, inner: End, deadline: Instant) -> Connection {
-        Connection { tenant, name, port, inner, stage: Stage::Asking, deadline }
+    pub(super) fn new(tenant: u64, whom: Whom, port: u16, inner: End, stage: Stage, deadline: Instant) -> Connection {
+        Connection { tenant, whom, port, inner, stage, deadline, broken: None }
     }
 }
 
 const MOST_JUDGED: usize = 32;
 
 /// Why an address is not connected to, if it is not.
-pub(super) fn judge(address: IpAddr) -> Option<Special> {
-    addresses::special(address).or_else(|| is_own(address).then_some(Special::Own))
+pub(super) fn judge(address: IpAddr, private: bool) -> Option<Special> {
+    let special = addresses::special(address).filter(|special| !(private && special.can_be_allowed()));
+    special.or_else(|| is_own(address).then_some(Special::Own))
+}
+
+/// Those of a name's addresses that are connected to; of the others it is noted why not.
+fn judged(tenant: &Tenant, name: &Name, found: &[IpAddr], private: bool) -> VecDeque<IpAddr> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    // However many an answer has: each is asked about, and others wait meanwhile.
+    for address in found.iter().take(MOST_JUDGED) {
+        match (tenant.judge)(*address, private) {
+            Some(special) => tenant.tally.refused(name.as_str(), Why::Address, Some((*address, special))),
+            None if addresses.contains(address) => {}
+            None => addresses.push(*address),
+        }
+    }
+    in_turns(addresses)
 }
 
 /// Whether the kernel would connect to this host itself.
@@ -101,31 +159,35 @@ impl Server {
             for key in asked {
                 let Some(tenant) = self.tenants.get(&key.0) else { continue };
                 let waiting = self.asked.remove(&key).unwrap_or_default();
-                let mut addresses: Vec<IpAddr> = Vec::new();
-                // However many an answer has: each is asked about, and others wait meanwhile.
-                for address in found.as_deref().unwrap_or_default().iter().take(MOST_JUDGED) {
-                    match (tenant.judge)(*address) {
-                        Some(special) => tenant.tally.refused(name.as_str(), Why::Address, Some((*address, special))),
-                        None if addresses.contains(address) => {}
-                        None => addresses.push(*address),
-                    }
-                }
-                if found.as_deref().unwrap_or_default().is_empty() {
+                let found = found.as_deref().unwrap_or_default();
+                if found.is_empty() {
                     tenant.tally.refused(name.as_str(), Why::Unresolved, None);
                 }
-                let addresses = in_turns(addresses);
-                for connection in waiting {
-                    self.connect(connection, addresses.clone());
+                let is_private = |key: &u64| {
+                    let connection = self.connections.get(key);
+                    connection.is_some_and(|it| tenant.server.allow.is_private(&name, it.port))
+                };
+                let (private, public): (Vec<u64>, Vec<u64>) = waiting.into_iter().partition(is_private);
+                let mut all = Vec::new();
+                for (keys, private) in [(public, false), (private, true)] {
+                    if !keys.is_empty() {
+                        all.push((keys, judged(tenant, &name, found, private)));
+                    }
+                }
+                let deadline = Instant::now() + CONNECT;
+                for (keys, addresses) in all {
+                    keys.into_iter().for_each(|key| self.connect(key, addresses.clone(), deadline));
                 }
             }
         }
     }
 
-    fn connect(&mut self, key: u64, left: VecDeque<IpAddr>) {
+    pub(super) fn connect(&mut self, key: u64, left: VecDeque<IpAddr>, deadline: Instant) {
         let Some(connection) = self.connections.get_mut(&key) else { return };
         let now = Instant::now();
         connection.stage = Stage::Connecting { left, attempts: Vec::new(), tried: 0, next: now };
-        self.timers.insert((connection.deadline, Timer::Connection(key)));
+        connection.deadline = deadline;
+        self.timers.insert((deadline, Timer::Connection(key)));
         self.try_next(key, now);
     }
 
@@ -196,7 +258,7 @@ impl Server {
         if epoll::modify(&self.shared.epoll, &socket, Token::Outer(key).data(), flags).is_err() {
             return self.give_up(key);
         }
-        tenant.tally.count(&connection.name, |count| count.connections += 1);
+        connection.whom.count(&tenant.tally, |count| count.connections += 1);
         let outer = End { socket, readable: true, writable: true };
         connection.stage = Stage::Moving { outer, up: Way::default(), down: Way::default() };
         self.ready.push_back(key);
@@ -206,10 +268,16 @@ impl Server {
     pub(super) fn look_at(&mut self, key: u64, now: Instant) {
         let Some(connection) = self.connections.get(&key) else { return };
         match &connection.stage {
+            Stage::Moving { .. } if connection.broken.is_some() && now >= connection.deadline => self.give_up(key),
             Stage::Moving { .. } => {}
             Stage::Connecting { .. } if now < connection.deadline => self.try_next(key, now),
+            // The time of a stage before this one.
+            Stage::Hello { .. } | Stage::Asking | Stage::Entering { .. } if now < connection.deadline => {}
+            Stage::Hello { .. } => self.refuse_hello(key, None),
+            Stage::Entering { .. } => self.give_up(key),
             Stage::Asking => {
-                let (id, name) = (connection.tenant, connection.name.clone());
+                let Whom::Name(name) = &connection.whom else { return };
+                let (id, name) = (connection.tenant, name.clone());
                 if let Some(tenant) = self.tenants.get(&id) {
                     tenant.tally.refused(name.as_str(), Why::Unresolved, None);
                 }
@@ -230,17 +298,34 @@ impl Server {
             Stage::Moving { outer, .. } => Some(outer),
             _ => None,
         };
-        let end = match (token, outer) {
-            (Token::Inner(_), _) => &mut connection.inner,
-            (_, Some(outer)) => outer,
+        let is_moving = outer.is_some();
+        let (end, half) = match (token, outer) {
+            (Token::Inner(_), _) => (&mut connection.inner, Half::Inner),
+            (_, Some(outer)) => (outer, Half::Outer),
             _ => return,
         };
         if flags.contains(EventFlags::ERR) {
-            return self.give_up(key);
+            if !is_moving || connection.broken.is_some() {
+                return self.give_up(key);
+            }
+            // What has come before the reset can still be read; who is to have it may take it slowly.
+            end.readable = true;
+            (connection.broken, connection.deadline) = (Some(half), Instant::now() + DRAIN);
+            self.timers.insert((connection.deadline, Timer::Connection(key)));
+            return self.carry(key);
         }
         end.readable |= flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP);
         end.writable |= flags.intersects(EventFlags::OUT | EventFlags::HUP);
-        self.carry(key);
+        match connection.stage {
+            Stage::Entering { .. } => self.entered(key),
+            Stage::Hello { .. } if flags.contains(EventFlags::IN) => {
+                self.look_at_hello(key, flags.intersects(EventFlags::RDHUP | EventFlags::HUP));
+            }
+            Stage::Hello { .. } if flags.intersects(EventFlags::RDHUP | EventFlags::HUP) => {
+                self.refuse_hello(key, None)
+            }
+            _ => self.carry(key),
+        }
     }
 
     /// Moves bytes in both directions.
@@ -250,16 +335,28 @@ impl Server {
         let Stage::Moving { outer, up, down } = &mut connection.stage else { return };
         let (mut sent, mut received) = (0, 0);
         let budget = &mut self.budget;
-        let there = up.carry(&mut connection.inner, outer, &mut self.pipes, (budget, &mut tenant.own), &mut sent);
-        let back = down.carry(outer, &mut connection.inner, &mut self.pipes, (budget, &mut tenant.own), &mut received);
+        let (inner, pipes, own) = (&mut connection.inner, &mut self.pipes, &mut tenant.own);
+        let there = match connection.broken {
+            Some(Half::Outer) => Next::Wait,
+            _ => up.carry(inner, outer, pipes, (budget, own), &mut sent),
+        };
+        let back = match connection.broken {
+            Some(Half::Inner) => Next::Wait,
+            _ => down.carry(outer, inner, pipes, (budget, own), &mut received),
+        };
+        let is_drained = match connection.broken {
+            Some(Half::Inner) => up.over,
+            Some(Half::Outer) => down.over,
+            None => false,
+        };
         if sent + received > 0 {
-            tenant.tally.count(&connection.name, |count| {
+            connection.whom.count(&tenant.tally, |count| {
                 count.sent += sent;
                 count.received += received;
             });
         }
         let both = [there, back];
-        if both.contains(&Next::Broken) {
+        if is_drained || both.contains(&Next::Broken) {
             self.give_up(key);
         } else if up.over && (down.over || tenant.leaving.is_some()) {
             self.end(key, false);
@@ -275,16 +372,20 @@ impl Server {
 
     fn end(&mut self, key: u64, reset: bool) {
         let Some(connection) = self.connections.remove(&key) else { return };
-        let Connection { tenant: id, name, inner, stage, .. } = connection;
+        let Connection { tenant: id, whom, inner, stage, .. } = connection;
         let close = |end: End| if reset { end.reset() } else { drop(end) };
-        close(inner);
+        match whom {
+            Whom::Name(_) => close(inner),
+            Whom::Inside(_) => self.keep(id, inner, reset),
+        }
         let Some(tenant) = self.tenants.get_mut(&id) else { return };
         self.budget.give_back(&mut tenant.own, 2);
         match stage {
-            Stage::Asking => tenant.tally.count(&name, |count| count.failed += 1),
+            Stage::Hello { .. } | Stage::Asking => whom.count(&tenant.tally, |count| count.failed += 1),
+            Stage::Entering { outer } => close(outer),
             Stage::Connecting { attempts, .. } => {
                 self.budget.give_back(&mut tenant.own, attempts.len().saturating_sub(1));
-                tenant.tally.count(&name, |count| count.failed += 1);
+                whom.count(&tenant.tally, |count| count.failed += 1);
             }
             Stage::Moving { outer, up, down } => {
                 close(outer);

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -10,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with, sockopt};
+use rustix::net::{SocketFlags, accept_with};
 
 use super::dial::{Connection, Stage};
-use super::{DRAIN, Opened, Order, Shared};
-use crate::addresses::Special;
+use super::enter::Doors;
+use super::{DRAIN, Judge, Opened, Order, Shared};
 use crate::budget::Budget;
 use crate::connection::{End, Pipes};
 use crate::name_server::{NameServer, Stream};
 use crate::resolver::{Lookup, Resolver};
-use crate::tally::{Tally, Why};
+use crate::tally::Tally;
 use crate::{Kind, Name};
 
 /// Connections that are taken from one listener before others have their turn.
@@ -29,9 +28,6 @@ const REST: Duration = Duration::from_millis(100);
 /// Streams of questions that one namespace can have, and how long each can take.
 const MOST_STREAMS: usize = 32;
 const STREAM: Duration = Duration::from_secs(30);
-/// From an accepted connection to its other half.
-const CONNECT: Duration = Duration::from_secs(20);
-const LOOK_UP: Duration = Duration::from_secs(10);
 
 /// What an event is about: its kind, and a number that is never another's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,7 +83,8 @@ pub(super) struct Tenant {
     pub(super) server: NameServer,
     pub(super) tally: Arc<Tally>,
     pub(super) lookup: Lookup,
-    pub(super) judge: fn(IpAddr) -> Option<Special>,
+    pub(super) judge: Judge,
+    pub(super) doors: Doors,
     /// Descriptors of its connections.
     pub(super) own: usize,
     pub(super) connections: usize,
@@ -209,16 +206,29 @@ impl Server {
     fn begin(&mut self, id: u64, opened: Opened) {
         self.budget.look();
         let Opened { allow, ipv6, sockets, tally, lookup, judge } = opened;
-        let server = NameServer { allow, ipv6 };
+        let (inward, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Inward);
+        let doors = Doors::new(inward.into_iter().map(|(_, socket)| socket).collect());
+        let (spare, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Spare);
+        let server = NameServer::new(allow, ipv6, spare.into_iter().map(|(_, socket)| socket).collect());
         let (own, connections, streams, leaving) = (0, 0, 0, None);
-        self.tenants.insert(id, Tenant { server, tally, lookup, judge, own, connections, streams, leaving });
-        for (kind, socket) in sockets {
-            let key = self.next();
-            // One that cannot be watched is closed: whoever connects to it is refused.
-            let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
-            if nonblocking.is_ok() && self.watch(&socket, Token::Socket(key), EventFlags::IN).is_ok() {
-                self.sockets.insert(key, Socket { tenant: id, kind, socket });
-            }
+        self.tenants.insert(id, Tenant { server, tally, lookup, judge, doors, own, connections, streams, leaving });
+        sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket));
+    }
+
+    fn look_after(&mut self, id: u64, kind: Kind, socket: OwnedFd) {
+        let key = self.next();
+        // One that cannot be watched is closed: whoever connects to it is refused.
+        let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
+        if nonblocking.is_ok() && self.watch(&socket, Token::Socket(key), EventFlags::IN).is_ok() {
+            self.sockets.insert(key, Socket { tenant: id, kind, socket });
+        }
+    }
+
+    /// Names below a `*` that were asked for just now.
+    fn look_after_fresh(&mut self, id: u64) {
+        let fresh = self.tenants.get_mut(&id).map(|tenant| tenant.server.take_fresh()).unwrap_or_default();
+        for (name, port, socket) in fresh {
+            self.look_after(id, Kind::Name(name, port), socket);
         }
     }
 
@@ -242,7 +252,9 @@ impl Server {
             let Some(Socket { tenant: id, kind, socket }) = self.sockets.get(&key) else { return };
             let Some(tenant) = self.tenants.get_mut(id) else { return };
             if *kind == Kind::Datagrams {
-                return tenant.server.answer_datagrams(socket, &tenant.tally);
+                tenant.server.answer_datagrams(socket, &tenant.tally);
+                let id = *id;
+                return self.look_after_fresh(id);
             }
             let accepted = match accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(accepted) => accepted,
@@ -256,6 +268,10 @@ impl Server {
                 }
             };
             match kind {
+                Kind::Published(port) => {
+                    let (id, port) = (*id, *port);
+                    self.enter(id, port, accepted);
+                }
                 Kind::Name(name, port) => {
                     let (id, name, port) = (*id, name.clone(), *port);
                     self.take(id, name, port, accepted);
@@ -273,48 +289,16 @@ impl Server {
         }
     }
 
-    /// A connection to a slot: its name is looked up now.
-    fn take(&mut self, id: u64, name: Name, port: u16, accepted: OwnedFd) {
-        let Some(tenant) = self.tenants.get_mut(&id) else { return };
-        let inner = End::new(accepted);
-        // Its own, and that of the other half.
-        if !self.budget.take(&mut tenant.own, 2) {
-            tenant.tally.refused(name.as_str(), Why::TooMany, None);
-            tenant.tally.count(&name, |count| count.failed += 1);
-            return inner.reset();
-        }
-        tenant.connections += 1;
-        let lookup = tenant.lookup;
-        let _ = sockopt::set_tcp_nodelay(&inner.socket, true);
-        let now = Instant::now();
-        let key = self.next();
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        let watched = self.watch(&inner.socket, Token::Inner(key), flags);
-        let connection = Connection::new(id, name.clone(), port, inner, now + CONNECT);
-        self.connections.insert(key, connection);
-        if watched.is_err() {
-            return self.give_up(key);
-        }
-        self.timers.insert((now + LOOK_UP, Timer::Connection(key)));
-        let waiting = self.asked.entry((id, name.clone())).or_default();
-        waiting.push(key);
-        if waiting.len() == 1 && !self.resolver.ask(id, name.clone(), lookup) {
-            self.asked.remove(&(id, name.clone()));
-            if let Some(tenant) = self.tenants.get(&id) {
-                tenant.tally.refused(name.as_str(), Why::TooMany, None);
-            }
-            self.give_up(key);
-        }
-    }
-
     fn read_stream(&mut self, key: u64) {
         let Some(stream) = self.streams.get_mut(&key) else { return };
-        let goes_on = self.tenants.get(&stream.tenant).is_some_and(|it| stream.answer(&it.server, &it.tally));
+        let id = stream.tenant;
+        let goes_on = self.tenants.get_mut(&id).is_some_and(|it| stream.answer(&mut it.server, &it.tally));
         let wanted = if stream.is_behind() { EventFlags::OUT } else { EventFlags::IN };
         let heard = epoll::modify(&self.shared.epoll, &stream.socket, Token::Stream(key).data(), wanted);
         if !goes_on || heard.is_err() {
             self.close_stream(key);
         }
+        self.look_after_fresh(id);
     }
 
     fn close_stream(&mut self, key: u64) {
@@ -326,10 +310,8 @@ impl Server {
     }
 
     fn leave(&mut self, id: u64, done: SyncSender<()>) {
-        // What stands in a listener's queue was sent as well.
-        let own: Vec<u64> =
-            self.sockets.iter().filter(|(_, socket)| socket.tenant == id).map(|(key, _)| *key).collect();
-        for key in own {
+        // What stands in a listener's queue was sent as well; and a question there may bring one listener more.
+        while let Some(key) = self.sockets.iter().find(|(_, socket)| socket.tenant == id).map(|(key, _)| *key) {
             self.heard_from(key);
             if let Some(socket) = self.sockets.remove(&key) {
                 self.unwatch(&socket.socket);
@@ -339,6 +321,8 @@ impl Server {
         own.collect::<Vec<_>>().into_iter().for_each(|key| self.close_stream(key));
         let Some(tenant) = self.tenants.get_mut(&id) else { return };
         tenant.leaving = Some(done);
+        tenant.server.close();
+        tenant.doors.close();
         if tenant.connections == 0 {
             return self.close_all(id);
         }

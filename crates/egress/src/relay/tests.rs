@@ -26,7 +26,7 @@ struct Net {
     questions: SocketAddr,
 }
 
-fn net(server: &TcpListener, lookup: Lookup, judge: fn(IpAddr) -> Option<Special>) -> Net {
+fn net(server: &TcpListener, lookup: Lookup, judge: Judge) -> Net {
     let port = server.local_addr().unwrap().port();
     let mut allow = Allow::nothing();
     allow.add(&format!("{NAME}:{port}").parse().unwrap()).unwrap();
@@ -84,7 +84,7 @@ fn is_reset(mut stream: TcpStream) -> bool {
 #[test]
 fn bytes_go_both_ways_and_each_end_is_told_on_its_own() {
     let server = listen();
-    let net = net(&server, here, |_| None);
+    let net = net(&server, here, |_, _| None);
     let (mut inner, mut outer) = connected(&server, &net);
     inner.write_all(b"a question").unwrap();
     inner.shutdown(Shutdown::Write).unwrap();
@@ -107,7 +107,7 @@ fn bytes_go_both_ways_and_each_end_is_told_on_its_own() {
 fn a_slow_reader_gets_all_of_it_and_holds_nobody_else_up() {
     const LENGTH: usize = 32 << 20;
     let server = listen();
-    let net = net(&server, here, |_| None);
+    let net = net(&server, here, |_, _| None);
     let (mut slow, outer) = connected(&server, &net);
     let writer = thread::spawn(move || {
         let piece: Vec<u8> = (0..1 << 20).map(|number: u32| (number % 251) as u8).collect();
@@ -134,7 +134,7 @@ fn a_slow_reader_gets_all_of_it_and_holds_nobody_else_up() {
 #[test]
 fn a_reset_is_a_reset_on_the_other_side() {
     let server = listen();
-    let net = net(&server, here, |_| None);
+    let net = net(&server, here, |_, _| None);
     for inner_breaks in [true, false] {
         let (mut inner, mut outer) = connected(&server, &net);
         // That both are moving.
@@ -148,17 +148,35 @@ fn a_reset_is_a_reset_on_the_other_side() {
 }
 
 #[test]
+fn what_came_before_a_reset_still_arrives() {
+    const LENGTH: usize = 20_000;
+    let server = listen();
+    let net = net(&server, here, |_, _| None);
+    for round in 0..50 {
+        let (mut inner, mut outer) = connected(&server, &net);
+        inner.write_all(b"x").unwrap();
+        outer.read_exact(&mut [0]).unwrap();
+        let (mut broken, mut left) = if round % 2 == 0 { (inner, outer) } else { (outer, inner) };
+        broken.write_all(&[7; LENGTH]).unwrap();
+        set_socket_linger(&broken, Some(Duration::ZERO)).unwrap();
+        drop(broken);
+        left.read_exact(&mut [0; LENGTH]).unwrap();
+        assert!(is_reset(left), "round {round}");
+    }
+}
+
+#[test]
 fn a_name_that_leads_nowhere_or_where_it_may_not_is_reset_and_noted() {
     let server = listen();
-    let refused = net(&server, here, |_| Some(Special::Loopback));
+    let refused = net(&server, here, |_, _| Some(Special::Loopback));
     assert!(is_reset(TcpStream::connect(refused.slot).unwrap()));
     let refusals = refused.seat.tally().refusals();
     assert_eq!(refusals.len(), 2, "each address by itself: {refusals:?}");
     assert!(refusals.iter().all(|it| it.why == Why::Address && it.name == NAME));
-    let unknown = net(&server, |_| Err(ErrorKind::NotFound.into()), |_| None);
+    let unknown = net(&server, |_| Err(ErrorKind::NotFound.into()), |_, _| None);
     assert!(is_reset(TcpStream::connect(unknown.slot).unwrap()));
     assert_eq!(unknown.seat.tally().refusals()[0].why, Why::Unresolved);
-    let nobody = net(&server, |_| Ok(vec![Ipv4Addr::new(127, 0, 0, 9).into()]), |_| None);
+    let nobody = net(&server, |_| Ok(vec![Ipv4Addr::new(127, 0, 0, 9).into()]), |_, _| None);
     assert!(is_reset(TcpStream::connect(nobody.slot).unwrap()));
     comes_to(&nobody, 1, |count| count.failed);
 }
@@ -167,7 +185,7 @@ fn a_name_that_leads_nowhere_or_where_it_may_not_is_reset_and_noted() {
 fn what_was_sent_before_the_end_still_arrives() {
     const LENGTH: usize = 1 << 20;
     let server = listen();
-    let net = net(&server, here, |_| None);
+    let net = net(&server, here, |_, _| None);
     let (mut inner, mut outer) = connected(&server, &net);
     let reader = thread::spawn(move || {
         let mut all = Vec::new();
@@ -182,7 +200,7 @@ fn what_was_sent_before_the_end_still_arrives() {
 #[test]
 fn nothing_of_it_is_open_when_it_is_left() {
     let server = listen();
-    let net = net(&server, here, |_| None);
+    let net = net(&server, here, |_, _| None);
     let (mut inner, outer) = connected(&server, &net);
     let (slot, questions) = (net.slot, net.questions);
     let begun = Instant::now();
@@ -208,7 +226,7 @@ fn question(name: &str) -> Vec<u8> {
 #[test]
 fn names_are_answered_by_udp_and_tcp_from_the_address_that_was_asked() {
     let server = listen();
-    let net = net(&server, here, |_| None);
+    let net = net(&server, here, |_, _| None);
     for (name, code) in [(NAME, 0), ("SERVER.example", 0), ("other.example", 3)] {
         let mut udp = [0; 512];
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -241,7 +259,7 @@ fn names_are_answered_by_udp_and_tcp_from_the_address_that_was_asked() {
 #[test]
 fn many_at_once_are_carried_by_one_thread() {
     let server = listen();
-    let net = net(&server, here, |_| None);
+    let net = net(&server, here, |_, _| None);
     let pairs: Vec<_> = (0..100).map(|_| connected(&server, &net)).collect();
     let before = std::fs::read_dir("/proc/self/task").unwrap().count();
     for (number, (inner, _)) in pairs.iter().enumerate() {

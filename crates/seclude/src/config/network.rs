@@ -182,13 +182,18 @@ impl Pasta {
 /// It is asked for by [`crate::Command::names`]. All addresses are the container's own there, and refuse at once; a name that is
 /// allowed has one that leads to a thread of this process, which looks the name up on the host at the moment of connecting, and connects
 /// for it. Addresses that are not public (loopback, private, link-local, a cloud's metadata, the host's own) are not connected to,
-/// whatever the name server says. Names that are not allowed do not exist, and are asked of nobody.
+/// whatever the name server says, but private ones where that was allowed ([`Names::allow_private`]). Names that are not allowed do not exist, and are asked of nobody.
 ///
 /// The thread ends with this process, and with it all that can be reached: a container that may outlive its caller
 /// ([`crate::Command::die_with_parent`]) cannot have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     pub(crate) rules: Vec<Rule>,
+    pub(crate) private: Vec<Rule>,
+    pub(crate) loopback: Vec<u16>,
+    pub(crate) requires_sni: bool,
+    pub(crate) refusal: Option<String>,
+    pub(crate) publish: Vec<Publish>,
 }
 
 impl Names {
@@ -197,10 +202,52 @@ impl Names {
         Names::default()
     }
 
-    /// This as well, such as `"github.com:22,443".parse()?`. May be said again, also of the same name.
+    /// This as well, such as `"github.com:22,443".parse()?` or `"*.example.org".parse()?`, which is all names below example.org and not itself.
+    /// May be said again, also of the same name: it has the ports of all that is said of it.
+    ///
+    /// A name below a `*` takes a socket for each port once it is asked for, out of 128: further names are refused, and told so. It has an address of
+    /// IPv4 alone.
     #[must_use]
     pub fn allow(mut self, rule: Rule) -> Names {
         self.rules.push(rule);
+        self
+    }
+
+    /// The same, and the name may lead to private addresses (RFC 1918, 100.64.0.0/10, fc00::/7) on these ports. Loopback, link-local and metadata
+    /// addresses, and the host's own, are refused all the same.
+    #[must_use]
+    pub fn allow_private(mut self, rule: Rule) -> Names {
+        self.private.push(rule);
+        self
+    }
+
+    /// This port of the host's own 127.0.0.1, by TCP, as `host.internal` with the same port inside. The host is where this process is.
+    #[must_use]
+    pub fn allow_loopback(mut self, port: u16) -> Names {
+        self.loopback.push(port);
+        self
+    }
+
+    /// Whether each connection has to begin with TLS that asks for the name which it is to (SNI); what does not is reset, and told. What
+    /// [`Names::allow_loopback`] opens is not looked at. Default: no.
+    #[must_use]
+    pub fn require_sni(mut self, on: bool) -> Names {
+        self.requires_sni = on;
+        self
+    }
+
+    /// A port of the host, TCP, that leads to one of the container's own 127.0.0.1, at most 128 connections at once. Whoever listens inside sees 127.0.0.1
+    /// as the other end. One that is taken, or that the caller may not listen on, is an error. May be said again.
+    #[must_use]
+    pub fn publish(mut self, port: Publish) -> Names {
+        self.publish.push(port);
+        self
+    }
+
+    /// What whoever reads of something that was refused is told besides, such as whom to ask: one line of at most 200 characters.
+    #[must_use]
+    pub fn refusal(mut self, text: impl Into<String>) -> Names {
+        self.refusal = Some(text.into());
         self
     }
 }

@@ -227,14 +227,21 @@ fn connect(command: &mut Command, network: &data::Network) -> Lowered<()> {
         ports.extend(more);
     }
     if network.kind == data::NetworkKind::Names {
-        let mut names = Names::new();
-        for (index, text) in network.allow.iter().enumerate() {
-            let rule = text.parse::<Rule>();
-            names = names.allow(rule.map_err(|error| {
-                let why = format!("{text:?}: {error}");
-                Wrong::range(at("allow").index(index), why)
-            })?);
-        }
+        let rules = |key: &str, texts: &[String]| -> Lowered<Vec<Rule>> {
+            let rule = |(index, text): (usize, &String)| {
+                let wrong = |error| Wrong::range(at(key).index(index), format!("{text:?}: {error}"));
+                text.parse::<Rule>().map_err(wrong)
+            };
+            texts.iter().enumerate().map(rule).collect()
+        };
+        let names = Names {
+            rules: rules("allow", &network.allow)?,
+            private: rules("allow_private", &network.allow_private)?,
+            loopback: network.allow_loopback.clone(),
+            requires_sni: network.sni == data::Sni::Require,
+            refusal: network.refusal.clone(),
+            publish: ports,
+        };
         command.names(names);
         return Ok(());
     }

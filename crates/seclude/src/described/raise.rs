@@ -281,9 +281,14 @@ fn network(network: &Network) -> data::Network {
             data.host_access = *host_access;
             data
         }
-        Network::Names(Names { rules }) => {
+        Network::Names(Names { rules, private, loopback, requires_sni, refusal, publish }) => {
             let mut data = data::Network::new(data::NetworkKind::Names);
             data.allow = rules.iter().map(ToString::to_string).collect();
+            data.allow_private = private.iter().map(ToString::to_string).collect();
+            data.allow_loopback.clone_from(loopback);
+            data.sni = if *requires_sni { data::Sni::Require } else { data::Sni::Off };
+            data.refusal.clone_from(refusal);
+            data.publish = ports(publish);
             data
         }
         Network::Veth(Veth { request }) => {

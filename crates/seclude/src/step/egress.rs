@@ -1,11 +1,14 @@
 //! A network of names: every address is the container's own, and those of allowed names lead to the relay in this process.
 
-use std::net::IpAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::net::AddressFamily;
 use seclude_child::Op;
-use seclude_egress::{Allow, AllowError, Kind, Seat, Wanted, slots};
+use seclude_egress::{Allow, AllowError, Kind, Rule, STOCK, Seat, Wanted, slots};
+use seclude_net::{Protocol, Publish};
 use seclude_request::{Field, Remedy};
 
 use super::{Preparation, Step};
@@ -27,6 +30,35 @@ struct Egress {
     sockets: Vec<Wanted>,
     /// Requests of rtnetlink, and what each is about.
     routes: Vec<(&'static str, Vec<u8>)>,
+    refusal: Option<Arc<str>>,
+    publish: Vec<Publish>,
+}
+
+/// What is allowed, all together.
+pub(crate) fn allowed(names: &Names) -> Result<Allow> {
+    let mut allow = Allow::nothing();
+    allow.require_sni(names.requires_sni);
+    allow.enter(!names.publish.is_empty());
+    type Add = fn(&mut Allow, &Rule) -> std::result::Result<(), AllowError>;
+    for (key, rules, add) in
+        [("allow", &names.rules, Allow::add as Add), ("allow_private", &names.private, Allow::add_private)]
+    {
+        for (index, rule) in rules.iter().enumerate() {
+            add(&mut allow, rule).map_err(|error| refused(key, index, &rule.to_string(), &error))?;
+        }
+    }
+    for (index, port) in names.loopback.iter().enumerate() {
+        allow.add_loopback(*port).map_err(|error| refused("allow_loopback", index, &port.to_string(), &error))?;
+    }
+    Ok(allow)
+}
+
+fn refused(key: &str, index: usize, what: &str, error: &AllowError) -> Error {
+    let field = Field::of("network").key(key).index(index);
+    let remedies = matches!(error, AllowError::Host).then(|| Remedy::give("network.allow_loopback"));
+    let hint = Hint::from("name its ports").with(remedies.clone());
+    let error = Error::invalid(NAME, format!("{what}: {error}")).at_field(field);
+    if remedies.is_some() { error.hint(hint) } else { error }
 }
 
 pub(super) fn compile(names: &Names, command: &Config, host: &Host) -> Result<Box<dyn Step>> {
@@ -35,15 +67,26 @@ pub(super) fn compile(names: &Names, command: &Config, host: &Host) -> Result<Bo
         let error = Error::invalid(NAME, action).at("network").contradicting();
         return Err(error.hint("let the container die with its parent"));
     }
-    let mut allow = Allow::nothing();
-    for (index, rule) in names.rules.iter().enumerate() {
-        allow.add(rule).map_err(|error| {
-            let field = Field::of("network").key("allow").index(index);
-            let hint =
-                matches!(error, AllowError::Wildcard).then(|| "name each host below it that is needed".to_owned());
-            Error::invalid(NAME, format!("{rule}: {error}")).at_field(field).hint_if(hint)
-        })?;
+    let allow = allowed(names)?;
+    for (index, port) in names.publish.iter().enumerate() {
+        let invalid = |why: String| {
+            let field = Field::of("network").key("publish").index(index);
+            Error::invalid(NAME, format!("published port {port}: {why}")).at_field(field)
+        };
+        if port.host_port == 0 || port.port == 0 {
+            return Err(invalid("port 0 is none".to_owned()));
+        }
+        if port.protocol != Protocol::Tcp {
+            return Err(invalid("a network of names has TCP alone".to_owned()));
+        }
+        if let Some(other) = names.publish.iter().take(index).find(|other| port.clashes(other)) {
+            return Err(invalid(format!("{other} has it already")));
+        }
+        if names.publish.len() > STOCK {
+            return Err(invalid(format!("there can be {STOCK} of them")));
+        }
     }
+    let refusal = names.refusal.as_deref().map(Arc::from);
     let ipv6 = host.ipv6;
     let mut routes = Vec::new();
     for (about, address) in
@@ -56,7 +99,7 @@ pub(super) fn compile(names: &Names, command: &Config, host: &Host) -> Result<Bo
             routes.push((about, own_everything(address.is_ipv6())));
         }
     }
-    Ok(Box::new(Egress { sockets: allow.sockets(ipv6), allow, ipv6, routes }))
+    Ok(Box::new(Egress { sockets: allow.sockets(ipv6), allow, ipv6, routes, refusal, publish: names.publish.clone() }))
 }
 
 /// A message of rtnetlink(7) that makes something new and wants to be told of it, and its attributes.
@@ -131,8 +174,11 @@ impl Step for Egress {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        // One that is taken is known before anything is made.
+        let published = self.publish.iter().enumerate().map(|(index, port)| Ok((port.port, listen(index, port)?)));
+        let published = published.collect::<Result<Vec<_>>>()?;
         let seat = Seat::take().map_err(|error| Error::parent(NAME, "a thread that relays", error))?;
-        let reach = Reach(seat.tally());
+        let reach = Reach { tally: seat.tally(), refusal: self.refusal.clone() };
         let place = Arc::new(Mutex::new(Some(seat)));
         let (given_up, left) = (place.clone(), place.clone());
         let taken = |place: &Mutex<Option<Seat>>| place.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -146,7 +192,8 @@ impl Step for Egress {
             move || taken(&left).into_iter().for_each(Seat::stay),
         );
         let (allow, expected) = (self.allow.clone(), self.sockets.len());
-        preparation.ends.reaching = Some(Reaching { place, allow, ipv6: self.ipv6, expected, sockets: Vec::new() });
+        preparation.ends.reaching =
+            Some(Reaching { place, allow, ipv6: self.ipv6, expected, published, sockets: Vec::new() });
         preparation.ends.reach = Some(reach);
         preparation.report.network = Some(Connection::of_names());
         Ok(())
@@ -157,7 +204,9 @@ impl Step for Egress {
             program.about(about);
             program.push(Op::Route { request });
         }
-        for wanted in &self.sockets {
+        let is_unbound = |wanted: &&Wanted| matches!(wanted.kind, Kind::Spare | Kind::Inward);
+        let spare = self.sockets.iter().filter(is_unbound).count();
+        for wanted in self.sockets.iter().filter(|wanted| !is_unbound(wanted)) {
             let stream = wanted.kind != Kind::Datagrams;
             match &wanted.kind {
                 Kind::Name(name, port) => program.about_owned(format!("{name}, port {port}")),
@@ -165,14 +214,37 @@ impl Step for Egress {
             }
             program.push(Op::Serve { address: wanted.address, stream });
         }
+        // The last ones, as the relay expects them.
+        if spare > 0 {
+            program.about("sockets for names below a `*`, and for connections from outside");
+            program.push(Op::Spare { count: spare as u32 });
+        }
     }
 
     fn describe(&self, to: &mut Describe) {
         to.prepare(NAME, "have a thread that answers for names and relays".to_owned());
-        let names: Vec<String> = self.allow.names().map(|(name, ports)| format!("{name}:{ports}")).collect();
+        self.allow.overlaps().into_iter().for_each(|line| to.prepare(NAME, line));
+        let names = self.allow.lines();
         let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
-        to.attend(NAME, format!("take the container's sockets; it reaches {names}, and refuses the rest at once"));
+        let sni = if self.allow.requires_sni() { ", by TLS that asks for it" } else { "" };
+        if !self.publish.is_empty() {
+            let ports: Vec<String> = self.publish.iter().map(Publish::to_string).collect();
+            to.prepare(NAME, format!("listen on the host for {}", ports.join(", ")));
+        }
+        to.attend(NAME, format!("take the container's sockets; it reaches {names}{sni}, and refuses the rest at once"));
     }
+}
+
+/// A listener outside.
+fn listen(index: usize, port: &Publish) -> Result<OwnedFd> {
+    let address = SocketAddr::new(port.host.unwrap_or(Ipv4Addr::UNSPECIFIED).into(), port.host_port);
+    let listener = TcpListener::bind(address).map_err(|error| {
+        let is_low = error.kind() == ErrorKind::PermissionDenied;
+        let field = Field::of("network").key("publish").index(index);
+        let error = Error::parent(NAME, format!("published port {port}"), error).call("bind").at_field(field);
+        if is_low { error.hint("choose a port of 1024 or above") } else { error }
+    })?;
+    Ok(listener.into())
 }
 
 /// What stands in the way of rules that the host answers for names of.

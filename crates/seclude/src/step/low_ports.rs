@@ -17,7 +17,7 @@ pub(super) fn compile(command: &Config) -> Option<Box<dyn Step>> {
     let published = match command.network.as_ref()? {
         Network::Veth(veth) => &veth.request.publish,
         Network::Pasta(pasta) => &pasta.publish,
-        Network::Names(_) => return None,
+        Network::Names(names) => &names.publish,
     };
     let is_low = published.iter().any(|port| port.port < FIRST_UNPRIVILEGED);
     if is_low { Some(Box::new(LowPorts)) } else { None }

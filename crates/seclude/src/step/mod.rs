@@ -73,6 +73,7 @@ pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, makes_namespace_late};
 pub(crate) use clone::ClonePlan;
 pub(crate) use descriptors::highest as highest_descriptor;
+pub(crate) use egress::allowed;
 use exec::Compiled;
 pub(crate) use filter::asked::{Asked, asked};
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};

@@ -4,6 +4,7 @@
 //! where a path inside is a view of them. What the kernel alone can tell, or a race could change, is no answer: it says so.
 
 mod calls;
+mod connect;
 mod node;
 mod paths;
 mod rules;
@@ -34,6 +35,9 @@ pub enum Question {
     /// To make a system call, by its name: what the filter says. The kernel may refuse it nonetheless, for want of a capability or by what the
     /// arguments are.
     Call(String),
+    /// To connect by TCP to a host, by name or address, and a port. Nobody is asked for the name, and nothing is sent: whether somebody answers
+    /// is not known.
+    Connect(String, u16),
 }
 
 /// The short of an answer.
@@ -124,11 +128,12 @@ impl Why {
     /// Answers a question. It looks at the host's files as they are now.
     ///
     /// # Errors
-    /// There is no such system call; a profile in a file that is none.
+    /// There is no such system call, no such port, or what is no name of a host; a profile in a file that is none.
     pub fn answer(&self, question: &Question) -> Result<Answer> {
         use paths::Access::{Exec, Read, Write};
         let (access, path) = match question {
             Question::Call(name) => return calls::answer(&self.config, &self.host, name),
+            Question::Connect(host, port) => return connect::answer(&self.config, host, *port),
             Question::Read(path) => (Read, path),
             Question::Write(path) => (Write, path),
             Question::Exec(path) => (Exec, path),

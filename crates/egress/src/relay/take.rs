@@ -1,0 +1,111 @@
+//! A connection from a namespace until its name is looked up: whether there is room for it, and what it begins with, where that matters.
+
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv, sockopt};
+
+use super::dial::{Connection, Stage, Whom};
+use super::serve::{Server, Timer, Token};
+use crate::connection::End;
+use crate::hello::{self, Hello};
+use crate::tally::Why;
+use crate::{HOST, Name};
+
+/// How long the first words of TLS may take, where those are wanted.
+const HELLO: Duration = Duration::from_secs(10);
+const LOOK_UP: Duration = Duration::from_secs(10);
+/// From where its name is to its other half.
+pub(super) const CONNECT: Duration = Duration::from_secs(20);
+/// How often the first words of TLS are looked at before they are all there: whoever sends them byte by byte is no program that is used.
+const MOST_LOOKS: u8 = 64;
+
+impl Server {
+    /// A connection to a slot: its name is looked up now.
+    pub(super) fn take(&mut self, id: u64, name: Name, port: u16, accepted: OwnedFd) {
+        let Some(tenant) = self.tenants.get_mut(&id) else { return };
+        let inner = End::new(accepted);
+        // Its own, and that of the other half.
+        if !self.budget.take(&mut tenant.own, 2) {
+            tenant.tally.refused(name.as_str(), Why::TooMany, None);
+            tenant.tally.count(&name, |count| count.failed += 1);
+            return inner.reset();
+        }
+        tenant.connections += 1;
+        let is_host = name.as_str() == HOST;
+        let says_hello = tenant.server.allow.requires_sni() && !is_host;
+        let _ = sockopt::set_tcp_nodelay(&inner.socket, true);
+        let now = Instant::now();
+        let key = self.next();
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let watched = self.watch(&inner.socket, Token::Inner(key), flags);
+        let stage = if says_hello { Stage::Hello { looks: 0 } } else { Stage::Asking };
+        self.connections.insert(key, Connection::new(id, Whom::Name(name), port, inner, stage, now + HELLO));
+        if watched.is_err() {
+            return self.give_up(key);
+        }
+        if says_hello {
+            self.timers.insert((now + HELLO, Timer::Connection(key)));
+        } else if is_host {
+            // That port of it was allowed, so nobody is asked where it is.
+            self.connect(key, [Ipv4Addr::LOCALHOST.into()].into(), now + CONNECT);
+        } else {
+            self.ask(key);
+        }
+    }
+
+    /// Asks the host where its name is.
+    fn ask(&mut self, key: u64) {
+        let Some(connection) = self.connections.get_mut(&key) else { return };
+        let Whom::Name(name) = &connection.whom else { return };
+        let (id, name, now) = (connection.tenant, name.clone(), Instant::now());
+        let Some(tenant) = self.tenants.get(&id) else { return };
+        let lookup = tenant.lookup;
+        (connection.stage, connection.deadline) = (Stage::Asking, now + LOOK_UP);
+        self.timers.insert((now + LOOK_UP, Timer::Connection(key)));
+        let waiting = self.asked.entry((id, name.clone())).or_default();
+        waiting.push(key);
+        if waiting.len() == 1 && !self.resolver.ask(id, name.clone(), lookup) {
+            self.asked.remove(&(id, name.clone()));
+            if let Some(tenant) = self.tenants.get(&id) {
+                tenant.tally.refused(name.as_str(), Why::TooMany, None);
+            }
+            self.give_up(key);
+        }
+    }
+
+    /// Looks at the first words of a connection that has to ask for its name by TLS. They stay where they are, and what was looked at is what goes out:
+    /// TCP takes no second version of a byte that has come.
+    pub(super) fn look_at_hello(&mut self, key: u64, is_all: bool) {
+        let Some(connection) = self.connections.get_mut(&key) else { return };
+        let Stage::Hello { looks } = &mut connection.stage else { return };
+        let mut buffer = vec![0; hello::MOST];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let said = match recv(&connection.inner.socket, &mut buffer, flags) {
+            Ok((length, _)) => hello::read(buffer.get(..length).unwrap_or_default()),
+            Err(Errno::AGAIN | Errno::INTR) => Hello::More,
+            Err(_) => return self.give_up(key),
+        };
+        *looks += 1;
+        let asked_for = match said {
+            Hello::Of(name) if Whom::Name(name.clone()) == connection.whom => return self.ask(key),
+            Hello::Of(name) => Some(name),
+            Hello::More if !is_all && *looks < MOST_LOOKS => return,
+            Hello::More | Hello::Other => None,
+        };
+        self.refuse_hello(key, asked_for);
+    }
+
+    pub(super) fn refuse_hello(&mut self, key: u64, asked_for: Option<Name>) {
+        if let Some(connection) = self.connections.get(&key)
+            && let Some(tenant) = self.tenants.get(&connection.tenant)
+            && let Whom::Name(name) = &connection.whom
+        {
+            tenant.tally.refused_sni(name, asked_for);
+        }
+        self.give_up(key);
+    }
+}

@@ -1,6 +1,5 @@
 //! What of a request the parent's script and the handle go by, once it is compiled.
 
-use crate::config::born::WhenListening;
 use crate::error::Result;
 use crate::fault::Place;
 use crate::patience::{Canceller, Patience};
@@ -41,8 +40,8 @@ pub(crate) struct Handled {
     pub(crate) has_barrier: bool,
     /// Whether there is a second one, behind the mounts.
     pub(crate) attends_mounts: bool,
-    /// Who is handed the listener of a filter that asks.
-    pub(crate) when_listening: Option<WhenListening>,
+    /// Whether a step is handed the listener of a filter that asks.
+    pub(crate) serves: bool,
     /// Whether undoing a start takes descriptors.
     pub(crate) reserves: bool,
     pub(crate) timed: bool,

@@ -368,7 +368,7 @@ impl Attendance<'_> {
                         reach.add(socket).map_err(failed)?;
                     }
                 }
-                Event::Listener(Ok(handed)) if plan.command.when_listening.is_some() && self.listening.is_none() => {
+                Event::Listener(Ok(handed)) if plan.command.serves && self.listening.is_none() => {
                     match plan.command.joins_pid_late {
                         true => listener = Some(handed),
                         false => self.serve(newborn, handed)?,
@@ -416,9 +416,9 @@ impl Attendance<'_> {
 
 impl Attendance<'_> {
     fn serve(&self, newborn: &Newborn, listener: OwnedFd) -> Result<()> {
-        let Some(work) = &self.plan.command.when_listening else { return Ok(()) };
-        let failed = |error| Error::parent("filter", "the caller's own work with its listener", error).at("seccomp");
-        work.run(newborn.pid.unsigned_abs(), listener).map_err(failed)
+        let born = Born { pid: newborn.pid };
+        let step = self.plan.steps.iter().find(|step| step.serves());
+        step.map_or(Ok(()), |step| step.serve(&born, listener).map_err(|error| error.or_at(step.field())))
     }
 }
 

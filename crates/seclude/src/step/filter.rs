@@ -21,10 +21,11 @@ use serde_json::Value as Json;
 
 use super::nesting::{self, ByFilter};
 use super::streams::{Anew, View};
-use super::{Preparation, Step, descriptors, join, user};
+use super::{Born, Preparation, Step, descriptors, join, user};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::Config;
+use crate::config::born::WhenListening;
 use crate::config::capability::{Capabilities, Capability};
 use crate::config::mount::MountKind;
 use crate::config::namespace::Namespace;
@@ -270,8 +271,8 @@ struct Filter {
     deaf: Option<&'static str>,
     /// By descriptor, as the launcher reads them, how each is installed, and whether it listens. The first allows the next.
     programs: Vec<(OwnedFd, u32, Listens)>,
-    /// Whether somebody answers what it asks.
-    is_answered: bool,
+    /// Who hands its listener to somebody that answers what it asks.
+    answers: Option<WhenListening>,
     /// Whether the command goes on as another process behind it.
     is_late: bool,
 }
@@ -311,7 +312,7 @@ fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Res
         nesting: nesting.clone(),
         deaf: deaf(command),
         programs: Vec::new(),
-        is_answered: command.when_listening.is_some(),
+        answers: command.when_listening.clone(),
         is_late: join::enters_pid_namespace_late(command),
     }))
 }
@@ -352,7 +353,7 @@ impl Filter {
     /// What asks needs somebody who answers, and who is there before the first question.
     fn can_be_asked(&self, profile: &Profile) -> Result<()> {
         let wrong = |why: String| Err(Error::invalid(NAME, why).at_field(at("profile")).contradicting());
-        if !self.is_answered {
+        if self.answers.is_none() {
             return wrong("SCMP_ACT_NOTIFY, and nobody would be notified".to_owned());
         }
         // Between the filter and the command's exec the launcher makes them, and whoever answers does not have the listener yet.
@@ -426,6 +427,15 @@ impl Step for Filter {
             self.programs.push((lifted, program.flags(), listens));
         }
         Ok(())
+    }
+
+    fn serves(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    fn serve(&self, born: &Born, listener: OwnedFd) -> Result<()> {
+        let failed = |error| Error::parent(NAME, "the caller's own work with its listener", error);
+        self.answers.as_ref().map_or(Ok(()), |work| work.run(born.pid.unsigned_abs(), listener)).map_err(failed)
     }
 
     fn keeps(&self) -> Vec<Fd> {

@@ -169,6 +169,16 @@ pub(crate) trait Step: Send + Sync {
         Ok(())
     }
 
+    /// Whether it is handed the listener of the filter.
+    fn serves(&self) -> bool {
+        false
+    }
+
+    /// Parent: whoever answers what the filter asks is handed its listener.
+    fn serve(&self, _: &Born, _: OwnedFd) -> Result<()> {
+        Ok(())
+    }
+
     /// Parent, while the child waits with its mounts made.
     fn attend_mounted(&self, _: &Born) -> Result<()> {
         Ok(())

@@ -95,7 +95,7 @@ impl Everything {
             command.mount(mount);
         }
         command.hostname("everything").domainname("all").boottime_offset(60_000_000_000);
-        command.sysctl("net.ipv4.ip_unprivileged_port_start", "80").when_born(|_| Ok(()));
+        command.sysctl("net.ipv4.ip_unprivileged_port_start", "80").when_born(|_| Ok(())).when_mounted(|_| Ok(()));
         command.personality(0).io_priority(2, 5).console(true);
         command.umask(0o077).rlimit(Resource::NOFILE, 64, 64).capabilities(Capabilities::NONE);
         command.current_dir("/mnt").terminal(24, 80).stdout(Stdio::piped()).env_clear().env("A", "b");

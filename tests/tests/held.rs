@@ -131,3 +131,30 @@ fn what_is_done_when_it_is_born_has_its_namespaces_and_can_end_the_start() {
     assert_eq!(error.step(), "when born");
     assert!(error.to_string().contains("not this one"), "{error}");
 }
+
+#[test]
+fn what_is_done_once_it_is_mounted_finds_the_root_where_it_lies_and_can_end_the_start() {
+    let root = seclude_tests::busybox_root("whenmounted");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "cat /mnt/file"]).unshare(Namespace::User).unshare(Namespace::Mount).unshare(Namespace::Pid);
+    command.root(seclude::Root::directory(root.path())).mount(seclude::Mount::tmpfs("/mnt"));
+    let lies = root.path().canonicalize().unwrap();
+    command.when_mounted(move |pid| {
+        let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo"))?;
+        let is_there = |place: &std::path::Path| mounts.contains(&format!(" {} ", place.display()));
+        if !is_there(&lies) || !is_there(&lies.join("mnt")) {
+            return Err(std::io::Error::other(format!("{mounts}: it is not there")));
+        }
+        // By the same path in the container's own namespace.
+        let own = format!("/proc/{pid}/root{}/mnt/file", lies.display());
+        fs::write(own, "of the caller")
+    });
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "of the caller", "{output:?}");
+    command.when_mounted(|_| Err(std::io::Error::other("not this one")));
+    let error = command.spawn().unwrap_err();
+    assert_eq!(error.step(), "when mounted");
+    let mut command = Command::new("/bin/true");
+    let error = command.when_mounted(|_| Ok(())).spawn().unwrap_err();
+    assert_eq!(error.field().unwrap().to_string(), "namespaces.mount");
+}

@@ -11,13 +11,20 @@ use crate::{Access, DeviceKind, DeviceRule, Error, Limit};
 
 /// Lets what is in the cgroup use these devices and no others.
 pub(crate) fn allow_devices(dir: &Dir, allowed: &[DeviceRule]) -> Result<(), Error> {
-    seclude_sys::bpf::attach_device_program(Fd(dir.fd().as_raw_fd()), &program(allowed)).map_err(|errno| {
-        Error::Refused {
-            limit: Limit::Devices,
-            value: format!("{} rules as an eBPF program", allowed.len()),
-            path: dir.path().to_path_buf(),
-            source: Errno::from_raw_os_error(i32::from(errno.0)).into(),
-        }
+    attach(dir, &program(allowed), allowed.len())
+}
+
+/// Lets it use all others.
+pub(crate) fn deny_devices(dir: &Dir, denied: &[DeviceRule]) -> Result<(), Error> {
+    attach(dir, &refusing(denied), denied.len())
+}
+
+fn attach(dir: &Dir, program: &[u64], rules: usize) -> Result<(), Error> {
+    seclude_sys::bpf::attach_device_program(Fd(dir.fd().as_raw_fd()), program).map_err(|errno| Error::Refused {
+        limit: Limit::Devices,
+        value: format!("{rules} rules as an eBPF program"),
+        path: dir.path().to_path_buf(),
+        source: Errno::from_raw_os_error(i32::from(errno.0)).into(),
     })
 }
 
@@ -56,6 +63,11 @@ const fn copy(to: u8, from: u8) -> u64 {
 
 const EXIT: u64 = instruction(0x95, 0, 0, 0, 0);
 
+/// Skips `over` instructions if the register has this value.
+const fn if_it_is(register: u8, value: i32, over: usize) -> u64 {
+    instruction(0x15, register, 0, over as i16, value)
+}
+
 /// Skips `over` instructions unless the register has this value.
 const fn unless(register: u8, value: i32, over: usize) -> u64 {
     instruction(0x55, register, 0, over as i16, value)
@@ -68,6 +80,15 @@ const fn unless_equal(register: u8, other: u8, over: usize) -> u64 {
 
 /// The rules, one after the other: the first that fits allows, and at the end is a refusal.
 fn program(allowed: &[DeviceRule]) -> Vec<u64> {
+    listed(&merged(allowed), true)
+}
+
+/// The same the other way round.
+fn refusing(denied: &[DeviceRule]) -> Vec<u64> {
+    listed(denied, false)
+}
+
+fn listed(rules: &[DeviceRule], allows: bool) -> Vec<u64> {
     let mut program = vec![
         load(KIND, 0),
         copy(ASKED, KIND),
@@ -76,15 +97,16 @@ fn program(allowed: &[DeviceRule]) -> Vec<u64> {
         load(MAJOR, 4),
         load(MINOR, 8),
     ];
-    for rule in merged(allowed) {
-        program.extend(checks(&rule));
-        program.extend([set(ANSWER, 1), EXIT]);
+    for rule in rules {
+        program.extend(checks(rule, allows));
+        program.extend([set(ANSWER, i32::from(allows)), EXIT]);
     }
-    program.extend([set(ANSWER, 0), EXIT]);
+    program.extend([set(ANSWER, i32::from(!allows)), EXIT]);
     program
 }
 
-fn checks(rule: &DeviceRule) -> Vec<u64> {
+/// Whether a rule fits: one that allows has all that is asked for, one that refuses a part of it.
+fn checks(rule: &DeviceRule, allows: bool) -> Vec<u64> {
     let kind = match rule.kind {
         DeviceKind::Block => 1,
         DeviceKind::Char => 2,
@@ -102,7 +124,10 @@ fn checks(rule: &DeviceRule) -> Vec<u64> {
     checks.push(copy(ANSWER, ASKED));
     over();
     checks.push(and(ANSWER, bits(rule.access)));
-    checks.push(unless_equal(ANSWER, ASKED, over()));
+    checks.push(match allows {
+        true => unless_equal(ANSWER, ASKED, over()),
+        false => if_it_is(ANSWER, 0, over()),
+    });
     for (register, number) in numbers {
         checks.push(unless(register, number as i32, over()));
     }
@@ -153,7 +178,8 @@ mod tests {
                 0xbc => registers[to] = registers[from],
                 0x55 if registers[to] != value => at += offset,
                 0x5d if registers[to] != registers[from] => at += offset,
-                0x55 | 0x5d => {}
+                0x15 if registers[to] == value => at += offset,
+                0x15 | 0x55 | 0x5d => {}
                 0x95 => return registers[0],
                 other => panic!("{other:#x}"),
             }
@@ -185,6 +211,17 @@ mod tests {
         let program = program(&[null, DeviceRule { access: WRITE, ..null }]);
         assert_eq!(run(&program, bits(Access { mknod: false, ..Access::ALL }), 2, 1, 3), 1);
         assert_eq!(run(&program, bits(Access::ALL), 2, 1, 3), 0);
+    }
+
+    #[test]
+    fn what_is_refused_is_refused_in_part_as_well_and_all_else_is_allowed() {
+        let null = DeviceRule { kind: DeviceKind::Char, major: Some(1), minor: Some(3), access: WRITE };
+        let program =
+            refusing(&[null, DeviceRule { kind: DeviceKind::Block, minor: None, access: Access::ALL, ..null }]);
+        let asks = |access, kind, major, minor| run(&program, bits(access), kind, major, minor);
+        assert_eq!((asks(READ, 2, 1, 3), asks(WRITE, 2, 1, 3), asks(Access::ALL, 2, 1, 3)), (1, 0, 0));
+        assert_eq!((asks(READ, 1, 1, 77), asks(READ, 1, 2, 77), asks(Access::ALL, 2, 1, 5)), (0, 1, 1));
+        assert_eq!(run(&refusing(&[]), bits(Access::ALL), 2, 1, 3), 1);
     }
 
     #[test]

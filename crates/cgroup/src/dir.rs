@@ -53,6 +53,11 @@ impl Dir {
         open_dir(CWD, path, path.to_path_buf(), stat.f_type as u64).unwrap()
     }
 
+    /// Whether it is of the hierarchy of v2, whose files those of v1 do not have.
+    pub(crate) fn is_v2(&self) -> bool {
+        self.magic == CGROUP2
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

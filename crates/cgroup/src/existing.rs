@@ -57,6 +57,11 @@ impl Existing {
         Existing { path, places: vec![place] }.checked()
     }
 
+    /// Of directories that are open, v2 first.
+    pub(crate) fn of_places(path: PathBuf, places: Vec<(Version, Dir)>) -> Result<Existing, Error> {
+        Existing { path, places }.checked()
+    }
+
     /// As it was given, or where the descriptor's directory was found.
     pub fn path(&self) -> &Path {
         &self.path

@@ -9,11 +9,12 @@ use crate::{Cgroup, Controller, Error};
 
 /// Whether a process that came to be in it would not run: it is frozen itself, or lies in one that is.
 pub(crate) fn is_frozen(dir: &Dir) -> Result<bool, Error> {
-    let states = [("cgroup.freeze", "1"), ("freezer.state", "FROZEN"), ("freezer.state", "FREEZING")];
-    for (file, frozen) in states {
-        if dir.read_if_any(file)?.is_some_and(|state| state.trim() == frozen) {
-            return Ok(true);
-        }
+    if !dir.is_v2() {
+        let state = dir.read_if_any("freezer.state")?;
+        return Ok(state.is_some_and(|state| matches!(state.trim(), "FROZEN" | "FREEZING")));
+    }
+    if dir.read_if_any("cgroup.freeze")?.is_some_and(|state| state.trim() == "1") {
+        return Ok(true);
     }
     // What a cgroup above does shows here.
     Ok(dir.read_if_any("cgroup.events")?.is_some_and(|events| events.lines().any(|line| line == "frozen 1")))

@@ -86,5 +86,5 @@ pub use hierarchies::{Hierarchies, Hierarchy, Mode, Version};
 pub use limit::{Limit, LimitError};
 pub use limits::{HugetlbLimit, IoLimit, Limits};
 pub use list::{List, ListError};
-pub use named::{FileValue, HierarchyOf, Named};
+pub use named::{Devices, FileValue, HierarchyOf, Named};
 pub use stats::{Pressure, Psi, PsiLine, Source, Stats};

@@ -9,8 +9,8 @@ use crate::cgroup::Place;
 use crate::dir::Dir;
 use crate::v1::inherit_cpuset;
 use crate::{
-    Access, Cgroup, Controller, DeviceKind, DeviceRule, Error, Hierarchies, Hierarchy, Limit, Version, bpf, freeze,
-    mark, parent, v2,
+    Access, Cgroup, Controller, DeviceKind, DeviceRule, Error, Existing, Hierarchies, Hierarchy, Limit, Version, bpf,
+    freeze, mark, parent, v2,
 };
 
 /// One file of a cgroup, and what it is to have.
@@ -42,6 +42,15 @@ pub struct Named {
     pub made: bool,
     /// Whether it has the caller's mark in every one, so that it can be known from another of its path.
     pub marked: bool,
+}
+
+/// Which devices may be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Devices {
+    /// These and no others.
+    These(Vec<DeviceRule>),
+    /// All but these: what is denied in part of what a process asks for is denied.
+    AllBut(Vec<DeviceRule>),
 }
 
 impl Cgroup {
@@ -133,6 +142,25 @@ impl Cgroup {
         }
     }
 
+    fn place_of(&self, of: HierarchyOf) -> Option<&Place> {
+        match of {
+            HierarchyOf::V2 => self.v2(),
+            HierarchyOf::V1(controller) => {
+                self.v1().find(|place| place.hierarchy.controllers().iter().any(|own| own == controller))
+            }
+        }
+    }
+
+    /// Whether it is in such a hierarchy.
+    pub fn is_in(&self, of: HierarchyOf) -> bool {
+        self.place_of(of).is_some()
+    }
+
+    /// Whether it has this file.
+    pub fn has_file(&self, of: HierarchyOf, file: &str) -> bool {
+        self.place_of(of).is_some_and(|place| place.dir.has(file))
+    }
+
     /// Writes a file, and looks whether it has taken what was written, where that is one number or word (of bytes the kernel keeps whole
     /// pages).
     ///
@@ -143,13 +171,7 @@ impl Cgroup {
         if file.contains('/') || file.starts_with('.') || file.is_empty() {
             return Err(Error::unsupported(file.clone(), "it is no name of a file of a cgroup"));
         }
-        let place = match of {
-            HierarchyOf::V2 => self.v2(),
-            HierarchyOf::V1(controller) => {
-                self.v1().find(|place| place.hierarchy.controllers().iter().any(|c| c == controller))
-            }
-        };
-        let Some(place) = place else {
+        let Some(place) = self.place_of(*of) else {
             return Err(Error::unsupported(file.clone(), "the cgroup is in no hierarchy that has it"));
         };
         let written = place.dir.write(file, value);
@@ -157,12 +179,52 @@ impl Cgroup {
             true => Error::unsupported(file.clone(), format!("no {}", place.dir.path().join(file).display())),
             false => error,
         })?;
-        if !place.dir.read_if_any(file).unwrap_or(None).is_none_or(|found| holds(value, &found)) {
+        let unit = page_of(file);
+        if !place.dir.read_if_any(file).unwrap_or(None).is_none_or(|found| holds(value, &found, unit)) {
             let found = place.dir.read(file)?;
             let reason = format!("{value} was written, and it has {} then", found.trim());
             return Err(Error::unsupported(file.clone(), reason));
         }
         Ok(())
+    }
+
+    /// The one below it that this path leads to, by descriptor, in every hierarchy that is one of `which`; elsewhere it stays.
+    ///
+    /// # Errors
+    /// [`Error::CannotBeJoined`] if a hierarchy has none there, or the path leads up, or no hierarchy is meant.
+    pub fn below(mut self, path: &Path, which: impl Fn(&Hierarchy) -> bool) -> Result<Cgroup, Error> {
+        let cannot = |reason| Error::CannotBeJoined { path: path.to_owned(), reason };
+        let mut names = Vec::new();
+        for part in path.components() {
+            match part {
+                Component::Normal(name) => names.push(Path::new(name)),
+                Component::CurDir | Component::RootDir => {}
+                _ => return Err(cannot("it leads up")),
+            }
+        }
+        let mut is_meant = false;
+        for place in self.places.iter_mut().filter(|place| which(&place.hierarchy)) {
+            is_meant = true;
+            for name in &names {
+                place.dir = place.dir.open_child(name).map_err(|error| match error.is_gone() {
+                    true => cannot("there is none of this name below the container's"),
+                    false => error,
+                })?;
+            }
+        }
+        match is_meant {
+            true => Ok(self),
+            false => Err(cannot("the cgroup is in no such hierarchy")),
+        }
+    }
+
+    /// The same to be joined.
+    ///
+    /// # Errors
+    /// As [`Existing::find`].
+    pub fn into_existing(self) -> Result<Existing, Error> {
+        let places = self.places.into_iter().map(|place| (place.hierarchy.version(), place.dir)).collect();
+        Existing::of_places(self.path, places)
     }
 
     /// The processes that are in it itself, and not below.
@@ -188,23 +250,27 @@ impl Cgroup {
         self.v1_of(controller).is_some()
     }
 
-    /// Lets what is in it use these devices and no others; `None`: all.
+    /// Lets what is in it use these devices.
     ///
     /// # Errors
     /// As [`Cgroup::create`].
-    pub fn set_devices(&self, allowed: Option<&[DeviceRule]>) -> Result<(), Error> {
-        match self.v1_of(Controller::Devices) {
-            Some(place) => {
-                let Some(allowed) = allowed else { return place.dir.write("devices.allow", "a") };
-                place.dir.write("devices.deny", "a")?;
-                allowed.iter().try_for_each(|rule| place.dir.write("devices.allow", &rule.to_string()))
-            }
-            None => match (self.v2(), allowed) {
-                (_, None) => Ok(()),
-                (Some(place), Some(allowed)) => bpf::allow_devices(&place.dir, allowed),
-                (None, Some(_)) => Err(Error::unsupported("devices", "the cgroup is in no hierarchy that has it")),
-            },
-        }
+    pub fn set_devices(&self, devices: &Devices) -> Result<(), Error> {
+        let Some(place) = self.v1_of(Controller::Devices) else {
+            return match (self.v2(), devices) {
+                (Some(place), Devices::These(allowed)) => bpf::allow_devices(&place.dir, allowed),
+                // By a program all the same: it may take the place of one that allowed less.
+                (Some(place), Devices::AllBut(denied)) => bpf::deny_devices(&place.dir, denied),
+                (None, Devices::AllBut(denied)) if denied.is_empty() => Ok(()),
+                (None, _) => Err(Error::unsupported("devices", "the cgroup is in no hierarchy that has it")),
+            };
+        };
+        let (first, then, rules) = match devices {
+            Devices::These(allowed) => ("devices.deny", "devices.allow", allowed),
+            Devices::AllBut(denied) => ("devices.allow", "devices.deny", denied),
+        };
+        // What is said before this holds no longer.
+        place.dir.write(first, "a")?;
+        rules.iter().try_for_each(|rule| place.dir.write(then, &rule.to_string()))
     }
 
     /// Whether its processes are held still.
@@ -264,6 +330,12 @@ fn child(
 ) -> Result<(Dir, bool), Error> {
     if hierarchy.version() == Version::V2 {
         v2::hand_down(above, needed)?;
+        // Nobody here knows them, and whoever asks for a limit of them is told if they are not there.
+        for other in ["rdma", "misc"] {
+            if hierarchy.controllers().iter().any(|own| own == other) {
+                let _ = above.write("cgroup.subtree_control", &format!("+{other}"));
+            }
+        }
     }
     let made = above.make_child_with(name, mode)?;
     let ready = above.open_child(name).and_then(|dir| match hierarchy.serves_v1_cpuset() {
@@ -290,15 +362,38 @@ fn can_be_taken(dir: &Dir, path: &Path, made: bool) -> Result<(), Error> {
     }
 }
 
-fn holds(wanted: &str, found: &str) -> bool {
+/// Bytes of which the kernel keeps whole ones alone: pages, and of huge pages those of the file's size, such as `hugetlb.2MB.max`.
+fn page_of(file: &str) -> u64 {
     const PAGE: u64 = 4096;
+    let size = file.strip_prefix("hugetlb.").and_then(|rest| rest.split('.').next());
+    size.and_then(|size| number(size.strip_suffix('B')?)).filter(|size| *size > PAGE).unwrap_or(PAGE)
+}
+
+/// As the kernel reads one, with K, M, G, T, P or E behind it, memparse().
+fn number(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let shift = match unit.to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        "P" => 50,
+        "E" => 60,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_shl(shift)
+}
+
+fn holds(wanted: &str, found: &str, unit: u64) -> bool {
     let (wanted, found) = (wanted.trim(), found.trim());
-    match (wanted.parse::<u64>(), found.parse::<u64>()) {
+    match (number(wanted), number(found)) {
         _ if wanted == found => true,
-        (Ok(wanted), Ok(found)) => wanted / PAGE * PAGE == found,
+        (Some(wanted), Some(found)) => wanted == found || wanted / unit * unit == found,
         // None, and the most that the kernel counts, in its words.
         _ if wanted == "-1" => true,
-        _ => wanted.contains([' ', ',', '-', ':']),
+        _ => wanted.contains([' ', ',', '-', ':', '\n']),
     }
 }
 
@@ -308,8 +403,13 @@ mod tests {
 
     #[test]
     fn what_is_read_back_may_be_less_by_part_of_a_page_and_nothing_else() {
-        assert!(holds("100", "100\n") && holds("10000", "8192\n") && holds("-1", "9223372036854771712\n"));
-        assert!(!holds("100", "200\n") && !holds("100", "max\n") && !holds("max", "100\n"));
-        assert!(holds("0-1", "0-1\n") && holds("100000 50000", "100000 50000\n"));
+        let same = |wanted, found| holds(wanted, found, page_of("memory.max"));
+        assert!(same("100", "100\n") && same("10000", "8192\n") && same("-1", "9223372036854771712\n"));
+        assert!(!same("100", "200\n") && !same("100", "max\n") && !same("max", "100\n"));
+        assert!(same("0-1", "0-1\n") && same("100000 50000", "100000 50000\n"));
+        assert!(same("1G", "1073741824\n") && same("64k", "65536\n") && !same("1G", "1000000000\n"));
+        let of_huge = page_of("hugetlb.2MB.max");
+        assert!(of_huge == 2 << 20 && page_of("hugetlb.1GB.limit_in_bytes") == 1 << 30 && page_of("hugetlb.x") == 4096);
+        assert!(holds("3000000", "2097152\n", of_huge) && !holds("3000000", "2998272\n", of_huge));
     }
 }

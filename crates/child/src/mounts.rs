@@ -129,6 +129,7 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
                 false => Err(Failure(Call::CheckMount, Errno::EXDEV)),
             }
         }
+        Op::MoveRoot { onto } => move_root(machine.get(Slot::ROOT), onto),
         Op::Pivot => {
             pivot(machine.get(Slot::ROOT), machine.get(Slot::SCRATCH), machine.get(Slot::HOST))?;
             // Whoever walks a path from here on must not be led back by what is open.
@@ -465,6 +466,21 @@ fn uncover(mount: Fd, root: Fd, place: &Place<'_>) -> Done {
         mount::detach_here().named(Call::Umount)?;
     }
     Err(Failure(Call::Umount, Errno::EBUSY))
+}
+
+/// From over the host's root to where it comes from, as whoever enters the namespace now has the host's tree for its root, and looks for
+/// this one by that path.
+#[cold]
+#[inline(never)]
+fn move_root(root: Fd, onto: &CStr) -> Done {
+    let place = file::open(Fd::CWD, onto, file::O_PATH | file::O_DIRECTORY, 0, 0).named(Call::Openat2)?;
+    let is = |fd| file::status(fd, c"").named(Call::Stat).map(|status| status.place());
+    let moved = is(place).and_then(|found| match found == is(root)? {
+        true => mount::attach(root, place).named(Call::MoveMount),
+        false => Err(Failure(Call::SameAs, Errno::ESTALE)),
+    });
+    let _ = file::close(place);
+    moved
 }
 
 /// Swaps the roots and lets go of the old one.

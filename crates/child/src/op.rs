@@ -174,6 +174,12 @@ pub enum Op<'a> {
     Note { mount: Slot, id: &'a AtomicU64 },
     /// openat2(RESOLVE_IN_ROOT) and statx(2) of the place in [`Slot::ROOT`]: fail unless it is that mount
     LookAgain { place: Place<'a>, id: &'a AtomicU64 },
+    /// Send the parent what the slot has, and wait for its GO; end if it is gone.
+    Offer { mount: Slot },
+    /// openat2(2), fstat(2): fail unless it is the directory that [`Slot::ROOT`] is a copy of; move_mount(2) of that onto it
+    MoveRoot { onto: &'a CStr },
+    /// Tell the parent that all is mounted, and wait for its GO; end if it is gone.
+    Mounted,
     /// fchdir, pivot_root(".", "."), umount2(MNT_DETACH) of the scratch tmpfs and of the host's tree
     Pivot,
     /// statx(2): fail unless / and /.. are what is in [`Slot::ROOT`], and so nothing lies over it
@@ -238,6 +244,8 @@ pub enum Op<'a> {
     IoPriority { value: u32 },
     /// set_mempolicy(2)
     MemoryPolicy { mode: u32, nodes: &'a [u64] },
+    /// sched_setaffinity(2)
+    Affinity { processors: &'a [u64] },
     /// getpriority(2), setpriority(2): no higher than anybody's
     LowerPriority,
     /// open(2) below [`Slot::PROC`], and write(2)
@@ -301,9 +309,8 @@ pub enum Op<'a> {
     // --- by the launcher alone
     /// fchdir(2) and close(2) of a directory that is held for it
     EnterHeld { directory: Fd },
-    /// seccomp(2) with the program in this file, and SECCOMP_FILTER_FLAG_…; `listens`: what it refuses it asks the parent about, who is
-    /// sent its listener
-    Filter { file: Fd, flags: u32, listens: bool },
+    /// seccomp(2) with the program in this file, and SECCOMP_FILTER_FLAG_…
+    Filter { file: Fd, flags: u32, listens: Listens },
     /// landlock_restrict_self(2) and close(2) of a ruleset that is held for it
     Restrict { ruleset: Fd },
     /// openat(2) below a proc file system that is held for it, and write(2): the security module confines the command from its exec on
@@ -314,6 +321,18 @@ pub enum Op<'a> {
     NotForCommand { fd: Fd },
     /// unshare(2) of a second user and mount namespace, whose map a process of the first one writes
     InnerNamespaces { inner: Inner<'a> },
+}
+
+/// Whether a filter has a listener, which the parent is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Listens {
+    /// It answers itself.
+    No = 0,
+    /// What it refuses it asks about. Where it can have none, it answers itself.
+    Refused = 1,
+    /// It is written to ask, and without a listener it is an error.
+    Asks = 2,
 }
 
 /// A security module that takes labels for an exec.

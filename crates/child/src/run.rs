@@ -179,6 +179,14 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         }
         Op::OutliveParent => process::set_parent_death_signal(0).named(Call::Prctl),
         Op::Barrier => wait_for_go(socket),
+        Op::Mounted => {
+            Message::Mounted.send(socket);
+            wait_for_go(socket)
+        }
+        Op::Offer { mount } => {
+            socket::send_with_fd(socket, &Message::Offered.encode(), machine.get(mount)).named(Call::Send)?;
+            wait_for_go(socket)
+        }
         Op::Join { namespace, kind } => clone::setns(namespace, kind).named(Call::Setns),
         Op::Unshare { flags } => clone::unshare(flags).named(Call::Unshare),
         Op::EnterPidNamespace => entry::go_on_as_sibling(socket),
@@ -206,6 +214,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::Note { .. }
         | Op::LookAgain { .. }
         | Op::Uncover { .. }
+        | Op::MoveRoot { .. }
         | Op::Pivot
         | Op::CheckRoot
         | Op::ChangeAttributes { .. }
@@ -256,6 +265,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::Scheduler { ref attributes } => process::set_scheduler(attributes).named(Call::SchedSetattr),
         Op::IoPriority { value } => process::set_io_priority(value).named(Call::IoprioSet),
         Op::MemoryPolicy { mode, nodes } => process::set_memory_policy(mode, nodes).named(Call::SetMempolicy),
+        Op::Affinity { processors } => process::set_affinity(processors).named(Call::SchedSetaffinity),
         // Raising it takes rights, and a caller that is nice wants its command to be.
         Op::LowerPriority => match process::nice().named(Call::Setpriority)? {
             ..0 => process::set_nice(0).named(Call::Setpriority),

@@ -31,6 +31,10 @@ pub enum Message {
     Served,
     /// The message carries the directory with the layers in memory.
     Layers,
+    /// The message carries a file system that nothing leads to yet: it waits for GO, until that is filled.
+    Offered,
+    /// All mounts are made, and the host's tree is still there: it waits for GO.
+    Mounted,
     /// A test wants the parent to be killed here.
     #[cfg(feature = "fault")]
     KillParent,
@@ -44,6 +48,8 @@ pub enum Message {
 
 #[cfg(feature = "fault")]
 const KILL_PARENT: u8 = 249;
+const OFFERED: u8 = 243;
+const MOUNTED: u8 = 244;
 const LAYERS: u8 = 245;
 const SERVED: u8 = 246;
 const LISTENER: u8 = 247;
@@ -68,6 +74,8 @@ impl Message {
             Message::Terminal => (TERMINAL, 0, 0, 0),
             Message::Served => (SERVED, 0, 0, 0),
             Message::Layers => (LAYERS, 0, 0, 0),
+            Message::Mounted => (MOUNTED, 0, 0, 0),
+            Message::Offered => (OFFERED, 0, 0, 0),
             #[cfg(feature = "fault")]
             Message::KillParent => (KILL_PARENT, 0, 0, 0),
             Message::Running => (RUNNING, 0, 0, 0),
@@ -91,6 +99,8 @@ impl Message {
             TERMINAL => Message::Terminal,
             SERVED => Message::Served,
             LAYERS => Message::Layers,
+            MOUNTED => Message::Mounted,
+            OFFERED => Message::Offered,
             RUNNING => Message::Running,
             STOPPED => Message::Stopped(value),
             ENDED => Message::Ended(value),
@@ -180,5 +190,5 @@ calls! {
     Personality "personality", Setpriority "setpriority", SameAs "check that it is what was opened",
     Seccomp "seccomp", InnerNamespaces "unshare (second user namespace)",
     CreateRuleset "landlock_create_ruleset", AddRule "landlock_add_rule", RestrictSelf "landlock_restrict_self",
-    ConfineOnExec "write attr/exec", Mknod "mknodat", SchedSetattr "sched_setattr", IoprioSet "ioprio_set", SetMempolicy "set_mempolicy", Socket "socket", Setsockopt "setsockopt", Bind "bind", Listen "listen",
+    ConfineOnExec "write attr/exec", Mknod "mknodat", SchedSetattr "sched_setattr", SchedSetaffinity "sched_setaffinity", IoprioSet "ioprio_set", SetMempolicy "set_mempolicy", Socket "socket", Setsockopt "setsockopt", Bind "bind", Listen "listen",
 }

@@ -57,6 +57,7 @@ mod closed;
 mod connect;
 mod error;
 mod forward;
+mod given;
 mod hint;
 mod host;
 mod hosts;
@@ -85,6 +86,7 @@ mod wait;
 
 pub use closed::Closed;
 pub use error::Error;
+pub use given::Given;
 pub use inside::Inside;
 pub use mac::{Mac, MacError};
 pub use part::Part;

@@ -34,6 +34,8 @@ pub(crate) const IFLA_LINKINFO: u16 = 18;
 pub(crate) const IFLA_NET_NS_PID: u16 = 19;
 pub(crate) const IFLA_IFALIAS: u16 = 20;
 const IFLA_AF_SPEC: u16 = 26;
+/// Linux 5.13.
+pub(crate) const IFLA_NEW_IFINDEX: u16 = 49;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_INET_CONF: u16 = 1;
 /// Whether packets from 127.0.0.0/8 may leave over the link.
@@ -145,6 +147,10 @@ pub(crate) struct Address {
     pub(crate) index: u32,
     pub(crate) prefix: u8,
     pub(crate) address: IpAddr,
+    /// It has no end.
+    pub(crate) is_permanent: bool,
+    /// It is not of the link or the host alone.
+    pub(crate) is_global: bool,
 }
 
 /// All addresses of a family.
@@ -154,10 +160,14 @@ pub(crate) fn addresses(socket: &Socket, family: u8) -> Result<Vec<Address>, Err
     let mut batch = Batch::new();
     batch.add(GETADDR, DUMP, &address_head(family, 0, 0, 0), "addresses", |_| {});
     socket.dump(&batch, |message| {
+        const IFA_F_PERMANENT: u8 = 0x80;
         let (prefix, index) = (*message.body.get(1)?, u32_at(message.body, 4)?);
+        let (flags, scope) = (*message.body.get(2)?, *message.body.get(3)?);
+        let (is_permanent, is_global) = (flags & IFA_F_PERMANENT != 0, scope == 0);
         // On a point-to-point link IFA_ADDRESS is the other end's; IPv6 has no IFA_LOCAL otherwise.
         let find = |wanted| message.attributes(8).find(|(kind, _)| *kind == wanted).and_then(|(_, value)| ip(value));
-        Some(Address { index, prefix, address: find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS))? })
+        let address = find(IFA_LOCAL).or_else(|| find(IFA_ADDRESS))?;
+        Some(Address { index, prefix, address, is_permanent, is_global })
     })
 }
 
@@ -273,6 +283,14 @@ pub(crate) fn add_address6(batch: &mut Batch, index: u32, address: Ipv6Addr, pre
     batch.add(NEWADDR, ACK | CREATE | REPLACE, &address_head(AF_INET6, prefix, IFA_F_NODAD, index), about, |a| {
         a.put(IFA_ADDRESS, &address.octets());
     });
+}
+
+/// Adds one that a link had elsewhere.
+pub(crate) fn add_address_as_it_was(batch: &mut Batch, index: u32, address: IpAddr, prefix: u8, about: String) {
+    match address {
+        IpAddr::V4(address) => add_address(batch, index, address, prefix, None, about),
+        IpAddr::V6(address) => add_address6(batch, index, address, prefix, about),
+    }
 }
 
 /// A route over the link: to one address that is right there, or (`None`) to everything.

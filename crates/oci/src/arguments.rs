@@ -167,7 +167,7 @@ pub(crate) struct New {
     /// Leave it in the session keyring of the caller
     #[arg(long)]
     pub(crate) no_new_keyring: bool,
-    /// Not done by this runtime
+    /// Refused: the host's tree would stay below the container's root
     #[arg(long)]
     pub(crate) no_pivot: bool,
     /// Give it so many descriptors from 3 on
@@ -223,8 +223,8 @@ pub(crate) struct Exec {
     /// Give it so many descriptors from 3 on
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=MOST))]
     pub(crate) preserve_fds: u16,
-    /// Not done by this runtime
-    #[arg(long)]
+    /// A cgroup below the container's that it is to be in, which is there: a path, of one hierarchy of v1 as CONTROLLER:PATH
+    #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Vec<String>,
     /// Also where the container is paused
     #[arg(long)]

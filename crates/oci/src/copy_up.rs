@@ -1,17 +1,17 @@
 //! `tmpcopyup`: a new file system that begins with what the image has in its place.
 //!
-//! It is filled from outside, once it is mounted and before anything of the container runs, by descriptors on both sides: the image's
-//! files may lead anywhere, and nothing here follows them.
+//! It is filled from outside, before anything leads to it, by descriptors on both sides: the image's files may lead anywhere, and nothing here
+//! follows them.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chownat, fchmod, fchown, mkdirat, mknodat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chownat, fchmod, fchown, mkdirat, mknodat,
     openat, openat2, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
-
-use crate::failure::{Failure, Result};
 
 /// Deeper trees are nobody's image.
 const DEEPEST: usize = 128;
@@ -19,28 +19,33 @@ const DEEPEST: usize = 128;
 /// One such mount.
 #[derive(Clone, Debug)]
 pub(crate) struct CopyUp {
-    pub(crate) field: String,
+    /// The root as the image has it.
+    pub(crate) image: PathBuf,
     pub(crate) target: String,
     /// Whether the directory's own permissions were said.
     pub(crate) has_mode: bool,
 }
 
-/// Fills it: `image` is the root as the image has it, `root` the container's.
-pub(crate) fn fill(mount: &CopyUp, image: BorrowedFd<'_>, root: BorrowedFd<'_>) -> Result<()> {
-    let failed = |errno| Failure::at(mount.field.clone(), format!("tmpcopyup of {}: {errno}", mount.target));
-    let target = mount.target.trim_start_matches('/');
-    let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let from = match openat2(image, target, DIRECTORY, Mode::empty(), leash) {
-        Ok(from) => from,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(errno) => return Err(failed(errno)),
-    };
-    let into = openat2(root, target, DIRECTORY, Mode::empty(), leash).map_err(failed)?;
-    if !mount.has_mode {
-        let found = rustix::fs::fstat(&from).map_err(failed)?;
-        own(&into, &found).map_err(failed)?;
+impl CopyUp {
+    /// Fills it; what the image does not have leaves it empty.
+    pub(crate) fn fill(&self, into: &OwnedFd) -> io::Result<()> {
+        let failed = |errno: Errno| io::Error::new(errno.kind(), format!("tmpcopyup: {errno}"));
+        let image = openat(CWD, &self.image, DIRECTORY, Mode::empty()).map_err(failed)?;
+        let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let target = self.target.trim_start_matches('/');
+        let from = match openat2(image, target, DIRECTORY, Mode::empty(), leash) {
+            Ok(from) => from,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(failed(errno)),
+        };
+        // What was handed over is a place alone.
+        let into = openat(into, ".", DIRECTORY, Mode::empty()).map_err(failed)?;
+        if !self.has_mode {
+            let found = rustix::fs::fstat(&from).map_err(failed)?;
+            own(&into, &found).map_err(failed)?;
+        }
+        copy(from.as_fd(), into.as_fd(), 0).map_err(failed)
     }
-    copy(from.as_fd(), into.as_fd(), 0).map_err(failed)
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

@@ -1,16 +1,9 @@
 //! Rules of devices: the last that fits holds, as v1 has them in `devices.allow` and `devices.deny`; here what they come to.
 
-use seclude::cgroup::{Access, DeviceKind, DeviceRule};
+use seclude::cgroup::{Access, DeviceKind, DeviceRule, Devices};
 
 use crate::failure::{Failure, Result};
 use crate::spec::{self, Device};
-
-/// What they come to: everything, or a list of what may be used.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Allowed {
-    All,
-    These(Vec<DeviceRule>),
-}
 
 const MKNOD: Access = Access { read: false, write: false, mknod: true };
 
@@ -28,17 +21,29 @@ const USUAL: [(u32, Option<u32>); 9] = [
 ];
 
 /// `None`: nothing is said, and nothing set.
-pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<Option<Allowed>> {
+pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<Option<Devices>> {
     if rules.is_empty() {
         return Ok(None);
     }
     // As others have it: what no rule allows is not allowed, wherever the list begins.
-    let mut now = Allowed::These(Vec::new());
+    let mut now = Devices::These(Vec::new());
     for (index, rule) in rules.iter().enumerate() {
         let field = format!("linux.resources.devices[{index}]");
         apply(&mut now, rule, &field)?;
     }
-    if let Allowed::These(list) = &mut now {
+    let usual = USUAL.into_iter().map(|(major, minor)| DeviceRule {
+        kind: DeviceKind::Char,
+        major: Some(major),
+        minor,
+        access: Access::ALL,
+    });
+    if let Devices::AllBut(list) = &mut now {
+        let is_usual = |rule: &DeviceRule| {
+            usual.clone().any(|own| (own.kind, own.major, own.minor) == (rule.kind, rule.major, rule.minor))
+        };
+        list.retain(|rule| !is_usual(rule));
+    }
+    if let Devices::These(list) = &mut now {
         let nodes = devices.iter().filter_map(|device| {
             let kind = match device.kind.as_str() {
                 "c" | "u" => DeviceKind::Char,
@@ -68,18 +73,12 @@ pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<
         list.extend(nodes);
         // Making a node gives no access to the device.
         list.extend([DeviceKind::Char, DeviceKind::Block].map(|kind| DeviceRule::all_of(kind, MKNOD)));
-        let usual = USUAL.into_iter().map(|(major, minor)| DeviceRule {
-            kind: DeviceKind::Char,
-            major: Some(major),
-            minor,
-            access: Access::ALL,
-        });
         list.extend(usual);
     }
     Ok(Some(now))
 }
 
-fn apply(now: &mut Allowed, rule: &spec::DeviceRule, field: &str) -> Result<()> {
+fn apply(now: &mut Devices, rule: &spec::DeviceRule, field: &str) -> Result<()> {
     let access = access(&rule.access, field)?;
     let kinds: &[DeviceKind] = match rule.kind.as_deref().unwrap_or("a") {
         "a" | "" => &[DeviceKind::Char, DeviceKind::Block],
@@ -97,23 +96,21 @@ fn apply(now: &mut Allowed, rule: &spec::DeviceRule, field: &str) -> Result<()> 
     let (major, minor) = (number(rule.major, "major")?, number(rule.minor, "minor")?);
     let is_all = kinds.len() == 2 && major.is_none() && minor.is_none() && access == Access::ALL;
     match (rule.allow, is_all) {
-        (true, true) => *now = Allowed::All,
-        (false, true) => *now = Allowed::These(Vec::new()),
+        (true, true) => *now = Devices::AllBut(Vec::new()),
+        (false, true) => *now = Devices::These(Vec::new()),
         (allow, false) => match now {
-            Allowed::All if allow => {}
-            Allowed::All => {
-                return Err(Failure::at(field, "all devices but some: this runtime has lists of what is allowed"));
-            }
-            Allowed::These(list) if allow => {
+            Devices::AllBut(list) if allow => take_out(list, kinds, (major, minor), access, field)?,
+            Devices::AllBut(list) => list.extend(kinds.iter().map(|&kind| DeviceRule { kind, major, minor, access })),
+            Devices::These(list) if allow => {
                 list.extend(kinds.iter().map(|&kind| DeviceRule { kind, major, minor, access }));
             }
-            Allowed::These(list) => take_out(list, kinds, (major, minor), access, field)?,
+            Devices::These(list) => take_out(list, kinds, (major, minor), access, field)?,
         },
     }
     Ok(())
 }
 
-/// A part of what a wider rule allows cannot be taken out of a list.
+/// A part of what a wider rule names cannot be taken out of a list.
 fn take_out(
     list: &mut Vec<DeviceRule>,
     kinds: &[DeviceKind],
@@ -131,7 +128,7 @@ fn take_out(
         } else if meets(major, rule.major) && meets(minor, rule.minor) {
             return Err(Failure::at(
                 field,
-                "a part of what a rule before allows: this runtime has lists of what is allowed",
+                "a part of what a rule before names: the kernel has one list, of what is allowed or of what is not",
             ));
         }
     }
@@ -171,18 +168,23 @@ mod tests {
             rule(json!({ "allow": true, "type": "c", "major": 10, "minor": 200, "access": "rwm" })),
             rule(json!({ "allow": false, "type": "c", "major": 10, "minor": 229, "access": "rwm" })),
         ];
-        let Ok(Some(Allowed::These(list))) = allowed(&rules, &[]) else { panic!() };
+        let Ok(Some(Devices::These(list))) = allowed(&rules, &[]) else { panic!() };
         let has = |major, minor| list.iter().any(|rule| (rule.major, rule.minor) == (Some(major), Some(minor)));
         assert!(has(10, 200) && has(1, 3) && !has(10, 229) && !has(8, 0));
         let all = rule(json!({ "allow": true, "access": "rwm" }));
-        assert_eq!(allowed(&[rules[0].clone(), all], &[]).unwrap(), Some(Allowed::All));
-        let Ok(Some(Allowed::These(list))) = allowed(&rules[2..], &[]) else { panic!() };
+        assert_eq!(allowed(&[rules[0].clone(), all.clone()], &[]).unwrap(), Some(Devices::AllBut(Vec::new())));
+        let Ok(Some(Devices::These(list))) = allowed(&rules[2..], &[]) else { panic!() };
         assert!(!list.iter().any(|rule| rule.major == Some(10)), "nothing but the usual");
-        let but_one = [rule(json!({ "allow": true, "access": "rwm" })), rules[2].clone()];
-        assert!(allowed(&but_one, &[]).is_err(), "all but one");
+        let Ok(Some(Devices::AllBut(list))) = allowed(&[all.clone(), rules[2].clone()], &[]) else { panic!() };
+        assert_eq!(list.iter().map(|rule| (rule.major, rule.minor)).collect::<Vec<_>>(), [(Some(10), Some(229))]);
+        let again = rule(json!({ "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm" }));
+        let back = [all.clone(), rules[2].clone(), again];
+        assert_eq!(allowed(&back, &[]).unwrap(), Some(Devices::AllBut(Vec::new())), "and that one after all");
+        let null = rule(json!({ "allow": false, "type": "c", "major": 1, "minor": 3, "access": "w" }));
+        assert_eq!(allowed(&[all, null], &[]).unwrap(), Some(Devices::AllBut(Vec::new())), "the usual ones are there");
         let node = Device { path: "/dev/sda".to_owned(), kind: "b".to_owned(), major: 8, ..Device::default() };
         let of_node = |rules: &[spec::DeviceRule]| match allowed(rules, std::slice::from_ref(&node)) {
-            Ok(Some(Allowed::These(list))) => list.iter().any(|rule| rule.major == Some(8)),
+            Ok(Some(Devices::These(list))) => list.iter().any(|rule| rule.major == Some(8)),
             _ => panic!(),
         };
         assert!(of_node(&rules[1..]), "a node that no rule is about");

@@ -39,6 +39,11 @@ impl Failure {
         self
     }
 
+    /// For what only takes errors of the system's.
+    pub(crate) fn into_io(self) -> io::Error {
+        io::Error::other(self.to_string())
+    }
+
     /// With what went wrong besides.
     pub(crate) fn and(mut self, more: impl fmt::Display) -> Failure {
         self.text = format!("{}; {more}", self.text);

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use crate::convert;
 use crate::failure::{Failure, Result};
 use crate::inside::Inside;
+use crate::notify::Notify;
 use crate::spec::{Hook, Linux, Process};
 
 /// Where they are run.
@@ -17,7 +18,7 @@ use crate::spec::{Hook, Linux, Process};
 pub(crate) enum Place<'a> {
     /// Where this process is.
     Here,
-    /// In the namespaces of the container's process, which has no mounts yet: programs of the host's, with the caller's rights.
+    /// In the namespaces of the container's process, which has not left the host's tree: programs of the host's, with the caller's rights.
     Inside(&'a Inside),
     /// In the container, which is set up: programs of the image's, with the rights of its process.
     Contained(Contained<'a>),
@@ -30,6 +31,7 @@ pub(crate) struct Contained<'a> {
     pub(crate) process: &'a Process,
     pub(crate) linux: &'a Linux,
     pub(crate) cgroup: Option<&'a Path>,
+    pub(crate) notify: Option<&'a Notify>,
 }
 
 /// All of one moment, in order, to the first that fails.
@@ -72,11 +74,16 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     match place {
         Place::Here => {}
         Place::Inside(inside) => inside.join(&mut command)?,
-        Place::Contained(Contained { inside, process, linux, cgroup }) => {
+        Place::Contained(Contained { inside, process, linux, cgroup, notify }) => {
             inside.join(&mut command)?;
             convert::confine(&mut command, process, linux)?;
             if let Some(path) = cgroup {
                 command.join_cgroup(path);
+            }
+            if let Some(notify) = notify.cloned() {
+                let state = state.clone();
+                command
+                    .when_listening(move |pid, listener| notify.send(&listener, pid, &state).map_err(Failure::into_io));
             }
         }
     }

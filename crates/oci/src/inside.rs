@@ -17,8 +17,6 @@ pub(crate) struct Inside {
     process: OwnedFd,
     /// Of /proc/self.
     own: OwnedFd,
-    /// While it waits to be set up, its cgroup namespace is the caller's.
-    early: bool,
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -29,12 +27,7 @@ impl Inside {
         let failed = |errno| Failure::of(format_args!("process {pid}"), errno);
         let process = openat(CWD, format!("/proc/{pid}"), DIRECTORY, Mode::empty()).map_err(failed)?;
         let own = openat(CWD, "/proc/self", DIRECTORY, Mode::empty()).map_err(failed)?;
-        Ok(Inside { process, own, early: false })
-    }
-
-    /// The same before it is set up.
-    pub(crate) fn early(self) -> Inside {
-        Inside { early: true, ..self }
+        Ok(Inside { process, own })
     }
 
     /// The one of a container's process, if it has not ended.
@@ -49,10 +42,6 @@ impl Inside {
     /// Enters all namespaces that are others than this process's.
     pub(crate) fn join(&self, command: &mut Command) -> Result<()> {
         for kind in Namespace::ALL {
-            // One of time holds for those that it starts, and so does one of pids for its children, of which it has none yet.
-            if self.early && matches!(kind, Namespace::Cgroup | Namespace::Time) {
-                continue;
-            }
             let Some(theirs) = open(&self.process, kind)? else { continue };
             let is_ours = match open(&self.own, kind)? {
                 Some(ours) => inode(&theirs)? == inode(&ours)?,

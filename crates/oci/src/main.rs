@@ -16,6 +16,7 @@ mod failure;
 mod hooks;
 mod inside;
 mod log;
+mod notify;
 mod preserved;
 mod resources;
 mod signals;

@@ -4,7 +4,7 @@ use seclude::cgroup::{Cgroup, Controller, FileValue, HierarchyOf};
 use serde_json::Value as Json;
 
 use crate::failure::{Failure, Result};
-use crate::spec::{Cpu, Memory, Resources, ThrottleDevice};
+use crate::spec::{Cpu, Memory, Network, Resources, ThrottleDevice};
 
 /// A file, and the field of config.json that it is written for.
 struct Setting {
@@ -41,11 +41,18 @@ pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
         let value = limit.limit.to_string();
         settings.either(&field, Controller::Hugetlb, ("hugetlb", &v1, &value), (&v2, &value));
     }
-    if resources.network.as_ref().is_some_and(|network| network.class_id.is_some() || !network.priorities.is_empty()) {
-        return Err(Failure::at(format!("{BASE}.network"), "this runtime does not do that"));
+    if let Some(network) = &resources.network {
+        settings.network(network);
     }
-    if !resources.rdma.is_empty() {
-        return Err(Failure::at(format!("{BASE}.rdma"), "this runtime does not do that"));
+    for (device, limit) in &resources.rdma {
+        let parts = [("hca_handle", limit.hca_handles), ("hca_object", limit.hca_objects)];
+        let parts: Vec<String> =
+            parts.into_iter().filter_map(|(name, most)| Some(format!("{name}={}", most?))).collect();
+        if !parts.is_empty() {
+            let value = format!("{device} {}", parts.join(" "));
+            let of = if cgroup.is_in(HierarchyOf::V1("rdma")) { HierarchyOf::V1("rdma") } else { HierarchyOf::V2 };
+            settings.add(&format!("rdma.{device}"), of, "rdma.max", &value);
+        }
     }
     for (file, value) in &resources.unified {
         settings.v2(&format!("unified.{file}"), file, value);
@@ -184,7 +191,8 @@ impl Settings<'_> {
             if let Some(quota) = quota {
                 self.add("cpu.quota", of, "cpu.cfs_quota_us", &quota.max(-1).to_string());
             }
-            if let Some(burst) = cpu.burst {
+            // The kernel has it from 5.14 on, and without it there is none.
+            if let Some(burst) = cpu.burst.filter(|burst| *burst != 0 || self.cgroup.has_file(of, "cpu.cfs_burst_us")) {
                 self.add("cpu.burst", of, "cpu.cfs_burst_us", &burst.to_string());
             }
             if let Some(period) = cpu.realtime_period.filter(|value| *value != 0) {
@@ -198,7 +206,9 @@ impl Settings<'_> {
                 let most = quota.filter(|quota| *quota > 0).map_or("max".to_owned(), |quota| quota.to_string());
                 self.v2("cpu.quota", "cpu.max", &format!("{most} {}", period.unwrap_or(100_000)));
             }
-            if let Some(burst) = cpu.burst {
+            if let Some(burst) =
+                cpu.burst.filter(|burst| *burst != 0 || self.cgroup.has_file(HierarchyOf::V2, "cpu.max.burst"))
+            {
                 self.v2("cpu.burst", "cpu.max.burst", &burst.to_string());
             }
             if cpu.realtime_period.is_some_and(|value| value != 0)
@@ -221,6 +231,17 @@ impl Settings<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Of v1 alone: on v2 the traffic of a cgroup is what rules of the net filter are for.
+    fn network(&mut self, network: &Network) {
+        if let Some(class) = network.class_id {
+            self.add("network.classID", HierarchyOf::V1("net_cls"), "net_cls.classid", &class.to_string());
+        }
+        for (index, one) in network.priorities.iter().enumerate() {
+            let (field, value) = (format!("network.priorities[{index}]"), format!("{} {}", one.name, one.priority));
+            self.add(&field, HierarchyOf::V1("net_prio"), "net_prio.ifpriomap", &value);
+        }
     }
 
     fn block_io(&mut self, resources: &Resources) -> Result<()> {
@@ -271,7 +292,10 @@ impl Settings<'_> {
             }
         }
         for setting in again {
-            let failed = |error: seclude::cgroup::Error| Failure::at(setting.field.clone(), error.to_string());
+            let FileValue { file, value, .. } = &setting.entry;
+            let failed = |error: seclude::cgroup::Error| {
+                Failure::at(setting.field.clone(), format!("{value:?} to {file}: {error}"))
+            };
             self.cgroup.write(&setting.entry).map_err(failed)?;
         }
         Ok(())

@@ -72,10 +72,23 @@ pub(crate) fn of_caller(flag: &str, path: &Path) -> Result<OwnedFd> {
 
 /// Hands a descriptor over, with a word that says what it is.
 pub(crate) fn send(socket: &OwnedFd, descriptor: BorrowedFd<'_>, word: &str) -> Result<()> {
+    send_text(socket, descriptor, word).map_err(|errno| Failure::of(format_args!("hand {word} over"), errno))
+}
+
+/// The same with a text of any length: the descriptor comes with its beginning.
+pub(crate) fn send_text(socket: &OwnedFd, descriptor: BorrowedFd<'_>, text: &str) -> Result<(), rustix::io::Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let descriptors = [descriptor];
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let sent = sendmsg(socket.as_fd(), &[IoSlice::new(word.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL);
-    sent.map(drop).map_err(|errno| Failure::of(format_args!("hand {word} over"), errno))
+    let mut rest = text.as_bytes();
+    let mut is_first = true;
+    while !rest.is_empty() {
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if is_first {
+            ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        }
+        let sent = sendmsg(socket.as_fd(), &[IoSlice::new(rest)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        rest = rest.get(sent..).unwrap_or_default();
+        is_first = false;
+    }
+    Ok(())
 }

@@ -37,8 +37,9 @@ struct Document {
     flags: Option<Vec<String>>,
     #[serde(default)]
     syscalls: Option<Vec<Entry>>,
-    #[serde(default)]
-    listener_path: Option<String>,
+    /// Whoever installs it serves that, with what comes after it.
+    #[serde(rename = "listenerPath")]
+    _listener_path: Option<String>,
     #[serde(rename = "listenerMetadata")]
     _listener_metadata: Option<String>,
 }
@@ -103,7 +104,7 @@ impl<'de> Deserialize<'de> for Word {
             "SCMP_ACT_LOG" => Action::Log,
             "SCMP_ACT_TRACE" => Action::Trace(EPERM),
             "SCMP_ACT_ERRNO" => Action::Errno(EPERM),
-            "SCMP_ACT_NOTIFY" => return Err(de::Error::custom("SCMP_ACT_NOTIFY: nobody would be notified")),
+            "SCMP_ACT_NOTIFY" => Action::Notify,
             "SCMP_ACT_TRAP" => Action::Trap,
             "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
             "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
@@ -139,9 +140,6 @@ impl Profile {
     /// [`Error::Profile`].
     pub fn from_oci(document: &Json, host: Host<'_>) -> Result<Profile, Error> {
         let document: Document = Document::deserialize(document).map_err(wrong)?;
-        if document.listener_path.is_some() {
-            return Err(wrong("listenerPath is not served"));
-        }
         let mut profile = Profile::new(document.default_action.with(document.default_errno_ret)?);
         if matches!(profile.default, Action::Errno(_) | Action::KillProcess | Action::KillThread | Action::Trap) {
             profile.unknown = Some(ENOSYS);
@@ -157,6 +155,9 @@ impl Profile {
                 other => other,
             };
             profile.add_entry(entry, host).map_err(at)?;
+        }
+        if !profile.notifies() {
+            profile.flags &= !KILLABLE;
         }
         Ok(profile)
     }
@@ -187,15 +188,18 @@ impl Profile {
     }
 }
 
-/// All threads of the process have the filter in any case, as it has one then; nobody waits for an answer to what is notified.
+/// All threads of the process have the filter in any case, as it has one then. The last is for one with a listener alone.
 const FLAGS: [(&str, u32); 4] = [
     ("SECCOMP_FILTER_FLAG_TSYNC", 0),
     ("SECCOMP_FILTER_FLAG_LOG", 2),
     ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4),
-    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 0),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", KILLABLE),
 ];
 
-/// Its bit; none for what there is nobody for: another thread, somebody who listens.
+/// The kernel takes it with a listener alone, Linux 5.19.
+pub(crate) const KILLABLE: u32 = 0x20;
+
+/// Its bit; none for what there is nobody for: another thread.
 pub(crate) fn flag(name: &str) -> Result<u32, Error> {
     let known = FLAGS.iter().find(|(known, _)| *known == name);
     let (_, bit) = known.ok_or_else(|| wrong(format!("{name:?} is no flag, such as {}", FLAGS[1].0)))?;
@@ -350,8 +354,6 @@ mod tests {
             (json!({ "defaultAction": "SCMP_ACT_SING" }), "SCMP_ACT_SING"),
             (json!({ "defaultAction": "SCMP_ACT_ALLOW", "sycsalls": [] }), "sycsalls"),
             (json!({ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 4096 }), "4096"),
-            (json!({ "defaultAction": "SCMP_ACT_NOTIFY" }), "notified"),
-            (json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x" }), "listenerPath"),
             (json!({ "defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"] }), "\"X\" is no flag"),
             (json!({ "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["X"] }), "\"X\" is no architecture"),
             (rule(json!({ "names": [], "action": "SCMP_ACT_LOG" })), "syscalls[0]: it names no call"),

@@ -190,11 +190,27 @@ impl Profile {
         (tried, if is_allowed { Action::Allow } else { self.default })
     }
 
+    /// Whether somebody has to answer for it, seccomp_unotify(2).
+    pub fn notifies(&self) -> bool {
+        let rules = self.rules.values().chain(self.overriding.values()).flatten();
+        self.default == Action::Notify || rules.into_iter().any(|rule| rule.action == Action::Notify)
+    }
+
+    /// The call of these for which somebody would have to answer.
+    pub fn notifies_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        let asks = |name: &&&str| {
+            let (tried, last) = self.decision(name, self.allowed_names().any(|allowed| allowed == **name));
+            last == Action::Notify || tried.iter().any(|rule| rule.action == Action::Notify)
+        };
+        names.iter().find(asks).copied()
+    }
+
     /// The call of these by which the command would be executed, if it is refused.
     pub fn refuses_one_of(&self, names: &[&'static str]) -> Option<&'static str> {
         let kind = Architecture::NATIVE;
         let answer = |number| self.evaluate(kind, number, &[0; 6]);
-        let refused = |name: &&&str| kind.number_of(name).is_some_and(|number| !answer(number).allows());
+        let may_be = |action: Action| action.allows() || action == Action::Notify;
+        let refused = |name: &&&str| kind.number_of(name).is_some_and(|number| !may_be(answer(number)));
         names.iter().find(refused).copied()
     }
 }

@@ -76,7 +76,8 @@ impl Program {
     /// # Errors
     /// [`Error::Profile`]: there is no such flag.
     pub fn with_flag(mut self, name: &str) -> Result<Program, Error> {
-        self.flags |= crate::oci::flag(name)?;
+        // The kernel takes the one of a listener with that alone.
+        self.flags |= crate::oci::flag(name)? & !crate::oci::KILLABLE;
         Ok(self)
     }
 

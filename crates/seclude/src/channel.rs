@@ -46,6 +46,8 @@ pub(crate) enum Event {
     /// A socket of the child's network namespace.
     Served(OwnedFd),
     Layers(OwnedFd),
+    /// A file system that is to be filled.
+    Offered(OwnedFd),
     /// Something that a mount is to lie on.
     Made(Made),
     /// The child has closed its end: by its exec, or by its death.
@@ -183,6 +185,11 @@ impl Channel {
             (Message::Layers, None) => {
                 let error = Error::invalid(NAME, "the layers in memory did not arrive");
                 return Err(error.at("root").hint("RLIMIT_NOFILE may be used up"));
+            }
+            (Message::Offered, Some(mount)) => Event::Offered(mount),
+            (Message::Offered, None) => {
+                let error = Error::invalid(NAME, "a file system that is to be filled did not arrive");
+                return Err(error.at("mounts").hint("RLIMIT_NOFILE may be used up"));
             }
             (Message::Served, None) => {
                 let error = Error::invalid(NAME, "a socket of its network did not arrive");

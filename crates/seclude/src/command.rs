@@ -13,9 +13,9 @@ use seclude_sys::terminal::WindowSize;
 
 use crate::child::Child;
 use crate::config::Config;
-use crate::config::born::WhenBorn;
+use crate::config::born::{WhenBorn, WhenListening};
 use crate::config::capability::{Capabilities, CapabilitySets};
-use crate::config::cgroup::Cgroup;
+use crate::config::cgroup::{Cgroup, JoinedCgroup};
 use crate::config::clone::CloneWay;
 use crate::config::feature::Feature;
 use crate::config::ids::UserMap;
@@ -386,6 +386,24 @@ impl Command {
         self
     }
 
+    /// The processors that it may run on, by their numbers from 0, sched_setaffinity(2): at least one that its cgroup leaves it, or the start is refused.
+    /// Default: the caller's.
+    pub fn cpu_affinity(&mut self, processors: impl IntoIterator<Item = u32>) -> &mut Self {
+        self.config.scheduling.processors = Some(processors.into_iter().collect());
+        self
+    }
+
+    /// Gives a device of the caller's network namespace to the container's own, or to one that is joined, as `inside` (a `%d` in it is the first number that
+    /// is free): with its permanent addresses, and up. It is moved once the mounts are made. When the namespace ends, the kernel gives back what is hardware; what
+    /// was made (veth, dummy, vlan, …) goes with it. Takes CAP_NET_ADMIN. Linux 5.13 where the namespace is joined.
+    ///
+    /// # Errors
+    /// Of [`Command::spawn`]: there is none of that name, or there is one of the other name already; no network namespace but the caller's.
+    pub fn net_device(&mut self, name: impl Into<String>, inside: impl Into<String>) -> &mut Self {
+        self.config.net_devices.push((name.into(), inside.into()));
+        self
+    }
+
     /// Has the command wait for somebody else when everything is done but its exec: for whoever connects to `listener`, a unix socket
     /// of type SOCK_SEQPACKET that listens, and lets it go with [`crate::release`]. The socket is its only descriptor besides the command's own. The
     /// command has been found then, and may be executed by its user.
@@ -401,6 +419,32 @@ impl Command {
     /// nothing else yet. An error fails the start.
     pub fn when_born(&mut self, work: impl Fn(u32) -> std::io::Result<()> + Send + Sync + 'static) -> &mut Self {
         self.config.when_born = Some(WhenBorn::new(work));
+        self
+    }
+
+    /// The same once its mounts are made and before it leaves the caller's tree. Whoever enters its mount namespace meanwhile, setns(2), has the
+    /// caller's tree for its root, and the container's root lies on the directory that it is made of; what is mounted there then is the container's alone.
+    /// (A root that is no directory of the host's, or whose mounts need memory of its own - overlays, files from bytes - lies over `/` instead.)
+    ///
+    /// # Errors
+    /// Of [`Command::spawn`]: without a new mount namespace, and whatever `work` answers.
+    pub fn when_mounted(&mut self, work: impl Fn(u32) -> std::io::Result<()> + Send + Sync + 'static) -> &mut Self {
+        self.config.when_mounted = Some(WhenBorn::new(work));
+        self
+    }
+
+    /// Hands over the listener of a filter that asks (SCMP_ACT_NOTIFY), with the pid of its process, seccomp_unotify(2), Linux 5.0: before the command is
+    /// executed, and before this returns nothing of what it asks is answered. A command that waits ([`Command::hold`]) and has no_new_privs gets its filter
+    /// when it is let go: [`crate::release_with`].
+    ///
+    /// # Errors
+    /// Of [`Command::spawn`]: whatever `work` answers; EBUSY below a filter that has a listener already; a profile that asks about the calls by
+    /// which the listener is handed over.
+    pub fn when_listening(
+        &mut self,
+        work: impl Fn(u32, OwnedFd) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.config.when_listening = Some(WhenListening::new(work));
         self
     }
 
@@ -427,13 +471,19 @@ impl Command {
     /// Not together with a cgroup of its own ([`Command::limits`], [`Command::cgroup`]). The caller needs write access to its
     /// `cgroup.procs` and to that of the ancestor that both have in common, cgroups(7).
     pub fn join_cgroup(&mut self, path: impl AsRef<Path>) -> &mut Self {
-        self.config.joined_cgroup = Some(Source::Path(path.as_ref().to_owned()));
+        self.config.joined_cgroup = Some(JoinedCgroup::From(Source::Path(path.as_ref().to_owned())));
+        self
+    }
+
+    /// The same of one that was looked up before, by its descriptors.
+    pub fn join_cgroup_opened(&mut self, existing: seclude_cgroup::Existing) -> &mut Self {
+        self.config.joined_cgroup = Some(JoinedCgroup::Opened(Arc::new(existing)));
         self
     }
 
     /// The same with its directory given open, in that hierarchy alone.
     pub fn join_cgroup_fd(&mut self, directory: impl Into<OwnedFd>) -> &mut Self {
-        self.config.joined_cgroup = Some(Source::Fd(Arc::new(directory.into())));
+        self.config.joined_cgroup = Some(JoinedCgroup::From(Source::Fd(Arc::new(directory.into()))));
         self
     }
 

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use seclude_cgroup::Cgroup;
+use seclude_idmap::IdMap;
 
 use crate::listeners::Listening;
 use crate::reach::{Reach, Reaching};
@@ -25,6 +26,8 @@ pub(crate) struct ParentEnds {
     pub(crate) reach: Option<Reach>,
     /// The container's cgroup, once it is made: a directory a hierarchy.
     pub(crate) cgroup: Arc<OnceLock<Arc<Cgroup>>>,
+    /// User namespaces that were made for the ids of mounts, until those are made.
+    pub(crate) id_maps: Vec<(IdMap, IdMap, Arc<OwnedFd>)>,
     /// Where the handshake's socket must lie above: a number that the command gets would overwrite it.
     pub(crate) socket_above: i32,
 }

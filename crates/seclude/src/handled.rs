@@ -38,6 +38,10 @@ pub(crate) struct Handled {
     pub(crate) canceller: Option<Canceller>,
     pub(crate) stuck: Option<fn() -> !>,
     pub(crate) has_barrier: bool,
+    /// Whether there is a second one, behind the mounts.
+    pub(crate) attends_mounts: bool,
+    /// Whether a step is handed the listener of a filter that asks.
+    pub(crate) serves: bool,
     /// Whether undoing a start takes descriptors.
     pub(crate) reserves: bool,
     pub(crate) timed: bool,

@@ -1,10 +1,12 @@
 //! Letting go what waits before its exec, from any process.
 
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use seclude_child::wire::{LENGTH, Message};
 
 use crate::error::{Error, Result};
@@ -18,6 +20,14 @@ const NAME: &str = "exec";
 /// # Errors
 /// Why it could not be executed: then it has ended. ESRCH if it has ended before.
 pub fn release(connection: OwnedFd, program: &Path) -> Result<()> {
+    release_with(connection, program, |_| Err(io::Error::other("nobody answers what its filter asks")))
+}
+
+/// The same of one whose filter asks ([`crate::Command::when_listening`]): `serve` is handed its listener before the exec.
+///
+/// # Errors
+/// As [`release`], and what `serve` answers; then the command is still there, and is not to go on: whoever has its pid ends it.
+pub fn release_with(connection: OwnedFd, program: &Path, serve: impl FnOnce(OwnedFd) -> io::Result<()>) -> Result<()> {
     let failed =
         |call| move |errno: rustix::io::Errno| Error::parent(NAME, program.display().to_string(), errno).call(call);
     let gone = || failed("recv")(rustix::io::Errno::SRCH).hint("it ended while it waited");
@@ -31,13 +41,19 @@ pub fn release(connection: OwnedFd, program: &Path) -> Result<()> {
             }
         }
     }
-    let mut record = [0; LENGTH];
-    let length = loop {
-        match recv(&connection, &mut record, RecvFlags::empty()) {
-            Err(rustix::io::Errno::INTR) => {}
+    let mut serve = Some(serve);
+    let (record, length) = loop {
+        let (record, length, listener) = receive(&connection).map_err(|errno| match errno {
             // It ended without having taken the byte.
-            Err(rustix::io::Errno::CONNRESET) => return Err(gone()),
-            received => break received.map_err(failed("recv"))?.1,
+            rustix::io::Errno::CONNRESET => gone(),
+            errno => failed("recvmsg")(errno),
+        })?;
+        match (Message::decode(record), listener, serve.take()) {
+            (Some(Message::Listener(_)), Some(listener), Some(serve)) => {
+                let failed = |error| Error::parent("filter", "the caller's own work with its listener", error);
+                serve(listener).map_err(|error| failed(error).at("seccomp"))?;
+            }
+            _ => break (record, length),
         }
     };
     if length == 0 {
@@ -55,4 +71,23 @@ pub fn release(connection: OwnedFd, program: &Path) -> Result<()> {
         }
         _ => Err(Error::invalid(NAME, "it said something that is no failure")),
     }
+}
+
+/// A record, how long it is, and the descriptor that came with it.
+fn receive(connection: &OwnedFd) -> rustix::io::Result<([u8; LENGTH], usize, Option<OwnedFd>)> {
+    let mut record = [0; LENGTH];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let length = loop {
+        let mut parts = [IoSliceMut::new(&mut record)];
+        match recvmsg(connection, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            received => break received?.bytes,
+        }
+    };
+    let sent = ancillary.drain().find_map(|part| match part {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok((record, length, sent))
 }

@@ -102,7 +102,7 @@ fn encode(op: &Op<'_>, step: u8, number: usize) -> Result<String> {
         Op::Unshare { flags } => act('m', Call::Unshare, &[flags.into()]),
         Op::EnterHeld { directory } => act('w', Call::Chdir, &[descriptor(directory)]),
         Op::Filter { file, flags, listens } => {
-            act('s', Call::Seccomp, &[descriptor(file), flags.into(), listens.into()])
+            act('s', Call::Seccomp, &[descriptor(file), flags.into(), listens as u64])
         }
         Op::Restrict { ruleset } => act('l', Call::RestrictSelf, &[descriptor(ruleset)]),
         Op::NotForCommand { fd } => format!("h{}", fd.0),

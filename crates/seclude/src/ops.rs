@@ -4,7 +4,7 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use seclude_child::op::Want;
+use seclude_child::op::{Listens, Want};
 use seclude_child::{Op, Slot};
 use seclude_sys::mount as sys;
 use seclude_sys::signal::SIGPIPE;
@@ -69,6 +69,7 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         | Op::OpenHost { directory: text, .. }
         | Op::WorkingDirectory { path: text }
         | Op::AllowPath { path: text, .. }
+        | Op::MoveRoot { onto: text }
         | Op::WriteProc { path: text, .. } => Some(bytes(text)),
         Op::CloneFrom { from: Slot::HOST_DEV, name, .. } => Some(Path::new("/dev").join(bytes(name))),
         // Of an overlay it is the directory that its options are relative to.
@@ -138,6 +139,9 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         }
         Op::Note { mount, .. } => format!("statx({}): which mount it is", slot(*mount)),
         Op::LookAgain { place, .. } => format!("check that root/{} is that mount", text(place.path)),
+        Op::Offer { mount } => format!("sendmsg({}) to the parent, wait for GO", slot(*mount)),
+        Op::MoveRoot { onto } => format!("move_mount(root) onto {}, which is looked at", text(onto)),
+        Op::Mounted => "tell that all is mounted, wait for GO".into(),
         Op::Pivot => "pivot_root(root), umount2(scratch and host, MNT_DETACH)".into(),
         Op::CheckRoot => "check that / is root, and nothing lies over it".into(),
         Op::MakeDirectory { base, name, .. } => format!("mkdirat({}, {})", slot(*base), text(name)),
@@ -179,6 +183,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Scheduler { .. } => "sched_setattr".into(),
         Op::IoPriority { value } => format!("ioprio_set({value:#x})"),
         Op::MemoryPolicy { mode, .. } => format!("set_mempolicy({mode:#x})"),
+        Op::Affinity { .. } => "sched_setaffinity".into(),
         Op::LowerPriority => "setpriority(0), if it is less".into(),
         Op::WriteOwnProc { path, text } => {
             format!("write {} to {} of a proc of our own", String::from_utf8_lossy(text), path.to_string_lossy())
@@ -217,8 +222,8 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         }
         Op::Launch { .. } => "execveat(the launcher, a sealed memfd)".into(),
         Op::EnterHeld { .. } => "fchdir, close".into(),
-        Op::Filter { listens: false, .. } => "seccomp(SECCOMP_SET_MODE_FILTER)".into(),
-        Op::Filter { listens: true, .. } => {
+        Op::Filter { listens: Listens::No, .. } => "seccomp(SECCOMP_SET_MODE_FILTER)".into(),
+        Op::Filter { listens: Listens::Refused | Listens::Asks, .. } => {
             "seccomp(SECCOMP_SET_MODE_FILTER, NEW_LISTENER), and sendmsg of the listener to the parent".into()
         }
         Op::Restrict { .. } => "landlock_restrict_self, close".into(),

@@ -110,6 +110,8 @@ impl Plan {
             canceller: command.canceller.clone(),
             stuck: command.stuck,
             has_barrier: step::has_barrier(command),
+            serves: command.when_listening.is_some(),
+            attends_mounts: step::attends_mounts(command),
             reserves: command.cgroup.is_some() || command.network.is_some(),
             timed: command.timed,
             highest_descriptor: step::highest_descriptor(command),

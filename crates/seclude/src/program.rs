@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bumpalo::Bump;
-use seclude_child::op::Place;
+use seclude_child::op::{Listens, Place};
 use seclude_child::{Instruction, Op, Slot};
 use seclude_request::Field;
 use seclude_sys::Fd;
 use seclude_sys::process::StringList;
 
+use crate::config::mount::IdMapped;
 use crate::error::{Error, Result};
 use crate::late::{self, Launch};
 
@@ -41,7 +42,7 @@ pub(crate) struct Program<'a> {
     /// The one of a proc file system of our own.
     pub(crate) proc: Option<Fd>,
     /// Those of filters, how each is installed, and whether it listens.
-    pub(crate) filters: Vec<(Fd, u32, bool)>,
+    pub(crate) filters: Vec<(Fd, u32, Listens)>,
     /// The one of a ruleset of landlock.
     pub(crate) ruleset: Option<Fd>,
     /// Those of proc file systems, to write attributes of its own.
@@ -78,6 +79,10 @@ pub(crate) struct Wanted {
     pub(crate) recursive: bool,
     /// Whether nothing may be shown if its ids cannot be mapped.
     pub(crate) strict: bool,
+    /// Which ids were asked for, for this one.
+    pub(crate) mapped: Option<IdMapped>,
+    /// The user namespace whose map those are, if not the container's.
+    pub(crate) namespace: Option<Arc<OwnedFd>>,
     /// Under the host's ids, which are nobody's inside.
     pub(crate) plain: bool,
     /// It stays a peer of what it is a copy of.

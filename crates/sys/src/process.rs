@@ -131,6 +131,13 @@ pub fn set_io_priority(value: u32) -> Result<()> {
     unsafe { call!(__NR_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) }.map(drop)
 }
 
+/// `sched_setaffinity(2)` of this thread: a bit for each processor.
+#[inline(always)]
+pub fn set_affinity(processors: &[u64]) -> Result<()> {
+    // SAFETY: the kernel reads so many bytes of the slice.
+    unsafe { call!(__NR_sched_setaffinity, 0, size_of_val(processors), processors.as_ptr()) }.map(drop)
+}
+
 /// `set_mempolicy(2)` of this thread: a bit for each node.
 #[inline(always)]
 pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> Result<()> {

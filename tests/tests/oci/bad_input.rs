@@ -18,10 +18,25 @@ fn what_is_not_done_is_refused_by_its_name() {
     for (pointer, value, field) in [
         ("/linux/intelRdt", json!({ "closID": "a" }), "linux.intelRdt"),
         ("/linux/netDevices", json!({ "eth9": {} }), "linux.netDevices"),
-        ("/process/execCPUAffinity", json!({ "initial": "0" }), "process.execCPUAffinity"),
+        ("/process/execCPUAffinity", json!({ "initial": "x" }), "process.execCPUAffinity.initial"),
+        ("/process/execCPUAffinity", json!({ "final": "3-1" }), "process.execCPUAffinity.final"),
         ("/windows", json!({ "layerFolders": [] , "a": 1}), "windows"),
         ("/vm", json!({ "kernel": { "path": "/a" } }), "vm"),
-        ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/a" }), "linux.seccomp"),
+        (
+            "/linux/seccomp",
+            json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "a" }),
+            "linux.seccomp.listenerMetadata",
+        ),
+        (
+            "/linux/seccomp",
+            json!({ "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "a" }),
+            "linux.seccomp.listenerPath",
+        ),
+        (
+            "/linux/seccomp",
+            json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }] }),
+            "linux.seccomp",
+        ),
     ] {
         let said = refused_with("undone", pointer, value);
         assert!(said.starts_with(&format!("seclude-oci: {field}: ")), "{said}");

@@ -172,3 +172,103 @@ fn whoever_may_make_none_is_shown_its_callers_read_only_or_nothing() {
     assert!(!refused.status.success() && said.contains("linux.resources.pids.limit: "), "{said}");
     bundle.nothing_is_left();
 }
+
+#[test]
+fn a_process_can_be_executed_in_a_cgroup_below_the_containers() {
+    root_only!();
+    let bundle = bundle("execbelow", None);
+    bundle.must(&["run", "--detach", "one"]);
+    let places = places(&bundle);
+    let below: Vec<PathBuf> = places.iter().map(|place| place.join("below")).collect();
+    below.iter().for_each(|place| fs::create_dir(place).unwrap());
+    let is_in = |flags: &[&str]| {
+        let arguments = [&["exec"], flags, &["one", "cat", "/proc/self/cgroup"]].concat();
+        bundle.must(&arguments).lines().filter(|line| line.ends_with("/one/below")).count()
+    };
+    assert_eq!(is_in(&[]), 0);
+    let has_v1 = places.iter().any(|place| place.join("tasks").exists());
+    match has_v1 {
+        true => assert_eq!(is_in(&["--cgroup", "pids:below"]), 1),
+        false => assert_eq!(is_in(&["--cgroup", "below"]), 1),
+    }
+    let flag = if has_v1 { "pids:" } else { "" };
+    for path in ["not-there", "../..", "below/../.."] {
+        let said = bundle.refused(&["exec", "--cgroup", &format!("{flag}{path}"), "one", "true"]);
+        assert!(said.contains("--cgroup"), "{said}");
+    }
+    assert!(bundle.refused(&["exec", "--cgroup", "nothing:below", "one", "true"]).contains("no such hierarchy"));
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn all_devices_but_some_can_be_used() {
+    root_only!();
+    let mut bundle = bundle("allbut", None);
+    let caps = ["CAP_MKNOD", "CAP_DAC_OVERRIDE"];
+    bundle.set("/process/capabilities", json!({ "bounding": caps, "effective": caps, "permitted": caps }));
+    let script = "mknod /tmp/node c 10 237; for way in '<' '>'; do (eval \": $way /tmp/node\") 2>/dev/null && echo open || echo refused; done; rm /tmp/node; echo x > /dev/null && echo null";
+    let rules = |denied: &str| json!({ "devices": [{ "allow": true, "access": "rwm" }, { "allow": false, "type": "c", "major": 10, "minor": 237, "access": denied }] });
+    assert_eq!(
+        bundle
+            .says_with("/linux/resources", rules("m"), script.strip_prefix("mknod /tmp/node c 10 237; ").unwrap())
+            .lines()
+            .last(),
+        Some("null")
+    );
+    assert_eq!(bundle.says_with("/linux/resources", rules("w"), script), "open\nrefused\nnull");
+    assert_eq!(bundle.says_with("/linux/resources", rules("rw"), script), "refused\nrefused\nnull");
+    bundle.set("/linux/resources", json!({ "devices": [{ "allow": true, "access": "rwm" }] }));
+    assert_eq!(bundle.says(script), "open\nopen\nnull");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn limits_that_are_refused_are_named_with_their_values() {
+    root_only!();
+    let mut bundle = bundle("named", None);
+    for (limits, words) in [
+        (
+            json!({ "hugepageLimits": [{ "pageSize": "3MB", "limit": 7 }] }),
+            ["linux.resources.hugepageLimits[0]: ", "\"7\" to hugetlb.3MB."],
+        ),
+        (json!({ "cpu": { "cpus": "900-901" } }), ["linux.resources.cpu.cpus: ", "\"900-901\" to cpuset.cpus"]),
+        (
+            json!({ "unified": { "memory.high": "lots" } }),
+            ["linux.resources.unified.memory.high: ", "\"lots\" to memory.high"],
+        ),
+        (
+            json!({ "rdma": { "mlx5_9": { "hcaHandles": 3 } } }),
+            ["linux.resources.rdma.mlx5_9: ", "mlx5_9 hca_handle=3"],
+        ),
+    ] {
+        bundle.set("/linux/resources", limits).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
+fn classes_and_priorities_of_packets_are_set_where_v1_has_them() {
+    root_only!();
+    let mut bundle = bundle("packets", None);
+    let network = json!({ "network": { "classID": 1_048_577, "priorities": [{ "name": "lo", "priority": 5 }] } });
+    bundle.set("/linux/resources", network).write();
+    let find = |file: &str| {
+        let places = places(&bundle);
+        places.into_iter().map(|place| place.join(file)).find(|file| file.exists())
+    };
+    let has = |name: &str| cgroup_mounts().iter().any(|point| point.to_string_lossy().contains(name));
+    if !has("net_cls") || !has("net_prio") {
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.starts_with("seclude-oci: linux.resources.network."), "{said}");
+        bundle.nothing_is_left();
+        return;
+    }
+    bundle.must(&["create", "one"]);
+    assert_eq!(fs::read_to_string(find("net_cls.classid").unwrap()).unwrap(), "1048577\n");
+    assert!(fs::read_to_string(find("net_prio.ifpriomap").unwrap()).unwrap().contains("lo 5\n"));
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}

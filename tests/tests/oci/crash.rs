@@ -2,6 +2,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use seclude_tests::Bundle;
+use serde_json::json;
 
 /// Kills a command of the runtime after so many microseconds.
 fn killed(bundle: &Bundle, arguments: &[&str], after: u64) {
@@ -30,6 +31,14 @@ fn whenever_a_command_is_killed_delete_removes_all_of_it() {
         bundle.must(&["delete", "--force", "one"]);
         bundle.nothing_is_left();
     }
+    let hook = json!([{ "path": "/bin/true" }]);
+    bundle.set("/hooks", json!({ "createRuntime": hook, "createContainer": hook, "poststop": hook })).write();
+    for step in 0..20 {
+        killed(&bundle, &["create", "one"], step * 1500);
+        bundle.must(&["delete", "--force", "one"]);
+        bundle.nothing_is_left();
+    }
+    bundle.set("/hooks", json!({})).write();
     for step in 0..20 {
         bundle.must(&["create", "one"]);
         killed(&bundle, &["start", "one"], step * 250);

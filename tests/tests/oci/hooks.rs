@@ -40,7 +40,7 @@ fn hooks_of_all_moments_are_run_in_their_order_with_the_state() {
     let (_, state) = &notes(&bundle)[1];
     assert_eq!(
         (&state["id"], &state["status"], &state["annotations"]["a"]),
-        (&json!("one"), &json!("creating"), &json!("b"))
+        (&json!("one"), &json!("created"), &json!("b"))
     );
     assert!(state["pid"].as_i64().unwrap() > 0);
     assert!(!bundle.rootfs.join("tmp/state").exists());
@@ -53,6 +53,35 @@ fn hooks_of_all_moments_are_run_in_their_order_with_the_state() {
     bundle.must(&["delete", "--force", "one"]);
     assert_eq!(notes(&bundle).last().unwrap().1["status"], "stopped");
     assert_eq!(words(&bundle).last().unwrap(), "poststop");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn hooks_of_the_creation_find_the_mounts_and_the_hosts_tree_and_what_they_mount_is_the_containers_alone() {
+    let mut bundle = Bundle::new("hookmounts");
+    fs::create_dir_all(bundle.rootfs.join("mnt")).unwrap();
+    let (root, notes) = (bundle.rootfs.path().display().to_string(), bundle.join("notes").display().to_string());
+    let hook = |script: String| json!([{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] }]);
+    let sees = format!("cat > /dev/null; test -e {root}/proc/uptime && echo mounts >> {notes} || echo none >> {notes}");
+    // In the container's namespaces, its mounts are below its root; what lies there by its path is the host's.
+    let inside = format!(
+        "{sees}; set -e; mount -t tmpfs hooked {root}/mnt; echo of the hook > {root}/mnt/file; readlink /proc/self/ns/mnt >> {notes}"
+    );
+    let hooks =
+        json!({ "prestart": hook(sees.clone()), "createRuntime": hook(sees.clone()), "createContainer": hook(inside) });
+    bundle.set("/hooks", hooks);
+    bundle.script(
+        "cat /mnt/file; readlink /proc/self/ns/mnt; grep -c hooked /proc/mounts; ls / | grep -c '^rootfs$'; true",
+    );
+    let said = seclude_tests::stdout_of(&bundle.run("one"));
+    let noted = fs::read_to_string(&notes).unwrap();
+    let lines: Vec<&str> = noted.lines().collect();
+    assert_eq!(lines[..3], ["none", "none", "mounts"], "{noted}");
+    let own = fs::read_link("/proc/self/ns/mnt").unwrap().display().to_string();
+    assert_ne!(lines[3], own);
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["of the hook", lines[3], "1", "0"]);
+    assert!(!fs::read_to_string("/proc/self/mounts").unwrap().contains("hooked"), "not on the host");
+    assert!(fs::read_dir(bundle.rootfs.join("mnt")).unwrap().next().is_none());
     bundle.nothing_is_left();
 }
 

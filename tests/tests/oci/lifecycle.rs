@@ -236,7 +236,34 @@ fn what_it_can_do_and_a_configuration_to_begin_with_are_told() {
     fs::create_dir(&users).unwrap();
     bundle.must(&["spec", "--rootless", "--bundle", users.to_str().unwrap()]);
     assert!(fs::read_to_string(users.join("config.json")).unwrap().contains("uidMappings"));
+    assert!(bundle.refused(&["create", "--no-pivot", "one"]).contains("--no-pivot: the host's tree would stay"));
     for command in ["checkpoint", "restore"] {
         assert!(bundle.refused(&[command, "one"]).contains("does not do that"));
     }
+}
+
+#[test]
+fn what_is_executed_runs_on_the_processors_that_are_said() {
+    let mut bundle = Bundle::new("affinity");
+    let allowed = |bundle: &Bundle| bundle.must(&["exec", "one", "grep", "Cpus_allowed_list", "/proc/self/status"]);
+    bundle.script("while :; do sleep 0.1; done").write();
+    bundle.must(&["run", "--detach", "one"]);
+    let all = allowed(&bundle);
+    bundle.must(&["delete", "--force", "one"]);
+    let list = all.split_whitespace().last().unwrap().to_owned();
+    let first = list.split([',', '-']).next().unwrap().to_owned();
+    bundle.set("/process/execCPUAffinity", json!({ "initial": first, "final": first })).write();
+    bundle.must(&["run", "--detach", "one"]);
+    assert_eq!(allowed(&bundle), format!("Cpus_allowed_list:\t{first}"));
+    assert_eq!(allowed(&bundle) == all, list == first, "the contrast, where there are others");
+    // The process file's own counts, and the container's process has none of it.
+    let pid = bundle.state("one")["pid"].to_string();
+    assert!(fs::read_to_string(format!("/proc/{pid}/status")).unwrap().contains(&all));
+    let process = bundle.join("process.json");
+    let words = json!({ "args": ["true"], "cwd": "/", "env": ["PATH=/bin"], "execCPUAffinity": { "final": "8000" } });
+    fs::write(&process, words.to_string()).unwrap();
+    let said = bundle.refused(&["exec", "--process", process.to_str().unwrap(), "one"]);
+    assert!(said.contains("process.execCPUAffinity.final: "), "{said}");
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
 }

@@ -104,7 +104,7 @@ fn one(
         }
         b's' => {
             let (file, flags) = (Fd(words.number(10)?), words.number(10)?);
-            filter(order, file, flags, words.number::<u8>(10)? != 0, instructions)
+            filter(order, file, flags, words.number(10)?, instructions)
         }
         b'l' => {
             let ruleset = Fd(words.number(10)?);
@@ -131,22 +131,25 @@ fn one(
     })
 }
 
-/// Installs the program in `file`. One that `listens` asks the spawner what to answer, who then knows what was refused; where no
+/// Installs the program in `file`. One that `listens` (1) asks the spawner what to answer, who then knows what was refused; where no
 /// listener can be had (there is one already, whoever made it; no number is left for it; Linux before 5.0) it answers by itself, and the spawner is told.
-fn filter(order: &Order, file: Fd, flags: usize, listens: bool, instructions: &mut [u64]) -> kernel::Result<()> {
+/// One that asks of itself (2) has none that could answer instead.
+fn filter(order: &Order, file: Fd, flags: usize, listens: u8, instructions: &mut [u64]) -> kernel::Result<()> {
     let length = kernel::read_words(file, instructions);
-    if !listens {
+    if listens == 0 {
         kernel::close(file);
         return privileges::install_filter(instructions.get(..length?).unwrap_or(&[]), flags).map(drop);
     }
     let program = instructions.get_mut(..length?).unwrap_or(&mut []);
+    if listens == 2 {
+        kernel::close(file);
+        return hand_over(order, privileges::install_asking(program, flags)?);
+    }
     program.iter_mut().for_each(ask_instead);
     match privileges::install_listener(program, flags) {
         Ok(listener) => {
             kernel::close(file);
-            let sent = kernel::send_descriptor(order.socket, &Report::listener(0).record(), listener);
-            kernel::close(listener);
-            sent
+            hand_over(order, listener)
         }
         Err(errno) => {
             let again = kernel::read_words(file, program);
@@ -156,6 +159,12 @@ fn filter(order: &Order, file: Fd, flags: usize, listens: bool, instructions: &m
             privileges::install_filter(program, flags).map(drop)
         }
     }
+}
+
+fn hand_over(order: &Order, listener: Fd) -> kernel::Result<()> {
+    let sent = kernel::send_descriptor(order.socket, &Report::listener(0).record(), listener);
+    kernel::close(listener);
+    sent
 }
 
 /// An answer by an error number becomes a question. Not by ENOSYS: that is an older kernel's answer, upon which programs take

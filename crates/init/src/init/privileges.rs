@@ -129,13 +129,17 @@ struct Program {
 
 /// The same, with a listener, seccomp_unotify(2). One that waits for its answer is interrupted by no signal but one that ends it, from Linux 5.19 on.
 pub(crate) fn install_listener(instructions: &[u64], flags: usize) -> Result<Fd> {
-    const NEW_LISTENER: usize = 8;
     const WAIT_KILLABLE: usize = 32;
-    let installed = match install_filter(instructions, flags | NEW_LISTENER | WAIT_KILLABLE) {
-        Err(Errno::EINVAL) => install_filter(instructions, flags | NEW_LISTENER),
+    match install_asking(instructions, flags | WAIT_KILLABLE) {
+        Err(Errno::EINVAL) => install_asking(instructions, flags),
         installed => installed,
-    };
-    installed.map(|number| Fd(number as i32))
+    }
+}
+
+/// The same with these flags and no others.
+pub(crate) fn install_asking(instructions: &[u64], flags: usize) -> Result<Fd> {
+    const NEW_LISTENER: usize = 8;
+    install_filter(instructions, flags | NEW_LISTENER).map(|number| Fd(number as i32))
 }
 
 /// `seccomp(2)` SECCOMP_SET_MODE_FILTER

@@ -8,21 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use rustix::fs::{Mode, OFlags};
 use seclude::Child;
 use seclude::cgroup::Error::NoHierarchy;
-use seclude::cgroup::{Cgroup, Hierarchies, Named};
+use seclude::cgroup::{Cgroup, Devices, Hierarchies, Named};
 
 use super::{Context, delete};
 use crate::arguments::{New, Rootless};
 use crate::bundle::{Bundle, write_whole};
 use crate::caller::is_root_of_the_host;
 use crate::convert::{Circumstances, Converted, Origins, convert, not_ambient};
-use crate::copy_up;
-use crate::device_rules::{Allowed, allowed};
+use crate::device_rules::allowed;
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
 use crate::inside::Inside;
+use crate::notify::Notify;
 use crate::preserved;
 use crate::resources;
 use crate::sockets;
@@ -47,7 +46,9 @@ pub(super) fn run(context: &Context<'_>, new: &New, id: &str) -> Result<()> {
 pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) -> Result<Created> {
     crate::state::check_id(id)?;
     if new.no_pivot {
-        return Err(Failure::new("--no-pivot: this runtime always leaves the host's tree"));
+        let why =
+            "the host's tree would stay below the container's root, a chroot(2) away for whoever has CAP_SYS_CHROOT";
+        return Err(Failure::new(format!("--no-pivot: {why}")));
     }
     let Bundle { path: bundle, spec } = Bundle::read(&new.bundle, context.log)?;
     let console = console(new, &spec, keeps)?;
@@ -128,7 +129,7 @@ struct Making<'a> {
     spec: &'a Spec,
     linux: &'a Linux,
     circumstances: Circumstances<'a>,
-    rules: Option<Allowed>,
+    rules: Option<Devices>,
     console: Option<&'a OwnedFd>,
     pidfd_socket: Option<&'a OwnedFd>,
 }
@@ -145,20 +146,22 @@ impl Making<'_> {
         entry.write_record(record)?;
         let converted = self.enter(entry, record, converted, made)?;
         let mut command = converted.command;
-        if let Some(path) = &record.cgroup {
-            command.join_cgroup(path);
+        if let Some(cgroup) = record.open_cgroup()? {
+            command.join_cgroup_opened(cgroup.into_existing()?);
         }
         preserved::give(&mut command, self.new.preserve_fds)?;
         command.hold(sockets::listener(entry.dir(), SOCKET)?);
         command.die_with_parent(false);
         self.attend(&mut command, entry, record, made);
+        if let Some(notify) = Notify::of(self.spec)? {
+            let (record, id) = (record.clone(), entry.id.clone());
+            command.when_listening(move |pid, listener| {
+                let state = state_of(&record, &id, Status::Creating, pid);
+                notify.send(&listener, pid, &state).map_err(Failure::into_io)
+            });
+        }
         let mut child = command.spawn().map_err(|error| converted.origins.explain(error))?;
         let process = Identity::of(child.id() as i32)?;
-        if !converted.copies.is_empty() {
-            let image = directory(&record.rootfs)?;
-            let root = Inside::of(process)?.root()?;
-            converted.copies.iter().try_for_each(|copy| copy_up::fill(copy, image.as_fd(), root.as_fd()))?;
-        }
         let terminal = self.hand_over(&mut child)?;
         record.process = Some(process);
         if let Some(socket) = self.pidfd_socket {
@@ -173,16 +176,16 @@ impl Making<'_> {
         Ok(terminal)
     }
 
-    /// The hooks of its creation, while its process has its namespaces and nothing else.
+    /// The hooks of its creation, while its process has its namespaces and its mounts, and the host's tree still.
     fn attend(&self, command: &mut seclude::Command, entry: &Entry, record: &Record, made: &Made) {
         let Some(hooks) = self.spec.hooks.clone() else { return };
         if hooks.prestart.is_empty() && hooks.create_runtime.is_empty() && hooks.create_container.is_empty() {
             return;
         }
         let (record, id, hooked) = (record.clone(), entry.id.clone(), made.hooked.clone());
-        command.when_born(move |pid| {
+        command.when_mounted(move |pid| {
             *hooked.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            created_hooks(&hooks, &record, &id, pid).map_err(|failure| std::io::Error::other(failure.to_string()))
+            created_hooks(&hooks, &record, &id, pid).map_err(Failure::into_io)
         });
     }
 
@@ -215,12 +218,8 @@ impl Making<'_> {
 
     fn limit(&self, cgroup: &Cgroup) -> Result<()> {
         if let Some(rules) = &self.rules {
-            let list = match rules {
-                Allowed::All => None,
-                Allowed::These(list) => Some(list.as_slice()),
-            };
             let failed = |error: seclude::cgroup::Error| Failure::at("linux.resources.devices", error.to_string());
-            cgroup.set_devices(list).map_err(failed)?;
+            cgroup.set_devices(rules).map_err(failed)?;
         }
         self.linux.resources.as_ref().map_or(Ok(()), |limits| resources::apply(cgroup, limits))
     }
@@ -234,15 +233,22 @@ impl Making<'_> {
     }
 }
 
-fn created_hooks(hooks: &Hooks, record: &Record, id: &str, pid: u32) -> Result<()> {
-    let mut state = record.state(id, Status::Creating);
+/// With the pid of a process that is not written down yet.
+fn state_of(record: &Record, id: &str, status: Status, pid: u32) -> serde_json::Value {
+    let mut state = record.state(id, status);
     state["pid"] = pid.into();
+    state
+}
+
+fn created_hooks(hooks: &Hooks, record: &Record, id: &str, pid: u32) -> Result<()> {
+    // The environment is there, which is what the specification calls created, "Lifecycle", 2.
+    let state = state_of(record, id, Status::Created, pid);
     hooks::run(&hooks.prestart, "prestart", &state, Place::Here)?;
     hooks::run(&hooks.create_runtime, "createRuntime", &state, Place::Here)?;
     if hooks.create_container.is_empty() {
         return Ok(());
     }
-    let inside = Inside::of_child(pid)?.early();
+    let inside = Inside::of_child(pid)?;
     hooks::run(&hooks.create_container, "createContainer", &state, Place::Inside(&inside))
 }
 
@@ -303,11 +309,6 @@ fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<
     Ok(Some(Path::new("/").join(path)))
 }
 
-fn directory(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| Failure::of(path.display(), errno).or_at("root.path"))
-}
-
 /// What is given up by who has no cgroup must not be a limit that was asked for.
 fn can_do_without(linux: &Linux) -> Result<()> {
     match linux.resources.as_ref().and_then(resources::first_asked) {
@@ -326,7 +327,7 @@ fn is_user(context: &Context<'_>) -> bool {
 }
 
 /// A user can set none, and has no more devices than the host lets it have.
-fn device_rules(context: &Context<'_>, linux: &Linux) -> Result<Option<Allowed>> {
+fn device_rules(context: &Context<'_>, linux: &Linux) -> Result<Option<Devices>> {
     let rules = linux.resources.as_ref().map_or(&[][..], |limits| limits.devices.as_slice());
     let allowed = allowed(rules, &linux.devices)?;
     if !is_user(context) {

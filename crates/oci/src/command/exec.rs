@@ -1,8 +1,11 @@
 //! `exec`: another process in a running container, with the container's own rights, filter and cgroup.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use seclude::Command;
+use seclude::cgroup::{Existing, Hierarchy, Version};
 
 use super::{Context, create, look_at_made, wait};
 use crate::arguments::Exec;
@@ -10,10 +13,11 @@ use crate::bundle::read_json;
 use crate::convert::{self, Home};
 use crate::failure::{Failure, Result};
 use crate::inside::Inside;
+use crate::notify::Notify;
 use crate::preserved;
 use crate::sockets;
 use crate::spec::{Capabilities, Linux, Process, Spec};
-use crate::state::Status;
+use crate::state::{Identity, Record, Status};
 
 pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     let (entry, record, status) = look_at_made(context, &exec.id)?;
@@ -42,25 +46,25 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
         context.log.warn(&told);
     }
     let mut command = command(exec, &spec, &process, &inside)?;
-    if let Some(path) = &record.cgroup {
-        if record.open_cgroup()?.is_none() {
-            let text = format!("{}: it is not the container's any more", path.display());
-            return Err(Failure::at("linux.cgroupsPath", text));
-        }
-        command.join_cgroup(path);
+    let cgroup = cgroup(&record, exec)?;
+    if let Some(cgroup) = cgroup {
+        command.join_cgroup_opened(cgroup);
+    }
+    let affinity = spec.process.as_ref().filter(|_| process.exec_cpu_affinity.is_none()).unwrap_or(&process);
+    let affinity = convert::affinity(affinity)?;
+    if let Some(initial) = affinity.initial {
+        run_on(&initial)?;
+    }
+    if let Some(last) = affinity.last {
+        command.cpu_affinity(last);
+    }
+    if let Some(notify) = Notify::of(&spec)? {
+        let state = record.state(&entry.id, status);
+        command.when_listening(move |pid, listener| notify.send(&listener, pid, &state).map_err(Failure::into_io));
     }
     let explain = |error| create::without_mounts().explain(error);
     let signals = wait::Signals::hold()?;
-    let mut spawned = command.spawn();
-    let is_busy = |error: &seclude::Error| error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error());
-    if spawned.as_ref().is_err_and(is_busy)
-        && let (Some(own), Some(first)) = (&record.cgroup, inside.cgroup())
-        && first != *own
-        && first.starts_with(own)
-    {
-        // An init of its own has made cgroups of v2 below, and moved itself into one: then nobody can be in the container's itself.
-        spawned = command.join_cgroup(first).spawn();
-    }
+    let spawned = command.spawn();
     let mut child = spawned.map_err(explain)?;
     let mut terminal = child.take_terminal().map(OwnedFd::from);
     if let (Some(socket), Some(master)) = (&console, terminal.take_if(|_| console.is_some())) {
@@ -82,11 +86,60 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     wait::for_child(pid, pidfd, terminal, &signals)
 }
 
+/// This process, which what it starts begins as.
+fn run_on(processors: &[u32]) -> Result<()> {
+    let failed = |errno| Failure::of("", errno).or_at("process.execCPUAffinity.initial");
+    let mut set = CpuSet::new();
+    for number in processors.iter().map(|number| *number as usize) {
+        if number >= CpuSet::MAX_CPU {
+            return Err(failed(rustix::io::Errno::INVAL));
+        }
+        set.set(number);
+    }
+    sched_setaffinity(None, &set).map_err(failed)
+}
+
+/// Where it is to be: in the container's cgroup, or in one below that, by the descriptors of what was looked at.
+fn cgroup(record: &Record, exec: &Exec) -> Result<Option<Existing>> {
+    const FLAG: &str = "--cgroup";
+    let Some(path) = &record.cgroup else {
+        return match exec.cgroup.is_empty() {
+            true => Ok(None),
+            false => Err(Failure::new("--cgroup: the container has no cgroup that one could be below")),
+        };
+    };
+    let gone = || Failure::at("linux.cgroupsPath", format!("{}: it is not the container's any more", path.display()));
+    let mut cgroup = record.open_cgroup()?.ok_or_else(gone)?;
+    let is_v2 = |hierarchy: &Hierarchy| hierarchy.version() == Version::V2;
+    for word in &exec.cgroup {
+        let failed = |error: seclude::cgroup::Error| Failure::new(format!("{FLAG} {word:?}: {error}"));
+        let (controller, below) = word.split_once(':').map_or((None, word.as_str()), |(one, rest)| (Some(one), rest));
+        let is_meant = |hierarchy: &Hierarchy| match controller {
+            Some(name) => !is_v2(hierarchy) && hierarchy.controllers().iter().any(|own| own == name),
+            None => true,
+        };
+        cgroup = cgroup.below(Path::new(below), is_meant).map_err(failed)?;
+    }
+    if exec.cgroup.is_empty()
+        && let Some(below) = record.process.and_then(|first| moved_below(first, path))
+        && let Some(own) = record.open_cgroup()?
+        && let Ok(lower) = own.below(&below, is_v2)
+    {
+        cgroup = lower;
+    }
+    Ok(Some(cgroup.into_existing()?))
+}
+
+/// Where below its own cgroup of v2 the first process is: an init of its own makes some, and moves itself into one, as then nobody can be in
+/// the container's itself, cgroups(7).
+fn moved_below(first: Identity, own: &Path) -> Option<PathBuf> {
+    let is = Inside::of(first).ok()?.cgroup()?;
+    let below = is.strip_prefix(own).ok()?;
+    (!below.as_os_str().is_empty()).then(|| below.to_owned())
+}
+
 /// What is to be run: a file says all of it, else what the container has, changed by flags.
 fn process(context: &Context<'_>, exec: &Exec, spec: &Spec) -> Result<Process> {
-    if !exec.cgroup.is_empty() {
-        return Err(Failure::new("--cgroup: this runtime does not do that"));
-    }
     if let Some(file) = &exec.process {
         let (process, unknown): (Process, _) = read_json(file)?;
         for field in unknown {

@@ -8,7 +8,7 @@ pub(super) fn run(context: &Context<'_>, new: &New, detach: bool, keep: bool, id
     let signals = wait::Signals::hold()?;
     let created = create::create(context, new, id, !detach)?;
     let create::Created { entry, record, spec, terminal } = created;
-    if let Err(failure) = start::start(&entry, &record, &spec) {
+    if let Err(failure) = start::start(&entry, &record, &spec, true) {
         return Err(match delete::delete(context, entry, true) {
             Ok(()) => failure,
             Err(left) => failure.and(left),

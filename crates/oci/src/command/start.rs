@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use seclude::release;
+use rustix::io::Errno;
+use seclude::release_with;
 
 use super::Context;
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Contained, Place};
 use crate::inside::Inside;
+use crate::notify::Notify;
 use crate::sockets;
 use crate::spec::Spec;
 use crate::state::{Entry, Record, SOCKET, Status};
@@ -16,41 +18,54 @@ pub(super) fn run(context: &Context<'_>, id: &str) -> Result<()> {
     let entry = context.store.lock(id)?;
     let record = entry.record()?.ok_or_else(|| Failure::new(format!("container {id}: it was never made")))?;
     let spec = entry.config()?;
-    start(&entry, &record, &spec)
+    start(&entry, &record, &spec, false)
 }
 
-/// Of one that is locked.
-pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec) -> Result<()> {
-    let is = record.status(entry);
-    let Some(process) = record.process.filter(|_| is == Status::Created) else {
-        return Err(Failure::new(format!("cannot start a container that is {is}: {}", entry.id)));
+/// Of one that is locked; `is_new`: by whoever made it, and has not let go of it since.
+pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec, is_new: bool) -> Result<()> {
+    let cannot = |is: Status| Failure::new(format!("cannot start a container that is {is}: {}", entry.id));
+    let Some(process) = record.process else { return Err(cannot(record.status(entry))) };
+    // Whoever answers waits: nothing else is asked before.
+    let connection = match sockets::connected(entry.dir(), SOCKET) {
+        Ok(connection) => connection,
+        Err(Errno::CONNREFUSED | Errno::NOENT) => {
+            let is = record.status(entry);
+            if is == Status::Running {
+                // Whoever let it go before could not say so any more.
+                entry.waits_no_more()?;
+            }
+            return Err(cannot(is));
+        }
+        Err(errno) => return Err(Failure::of(SOCKET, errno)),
     };
-    let hooks = spec.hooks.clone().unwrap_or_default();
-    if !hooks.start_container.is_empty() {
+    if !is_new && record.is_paused() {
+        return Err(cannot(Status::Paused));
+    }
+    let notify = Notify::of(spec)?;
+    let hooks = spec.hooks.as_ref();
+    if let Some(hooks) = hooks.filter(|hooks| !hooks.start_container.is_empty()) {
         let inside = Inside::of(process)?;
         let state = record.state(&entry.id, Status::Created);
         let (words, linux) = (spec.process.clone().unwrap_or_default(), spec.linux.clone().unwrap_or_default());
         let cgroup = record.cgroup.as_deref();
-        let contained = Contained { inside: &inside, process: &words, linux: &linux, cgroup };
+        let contained = Contained { inside: &inside, process: &words, linux: &linux, cgroup, notify: notify.as_ref() };
         let run = hooks::run(&hooks.start_container, "startContainer", &state, Place::Contained(contained));
         run.inspect_err(|_| stop(process))?;
     }
-    let connection = match sockets::connected(entry.dir(), SOCKET) {
-        Ok(connection) => connection,
-        // Whoever let it go before could not say so any more.
-        Err(rustix::io::Errno::CONNREFUSED) => {
-            entry.waits_no_more()?;
-            return Err(Failure::new(format!("cannot start a container that is running: {}", entry.id)));
-        }
-        Err(errno) => return Err(Failure::of(SOCKET, errno)),
-    };
     let program = spec.process.as_ref().and_then(|process| process.args.first()).map_or("", String::as_str);
-    let released = release(connection, Path::new(program));
+    let released = release_with(connection, Path::new(program), |listener| match &notify {
+        Some(notify) => {
+            let state = record.state(&entry.id, Status::Created);
+            notify.send(&listener, process.pid.unsigned_abs(), &state).map_err(Failure::into_io)
+        }
+        None => Err(std::io::Error::other("its filter asks, and nobody answers")),
+    });
     let started = released.map_err(|error| super::create::without_mounts().explain(error));
     // One that does not answer is not to go on after this has failed.
     let started = started.inspect_err(|_| stop(process));
     entry.waits_no_more()?;
     started?;
+    let Some(hooks) = hooks.filter(|hooks| !hooks.poststart.is_empty()) else { return Ok(()) };
     let state = record.state(&entry.id, Status::Running);
     hooks::run(&hooks.poststart, "poststart", &state, Place::Here).inspect_err(|_| stop(process))
 }

@@ -5,7 +5,7 @@ use seclude::cgroup::Cgroup;
 use super::{Context, look_at_made};
 use crate::arguments::Update;
 use crate::bundle::read_json_or_stdin;
-use crate::device_rules::{Allowed, allowed};
+use crate::device_rules::allowed;
 use crate::failure::{Failure, Result};
 use crate::resources;
 use crate::spec::{Cpu, Memory, Pids, Resources};
@@ -48,12 +48,8 @@ pub(super) fn run(context: &Context<'_>, update: &Update) -> Result<()> {
     let mut spec = entry.config()?;
     let linux = spec.linux.get_or_insert_default();
     if let Some(rules) = allowed(&asked.devices, &linux.devices)? {
-        let list = match &rules {
-            Allowed::All => None,
-            Allowed::These(list) => Some(list.as_slice()),
-        };
         let failed = |error: seclude::cgroup::Error| Failure::at("linux.resources.devices", error.to_string());
-        cgroup.set_devices(list).map_err(failed)?;
+        cgroup.set_devices(&rules).map_err(failed)?;
     }
     resources::apply(&cgroup, &asked)
 }

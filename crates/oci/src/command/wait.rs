@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use seclude::Signaller;
@@ -95,23 +96,30 @@ fn attend(pidfd: BorrowedFd<'_>, process: &Signaller, master: Option<&OwnedFd>, 
         }
     };
     resize();
-    let mut keyboard = master.is_some();
+    if let Some(master) = master {
+        // One who reads nothing is not waited for: what it writes is to be shown meanwhile.
+        let flags = rustix::fs::fcntl_getfl(master).map_err(|errno| Failure::of("the terminal", errno))?;
+        rustix::fs::fcntl_setfl(master, flags | OFlags::NONBLOCK)
+            .map_err(|errno| Failure::of("the terminal", errno))?;
+    }
+    let mut keyboard = Keyboard { is_open: master.is_some(), typed: Vec::new() };
     loop {
         let mut polled = vec![
             PollFd::from_borrowed_fd(pidfd, PollFlags::IN),
             PollFd::from_borrowed_fd(signals.0.as_fd(), PollFlags::IN),
         ];
-        polled.extend(master.map(|master| PollFd::new(master, PollFlags::IN)));
-        if keyboard {
+        let wants = if keyboard.typed.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+        polled.extend(master.map(|master| PollFd::new(master, wants)));
+        if keyboard.is_open && keyboard.typed.is_empty() {
             polled.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
         }
         match poll(&mut polled, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(Failure::of("poll", errno)),
         }
-        let ready: Vec<bool> = polled.iter().map(|one| !one.revents().is_empty()).collect();
-        let is_ready = |index: usize| ready.get(index) == Some(&true);
-        if is_ready(1) {
+        let answers: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
+        let answer = |index: usize| answers.get(index).copied().unwrap_or(PollFlags::empty());
+        if !answer(1).is_empty() {
             while let Some(signal) = signals.next() {
                 match (signal, master) {
                     (winch, Some(_)) if winch == Signal::SIGWINCH as i32 => resize(),
@@ -120,17 +128,19 @@ fn attend(pidfd: BorrowedFd<'_>, process: &Signaller, master: Option<&OwnedFd>, 
                 }
             }
         }
-        if let Some(master) = master.filter(|_| is_ready(2)) {
-            match show(master)? {
-                true => continue,
-                false => return Ok(()),
+        let shows = !(answer(2) - PollFlags::OUT).is_empty();
+        if let Some(master) = master {
+            if shows && !show(master)? {
+                return Ok(());
             }
+            // However much it writes.
+            if !answer(3).is_empty() {
+                keyboard.read(stdin);
+            }
+            keyboard.hand_on(master);
         }
-        if is_ready(0) {
+        if !shows && !answer(0).is_empty() {
             return Ok(());
-        }
-        if let Some(master) = master.filter(|_| is_ready(3)) {
-            keyboard = type_in(stdin, master);
         }
     }
 }
@@ -150,22 +160,37 @@ fn show(master: &OwnedFd) -> Result<bool> {
     }
 }
 
-/// What is typed; false when there is no more.
-fn type_in(stdin: BorrowedFd<'_>, master: &OwnedFd) -> bool {
-    /// What a terminal takes for the end.
-    const END: u8 = 4;
-    let mut buffer = [0u8; 4096];
-    match rustix::io::read(stdin, &mut buffer) {
-        Ok(0) | Err(_) => {
-            let _ = rustix::io::write(master, &[END]);
-            false
-        }
-        Ok(read) => {
-            let mut rest = buffer.get(..read).unwrap_or_default();
-            while let Ok(written @ 1..) = rustix::io::write(master, rest) {
-                rest = rest.get(written..).unwrap_or_default();
+/// What is typed.
+struct Keyboard {
+    is_open: bool,
+    /// What the terminal has no room for yet.
+    typed: Vec<u8>,
+}
+
+impl Keyboard {
+    fn read(&mut self, stdin: BorrowedFd<'_>) {
+        /// What a terminal takes for the end.
+        const END: u8 = 4;
+        let mut buffer = [0u8; 4096];
+        match rustix::io::read(stdin, &mut buffer) {
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Ok(0) | Err(_) => {
+                self.is_open = false;
+                self.typed.push(END);
             }
-            true
+            Ok(read) => self.typed.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+
+    fn hand_on(&mut self, master: &OwnedFd) {
+        while !self.typed.is_empty() {
+            match rustix::io::write(master, &self.typed) {
+                Ok(written @ 1..) => drop(self.typed.drain(..written)),
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(0) | Err(rustix::io::Errno::AGAIN) => return,
+                // Nobody has the other end, which its output tells as well.
+                Err(_) => self.typed.clear(),
+            }
         }
     }
 }

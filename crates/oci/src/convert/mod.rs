@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use seclude::cgroup::Hierarchies;
 use seclude::{Attributes, Command, Field, Mount, Part, Root, Seccomp};
 
-use crate::copy_up::CopyUp;
 use crate::failure::{Failure, Result};
+use crate::notify::Notify;
 use crate::spec::{Linux, Spec};
 
 use namespaces::has_new_user;
 pub(crate) use process::{Home, apply as apply_process, begin as begin_process, confine, ids, not_ambient};
+pub(crate) use scheduling::affinity;
 
 /// What of the world outside of config.json it depends on.
 #[derive(Clone, Copy)]
@@ -44,15 +45,12 @@ pub(crate) struct Converted {
     pub(crate) command: Command,
     pub(crate) origins: Origins,
     pub(crate) rootfs: PathBuf,
-    /// What is to be filled once it is mounted.
-    pub(crate) copies: Vec<CopyUp>,
 }
 
 /// A command in the making.
 struct Tree<'a> {
     command: &'a mut Command,
     origins: &'a mut Origins,
-    copies: &'a mut Vec<CopyUp>,
 }
 
 impl Tree<'_> {
@@ -80,6 +78,7 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     let empty = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     refused::check(spec, linux)?;
+    Notify::of(spec)?;
     let Some(process) = &spec.process else {
         return Err(Failure::at("process", "there is none, and a container without a process cannot be started"));
     };
@@ -103,9 +102,8 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     }
     tree = tree.propagation(propagation(&linux.rootfs_propagation)?);
     command.root(tree);
-    let mut copies = Vec::new();
-    let mut mounted = Tree { command: &mut command, origins: &mut origins, copies: &mut copies };
-    mounts::apply(&mut mounted, spec, linux, circumstances)?;
+    let mut mounted = Tree { command: &mut command, origins: &mut origins };
+    mounts::apply(&mut mounted, spec, linux, &rootfs, circumstances)?;
     devices::apply(&mut mounted, spec, linux)?;
     let cwd = process.cwd.trim_end_matches('/');
     if !cwd.is_empty() {
@@ -131,8 +129,13 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
         command.sysctl(key, value);
     }
     scheduling::of_container(&mut command, linux)?;
+    // Of what is executed later, and checked now.
+    affinity(process)?;
+    for (name, device) in &linux.net_devices {
+        command.net_device(name, if device.name.is_empty() { name } else { &device.name });
+    }
     command.seccomp(seccomp(linux));
-    Ok(Converted { command, origins, rootfs, copies })
+    Ok(Converted { command, origins, rootfs })
 }
 
 /// The filter of system calls. Nobody stays who could list what it refuses.
@@ -173,7 +176,9 @@ impl Origins {
 }
 
 /// What the library's fields are called here; the first that fits.
-const KNOWN: [(&str, &str); 26] = [
+const KNOWN: [(&str, &str); 28] = [
+    ("net_devices", "linux.netDevices"),
+    ("cpu_affinity", "process.execCPUAffinity.final"),
     ("apparmor", "process.apparmorProfile"),
     ("selinux", "process.selinuxLabel"),
     ("personality", "linux.personality"),

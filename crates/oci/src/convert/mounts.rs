@@ -1,8 +1,10 @@
 //! Mounts, in their order, with the words of mount(8).
 
-use seclude::{Attributes, Mount};
+use std::path::Path;
 
-use super::{Circumstances, Tree, cgroup_mount};
+use seclude::{Attributes, IdMap, Mount};
+
+use super::{Circumstances, Tree, cgroup_mount, namespaces};
 use crate::copy_up::CopyUp;
 use crate::failure::{Failure, Result};
 use crate::spec::{self, Linux, NamespaceKind, Spec};
@@ -13,16 +15,24 @@ struct Options {
     bind: bool,
     recursive: bool,
     copies_up: bool,
+    /// `idmap`, or with all below it `ridmap`.
     id_mapped: bool,
+    ids_below: bool,
     attributes: Attributes,
     /// The file system's own.
     data: Vec<(String, Option<String>)>,
 }
 
-pub(super) fn apply(tree: &mut Tree<'_>, spec: &Spec, linux: &Linux, circumstances: &Circumstances<'_>) -> Result<()> {
+pub(super) fn apply(
+    tree: &mut Tree<'_>,
+    spec: &Spec,
+    linux: &Linux,
+    rootfs: &Path,
+    circumstances: &Circumstances<'_>,
+) -> Result<()> {
     for (index, mount) in spec.mounts.iter().enumerate() {
         let origin = format!("mounts[{index}]");
-        one(tree, mount, linux, circumstances, &origin)?;
+        one(tree, mount, linux, rootfs, circumstances, &origin)?;
     }
     Ok(())
 }
@@ -31,6 +41,7 @@ fn one(
     tree: &mut Tree<'_>,
     mount: &spec::Mount,
     linux: &Linux,
+    rootfs: &Path,
     circumstances: &Circumstances<'_>,
     origin: &str,
 ) -> Result<()> {
@@ -39,7 +50,8 @@ fn one(
         return Err(Failure::at(format!("{origin}.destination"), format!("{target:?} is not absolute")));
     }
     let mut options = options(mount);
-    options.id_mapped |= has_mappings(mount, linux, origin)?;
+    let maps = maps(mount, linux, origin)?;
+    options.id_mapped |= maps.is_some();
     let kind = mount.kind.as_deref().unwrap_or_default();
     if options.bind || kind == "bind" || kind == "rbind" {
         if let Some((word, _)) = options.data.first() {
@@ -50,8 +62,20 @@ fn one(
         };
         let source = circumstances.bundle.join(source);
         let mut bind = Mount::bind(source, target).attributes(options.attributes);
-        if options.id_mapped {
-            bind = bind.id_mapped();
+        bind = match maps {
+            Some(Maps::Own(uids, gids)) => bind.id_mapped_by(uids, gids),
+            Some(Maps::Containers) => bind.id_mapped(),
+            None if options.id_mapped => {
+                if !linux.namespaces.iter().any(|namespace| namespace.kind == NamespaceKind::User) {
+                    let why = "neither the mount nor the container has any mappings";
+                    return Err(Failure::at(format!("{origin}.uidMappings"), why));
+                }
+                bind.id_mapped()
+            }
+            None => bind,
+        };
+        if options.ids_below {
+            bind = bind.ids_below();
         }
         if !options.recursive && kind != "rbind" {
             bind = bind.not_recursive();
@@ -68,14 +92,15 @@ fn one(
     if kind.is_empty() || kind == "none" {
         return Err(Failure::at(format!("{origin}.type"), "there is none, and it is no bind"));
     }
-    if options.copies_up {
-        if kind != "tmpfs" {
-            return Err(unknown(origin, "tmpcopyup", "is for a tmpfs"));
-        }
-        let has_mode = options.data.iter().any(|(key, _)| key == "mode");
-        tree.copies.push(CopyUp { field: origin.to_owned(), target: target.to_owned(), has_mode });
+    if options.copies_up && kind != "tmpfs" {
+        return Err(unknown(origin, "tmpcopyup", "is for a tmpfs"));
     }
     let mut made = Mount::file_system(kind, target).attributes(options.attributes);
+    if options.copies_up {
+        let has_mode = options.data.iter().any(|(key, _)| key == "mode");
+        let copy = CopyUp { image: rootfs.to_owned(), target: target.to_owned(), has_mode };
+        made = made.filled_by(move |root| copy.fill(&root));
+    }
     if let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) {
         made = made.source(source);
     }
@@ -89,18 +114,27 @@ fn one(
     Ok(())
 }
 
-/// Whether it has mappings of its own, which have to be the container's: those are there when it is mounted.
-fn has_mappings(mount: &spec::Mount, linux: &Linux, origin: &str) -> Result<bool> {
-    if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
-        return Ok(false);
+/// Under which ids it is to be shown.
+enum Maps {
+    Containers,
+    Own(IdMap, IdMap),
+}
+
+fn maps(mount: &spec::Mount, linux: &Linux, origin: &str) -> Result<Option<Maps>> {
+    let named = |field: &str| format!("{origin}.{field}");
+    match (mount.uid_mappings.is_empty(), mount.gid_mappings.is_empty()) {
+        (true, true) => return Ok(None),
+        (true, false) => return Err(Failure::at(named("uidMappings"), "there are none, but gidMappings")),
+        (false, true) => return Err(Failure::at(named("gidMappings"), "there are none, but uidMappings")),
+        (false, false) => {}
     }
-    match mount.uid_mappings == linux.uid_mappings && mount.gid_mappings == linux.gid_mappings {
-        true => Ok(true),
-        false => Err(Failure::at(
-            format!("{origin}.uidMappings"),
-            "others than the container's own, which this runtime does not do",
-        )),
+    let are_containers = mount.uid_mappings == linux.uid_mappings && mount.gid_mappings == linux.gid_mappings;
+    if are_containers && super::has_new_user(linux) {
+        return Ok(Some(Maps::Containers));
     }
+    let uids = namespaces::map(&mount.uid_mappings, &named("uidMappings"))?;
+    let gids = namespaces::map(&mount.gid_mappings, &named("gidMappings"))?;
+    Ok(Some(Maps::Own(uids, gids)))
 }
 
 /// Views of the kernel, which have labels of their own.
@@ -118,7 +152,8 @@ fn options(mount: &spec::Mount) -> Options {
             "rbind" => (options.bind, options.recursive) = (true, true),
             "defaults" | "" => {}
             "tmpcopyup" => options.copies_up = true,
-            "idmap" | "ridmap" => options.id_mapped = true,
+            "idmap" => options.id_mapped = true,
+            "ridmap" => (options.id_mapped, options.ids_below) = (true, true),
             word if options.attributes.add(word) => {}
             word if OF_THE_FILE_SYSTEM.contains(&word) => options.data.push((word.to_owned(), None)),
             word => match word.split_once('=') {

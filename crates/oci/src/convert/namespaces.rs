@@ -63,7 +63,7 @@ fn maps(command: &mut Command, linux: &Linux) -> Result<()> {
     }
 }
 
-fn map(mappings: &[IdMapping], field: &str) -> Result<IdMap> {
+pub(super) fn map(mappings: &[IdMapping], field: &str) -> Result<IdMap> {
     let extent =
         |mapping: &IdMapping| Extent { inside: mapping.container_id, outside: mapping.host_id, count: mapping.size };
     IdMap::new(mappings.iter().map(extent).collect()).map_err(|error| Failure::at(field, error.to_string()))

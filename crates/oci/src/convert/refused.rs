@@ -16,17 +16,16 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<()> {
             return Err(Failure::at(field, "this runtime is for containers of Linux's own"));
         }
     }
-    let fields = [("linux.intelRdt", linux.intel_rdt.is_some()), ("linux.netDevices", !linux.net_devices.is_empty())];
-    refuse(&fields)?;
+    if spec.annotations.contains_key("") {
+        return Err(Failure::at("annotations", "one without a name"));
+    }
+    refuse(&[("linux.intelRdt", linux.intel_rdt.is_some())])?;
     spec.process.as_ref().map_or(Ok(()), process)
 }
 
 /// The same of a process, which `exec` has alone.
 pub(super) fn process(process: &Process) -> Result<()> {
-    refuse(&[
-        ("process.commandLine", process.command_line.is_some()),
-        ("process.execCPUAffinity", process.exec_cpu_affinity.is_some()),
-    ])
+    refuse(&[("process.commandLine", process.command_line.is_some())])
 }
 
 fn refuse(fields: &[(&str, bool)]) -> Result<()> {

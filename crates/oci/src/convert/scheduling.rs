@@ -93,15 +93,41 @@ pub(super) fn of_container(command: &mut Command, linux: &Linux) -> Result<()> {
 
 /// A list such as `0-3,7`.
 fn nodes(list: &str) -> Result<Vec<u32>> {
-    let wrong = || Failure::at("linux.memoryPolicy.nodes", format!("{list:?} is no list of nodes, such as 0-3,7"));
-    let mut nodes = Vec::new();
-    for part in list.split(',').filter(|part| !part.is_empty()) {
+    numbers(list, "linux.memoryPolicy.nodes", 1024)
+}
+
+/// Of what `exec` starts: nothing is said without.
+pub(crate) struct Affinity {
+    /// Of the runtime, before it enters the container's cgroup.
+    pub(crate) initial: Option<Vec<u32>>,
+    /// Of the process.
+    pub(crate) last: Option<Vec<u32>>,
+}
+
+/// As it is asked for.
+pub(crate) fn affinity(process: &Process) -> Result<Affinity> {
+    const FIELD: &str = "process.execCPUAffinity";
+    let one = |list: &str, name: &str| match list.is_empty() {
+        true => Ok(None),
+        false => numbers(list, &format!("{FIELD}.{name}"), 8192).map(Some),
+    };
+    let Some(asked) = &process.exec_cpu_affinity else { return Ok(Affinity { initial: None, last: None }) };
+    Ok(Affinity { initial: one(&asked.initial, "initial")?, last: one(&asked.last, "final")? })
+}
+
+fn numbers(list: &str, field: &str, most: u32) -> Result<Vec<u32>> {
+    let wrong = || Failure::at(field, format!("{list:?} is no list of numbers below {most}, such as 0-3,7"));
+    let mut numbers = Vec::new();
+    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last): (u32, u32) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
-        if last < first || last >= 1024 {
+        if last < first || last >= most {
             return Err(wrong());
         }
-        nodes.extend(first..=last);
+        numbers.extend(first..=last);
     }
-    Ok(nodes)
+    if numbers.is_empty() && !list.is_empty() {
+        return Err(wrong());
+    }
+    Ok(numbers)
 }

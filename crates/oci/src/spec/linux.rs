@@ -25,7 +25,7 @@ pub(crate) struct Linux {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) devices: Vec<Device>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) net_devices: BTreeMap<String, Json>,
+    pub(crate) net_devices: BTreeMap<String, NetDevice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seccomp: Option<Json>,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -44,6 +44,14 @@ pub(crate) struct Linux {
     pub(crate) personality: Option<Personality>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) time_offsets: BTreeMap<String, TimeOffset>,
+}
+
+/// A device of the host's network namespace; the key is its name there.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct NetDevice {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

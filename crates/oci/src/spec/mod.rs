@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 pub(crate) use linux::{Device, IdMapping, Linux, NamespaceKind};
 pub(crate) use process::{Capabilities, Process, Scheduler, User};
-pub(crate) use resources::{Cpu, DeviceRule, Memory, Pids, Resources, ThrottleDevice};
+pub(crate) use resources::{Cpu, DeviceRule, Memory, Network, Pids, Resources, ThrottleDevice};
 
 /// All of it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

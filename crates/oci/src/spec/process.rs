@@ -1,7 +1,6 @@
 //! The container's process, and those that are executed in it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::is_false;
 
@@ -37,7 +36,19 @@ pub(crate) struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) io_priority: Option<IoPriority>,
     #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
-    pub(crate) exec_cpu_affinity: Option<Json>,
+    pub(crate) exec_cpu_affinity: Option<ExecCpuAffinity>,
+}
+
+/// Lists of processors, such as `0-3,7`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct ExecCpuAffinity {
+    /// Of the runtime, before it enters the container's cgroup.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) initial: String,
+    /// Of the process.
+    #[serde(rename = "final", skip_serializing_if = "String::is_empty")]
+    pub(crate) last: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

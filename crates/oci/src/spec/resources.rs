@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::is_false;
 
@@ -25,7 +24,7 @@ pub(crate) struct Resources {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) network: Option<Network>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) rdma: BTreeMap<String, Json>,
+    pub(crate) rdma: BTreeMap<String, Rdma>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) unified: BTreeMap<String, String>,
 }
@@ -148,5 +147,21 @@ pub(crate) struct Network {
     #[serde(rename = "classID", skip_serializing_if = "Option::is_none")]
     pub(crate) class_id: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) priorities: Vec<Json>,
+    pub(crate) priorities: Vec<InterfacePriority>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct InterfacePriority {
+    pub(crate) name: String,
+    pub(crate) priority: u32,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Rdma {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hca_handles: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hca_objects: Option<u32>,
 }

@@ -83,7 +83,8 @@ impl Record {
         }
     }
 
-    fn is_paused(&self) -> bool {
+    /// Whether its cgroup is frozen.
+    pub(crate) fn is_paused(&self) -> bool {
         self.open_cgroup().ok().flatten().is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
     }
 

@@ -1,8 +1,11 @@
 //! The control group of a container: where it is made, what it limits, what may be missing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use seclude_cgroup::Limits;
+use seclude_cgroup::{Existing, Limits};
+
+use super::mount::Source;
 
 /// The control group that a container gets, cgroups(7): one of its own, gone at its end with all that is in it.
 ///
@@ -18,6 +21,13 @@ pub struct Cgroup {
     pub(crate) everywhere: bool,
     /// Nobody asked for it. Without limits: where the caller may make none, nobody inside may write to any.
     pub(crate) implied: bool,
+}
+
+/// One that is there already.
+#[derive(Clone, Debug)]
+pub(crate) enum JoinedCgroup {
+    From(Source),
+    Opened(Arc<Existing>),
 }
 
 impl Cgroup {

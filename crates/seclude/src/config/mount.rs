@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use seclude_child::op::Device;
+use seclude_idmap::IdMap;
 
 use super::attributes::Attributes;
+use super::born::Fill;
 use super::root::Overlay;
 
 /// One thing in the container's tree. Targets are absolute paths inside the root; missing ones are made where
@@ -23,8 +25,19 @@ pub struct Mount {
     pub(crate) stands: Option<Stands>,
     /// What it is to those who use it, of a bind and of a file system by its name.
     pub(crate) attributes: Attributes,
-    /// Of a bind: under the container's ids in any case.
-    pub(crate) id_mapped: bool,
+    /// Of a bind: under other ids in any case.
+    pub(crate) id_mapped: Option<IdMapped>,
+    /// Of a file system by its name.
+    pub(crate) fill: Option<Fill>,
+}
+
+/// Under which ids a bind is shown, where that is said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct IdMapped {
+    /// Users and groups; `None`: the container's own.
+    pub(crate) maps: Option<(IdMap, IdMap)>,
+    /// With what is mounted below it.
+    pub(crate) below: bool,
 }
 
 /// How a directory is the caller's.
@@ -152,7 +165,8 @@ impl Mount {
             shown: None,
             stands: None,
             attributes: Attributes::new(),
-            id_mapped: false,
+            id_mapped: None,
+            fill: None,
         }
     }
 
@@ -314,11 +328,36 @@ impl Mount {
         self
     }
 
-    /// For a bind: its files are the container's by the ids that they have on the host, with a new user namespace whose ids are said one
-    /// by one. MOUNT_ATTR_IDMAP of mount_setattr(2), Linux 5.12; where that cannot be had, it is an error.
+    /// For a [`Mount::file_system`]: what is in it from the first moment on. `work` gets its root before anything leads to it; a mount that is read-only is
+    /// so once this returns. An error fails the start.
+    #[must_use]
+    pub fn filled_by(mut self, work: impl Fn(OwnedFd) -> std::io::Result<()> + Send + Sync + 'static) -> Mount {
+        self.fill = Some(Fill::new(work));
+        self
+    }
+
+    /// For a bind: its files are the container's by the ids that they have on the host, with a user namespace whose ids are said one
+    /// by one, or that is joined. MOUNT_ATTR_IDMAP of mount_setattr(2), Linux 5.12; where that cannot be had, it is an error.
     #[must_use]
     pub fn id_mapped(mut self) -> Mount {
-        self.id_mapped = true;
+        self.id_mapped = Some(IdMapped { maps: None, below: false });
+        self
+    }
+
+    /// For a bind: a file that is `inside`'s in the file system is `outside`'s in the mount, as the kernel has ids without any namespace; one whose
+    /// owner is not mapped is nobody's. A map of its own, with and without a user namespace of the container's. As [`Mount::id_mapped`].
+    #[must_use]
+    pub fn id_mapped_by(mut self, uids: IdMap, gids: IdMap) -> Mount {
+        self.id_mapped = Some(IdMapped { maps: Some((uids, gids)), below: false });
+        self
+    }
+
+    /// For one whose ids are mapped: those of all that is mounted below its source are, too, or it is an error. Without, they are as on the host.
+    #[must_use]
+    pub fn ids_below(mut self) -> Mount {
+        if let Some(mapped) = &mut self.id_mapped {
+            mapped.below = true;
+        }
         self
     }
 

@@ -35,4 +35,6 @@ pub(crate) struct Scheduling {
     pub(crate) scheduler: Option<Scheduler>,
     pub(crate) io_priority: Option<u32>,
     pub(crate) memory: Option<MemoryPolicy>,
+    /// The processors that it may run on.
+    pub(crate) processors: Option<Vec<u32>>,
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use seclude_sys::terminal::WindowSize;
 
-use super::born::WhenBorn;
+use super::born::{WhenBorn, WhenListening};
 use super::capability::{Capabilities, CapabilitySets};
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, JoinedCgroup};
 use super::clone::CloneWay;
 use super::feature::Feature;
 use super::ids::{Identity, UserMap};
 use super::landlock::Landlock;
-use super::mount::{Mount, Source};
+use super::mount::Mount;
 use super::namespace::Namespaces;
 use super::network::{Dns, Network};
 use super::preset::Preset;
@@ -102,7 +102,7 @@ pub(crate) struct Config {
     pub(crate) stuck: Option<fn() -> !>,
     pub(crate) kill_on_drop: bool,
     pub(crate) cgroup: Option<Cgroup>,
-    pub(crate) joined_cgroup: Option<Source>,
+    pub(crate) joined_cgroup: Option<JoinedCgroup>,
     pub(crate) network: Option<Network>,
     pub(crate) dns: Option<Dns>,
     pub(crate) host_entries: Vec<(IpAddr, String)>,
@@ -113,6 +113,10 @@ pub(crate) struct Config {
     /// The socket on which it waits before its exec.
     pub(crate) waits_on: Option<Arc<OwnedFd>>,
     pub(crate) when_born: Option<WhenBorn>,
+    pub(crate) when_mounted: Option<WhenBorn>,
+    /// By their names, here and inside.
+    pub(crate) net_devices: Vec<(String, String)>,
+    pub(crate) when_listening: Option<WhenListening>,
     pub(crate) sysctls: Vec<(String, String)>,
     /// All five, where they are said one by one.
     pub(crate) capability_sets: Option<CapabilitySets>,
@@ -242,6 +246,9 @@ impl Config {
             rehearsal: false,
             waits_on: None,
             when_born: None,
+            when_mounted: None,
+            net_devices: Vec::new(),
+            when_listening: None,
             sysctls: Vec::new(),
             capability_sets: None,
             apparmor: None,

@@ -8,7 +8,7 @@ use seclude_sys::Errno;
 
 use crate::command::Command;
 use crate::config::capability::{Capabilities, Capability};
-use crate::config::cgroup::Cgroup;
+use crate::config::cgroup::{Cgroup, JoinedCgroup};
 use crate::config::clone::CloneWay;
 use crate::config::ids::UserMap;
 use crate::config::landlock::Landlock;
@@ -65,7 +65,11 @@ pub(super) fn request(command: &Command, whole: bool) -> Raised<Request> {
     request.hosts = command.config.host_entries.iter().map(entry).collect();
     match (&command.config.joined_cgroup, &command.config.cgroup) {
         (Some(joined), _) => {
-            let join = Some(path(joined, &Field::of("cgroup").key("join"))?);
+            let field = Field::of("cgroup").key("join");
+            let join = Some(match joined {
+                JoinedCgroup::From(source) => path(source, &field)?,
+                JoinedCgroup::Opened(_) => return Err(is_no_data(&field)),
+            });
             let mut cgroup = data::Cgroup::default();
             cgroup.join = join;
             request.cgroup = Some(cgroup);

@@ -336,6 +336,9 @@ impl Attendance<'_> {
         let Attendance { plan, channel, patience, .. } = *self;
         // Once it is among others, one that has CAP_SYS_PTRACE there may speak for it.
         let mut is_among_others = false;
+        let mut is_mounted = false;
+        let mut listener = None;
+        let mut to_fill = plan.steps.iter().filter(|step| step.fills());
         loop {
             match channel.receive(patience)? {
                 #[cfg(feature = "fault")]
@@ -345,6 +348,8 @@ impl Attendance<'_> {
                 {
                     follow(newborn, pid)?;
                     is_among_others = true;
+                    // Who answers is to look at the process that asks.
+                    listener.take().map_or(Ok(()), |listener| self.serve(newborn, listener))?;
                 }
                 other @ (Event::Terminal(_)
                 | Event::Layers(_)
@@ -363,6 +368,12 @@ impl Attendance<'_> {
                         reach.add(socket).map_err(failed)?;
                     }
                 }
+                Event::Listener(Ok(handed)) if plan.command.serves && self.listening.is_none() => {
+                    match plan.command.joins_pid_late {
+                        true => listener = Some(handed),
+                        false => self.serve(newborn, handed)?,
+                    }
+                }
                 Event::Listener(Ok(listener)) => {
                     // What comes before the exec may already ask.
                     if let Some(mut listening) = self.listening.take() {
@@ -376,6 +387,23 @@ impl Attendance<'_> {
                     arrived.deaf = Some(crate::hint::no_listener(errno));
                 }
                 Event::Made(made) => ledger.mount_points.note(made),
+                // In the order of the mounts.
+                Event::Offered(mount) if !is_among_others && !is_mounted => {
+                    let Some(step) = to_fill.next() else {
+                        return Err(unexpected(Event::Offered(mount), newborn, channel));
+                    };
+                    step.fill(mount).map_err(|error| error.or_at(step.field()))?;
+                    channel.go()?;
+                }
+                // Once: a second one is somebody else's.
+                Event::Message(Message::Mounted) if plan.command.attends_mounts && !is_mounted => {
+                    is_mounted = true;
+                    let born = Born { pid: newborn.pid };
+                    for step in &plan.steps {
+                        step.attend_mounted(&born).map_err(|error| error.or_at(step.field()))?;
+                    }
+                    channel.go()?;
+                }
                 Event::Message(Message::Running) if plan.command.init || plan.command.holds || plan.command.waits => {
                     return Ok(());
                 }
@@ -383,6 +411,14 @@ impl Attendance<'_> {
                 other => return Err(unexpected(other, newborn, channel)),
             }
         }
+    }
+}
+
+impl Attendance<'_> {
+    fn serve(&self, newborn: &Newborn, listener: OwnedFd) -> Result<()> {
+        let born = Born { pid: newborn.pid };
+        let step = self.plan.steps.iter().find(|step| step.serves());
+        step.map_or(Ok(()), |step| step.serve(&born, listener).map_err(|error| error.or_at(step.field())))
     }
 }
 

@@ -38,12 +38,19 @@ pub(super) fn send(
     for tree in wanted {
         let failed = |path: &Path, call, errno| failed(path, call, errno).or_at(field(tree.step));
         let copied = copy(tree).map_err(|errno| failed(&tree.path, "open_tree", errno))?;
-        let whole = match tree.plain {
-            true => Ok(()),
-            false => map_ids(&copied, &namespace, tree.recursive),
+        let whole = match (&tree.mapped, tree.plain) {
+            (Some(asked), _) => map_ids(&copied, tree.namespace.as_deref().unwrap_or(&namespace), asked.below),
+            (None, true) => Ok(()),
+            (None, false) => map_ids(&copied, &namespace, tree.recursive),
         };
         let mapped = match whole {
             Ok(()) => true,
+            Err(Refused::NotHere(errno)) if tree.mapped.is_some() => {
+                let error = failed(&tree.path, "mount_setattr", to_rustix(errno));
+                return Err(error.hint(
+                    "a file system in it cannot be shown under other ids, or this kernel cannot (5.12), or it is mapped already",
+                ));
+            }
             // Something below it cannot be mapped, or the tree itself.
             Err(Refused::NotHere(_)) if tree.recursive && map_ids(&copied, &namespace, false).is_ok() => true,
             Err(Refused::NotHere(errno)) if tree.strict => {

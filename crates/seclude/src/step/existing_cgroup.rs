@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use seclude_cgroup::{Existing, Hierarchies};
 use seclude_child::Op;
@@ -11,6 +12,7 @@ use seclude_sys::Fd;
 use super::{Born, Preparation, Step};
 use crate::action::Describe;
 use crate::config::Config;
+use crate::config::cgroup::JoinedCgroup;
 use crate::config::mount::Source;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
@@ -21,10 +23,10 @@ use crate::report::Placement;
 const NAME: &str = "cgroup";
 
 struct Joined {
-    from: Source,
+    from: JoinedCgroup,
     /// Whether the child is cloned into it.
     by_birth: bool,
-    found: Option<Existing>,
+    found: Option<Arc<Existing>>,
     /// By which the child joins what is v1.
     entrances: Vec<(PathBuf, OwnedFd)>,
 }
@@ -61,8 +63,11 @@ impl Step for Joined {
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let failed = |error| from_cgroup(NAME, error);
         let found = match &self.from {
-            Source::Path(path) => Hierarchies::discover().and_then(|hierarchies| Existing::find(&hierarchies, path)),
-            Source::Fd(directory) => Existing::open(directory.as_fd()),
+            JoinedCgroup::From(Source::Path(path)) => {
+                Hierarchies::discover().and_then(|hierarchies| Existing::find(&hierarchies, path)).map(Arc::new)
+            }
+            JoinedCgroup::From(Source::Fd(directory)) => Existing::open(directory.as_fd()).map(Arc::new),
+            JoinedCgroup::Opened(found) => Ok(found.clone()),
         };
         let found = found.map_err(failed)?;
         self.by_birth &= found.fd().is_some();
@@ -104,8 +109,9 @@ impl Step for Joined {
 
     fn describe(&self, to: &mut Describe) {
         let what = match &self.from {
-            Source::Path(path) => path.display().to_string(),
-            Source::Fd(_) => "that is given open".to_owned(),
+            JoinedCgroup::From(Source::Path(path)) => path.display().to_string(),
+            JoinedCgroup::From(Source::Fd(_)) => "that is given open".to_owned(),
+            JoinedCgroup::Opened(found) => format!("{}, which is open", found.path().display()),
         };
         to.prepare(NAME, format!("look for the cgroup {what}"));
         if !self.by_birth {

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, fstat, memfd_create, open};
 use seclude_child::Op;
+use seclude_child::op::Listens;
 use seclude_request::{Field, Remedy};
 use seclude_seccomp::{Given, Profile, Program as Code, Refused};
 use seclude_sys::{Errno, Fd};
@@ -20,10 +21,11 @@ use serde_json::Value as Json;
 
 use super::nesting::{self, ByFilter};
 use super::streams::{Anew, View};
-use super::{Preparation, Step, descriptors, user};
+use super::{Born, Preparation, Step, descriptors, join, user};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::Config;
+use crate::config::born::WhenListening;
 use crate::config::capability::{Capabilities, Capability};
 use crate::config::mount::MountKind;
 use crate::config::namespace::Namespace;
@@ -111,6 +113,11 @@ fn refused(command: &Config, host: &Host, view: View) -> Refused {
         watches,
     }
 }
+
+/// The calls by which a listener is handed over; and, where the command goes on as another process behind it, those by which it does, and is
+/// known.
+const HANDED_OVER: [&str; 11] =
+    ["sendmsg", "close", "clone", "sendto", "exit", "exit_group", "prctl", "setsid", "ioctl", "read", "rt_sigprocmask"];
 
 /// The calls that start the command.
 const EXEC: [&str; 1] = ["execve"];
@@ -277,7 +284,11 @@ struct Filter {
     /// Why it does not list what it refuses, as far as the request tells.
     deaf: Option<&'static str>,
     /// By descriptor, as the launcher reads them, how each is installed, and whether it listens. The first allows the next.
-    programs: Vec<(OwnedFd, u32, bool)>,
+    programs: Vec<(OwnedFd, u32, Listens)>,
+    /// Who hands its listener to somebody that answers what it asks.
+    answers: Option<WhenListening>,
+    /// Whether the command goes on as another process behind it.
+    is_late: bool,
 }
 
 /// The files, in the parent, and the right to read them, for the launcher.
@@ -315,6 +326,8 @@ fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Res
         nesting: nesting.clone(),
         deaf: deaf(command),
         programs: Vec::new(),
+        answers: command.when_listening.clone(),
+        is_late: join::enters_pid_namespace_late(command),
     }))
 }
 
@@ -340,12 +353,29 @@ impl Filter {
             Base::Profile(profile) => {
                 let mut profile = profile.clone();
                 profile.refuse(self.refused);
+                if profile.notifies() {
+                    self.can_be_asked(&profile)?;
+                }
                 let program = profile.compile();
                 program.check().map_err(wrong(at("profile")))?;
                 (vec![program], Some(profile))
             }
             Base::Finished(program) => (alone().into_iter().chain([program.clone()]).collect(), None),
         })
+    }
+
+    /// What asks needs somebody who answers, and who is there before the first question.
+    fn can_be_asked(&self, profile: &Profile) -> Result<()> {
+        let wrong = |why: String| Err(Error::invalid(NAME, why).at_field(at("profile")).contradicting());
+        if self.answers.is_none() {
+            return wrong("SCMP_ACT_NOTIFY, and nobody would be notified".to_owned());
+        }
+        // Between the filter and the command's exec the launcher makes them, and whoever answers does not have the listener yet.
+        let named = if self.is_late { &HANDED_OVER[..] } else { &HANDED_OVER[..2] };
+        match profile.notifies_of(named) {
+            Some(call) => wrong(format!("SCMP_ACT_NOTIFY for {call}, by which the listener itself is handed over")),
+            None => Ok(()),
+        }
     }
 
     fn judge(&self, program: Code, profile: Profile) -> Judge {
@@ -394,10 +424,11 @@ impl Step for Filter {
         let failed =
             |call: &'static str| move |error: std::io::Error| Error::parent(NAME, "of system calls", error).call(call);
         let (programs, profile) = self.compiled(from_file.as_ref().unwrap_or(&self.base))?;
-        let mut listens = false;
-        if let Some(first) = programs.first() {
+        let asks = profile.as_ref().is_some_and(Profile::notifies);
+        let mut listens = if asks { Listens::Asks } else { Listens::No };
+        if let Some(first) = programs.first().filter(|_| !asks) {
             match self.listening(first, profile) {
-                Ok(listening) => (listens, preparation.ends.listening) = (true, Some(listening)),
+                Ok(listening) => (listens, preparation.ends.listening) = (Listens::Refused, Some(listening)),
                 Err(deaf) => preparation.report.deaf = Some(deaf),
             }
         }
@@ -412,6 +443,15 @@ impl Step for Filter {
         Ok(())
     }
 
+    fn serves(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    fn serve(&self, born: &Born, listener: OwnedFd) -> Result<()> {
+        let failed = |error| Error::parent(NAME, "the caller's own work with its listener", error);
+        self.answers.as_ref().map_or(Ok(()), |work| work.run(born.pid.unsigned_abs(), listener)).map_err(failed)
+    }
+
     fn keeps(&self) -> Vec<Fd> {
         self.programs.iter().map(|(program, ..)| Fd(program.as_raw_fd())).collect()
     }
@@ -420,7 +460,8 @@ impl Step for Filter {
         let Some(about) = self.said() else { return };
         program.about_owned(about);
         // Before `prepare` there is one that is not open.
-        let planned = self.programs.is_empty().then_some((Fd::NONE, 0, self.deaf.is_none()));
+        let would = if self.deaf.is_none() { Listens::Refused } else { Listens::No };
+        let planned = self.programs.is_empty().then_some((Fd::NONE, 0, would));
         let open = self.programs.iter().map(|(file, flags, listens)| (Fd(file.as_raw_fd()), *flags, *listens));
         for (fd, flags, listens) in open.chain(planned) {
             program.push(Op::Keep { fd });

@@ -27,9 +27,11 @@ mod layered_host;
 mod loopback;
 mod low_ports;
 mod mount;
+mod mounted;
 mod named;
 mod names;
 mod nesting;
+mod net_devices;
 mod oom;
 pub(crate) mod own_directory;
 pub(crate) mod pasta;
@@ -80,6 +82,7 @@ pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late};
 pub(crate) use landlock::asked::{Granted, grants};
 pub(crate) use landlock::gaps;
+pub(crate) use mounted::is_needed as attends_mounts;
 pub(crate) use named::{is_no_home, is_where_it_says};
 pub(crate) use names::are_wanted as gives_names;
 pub(crate) use nesting::has_inner;
@@ -154,6 +157,31 @@ pub(crate) trait Step: Send + Sync {
 
     /// Parent, while the child waits at its barrier.
     fn attend(&self, _: &Born, _: &mut Ledger) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the child offers a file system of it, to be filled before it is attached.
+    fn fills(&self) -> bool {
+        false
+    }
+
+    /// Parent: does it.
+    fn fill(&self, _: OwnedFd) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it is handed the listener of the filter.
+    fn serves(&self) -> bool {
+        false
+    }
+
+    /// Parent: whoever answers what the filter asks is handed its listener.
+    fn serve(&self, _: &Born, _: OwnedFd) -> Result<()> {
+        Ok(())
+    }
+
+    /// Parent, while the child waits with its mounts made.
+    fn attend_mounted(&self, _: &Born) -> Result<()> {
         Ok(())
     }
 
@@ -242,6 +270,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
     let tree = root::compile(command, host)?;
     let leave = root::leave(command, tree.as_ref());
+    let mounted = mounted::compile(command, tree.as_ref().and_then(root::Tree::moves_to))?;
     add(tree.map(|root| Box::new(root) as Box<dyn Step>));
     for step in mount::compile(command, host)? {
         add(Some(step));
@@ -252,6 +281,14 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     // Kept over every exec, and no right is needed for it later.
     add(scheduling::compile(command)?);
     add(session::compile(command)?);
+    let (move_devices, configure_devices) = match net_devices::compile(command)? {
+        Some([first, second]) => (Some(first), Some(second)),
+        None => (None, None),
+    };
+    // Before the caller's own work, which may look at them.
+    add(move_devices);
+    add(mounted);
+    add(configure_devices);
     add(leave);
     // Needs the UTS namespace and root in it.
     add(hostname::compile(command)?);

@@ -186,6 +186,8 @@ pub(crate) fn is_all(command: &Config) -> bool {
         && spaces.is_new(Namespace::Mount)
         && spaces.joined().next().is_none()
         && command.terminal.is_none()
+        // Whoever enters it then wants the rest of the host's tree.
+        && !super::attends_mounts(command)
         && !names::are_wanted(command)
         && !command.mounts.iter().any(mount::takes_from_the_host)
         // The kernel gives a user namespace a /proc or /sys only where there is a whole one already: EPERM, Linux 7.3.
@@ -207,6 +209,14 @@ impl Tree {
     /// Whether there is a root in which mounts were made.
     fn is_built(&self) -> bool {
         !matches!(self.root, Kind::Kept { mounted: false })
+    }
+
+    /// Where in the host's tree it can lie while others look at it, if it lies over that one's root.
+    pub(super) fn moves_to(&self) -> Option<&Path> {
+        match &self.root {
+            Kind::Directory(show) if !self.scratch && show.is_by_path() => Some(show.path()),
+            _ => None,
+        }
     }
 
     /// Below our root, which is attached on top of it: no path in there passes it, whatever symlinks it has.

@@ -11,12 +11,15 @@ use crate::error::{Error, Result};
 use crate::program::Program;
 
 const NAME: &str = "scheduling";
+/// As many processors, CONFIG_NR_CPUS.
+const MOST_PROCESSORS: u32 = 8192;
 /// As many nodes as a kernel can be built for, CONFIG_NODES_SHIFT.
 const MOST_NODES: u32 = 1024;
 
 struct Asked {
     scheduling: Scheduling,
     nodes: Vec<u64>,
+    processors: Vec<u64>,
 }
 
 pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
@@ -24,20 +27,29 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     if scheduling == Scheduling::default() {
         return Ok(None);
     }
-    let mut nodes = Vec::new();
-    for node in scheduling.memory.iter().flat_map(|memory| &memory.nodes) {
-        if *node >= MOST_NODES {
-            return Err(
-                Error::invalid(NAME, format!("node {node}; there are {MOST_NODES} at most")).at("memory_policy")
-            );
+    let bits = |numbers: &[u32], most: u32, what: &str, field: &'static str| {
+        let mut bits = Vec::new();
+        for number in numbers {
+            if *number >= most {
+                let action = format!("{what} {number}; there are {most} at most");
+                return Err(Error::invalid(NAME, action).at(field));
+            }
+            let word = *number as usize / 64;
+            bits.resize(bits.len().max(word + 1), 0u64);
+            if let Some(word) = bits.get_mut(word) {
+                *word |= 1 << (number % 64);
+            }
         }
-        let word = *node as usize / 64;
-        nodes.resize(nodes.len().max(word + 1), 0u64);
-        if let Some(bits) = nodes.get_mut(word) {
-            *bits |= 1 << (node % 64);
-        }
+        Ok(bits)
+    };
+    let nodes = scheduling.memory.as_ref().map_or(&[][..], |memory| &memory.nodes);
+    let nodes = bits(nodes, MOST_NODES, "node", "memory_policy")?;
+    let processors = scheduling.processors.as_deref().unwrap_or_default();
+    if scheduling.processors.is_some() && processors.is_empty() {
+        return Err(Error::invalid(NAME, "no processor to run on").at("cpu_affinity"));
     }
-    Ok(Some(Box::new(Asked { scheduling, nodes })))
+    let processors = bits(processors, MOST_PROCESSORS, "processor", "cpu_affinity")?;
+    Ok(Some(Box::new(Asked { scheduling, nodes, processors })))
 }
 
 impl Step for Asked {
@@ -51,12 +63,13 @@ impl Step for Asked {
             Op::Scheduler { .. } => "scheduler",
             Op::IoPriority { .. } => "io_priority",
             Op::MemoryPolicy { .. } => "memory_policy",
+            Op::Affinity { .. } => "cpu_affinity",
             _ => return None,
         }))
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        let Scheduling { personality, scheduler, io_priority, memory } = &self.scheduling;
+        let Scheduling { personality, scheduler, io_priority, memory, processors } = &self.scheduling;
         if let Some(persona) = *personality {
             program.about("personality");
             program.push(Op::Personality { persona });
@@ -82,6 +95,10 @@ impl Step for Asked {
         if let Some(memory) = memory {
             program.about("memory policy");
             program.push(Op::MemoryPolicy { mode: memory.mode, nodes: &self.nodes });
+        }
+        if processors.is_some() {
+            program.about("processors");
+            program.push(Op::Affinity { processors: &self.processors });
         }
     }
 }

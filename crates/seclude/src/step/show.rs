@@ -14,8 +14,9 @@ use seclude_child::{Op, Slot};
 use seclude_sys::Fd;
 
 use super::Preparation;
-use super::user::Ids;
-use crate::config::mount::Source;
+use super::user::{self, Ids};
+use crate::config::mount::{IdMapped, Source};
+use crate::config::start::Starter;
 use crate::error::{Error, Result};
 use crate::program::{Program, Wanted};
 
@@ -29,8 +30,11 @@ pub(crate) struct Show {
     ids: Ids,
     /// Under the host's ids though the container has others.
     plain: bool,
-    /// Under the container's ids, though other files of the host are not.
-    mapped: bool,
+    /// Under these ids, though other files of the host are not.
+    mapped: Option<IdMapped>,
+    starter: Option<Starter>,
+    /// The user namespace whose map they are.
+    namespace: Option<Arc<OwnedFd>>,
     /// A peer of what it is a copy of: only the parent is where that is.
     peer: bool,
     open: Option<Arc<OwnedFd>>,
@@ -56,7 +60,9 @@ impl Show {
             writable,
             ids,
             plain: false,
-            mapped: false,
+            mapped: None,
+            starter: None,
+            namespace: None,
             peer: false,
             open: None,
             takes_mounts: false,
@@ -70,10 +76,20 @@ impl Show {
         self
     }
 
-    /// Under the container's ids, or not at all.
-    pub(crate) fn mapped(mut self, mapped: bool) -> Show {
+    /// Under these ids, or not at all.
+    pub(crate) fn mapped(mut self, mapped: Option<IdMapped>, starter: Starter) -> Show {
         self.mapped = mapped;
+        self.starter = Some(starter);
         self
+    }
+
+    /// A namespace for a map of its own: what is shown under it needs one, mount_setattr(2).
+    pub(crate) fn make_maps(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        let maps = self.mapped.as_ref().and_then(|mapped| mapped.maps.as_ref());
+        if let (Some((uids, gids)), Some(starter)) = (maps, self.starter) {
+            self.namespace = Some(user::namespace_of_maps(uids, gids, starter, preparation)?);
+        }
+        Ok(())
     }
 
     /// What is mounted in it later is seen in the host's own, or the other way round.
@@ -93,6 +109,11 @@ impl Show {
         &self.path
     }
 
+    /// Whether it was asked for by a path, and is not the host's root itself.
+    pub(crate) fn is_by_path(&self) -> bool {
+        matches!(&self.from, Source::Path(path) if path != Path::new("/"))
+    }
+
     /// After all: its mount is to be read-only.
     pub(crate) fn is_not_written(&mut self) {
         self.writable = false;
@@ -100,7 +121,7 @@ impl Show {
 
     /// Whether the child makes the copy.
     pub(crate) fn is_childs(&self) -> bool {
-        self.ids == Ids::Callers && !self.peer && !self.mapped
+        self.ids == Ids::Callers && !self.peer && self.mapped.is_none()
     }
 
     /// It, opened in `prepare`.
@@ -168,8 +189,10 @@ impl Show {
                 Wanted {
                     source: self.open.clone(),
                     recursive: self.recursive,
-                    strict: self.writable || self.mapped,
-                    plain: self.plain || (self.ids == Ids::Callers && !self.mapped),
+                    strict: self.writable,
+                    mapped: self.mapped.clone(),
+                    namespace: self.namespace.clone(),
+                    plain: self.plain || (self.ids == Ids::Callers && self.mapped.is_none()),
                     peer: self.peer,
                     open_at: None,
                     path: self.path.clone(),

@@ -372,6 +372,8 @@ impl Step for Reopened {
                         source: show.opened().cloned(),
                         recursive: false,
                         strict: false,
+                        mapped: None,
+                        namespace: None,
                         open_at: Some(*offset),
                         path: show.path().to_owned(),
                         step: 0,

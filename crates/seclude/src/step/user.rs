@@ -252,20 +252,52 @@ impl Map {
             let action = "nested user namespaces, and ids of the host's root in them";
             return Err(Error::invalid(NAME, action).at("nested").contradicting().hint("ask for one of them"));
         }
-        if privileged {
-            return Ok(Decided { uids, gids, writer: Writer::Direct, range });
+        let writer = Writer::of(&uids, &gids, host)?;
+        Ok(Decided { uids, gids, writer, range })
+    }
+}
+
+impl Writer {
+    /// Who may write these.
+    fn of(uids: &IdMap, gids: &IdMap, host: &Host) -> Result<Writer> {
+        if host.gives_ids() {
+            return Ok(Writer::Direct);
         }
         let own_only = |map: &IdMap, id| map.is_single() && map.inside_of(id).is_some();
-        if own_only(&uids, host.uid) && own_only(&gids, host.gid) {
-            return Ok(Decided { uids, gids, writer: Writer::DirectDenyingSetgroups, range });
+        if own_only(uids, host.uid) && own_only(gids, host.gid) {
+            return Ok(Writer::DirectDenyingSetgroups);
         }
-        for (map, file, id) in [(&uids, SUBUID_FILE, host.uid), (&gids, SUBGID_FILE, host.gid)] {
+        for (map, file, id) in [(uids, SUBUID_FILE, host.uid), (gids, SUBGID_FILE, host.gid)] {
             if let Some(extent) = first_uncovered(&ranges(file, host.uid)?, id, map) {
                 return Err(not_ours(file, extent, host.uid));
             }
         }
-        Ok(Decided { uids, gids, writer: Writer::Helpers, range })
+        Ok(Writer::Helpers)
     }
+}
+
+/// A user namespace with these maps that nobody is in once this returns; the same for the same maps.
+pub(crate) fn namespace_of_maps(
+    uids: &IdMap,
+    gids: &IdMap,
+    starter: Starter,
+    preparation: &mut Preparation<'_>,
+) -> Result<Arc<OwnedFd>> {
+    let is_it = |(own_uids, own_gids, _): &&(IdMap, IdMap, _)| own_uids == uids && own_gids == gids;
+    if let Some((_, _, made)) = preparation.ends.id_maps.iter().find(is_it) {
+        return Ok(made.clone());
+    }
+    let holder = Holder::default();
+    let (uids, gids) = (uids.clone(), gids.clone());
+    let writer = Writer::of(&uids, &gids, preparation.host)?;
+    let pid = holder::start(&holder, starter)?;
+    let decided = Decided { uids, gids, writer, range: None };
+    decided.write(pid, starter)?;
+    let path = format!("/proc/{pid}/ns/user");
+    let failed = |errno| Error::parent(NAME, "the user namespace of a mount's ids", errno).call("open").path_of(&path);
+    let namespace = Arc::new(open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?);
+    preparation.ends.id_maps.push((decided.uids, decided.gids, namespace.clone()));
+    Ok(namespace)
 }
 
 /// Each id that exists in our own namespace, to itself.

@@ -12,7 +12,8 @@ use super::{NAME, attach, filesystem, not_the_root};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::attributes::{Attributes, Propagation};
-use crate::config::mount::{Flags, Source};
+use crate::config::mount::{Flags, IdMapped, Source};
+use crate::config::start::Starter;
 use crate::error::{Error, Result};
 use crate::mounts::{Mounts, Shared};
 use crate::places::{Places, identity, identity_of};
@@ -49,8 +50,10 @@ pub(super) struct Circumstances {
     pub(super) is_here: bool,
     /// On top of the flags.
     pub(super) attributes: Attributes,
-    /// Under the container's ids in any case.
-    pub(super) id_mapped: bool,
+    /// Under other ids in any case.
+    pub(super) id_mapped: Option<IdMapped>,
+    /// What makes the namespace of a map.
+    pub(super) starter: Starter,
 }
 
 pub(super) fn compile(
@@ -58,7 +61,7 @@ pub(super) fn compile(
     target: &Path,
     recursive: bool,
     flags: Flags,
-    Circumstances { ids, takes_mounts, closed, as_named, is_here, attributes, id_mapped }: Circumstances,
+    Circumstances { ids, takes_mounts, closed, as_named, is_here, attributes, id_mapped, starter }: Circumstances,
 ) -> Result<Box<dyn Step>> {
     if let Source::Path(source) = source {
         absolute(NAME, source).map_err(|error| error.at("source"))?;
@@ -67,7 +70,7 @@ pub(super) fn compile(
     let show = Show::of(source.clone(), recursive, !flags.read_only, ids)
         .takes_mounts(takes_mounts)
         .plain(flags.for_strangers)
-        .mapped(id_mapped)
+        .mapped(id_mapped, starter)
         .peer(attributes.propagation.is_some_and(Propagation::is_of_others));
     let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
     let of_root = show.path() == Path::new("/");
@@ -113,6 +116,7 @@ impl Step for Bind {
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         match self.show.open(preparation) {
             Ok(found) => {
+                self.show.make_maps(preparation)?;
                 // By another name, such as /proc/1/root.
                 let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::TYPE | StatxFlags::INO)
                     .map_err(|errno| Error::parent(NAME, &self.about, errno).call("statx").path_of("/"))?;

@@ -1,5 +1,6 @@
 //! A new file system by its type and its own options.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use seclude_child::op::{Links, Want};
@@ -8,6 +9,8 @@ use seclude_sys::mount::MOUNT_ATTR_RDONLY;
 
 use super::{NAME, attach_slot, not_the_root};
 use crate::config::attributes::Attributes;
+use crate::config::born::Fill;
+use crate::config::mount::Mount;
 use crate::error::{Error, Result};
 use crate::program::Program;
 use crate::step::Step;
@@ -20,6 +23,7 @@ struct FileSystem {
     source: Option<String>,
     data: Vec<(String, Option<String>)>,
     attributes: Attributes,
+    fill: Option<Fill>,
     target: PathBuf,
     about: String,
 }
@@ -29,9 +33,10 @@ pub(super) fn compile(
     name: &str,
     source: Option<&str>,
     data: &[(String, Option<String>)],
-    attributes: Attributes,
+    mount: &Mount,
 ) -> Result<Box<dyn Step>> {
     not_the_root(target)?;
+    let attributes = mount.attributes;
     if name.is_empty() {
         return Err(Error::invalid(NAME, format!("{}: a file system without a type", target.display())).at("kind"));
     }
@@ -41,6 +46,7 @@ pub(super) fn compile(
         source: source.map(str::to_owned),
         data: data.to_vec(),
         attributes,
+        fill: mount.fill.clone(),
         target: target.to_owned(),
         about,
     }))
@@ -49,6 +55,15 @@ pub(super) fn compile(
 impl Step for FileSystem {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn fills(&self) -> bool {
+        self.fill.is_some()
+    }
+
+    fn fill(&self, mount: OwnedFd) -> Result<()> {
+        let failed = |error| Error::parent(NAME, format!("fill {}", self.target.display()), error);
+        self.fill.as_ref().map_or(Ok(()), |fill| fill.run(mount)).map_err(failed)
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
@@ -69,11 +84,20 @@ impl Step for FileSystem {
             program.push(op);
         }
         let own = self.attributes.own;
-        program.push(Op::FsMount { fs: slot, attributes: own.set });
+        match self.fill {
+            Some(_) => {
+                program.push(Op::FsMount { fs: slot, attributes: own.set & !MOUNT_ATTR_RDONLY });
+                program.push(Op::Offer { mount: slot });
+            }
+            None => program.push(Op::FsMount { fs: slot, attributes: own.set }),
+        }
         let is_view = VIEWS.contains(&self.name.as_str());
         let links = if is_view { Links::Refused } else { Links::Followed };
         attach_slot(program, slot, &self.target, Want::Directory, 0o755, links);
         if own.set & MOUNT_ATTR_RDONLY != 0 {
+            if self.fill.is_some() {
+                program.push(Op::SetAttributes { mount: slot, set: MOUNT_ATTR_RDONLY, recursive: false });
+            }
             program.push(Op::CheckReadOnly { mount: slot });
         }
         propagate(program, &self.attributes, slot);

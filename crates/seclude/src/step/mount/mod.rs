@@ -10,6 +10,7 @@ mod kernel;
 pub(super) mod overlay;
 pub(super) mod tmpfs;
 
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
 use seclude_child::op::{Create, Links, Want};
@@ -152,6 +153,14 @@ impl Step for Asked {
         self.step.attend(born, ledger).map_err(|error| self.place.blamed(error))
     }
 
+    fn fills(&self) -> bool {
+        self.step.fills()
+    }
+
+    fn fill(&self, mount: OwnedFd) -> Result<()> {
+        self.step.fill(mount).map_err(|error| self.place.blamed(error))
+    }
+
     fn keeps(&self) -> Vec<Fd> {
         self.step.keeps()
     }
@@ -207,7 +216,11 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
         Ok(())
     };
     Ok(match &mount.kind {
-        MountKind::Bind { .. } if mount.id_mapped && !new_user => {
+        MountKind::Bind { .. }
+            if mount.id_mapped.as_ref().is_some_and(|mapped| mapped.maps.is_none())
+                && !new_user
+                && !spaces.is_joined(Namespace::User) =>
+        {
             let action = format!("{}: without a new user namespace there are no other ids", target.display());
             return Err(Error::invalid(NAME, action).contradicting());
         }
@@ -229,7 +242,8 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
                     as_named,
                     is_here: mount.stands == Some(Stands::Here),
                     attributes: mount.attributes,
-                    id_mapped: mount.id_mapped,
+                    id_mapped: mount.id_mapped.clone(),
+                    starter: command.starter,
                 },
             )?
         }
@@ -264,7 +278,7 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
         MountKind::OwnDirectory { mode } => file::own_directory(target, *mode),
         MountKind::Symlink { to, keep } => file::symlink(target, to, *keep)?,
         MountKind::FileSystem { name, source, data } => {
-            filesystem::compile(target, name, source.as_deref(), data, mount.attributes)?
+            filesystem::compile(target, name, source.as_deref(), data, mount)?
         }
         MountKind::Device { device } => device::compile(target, *device, command)?,
         MountKind::Mask { if_present } => hide::mask(target, *if_present)?,

@@ -1,0 +1,100 @@
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::thread::{JoinHandle, spawn};
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use seclude_tests::Bundle;
+use serde_json::{Value, json};
+
+/// Takes one listener and what is told with it; nobody answers once that is closed, and whoever asks hears of no such call.
+fn taken(listener: UnixListener) -> JoinHandle<Value> {
+    spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        let (mut text, mut sent): (Vec<u8>, Option<OwnedFd>) = (Vec::new(), None);
+        loop {
+            let mut bytes = [0; 4096];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let got = recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::empty()).unwrap();
+            sent = sent.or(ancillary.drain().find_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+                _ => None,
+            }));
+            if got.bytes == 0 {
+                break;
+            }
+            text.extend_from_slice(&bytes[..got.bytes]);
+        }
+        let sent = sent.expect("a descriptor");
+        let is = std::fs::read_link(format!("/proc/self/fd/{}", sent.as_raw_fd())).unwrap();
+        assert!(is.to_string_lossy().contains("seccomp"), "{is:?}");
+        serde_json::from_slice(&text).unwrap()
+    })
+}
+
+fn asking(name: &str, no_new_privileges: bool) -> (Bundle, std::path::PathBuf) {
+    let mut bundle = Bundle::new(name);
+    let path = bundle.join("agent");
+    let asks = json!([{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY" }]);
+    let profile = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": asks, "listenerPath": path, "listenerMetadata": "of the test" });
+    bundle.set("/linux/seccomp", profile).set("/process/noNewPrivileges", json!(no_new_privileges));
+    (bundle, path)
+}
+
+#[test]
+fn whoever_answers_is_sent_the_listener_and_what_it_is_for() {
+    for no_new_privileges in [true, false] {
+        let (mut bundle, path) = asking("notify", no_new_privileges);
+        bundle.set("/annotations", json!({ "a": "b" })).script("mkdir /tmp/asked 2>&1; true").write();
+        let agent = taken(UnixListener::bind(&path).unwrap());
+        let output = bundle.run("one");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("Function not implemented"), "{said} {output:?}");
+        let told = agent.join().unwrap();
+        assert_eq!((&told["fds"], &told["metadata"]), (&json!(["seccompFd"]), &json!("of the test")));
+        assert_eq!((&told["state"]["id"], &told["state"]["annotations"]["a"]), (&json!("one"), &json!("b")));
+        assert_eq!(told["ociVersion"], bundle.config["ociVersion"]);
+        assert_eq!(told["pid"], told["state"]["pid"]);
+        // The contrast: nobody asks.
+        bundle.set("/linux/seccomp/syscalls", json!([]));
+        assert_eq!(bundle.says("mkdir /tmp/made && echo made"), "made");
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
+fn what_is_executed_later_has_a_listener_of_its_own() {
+    let (mut bundle, path) = asking("notifyexec", true);
+    bundle.script("while :; do sleep 0.1; done").write();
+    let agent = taken(UnixListener::bind(&path).unwrap());
+    bundle.must(&["run", "--detach", "one"]);
+    let first = agent.join().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let agent = taken(UnixListener::bind(&path).unwrap());
+    let said = bundle.must(&["exec", "one", "sh", "-c", "mkdir /tmp/asked 2>&1; true"]);
+    assert!(said.contains("Function not implemented"), "{said}");
+    let second = agent.join().unwrap();
+    assert_eq!(first["state"]["pid"], second["state"]["pid"]);
+    assert!(second["pid"] != first["pid"] && second["state"]["status"] == "running", "{second}");
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn without_anybody_there_it_does_not_start() {
+    for no_new_privileges in [true, false] {
+        let (mut bundle, _) = asking("nobody", no_new_privileges);
+        bundle.script("true").write();
+        let said = bundle.refused(&["run", "one"]);
+        assert!(said.contains("linux.seccomp.listenerPath"), "{said}");
+        bundle.nothing_is_left();
+    }
+    // Nor where what hands the listener over would have to be answered first.
+    let (mut bundle, _) = asking("self", true);
+    bundle.set("/linux/seccomp/syscalls", json!([{ "names": ["sendmsg"], "action": "SCMP_ACT_NOTIFY" }])).write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.starts_with("seclude-oci: linux.seccomp: ") && said.contains("sendmsg"), "{said}");
+    bundle.nothing_is_left();
+}

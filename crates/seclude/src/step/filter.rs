@@ -498,7 +498,9 @@ impl Filter {
         let allowed = (!self.seccomp.allow.is_empty()).then(|| format!("allow {}", list(self.seccomp.allow.clone())));
         let denied = self.seccomp.deny.iter().map(|(name, number)| format!("{name}{}", errno(number))).collect();
         let denied = (!self.seccomp.deny.is_empty()).then(|| format!("refuse {}", list(denied)));
-        let refused = (!self.refused.is_empty()).then(|| describe(self.refused));
+        // Of the sandbox's own profile everybody takes that for granted.
+        let refused = Refused { leases: self.refused.leases && base.is_none(), ..self.refused };
+        let refused = (!refused.is_empty()).then(|| describe(refused));
         let parts: Vec<String> = [base, allowed, denied, refused].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }

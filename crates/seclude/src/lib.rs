@@ -64,6 +64,7 @@ mod places;
 mod plan;
 mod prefer;
 mod presets;
+mod proc_pid;
 mod program;
 mod reach;
 mod relay;
@@ -112,6 +113,7 @@ pub use patience::Canceller;
 pub use plan::Plan;
 pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
+pub use proc_pid::proc_is_of_own_pid_namespace;
 pub use seclude_sys::sigpipe_ignored_at_start;
 pub use stats::stats_to_json;
 

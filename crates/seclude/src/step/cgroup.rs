@@ -189,11 +189,12 @@ impl Group {
 
     /// Has systemd make a scope around the waiting child, and moves it on to a cgroup of its own in there.
     #[cfg(feature = "systemd")]
-    fn enter_scope(&self, pid: u32, ledger: &mut Ledger) -> Result<()> {
+    fn enter_scope(&self, born: &Born, ledger: &mut Ledger) -> Result<()> {
+        let pid = born.pid.unsigned_abs();
         crate::scope::start(pid)?;
         let failed = |error| from_cgroup(NAME, error);
         let gone = || Error::parent(NAME, format!("scope of {pid}"), rustix::io::Errno::SRCH);
-        let scope = seclude_cgroup::v2_path_of(pid).map_err(failed)?.ok_or_else(gone)?;
+        let scope = seclude_cgroup::v2_path_of(born.pid_in_proc(NAME)?.unsigned_abs()).map_err(failed)?.ok_or_else(gone)?;
         let hierarchies = Hierarchies::discover().map_err(failed)?;
         // A scope with a process of its own could hand nothing down.
         let leaf = hierarchies.move_to_leaf(&scope, pid).map_err(failed)?;
@@ -208,7 +209,7 @@ impl Group {
     }
 
     #[cfg(not(feature = "systemd"))]
-    fn enter_scope(&self, _: u32, _: &mut Ledger) -> Result<()> {
+    fn enter_scope(&self, _: &Born, _: &mut Ledger) -> Result<()> {
         Err(Error::invalid(NAME, "this build cannot ask systemd for a scope").at("cgroup.scope"))
     }
 
@@ -316,7 +317,7 @@ impl Step for Group {
     fn attend(&self, born: &Born, ledger: &mut Ledger) -> Result<()> {
         let pid = born.pid.unsigned_abs();
         if self.request.scope {
-            return self.enter_scope(pid, ledger);
+            return self.enter_scope(born, ledger);
         }
         let Some(cgroup) = self.made.get() else { return Ok(()) };
         if self.by_birth {

@@ -195,6 +195,7 @@ pub(crate) fn leaves_caller_out(command: &Config, host: &Host) -> bool {
 }
 
 impl Decided {
+    /// By the pid that /proc has.
     fn write(&self, pid: i32, starter: Starter) -> Result<()> {
         let Decided { uids, gids, writer, .. } = self;
         match writer {
@@ -354,7 +355,7 @@ impl Step for Map {
 
     fn attend(&self, born: &Born, _: &mut Ledger) -> Result<()> {
         match &self.decided {
-            Some(decided) if self.holder.is_none() => decided.write(born.pid, self.starter),
+            Some(decided) if self.holder.is_none() => decided.write(born.pid_in_proc(NAME)?, self.starter),
             _ => Ok(()),
         }
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 use seclude::request::{self as data, Dns, HostEntry, Network, NetworkKind, Request, Text};
-use seclude::{Ipv6, Mac, Namespace, Publish, Rule, Subnet, Subnet6};
+use seclude::{Field, Ipv6, Mac, Namespace, Publish, Rule, Subnet, Subnet6};
 
 use crate::args::Heading;
 use crate::values::duration;
-use crate::{Failure, compose};
+use crate::{Failure, compose, words};
 
 type Parsed<T> = Result<T, String>;
 
@@ -200,11 +200,18 @@ fn rate(text: &str) -> Parsed<u64> {
 
 impl NetworkFlags {
     /// Whether the flags themselves decide about the network namespace.
+    pub(crate) fn has_names(&self) -> bool {
+        !self.allow.is_empty()
+    }
+
     pub(crate) fn decides(&self) -> bool {
         self.net.is_some() || !self.allow.is_empty()
     }
 
     pub(crate) fn compose(&self, request: &mut Request) -> Result<(), Failure> {
+        if self.has_names() {
+            words::given_by(Field::of("network"), "--allow");
+        }
         if let (Some(net), false) = (&self.net, self.allow.is_empty()) {
             let why = match net {
                 Net::None => "--net none is a loopback alone",

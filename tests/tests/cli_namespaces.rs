@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use seclude_tests::{
-    Background, Host, Scratch, inside, is_root, outside, python, refused, root_only, seclude_bin, seclude_command, stdout_of,
-    try_inside, try_outside,
+    Background, Host, Scratch, inside, is_root, outside, python, refused, root_only, seclude_bin, seclude_command,
+    stdout_of, try_inside, try_outside,
 };
 
 const KINDS: [&str; 8] = ["user", "pid", "mnt", "net", "uts", "ipc", "cgroup", "time"];

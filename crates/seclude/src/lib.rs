@@ -111,9 +111,9 @@ pub use isolation::Gap;
 pub use meter::Meter;
 pub use patience::Canceller;
 pub use plan::Plan;
+pub use proc_pid::proc_is_of_own_pid_namespace;
 pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
-pub use proc_pid::proc_is_of_own_pid_namespace;
 pub use seclude_sys::sigpipe_ignored_at_start;
 pub use stats::stats_to_json;
 

@@ -20,14 +20,19 @@ pub(crate) fn pid_of(step: &'static str, pidfd: Fd) -> Result<i32> {
     })?;
     let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());
     // 0: it has none there; -1: it has ended, and been waited for.
-    pid.filter(|pid| *pid > 0)
-        .ok_or_else(|| Error::invalid(step, "the process has no pid in /proc, which is of another pid namespace").hint(another()))
+    pid.filter(|pid| *pid > 0).ok_or_else(|| {
+        Error::invalid(step, "the process has no pid in /proc, which is of another pid namespace").hint(another())
+    })
 }
 
 /// Why /proc has nothing of this process.
 pub(crate) fn absent() -> Hint {
     // Each procfs has this one, which leads nowhere for who has no pid there.
-    if Path::new("/proc/self").is_symlink() { another() } else { "/proc has to be mounted where the caller runs".into() }
+    if Path::new("/proc/self").is_symlink() {
+        another()
+    } else {
+        "/proc has to be mounted where the caller runs".into()
+    }
 }
 
 fn another() -> Hint {

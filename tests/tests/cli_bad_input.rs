@@ -175,7 +175,7 @@ fn sources_and_targets_that_are_missing_or_lead_out_of_the_root() {
         at(&["--file", "/tmp/x=@/no/such/source"], 125, "/no/such/source"),
         at(&["--file", "/tmp/x=@/tmp"], 125, "/tmp"),
         at(&["--bind", ":/mnt"], 125, "--bind"),
-        at(&["--tmpfs", "relative"], 125, "relative"),
+        at(&["--tmpfs", ""], 125, "--tmpfs: "),
         at(&["--tmpfs", "/mnt/../../x"], 125, ".."),
         at(&["--dir", "/../x"], 125, ".."),
         at(&["--tmpfs", "/"], 125, "root itself"),
@@ -439,4 +439,63 @@ fn a_name_that_is_too_long_and_a_circle_of_symlinks_are_told_as_what_they_are() 
         let line = refused(125, &["run", flags[0], flags[1], "true"]);
         assert!(line.contains(why), "{flags:?}: {line}");
     }
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_named_as_they_were_given() {
+    check(
+        &[
+            (&["--no-namespaces", "--tmpfs", "/x", "true"], 125, "--tmpfs: it needs a mount namespace"),
+            (&["--no-namespaces", "--mask", "/x", "true"], 125, "--mask: it needs"),
+            (&["--no-namespaces", "--file", "/x=y", "true"], 125, "--file: it needs"),
+            (&["--no-namespaces", "--net", "none", "true"], 125, "--net: "),
+            (&["--no-namespaces", "--allow", "a:1", "true"], 125, "--allow: "),
+            (&["--no-namespaces", "--root", "/", "true"], 125, "--root: "),
+            (&["--no-namespaces", "--overlay", "true"], 125, "--overlay: "),
+            (&["--no-namespaces", "--map-subids", "true"], 125, "--map-subids: "),
+            (&["--allow", "a:1", "--detach", "true"], 125, "'--detach' cannot be used with '--allow'"),
+            (&["--detach", "-v", "true"], 125, "'--detach' cannot be used with '--verbose'"),
+            (&["--denials", "--no-denials", "true"], 125, "'--denials' cannot be used with '--no-denials'"),
+            (&["--pids", "1", "true"], 125, "--pids: cgroup: the init is a process of the container too"),
+            (&["--umask", "7777", "true"], 125, "--umask: "),
+            (&["--oom-score-adj", "1001", "true"], 125, "--oom-score-adj: "),
+            (&["--seccomp", "/nonexistent", "true"], 125, "--seccomp: "),
+            (&["--user", "4000000000", "--map-subids", "true"], 125, "--user: "),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn a_negative_number_is_a_value_that_its_flag_refuses() {
+    for flag in ["--fd", "--timeout", "--max-tmp", "--umask", "--memory", "--pids", "--preserve-fds"] {
+        let line = refused(125, &["run", flag, "-1", "true"]);
+        assert!(line.contains(&format!("invalid value '-1' for '{flag} ")), "{line}");
+    }
+    assert!(refused(125, &["run", "--ro", "--rw", "/srv", "true"]).contains("--ro"), "a flag is none");
+}
+
+#[test]
+fn what_is_no_text_is_told_with_its_flag() {
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = std::ffi::OsStr::from_bytes(b"a\xff");
+    let output = seclude_command(&["run", "--rlimit"]).arg(bytes).arg("true").output().unwrap();
+    assert!(seclude_tests::refusal(125, &output).contains("--rlimit: \"a"));
+}
+
+#[test]
+fn without_a_task_there_is_the_help_as_it_is_read() {
+    let output = seclude_command(&[]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(125));
+    assert!(output.stdout.is_empty() && said.contains("\nUsage: seclude <COMMAND>\n"), "{said}");
+}
+
+#[test]
+fn a_script_with_carriage_returns_is_told_so() {
+    let own = Scratch::new("crlf");
+    let script = own.executable("script", "#!/bin/sh\r\necho hi\r\n");
+    let flags = ["run", "--ro", own.path().to_str().unwrap(), script.to_str().unwrap()];
+    let line = refused(127, &flags);
+    assert!(line.contains("carriage return") && line.contains(r"/bin/sh\r"), "{line}");
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use seclude_tests::{Scratch, busybox_root, has_overlays, inside, outside, refused, stdout_of, try_inside};
+use seclude_tests::{
+    Scratch, busybox_root, has_overlays, inside, outside, refused, seclude_command, stdout_of, try_inside,
+};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path of ASCII letters")
@@ -332,4 +334,94 @@ fn mounts_are_made_in_the_order_of_the_command_line_across_all_flags() {
     // The preset's own come first: a bind over /tmp hides its tmpfs.
     let name = host.path().file_name().unwrap().to_str().unwrap();
     assert_eq!(inside(&["--bind=/tmp"], &format!("ls -d /tmp/{name}")), format!("/tmp/{name}"));
+}
+
+/// What a script says in a container that is made from a directory of the host.
+fn from(directory: &Path, flags: &[&str], script: &str) -> std::process::Output {
+    let arguments = [&["run"], flags, &["--", "/bin/sh", "-c", script]].concat();
+    seclude_command(&arguments).current_dir(directory).output().unwrap()
+}
+
+#[test]
+fn a_relative_target_begins_where_the_caller_is() {
+    let own = Scratch::new("relative");
+    own.file(".env", "secret");
+    own.file("in", "text");
+    let below = own.directory("below");
+    assert_eq!(stdout_of(&from(own.path(), &[], "cat .env")), "secret");
+    assert_eq!(stdout_of(&from(own.path(), &["--mask", ".env"], "cat .env; echo end")), "end");
+    assert_eq!(stdout_of(&from(&below, &["--mask", "../.env", "--ro", ".."], "cat ../.env; echo end")), "end");
+    let write = "echo x > in && echo yes || echo no";
+    assert_eq!(stdout_of(&from(own.path(), &["--rw", "."], write)), "yes");
+    assert_eq!(stdout_of(&from(own.path(), &["--rw", ".", "--ro-path", "in"], write)), "no");
+    let made = ["--rw", ".", "--tmpfs", "below", "--mount", "type=dir,dst=below/dir", "--file", "below/file=text"];
+    assert_eq!(stdout_of(&from(own.path(), &made, "ls below; cat below/file")), "dir\nfile\ntext");
+    assert_eq!(fs::read_dir(&below).unwrap().count(), 0, "that was in memory");
+    assert!(refused(125, &["run", "--mask", "/a/../b", "true"]).contains("--mask: mount: target"));
+    assert!(refused(125, &["run", "--ro-path", "/", "true"]).contains("--ro-path: mount: target / is the root"));
+}
+
+#[test]
+fn the_callers_directory_is_shown_also_where_a_mount_of_its_own_lies_over_it() {
+    let own = Scratch::new("covered");
+    own.file("here", "");
+    let above = text(own.path().parent().unwrap());
+    let look = "pwd; ls";
+    let there = format!("{}\nhere", own.path().display());
+    let bound = format!("{above}:{above}");
+    for flags in [
+        &[][..],
+        &["--tmpfs", above],
+        &["--bind", &bound],
+        &["--preset", "host"],
+        &["--preset", "host", "--read-only"],
+        &["--preset", "host", "--tmpfs", above],
+    ] {
+        assert_eq!(stdout_of(&from(own.path(), flags, look)), there, "{flags:?}");
+    }
+    let other = format!("/etc:{above}");
+    for flags in [&["--mask", above][..], &["--ro-bind", &other]] {
+        let output = from(own.path(), flags, "ls -A | wc -l");
+        assert_eq!(stdout_of(&output), "0", "{flags:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("is not shown: the command begins in a new, empty home"), "{flags:?}: {said}");
+    }
+}
+
+#[test]
+fn where_what_the_command_sees_is_a_new_and_empty_directory_that_is_said() {
+    let own = Scratch::new("not-empty");
+    let said = |flags: &[&str]| String::from_utf8_lossy(&from(Path::new("/tmp"), flags, "pwd").stderr).into_owned();
+    assert!(said(&[]).contains("/tmp is not shown: the command begins in a new, empty one"), "{}", said(&[]));
+    assert_eq!(said(&["--workdir", "/tmp"]), "");
+    assert_eq!(said(&["--ro", "/tmp"]), "");
+    assert_eq!(String::from_utf8_lossy(&from(own.path(), &[], "pwd").stderr), "");
+}
+
+#[test]
+fn a_report_to_a_descriptor_of_ones_own_comes_where_that_stands() {
+    let own = Scratch::new("descriptors");
+    let program = text(seclude_tests::seclude_bin().as_path()).to_owned();
+    for (path, redirected) in
+        [("/dev/stdout", ""), ("-", ""), ("/proc/self/fd/5", "5>&1"), ("/dev/fd/5", "5>&1"), ("/dev/stderr", "2>&1")]
+    {
+        let file = own.join("out");
+        let script = format!(
+            "exec > '{}'; echo before; '{program}' run --report {path} echo inside {redirected}; echo after",
+            file.display()
+        );
+        assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        let found = fs::read_to_string(&file).unwrap();
+        let report = found.strip_prefix("before\ninside\n").and_then(|rest| rest.strip_suffix("after\n"));
+        let report: serde_json::Value = serde_json::from_str(report.expect(&found)).expect(path);
+        assert_eq!(report["cause"], "exited", "{path}");
+    }
+    // What is opened by its name is another matter.
+    let file = own.file("named", "long text that is there before");
+    assert!(seclude_command(&["run", "--report", text(&file), "true"]).status().unwrap().success());
+    assert!(fs::read_to_string(&file).unwrap().starts_with('{'));
+    assert!(
+        refused(125, &["run", "--report", "/dev/fd/77", "true"])
+            .contains("--report /dev/fd/77: this descriptor is not open")
+    );
 }

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use seclude_tests::{
-    Background, Host, Scratch, inside, is_root, outside, python, refused, root_only, seclude_command, stdout_of,
-    try_inside, try_outside,
+    Background, Host, Scratch, inside, is_root, outside, python, refused, root_only, seclude_bin, seclude_command,
+    stdout_of, try_inside, try_outside,
 };
 
 const KINDS: [&str; 8] = ["user", "pid", "mnt", "net", "uts", "ipc", "cgroup", "time"];
@@ -331,4 +331,42 @@ fn a_run_leaves_the_host_as_it_was() {
     child.stdin.take().unwrap().write_all(b"through").unwrap();
     assert_eq!(stdout_of(&child.wait_with_output().unwrap()), "through");
     before.assert_back("a run");
+}
+
+/// In a pid namespace of its own, below a /proc that is of another one.
+fn below_a_foreign_proc(arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::new("unshare");
+    command.args(if is_root() { &["-p", "-f"][..] } else { &["-U", "-r", "-p", "-f"] }).arg(seclude_bin());
+    command.args(arguments).env("LC_ALL", "C").stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn where_proc_is_of_a_pid_namespace_above_the_child_is_found_there_by_its_descriptor() {
+    let look = ["run", "--ro", "/usr/share", "sh", "-c", "cat /proc/self/uid_map | tr -s ' '"];
+    assert_eq!(stdout_of(&below_a_foreign_proc(&look)).lines().count(), 1);
+    assert_eq!(stdout_of(&below_a_foreign_proc(&["run", "id", "-u"])), "0");
+    // Refused calls are of nobody then, and not of whoever has that pid above.
+    let denied = below_a_foreign_proc(&["run", "--denials", "--deny-syscall", "uname", "uname"]);
+    let said = String::from_utf8_lossy(&denied.stderr);
+    assert!(said.contains("uname: EPERM") && !said.contains(", by "), "{said}");
+}
+
+#[test]
+fn where_proc_is_of_a_pid_namespace_that_the_caller_is_not_in_that_is_said() {
+    root_only!();
+    let mut command = Command::new("unshare");
+    command.args(["-p", "-f", "-m", "--mount-proc", "sh", "-c", "echo; exec sleep 60"]);
+    let mut other = command.stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    let mounts = format!("--mount=/proc/{}/ns/mnt", other.id());
+    let mut command = Command::new("nsenter");
+    let output = command.args([&mounts, "--"]).arg(seclude_bin()).args(["run", "id"]).env("LC_ALL", "C").output();
+    let children = format!("/proc/{0}/task/{0}/children", other.id());
+    for child in std::fs::read_to_string(children).unwrap().split_whitespace() {
+        let child = rustix::process::Pid::from_raw(child.parse().unwrap()).unwrap();
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
+    }
+    other.wait().unwrap();
+    let line = seclude_tests::refusal(125, &output.unwrap());
+    assert!(line.contains("/proc is of another pid namespace") && line.contains("--mount-proc"), "{line}");
 }

@@ -218,3 +218,13 @@ fn the_groups_of_the_caller_do_not_come_along_to_another_user() {
     let kept = outside("setpriv --groups 4242 id -G");
     assert!(kept.contains("4242"), "{kept}");
 }
+
+#[test]
+fn all_capabilities_are_dropped_before_any_is_added() {
+    let look = "grep CapEff /proc/self/status | cut -f2";
+    let net_raw = format!("{:016x}", 1 << 13);
+    for flags in [["--cap-drop", "ALL", "--cap-add", "NET_RAW"], ["--cap-add", "NET_RAW", "--cap-drop", "ALL"]] {
+        assert_eq!(inside(&flags, look), net_raw, "{flags:?}");
+    }
+    assert_eq!(inside(&["--cap-add", "ALL", "--cap-drop", "ALL"], look), format!("{:016x}", 0));
+}

@@ -67,7 +67,8 @@ fn what_it_says_would_allow_a_call_does() {
     // A call that is allowed with other arguments.
     let namespaces = "call(56, 0x20000000 | 17, 0, 0, 0, 0)";
     let remedies = |call: &str| denials(&[], call)[0]["remedies"][0].clone();
-    assert_eq!(remedies(namespaces), serde_json::json!({ "set": "nested", "value": true }));
+    let administrator = serde_json::json!({ "set": "rights.capabilities", "value": ["SYS_ADMIN"] });
+    assert_eq!(remedies(namespaces), administrator, "no user namespace is made, which would bring it");
     assert_eq!(remedies("call(272, 0x10000000)"), serde_json::json!({ "set": "nested", "value": true }));
     // Without the capability the kernel refuses it in any case.
     assert_eq!(remedies("call(164, 0, 0)"), serde_json::json!({ "set": "rights.capabilities", "value": ["SYS_TIME"] }));
@@ -365,4 +366,33 @@ fn a_spawner_that_is_killed_leaves_nobody_who_waits_for_an_answer() {
     running.wait().unwrap();
     // The end of its output is the end of the command.
     assert_eq!(said.read_line(&mut line).unwrap(), 0);
+}
+
+#[test]
+fn each_remedy_that_is_told_is_one() {
+    let packets = "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)";
+    for (command, remedies) in [
+        (&["chroot", "/", "true"][..], &["--cap-add SYS_CHROOT"][..]),
+        (&["mount", "-t", "tmpfs", "x", "/mnt"], &["--cap-add SYS_ADMIN"]),
+        (&["hostname", "other"], &["--cap-add SYS_ADMIN"]),
+        (&["unshare", "-m", "true"], &["--cap-add SYS_ADMIN"]),
+        (&["unshare", "-U", "true"], &["--nested"]),
+        (&["python3", "-c", packets], &["--cap-add NET_RAW"]),
+    ] {
+        let refused = seclude(&[&["run", "--"], command].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success(), "{command:?}");
+        let line = said.lines().find(|line| line.contains("refused: ")).expect(&said);
+        let told: Vec<&str> = line.rsplit_once(" (").unwrap().1.trim_end_matches(')').split(", ").collect();
+        assert_eq!(told, remedies, "{line}");
+        for remedy in told {
+            let flags: Vec<&str> = remedy.split(' ').collect();
+            let again = seclude(&[&["run"], &flags[..], &["--"], command].concat());
+            assert!(again.status.success(), "{remedy} {command:?}: {}", String::from_utf8_lossy(&again.stderr));
+        }
+    }
+    // What the caller has refused itself nothing else allows.
+    let own = seclude(&["run", "--deny-syscall", "uname", "uname"]);
+    let said = String::from_utf8_lossy(&own.stderr).into_owned();
+    assert!(said.lines().any(|line| line.contains("refused: uname: EPERM") && !line.contains("--")), "{said}");
 }

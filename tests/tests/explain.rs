@@ -241,3 +241,33 @@ fn the_manual_page_has_every_flag_and_command() {
         assert!(page.contains(&format!("seclude-{task}")) || page.contains(&format!("seclude {task}")), "{task}");
     }
 }
+
+#[test]
+fn the_flags_of_a_run_are_those_of_its_plan_too() {
+    let also = ["--report", "/nonexistent/report", "-v", "--denials", "--", "true"];
+    let plan = |flags: &[&str]| stdout_of(&seclude(&[&["explain"], flags].concat()));
+    assert_eq!(plan(&also), plan(&["--", "true"]));
+    assert_ne!(plan(&["--detach", "true"]), plan(&["true"]), "it outlives its caller");
+    assert!(seclude(&[&["doctor", "--for"], &also[..]].concat()).status.success());
+    let asked = ["why", "--stats", "--report", "/nonexistent/report", "read", "/usr"];
+    assert!(seclude(&asked).status.success());
+    for (flags, flag) in [
+        (&["--stdio", "pass"][..], "--stdio"),
+        (&["--detach"], "--detach"),
+        (&["--preserve-fds", "0"], "--preserve-fds"),
+    ] {
+        let line = seclude_tests::refused(125, &[&["explain", "--spec"], flags, &["true"]].concat());
+        assert!(line.contains(&format!("{flag}: streams and descriptors")), "{line}");
+    }
+}
+
+#[test]
+fn a_preset_that_is_printed_whole_is_the_same_plan() {
+    let own = Scratch::new("printed");
+    for preset in ["host", "sandbox"] {
+        let flags = ["explain", "--preset", preset, "true"];
+        let spec = own.file("spec.toml", &stdout_of(&seclude(&["explain", "--spec", "--preset", preset, "true"])));
+        let by_file = seclude(&["explain", &format!("--spec={}", spec.display())]);
+        assert_eq!(stdout_of(&by_file), stdout_of(&seclude(&flags)), "{preset}");
+    }
+}

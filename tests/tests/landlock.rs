@@ -172,7 +172,7 @@ fn what_cannot_be_meant_is_one_line_with_its_flag() {
         (&["--no-namespaces", "--net", "pasta"], "--net"),
         (&["--no-namespaces", "--hostname", "box"], "--hostname"),
         (&["--no-namespaces", "--uid-map", "0:0:1"], "user namespace"),
-        (&["--no-namespaces", "--unshare", "net"], "namespaces.net"),
+        (&["--no-namespaces", "--unshare", "net"], "--unshare: it is one"),
         (&["--no-namespaces", "--init"], "--init"),
         (&["--no-namespaces", "--as-pid-1"], "who is PID 1"),
         (&["--no-namespaces", "--nested"], "--nested"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use seclude::{CloneWay, Extent, Preset, request};
 
 use crate::Failure;
@@ -96,11 +96,11 @@ pub(crate) fn command() -> Command {
         .subcommand(task(
             "explain",
             "Print what `run` would do with the same flags: who does what, in which order",
-            |explain| whole(ExplainFlags::augment_args(explain)).mut_arg("spec", printed),
+            |explain| whole(ExplainFlags::augment_args(RunFlags::augment_args(explain))).mut_arg("spec", printed),
         ))
         .subcommand(
             task("why", "Say whether `run` with the same flags would allow something, and by which part of the plan", |why| {
-                whole(WhyFlags::augment_args(why)).mut_arg("command", asked).mut_arg("json", |json| json.help("Print the answer as JSON"))
+                whole(WhyFlags::augment_args(RunFlags::augment_args(why))).mut_arg("command", asked).mut_arg("json", |json| json.help("Print the answer as JSON"))
             })
             .after_help(
                 "Exit status: 0 it is allowed, 1 it is refused, 2 only the run can tell, 125 there is no answer.\n\nRelative paths begin where \
@@ -156,7 +156,7 @@ pub(crate) struct RunFlags {
     /// Print its pid, leave it running, and exit 0; its streams are /dev/null (stdout and stderr are seclude's with --stdio pass)
     #[arg(long, conflicts_with = "report")]
     pub(crate) detach: bool,
-    /// Write how it ended, how it was made and the time of each step to this file, as JSON
+    /// Write how it ended, how it was made and the time of each step to this file, as JSON; - is stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// Say on stderr, once a second, what the container uses, and with --allow the bytes to and from each name; makes a cgroup
@@ -167,7 +167,7 @@ pub(crate) struct RunFlags {
     #[arg(long, conflicts_with = "detach")]
     pub(crate) denials: bool,
     /// Say on stderr how it was made and how it ended
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "detach")]
     pub(crate) verbose: bool,
 }
 
@@ -233,7 +233,12 @@ impl ContainerFlags {
         task = if wanted(LimitFlags::FLAGS) { LimitFlags::augment_args(task) } else { task };
         task = if wanted(RightsFlags::FLAGS) { RightsFlags::augment_args(task) } else { task };
         task = if wanted(LandlockFlags::FLAGS) { LandlockFlags::augment_args(task) } else { task };
-        if wanted(ProcessFlags::FLAGS) { ProcessFlags::augment_args(task) } else { task }
+        task = if wanted(ProcessFlags::FLAGS) { ProcessFlags::augment_args(task) } else { task };
+        // What is wrong with a negative number its own flag knows best.
+        task.mut_args(|arg| {
+            let has_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+            if has_value && !arg.is_positional() { arg.allow_negative_numbers(true) } else { arg }
+        })
     }
 
     pub(crate) fn read(given: &ArgMatches) -> Result<ContainerFlags, clap::Error> {

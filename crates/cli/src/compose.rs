@@ -2,11 +2,11 @@
 
 use clap::ArgMatches;
 use seclude::request::{self as data, Request, Text};
-use seclude::{Command, Extent, Host, Namespace, Stdio};
+use seclude::{Command, Extent, Field, Host, Namespace, Stdio};
 
 use crate::args::{BaseFlags, ContainerFlags, ProcessFlags, Streams};
 use crate::values::{EnvSpec, NamespaceList, UserSpec};
-use crate::{Failure, spec};
+use crate::{Failure, spec, words};
 
 /// The command that the flags stand for; `order` tells in which order they were given, `watched`: with counters in any case.
 pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool) -> Result<Command, Failure> {
@@ -102,6 +102,10 @@ fn namespaces(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failu
                 format!("{kind} namespace: asked for in two ways, of --share, --unshare, --join, --net and --allow");
             return Err(Failure::new(message));
         }
+        let by = ["--share", "--unshare", "--join", "--net"];
+        if let Some((_, flag)) = ways.into_iter().zip(by).find(|(way, _)| *way) {
+            words::given_by(Field::of("namespaces").key(kind.name()), flag);
+        }
         if named(&asked.share, kind) {
             *namespace(request, kind) = Some(data::Namespace::Inherit);
         }
@@ -145,6 +149,16 @@ fn users(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failure> {
         user.uid_map.clear();
         user.gid_map.clear();
     };
+    let given = [
+        (users.host_root, "--host-root"),
+        (users.map_subids, "--map-subids"),
+        (!users.uid_map.is_empty(), "--uid-map"),
+        (!users.gid_map.is_empty(), "--gid-map"),
+        (users.user.is_some(), "--user"),
+    ];
+    if let Some((_, flag)) = given.into_iter().find(|(given, _)| *given) {
+        words::given_by(Field::of("user").key("map"), flag);
+    }
     if users.host_root {
         map(data::Map::HostRoot);
     } else if users.map_subids {

@@ -3,15 +3,15 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::{Args, Command, FromArgMatches};
 use seclude::doctor::{Finding, Verdict, examine};
 use seclude::{Code, Remedy};
 use serde_json::json;
 
-use crate::args::{ContainerFlags, DoctorFlags, whole};
+use crate::args::{ContainerFlags, DoctorFlags, RunFlags, whole};
 use crate::compose::compose;
 use crate::words::say;
-use crate::{Failure, one_line, report};
+use crate::{Failure, one_line, report, run};
 
 /// An ordinary user that every host has.
 const NOBODY: u32 = 65534;
@@ -59,16 +59,18 @@ const ORDINARY: &str = "as an ordinary user: ";
 
 /// The summary of the same examination by a process without privileges: what root can do says nothing about it.
 fn as_ordinary_user() -> String {
-    if !std::path::Path::new("/proc/self/exe").exists() {
+    // By its name: in a process that is about to become it /proc/self/exe is another program.
+    let Ok(own) = std::env::current_exe() else {
         return format!("{ORDINARY}not tried: /proc has to be mounted");
-    }
-    let mut command = seclude::Command::new("/proc/self/exe");
+    };
+    let mut command = seclude::Command::new(own);
     command.arg("doctor").uid(NOBODY).gid(NOBODY).current_dir("/");
     let why = match command.output() {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stdout);
             match said.lines().find(|line| line.starts_with(ORDINARY)) {
                 Some(summary) => return summary.to_owned(),
+                None if output.stderr.trim_ascii().is_empty() => output.exit.to_string(),
                 None => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             }
         }
@@ -81,7 +83,7 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
     let said = |error: clap::Error| Failure::new(format!("--for: {}", one_line(&error.render().to_string())));
     let parse = |words: &[OsString]| {
         let own = std::iter::once(OsString::from("seclude")).chain(words.iter().cloned());
-        let mut parser = whole(Command::new("seclude").disable_help_flag(true));
+        let mut parser = whole(RunFlags::augment_args(Command::new("seclude").disable_help_flag(true)));
         parser.try_get_matches_from_mut(own)
     };
     let (named, given) = match parse(plan) {
@@ -93,7 +95,10 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
     };
     let flags = ContainerFlags::read(&given).map_err(said)?;
     flags.base.check()?;
-    let command = compose(&flags, &given, false)?;
+    let run = RunFlags::from_arg_matches(&given).map_err(said)?;
+    run::check(&run, &flags)?;
+    let mut command = compose(&flags, &given, run.stats)?;
+    run::detach(&mut command, &run, &flags);
     // What contradicts itself fails on every host.
     command.plan()?;
     let failed = command.rehearse().err();

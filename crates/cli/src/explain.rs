@@ -2,22 +2,25 @@
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, FromArgMatches};
 use seclude::Command;
 
-use crate::Failure;
-use crate::args::{ContainerFlags, ExplainFlags};
+use crate::args::{ContainerFlags, ExplainFlags, RunFlags};
 use crate::compose::compose;
+use crate::{Failure, misread, run};
 
 pub(crate) fn explain(
     flags: &ExplainFlags,
     container: &ContainerFlags,
     order: &ArgMatches,
 ) -> Result<ExitCode, Failure> {
-    let command = compose(container, order, false)?;
+    let run = RunFlags::from_arg_matches(order).map_err(misread)?;
+    run::check(&run, container)?;
+    let mut command = compose(container, order, run.stats)?;
     if container.base.prints_spec() {
-        return print_request(flags, container, &command);
+        return print_request(flags, &run, container, &command);
     }
+    run::detach(&mut command, &run, container);
     let plan = command.plan()?;
     let text = if flags.json {
         let (way, reason) = plan.clone_way();
@@ -29,7 +32,25 @@ pub(crate) fn explain(
     crate::print(text.as_bytes())
 }
 
-fn print_request(flags: &ExplainFlags, container: &ContainerFlags, command: &Command) -> Result<ExitCode, Failure> {
+fn print_request(
+    flags: &ExplainFlags,
+    run: &RunFlags,
+    container: &ContainerFlags,
+    command: &Command,
+) -> Result<ExitCode, Failure> {
+    let process = &container.process;
+    for (flag, given) in [
+        ("--detach", run.detach),
+        ("--stdio", process.stdio.is_some()),
+        ("--fd", !process.fd.is_empty()),
+        ("--preserve-fds", process.preserve_fds.is_some()),
+    ] {
+        if given {
+            return Err(Failure::new(format!(
+                "{flag}: streams and descriptors are the caller's, and none of the request's: give it to `run --spec`"
+            )));
+        }
+    }
     let named = container.base.preset().is_some();
     let request = if named { command.whole_request() } else { command.request() };
     let request = request.map_err(|wrong| Failure::new(wrong.to_string()))?;

@@ -1,13 +1,14 @@
 //! What the container has of files: its root, what is shown of the host, what is mounted.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::{ArgMatches, Args};
+use seclude::Field;
 use seclude::request::{self as data, Mount, MountKind, Request, Text};
 
 use crate::args::{Heading, is_defined};
 use crate::mounts::{BindSpec, FileSpec, MountSpec, OverlaySpec, SymlinkSpec, TmpfsSpec};
-use crate::values;
+use crate::{values, words};
 
 #[derive(Args, Default)]
 #[command(next_help_heading = "Files")]
@@ -106,7 +107,10 @@ impl FileFlags {
     pub(crate) fn compose(&self, request: &mut Request, order: &ArgMatches) {
         root(request, self);
         show(request, self);
-        request.mounts.extend(in_order(self, order));
+        for (flag, mount) in in_order(self, order) {
+            words::given_by(Field::of("mounts").index(request.mounts.len()), flag);
+            request.mounts.push(mount);
+        }
     }
 }
 
@@ -115,6 +119,16 @@ fn root(request: &mut Request, flags: &FileFlags) {
     if !layered && flags.root.is_none() && !flags.writable && !flags.read_only {
         // As the preset has it.
         return;
+    }
+    let given = [
+        (flags.root.is_some(), "--root"),
+        (flags.overlay, "--overlay"),
+        (flags.upper.is_some(), "--upper"),
+        (flags.read_only, "--read-only"),
+        (flags.writable, "--writable"),
+    ];
+    if let Some((_, flag)) = given.into_iter().find(|(given, _)| *given) {
+        words::given_by(Field::of("root"), flag);
     }
     let root = request.root.get_or_insert_default();
     let absolute = |path: &PathBuf| Text::from(std::path::absolute(path).unwrap_or_else(|_| path.clone()));
@@ -142,13 +156,14 @@ fn show(request: &mut Request, flags: &FileFlags) {
 }
 
 /// The mounts of all flags in the order of the command line.
-fn in_order(flags: &FileFlags, order: &ArgMatches) -> Vec<Mount> {
+fn in_order(flags: &FileFlags, order: &ArgMatches) -> Vec<(&'static str, Mount)> {
     if !is_defined(order, FileFlags::FLAGS) {
         return Vec::new();
     }
-    let mut found: Vec<(usize, Mount)> = Vec::new();
-    let mut add = |id: &str, mounts: Vec<Mount>| {
-        found.extend(order.indices_of(id).into_iter().flatten().zip(mounts));
+    let mut found: Vec<(usize, &'static str, Mount)> = Vec::new();
+    let mut add = |id: &str, flag: &'static str, mounts: Vec<Mount>| {
+        let placed = mounts.into_iter().map(placed);
+        found.extend(order.indices_of(id).into_iter().flatten().zip(placed).map(|(index, mount)| (index, flag, mount)));
     };
     let bind = |source: &Path, target: &Path, read_only: bool| {
         let mut mount = Mount::new(MountKind::Bind, target);
@@ -156,16 +171,35 @@ fn in_order(flags: &FileFlags, order: &ArgMatches) -> Vec<Mount> {
         mount
     };
     let at = |kind: MountKind, paths: &[PathBuf]| paths.iter().map(|path| Mount::new(kind, path)).collect();
-    add("bind", flags.bind.iter().map(|spec| bind(&spec.source, &spec.target, false)).collect());
-    add("ro_bind", flags.ro_bind.iter().map(|spec| bind(&spec.source, &spec.target, true)).collect());
-    add("tmpfs", flags.tmpfs.iter().map(|spec| spec.0.clone()).collect());
-    add("overlay_mount", flags.overlay_mount.iter().map(|spec| spec.0.clone()).collect());
-    add("mount", flags.mount.iter().map(|spec| spec.0.clone()).collect());
-    add("file", flags.file.iter().map(|spec| spec.0.clone()).collect());
-    add("dir", at(MountKind::Directory, &flags.dir));
-    add("symlink", flags.symlink.iter().map(|spec| spec.0.clone()).collect());
-    add("mask", at(MountKind::Mask, &flags.mask));
-    add("ro_path", at(MountKind::ReadOnlyPath, &flags.ro_path));
-    found.sort_by_key(|(index, _)| *index);
-    found.into_iter().map(|(_, mount)| mount).collect()
+    add("bind", "--bind", flags.bind.iter().map(|spec| bind(&spec.source, &spec.target, false)).collect());
+    add("ro_bind", "--ro-bind", flags.ro_bind.iter().map(|spec| bind(&spec.source, &spec.target, true)).collect());
+    add("tmpfs", "--tmpfs", flags.tmpfs.iter().map(|spec| spec.0.clone()).collect());
+    add("overlay_mount", "--overlay-mount", flags.overlay_mount.iter().map(|spec| spec.0.clone()).collect());
+    add("mount", "--mount", flags.mount.iter().map(|spec| spec.0.clone()).collect());
+    add("file", "--file", flags.file.iter().map(|spec| spec.0.clone()).collect());
+    add("dir", "--dir", at(MountKind::Directory, &flags.dir));
+    add("symlink", "--symlink", flags.symlink.iter().map(|spec| spec.0.clone()).collect());
+    add("mask", "--mask", at(MountKind::Mask, &flags.mask));
+    add("ro_path", "--ro-path", at(MountKind::ReadOnlyPath, &flags.ro_path));
+    found.sort_by_key(|(index, ..)| *index);
+    found.into_iter().map(|(_, flag, mount)| (flag, mount)).collect()
+}
+
+/// A relative target begins where the caller is, as what --ro and --rw show does; `..` is resolved by name then.
+fn placed(mut mount: Mount) -> Mount {
+    let target = mount.target.as_path();
+    if target.is_relative()
+        && !target.as_os_str().is_empty()
+        && let Ok(here) = std::env::current_dir()
+    {
+        let plain = here.join(target).components().fold(PathBuf::new(), |mut plain, part| {
+            match part {
+                Component::ParentDir => drop(plain.pop()),
+                part => plain.push(part),
+            }
+            plain
+        });
+        mount.target = Text::from(plain);
+    }
+    mount
 }

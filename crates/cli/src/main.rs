@@ -34,7 +34,9 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use clap::error::ErrorKind;
 use rustix::thread::capabilities;
+use seclude::Field;
 
 use args::{CompletionsFlags, ContainerFlags};
 
@@ -57,6 +59,15 @@ fn main() -> ExitCode {
     }
     let (task, given) = match args::parse(&words) {
         Ok((task, given)) => (task, ManuallyDrop::new(given)),
+        // More than a line, as it is no answer to what was said: nothing was.
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return ExitCode::from(125);
+        }
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
+            say(not_utf8(&words));
+            return ExitCode::from(125);
+        }
         Err(error) if error.use_stderr() => {
             say(one_line(&error.render().to_string()));
             return ExitCode::from(125);
@@ -82,6 +93,20 @@ fn main() -> ExitCode {
         say(failure.message);
         ExitCode::from(failure.code)
     })
+}
+
+/// Which flag has a value that is no text.
+fn not_utf8(words: &[OsString]) -> String {
+    let place = words.iter().position(|word| word.to_str().is_none()).unwrap_or_default();
+    let word = words.get(place).map(|word| word.to_string_lossy()).unwrap_or_default();
+    match word.split_once('=').filter(|(flag, _)| flag.starts_with("--")) {
+        Some((flag, value)) => format!("{flag}: {value:?} is not UTF-8"),
+        None => {
+            let before = place.checked_sub(1).and_then(|before| words.get(before)).and_then(|word| word.to_str());
+            let flag = before.filter(|word| word.starts_with('-')).map(|flag| format!("{flag}: ")).unwrap_or_default();
+            format!("{flag}{word:?} is not UTF-8")
+        }
+    }
 }
 
 fn flags<Flags: clap::Args>(given: &ArgMatches) -> Result<Flags, Failure> {
@@ -164,7 +189,8 @@ impl Failure {
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
         // Nothing has been done yet where it is about what was said.
-        let said = error.field().filter(|_| error.code() == seclude::Code::Invalid).and_then(words::flag);
+        let is_said = |field: &&Field| error.code() == seclude::Code::Invalid || field.first() == Some("seccomp");
+        let said = error.field().filter(is_said).and_then(words::flag);
         let flag = error.limit().map(limits::flag).or_else(|| said.map(str::to_owned));
         let flag = flag.map_or_else(String::new, |flag| format!("{flag}: "));
         Failure { code: error.exit_code(), message: format!("{flag}{}", error.message_with(words::say)) }

@@ -14,6 +14,7 @@ use rustix::fs::{
     openat, openat2, readlinkat, statat,
 };
 use rustix::io::Errno;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 /// Of pipes that have no name, include/uapi/linux/magic.h: `<(…)` of a shell.
 const PIPEFS_MAGIC: u64 = 0x5049_5045;
@@ -45,7 +46,14 @@ pub(crate) fn to_read(path: &Path) -> Result<File> {
 }
 
 /// A new file, or what was in it is gone; a device or a FIFO that somebody reads stays what it is.
+/// (`-` and paths of this process's own descriptors are those: written where they stand.)
 pub(crate) fn to_write(path: &Path) -> Result<File> {
+    if path == Path::new("-") {
+        return own_descriptor(1);
+    }
+    if let Some(number) = own_number(path) {
+        return own_descriptor(number);
+    }
     let opened =
         open(path, OFlags::WRONLY | OFlags::CREATE, Mode::from_bits_retain(0o666)).map_err(|error| {
             match error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) {
@@ -58,6 +66,35 @@ pub(crate) fn to_write(path: &Path) -> Result<File> {
     }
     wait_for_others(&opened)?;
     Ok(opened)
+}
+
+/// Which descriptor of this process a path leads to, by the names that the kernel and the system have for them.
+fn own_number(path: &Path) -> Option<i32> {
+    let whole = std::path::absolute(path).ok()?;
+    let number = match whole.to_str()? {
+        "/dev/stdout" => return Some(1),
+        "/dev/stderr" => return Some(2),
+        text => {
+            let process = format!("/proc/{}/fd/", std::process::id());
+            ["/dev/fd/", "/proc/self/fd/", "/proc/thread-self/fd/", &process]
+                .iter()
+                .find_map(|above| text.strip_prefix(above))?
+        }
+    };
+    number.parse().ok()
+}
+
+/// The same open file, and not one that is opened anew, which would begin at its start and empty it.
+fn own_descriptor(number: i32) -> Result<File> {
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    let file = pidfd_getfd(own, number, PidfdGetfdFlags::empty()).map_err(|errno| match errno {
+        Errno::BADF => Error::other("this descriptor is not open"),
+        errno => errno.into(),
+    })?;
+    match fcntl_getfl(&file)? & OFlags::RWMODE {
+        OFlags::RDONLY => Err(Error::other("this descriptor is not open for writing")),
+        _ => Ok(file.into()),
+    }
 }
 
 fn wait_for_others(opened: &File) -> Result<()> {

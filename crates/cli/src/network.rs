@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 use seclude::request::{self as data, Dns, HostEntry, Network, NetworkKind, Request, Sni, Text};
-use seclude::{Ipv6, Mac, Namespace, Publish, Rule, Subnet, Subnet6};
+use seclude::{Field, Ipv6, Mac, Namespace, Publish, Rule, Subnet, Subnet6};
 
 use crate::args::Heading;
 use crate::values::duration;
-use crate::{Failure, compose, named_files};
+use crate::{Failure, compose, named_files, words};
 
 type Parsed<T> = Result<T, String>;
 
@@ -258,6 +258,10 @@ fn rules_of(file: &Path) -> Result<Vec<String>, Failure> {
 
 impl NetworkFlags {
     /// Whether the flags themselves decide about the network namespace.
+    pub(crate) fn has_names(&self) -> bool {
+        self.allows().is_some()
+    }
+
     pub(crate) fn decides(&self) -> bool {
         self.net.is_some() || self.allows().is_some()
     }
@@ -265,16 +269,19 @@ impl NetworkFlags {
     /// The first flag that allows a name.
     fn allows(&self) -> Option<&'static str> {
         let flags = [
-            ("allow", !self.allow.is_empty()),
-            ("allow-from", !self.allow_from.is_empty()),
-            ("allow-private", !self.allow_private.is_empty()),
-            ("allow-loopback", !self.allow_loopback.is_empty()),
+            ("--allow", !self.allow.is_empty()),
+            ("--allow-from", !self.allow_from.is_empty()),
+            ("--allow-private", !self.allow_private.is_empty()),
+            ("--allow-loopback", !self.allow_loopback.is_empty()),
         ];
         flags.iter().find(|(_, given)| *given).map(|(flag, _)| *flag)
     }
 
     pub(crate) fn compose(&self, request: &mut Request) -> Result<(), Failure> {
         let allows = self.allows();
+        if let Some(flag) = allows {
+            words::given_by(Field::of("network"), flag);
+        }
         if let (Some(net), Some(flag)) = (&self.net, allows) {
             let why = match net {
                 Net::None => "--net none is a loopback alone",
@@ -282,7 +289,7 @@ impl NetworkFlags {
                 Net::Veth | Net::Pasta => "--net veth and --net pasta reach addresses, and no name decides which",
                 Net::Join(_) => "the one of --net join is there already",
             };
-            return Err(Failure::new(format!("--{flag}: it is a network of its own, of names; {why}")));
+            return Err(Failure::new(format!("{flag}: it is a network of its own, of names; {why}")));
         }
         let own = compose::namespace(request, Namespace::Net);
         match &self.net {

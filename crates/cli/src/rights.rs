@@ -16,7 +16,7 @@ pub(crate) struct RightsFlags {
     /// Give a capability, such as NET_ADMIN, or ALL
     #[arg(long, value_name = "NAME")]
     cap_add: Vec<CapabilityName>,
-    /// Take a capability away from --cap-add ALL
+    /// Take a capability away from --cap-add ALL, or ALL but those of --cap-add
     #[arg(long, value_name = "NAME")]
     cap_drop: Vec<CapabilityName>,
     /// Whether an exec inside may not gain privileges; it is so unless this is `false`
@@ -35,7 +35,7 @@ pub(crate) struct RightsFlags {
     deny_syscall: Vec<String>,
     /// Do not list what is refused: programs inside can have the one listener that there is, seccomp_unotify(2)
     #[arg(long)]
-    no_denials: bool,
+    pub(crate) no_denials: bool,
 }
 
 impl Heading for RightsFlags {
@@ -66,7 +66,7 @@ impl RightsFlags {
         }
     }
 
-    /// What is added comes to what is there already, and what is dropped goes from all of that.
+    /// What is added comes to what is there already, and what is dropped goes from all of that; ALL goes first.
     fn capabilities(&self, request: &mut Request) {
         if self.cap_add.is_empty() && self.cap_drop.is_empty() {
             return;
@@ -74,6 +74,12 @@ impl RightsFlags {
         const ALL: &str = "ALL";
         let every = || seclude::Capability::all().map(|one| one.name().to_owned()).collect::<Vec<_>>();
         let mut names = request.rights.capabilities.take().unwrap_or_default();
+        // As engines have it: without all but those that are added, whichever was said first.
+        let added_all = self.cap_add.iter().any(|added| matches!(added, CapabilityName::All));
+        let drops_all_first = self.cap_drop.iter().any(|dropped| matches!(dropped, CapabilityName::All)) && !added_all;
+        if drops_all_first {
+            names.clear();
+        }
         for added in &self.cap_add {
             match added {
                 CapabilityName::All => names = vec![ALL.to_owned()],
@@ -82,6 +88,7 @@ impl RightsFlags {
         }
         for dropped in &self.cap_drop {
             match dropped {
+                CapabilityName::All if drops_all_first => {}
                 CapabilityName::All => names.clear(),
                 CapabilityName::One(one) => {
                     if names.iter().any(|name| name == ALL) {

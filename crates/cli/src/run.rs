@@ -20,16 +20,7 @@ use crate::{Failure, named_files, say};
 
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     container.base.check()?;
-    if flags.detach {
-        let given = [
-            ("--tty", container.process.tty),
-            ("--timeout", container.process.timeout.is_some()),
-            ("--stdio pipe", container.process.stdio == Some(Streams::Pipe)),
-        ];
-        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
-            return Err(Failure::new(format!("the argument '--detach' cannot be used with '{flag}'")));
-        }
-    }
+    check(flags, container)?;
     // Opened first: a report that could not be written is an error before anything runs.
     let report = match &flags.report {
         Some(path) => {
@@ -88,6 +79,37 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
     }
 }
 
+/// What cannot be asked for together, whichever task is asked for it.
+pub(crate) fn check(flags: &RunFlags, container: &ContainerFlags) -> Result<(), Failure> {
+    if flags.detach {
+        let given = [
+            ("--tty", container.process.tty),
+            ("--allow", container.network.has_names()),
+            ("--timeout", container.process.timeout.is_some()),
+            ("--stdio pipe", container.process.stdio == Some(Streams::Pipe)),
+        ];
+        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(Failure::new(format!("the argument '--detach' cannot be used with '{flag}'")));
+        }
+    }
+    if flags.denials && container.rights.no_denials {
+        return Err(Failure::new("the argument '--denials' cannot be used with '--no-denials'"));
+    }
+    Ok(())
+}
+
+/// What --detach makes of a command.
+pub(crate) fn detach(command: &mut seclude::Command, flags: &RunFlags, container: &ContainerFlags) {
+    if !flags.detach {
+        return;
+    }
+    command.die_with_parent(false).kill_on_drop(false).stdin(Stdio::null());
+    if container.process.stdio != Some(Streams::Pass) {
+        // Whoever reads the pid from a pipe would wait for the end of the command, which has the pipe open too.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+}
+
 enum Ended {
     Detached,
     /// Nobody reads what its terminal shows.
@@ -125,11 +147,7 @@ fn start_and_wait(
     let mut command = compose(container, order, flags.stats).map_err(Stop::Flags)?;
     command.timed(timed);
     if flags.detach {
-        command.die_with_parent(false).kill_on_drop(false).stdin(Stdio::null());
-        if container.process.stdio != Some(Streams::Pass) {
-            // Whoever reads the pid from a pipe would wait for the end of the command, which has the pipe open too.
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-        }
+        detach(&mut command, flags, container);
         let mut child = command.spawn()?;
         say_where(&child);
         return match writeln!(std::io::stdout(), "{}", child.id()) {
@@ -200,8 +218,10 @@ fn start_and_wait(
 fn say_where(child: &Child) {
     if let Some(directory) = &child.report().moved_from {
         let shown = directory.display();
+        let empty = ["/tmp", "/var/tmp", "/run", "/home"].map(std::path::Path::new).contains(&directory.as_path());
+        let begins = if empty { "one" } else { "home" };
         say(format_args!(
-            "{shown} is not shown: the command begins in a new, empty home (--workdir DIR, --ro DIR or --rw DIR otherwise)"
+            "{shown} is not shown: the command begins in a new, empty {begins} (--workdir DIR, --ro DIR or --rw DIR otherwise)"
         ));
     }
 }

@@ -40,9 +40,9 @@ fn bytes(from: impl Read) -> std::io::Result<Vec<u8>> {
 
 /// Says which flag, or which key of a spec, cannot be meant.
 pub(crate) fn refused(wrong: &Wrong, spec: Option<&Path>) -> Failure {
-    let message = match (spec, words::flag(&wrong.field)) {
+    let message = match (spec, words::place(&wrong.field)) {
         (Some(file), _) => format!("--spec {}: {wrong}", file.display()),
-        (None, Some(flag)) => wrong.said_of(flag),
+        (None, Some(flag)) => wrong.said_of(&flag),
         (None, None) => wrong.to_string(),
     };
     Failure::new(message)

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, FromArgMatches};
 use seclude::{Field, Question, Remedy, Verdict};
 use serde_json::{Value, json};
 
-use crate::args::{ContainerFlags, WhyFlags};
+use crate::args::{ContainerFlags, RunFlags, WhyFlags};
 use crate::compose::compose;
-use crate::{Failure, words};
+use crate::{Failure, misread, run, words};
 
 /// What is asked about where no spec names a command: it decides about nothing.
 const ANY_COMMAND: &str = "/bin/true";
@@ -22,7 +22,11 @@ pub(crate) fn why(flags: &WhyFlags, mut container: ContainerFlags, order: &ArgMa
     if container.base.spec_file().is_none() {
         container.base.command = vec![ANY_COMMAND.into()];
     }
-    let answer = compose(&container, order, false)?.why()?.answer(&question)?;
+    let run = RunFlags::from_arg_matches(order).map_err(misread)?;
+    run::check(&run, &container)?;
+    let mut command = compose(&container, order, run.stats)?;
+    run::detach(&mut command, &run, &container);
+    let answer = command.why()?.answer(&question)?;
     let (kind, about) = (asked[0].to_string_lossy(), asked[1].to_string_lossy());
     let text = if flags.json {
         let remedies: Vec<Value> = answer.remedies.iter().map(|remedy| remedy.to_json(&Field::to_string)).collect();
@@ -58,9 +62,12 @@ fn question(asked: &[OsString]) -> Result<Question, Failure> {
         ));
     };
     Ok(match kind.to_str() {
+        Some("read" | "write" | "exec" | "call") if about.is_empty() => {
+            return Err(Failure::new(format!("{}: of what? the word after it is empty", kind.display())));
+        }
         Some("read") => Question::Read(PathBuf::from(about)),
         Some("write") => Question::Write(PathBuf::from(about)),
-        Some("exec") => Question::Exec(PathBuf::from(about)),
+        Some("exec") => Question::Exec(found(Path::new(about))),
         Some("call") => Question::Call(about.to_string_lossy().into_owned()),
         Some("connect") => {
             let about = about.to_string_lossy();
@@ -80,6 +87,14 @@ fn question(asked: &[OsString]) -> Result<Question, Failure> {
             )));
         }
     })
+}
+
+/// A program that is named without a directory is looked for in PATH, as it is for `run`.
+fn found(program: &Path) -> PathBuf {
+    let is_name = program.components().count() == 1 && !program.as_os_str().as_encoded_bytes().contains(&b'/');
+    let path = std::env::var_os("PATH").filter(|_| is_name).unwrap_or_default();
+    let mut candidates = std::env::split_paths(&path).map(|directory| directory.join(program));
+    candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| program.to_owned())
 }
 
 /// As everywhere, and where the caller is as it would say that.

@@ -1,5 +1,7 @@
 //! What can be done about an error, in this door's words: a flag, and its value.
 
+use std::sync::{Mutex, PoisonError};
+
 use seclude::{Field, Part, Remedy};
 use serde_json::Value;
 
@@ -18,6 +20,10 @@ use Takes::{Nothing, Value as One};
 const FLAGS: &[(&str, &str, Takes)] = &[
     ("workdir", "--workdir", One("DIR")),
     ("hostname", "--hostname", One("NAME")),
+    ("umask", "--umask", One("MODE")),
+    ("oom_score_adj", "--oom-score-adj", One("N")),
+    ("user.uid", "--user", One("UID[:GID]")),
+    ("user.gid", "--user", One("UID[:GID]")),
     ("domainname", "--domainname", One("NAME")),
     ("network", "--net", One("HOW")),
     ("network.allow", "--allow", One("NAME:PORT")),
@@ -101,8 +107,24 @@ const FLAGS: &[(&str, &str, Takes)] = &[
     ("limits.devices", "--device-allow", One("PATH")),
 ];
 
+/// Which flags have set what several flags can set, on this command line.
+static GIVEN: Mutex<Vec<(Field, &str)>> = Mutex::new(Vec::new());
+
+/// Notes which flag has set a field, or something below it.
+pub(crate) fn given_by(field: Field, flag: &'static str) {
+    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push((field, flag));
+}
+
 /// The flag that sets a field.
 pub(crate) fn flag(field: &Field) -> Option<&'static str> {
+    let given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // Other parts of a mount than where it is are words of the flag.
+    let is_place = field.first() == Some("mounts") && field.last() == Some("target");
+    let whole = is_place.then(|| field.above());
+    let is_of = |known: &Field| known == field || Some(known) == whole.as_ref();
+    if let Some((_, flag)) = given.iter().find(|(known, _)| is_of(known)) {
+        return Some(flag);
+    }
     let row = match (field.first()?, field.last()?) {
         ("command", _) => return Some("COMMAND"),
         // Whatever they are called.
@@ -110,6 +132,12 @@ pub(crate) fn flag(field: &Field) -> Option<&'static str> {
         _ => pattern(field),
     };
     FLAGS.iter().find(|(own, ..)| *own == row).map(|(_, flag, _)| *flag)
+}
+
+/// Where a request is wrong: a flag, or a part of what the flag has.
+pub(crate) fn place(field: &Field) -> Option<String> {
+    let whole = || flag(&field.above()).filter(|_| field.first() == Some("mounts")).zip(field.last());
+    flag(field).map(str::to_owned).or_else(|| whole().map(|(flag, part)| format!("{flag}: {part}")))
 }
 
 /// Fields with a value that has a flag of its own.

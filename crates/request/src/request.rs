@@ -303,9 +303,7 @@ impl Request {
         ];
         let given = given.into_iter().find(|(given, ..)| *given).map(|(_, field, why)| (field, why));
         match given.or(kind.map(|kind| (kind, "it is one"))) {
-            Some((field, why)) => {
-                Err(Wrong::contradicts(field, format!("{why}, and no_namespaces says that there is none")))
-            }
+            Some((field, why)) => Err(Wrong::contradicts(field, format!("{why}, and no namespaces are to be made"))),
             None => Ok(()),
         }
     }

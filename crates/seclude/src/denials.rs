@@ -306,20 +306,58 @@ impl Judge {
         let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
         let brought = |given| Profile::sandbox(given).evaluate(Architecture::NATIVE, number, arguments).allows();
         let allow = Remedy::set("seccomp.allow", json!([name]));
+        if self.is_own && brought(Given { nested: false, capabilities: 0 }) {
+            // The caller has refused it, which goes before all that is allowed.
+            return Vec::new();
+        }
+        if let Some(capability) = needed(name, arguments).filter(|_| self.is_own).and_then(self.capability) {
+            return vec![Remedy::set("rights.capabilities", json!([capability]))];
+        }
+        if self.is_own && !self.refused.limits_of_others && makes_user_namespace(name, arguments) {
+            return vec![nested()];
+        }
         // (As above.)
         if self.is_own && !self.refused.limits_of_others && brought(Given { nested: true, capabilities: 0 }) {
             return vec![nested(), allow];
         }
-        let needed = Given::capability_for(name).filter(|_| self.is_own).and_then(self.capability);
-        match needed {
-            Some(capability) => vec![Remedy::set("rights.capabilities", json!([capability]))],
-            None => vec![allow],
-        }
+        vec![allow]
     }
+}
+
+/// The capability that brings a call along, where the kernel would refuse it to who has none: that the filter allowed it were no help.
+fn needed(name: &str, arguments: &[u64; 6]) -> Option<u32> {
+    /// One's own processes can be looked at without it.
+    const SYS_PTRACE: u32 = 19;
+    const SYS_ADMIN: u32 = 21;
+    /// Of sockets that NET_ADMIN brings along too the kernel asks for this one.
+    const NET_RAW: u32 = 13;
+    // A user namespace brings its own capabilities.
+    if makes_user_namespace(name, arguments) || ["clone3", "setns"].contains(&name) {
+        return None;
+    }
+    let number = Architecture::NATIVE.number_of(name)?;
+    let brings = |bit: &u32| {
+        let profile = Profile::sandbox(Given { nested: false, capabilities: 1 << bit });
+        profile.evaluate(Architecture::NATIVE, number, arguments).allows()
+    };
+    // What has a capability of its own is not told to take the one for everything.
+    let rest =
+        [NET_RAW].into_iter().chain((0..64).filter(|bit| ![SYS_PTRACE, SYS_ADMIN].contains(bit))).chain([SYS_ADMIN]);
+    Given::capability_for(name).filter(|bit| *bit != SYS_ADMIN).or_else(|| rest.into_iter().find(brings))
+}
+
+fn makes_user_namespace(name: &str, arguments: &[u64; 6]) -> bool {
+    // Of an unshare of nothing it is asked in general.
+    let in_general = name == "unshare" && arguments[0] == 0;
+    let asked = arguments[0] & u64::from(seclude_sys::clone::CLONE_NEWUSER) != 0;
+    in_general || (asked && ["clone", "unshare"].contains(&name))
 }
 
 /// The name and the pid inside of the process that a thread is of.
 fn who(tid: u32) -> (Option<String>, Option<i32>) {
+    if !crate::proc_is_of_own_pid_namespace() {
+        return (None, None);
+    }
     let Ok(status) = std::fs::read(format!("/proc/{tid}/status")) else { return (None, None) };
     let status = String::from_utf8_lossy(&status);
     let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);

@@ -17,7 +17,7 @@ use crate::advice::Hint;
 use crate::config::capability::Capability;
 use crate::host::Host;
 use crate::places::Places;
-use crate::{confinement, exhaustion};
+use crate::{confinement, exhaustion, proc_pid};
 
 fn host(what: &str) -> Remedy {
     Remedy::Host(what.to_owned())
@@ -148,7 +148,7 @@ pub(crate) fn user_map(file: &str, errno: ParentErrno) -> Option<Hint> {
 
 /// Why the process's own directory in /proc could not be opened.
 pub(crate) fn no_proc(errno: ParentErrno) -> Option<Hint> {
-    (errno == ParentErrno::NOENT).then(|| "/proc has to be mounted where the caller runs".into())
+    (errno == ParentErrno::NOENT).then(proc_pid::absent)
 }
 
 /// Why a directory of the host that is named cannot be had.
@@ -304,6 +304,10 @@ fn exec(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<Hint> {
             .into()
         }
         (Call::ExecInterpreter, _) => Hint::from(match interpreter(detail) {
+            Some(Interpreter::Script(line)) if line.ends_with('\r') => format!(
+                "its first line ends in a carriage return (CRLF), which the kernel takes for a part of the interpreter's name, {line:?}: \
+                 write it with LF, as dos2unix does"
+            ),
             Some(Interpreter::Script(line)) => format!("the script is there, its interpreter {line:?} is not{inside}"),
             Some(Interpreter::Loader(path)) => format!("the program is there, its ELF loader {path} is not{inside}"),
             None => format!("the file is there, but what it needs to run is not{inside}"),
@@ -349,7 +353,9 @@ fn interpreter(beginning: &[u8]) -> Option<Interpreter> {
     if let Some(rest) = beginning.strip_prefix(b"#!") {
         let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let line = String::from_utf8_lossy(line);
-        return Some(Interpreter::Script(line.split_whitespace().next().unwrap_or_default().to_owned()));
+        // As the kernel takes it apart: a carriage return is a part of the name.
+        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+        return Some(Interpreter::Script(words.next().unwrap_or_default().to_owned()));
     }
     // ELF64, little-endian: the program headers, and among them PT_INTERP, elf(5).
     if !beginning.starts_with(b"\x7fELF\x02\x01") {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::config::ids::UserMap;
+use crate::config::mount::Source;
 use crate::config::mount::{Mount, MountKind, Stands};
 use crate::config::namespace::Namespace;
 use crate::config::preset::Preset;
@@ -19,6 +20,17 @@ use crate::step::own_directory;
 
 /// Where the host keeps what is alive: sockets, processes, devices. Nothing of it is shown because the caller stands there.
 const ALIVE: [&str; 4] = ["/dev", "/proc", "/run", "/sys"];
+
+/// What a mount of the caller's makes of a directory below it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Covered {
+    /// It is there, or what is there is its own business.
+    Shown,
+    /// It is gone, and a place for it can be made.
+    Empty,
+    /// It is gone, and nothing can be mounted there.
+    Closed,
+}
 
 /// The home of whoever the host's list of users does not know.
 const HOME: &str = "/home/seclude";
@@ -36,7 +48,7 @@ impl Config {
         let is_curated = self.namespaces.is_new(Namespace::Mount) && self.root.as_ref().is_some_and(Root::is_curated);
         let (named, real) = self.caller_dir.clone().filter(|_| self.workdir.is_none()).unzip();
         let real = real.flatten();
-        let is_hosts = self.preset == Preset::Host && self.root.as_ref().is_some_and(|root| root.preset);
+        let is_hosts = self.preset == Preset::Host && self.root.as_ref().is_some_and(Root::shows_the_host);
         let here =
             real.clone().or_else(|| host.directory.clone().filter(|_| self.workdir.is_none() && named.is_none()));
         let here = here.filter(|_| is_hosts && self.namespaces.is_new(Namespace::Mount));
@@ -67,10 +79,12 @@ impl Config {
         if here.starts_with("/dev") && (here == Path::new("/dev/shm") || !here.starts_with("/dev/shm")) {
             return;
         }
-        let is_callers = |mount: &Mount| !mount.preset && here.starts_with(&mount.target);
+        let over = self.last_over(&here);
+        let emptied = over.filter(|(_, covered)| *covered == Covered::Empty);
         let shown = self.shown.iter().any(|shown| here.starts_with(&shown.path));
-        if let (Some(_), false) = (at, shown || self.mounts.iter().any(is_callers)) {
+        if !shown && (emptied.is_some() || (at.is_some() && over.is_none())) {
             let end = self.mounts.iter().rposition(|mount| mount.preset).map_or(0, |last| last + 1);
+            let end = emptied.map_or(end, |(last, _)| end.max(last + 1));
             self.mounts.insert(end, Mount { preset: true, ..Mount::bind(&here, &here).read_only().nodev() });
         }
     }
@@ -190,19 +204,29 @@ impl Config {
         let is_home = (home.is_some() && host.places.begins_in_a_home) || host.places.has_a_home_below(&directory);
         let is_covered = host.places.among_programs.iter().any(|home| directory.starts_with(home));
         let is_shown = |part: &Part| part.link.is_none() && directory.starts_with(&part.path) && !is_covered;
-        if !is_home && (host.places.parts.iter().any(is_shown) || own.clone().any(|mount| mount.target == directory)) {
+        if !is_home && host.places.parts.iter().any(is_shown) {
+            return;
+        }
+        let is_mounted = |mount: &Mount| !mount.preset && mount.target == directory;
+        if !is_home && own.clone().any(|mount| mount.target == directory) {
+            let shown = self.shown.iter().any(|shown| shown.path == directory);
+            if home.is_some() && !shown && !self.mounts.iter().any(is_mounted) {
+                // The new one, which is another.
+                self.workdir = Some(directory.clone());
+                self.moved_from = Some(directory);
+            }
             return;
         }
         let hidden = is_home
             || own.any(|mount| mount.target.starts_with(&directory))
             || host.places.is_hidden_in_a_home(&directory)
             || ALIVE.iter().any(|alive| directory.starts_with(alive));
-        let named = self.shown.iter().any(|shown| directory.starts_with(&shown.path))
-            || self.mounts.iter().any(|mount| !mount.preset && directory.starts_with(&mount.target));
-        if named {
+        let over = self.last_over(&directory);
+        let named = self.shown.iter().any(|shown| directory.starts_with(&shown.path));
+        if named || over.is_some_and(|(_, covered)| covered == Covered::Shown) {
             return;
         }
-        if hidden {
+        if hidden || (over.is_some_and(|(_, covered)| covered == Covered::Closed)) {
             if let Some(home) = home {
                 self.workdir = Some(home.to_owned());
                 self.moved_from = Some(directory);
@@ -210,9 +234,30 @@ impl Config {
             return;
         }
         let end = self.mounts.iter().rposition(|mount| mount.preset).map_or(0, |last| last + 1);
+        let end = over.map_or(end, |(last, _)| end.max(last + 1));
         let mount = Mount::bind(&directory, &directory).read_only().nodev();
         let stands = if home.is_some() { Stands::Here } else { Stands::Named };
         self.mounts.insert(end, Mount { preset: true, stands: Some(stands), ..mount });
+    }
+
+    /// The caller's last mount over a directory, and what becomes of that.
+    fn last_over(&self, directory: &Path) -> Option<(usize, Covered)> {
+        let is_over = |mount: &Mount| {
+            let makes_none = matches!(mount.kind, MountKind::Directory { .. } | MountKind::ReadOnlyPath { .. });
+            !mount.preset && !makes_none && directory.starts_with(&mount.target)
+        };
+        let last = self.mounts.iter().rposition(is_over)?;
+        let mount = self.mounts.get(last)?;
+        let below = directory.strip_prefix(&mount.target).unwrap_or(Path::new(""));
+        let covered = match &mount.kind {
+            // It is what is meant to be there.
+            _ if below == Path::new("") => Covered::Shown,
+            MountKind::Tmpfs { .. } => Covered::Empty,
+            MountKind::Bind { source: Source::Path(source), .. } if !source.join(below).is_dir() => Covered::Closed,
+            MountKind::Mask { .. } => Covered::Closed,
+            _ => Covered::Shown,
+        };
+        Some((last, covered))
     }
 
     /// Each after what the caller has mounted above it, and before what it has below.
@@ -229,7 +274,8 @@ impl Config {
             let mount = if is_strange && !shown.written { mount.for_strangers() } else { mount };
             let mount = Mount { shown: Some((shown.written, *count)), ..mount };
             *count += 1;
-            let above = |other: &Mount| other.preset || shown.path.starts_with(&other.target);
+            let above =
+                |other: &Mount| (other.preset && other.stands.is_none()) || shown.path.starts_with(&other.target);
             let place = self.mounts.iter().rposition(above).map_or(0, |last| last + 1);
             self.mounts.insert(place, mount);
             if is_curated {

@@ -286,3 +286,12 @@ fn nothing_is_made_for_an_answer() {
     assert_eq!(place.listing(), listing);
     comes_back(&before, "an answer", Host::look);
 }
+
+#[test]
+fn a_program_is_looked_for_and_nothing_is_no_question() {
+    assert_eq!(why(&["exec", "ls"]).1, 0);
+    assert_eq!(why(&["exec", "nothing-has-this-name"]).1, 1);
+    for kind in ["read", "write", "exec", "call"] {
+        assert!(refused(125, &["why", kind, ""]).contains(&format!("{kind}: of what?")));
+    }
+}

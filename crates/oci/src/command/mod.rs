@@ -55,6 +55,12 @@ pub(crate) fn run(arguments: Arguments, log: &Log) -> Result<u8> {
     if global.systemd_cgroup {
         return Err(Failure::new("--systemd-cgroup: this runtime makes cgroups itself (cgroupfs)"));
     }
+    if !seclude::proc_is_of_own_pid_namespace() {
+        // A pid would be another process's there, and a state be written of that.
+        return Err(Failure::new(
+            "/proc is of another pid namespace than the caller, or is not mounted: mount one, as unshare --mount-proc does",
+        ));
+    }
     let context = Context { store: Store::open(&root(global)?)?, log, rootless: global.rootless };
     match arguments.command {
         Command::Create { new, id } => create::run(&context, &new, &id),

@@ -297,7 +297,7 @@ impl Attendance<'_> {
                 other => return Err(unexpected(other, newborn, channel)),
             }
         }
-        let born = Born { pid: newborn.pid };
+        let born = Born { pid: newborn.pid, pidfd: Fd(newborn.pidfd.as_raw_fd()) };
         for (number, step) in plan.steps.iter().enumerate() {
             let before = Instant::now();
             // What cannot be done to a child that has failed is not the reason: that is what the child said, or its end.
@@ -318,7 +318,7 @@ impl Attendance<'_> {
             channel.go()?;
         }
         if !self.trees.is_empty() {
-            let sent = trees::send(self.trees, |step| plan.field_of(step), born.pid, channel, patience);
+            let sent = trees::send(self.trees, |step| plan.field_of(step), &born, channel, patience);
             report.plain = sent.map_err(|error| match channel.said_already() {
                 Some(said) => Stopped::from_child(said),
                 None => Stopped::Parent(error),

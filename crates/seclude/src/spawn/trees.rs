@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::mounts::Mounts;
 use crate::patience::Patience;
 use crate::program::Wanted;
+use crate::step::Born;
 
 const NAME: &str = "mount";
 
@@ -28,11 +29,11 @@ const NAME: &str = "mount";
 pub(super) fn send(
     wanted: &[Wanted],
     field: impl Fn(usize) -> Option<Field>,
-    pid: i32,
+    born: &Born,
     channel: &Channel,
     patience: &Patience,
 ) -> Result<Vec<PathBuf>> {
-    let namespace = namespace_of(pid)?;
+    let namespace = namespace_of(born)?;
     let mut plain = Vec::new();
     let mut below: Option<Mounts> = None;
     for tree in wanted {
@@ -112,8 +113,8 @@ pub(super) fn send(
     Ok(plain)
 }
 
-fn namespace_of(pid: i32) -> Result<OwnedFd> {
-    let path = format!("/proc/{pid}/ns/user");
+fn namespace_of(born: &Born) -> Result<OwnedFd> {
+    let path = format!("/proc/{}/ns/user", born.pid_in_proc(NAME)?);
     open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
         Error::parent(NAME, "the container's user namespace", errno)
             .call("open")

@@ -54,6 +54,11 @@ pub(super) fn compile(command: &Config, by_birth: bool) -> Result<Option<Box<dyn
     });
     let preferred: Vec<Limit> = limits.collect();
     request.limits.validate().map_err(|error| from_cgroup(NAME, error.into()))?;
+    if command.init && request.limits.pids_max.is_some_and(|most| most < 2) {
+        let action = "the init is a process of the container too: it and the command are two";
+        let error = Error::invalid(NAME, action).at_field(Field::of("limits").key("pids_max")).contradicting();
+        return Err(error.hint("allow two processes, or have no init"));
+    }
     if request.scope && (request.parent.is_some() || request.move_caller || request.delegated || !preferred.is_empty())
     {
         let action = "a scope of systemd's is its own parent, is all required, and delegates nothing further";
@@ -189,11 +194,13 @@ impl Group {
 
     /// Has systemd make a scope around the waiting child, and moves it on to a cgroup of its own in there.
     #[cfg(feature = "systemd")]
-    fn enter_scope(&self, pid: u32, ledger: &mut Ledger) -> Result<()> {
+    fn enter_scope(&self, born: &Born, ledger: &mut Ledger) -> Result<()> {
+        let pid = born.pid.unsigned_abs();
         crate::scope::start(pid)?;
         let failed = |error| from_cgroup(NAME, error);
         let gone = || Error::parent(NAME, format!("scope of {pid}"), rustix::io::Errno::SRCH);
-        let scope = seclude_cgroup::v2_path_of(pid).map_err(failed)?.ok_or_else(gone)?;
+        let scope =
+            seclude_cgroup::v2_path_of(born.pid_in_proc(NAME)?.unsigned_abs()).map_err(failed)?.ok_or_else(gone)?;
         let hierarchies = Hierarchies::discover().map_err(failed)?;
         // A scope with a process of its own could hand nothing down.
         let leaf = hierarchies.move_to_leaf(&scope, pid).map_err(failed)?;
@@ -208,7 +215,7 @@ impl Group {
     }
 
     #[cfg(not(feature = "systemd"))]
-    fn enter_scope(&self, _: u32, _: &mut Ledger) -> Result<()> {
+    fn enter_scope(&self, _: &Born, _: &mut Ledger) -> Result<()> {
         Err(Error::invalid(NAME, "this build cannot ask systemd for a scope").at("cgroup.scope"))
     }
 
@@ -316,7 +323,7 @@ impl Step for Group {
     fn attend(&self, born: &Born, ledger: &mut Ledger) -> Result<()> {
         let pid = born.pid.unsigned_abs();
         if self.request.scope {
-            return self.enter_scope(pid, ledger);
+            return self.enter_scope(born, ledger);
         }
         let Some(cgroup) = self.made.get() else { return Ok(()) };
         if self.by_birth {

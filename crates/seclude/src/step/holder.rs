@@ -22,6 +22,7 @@ use crate::config::namespace::Namespace;
 use crate::config::start::Starter;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::proc_pid;
 use crate::program::Program;
 
 const NAME: &str = "user namespace";
@@ -58,13 +59,13 @@ pub(super) fn enter(command: &Config, host: &Host, holder: &Holder) -> Option<Bo
     Some(Box::new(Enter { holder: holder.clone(), flags, pid, namespace: None }))
 }
 
-/// Starts it; it has its namespace when this returns.
+/// Starts it; it has its namespace when this returns. Its pid as /proc has it.
 pub(super) fn start(holder: &Holder, starter: Starter) -> Result<i32> {
     let mut command = Config::new("-".into(), starter);
     command.holds_user_namespace = true;
     // That start has a request of its own.
     let child = command.start().map_err(|error| error.at("namespaces.user"))?;
-    let pid = child.id() as i32;
+    let pid = proc_pid::pid_of(NAME, Fd(child.pidfd().as_raw_fd()))?;
     *holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
     Ok(pid)
 }
@@ -81,7 +82,7 @@ impl Step for Enter {
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(holder) = &*holder else { return Ok(()) };
-        let path = format!("/proc/{}/ns/user", holder.id());
+        let path = format!("/proc/{}/ns/user", proc_pid::pid_of(NAME, Fd(holder.pidfd().as_raw_fd()))?);
         let failed = |call: &'static str| {
             let path = path.clone();
             move |errno| Error::parent(NAME, path.clone(), errno).call(call).path_of(path)

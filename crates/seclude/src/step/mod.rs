@@ -57,6 +57,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::Op;
 use seclude_child::entry::Memory;
 use seclude_request::Field;
+use seclude_sys::Fd;
 
 use crate::action::Describe;
 use crate::config::Config;
@@ -68,6 +69,7 @@ use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
+use crate::proc_pid;
 use crate::program::Program;
 use crate::report::Report;
 
@@ -94,6 +96,14 @@ pub(crate) use workdir::is_inherited as inherits_directory;
 /// The new process as the parent sees it while it waits.
 pub(crate) struct Born {
     pub(crate) pid: i32,
+    pub(crate) pidfd: Fd,
+}
+
+impl Born {
+    /// Its pid in /proc, where that may be another.
+    pub(crate) fn pid_in_proc(&self, step: &'static str) -> Result<i32> {
+        proc_pid::pid_of(step, self.pidfd)
+    }
 }
 
 /// What the parent knows while it prepares.

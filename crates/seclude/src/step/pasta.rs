@@ -134,17 +134,18 @@ impl Step for Relayed {
         }
         // The other way round the host's loopback would be open to the container.
         command.add_args(["--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw"]);
+        let pid = child.pid_in_proc(NAME)?;
         if self.hidden {
             // It gives up CAP_SYS_PTRACE before it looks at the namespaces of a child that nobody else may look at.
             for (number, flag, kind) in [(3, "--userns", "user"), (4, "--netns", "net")] {
-                let path = format!("/proc/{}/ns/{kind}", child.pid);
+                let path = format!("/proc/{pid}/ns/{kind}");
                 let opened = open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                     .map_err(|errno| Error::parent(NAME, &path, errno).call("open").path_of(&path))?;
                 command.fds.push((Arc::new(opened), number));
                 command.add_args([flag, &format!("/proc/self/fd/{number}")]);
             }
         } else {
-            command.add_args([child.pid.to_string()]);
+            command.add_args([pid.to_string()]);
         }
         command.stdin = Some(Stdio::null());
         command.stdout = Some(Stdio::piped());

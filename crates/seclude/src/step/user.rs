@@ -195,6 +195,7 @@ pub(crate) fn leaves_caller_out(command: &Config, host: &Host) -> bool {
 }
 
 impl Decided {
+    /// By the pid that /proc has.
     fn write(&self, pid: i32, starter: Starter) -> Result<()> {
         let Decided { uids, gids, writer, .. } = self;
         match writer {
@@ -247,6 +248,12 @@ impl Map {
                 (found(host.uid, SUBUID_FILE)?, found(host.gid, SUBGID_FILE)?)
             }
         };
+        for (map, id, key) in [(&uids, self.user.0, "uid"), (&gids, self.user.1, "gid")] {
+            if let Some(id) = id.filter(|id| map.outside_of(*id).is_none()) {
+                let action = format!("{key} {id} is not mapped: the command could not have it");
+                return Err(Error::invalid(NAME, action).at_field(Field::of("user").key(key)).contradicting());
+            }
+        }
         if self.nested && privileged && range.is_none() && (uids.inside_of(0).is_some() || gids.inside_of(0).is_some())
         {
             let action = "nested user namespaces, and ids of the host's root in them";
@@ -386,7 +393,7 @@ impl Step for Map {
 
     fn attend(&self, born: &Born, _: &mut Ledger) -> Result<()> {
         match &self.decided {
-            Some(decided) if self.holder.is_none() => decided.write(born.pid, self.starter),
+            Some(decided) if self.holder.is_none() => decided.write(born.pid_in_proc(NAME)?, self.starter),
             _ => Ok(()),
         }
     }

@@ -282,7 +282,10 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
         }
         MountKind::Device { device } => device::compile(target, *device, command)?,
         MountKind::Mask { if_present } => hide::mask(target, *if_present)?,
-        MountKind::ReadOnlyPath { if_present } => hide::read_only(target, *if_present),
+        MountKind::ReadOnlyPath { if_present } => {
+            not_the_root(target)?;
+            hide::read_only(target, *if_present)
+        }
     })
 }
 

@@ -297,7 +297,7 @@ impl Attendance<'_> {
                 other => return Err(unexpected(other, newborn, channel)),
             }
         }
-        let born = Born { pid: newborn.pid, pidfd: Fd(newborn.pidfd.as_raw_fd()) };
+        let born = Born::of(newborn);
         for (number, step) in plan.steps.iter().enumerate() {
             let before = Instant::now();
             // What cannot be done to a child that has failed is not the reason: that is what the child said, or its end.
@@ -398,7 +398,7 @@ impl Attendance<'_> {
                 // Once: a second one is somebody else's.
                 Event::Message(Message::Mounted) if plan.command.attends_mounts && !is_mounted => {
                     is_mounted = true;
-                    let born = Born { pid: newborn.pid };
+                    let born = Born::of(newborn);
                     for step in &plan.steps {
                         step.attend_mounted(&born).map_err(|error| error.or_at(step.field()))?;
                     }
@@ -416,7 +416,7 @@ impl Attendance<'_> {
 
 impl Attendance<'_> {
     fn serve(&self, newborn: &Newborn, listener: OwnedFd) -> Result<()> {
-        let born = Born { pid: newborn.pid };
+        let born = Born::of(newborn);
         let step = self.plan.steps.iter().find(|step| step.serves());
         step.map_or(Ok(()), |step| step.serve(&born, listener).map_err(|error| error.or_at(step.field())))
     }

@@ -55,7 +55,7 @@ use std::sync::Arc;
 use rustix::fs::{Statx, makedev};
 use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::Op;
-use seclude_child::entry::Memory;
+use seclude_child::entry::{Memory, Newborn};
 use seclude_request::Field;
 use seclude_sys::Fd;
 
@@ -100,6 +100,10 @@ pub(crate) struct Born {
 }
 
 impl Born {
+    pub(crate) fn of(newborn: &Newborn) -> Born {
+        Born { pid: newborn.pid, pidfd: Fd(newborn.pidfd.as_raw_fd()) }
+    }
+
     /// Its pid in /proc, where that may be another.
     pub(crate) fn pid_in_proc(&self, step: &'static str) -> Result<i32> {
         proc_pid::pid_of(step, self.pidfd)

@@ -16,7 +16,7 @@ use crate::{seclude_bin, stdout_of};
 const PRELUDE: &str = r#"
 set -u
 mount -t tmpfs -o mode=755 none /run
-mkdir /run/www && cd /run
+mount -t tmpfs -o mode=755 none /mnt && mkdir /mnt/www && cd /mnt
 echo 0 > /proc/sys/net/ipv4/ip_forward
 ip link set lo up
 mkfifo ready; unshare --net sh -c 'echo > ready; exec sleep 600' & outside=$!; read -r _ < ready; rm ready

@@ -264,7 +264,7 @@ fn a_name_server_on_the_hosts_loopback_is_left_out_and_said_so() {
         r#"printf 'nameserver 127.0.0.53\nsearch example.org\n' > resolv.conf
         mount --bind resolv.conf /etc/resolv.conf
         $S run --net veth --no-nat -- true 2>&1
-        mkdir -p systemd/resolve; printf 'nameserver 192.0.2.1\nsearch example.com\n' > systemd/resolve/resolv.conf
+        mkdir -p /run/systemd/resolve; printf 'nameserver 192.0.2.1\nsearch example.com\n' > /run/systemd/resolve/resolv.conf
         $S run --net veth --no-nat --report report -- cat /etc/resolv.conf
         python3 -c 'import json; n=json.load(open("report"))["spawn"]["network"]; print(n["name_servers"], n["name_servers_left_out"])'
         $S run --net veth --no-nat --dns none -- cat /etc/resolv.conf

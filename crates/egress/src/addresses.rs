@@ -97,7 +97,11 @@ fn special6(address: Ipv6Addr) -> Option<Special> {
         [0x2001, 2, 0, ..] => Special::Benchmark,
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Special::Documentation,
         [0x2001, 1..=0x1ff, ..] => Special::Reserved,
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23] => Special::Metadata,
+        // Of those that have them in unique local addresses, and a name server beside them.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23 | 0x253] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => {
+            Special::Metadata
+        }
+        [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] | [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe] => Special::Metadata,
         [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Special::Private,
         [0xfe80..=0xfebf, ..] => Special::LinkLocal,
         [0xff00..=0xffff, ..] => Special::Multicast,
@@ -155,6 +159,9 @@ mod tests {
                     "168.63.129.16",
                     "192.0.0.192",
                     "fd00:ec2::254",
+                    "fd20:ce::254",
+                    "fd00:42::42",
+                    "fd00:c1::a9fe:a9fe",
                 ],
             ),
             (Special::Multicast, &["224.0.0.1", "239.255.255.255", "ff02::1"]),

@@ -17,6 +17,8 @@ use crate::{Allow, Name};
 
 /// Questions that are answered before others have their turn.
 const AT_A_TIME: usize = 64;
+/// How many names below a `*` a container can have.
+const MOST_NAMES: usize = 128;
 /// What is read of a datagram; a question is far shorter.
 const LONGEST: usize = 4096;
 /// Connections that wait to be accepted, as of the listeners that are there from the start.
@@ -81,7 +83,9 @@ impl NameServer {
     fn open(&mut self, name: Name, tally: &Tally) -> Option<Slot> {
         if !self.missing.contains_key(&name) {
             let ports: Vec<u16> = self.allow.ports_of(&name).map(|ports| ports.iter().collect()).unwrap_or_default();
-            if self.spare.len() < ports.len() || self.allow.give_slot(&name).is_none() {
+            // A name whose ports somebody else has keeps its slot, and takes no socket: so they are counted.
+            let full = self.missing.len() >= MOST_NAMES || self.spare.len() < ports.len();
+            if full || self.allow.give_slot(&name).is_none() {
                 tally.refused(name.as_str(), Why::TooMany, None);
                 return None;
             }

@@ -58,12 +58,13 @@ fn what_is_no_name_or_cannot_be_together_is_refused_in_one_line() {
         ("--allow github.com --join net=/proc/self/ns/net", "two ways"),
         ("--allow github.com --no-namespaces", "net namespace"),
         ("--allow github.com -p 8080:80/udp", "TCP alone"),
+        ("--allow github.com -p 8053:53", "port 53"),
         ("--allow github.com -p 8080:80 -p 8080:81", "has it already"),
         ("--allow github.com -p 1000-1128:1000-1128", "there can be 128"),
         ("-p 8080:80", "--allow"),
         ("--allow github.com --dns host", "never asked"),
         ("--allow github.com --mtu 1400", "--mtu"),
-        ("--allow github.com --detach", "outlives"),
+        ("--allow github.com --detach", "--allow"),
         ("--allow github.com --no-die-with-parent", "outlives"),
     ] {
         let mut words = vec!["run"];

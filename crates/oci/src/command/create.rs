@@ -146,8 +146,13 @@ impl Making<'_> {
         entry.write_record(record)?;
         let converted = self.enter(entry, record, converted, made)?;
         let mut command = converted.command;
-        if let Some(cgroup) = record.open_cgroup()? {
-            command.join_cgroup_opened(cgroup.into_existing()?);
+        match (record.open_cgroup()?, &record.cgroup) {
+            (Some(cgroup), _) => drop(command.join_cgroup_opened(cgroup.into_existing()?)),
+            (None, Some(path)) if !matches!(record.cgroup_is, CgroupIs::NotKnown) => {
+                let why = format!("{}: somebody has removed it meanwhile", path.display());
+                return Err(Failure::at("linux.cgroupsPath", why));
+            }
+            (None, _) => {}
         }
         preserved::give(&mut command, self.new.preserve_fds)?;
         command.hold(sockets::listener(entry.dir(), SOCKET)?);

@@ -76,6 +76,9 @@ pub(super) fn compile(names: &Names, command: &Config, host: &Host) -> Result<Bo
         if port.host_port == 0 || port.port == 0 {
             return Err(invalid("port 0 is none".to_owned()));
         }
+        if port.port == 53 {
+            return Err(invalid("port 53 inside is where its names are asked for".to_owned()));
+        }
         if port.protocol != Protocol::Tcp {
             return Err(invalid("a network of names has TCP alone".to_owned()));
         }

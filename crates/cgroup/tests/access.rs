@@ -6,13 +6,15 @@
 mod common;
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::{Parent, Payload};
 use seclude_cgroup::{Cgroup, Controller, Error, Hierarchies, Limits};
 
 const NOBODY: u32 = 65_534;
+/// Names a cgroup of root's to the process that is nobody.
+const CLOSED: &str = "SECLUDE_TEST_CLOSED";
 
 fn only(test: &str) -> [&str; 4] {
     ["--exact", test, "--ignored", "--nocapture"]
@@ -26,10 +28,11 @@ fn ran(output: &Output) {
 #[test]
 fn without_delegation_it_is_an_error_that_says_so() {
     let Some(parent) = Parent::new("delegation") else { return };
-    // So that what is above it is there, whichever tests run beside this one.
+    // So that what is above it is there, whichever tests run beside this one, and whoever has made what is above that.
     let closed = parent.make(&Limits::new(), &[]);
-    let args = only("by_nobody");
-    let output = Command::new("/proc/self/exe").args(args).uid(NOBODY).gid(NOBODY).output().unwrap();
+    let mut nobody = Command::new("/proc/self/exe");
+    nobody.args(only("by_nobody")).uid(NOBODY).gid(NOBODY).env(CLOSED, &parent.path);
+    let output = nobody.output().unwrap();
     closed.end();
     ran(&output);
     parent.done();
@@ -40,8 +43,8 @@ fn without_delegation_it_is_an_error_that_says_so() {
 fn by_nobody() {
     let hierarchies = Hierarchies::discover().unwrap();
     // What is root's is closed to others; where nothing is, nobody may make anything.
-    for (path, refused) in [("/seclude-test/nobody", "openat"), ("/seclude-nobody/nobody", "mkdir")] {
-        let path = Path::new(path);
+    let closed = std::env::var_os(CLOSED).map(PathBuf::from).unwrap().join("nobody");
+    for (path, refused) in [(&*closed, "openat"), (Path::new("/seclude-nobody/nobody"), "mkdir")] {
         let probed = hierarchies.writable_parent(path, &[]).unwrap_err();
         let created = Cgroup::create(&hierarchies, path, &Limits::new(), &[]).unwrap_err();
         for error in [probed, created] {

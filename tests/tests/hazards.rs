@@ -80,10 +80,13 @@ fn helper_process() {
             let before = seclude_tests::OwnProcess::look();
             let mut changed = Command::new("/bin/true");
             changed.sandbox().user_map(UserMap::SubIds).uid(1).gid(1).umask(0o777).current_dir("/");
+            // A file that others may read would be relayed, by a thread that ends when it ends.
+            changed.stdout(seclude::Stdio::null()).stderr(seclude::Stdio::null());
             assert!(changed.status().expect("it runs").success());
             let mut eager = Command::new("/bin/true");
             assert!(eager.unshare(Namespace::User).oom_score_adj(700).status().expect("it runs").success());
-            let missing = Command::new("/nowhere/command").sandbox().spawn();
+            let null = seclude::Stdio::null;
+            let missing = Command::new("/nowhere/command").sandbox().stdout(null()).stderr(null()).spawn();
             assert!(missing.is_err());
             let after = seclude_tests::OwnProcess::look();
             assert_eq!(before, after);

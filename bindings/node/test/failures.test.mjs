@@ -76,14 +76,20 @@ it('has the path that was refused and a hint, wherever one is known', without('t
 
 it('says that a working directory that the container does not have was the default', without('tmpfs'), async () => {
   const place = scratch();
-  const origin = { namespace: { user: true }, fs: [{ type: 'tmpfs', to: path.dirname(place) }] };
-  const body = `const child = seclude.spawn(['true'], { container: ${JSON.stringify(origin)} });
-    await child.exited.catch(({ code, path, hint }) => console.log(JSON.stringify([code, path, hint])));`;
-  const [command, ...rest] = script(body);
-  const [code, where, hint] = JSON.parse(childProcess.execFileSync(command, rest, { cwd: place, encoding: 'utf8' }));
+  const over = (type) => ({ preset: 'host', fs: [{ type, to: path.dirname(place), ...(type === 'bind' && { from: '/etc' }) }] });
+  const from = (container) => {
+    const body = `const child = seclude.spawn(['pwd'], { container: ${JSON.stringify(container)} });
+      await child.exited.then(async () => console.log(JSON.stringify([await new Response(child.stdout).text()])),
+        ({ code, path, hint }) => console.log(JSON.stringify([code, path, hint])));`;
+    const [command, ...rest] = script(body);
+    return JSON.parse(childProcess.execFileSync(command, rest, { cwd: place, encoding: 'utf8' }));
+  };
+  const [code, where, hint] = from(over('bind'));
   assert.deepEqual([code, where], ['ENOENT', place]);
   assert.match(hint, /the default.*name a working directory \(cwd\)/);
-  assert.equal((await run(['true'], { cwd: '/', container: origin })).exitCode, 0);
+  // What is empty has room for it.
+  assert.deepEqual(from(over('tmpfs')), [`${place}\n`]);
+  assert.equal((await run(['true'], { cwd: '/', container: over('bind') })).exitCode, 0);
 });
 
 it('has another step, call and path for each failure, not one for all', without('tmpfs'), async () => {

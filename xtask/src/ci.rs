@@ -18,7 +18,11 @@ pub(crate) struct Options {
 const REST: [&[&str]; 3] = [&["node"], &["vm", "--all"], &["reliability"]];
 
 pub(crate) fn run_all(options: &Options) -> Result<()> {
-    run(&mut Command::new(root().join(".ci/run")))?;
+    let mut first = Command::new(root().join(".ci/run"));
+    if options.all {
+        first.env("SECLUDE_CI_ALL", "1");
+    }
+    run(&mut first)?;
     if !options.all {
         return Ok(());
     }

@@ -1,7 +1,8 @@
 //! What the command is lent of its caller's: terminals and streams that are the shell's again when it has ended.
 //!
 //! A terminal's modes and a stream's O_NONBLOCK are of whoever has it open, not of a process: what a command leaves there meets the
-//! next program. (A window's size is left: its user may have changed it meanwhile.) A shell undoes some of it, and only for jobs of its own that a signal has ended.
+//! next program. (A window's size is left: its user may have changed it meanwhile.) A shell undoes some of it, and only for jobs of its
+//! own that a signal has ended.
 
 use std::os::fd::BorrowedFd;
 

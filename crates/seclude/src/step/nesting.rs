@@ -18,6 +18,7 @@ use seclude_sys::Fd;
 use seclude_sys::clone::{CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWUTS};
 
 use super::{Preparation, Step, mount};
+use crate::action::Describe;
 use crate::config::Config;
 use crate::config::capability::Capability;
 use crate::config::namespace::Namespace;
@@ -33,7 +34,9 @@ struct Own {
     last: bool,
     inner: bool,
     by_filter: ByFilter,
-    /// What the namespace's own limits are to be.
+    /// Whether its limits of watches are lowered.
+    lowers: bool,
+    /// What they are to be, once the caller's are known.
     watches: Vec<(&'static CStr, String)>,
 }
 
@@ -83,11 +86,9 @@ pub(super) fn needs_filter(command: &Config) -> bool {
 /// While the host's /proc is there: the kernel mounts no other one where none is to be seen.
 pub(super) fn compile(command: &Config, by_filter: &ByFilter) -> Option<Box<dyn Step>> {
     let (last, inner) = (is_last(command), has_inner(command));
-    let own = command.is_sandboxed() && command.namespaces.is_new(Namespace::User);
-    let watches = || OF_WATCHES.into_iter().filter_map(|path| Some((path, half(path)?)));
-    let watches = if own && !is_limit_closed() { watches().collect() } else { Vec::new() };
-    (last || inner || !watches.is_empty())
-        .then(|| Box::new(Own { last, inner, by_filter: by_filter.clone(), watches }) as Box<dyn Step>)
+    let lowers = command.is_sandboxed() && command.namespaces.is_new(Namespace::User);
+    (last || inner || lowers)
+        .then(|| Box::new(Own { last, inner, by_filter: by_filter.clone(), lowers, watches: Vec::new() }) as _)
 }
 
 impl Step for Own {
@@ -100,10 +101,19 @@ impl Step for Own {
     }
 
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
+        if self.lowers && !is_limit_closed() {
+            self.watches = OF_WATCHES.into_iter().filter_map(|path| Some((path, half(path)?))).collect();
+        }
         if self.last && !self.inner {
             self.by_filter.0.store(is_limit_closed(), Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    fn describe(&self, to: &mut Describe) {
+        if self.lowers {
+            to.prepare(NAME, "see how many files the caller may watch: the container may half of that".to_owned());
+        }
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {

@@ -898,7 +898,7 @@ export interface Root {
   upper?: Text | false;
   /** An empty directory of the same file system as `upper`, for the kernel's use. */
   work?: Text | false;
-  /** Writes go to memory and are gone at the end. Default: false. */
+  /** Writes go to memory and are gone at the end. Of the host's own tree these are read-only: single files next to mount points, views of the kernel, and what it takes for no layer, which the report names. Default: false. */
   ephemeral?: boolean;
   /** Nothing can be written to it (EROFS). Default: in the sandbox true, unless writes go to an upper or to memory. */
   readOnly?: boolean;
@@ -1338,6 +1338,10 @@ export interface Report {
     moved_from: string | null;
     /** What is shown of the host under the host's ids, because its file system or the kernel cannot map them: whoever owns it is nobody inside. Empty where the container's ids are the caller's. */
     plain: Array<string>;
+    /** With ephemeral writes over the host's tree: what of it is read-only, as the kernel takes it for no layer of an overlay: a file system that ignores case, automounts, an overlay over another one. Single files next to mount points and views of the kernel are so anyway, and not listed. */
+    read_only: Array<string>;
+    /** With ephemeral writes over the host's tree: what of it was removed or replaced while it was copied, so that it is not there. */
+    left_out: Array<string>;
     /** Why what its filter refuses is not listed, if that is so. */
     deaf: string | null;
     /** The ABI of landlock by which rules hold for it, if any do. */

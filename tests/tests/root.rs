@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use seclude::{Code, Command, Mount, Namespace, Overlay, Root, RootMade, Side, Stdio, UserMap};
+use seclude::{Code, Command, Extent, IdMap, Mount, Namespace, Overlay, Root, RootMade, Side, Stdio, UserMap};
 use seclude_tests::{
     Host, PATIENCE, Scratch, busybox_root, ends_within, has_overlays, helper, helper_inside, is_root, pidfd, role,
     run_again_without_mount_setattr, said, shell, tell, told, told_inside,
@@ -28,6 +28,9 @@ fn helper_process() {
         tell(ours.contains(through_us.to_str().unwrap()));
         tell(ours.contains(around_us.to_str().unwrap()));
         rustix::mount::unmount(&around_us, rustix::mount::UnmountFlags::DETACH).unwrap();
+    } else if let Some(place) = role.strip_prefix("layered ") {
+        // In a mount namespace of this test's own.
+        layered_while_it_changes(Path::new(place));
     } else {
         // Inside a container, with a directory of an overlay: an overlay that writes there.
         let overlaid = Path::new(&role);
@@ -48,6 +51,79 @@ fn contained(script: &str) -> Command {
     let mut command = shell(script);
     command.unshare(Namespace::User).unshare(Namespace::Mount).unshare(Namespace::Pid);
     command
+}
+
+/// The host's tree in layers, with a mount next to what others make and remove all the time, and an overlay over two.
+fn layered_while_it_changes(place: &Path) {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let mount = |directory: &str, kind: &str, options: &str| {
+        let target = place.join(directory);
+        fs::create_dir_all(&target).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        assert!(mount.args(["-t", kind, "-o", options, "none"]).arg(&target).status().unwrap().success(), "{target:?}");
+        target
+    };
+    mount("next", "tmpfs", "size=1m");
+    let memory = mount("memory", "tmpfs", "size=1m");
+    for name in ["low", "up", "work", "up2", "work2"] {
+        fs::create_dir(memory.join(name)).unwrap();
+    }
+    let layers = |low: &Path, number: &str| {
+        let (low, memory) = (low.display(), memory.display());
+        format!("lowerdir={low},upperdir={memory}/up{number},workdir={memory}/work{number},userxattr")
+    };
+    let once = mount("once", "overlay", &layers(&memory.join("low"), ""));
+    let twice = mount("twice", "overlay", &layers(&once, "2"));
+    fs::write(twice.join("file"), "there").unwrap();
+
+    let done = AtomicBool::new(false);
+    let change = || {
+        let mut number = 0;
+        while !done.load(Ordering::Relaxed) {
+            // Another of the same name comes now and then.
+            number = (number + 1) % 5;
+            let names = ["a", "b", "c"].map(|name| place.join(format!("{name}{number}")));
+            let directory = fs::create_dir(&names[0]).and_then(|()| fs::create_dir(&names[1]));
+            directory.and_then(|()| fs::write(&names[2], "")).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            let removed = fs::remove_dir(&names[0]).and_then(|()| fs::remove_dir(&names[1]));
+            removed.and_then(|()| fs::remove_file(&names[2])).unwrap();
+        }
+    };
+    let start = || {
+        let (here, twice) = (place.display(), twice.display());
+        let script =
+            format!("cat {twice}/file; echo > {twice}/new || echo read-only; echo > {here}/once/new && echo written");
+        for _ in 0..20 {
+            let mut command = contained(&script);
+            command.root(Root::overlay(Overlay::new(["/"]).ephemeral())).stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut child = command.spawn().unwrap();
+            assert_eq!(child.report().read_only, [place.join("twice")]);
+            let mut said = String::new();
+            child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+            assert_eq!(said, "thereread-only\nwritten\n");
+            assert!(child.wait().unwrap().success());
+        }
+        if is_root() {
+            // Where the parent makes the copies.
+            let ids = IdMap::new(vec![Extent { inside: 0, outside: 500_000, count: 1000 }]).unwrap();
+            for _ in 0..20 {
+                let mut command = contained("true");
+                command.user_map(UserMap::Extents { uids: ids.clone(), gids: ids.clone() });
+                command.root(Root::overlay(Overlay::new(["/"]).ephemeral()));
+                assert!(command.status().unwrap().success());
+            }
+        }
+    };
+    let all_well = std::thread::scope(|scope| {
+        scope.spawn(change);
+        let started = std::panic::catch_unwind(std::panic::AssertUnwindSafe(start));
+        done.store(true, Ordering::Relaxed);
+        started.is_ok()
+    });
+    assert!(all_well);
+    assert!(fs::read_dir(&once).unwrap().next().is_none());
+    tell("well");
 }
 
 fn fails_with(command: &mut Command, words: &str) {
@@ -356,6 +432,20 @@ fn ephemeral_writes_over_the_hosts_whole_tree_are_gone_at_the_end() {
     assert_eq!(Host::look().mounts, before);
     let error = contained("true").root(overlay.read_only()).spawn().unwrap_err();
     assert_eq!((error.code(), error.step()), (Code::Invalid, "root"), "{error}");
+}
+
+#[test]
+fn what_vanishes_of_the_hosts_tree_or_can_be_no_layer_fails_no_start() {
+    if !has_overlays() {
+        return;
+    }
+    let scratch = Scratch::new("changing");
+    let mut own = std::process::Command::new("unshare");
+    let namespaces: &[_] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
+    let inner = helper(&format!("layered {}", scratch.path().display()));
+    own.args(namespaces).arg(inner.get_program()).args(inner.get_args());
+    own.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    assert_eq!(told(&own.output().unwrap()), ["well"]);
 }
 
 #[test]

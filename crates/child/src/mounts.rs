@@ -7,8 +7,8 @@ use seclude_sys::{Errno, Fd, PathBuffer, PathSpace, clone, file, mount, process,
 
 use crate::op::{Create, Device, Links, Op, Place, Slot, Want};
 use crate::remount;
-use crate::run::{Done, FAILED, Failure, Machine, Named};
-use crate::wire::{Call, made};
+use crate::run::{Done, FAILED, Failure, Machine, Named, Part, Skipping};
+use crate::wire::{Call, Message, made};
 
 pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
     match *op {
@@ -30,8 +30,10 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             Ok(())
         }
         Op::CloneTree { source, recursive, into } => {
-            let tree = mount::clone_tree(Fd::CWD, source, recursive).named(Call::OpenTree)?;
-            machine.set(into, tree);
+            match mount::clone_tree(Fd::CWD, source, recursive) {
+                Err(Errno::ENOENT | Errno::ENOTDIR) if has_gone(machine) => {}
+                tree => machine.set(into, tree.named(Call::OpenTree)?),
+            }
             Ok(())
         }
         Op::TakeTree { into, peer } => {
@@ -40,11 +42,12 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.taken = if peer { Fd::NONE } else { tree };
             Ok(())
         }
-        Op::TakeCovers { root } => take_covers(machine, machine.get(root)),
+        Op::TakeCovers { root } => take_covers(machine, machine.get(root), true),
         Op::SameAs { found, looked_at } => {
             let place = |fd| file::status(fd, c"").named(Call::Stat).map(|status| status.place());
             match place(machine.get(found))? == place(looked_at)? {
                 true => Ok(()),
+                false if has_gone(machine) => Ok(()),
                 false => Err(Failure(Call::SameAs, Errno::ESTALE)),
             }
         }
@@ -60,7 +63,7 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         }
         Op::FsString { fs, key, value } => {
             let set = mount::fsconfig_string(machine.get(fs), key, value).named(Call::Fsconfig);
-            explained(machine, fs, set)
+            layered(machine, fs, set).map(drop)
         }
         Op::FsFlag { fs, key } => {
             let set = mount::fsconfig_flag(machine.get(fs), key).named(Call::Fsconfig);
@@ -68,14 +71,17 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         }
         Op::FsFd { fs, key, value } => {
             let set = mount::fsconfig_fd(machine.get(fs), key, machine.get(value)).named(Call::Fsconfig);
-            explained(machine, fs, set)
+            layered(machine, fs, set).map(drop)
         }
         Op::FsMount { fs, attributes } => {
             let created = mount::fsconfig_create(machine.get(fs)).named(Call::FsCreate);
-            explained(machine, fs, created)?;
+            if !layered(machine, fs, created)? {
+                return Ok(());
+            }
             let mounted = mount::fsmount(machine.get(fs), attributes).named(Call::Fsmount);
             let mounted = explained(machine, fs, mounted)?;
             machine.set(fs, mounted);
+            machine.has_layers |= machine.part != Part::No;
             Ok(())
         }
         Op::SetAttributes { mount, set, recursive } => set_attributes(machine.get(mount), set, recursive),
@@ -92,14 +98,18 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::ResolveIfPresent { base, place, into } => {
             match resolve(machine, machine.get(base), &place, Want::Existing, None, Links::Followed) {
                 Ok(found) => machine.set(into, found),
-                Err(Failure(_, Errno::ENOENT)) => machine.skipping = true,
+                Err(Failure(_, Errno::ENOENT)) => machine.skipping = Skipping::Place,
                 Err(failure) => return Err(failure),
             }
             Ok(())
         }
         Op::Attach { mount, onto } => {
             let tree = machine.get(mount);
-            mount::attach(tree, machine.get(onto)).named(Call::MoveMount)?;
+            match mount::attach(tree, machine.get(onto)) {
+                // What the parent has copied was removed since.
+                Err(Errno::ENOENT) if has_gone(machine) => return Ok(()),
+                attached => attached.named(Call::MoveMount)?,
+            }
             // A copy that the parent made is a peer of what it is a copy of, where that is shared: what is mounted in it would be
             // mounted on the host, mount_namespaces(7).
             match tree == machine.taken {
@@ -186,10 +196,23 @@ fn take_tree(machine: &Machine<'_>) -> Done<Fd> {
     take(machine, &mut PathBuffer::new(&mut space))
 }
 
-/// What is mounted below a tree that was taken, as far as it was copied on its own: each lies over what it is a copy of.
+/// Takes what the parent sends of a part that has gone.
+pub(crate) fn let_go(machine: &Machine<'_>, op: &Op<'_>) -> Done {
+    match *op {
+        Op::TakeTree { .. } => {
+            let _ = file::close(take_tree(machine)?);
+            Ok(())
+        }
+        Op::TakeCovers { root } => take_covers(machine, machine.get(root), false),
+        _ => Ok(()),
+    }
+}
+
+/// What is mounted below a tree that was taken, as far as it was copied on its own: each lies over what it is a copy of, or, if
+/// that `is_there` no more, nowhere.
 #[cold]
 #[inline(never)]
-fn take_covers(machine: &Machine<'_>, root: Fd) -> Done {
+fn take_covers(machine: &Machine<'_>, root: Fd, is_there: bool) -> Done {
     let mut space = PathSpace::uninit();
     let mut path = PathBuffer::new(&mut space);
     loop {
@@ -199,7 +222,8 @@ fn take_covers(machine: &Machine<'_>, root: Fd) -> Done {
             return Ok(());
         }
         let leash = file::RESOLVE_BENEATH | file::RESOLVE_NO_SYMLINKS;
-        match file::open(root, path.from(0), file::O_PATH, 0, leash) {
+        let place = if is_there { file::open(root, path.from(0), file::O_PATH, 0, leash) } else { Err(Errno::ENOENT) };
+        match place {
             Ok(place) => {
                 let attached = mount::attach(tree, place).named(Call::MoveMount);
                 let _ = file::close(place);
@@ -248,6 +272,28 @@ fn explained<T>(machine: &Machine<'_>, fs: Slot, done: Done<T>) -> Done<T> {
         while matches!(machine.setup.board.append_from(machine.get(fs)), Ok(1..)) {}
     }
     done
+}
+
+/// Leaves out the part of the host's tree that the ops are about, if they are and it was to be there still.
+fn has_gone(machine: &mut Machine<'_>) -> bool {
+    let Part::Asked(number) = machine.part else { return false };
+    Message::LeftOut(number).send(machine.setup.socket);
+    machine.skipping = Skipping::Part;
+    true
+}
+
+/// [`explained`], and `false` if the file system is an overlay that cannot be had: its layer lies there in its place. That is what
+/// becomes of an overlay over two, of a file system that ignores case, of automounts, in ovl_mount_dir_check and ovl_get_layers.
+fn layered(machine: &mut Machine<'_>, fs: Slot, done: Done) -> Done<bool> {
+    let (Part::Layer { lower, into, part }, Err(Failure(call, Errno::EINVAL))) = (machine.part, done) else {
+        return explained(machine, fs, done).map(|()| true);
+    };
+    Message::Unlayered(part).send(machine.setup.socket);
+    let copied = mount::clone_tree(machine.get(lower), c"", false).named(Call::OpenTree)?;
+    machine.set(into, copied);
+    // Of the making of an overlay that is the last op.
+    machine.skipping = if call == Call::FsCreate { Skipping::Nothing } else { Skipping::Overlay };
+    Ok(false)
 }
 
 /// How a path inside a root is walked.

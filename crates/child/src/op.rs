@@ -163,6 +163,17 @@ pub enum Op<'a> {
     Resolve { base: Slot, place: Place<'a>, want: Want, create: Option<Create>, links: Links, into: Slot },
     /// The same, but if the place is missing the ops up to the next [`Op::CheckReadOnly`] or [`Op::Mask`] are skipped.
     ResolveIfPresent { base: Slot, place: Place<'a>, into: Slot },
+    /// What follows is part number so many of the host's tree: if what [`Op::CloneTree`] opens or [`Op::Attach`] attaches is not
+    /// there any more, or [`Op::SameAs`] finds another in its place, the ops up to the next [`Op::EndPart`] are skipped, and the
+    /// parent is told.
+    Part { number: u16 },
+    /// If the kernel takes `lower` as no layer of an overlay (EINVAL), open_tree(OPEN_TREE_CLONE) of that into `into` instead, what
+    /// comes up to the next [`Op::FsMount`] is skipped, and the parent is told.
+    Layer { lower: Slot, into: Slot, part: u16 },
+    /// The end of an [`Op::Part`].
+    EndPart,
+    /// EINVAL if no part had a layer that the kernel takes.
+    CheckParts,
     /// move_mount(2); of what was taken from the parent mount(MS_REC | MS_PRIVATE), too
     Attach { mount: Slot, onto: Slot },
     /// A copy of the caller's `/` has the new root lying over it, as that is attached there: umount2(MNT_DETACH) until

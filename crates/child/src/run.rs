@@ -72,11 +72,49 @@ impl<T> Named<T> for seclude_sys::Result<T> {
     }
 }
 
+/// Which ops are passed by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Skipping {
+    Nothing,
+    /// All that is done to a place that may be missing, and is.
+    Place,
+    /// What makes an overlay that cannot be had.
+    Overlay,
+    /// A part of the host's tree that has gone.
+    Part,
+}
+
+impl Skipping {
+    #[inline(always)]
+    fn after(self, op: &Op<'_>) -> Skipping {
+        let ends = match self {
+            Skipping::Nothing => true,
+            Skipping::Place => matches!(op, Op::CheckReadOnly { .. } | Op::Mask { .. }),
+            Skipping::Overlay => matches!(op, Op::FsMount { .. }),
+            Skipping::Part => matches!(op, Op::EndPart),
+        };
+        if ends { Skipping::Nothing } else { self }
+    }
+}
+
+/// How much of a part of the host's tree is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The ops are no part's.
+    No,
+    /// It may have gone.
+    Asked(u16),
+    /// It is open.
+    Layer { lower: Slot, into: Slot, part: u16 },
+}
+
 /// What the child knows while it runs.
 pub(crate) struct Machine<'a> {
     slots: [Fd; SLOTS],
-    /// A place that may be missing is missing: skip to the op that comes after all that is done to it.
-    pub(crate) skipping: bool,
+    pub(crate) skipping: Skipping,
+    pub(crate) part: Part,
+    /// Whether any part of the host's tree has an overlay over it.
+    pub(crate) has_layers: bool,
     /// The tree that was taken from the parent last.
     pub(crate) taken: Fd,
     first_umask: Option<u32>,
@@ -138,7 +176,15 @@ pub(crate) const FAILED: i32 = 125;
 
 /// Runs the program to its exec, or reports the op that failed and ends.
 pub fn run(setup: &Setup<'_>) -> ! {
-    let mut machine = Machine { slots: [Fd::NONE; SLOTS], skipping: false, taken: Fd::NONE, first_umask: None, setup };
+    let mut machine = Machine {
+        slots: [Fd::NONE; SLOTS],
+        skipping: Skipping::Nothing,
+        part: Part::No,
+        has_layers: false,
+        taken: Fd::NONE,
+        first_umask: None,
+        setup,
+    };
     let mut before = if setup.timed { process::monotonic_ns() } else { 0 };
     for (number, instruction) in setup.program.iter().enumerate() {
         #[cfg(feature = "fault")]
@@ -164,9 +210,10 @@ pub fn run(setup: &Setup<'_>) -> ! {
 
 fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
     let socket = machine.setup.socket;
-    if machine.skipping {
-        machine.skipping = !matches!(op, Op::CheckReadOnly { .. } | Op::Mask { .. });
-        return Ok(());
+    if machine.skipping != Skipping::Nothing {
+        let skipping = machine.skipping;
+        machine.skipping = skipping.after(op);
+        return if skipping == Skipping::Part { mounts::let_go(machine, op) } else { Ok(()) };
     }
     match *op {
         Op::DieWithParent => {
@@ -193,6 +240,21 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::JoinCgroup { tasks } => file::write(tasks, b"0").map(drop).named(Call::Write),
         Op::CgroupNamespace => clone::unshare(clone::CLONE_NEWCGROUP).named(Call::Unshare),
         Op::TimeOffsets { text, separate } => set_time_offsets(text, separate),
+
+        Op::Part { number } => {
+            machine.part = Part::Asked(number);
+            Ok(())
+        }
+        Op::Layer { lower, into, part } => {
+            machine.part = Part::Layer { lower, into, part };
+            Ok(())
+        }
+        Op::EndPart => {
+            machine.part = Part::No;
+            Ok(())
+        }
+        Op::CheckParts if machine.has_layers => Ok(()),
+        Op::CheckParts => Err(Failure(Call::FsCreate, Errno::EINVAL)),
 
         Op::EnterTree { .. }
         | Op::MakePrivate

@@ -33,6 +33,10 @@ pub enum Message {
     Layers,
     /// The message carries a file system that nothing leads to yet: it waits for GO, until that is filled.
     Offered,
+    /// Part number so many of the host's tree can have no overlay over it, and is read-only.
+    Unlayered(u16),
+    /// Part number so many of the host's tree has gone, or is another one by now.
+    LeftOut(u16),
     /// All mounts are made, and the host's tree is still there: it waits for GO.
     Mounted,
     /// A test wants the parent to be killed here.
@@ -48,6 +52,8 @@ pub enum Message {
 
 #[cfg(feature = "fault")]
 const KILL_PARENT: u8 = 249;
+const LEFT_OUT: u8 = 241;
+const UNLAYERED: u8 = 242;
 const OFFERED: u8 = 243;
 const MOUNTED: u8 = 244;
 const LAYERS: u8 = 245;
@@ -76,6 +82,8 @@ impl Message {
             Message::Layers => (LAYERS, 0, 0, 0),
             Message::Mounted => (MOUNTED, 0, 0, 0),
             Message::Offered => (OFFERED, 0, 0, 0),
+            Message::Unlayered(part) => (UNLAYERED, 0, part, 0),
+            Message::LeftOut(part) => (LEFT_OUT, 0, part, 0),
             #[cfg(feature = "fault")]
             Message::KillParent => (KILL_PARENT, 0, 0, 0),
             Message::Running => (RUNNING, 0, 0, 0),
@@ -101,6 +109,8 @@ impl Message {
             LAYERS => Message::Layers,
             MOUNTED => Message::Mounted,
             OFFERED => Message::Offered,
+            UNLAYERED => Message::Unlayered(u16::from_le_bytes([op0, op1])),
+            LEFT_OUT => Message::LeftOut(u16::from_le_bytes([op0, op1])),
             RUNNING => Message::Running,
             STOPPED => Message::Stopped(value),
             ENDED => Message::Ended(value),

@@ -242,6 +242,14 @@ fn say_how(child: &Child) {
         let gaps: Vec<&str> = report.not_isolated.iter().map(|gap| gap.name()).collect();
         say(format_args!("without namespaces these are not isolated: {} (see `explain`)", gaps.join(", ")));
     }
+    if !report.read_only.is_empty() {
+        let parts: Vec<String> = report.read_only.iter().map(|part| part.display().to_string()).collect();
+        say(format_args!("no layer can lie over {}: read-only", parts.join(", ")));
+    }
+    if !report.left_out.is_empty() {
+        let parts: Vec<String> = report.left_out.iter().map(|part| part.display().to_string()).collect();
+        say(format_args!("{} went while it was copied, and is left out", parts.join(", ")));
+    }
     if let Some(network) = &report.network {
         let list = |addresses: &[std::net::IpAddr]| {
             let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();

@@ -24,7 +24,8 @@ pub struct Root {
     /// An empty directory of the same file system as `upper`, for the kernel's use.
     #[serde(skip_serializing_if = "is_default")]
     pub work: Option<Text>,
-    /// Writes go to memory and are gone at the end. Default: false.
+    /// Writes go to memory and are gone at the end. Of the host's own tree these are read-only: single files next to mount points,
+    /// views of the kernel, and what it takes for no layer, which the report names. Default: false.
     #[serde(skip_serializing_if = "is_default")]
     pub ephemeral: bool,
     /// Nothing can be written to it (EROFS). Default: in the sandbox true, unless writes go to an upper or to memory.

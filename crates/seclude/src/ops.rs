@@ -109,6 +109,12 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::CloneFrom { from, name, recursive, into } => {
             format!("open_tree({}/{}{}) as {}", slot(*from), text(name), recursively(*recursive), slot(*into))
         }
+        Op::Part { .. } => "from here on, unless it has gone by now".into(),
+        Op::Layer { lower, into, .. } => {
+            format!("from here on, unless {} can be no layer: then that as {}", slot(*lower), slot(*into))
+        }
+        Op::EndPart => "up to here".into(),
+        Op::CheckParts => "check that there was a layer".into(),
         Op::FsOpen { kind, into } => format!("fsopen({}) as {}", text(kind), slot(*into)),
         Op::FsString { fs, key, value } => format!("fsconfig({}, {}={})", slot(*fs), text(key), text(value)),
         Op::FsFlag { fs, key } => format!("fsconfig({}, {})", slot(*fs), text(key)),

@@ -28,6 +28,12 @@ pub struct Report {
     /// What is shown of the host under the host's ids, not the container's, because its file system or the kernel cannot map
     /// them: whoever owns it is nobody inside. Always empty where the container's ids are the caller's.
     pub plain: Vec<PathBuf>,
+    /// With ephemeral writes over the host's tree: what of it is read-only, as the kernel takes it for no layer of an overlay: a file
+    /// system that ignores case, automounts, an overlay over another one. Single files next to mount points and views of the
+    /// kernel (/proc, /sys) are so anyway, and not listed.
+    pub read_only: Vec<PathBuf>,
+    /// The same: what was removed or replaced while it was copied, so that it is not there.
+    pub left_out: Vec<PathBuf>,
     /// Why what its filter of system calls refuses is not listed, if it has one and that is so: somebody else's filter has the one
     /// listener that there can be, this process may end before the command, or there is no thread for it.
     pub deaf: Option<String>,
@@ -232,6 +238,8 @@ impl Report {
             root: None,
             moved_from: None,
             plain: Vec::new(),
+            read_only: Vec::new(),
+            left_out: Vec::new(),
             deaf: None,
             landlock_abi: None,
             not_isolated: Vec::new(),

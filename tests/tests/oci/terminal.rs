@@ -22,16 +22,30 @@ fn master_of(listener: &UnixListener) -> OwnedFd {
     sent.next().expect("the master of a terminal")
 }
 
-/// All that is written there until it is closed.
-fn all_of(master: OwnedFd) -> String {
-    let mut text = Vec::new();
-    let mut file = File::from(master);
+/// What is written there up to its `end`, or until it is closed.
+fn until(master: &mut File, end: &str) -> String {
+    let mut text = String::new();
     let mut chunk = [0; 1024];
     // EIO is its end.
-    while let Ok(read @ 1..) = file.read(&mut chunk) {
-        text.extend_from_slice(&chunk[..read]);
+    while let Ok(read @ 1..) = master.read(&mut chunk) {
+        text.push_str(&String::from_utf8_lossy(&chunk[..read]).replace('\r', ""));
+        if text.ends_with(end) {
+            break;
+        }
     }
-    String::from_utf8_lossy(&text).replace('\r', "")
+    text
+}
+
+/// All that is written there until it is closed.
+fn all_of(master: OwnedFd) -> String {
+    let (mut text, mut master) = (String::new(), File::from(master));
+    loop {
+        let more = until(&mut master, "\n");
+        if more.is_empty() {
+            return text;
+        }
+        text.push_str(&more);
+    }
 }
 
 #[test]
@@ -44,11 +58,12 @@ fn a_terminal_is_handed_over_and_is_the_containers_own() {
     bundle.must(&["create", "--console-socket", path.to_str().unwrap(), "one"]);
     let master = master_of(&listener);
     bundle.must(&["start", "one"]);
-    let mut keyboard = File::from(master.try_clone().unwrap());
-    keyboard.write_all(b"word\n").unwrap();
-    let said = all_of(master);
-    // What was typed is shown wherever it came in between.
-    assert!(["/dev/pts/0\n", "33 77\nconsole\n", "got word\n"].iter().all(|part| said.contains(part)), "{said}");
+    let mut terminal = File::from(master);
+    // What is typed is shown at once, so not before what the command says first.
+    let said = until(&mut terminal, "console\n");
+    assert_eq!(said, "/dev/pts/0\n33 77\nconsole\n");
+    terminal.write_all(b"word\n").unwrap();
+    assert_eq!(all_of(terminal.into()), "word\ngot word\n");
     bundle.becomes("one", "stopped");
     bundle.must(&["delete", "one"]);
     bundle.nothing_is_left();

@@ -510,7 +510,8 @@ class Root:
     upper: Optional[Text] = None
     #: An empty directory of the same file system as `upper`, for the kernel's use.
     work: Optional[Text] = None
-    #: Writes go to memory and are gone at the end. Default: false.
+    #: Writes go to memory and are gone at the end. Of the host's own tree these are read-only: single files next to
+    #: mount points, views of the kernel, and what it takes for no layer, which the report names. Default: false.
     ephemeral: Optional[bool] = None
     #: Nothing can be written to it (EROFS). Default: in the sandbox true, unless writes go to an upper or to memory.
     read_only: Optional[bool] = None

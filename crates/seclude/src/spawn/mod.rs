@@ -5,6 +5,7 @@ mod keeper;
 mod trees;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::time::Instant;
 
 use bumpalo::Bump;
@@ -324,13 +325,14 @@ impl Attendance<'_> {
                 None => Stopped::Parent(error),
             })?;
         }
-        self.until_it_runs(newborn, ledger, arrived)
+        self.until_it_runs(newborn, ledger, report, arrived)
     }
 
     fn until_it_runs(
         &mut self,
         newborn: &mut Newborn,
         ledger: &mut Ledger,
+        report: &mut Report,
         arrived: &mut Arrived,
     ) -> Result<(), Stopped> {
         let Attendance { plan, channel, patience, .. } = *self;
@@ -361,6 +363,13 @@ impl Attendance<'_> {
                     return Err(unexpected(other, newborn, channel));
                 }
                 Event::Terminal(master) => arrived.terminal = Some(master),
+                Event::Message(message @ (Message::Unlayered(number) | Message::LeftOut(number)))
+                    if !is_among_others =>
+                {
+                    let part = plan.steps.iter().find_map(|step| step.part(number)).map(Path::to_owned);
+                    let gone = matches!(message, Message::LeftOut(_));
+                    if gone { &mut report.left_out } else { &mut report.read_only }.extend(part);
+                }
                 Event::Layers(directory) => arrived.layers = Some(Layers::new(directory)),
                 Event::Served(socket) => {
                     if let Some(reach) = self.reach {

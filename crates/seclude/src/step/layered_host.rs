@@ -3,6 +3,9 @@
 //! No overlay can have a tree with mounts below it as its lower: they would be missing, and in a user namespace, where
 //! they are locked, the kernel refuses. So the root is a tmpfs, and each directory of `/` that has no mounts below it
 //! is an overlay of its own; one that has some is a plain directory whose entries are treated likewise.
+//!
+//! The host goes on meanwhile: what is removed or replaced between the look and the copy is left out, and told. What the kernel
+//! takes for no layer is shown read-only, and told; if that is all of it, the start fails.
 
 use std::fs::{DirEntry, Metadata, read_dir, read_link};
 use std::io::ErrorKind;
@@ -84,8 +87,8 @@ impl LayeredHost {
             };
             match prepared {
                 Ok(()) => there.push(part),
-                // What vanishes meanwhile was not there.
                 Err(_) if matches!(part.path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) => {
+                    preparation.report.left_out.push(part.path);
                 }
                 Err(error) => return Err(error),
             }
@@ -101,6 +104,11 @@ impl LayeredHost {
             Kind::Link(_) | Kind::Directory(_) => Vec::new(),
         });
         kept.collect()
+    }
+
+    /// The path of part number `number`.
+    pub(super) fn part(&self, number: u16) -> Option<&Path> {
+        self.parts.get(usize::from(number)).map(|part| part.path.as_path())
     }
 
     fn scan(&mut self, directory: &Path, mounts: &Mounts) -> Result<()> {
@@ -197,7 +205,7 @@ impl LayeredHost {
 
     /// The parts, once the root and the scratch tmpfs are attached.
     pub(super) fn make_parts<'a>(&'a self, program: &mut Program<'a>) {
-        for part in &self.parts {
+        for (part, number) in self.parts.iter().zip(0..) {
             let place = program.place(&part.path);
             let resolve = |want, mode| Op::Resolve {
                 base: Slot::ROOT,
@@ -221,20 +229,29 @@ impl LayeredHost {
                     program.push(resolve(Want::Directory, *mode));
                 }
                 Kind::Overlay(overlay) => {
-                    overlay.make(program, Slot::TREE, 0);
+                    program.push(Op::Part { number });
+                    overlay.make_part(program, Slot::TREE, 0, Some(number));
                     program.push(resolve(Want::Directory, 0o755));
                     program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
+                    program.push(Op::EndPart);
                 }
                 Kind::Bind(show) => {
                     program.about_owned(format!("bind {}, read-only", part.path.display()));
                     let (set, recursive) = (MOUNT_ATTR_RDONLY, true);
+                    program.push(Op::Part { number });
                     show.copy(program, Slot::TREE);
                     program.push(resolve(Want::Like(Slot::TREE), 0o755));
                     program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
                     show.covers(program, Slot::TREE);
                     program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive });
+                    program.push(Op::EndPart);
                 }
             }
+        }
+        // A read-only tree is not what was asked for.
+        if self.parts.iter().any(|part| matches!(part.kind, Kind::Overlay(_))) {
+            program.about("ephemeral writes over the host's tree");
+            program.push(Op::CheckParts);
         }
     }
 }

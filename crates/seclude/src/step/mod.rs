@@ -50,6 +50,7 @@ mod veth;
 mod workdir;
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{Statx, makedev};
@@ -182,6 +183,11 @@ pub(crate) trait Step: Send + Sync {
     /// Parent: does it.
     fn fill(&self, _: OwnedFd) -> Result<()> {
         Ok(())
+    }
+
+    /// What part number `number` of the host's tree is.
+    fn part(&self, _: u16) -> Option<&Path> {
+        None
     }
 
     /// Whether it is handed the listener of the filter.

@@ -282,6 +282,10 @@ impl Step for Tree {
         }
     }
 
+    fn part(&self, number: u16) -> Option<&Path> {
+        if let Kind::LayeredHost(layers) = &self.root { layers.part(number) } else { None }
+    }
+
     fn keeps(&self) -> Vec<Fd> {
         match &self.root {
             Kind::Kept { .. } => self.lock.iter().map(|lock| Fd(lock.as_raw_fd())).collect(),

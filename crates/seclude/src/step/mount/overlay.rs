@@ -44,6 +44,8 @@ const DIGITS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 /// In memory it is in a directory of its own below the scratch tmpfs.
 const UPPER: &str = EPHEMERAL_UPPER;
 const WORK: &str = "-w";
+/// The layer that is being given: not the slot of the overlay, nor of what is written.
+const LOWER: Slot = Slot::TREE_ABOVE;
 
 /// A directory that is to be written as an overlay of its own, below a root that is another one.
 pub(in crate::step) fn overlay_of_its_own() -> Remedy {
@@ -200,6 +202,11 @@ impl OverlayMount {
 
     /// The ops that make the mount, detached, in `slot`.
     pub(crate) fn make<'a>(&'a self, program: &mut Program<'a>, slot: Slot, attributes: u32) {
+        self.make_part(program, slot, attributes, None);
+    }
+
+    /// The same for a part of the host's tree with this number: in `slot` is its layer, read-only, if an overlay cannot have that.
+    pub(crate) fn make_part<'a>(&'a self, program: &mut Program<'a>, slot: Slot, attributes: u32, part: Option<u16>) {
         program.about(&self.about);
         let named = !self.way.by_descriptor;
         // What is attached nowhere is gone with its last descriptor, before the kernel has its own copy of it.
@@ -211,9 +218,9 @@ impl OverlayMount {
             open_made(program, Slot::SCRATCH, place, Slot::PLACE);
         }
         if named {
-            self.name_layers(program, slot);
+            self.name_layers(program, slot, part);
         } else {
-            self.give_layers(program, slot);
+            self.give_layers(program, slot, part);
         }
         if self.way.userxattr {
             program.push(Op::FsFlag { fs: slot, key: c"userxattr" });
@@ -222,17 +229,16 @@ impl OverlayMount {
     }
 
     /// Each layer by what has it open.
-    fn give_layers<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
+    fn give_layers<'a>(&'a self, program: &mut Program<'a>, slot: Slot, part: Option<u16>) {
         program.push(Op::FsOpen { kind: c"overlay", into: slot });
         for (number, lower) in self.lowers.iter().enumerate() {
-            // Not the slot of the overlay.
-            if lower.is_childs() {
-                lower.open_in_child(program, Slot::WORK);
+            if lower.is_childs() && part.is_none() {
+                lower.open_in_child(program, LOWER);
             } else {
-                lower.copy(program, Slot::WORK);
-                attach_in_scratch(program, &number.to_string(), Slot::WORK);
+                copy_of_layer(lower, program, &number.to_string(), part);
             }
-            program.push(Op::FsFd { fs: slot, key: c"lowerdir+", value: Slot::WORK });
+            may_be_no_layer(program, slot, part);
+            program.push(Op::FsFd { fs: slot, key: c"lowerdir+", value: LOWER });
         }
         if self.open_written(program) {
             program.push(Op::FsFd { fs: slot, key: c"upperdir", value: Slot::UPPER });
@@ -241,7 +247,7 @@ impl OverlayMount {
     }
 
     /// Before Linux 6.15: each layer by a short name in a directory of the scratch tmpfs.
-    fn name_layers<'a>(&'a self, program: &mut Program<'a>, slot: Slot) {
+    fn name_layers<'a>(&'a self, program: &mut Program<'a>, slot: Slot, part: Option<u16>) {
         let mut list = String::new();
         for (number, lower) in self.lowers.iter().enumerate() {
             let short = short_name(number);
@@ -249,8 +255,7 @@ impl OverlayMount {
                 list.push(':');
             }
             list += &short;
-            lower.copy(program, Slot::WORK);
-            attach_in_scratch(program, &short, Slot::WORK);
+            copy_of_layer(lower, program, &short, part);
         }
         if self.open_written(program) && self.written.is_some() {
             for (name, to) in [(UPPER, Slot::UPPER), (WORK, Slot::WORK)] {
@@ -261,6 +266,7 @@ impl OverlayMount {
         program.push(Op::GoTo { directory: Slot::PLACE });
         program.push(Op::FsOpen { kind: c"overlay", into: slot });
         let value = program.text(list);
+        may_be_no_layer(program, slot, part);
         program.push(Op::FsString { fs: slot, key: c"lowerdir", value });
         if self.upper != Upper::None {
             for (key, name) in [(c"upperdir", UPPER), (c"workdir", WORK)] {
@@ -340,6 +346,21 @@ fn removed_at_the_end(work: &Arc<OwnedFd>, path: &Path, ledger: &mut Ledger) {
 
 fn open_made<'a>(program: &mut Program<'a>, base: Slot, place: Place<'a>, into: Slot) {
     program.push(Op::Resolve { base, place, want: Want::Directory, create: None, links: Links::Refused, into });
+}
+
+/// In [`LOWER`], and attached, which it has to be to be a layer; a part of the host's tree read-only.
+fn copy_of_layer<'a>(lower: &'a Show, program: &mut Program<'a>, name: &str, part: Option<u16>) {
+    lower.copy(program, LOWER);
+    attach_in_scratch(program, name, LOWER);
+    if part.is_some() {
+        program.push(Op::SetAttributes { mount: LOWER, set: MOUNT_ATTR_RDONLY, recursive: false });
+    }
+}
+
+fn may_be_no_layer(program: &mut Program<'_>, into: Slot, part: Option<u16>) {
+    if let Some(part) = part {
+        program.push(Op::Layer { lower: LOWER, into, part });
+    }
 }
 
 fn attach_in_scratch(program: &mut Program<'_>, name: &str, mount: Slot) {

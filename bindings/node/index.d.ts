@@ -1123,7 +1123,7 @@ export interface Network {
   peers?: boolean;
   /** Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. With names TCP alone, to the container's 127.0.0.1, at most 128 connections at once. */
   publish?: Array<string> | false;
-  /** Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"`, `"example.org:8000-8010"` or `"*.example.org"`, the names below it. Everything else is refused at once. Default: nothing. */
+  /** Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"`, `"example.org:8000-8010"` or `"*.example.org"`, the names below it; `udp/` before a port is UDP, `"ntp.example.org:udp/123"`. Everything else is refused at once. Default: nothing. */
   allow?: Array<string> | false;
   /** Of names: the same, where the name may lead to private addresses (RFC 1918, 100.64.0.0/10, fc00::/7), but not to the host's own. Default: nothing. */
   allowPrivate?: Array<string> | false;

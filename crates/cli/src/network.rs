@@ -27,8 +27,8 @@ pub(crate) struct NetworkFlags {
     #[arg(long, value_name = "none|host|veth|pasta|join:PATH")]
     net: Option<Net>,
     /// Reach this name on these TCP ports (443 without any), looked up on the host, and nothing else, whatever the command does:
-    /// github.com, github.com:22,443, example.org:8000-8010, *.example.org for all names below it. Addresses, and names that lead to
-    /// private ones, are refused
+    /// github.com, github.com:22,443, example.org:8000-8010, *.example.org for all names below it; udp/ before a port is UDP:
+    /// ntp.example.org:udp/123. Addresses, and names that lead to private ones, are refused
     #[arg(long, value_name = "NAME[:PORTS]")]
     allow: Vec<Rule>,
     /// The same of all names in this file, one in a line as for --allow; what stands behind a # is for readers

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::rule::listed;
 use crate::slots::{Slot, Slots};
 use crate::{Name, Pattern, Ports, Rule};
 
@@ -38,6 +39,13 @@ pub struct Allow {
 /// What is open of names.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 struct Open {
+    streams: Access,
+    datagrams: Access,
+}
+
+/// What is open by one protocol.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+struct Access {
     ports: Ports,
     /// Those that may be at private addresses.
     private: Ports,
@@ -45,7 +53,22 @@ struct Open {
 
 impl Open {
     fn with(&self, other: &Open) -> Open {
-        Open { ports: self.ports.with(&other.ports), private: self.private.with(&other.private) }
+        Open { streams: self.streams.with(&other.streams), datagrams: self.datagrams.with(&other.datagrams) }
+    }
+
+    /// How many sockets of one family it takes.
+    fn count(&self) -> usize {
+        self.streams.ports.count() + self.datagrams.ports.count()
+    }
+}
+
+impl Access {
+    fn to(ports: &Ports, private: bool) -> Access {
+        Access { ports: ports.clone(), private: if private { ports.clone() } else { Ports::default() } }
+    }
+
+    fn with(&self, other: &Access) -> Access {
+        Access { ports: self.ports.with(&other.ports), private: self.private.with(&other.private) }
     }
 }
 
@@ -56,6 +79,9 @@ pub enum AllowError {
     /// More ports of each name below one than there are sockets for all of them.
     #[error("each name below the `*` would take {0} sockets, and there are {STOCK} for all such names")]
     Stock(usize),
+    /// UDP to names that nobody knows yet.
+    #[error("UDP goes to names that are written out: what waits for names below a `*` are sockets of TCP")]
+    DatagramsBelow,
     /// The name server is there.
     #[error("port 53 is where names are asked for inside: it leads to no other server")]
     Dns,
@@ -75,6 +101,8 @@ pub enum AllowError {
 pub enum Kind {
     /// A name's port, by TCP.
     Name(Name, u16),
+    /// A name's port, by UDP.
+    Flows(Name, u16),
     /// Questions for names, by UDP.
     Datagrams,
     /// The same by TCP.
@@ -118,7 +146,7 @@ impl Allow {
             return Err(AllowError::Dns);
         }
         let host: Name = HOST.parse().map_err(|_| AllowError::Host)?;
-        self.open_exact(&host, &Open { ports: Ports::one(port), private: Ports::default() })
+        self.open_exact(&host, &Open { streams: Access::to(&Ports::one(port), false), datagrams: Access::default() })
     }
 
     /// Whether a connection has to begin with TLS, and ask for the name that it is to.
@@ -137,16 +165,16 @@ impl Allow {
     }
 
     fn grant(&mut self, rule: &Rule, private: bool) -> Result<(), AllowError> {
-        if rule.ports.contains(DNS) {
+        if rule.ports.contains(DNS) || rule.datagrams.contains(DNS) {
             return Err(AllowError::Dns);
         }
         if self.rules.len() == MOST_RULES {
             return Err(AllowError::TooManyRules);
         }
-        let open =
-            Open { ports: rule.ports.clone(), private: if private { rule.ports.clone() } else { Ports::default() } };
+        let open = Open { streams: Access::to(&rule.ports, private), datagrams: Access::to(&rule.datagrams, private) };
         match &rule.pattern {
             Pattern::Exact(name) if name.as_str() == HOST => return Err(AllowError::Host),
+            Pattern::Below(_) if rule.datagrams.count() > 0 => return Err(AllowError::DatagramsBelow),
             Pattern::Exact(name) => self.open_exact(name, &open)?,
             Pattern::Below(above) => self.open_below(above, &open)?,
         }
@@ -156,8 +184,8 @@ impl Allow {
 
     fn open_exact(&mut self, name: &Name, open: &Open) -> Result<(), AllowError> {
         let own = self.exact.get(name).map_or_else(|| open.clone(), |own| own.with(open));
-        let others = self.ports - self.exact.get(name).map_or(0, |_| self.open(name).ports.count());
-        let all = others + self.above(name).with(&own).ports.count();
+        let others = self.ports - self.exact.get(name).map_or(0, |_| self.open(name).count());
+        let all = others + self.above(name).with(&own).count();
         // One of each family.
         if all * 2 > MOST_LISTENERS || self.slots.give(name).is_none() {
             return Err(AllowError::TooMany);
@@ -173,8 +201,8 @@ impl Allow {
         let each =
             |above: &Name| self.below.get(above).map_or_else(Open::default, Clone::clone).with(&self.above(above));
         let deepest = self.below.keys().filter(|other| *other == above || other.is_below(above));
-        let most = deepest.map(|above| each(above).ports.count()).max().unwrap_or_default();
-        let all = self.exact.keys().map(|name| self.open(name).ports.count()).sum();
+        let most = deepest.map(|above| each(above).count()).max().unwrap_or_default();
+        let all = self.exact.keys().map(|name| self.open(name).count()).sum();
         let refused = match () {
             () if most > STOCK => AllowError::Stock(most),
             () if all * 2 > MOST_LISTENERS => AllowError::TooMany,
@@ -202,14 +230,29 @@ impl Allow {
         self.exact.get(name).map_or_else(|| above.clone(), |own| above.with(own))
     }
 
-    /// All ports of a name, or `None` if it is not allowed.
+    /// All ports of a name by TCP, or `None` if it is not allowed.
     pub fn ports_of(&self, name: &Name) -> Option<Ports> {
-        Some(self.open(name).ports).filter(|ports| ports.count() > 0)
+        Some(self.open(name).streams.ports).filter(|ports| ports.count() > 0)
     }
 
-    /// Whether this port of a name may be at a private address.
+    /// All its ports by UDP.
+    pub fn datagrams_of(&self, name: &Name) -> Ports {
+        self.open(name).datagrams.ports
+    }
+
+    /// Whether any name has some.
+    pub fn has_datagrams(&self) -> bool {
+        self.exact.values().any(|open| open.datagrams.ports.count() > 0)
+    }
+
+    /// Whether this port of a name by TCP may be at a private address.
     pub fn is_private(&self, name: &Name, port: u16) -> bool {
-        self.open(name).private.contains(port)
+        self.open(name).streams.private.contains(port)
+    }
+
+    /// The same by UDP.
+    pub fn is_private_by_datagrams(&self, name: &Name, port: u16) -> bool {
+        self.open(name).datagrams.private.contains(port)
     }
 
     /// Whether it has a rule of its own, and with that its sockets before anybody asks for it.
@@ -228,7 +271,7 @@ impl Allow {
             let private = if *private { " (private addresses, too)" } else { "" };
             format!("{rule}{private}")
         });
-        rules.chain(self.exact.get(HOST).map(|open| format!("{HOST}:{}", open.ports))).collect()
+        rules.chain(self.exact.get(HOST).map(|open| format!("{HOST}:{}", open.streams.ports))).collect()
     }
 
     /// What comes of rules that are about the same names, each in one line.
@@ -242,10 +285,11 @@ impl Allow {
                     () => continue,
                 };
                 let ports = wide.ports.with(&narrow.ports);
-                lines.push(if ports == wide.ports && private >= too {
+                let datagrams = wide.datagrams.with(&narrow.datagrams);
+                lines.push(if (&ports, &datagrams) == (&wide.ports, &wide.datagrams) && private >= too {
                     format!("{narrow} adds nothing to {wide}: the wider one holds")
                 } else {
-                    format!("{narrow} beside {wide}: {} has ports {ports}", narrow.pattern)
+                    format!("{narrow} beside {wide}: {} has ports {}", narrow.pattern, listed(&ports, &datagrams))
                 });
             }
         }
@@ -271,11 +315,15 @@ impl Allow {
             }
         }
         for name in self.exact.keys() {
-            let (Some(slot), Some(ports)) = (self.slots.of(name.as_str()), self.ports_of(name)) else { continue };
-            let addresses = [IpAddr::V4(slot.v4()), IpAddr::V6(slot.v6())];
-            for port in ports.iter() {
-                let each = addresses.iter().take(families).map(|address| SocketAddr::new(*address, port));
-                wanted.extend(each.map(|address| Wanted { address, kind: Kind::Name(name.clone(), port) }));
+            let Some(slot) = self.slots.of(name.as_str()) else { continue };
+            let Open { streams, datagrams } = self.open(name);
+            let streams = streams.ports.iter().map(|port| (port, Kind::Name(name.clone(), port)));
+            let datagrams = datagrams.ports.iter().map(|port| (port, Kind::Flows(name.clone(), port)));
+            for (port, kind) in streams.chain(datagrams) {
+                let addresses = [IpAddr::V4(slot.v4()), IpAddr::V6(slot.v6())].into_iter().take(families);
+                let each =
+                    addresses.map(|address| Wanted { address: SocketAddr::new(address, port), kind: kind.clone() });
+                wanted.extend(each);
             }
         }
         for (kind, is_wanted) in [(Kind::Spare, !self.below.is_empty()), (Kind::Inward, self.enters)] {
@@ -316,6 +364,22 @@ mod tests {
             assert_eq!(allow.at(wanted.address.ip()).map(Name::as_str), Some("github.com"));
         }
         assert_eq!(allow.sockets(false).len(), 2 + 2);
+    }
+
+    #[test]
+    fn a_port_by_udp_has_a_socket_of_its_own_and_is_none_of_tcp() {
+        let mut allow = allow(&["a.org:443,udp/443", "b.org:udp/123"]).unwrap();
+        let kinds: Vec<Kind> = allow.sockets(false).into_iter().skip(2).map(|wanted| wanted.kind).collect();
+        let (a, b) = (name("a.org"), name("b.org"));
+        assert_eq!(kinds, [Kind::Name(a.clone(), 443), Kind::Flows(a.clone(), 443), Kind::Flows(b.clone(), 123)]);
+        assert_eq!((allow.ports_of(&b), allow.datagrams_of(&b).to_string().as_str()), (None, "123"));
+        allow.add_private(&"b.org:udp/5353".parse().unwrap()).unwrap();
+        assert!(allow.is_private_by_datagrams(&b, 5353) && !allow.is_private_by_datagrams(&b, 123));
+        assert!(!allow.is_private(&b, 5353) && allow.has_datagrams());
+        assert_eq!(allow.add(&"*.c.org:udp/123".parse().unwrap()), Err(AllowError::DatagramsBelow));
+        assert_eq!(allow.add(&"c.org:udp/53".parse().unwrap()), Err(AllowError::Dns));
+        let said = self::allow(&["*.d.org:443", "a.d.org:udp/443"]).unwrap().overlaps();
+        assert_eq!(said, ["a.d.org:udp/443 beside *.d.org:443: a.d.org has ports 443,udp/443"]);
     }
 
     #[test]

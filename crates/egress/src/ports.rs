@@ -1,4 +1,4 @@
-//! Ports as a text has them: `443`, `80,443`, `8000-8010`.
+//! Ports of one protocol as a text has them: `443`, `80,443`, `8000-8010`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,8 +17,8 @@ pub enum PortError {
     /// A range whose end is before its beginning.
     #[error("the range {0:?} ends before it begins")]
     Backwards(String),
-    /// Another protocol.
-    #[error("only TCP is relayed")]
+    /// Another protocol, or one that stands elsewhere.
+    #[error("before a port stands nothing, for TCP, or `udp/`: NAME:443,udp/443")]
     Protocol,
 }
 

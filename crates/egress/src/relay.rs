@@ -5,6 +5,7 @@
 
 mod dial;
 mod enter;
+mod flow;
 mod serve;
 mod take;
 

@@ -1,10 +1,12 @@
-//! What is allowed, as one text: `NAME[:PORTS]`.
+//! What is allowed, as one text: `NAME[:PORTS]`, with `udp/` before a port that is not TCP's.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::{Name, NameError, PortError, Ports};
 
+/// What stands before a port that is not TCP's.
+const UDP: &str = "udp/";
 /// What a name without ports has.
 const HTTPS: u16 = 443;
 
@@ -22,8 +24,10 @@ pub enum Pattern {
 pub struct Rule {
     /// The names.
     pub pattern: Pattern,
-    /// The ports.
+    /// The ports, by TCP.
     pub ports: Ports,
+    /// The ports by UDP.
+    pub datagrams: Ports,
 }
 
 /// Why a text is no rule.
@@ -45,7 +49,7 @@ impl FromStr for Rule {
     type Err = RuleError;
 
     fn from_str(text: &str) -> Result<Rule, RuleError> {
-        if text.starts_with("udp/") {
+        if text.starts_with(UDP) {
             return Err(PortError::Protocol.into());
         }
         let (name, ports) = match text.split_once(':') {
@@ -65,9 +69,29 @@ impl FromStr for Rule {
             }
             None => Pattern::Exact(name.parse()?),
         };
-        let ports = ports.map_or(Ok(Ports::one(HTTPS)), str::parse)?;
-        Ok(Rule { pattern, ports })
+        let Some(ports) = ports else {
+            return Ok(Rule { pattern, ports: Ports::one(HTTPS), datagrams: Ports::default() });
+        };
+        let (datagrams, streams): (Vec<&str>, Vec<&str>) = ports.split(',').partition(|part| part.starts_with(UDP));
+        let datagrams: Vec<&str> = datagrams.iter().filter_map(|part| part.strip_prefix(UDP)).collect();
+        let parsed = |parts: &[&str]| if parts.is_empty() { Ok(Ports::default()) } else { parts.join(",").parse() };
+        Ok(Rule { pattern, ports: parsed(&streams)?, datagrams: parsed(&datagrams)? })
     }
+}
+
+impl Rule {
+    /// Its ports, as a text has them.
+    pub fn listed(&self) -> String {
+        listed(&self.ports, &self.datagrams)
+    }
+}
+
+/// Ports of both protocols in one list.
+pub(crate) fn listed(ports: &Ports, datagrams: &Ports) -> String {
+    let datagrams = datagrams.to_string();
+    let datagrams = datagrams.split(',').filter(|part| !part.is_empty()).map(|part| format!("{UDP}{part}"));
+    let ports = Some(ports.to_string()).filter(|ports| !ports.is_empty());
+    ports.into_iter().chain(datagrams).collect::<Vec<_>>().join(",")
 }
 
 impl Pattern {
@@ -100,7 +124,7 @@ impl fmt::Display for Pattern {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.pattern, self.ports)
+        write!(f, "{}:{}", self.pattern, self.listed())
     }
 }
 
@@ -115,6 +139,8 @@ mod tests {
             ("GitHub.com.:22,443", "github.com:22,443"),
             ("db:5432", "db:5432"),
             ("*.example.org:80", "*.example.org:80"),
+            ("ntp.example.org:udp/123", "ntp.example.org:udp/123"),
+            ("a.org:udp/443,443,udp/8000-8010,22", "a.org:22,443,udp/443,udp/8000-8010"),
         ] {
             assert_eq!(text.parse::<Rule>().unwrap().to_string(), shown);
         }
@@ -132,8 +158,11 @@ mod tests {
             ("a.org:0", "no port"),
             ("a.org:70000", "no port"),
             ("a.org:", "no port"),
-            ("a.org:udp/53", "only TCP"),
-            ("udp/a.org:53", "only TCP"),
+            ("udp/a.org:53", "before a port"),
+            ("a.org:sctp/53", "before a port"),
+            ("a.org:udp/", "no port"),
+            ("a.org:udp/0", "no port"),
+            ("a.org:udp/udp/5", "before a port"),
             ("https://a.org", "URL"),
             ("https://a.org:443/", "URL"),
             ("a.org/x", "URL"),

@@ -62,7 +62,8 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "is_default")]
     pub publish: Vec<String>,
     /// Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"`,
-    /// `"example.org:8000-8010"` or `"*.example.org"`, the names below it. Everything else is refused at once. Default: nothing.
+    /// `"example.org:8000-8010"` or `"*.example.org"`, the names below it; `udp/` before a port is UDP, `"ntp.example.org:udp/123"`. Everything else is
+    /// refused at once. Default: nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub allow: Vec<String>,
     /// Of names: the same, where the name may lead to private addresses (RFC 1918, 100.64.0.0/10, fc00::/7), but not to the host's own. Default:

@@ -428,8 +428,8 @@ class Network:
     #: `"8000-8010:8000-8010"`. With names TCP alone, to the container's 127.0.0.1, at most 128 connections at once.
     publish: Optional[List[str]] = None
     #: Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443),
-    #: `"github.com:22,443"`, `"example.org:8000-8010"` or `"*.example.org"`, the names below it. Everything else is
-    #: refused at once. Default: nothing.
+    #: `"github.com:22,443"`, `"example.org:8000-8010"` or `"*.example.org"`, the names below it; `udp/` before a port
+    #: is UDP, `"ntp.example.org:udp/123"`. Everything else is refused at once. Default: nothing.
     allow: Optional[List[str]] = None
     #: Of names: the same, where the name may lead to private addresses (RFC 1918, 100.64.0.0/10, fc00::/7), but not to
     #: the host's own. Default: nothing.

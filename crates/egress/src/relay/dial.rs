@@ -122,7 +122,7 @@ fn is_own(address: IpAddr) -> bool {
     look().unwrap_or_else(|errno| !matches!(errno, Errno::NETUNREACH | Errno::HOSTUNREACH))
 }
 
-fn open(address: IpAddr, kind: SocketType) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open(address: IpAddr, kind: SocketType) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
 }
@@ -163,9 +163,10 @@ impl Server {
                 if found.is_empty() {
                     tenant.tally.refused(name.as_str(), Why::Unresolved, None);
                 }
-                let is_private = |key: &u64| {
-                    let connection = self.connections.get(key);
-                    connection.is_some_and(|it| tenant.server.allow.is_private(&name, it.port))
+                let allow = &tenant.server.allow;
+                let is_private = |key: &u64| match (self.connections.get(key), self.flows.get(key)) {
+                    (Some(connection), _) => allow.is_private(&name, connection.port),
+                    (None, flow) => flow.is_some_and(|flow| allow.is_private_by_datagrams(&name, flow.port)),
                 };
                 let (private, public): (Vec<u64>, Vec<u64>) = waiting.into_iter().partition(is_private);
                 let mut all = Vec::new();
@@ -176,7 +177,12 @@ impl Server {
                 }
                 let deadline = Instant::now() + CONNECT;
                 for (keys, addresses) in all {
-                    keys.into_iter().for_each(|key| self.connect(key, addresses.clone(), deadline));
+                    for key in keys {
+                        match self.flows.contains_key(&key) {
+                            true => self.open_flow(key, addresses.iter().copied()),
+                            false => self.connect(key, addresses.clone(), deadline),
+                        }
+                    }
                 }
             }
         }
@@ -393,9 +399,6 @@ impl Server {
                 down.drop_with(&mut self.budget, &mut tenant.own);
             }
         }
-        tenant.connections -= 1;
-        if tenant.connections == 0 && tenant.leaving.is_some() {
-            self.close_all(id);
-        }
+        self.has_brought_out(id);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -13,6 +14,7 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::dial::{Connection, Stage};
 use super::enter::Doors;
+use super::flow::Flow;
 use super::{DRAIN, Judge, Opened, Order, Shared};
 use crate::budget::Budget;
 use crate::connection::{End, Pipes};
@@ -39,6 +41,7 @@ pub(super) enum Token {
     Inner(u64),
     Outer(u64),
     Attempt(u64, u8),
+    Flow(u64),
 }
 
 impl Token {
@@ -51,6 +54,7 @@ impl Token {
             Token::Inner(key) => (4, key, 0),
             Token::Outer(key) => (5, key, 0),
             Token::Attempt(key, part) => (6, key, u64::from(part & 15)),
+            Token::Flow(key) => (7, key, 0),
         };
         epoll::EventData::new_u64(key << 8 | part << 4 | kind)
     }
@@ -65,7 +69,8 @@ impl Token {
             3 => Token::Stream(key),
             4 => Token::Inner(key),
             5 => Token::Outer(key),
-            _ => Token::Attempt(key, part),
+            6 => Token::Attempt(key, part),
+            _ => Token::Flow(key),
         }
     }
 }
@@ -76,6 +81,7 @@ pub(super) enum Timer {
     Stream(u64),
     Rested(u64),
     Drained(u64),
+    Flow(u64),
 }
 
 /// A namespace.
@@ -93,20 +99,25 @@ pub(super) struct Tenant {
     pub(super) leaving: Option<SyncSender<()>>,
 }
 
-struct Socket {
-    tenant: u64,
-    kind: Kind,
-    socket: OwnedFd,
+pub(super) struct Socket {
+    pub(super) tenant: u64,
+    pub(super) kind: Kind,
+    pub(super) socket: OwnedFd,
 }
 
 pub(super) struct Server {
     pub(super) shared: Arc<Shared>,
     pub(super) resolver: Resolver,
     pub(super) tenants: HashMap<u64, Tenant>,
-    sockets: HashMap<u64, Socket>,
+    pub(super) sockets: HashMap<u64, Socket>,
     streams: HashMap<u64, Stream>,
     pub(super) connections: HashMap<u64, Connection>,
-    /// Connections that wait for a name.
+    pub(super) flows: HashMap<u64, Flow>,
+    /// By the slot's socket, and who sends to it.
+    pub(super) flow_of: HashMap<(u64, SocketAddr), u64>,
+    /// Room for one datagram.
+    pub(super) datagram: Vec<u8>,
+    /// Connections and flows that wait for a name.
     pub(super) asked: HashMap<(u64, Name), Vec<u64>>,
     pub(super) timers: BTreeSet<(Instant, Timer)>,
     /// Those that are to go on.
@@ -127,6 +138,9 @@ impl Server {
             sockets: HashMap::new(),
             streams: HashMap::new(),
             connections: HashMap::new(),
+            flows: HashMap::new(),
+            flow_of: HashMap::new(),
+            datagram: Vec::new(),
             asked: HashMap::new(),
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
@@ -182,6 +196,7 @@ impl Server {
             Token::Stream(key) => self.read_stream(key),
             Token::Inner(key) | Token::Outer(key) => self.news(key, token, flags),
             Token::Attempt(key, part) => self.attempted(key, part),
+            Token::Flow(key) => self.answered(key),
         }
         true
     }
@@ -194,6 +209,7 @@ impl Server {
                 Timer::Stream(key) => self.close_stream(key),
                 Timer::Rested(key) => self.listen(key, EventFlags::IN),
                 Timer::Drained(id) => self.close_all(id),
+                Timer::Flow(key) => self.look_at_flow(key, now),
             }
         }
     }
@@ -237,7 +253,7 @@ impl Server {
     }
 
     /// Before it is closed: whoever was forked from this process may have a copy, by which it would be told of for ever, epoll(7).
-    fn unwatch(&self, socket: impl AsFd) {
+    pub(super) fn unwatch(&self, socket: impl AsFd) {
         let _ = epoll::delete(&self.shared.epoll, socket);
     }
 
@@ -251,6 +267,9 @@ impl Server {
         for _ in 0..AT_A_TIME {
             let Some(Socket { tenant: id, kind, socket }) = self.sockets.get(&key) else { return };
             let Some(tenant) = self.tenants.get_mut(id) else { return };
+            if matches!(kind, Kind::Flows(..)) {
+                return self.take_datagrams(key);
+            }
             if *kind == Kind::Datagrams {
                 tenant.server.answer_datagrams(socket, &tenant.tally);
                 let id = *id;
@@ -319,6 +338,7 @@ impl Server {
         }
         let own = self.streams.iter().filter(|(_, stream)| stream.tenant == id).map(|(key, _)| *key);
         own.collect::<Vec<_>>().into_iter().for_each(|key| self.close_stream(key));
+        self.close_flows(id, false);
         let Some(tenant) = self.tenants.get_mut(&id) else { return };
         tenant.leaving = Some(done);
         tenant.server.close();
@@ -336,10 +356,20 @@ impl Server {
         for key in own.map(|(key, _)| *key).collect::<Vec<_>>() {
             self.give_up(key);
         }
+        self.close_flows(id, true);
         self.asked.retain(|(tenant, _), _| *tenant != id);
         self.resolver.forget(id);
         if let Some(tenant) = self.tenants.remove(&id) {
             let _ = tenant.leaving.map(|done| done.send(()));
+        }
+    }
+
+    /// One less that has something to bring out: with the last, a namespace that has ended is gone.
+    pub(super) fn has_brought_out(&mut self, id: u64) {
+        let Some(tenant) = self.tenants.get_mut(&id) else { return };
+        tenant.connections -= 1;
+        if tenant.connections == 0 && tenant.leaving.is_some() {
+            self.close_all(id);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{HOST, Name};
 
 /// How long the first words of TLS may take, where those are wanted.
 const HELLO: Duration = Duration::from_secs(10);
-const LOOK_UP: Duration = Duration::from_secs(10);
+pub(super) const LOOK_UP: Duration = Duration::from_secs(10);
 /// From where its name is to its other half.
 pub(super) const CONNECT: Duration = Duration::from_secs(20);
 /// How often the first words of TLS are looked at before they are all there: whoever sends them byte by byte is no program that is used.
@@ -62,19 +62,24 @@ impl Server {
         let Some(connection) = self.connections.get_mut(&key) else { return };
         let Whom::Name(name) = &connection.whom else { return };
         let (id, name, now) = (connection.tenant, name.clone(), Instant::now());
-        let Some(tenant) = self.tenants.get(&id) else { return };
-        let lookup = tenant.lookup;
         (connection.stage, connection.deadline) = (Stage::Asking, now + LOOK_UP);
         self.timers.insert((now + LOOK_UP, Timer::Connection(key)));
-        let waiting = self.asked.entry((id, name.clone())).or_default();
-        waiting.push(key);
-        if waiting.len() == 1 && !self.resolver.ask(id, name.clone(), lookup) {
-            self.asked.remove(&(id, name.clone()));
-            if let Some(tenant) = self.tenants.get(&id) {
-                tenant.tally.refused(name.as_str(), Why::TooMany, None);
-            }
+        if !self.wait_for(key, id, &name) {
             self.give_up(key);
         }
+    }
+
+    /// `false`: too many names wait to be looked up.
+    pub(super) fn wait_for(&mut self, key: u64, id: u64, name: &Name) -> bool {
+        let Some(tenant) = self.tenants.get(&id) else { return false };
+        let waiting = self.asked.entry((id, name.clone())).or_default();
+        waiting.push(key);
+        let asks = waiting.len() > 1 || self.resolver.ask(id, name.clone(), tenant.lookup);
+        if !asks {
+            tenant.tally.refused(name.as_str(), Why::TooMany, None);
+            self.asked.remove(&(id, name.clone()));
+        }
+        asks
     }
 
     /// Looks at the first words of a connection that has to ask for its name by TLS. They stay where they are, and what was looked at is what goes out:

@@ -280,3 +280,103 @@ fn many_at_once_are_carried_by_one_thread() {
     assert!(std::fs::read_dir("/proc/self/task").unwrap().count() <= before + 16);
     comes_to(&net, 100, |count| count.connections);
 }
+
+/// A slot for datagrams, that leads to this server by its name.
+fn slot_for(server: &UdpSocket, lookup: Lookup, judge: Judge) -> (Seat, UdpSocket) {
+    let port = server.local_addr().unwrap().port();
+    let (mut allow, name) = (Allow::nothing(), NAME.parse().unwrap());
+    allow.add(&format!("{NAME}:udp/{port}").parse().unwrap()).unwrap();
+    let slot = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (level, packet_info) = option::PACKET_INFO;
+    set_option(Fd(slot.as_raw_fd()), level, packet_info, 1).unwrap();
+    let (mut seat, kept) = (Seat::take().unwrap(), slot.try_clone().unwrap());
+    seat.begin_with(allow, false, vec![(Kind::Flows(name, port), slot.into())], lookup, judge);
+    (seat, kept)
+}
+
+fn datagrams() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket
+}
+
+fn localhost(_: &str) -> io::Result<Vec<IpAddr>> {
+    Ok(vec![Ipv4Addr::LOCALHOST.into()])
+}
+
+#[test]
+fn datagrams_go_to_the_name_and_answers_of_it_alone_come_back() {
+    let server = datagrams();
+    let (seat, slot) = slot_for(&server, localhost, |_, _| None);
+    let slot = slot.local_addr().unwrap();
+    let (one, other) = (datagrams(), datagrams());
+    let mut buffer = [0; 70_000];
+    let mut outside = Vec::new();
+    let long = vec![7; 40_000];
+    for (inside, bytes) in [(&one, &b"first"[..]), (&other, &long[..]), (&one, b"second"), (&one, b"")] {
+        inside.send_to(bytes, slot).unwrap();
+        let (length, from) = server.recv_from(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], bytes);
+        // Somebody else's answer does not come in, and the server's own does, from the slot.
+        datagrams().send_to(b"forged", from).unwrap();
+        server.send_to(bytes, from).unwrap();
+        let (length, by) = inside.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], by), (bytes, slot));
+        outside.push(from);
+    }
+    assert_eq!((outside[0], outside[0]), (outside[2], outside[3]), "one socket outside for one inside");
+    assert_ne!(outside[0], outside[1]);
+    let counts = seat.tally().counts();
+    let (connections, sent) = (counts[0].1.connections, counts[0].1.sent);
+    assert_eq!((connections, counts[0].1.failed, sent), (2, 0, 40_011));
+}
+
+#[test]
+fn datagrams_to_a_name_at_an_address_that_is_not_public_go_nowhere() {
+    let server = datagrams();
+    let (seat, slot) = slot_for(&server, localhost, dial::judge);
+    datagrams().send_to(b"lost", slot.local_addr().unwrap()).unwrap();
+    let started = Instant::now();
+    while seat.tally().refusals().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(5));
+    }
+    let refusals = seat.tally().refusals();
+    assert_eq!((refusals[0].name.as_str(), refusals[0].why), (NAME, Why::Address));
+    server.set_nonblocking(true).unwrap();
+    assert_eq!(server.recv_from(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn what_was_sent_last_goes_out_after_the_namespaces_end() {
+    let server = datagrams();
+    let slow: Lookup = |_| {
+        thread::sleep(Duration::from_millis(200));
+        Ok(vec![Ipv4Addr::LOCALHOST.into()])
+    };
+    let (seat, slot) = slot_for(&server, slow, |_, _| None);
+    datagrams().send_to(b"farewell", slot.local_addr().unwrap()).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    seat.leave();
+    let mut buffer = [0; 64];
+    let (length, _) = server.recv_from(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"farewell");
+}
+
+#[test]
+fn whoever_sends_from_ever_new_sockets_takes_no_more_than_its_share() {
+    let server = datagrams();
+    let (seat, slot) = slot_for(&server, localhost, |_, _| None);
+    let slot = slot.local_addr().unwrap();
+    let mut buffer = [0; 64];
+    for number in 0_u32..1200 {
+        datagrams().send_to(&number.to_ne_bytes(), slot).unwrap();
+        let (length, _) = server.recv_from(&mut buffer).unwrap();
+        assert_eq!(buffer[..length], number.to_ne_bytes());
+    }
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    assert!(open < 1200, "{open}");
+    // A source that comes again is the same one.
+    let connections = seat.tally().counts()[0].1.connections;
+    assert!((1025..=1200).contains(&connections), "{connections}");
+}

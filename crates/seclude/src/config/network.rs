@@ -203,7 +203,8 @@ impl Names {
     }
 
     /// This as well, such as `"github.com:22,443".parse()?` or `"*.example.org".parse()?`, which is all names below example.org and not itself.
-    /// May be said again, also of the same name: it has the ports of all that is said of it.
+    /// May be said again, also of the same name: it has the ports of all that is said of it. `udp/` before a port is UDP, which a name below a `*` does not
+    /// have, nor one beside [`Names::require_sni`]: `"ntp.example.org:udp/123".parse()?`.
     ///
     /// A name below a `*` takes a socket for each port once it is asked for, out of 128: further names are refused, and told so. It has an address of
     /// IPv4 alone.

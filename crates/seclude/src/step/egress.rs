@@ -47,6 +47,11 @@ pub(crate) fn allowed(names: &Names) -> Result<Allow> {
             add(&mut allow, rule).map_err(|error| refused(key, index, &rule.to_string(), &error))?;
         }
     }
+    if allow.requires_sni() && allow.has_datagrams() {
+        let action = "what goes by UDP does not begin with TLS that asks for its name";
+        let hint = Hint::from("leave the ports of UDP out").with([Remedy::set("network.sni", "off")]);
+        return Err(Error::invalid(NAME, action).at("network.sni").contradicting().hint(hint));
+    }
     for (index, port) in names.loopback.iter().enumerate() {
         allow.add_loopback(*port).map_err(|error| refused("allow_loopback", index, &port.to_string(), &error))?;
     }
@@ -210,9 +215,10 @@ impl Step for Egress {
         let is_unbound = |wanted: &&Wanted| matches!(wanted.kind, Kind::Spare | Kind::Inward);
         let spare = self.sockets.iter().filter(is_unbound).count();
         for wanted in self.sockets.iter().filter(|wanted| !is_unbound(wanted)) {
-            let stream = wanted.kind != Kind::Datagrams;
+            let stream = !matches!(wanted.kind, Kind::Datagrams | Kind::Flows(..));
             match &wanted.kind {
                 Kind::Name(name, port) => program.about_owned(format!("{name}, port {port}")),
+                Kind::Flows(name, port) => program.about_owned(format!("{name}, port {port} of UDP")),
                 _ => program.about("questions for names"),
             }
             program.push(Op::Serve { address: wanted.address, stream });

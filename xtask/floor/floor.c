@@ -277,14 +277,21 @@ static void proc_path(char *into, int pid) {
     *into = 0;
 }
 
-/* The whole map, as a file is read whose length nobody knows: until nothing comes. */
-static int read_own_map(void) {
-    int file = TRY(CALL(__NR_openat, AT_FDCWD, "/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
+/* The whole of it, as a file is read whose length nobody knows: into a buffer that doubles, and until nothing comes. */
+static int read_all(const char *path) {
+    int file = TRY(CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
     struct statx size;
     TRY(CALL(__NR_statx, file, "", AT_EMPTY_PATH, STATX_ALL, &size));
-    char text[32];
-    while (TRY(CALL(__NR_read, file, text, sizeof text)) > 0)
-        ;
+    char text[256];
+    size_t length = 0, room = 32;
+    for (;;) {
+        long count = TRY(CALL(__NR_read, file, text + length, room - length));
+        if (!count)
+            break;
+        length += count;
+        if (length == room && room < sizeof text)
+            room *= 2;
+    }
     TRY(CALL(__NR_close, file));
     return 0;
 }
@@ -311,7 +318,7 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     struct __user_cap_data_struct capabilities[2];
     TRY(CALL(__NR_capget, &version, capabilities));
     CALL(__NR_getegid);
-    TRY(read_own_map());
+    TRY(read_all("/proc/self/uid_map"));
     if (!init) {
         CALL(__NR_gettid);
         CALL(__NR_getpid);
@@ -368,7 +375,15 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     TRY(pid);
     TRY(CALL(__NR_close, pair[1]));
 
-    char path[32];
+    char path[32], *end = path;
+    /* Which process of this /proc it is. */
+    memcpy(path, "/proc/self/fdinfo/", 18);
+    end = path + 18;
+    if (pidfd >= 10)
+        *end++ = '0' + pidfd / 10;
+    *end++ = '0' + pidfd % 10;
+    *end = 0;
+    TRY(read_all(path));
     proc_path(path, pid);
     int process = TRY(CALL(__NR_open, path, O_PATH | O_DIRECTORY | O_CLOEXEC));
     struct statfs kind;

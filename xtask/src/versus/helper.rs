@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::own_process::State;
 
 use super::contestants::{lean, leanest, time_library};
+use super::names::{self, Asked};
 use super::programs::First;
 use super::{limits, network, roots};
 
@@ -28,6 +29,8 @@ pub(crate) enum Task {
     Roots { program: PathBuf, runs: usize },
     /// Spawn with veth pairs; in a network namespace of its own
     Network { program: PathBuf, runs: usize },
+    /// Connect to a server of the bench, and tell how fast that is
+    Ask { asked: Asked, place: String },
 }
 
 pub(crate) fn run(task: &Task) -> Result<()> {
@@ -44,6 +47,10 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         }
         Task::Roots { program, runs } => {
             println!("{}", serde_json::to_string(&roots::measure(program, *runs)?)?);
+            Ok(())
+        }
+        Task::Ask { asked, place } => {
+            println!("{}", names::ask(*asked, place)?);
             Ok(())
         }
         Task::Network { program, runs } => {

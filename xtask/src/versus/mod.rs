@@ -5,6 +5,7 @@ mod calls;
 mod contestants;
 pub(crate) mod helper;
 pub(crate) mod limits;
+pub(crate) mod names;
 mod network;
 mod ours;
 mod outcome;
@@ -35,6 +36,9 @@ pub(crate) struct Options {
     /// Only what has this in its name; `throughput` is the one with many threads, `network` the one with veth pairs
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// The networks alone: veth pairs, and names beside pasta
+    #[arg(long, conflicts_with = "only")]
+    network: bool,
 }
 
 const THREADS: usize = 16;
@@ -43,7 +47,8 @@ const SPAWNS: usize = 500;
 pub(crate) fn run(options: &Options) -> Result<()> {
     leave_cargos_libraries()?;
     let host = Host::current();
-    let asked_for = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let only = options.network.then_some("network").or(options.only.as_deref());
+    let asked_for = |name: &str| only.is_none_or(|only| name.contains(only));
     let mut progress = Progress::new();
     progress.show("building");
     let programs = programs::build()?;
@@ -60,14 +65,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let many = asked_for("throughput");
     let connected = asked_for("network");
     if contestants.is_empty() && absentees.is_empty() && !many && !connected {
-        bail!("nothing has {:?} in its name", options.only.as_deref().unwrap_or_default());
+        bail!("nothing has {:?} in its name", only.unwrap_or_default());
     }
     let mut rows = rounds::measure(contestants, options.runs, &mut progress)?;
     rows.extend(absentees);
     rounds::compare_with_floor(&mut rows);
     let throughput = if many { Some(throughput(&programs, &mut progress)?) } else { None };
     let network = if connected {
-        progress.show("networks: a thousand containers, and six times two seconds of iperf3");
+        progress.show(
+            "networks: a thousand containers, six times two seconds of iperf3, and five times three ways to a server",
+        );
         Some(network::measure(&programs, options.runs)?)
     } else {
         None

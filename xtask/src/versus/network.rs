@@ -10,6 +10,7 @@ use seclude::{Dns, Publish, Veth};
 use serde::{Deserialize, Serialize};
 
 use super::contestants::lean;
+use super::names::{self, OfNames};
 use super::programs::Programs;
 use super::statistics::Statistics;
 use crate::workspace::{find, read, run};
@@ -30,6 +31,7 @@ pub(super) struct Network {
     pub(super) last_us: f64,
     /// From a container to the host, and the same through a veth pair that `ip` has made; `None` without iperf3.
     pub(super) throughput: Option<Throughput>,
+    pub(super) names: OfNames,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,6 +86,7 @@ pub(super) fn in_namespace(program: &Path, runs: usize) -> Result<Network> {
     let throughput = if find("iperf3").is_some() { Some(throughput()?) } else { None };
     company.kill()?;
     company.wait()?;
+    let names = names::measure(program, runs)?;
     Ok(Network {
         without_us: times(&without)?,
         with_us: times(&with)?,
@@ -92,6 +95,7 @@ pub(super) fn in_namespace(program: &Path, runs: usize) -> Result<Network> {
         first_us: times(first)?,
         last_us: times(last)?,
         throughput,
+        names,
     })
 }
 
@@ -101,7 +105,7 @@ fn veth() -> Veth {
 }
 
 /// The time until it runs, and from its end until it is cleaned up after.
-fn once(mut command: seclude::Command) -> Result<(Duration, Duration)> {
+pub(super) fn once(mut command: seclude::Command) -> Result<(Duration, Duration)> {
     let start = Instant::now();
     let mut child = command.spawn()?;
     let running = start.elapsed();

@@ -6,6 +6,7 @@ use std::fs;
 use serde::Serialize;
 
 use super::helper::Throughput;
+use super::names::Way;
 use super::network::Network;
 use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, LIMITED, SANDBOX, SANDBOX_AS_PID_1, SECLUDE, UNTIL_CLONE};
 use super::rivals::{BWRAP, RUNC};
@@ -126,6 +127,14 @@ fn of_network(network: &Result<Network, String>) -> Vec<Wanted> {
     let more = found.map(|n| n.with_us - n.without_us);
     let later = found.map(|n| n.last_us / n.first_us);
     let rate = found.and_then(|n| n.throughput.as_ref()).map(|t| t.ours / t.by_hand);
+    let names = found.map(|n| &n.names);
+    let at_least = |what, least: f64, ratio: Option<f64>| {
+        wish(what, &format!(">= {least}"), ratio.map(|r| format!("{r:.3}")), ratio.map(|r| r >= least))
+    };
+    let at_most = |what, most: f64, more: Option<f64>| {
+        wish(what, &format!("<= +{most} us"), more.map(|m| format!("{m:+.0} us")), more.map(|m| m <= most))
+    };
+    let to_pasta = names.and_then(|n| Some(n.relayed.bits_per_second / n.pasta.as_ref().ok()?.bits_per_second));
     vec![
         wish(
             "veth, address, route, NAT and a port, until it runs, p50",
@@ -145,6 +154,23 @@ fn of_network(network: &Result<Network, String>) -> Vec<Wanted> {
             rate.map(|ratio| format!("{ratio:.3}")),
             rate.map(|ratio| ratio >= 0.9),
         ),
+        at_least(
+            "names: bytes of a connection / direct",
+            0.35,
+            names.map(|n| n.relayed.bits_per_second / n.direct.bits_per_second),
+        ),
+        at_least("names: bytes of a connection / pasta", 1.5, to_pasta),
+        at_least(
+            "names: connections / direct",
+            0.4,
+            names.map(|n| n.relayed.connections_per_second / n.direct.connections_per_second),
+        ),
+        at_most(
+            "names: a byte there and back, p50",
+            80.0,
+            names.map(|n| n.relayed.there_and_back_us - n.direct.there_and_back_us),
+        ),
+        at_most("names: until it runs, p50", 450.0, names.map(|n| n.with_us - n.without_us)),
     ]
 }
 
@@ -210,6 +236,26 @@ impl Display for Outcome {
                 "{} threads, {} spawns in one process: {many}, resident memory {} -> {} KiB, {:.0} spawns a second",
                 many.threads, many.spawns, many.before.rss_kib, many.after.rss_kib, many.per_second
             )?;
+        }
+        if let Some(names) = self.network.as_ref().map(|network| &network.names) {
+            let way = |way: &Way| {
+                let gigabits = way.bits_per_second / 1e9;
+                let Way { connections_per_second, there_and_back_us, .. } = way;
+                format!(
+                    "{gigabits:.1} Gbit/s, {connections_per_second:.0} connections a second, {there_and_back_us:.0} us there and back"
+                )
+            };
+            writeln!(f, "a connection over the loopback: {}", way(&names.direct))?;
+            writeln!(
+                f,
+                "through a network of names:     {}, {:.2} s of processor for a GB",
+                way(&names.relayed),
+                names.seconds_per_gb
+            )?;
+            match &names.pasta {
+                Ok(pasta) => writeln!(f, "through pasta:                  {}", way(pasta))?,
+                Err(why) => writeln!(f, "through pasta:                  not measured: {why}")?,
+            }
         }
         writeln!(f)?;
         for wanted in &self.wanted {

@@ -121,10 +121,7 @@ impl Signaller {
 ///
 /// By the version: the request that would tell is answered, and ignored, by 6.13 and 6.14.
 pub(crate) fn exit_survives_reaping() -> bool {
-    let name = rustix::system::uname();
-    let release = name.release().to_string_lossy();
-    let mut parts = release.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse::<u32>().ok());
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (6, 15)
+    crate::host::Host::is_at_least((6, 15))
 }
 
 impl Child {

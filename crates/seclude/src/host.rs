@@ -114,7 +114,7 @@ impl Host {
     /// The same, with what the sandbox shows of this machine and counts on it by its own choice.
     #[must_use]
     pub fn with_places(self) -> Host {
-        let counts_by_namespace = is_at_least(&release(), (5, 14));
+        let counts_by_namespace = Host::is_at_least((5, 14));
         let first_user_namespace = self.uid == 0 && has_all_ids();
         let directory = std::env::current_dir().ok();
         let places = Places::look(self.uid);
@@ -143,7 +143,7 @@ impl Host {
     #[must_use]
     pub fn with_overlays(self) -> Host {
         // An overlay of nothing cannot be tried, and one of something takes a mount namespace: so a version counts.
-        Host { overlays_by_descriptor: is_at_least(&release(), (6, 15)), ..self }
+        Host { overlays_by_descriptor: Host::is_at_least((6, 15)), ..self }
     }
 
     /// Whether the caller is root of more than itself: it can give a container ids that nobody has.
@@ -170,7 +170,7 @@ impl Host {
     /// vDSO. So here a version counts; an older one costs a copy of the memory and nothing else.
     #[must_use]
     pub fn with_time(self) -> Host {
-        Host { exec_enters_time: is_at_least(&release(), (6, 3)), ..self }
+        Host { exec_enters_time: Host::is_at_least((6, 3)), ..self }
     }
 
     /// The same, with what a request with a root of its own asks of it besides.
@@ -201,9 +201,13 @@ impl Host {
 
     /// The version of the kernel, such as 6.1, as far as it has two numbers.
     pub(crate) fn kernel() -> (u32, u32) {
-        let release = release();
-        let mut numbers = numbers(&release);
-        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+        // It is asked once: no process outlives its kernel.
+        static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+        *VERSION.get_or_init(|| version(&rustix::system::uname().release().to_string_lossy()))
+    }
+
+    pub(crate) fn is_at_least(wanted: (u32, u32)) -> bool {
+        Host::kernel() >= wanted
     }
 
     /// Whether the caller has `capability` (its number) in its own user namespace.
@@ -225,18 +229,10 @@ fn has_all_ids() -> bool {
     map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
-fn release() -> String {
-    rustix::system::uname().release().to_string_lossy().into_owned()
-}
-
-fn numbers(release: &str) -> impl Iterator<Item = u32> {
-    release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0))
-}
-
 /// Of a release such as `6.1.0-56-cloud-amd64`.
-fn is_at_least(release: &str, wanted: (u32, u32)) -> bool {
-    let mut numbers = numbers(release);
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// The kernel's rule of `mount_too_revealing`: what lies on a directory that is always empty covers nothing.
@@ -267,10 +263,10 @@ mod tests {
     #[test]
     fn a_release_is_compared_by_its_numbers() {
         for newer in ["6.3.0", "6.18.44-fc-v657", "7.0-rc1", "6.3"] {
-            assert!(is_at_least(newer, (6, 3)), "{newer}");
+            assert!(version(newer) >= (6, 3), "{newer}");
         }
         for older in ["6.1.0-56-cloud-amd64", "5.10.0", "6.2.16", "6-x", ""] {
-            assert!(!is_at_least(older, (6, 3)), "{older}");
+            assert!(version(older) < (6, 3), "{older}");
         }
     }
 }

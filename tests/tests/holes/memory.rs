@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use seclude_tests::{
-    Background, Detached, busybox_root, helper, inside, root_only, seclude_command, stdout_of, tell, told, try_inside,
+    Background, Detached, Scratch, busybox_root, helper, inside, root_only, seclude_command, stdout_of, tell, told,
+    try_inside,
 };
 
 use super::{opened, text};
@@ -79,13 +80,16 @@ fn a_callers_capabilities_are_not_to_be_had_from_its_child() {
 
 #[test]
 fn a_caller_without_capabilities_pays_no_call_and_stays_dumpable() {
+    // Where an ordinary user comes to it, wherever the checkout is.
+    let scratch = Scratch::new("dumpable");
+    std::fs::copy(seclude_tests::seclude_bin(), scratch.join("seclude")).unwrap();
     let look = |capabilities: &[&str]| {
         let mut command = Command::new("setpriv");
         if rustix::process::geteuid().is_root() {
             command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
         }
         command.args(capabilities).args(["strace", "-f", "-e", "trace=prctl"]);
-        let output = command.arg(seclude_tests::seclude_bin()).args(["run", "true"]).output().unwrap();
+        let output = command.arg(scratch.join("seclude")).args(["run", "true"]).current_dir("/").output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         said.matches("PR_SET_DUMPABLE, SUID_DUMP_DISABLE").count()
     };

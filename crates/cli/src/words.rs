@@ -34,6 +34,29 @@ const FLAGS: &[(&str, &str, Takes)] = &[
     ("network.allow_loopback.*", "--allow-loopback", One("PORT")),
     ("network.sni", "--sni", One("off")),
     ("network.refusal", "--refusal", One("TEXT")),
+    ("network.bridge", "--bridge", One("NAME")),
+    ("network.point_to_point", "--point-to-point", Nothing),
+    ("network.subnet", "--subnet", One("CIDR")),
+    ("network.address", "--ip", One("ADDR")),
+    ("network.ipv6", "--ip6", One("CIDR|auto")),
+    ("network.mac", "--mac", One("MAC")),
+    ("network.mtu", "--mtu", One("BYTES")),
+    ("network.nat", "--no-nat", Nothing),
+    ("network.peers", "--peers", Nothing),
+    ("network.rate", "--rate", One("BITS")),
+    ("network.latency", "--latency", One("DURATION")),
+    ("network.publish", "--publish", One("HOST:CONT")),
+    ("network.publish.*", "--publish", One("HOST:CONT")),
+    ("hosts", "--add-host", One("NAME:ADDR")),
+    ("hosts.*", "--add-host", One("NAME:ADDR")),
+    ("clear_env", "--clear-env", Nothing),
+    ("deadline", "--timeout", One("DURATION")),
+    ("die_with_parent", "--no-die-with-parent", Nothing),
+    ("cgroup.move_caller", "--cgroup-move-self", Nothing),
+    ("root.upper", "--upper", One("DIR")),
+    ("root.work", "--work", One("DIR")),
+    ("root.read_only", "--read-only", Nothing),
+    ("terminal", "--tty", Nothing),
     ("time_offsets.monotonic", "--monotonic", One("DURATION")),
     ("time_offsets.boottime", "--boottime", One("DURATION")),
     ("preset", "--preset", One("NAME")),
@@ -203,6 +226,55 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    /// What no flag of its own sets: parts of a flag's value, what the command sets itself, and what only other doors have.
+    const WITHOUT: &[&str] = &[
+        "version",
+        "command",
+        "arg0",
+        "env_remove",
+        "timed",
+        "new_session",
+        "new_keyring",
+        "network.type",
+        "network.interface",
+        "cgroup.scope",
+        "cgroup.everywhere",
+        "cgroup.count_all",
+        "root.lowers",
+        "rights.ambient",
+        "seccomp.bpf",
+        "seccomp.flags",
+        "user.groups",
+        "user.map",
+    ];
+
+    #[test]
+    fn every_field_has_its_flag_or_is_known_to_have_none() {
+        let schema: Value = serde_json::from_str(include_str!("../../../docs/request.schema.json")).unwrap();
+        let properties = |of: &Value| of.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut missing = Vec::new();
+        for (name, property) in properties(&schema) {
+            let noun = property.to_string();
+            let defined = schema["$defs"].as_object().unwrap().iter();
+            let defined = defined.filter(|(key, _)| noun.contains(&format!("\"#/$defs/{key}\"")));
+            let mut fields: Vec<String> = vec![name.clone()];
+            for (_, definition) in defined {
+                fields.extend(properties(definition).keys().map(|key| format!("{name}.{key}")));
+            }
+            let is_noun = fields.len() > 1;
+            for field in fields.into_iter().skip(usize::from(is_noun)) {
+                // Each mount's parts are words of its flag, kinds of namespaces are words of theirs, and bytes are a spelling.
+                let is_word =
+                    ["mounts.", "namespaces.", "hosts."].iter().any(|of| field.starts_with(of)) || field.ends_with(".hex");
+                let known = FLAGS.iter().any(|(own, ..)| *own == field || own.strip_suffix(".*") == Some(&field));
+                if !is_word && !known && !WITHOUT.contains(&field.as_str()) {
+                    missing.push(field);
+                }
+            }
+        }
+        assert_eq!(missing, Vec::<String>::new());
+    }
 
     fn flags() -> impl Iterator<Item = &'static str> {
         let others = ["--share", "--unshare", "--overlay-mount", "--bind"];

@@ -17,9 +17,28 @@ pub enum PortError {
     /// A range whose end is before its beginning.
     #[error("the range {0:?} ends before it begins")]
     Backwards(String),
-    /// Another protocol.
-    #[error("only TCP is relayed")]
+    /// A protocol beside the port.
+    #[error("only TCP is relayed, and it is not named: give the port alone")]
     Protocol,
+    /// The one that is not there yet.
+    #[error("UDP to names is not supported yet: only TCP is relayed")]
+    Udp,
+}
+
+impl PortError {
+    /// Whether a text has a protocol beside a port or a name, on whichever side of it.
+    pub(crate) fn of_protocol(text: &str) -> Option<PortError> {
+        // A URL is told as one.
+        if !text.contains('/') || text.contains("//") {
+            return None;
+        }
+        let names = |name: &str| text.split(['/', ':', ',']).any(|part| part.eq_ignore_ascii_case(name));
+        match () {
+            () if names("udp") => Some(PortError::Udp),
+            () if names("tcp") => Some(PortError::Protocol),
+            () => None,
+        }
+    }
 }
 
 impl Ports {
@@ -61,6 +80,12 @@ impl Ports {
     }
 }
 
+impl FromIterator<u16> for Ports {
+    fn from_iter<I: IntoIterator<Item = u16>>(ports: I) -> Ports {
+        Ports::joined(ports.into_iter().map(|port| (port, port)).collect())
+    }
+}
+
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, (first, last)) in self.0.iter().enumerate() {
@@ -75,8 +100,8 @@ impl FromStr for Ports {
     type Err = PortError;
 
     fn from_str(text: &str) -> Result<Ports, PortError> {
-        if text.contains('/') {
-            return Err(PortError::Protocol);
+        if let Some(error) = PortError::of_protocol(text) {
+            return Err(error);
         }
         let port = |text: &str| {
             // A sign is none.
@@ -111,10 +136,13 @@ mod tests {
 
     #[test]
     fn what_is_no_port_is_refused() {
-        for text in ["", "0", "70000", "-1", "+1", "80-", "a", "80,,81", " 80", "0-5"] {
+        for text in ["", "0", "70000", "-1", "+1", "80-", "a", "80,,81", " 80", "0-5", "443/path"] {
             assert!(matches!(text.parse::<Ports>(), Err(PortError::NoPort(_))), "{text}");
         }
         assert!(matches!("90-80".parse::<Ports>(), Err(PortError::Backwards(_))));
-        assert_eq!("udp/53".parse::<Ports>(), Err(PortError::Protocol));
+        for text in ["udp/53", "53/udp", "443,UDP/53"] {
+            assert_eq!(text.parse::<Ports>(), Err(PortError::Udp), "{text}");
+        }
+        assert_eq!("443/tcp".parse::<Ports>(), Err(PortError::Protocol));
     }
 }

@@ -45,8 +45,8 @@ impl FromStr for Rule {
     type Err = RuleError;
 
     fn from_str(text: &str) -> Result<Rule, RuleError> {
-        if text.starts_with("udp/") {
-            return Err(PortError::Protocol.into());
+        if let Some(error) = PortError::of_protocol(text) {
+            return Err(error.into());
         }
         let (name, ports) = match text.split_once(':') {
             // A scheme, or more than one: an address of IPv6.
@@ -132,8 +132,14 @@ mod tests {
             ("a.org:0", "no port"),
             ("a.org:70000", "no port"),
             ("a.org:", "no port"),
-            ("a.org:udp/53", "only TCP"),
-            ("udp/a.org:53", "only TCP"),
+            ("a.org:udp/53", "UDP to names is not supported yet"),
+            ("udp/a.org:53", "UDP to names is not supported yet"),
+            ("udp/53:a.org", "UDP to names is not supported yet"),
+            ("UDP/53:*.a.org", "UDP to names is not supported yet"),
+            ("53/udp:a.org", "UDP to names is not supported yet"),
+            ("a.org:53/udp", "UDP to names is not supported yet"),
+            ("a.org:443/tcp", "give the port alone"),
+            ("a.org:443/path", "no port"),
             ("https://a.org", "URL"),
             ("https://a.org:443/", "URL"),
             ("a.org/x", "URL"),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::Name;
 use crate::addresses::Special;
+use crate::{Name, Ports};
 
 /// How many refusals are kept one by one.
 const MOST: usize = 1000;
@@ -65,6 +65,8 @@ pub struct Refusal {
     pub why: Why,
     /// The address that it led to, if that is why, and what that is.
     pub address: Option<(IpAddr, Special)>,
+    /// The ports that were to be reached there, if an address is why.
+    pub ports: Ports,
     /// The name that TLS asked for, if that is why; none: it was no TLS, or had none.
     pub sni: Option<Name>,
     /// How often.
@@ -116,12 +118,20 @@ impl Tally {
         }
     }
 
-    pub(crate) fn refused(&self, name: &str, why: Why, address: Option<(IpAddr, Special)>) {
-        self.note(Refusal { name: name.to_owned(), why, address, sni: None, times: 1 });
+    pub(crate) fn refused(&self, name: &str, why: Why) {
+        // That of the root is empty, which nobody could read.
+        let name = if name.is_empty() { "." } else { name };
+        self.note(Refusal { name: name.to_owned(), why, address: None, ports: Ports::default(), sni: None, times: 1 });
+    }
+
+    pub(crate) fn refused_address(&self, name: &Name, address: (IpAddr, Special), ports: Ports) {
+        let (name, address) = (name.to_string(), Some(address));
+        self.note(Refusal { name, why: Why::Address, address, ports, sni: None, times: 1 });
     }
 
     pub(crate) fn refused_sni(&self, name: &Name, sni: Option<Name>) {
-        self.note(Refusal { name: name.to_string(), why: Why::Sni, address: None, sni, times: 1 });
+        let (name, ports) = (name.to_string(), Ports::default());
+        self.note(Refusal { name, why: Why::Sni, address: None, ports, sni, times: 1 });
     }
 
     fn note(&self, refusal: Refusal) {
@@ -129,6 +139,7 @@ impl Tally {
         let known = page.refusals.iter_mut().find(|it| it.is_like(&refusal));
         if let Some(known) = known {
             known.times += 1;
+            known.ports = known.ports.with(&refusal.ports);
         } else if page.refusals.len() < MOST {
             page.refusals.push(refusal);
         } else {

@@ -1,5 +1,6 @@
 //! What can be done about an error, in this door's words: a flag, and its value.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use seclude::{Field, Part, Remedy};
@@ -34,6 +35,8 @@ const FLAGS: &[(&str, &str, Takes)] = &[
     ("network.allow_loopback.*", "--allow-loopback", One("PORT")),
     ("network.sni", "--sni", One("off")),
     ("network.refusal", "--refusal", One("TEXT")),
+    ("network.publish", "--publish", One("[IP:]HOST:CONT")),
+    ("network.publish.*", "--publish", One("[IP:]HOST:CONT")),
     ("time_offsets.monotonic", "--monotonic", One("DURATION")),
     ("time_offsets.boottime", "--boottime", One("DURATION")),
     ("preset", "--preset", One("NAME")),
@@ -108,36 +111,36 @@ const FLAGS: &[(&str, &str, Takes)] = &[
 ];
 
 /// Which flags have set what several flags can set, on this command line.
-static GIVEN: Mutex<Vec<(Field, &str)>> = Mutex::new(Vec::new());
+static GIVEN: Mutex<Vec<(Field, Cow<'static, str>)>> = Mutex::new(Vec::new());
 
-/// Notes which flag has set a field, or something below it.
-pub(crate) fn given_by(field: Field, flag: &'static str) {
-    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push((field, flag));
+/// Notes which flag has set a field, or something below it; and which line of a file that it names.
+pub(crate) fn given_by(field: Field, flag: impl Into<Cow<'static, str>>) {
+    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push((field, flag.into()));
 }
 
 /// The flag that sets a field.
-pub(crate) fn flag(field: &Field) -> Option<&'static str> {
+pub(crate) fn flag(field: &Field) -> Option<Cow<'static, str>> {
     let given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     // Other parts of a mount than where it is are words of the flag.
     let is_place = field.first() == Some("mounts") && field.last() == Some("target");
     let whole = is_place.then(|| field.above());
     let is_of = |known: &Field| known == field || Some(known) == whole.as_ref();
     if let Some((_, flag)) = given.iter().find(|(known, _)| is_of(known)) {
-        return Some(flag);
+        return Some(flag.clone());
     }
     let row = match (field.first()?, field.last()?) {
-        ("command", _) => return Some("COMMAND"),
+        ("command", _) => return Some("COMMAND".into()),
         // Whatever they are called.
         (map @ ("env" | "rlimits"), _) => format!("{map}.*"),
         _ => pattern(field),
     };
-    FLAGS.iter().find(|(own, ..)| *own == row).map(|(_, flag, _)| *flag)
+    FLAGS.iter().find(|(own, ..)| *own == row).map(|(_, flag, _)| (*flag).into())
 }
 
 /// Where a request is wrong: a flag, or a part of what the flag has.
 pub(crate) fn place(field: &Field) -> Option<String> {
     let whole = || flag(&field.above()).filter(|_| field.first() == Some("mounts")).zip(field.last());
-    flag(field).map(str::to_owned).or_else(|| whole().map(|(flag, part)| format!("{flag}: {part}")))
+    flag(field).map(Cow::into_owned).or_else(|| whole().map(|(flag, part)| format!("{flag}: {part}")))
 }
 
 /// Fields with a value that has a flag of its own.

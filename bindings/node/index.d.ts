@@ -745,7 +745,7 @@ export interface ContainerRequest {
   clone?: CloneWay | false;
   /** Measure the time of each step for the report. Default: false. */
   timed?: boolean;
-  /** Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged. */
+  /** Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged. A network of names answers itself: beside that all but `"unchanged"` is an error. */
   dns?: Dns | false;
   /** The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids, capabilities and limits confine without one. The host's files are where they are, and closed but for its programs, `ro`, `rw` and an empty home and temporary directory; no TCP port can be reached unless `landlock` has it. The report says what is not isolated. Linux 6.12. Default: false. */
   noNamespaces?: boolean;
@@ -1121,7 +1121,7 @@ export interface Network {
   ip_forward?: boolean;
   /** Of a veth: it and the other containers of its bridge that have this reach one another. Default: false. */
   peers?: boolean;
-  /** Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. With names TCP alone, to the container's 127.0.0.1, at most 128 connections at once. */
+  /** Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. With names TCP alone, to the container's 127.0.0.1, 128 connections at once: others wait until one ends. */
   publish?: Array<string> | false;
   /** Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"`, `"example.org:8000-8010"` or `"*.example.org"`, the names below it; `udp/` before a port is UDP, `"ntp.example.org:udp/123"`. Everything else is refused at once. Default: nothing. */
   allow?: Array<string> | false;

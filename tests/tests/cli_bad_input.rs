@@ -453,7 +453,7 @@ fn flags_that_contradict_each_other_are_named_as_they_were_given() {
             (&["--no-namespaces", "--root", "/", "true"], 125, "--root: "),
             (&["--no-namespaces", "--overlay", "true"], 125, "--overlay: "),
             (&["--no-namespaces", "--map-subids", "true"], 125, "--map-subids: "),
-            (&["--allow", "a:1", "--detach", "true"], 125, "'--detach' cannot be used with '--allow'"),
+            (&["--allow", "a:1", "--detach", "true"], 125, "'--detach' cannot be used with '--allow': names"),
             (&["--detach", "-v", "true"], 125, "'--detach' cannot be used with '--verbose'"),
             (&["--denials", "--no-denials", "true"], 125, "'--denials' cannot be used with '--no-denials'"),
             (&["--pids", "1", "true"], 125, "--pids: cgroup: the init is a process of the container too"),

@@ -102,7 +102,7 @@ fn namespaces(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failu
                 format!("{kind} namespace: asked for in two ways, of --share, --unshare, --join, --net and --allow");
             return Err(Failure::new(message));
         }
-        let by = ["--share", "--unshare", "--join", "--net"];
+        let by = ["--share", "--unshare", "--join", flags.network.allows().unwrap_or("--net")];
         if let Some((_, flag)) = ways.into_iter().zip(by).find(|(way, _)| *way) {
             words::given_by(Field::of("namespaces").key(kind.name()), flag);
         }
@@ -229,6 +229,7 @@ fn process(request: &mut Request, flags: &ContainerFlags) {
         request.init = Some(false);
     }
     if process.no_die_with_parent {
+        words::given_by(Field::of("die_with_parent"), "--no-die-with-parent");
         request.die_with_parent = Some(false);
     }
     request.clone = process.clone.map_or(request.clone, |way| match way {

@@ -27,6 +27,7 @@ mod watch;
 mod why;
 mod words;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{Read, Write};
@@ -191,7 +192,7 @@ impl From<seclude::Error> for Failure {
         // Nothing has been done yet where it is about what was said.
         let is_said = |field: &&Field| error.code() == seclude::Code::Invalid || field.first() == Some("seccomp");
         let said = error.field().filter(is_said).and_then(words::flag);
-        let flag = error.limit().map(limits::flag).or_else(|| said.map(str::to_owned));
+        let flag = error.limit().map(limits::flag).or_else(|| said.map(Cow::into_owned));
         let flag = flag.map_or_else(String::new, |flag| format!("{flag}: "));
         Failure { code: error.exit_code(), message: format!("{flag}{}", error.message_with(words::say)) }
     }

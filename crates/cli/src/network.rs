@@ -84,7 +84,8 @@ pub(crate) struct NetworkFlags {
     /// Lead a port of the host, or a range, to the container; tcp unless /udp (veth, pasta; with --allow tcp alone)
     #[arg(short, long, value_name = "[IP:]HOST:CONT[/udp]")]
     publish: Vec<Ports>,
-    /// Ask this name server, in /etc/resolv.conf; host: the host's (the default with veth and pasta), none: leave the file
+    /// Ask this name server, in /etc/resolv.conf; host: the host's (the default with veth and pasta), none: leave the file (the only one
+    /// beside --allow)
     #[arg(long, value_name = "ADDR|host|none")]
     dns: Vec<DnsSpec>,
     /// A line of /etc/hosts
@@ -239,9 +240,10 @@ fn rate(text: &str) -> Parsed<u64> {
     number.checked_mul(factor).ok_or_else(|| "it is too large".into())
 }
 
-/// What `--allow-from` names: a rule in each line, as far as there is one before a `#`.
-fn rules_of(file: &Path) -> Result<Vec<String>, Failure> {
-    let failed = |why: &dyn std::fmt::Display| Failure::new(format!("--allow-from {}: {why}", file.display()));
+/// What `--allow-from` names: a rule in each line, as far as there is one before a `#`; each with that line.
+fn rules_of(file: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let flag = format!("--allow-from {}", file.display());
+    let failed = |why: &dyn std::fmt::Display| Failure::new(format!("{flag}: {why}"));
     let bytes = named_files::read(file, MOST_RULES).map_err(|error| failed(&error))?;
     let mut rules = Vec::new();
     for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -250,7 +252,7 @@ fn rules_of(file: &Path) -> Result<Vec<String>, Failure> {
         let rule = line.split_once('#').map_or(line, |(rule, _)| rule).trim();
         if !rule.is_empty() {
             let rule: Rule = rule.parse().map_err(|error| failed(&format_args!("{rule:?}: {error}")))?;
-            rules.push(rule.to_string());
+            rules.push((rule.to_string(), format!("{flag}: line {}", number + 1)));
         }
     }
     Ok(rules)
@@ -258,16 +260,12 @@ fn rules_of(file: &Path) -> Result<Vec<String>, Failure> {
 
 impl NetworkFlags {
     /// Whether the flags themselves decide about the network namespace.
-    pub(crate) fn has_names(&self) -> bool {
-        self.allows().is_some()
-    }
-
     pub(crate) fn decides(&self) -> bool {
         self.net.is_some() || self.allows().is_some()
     }
 
     /// The first flag that allows a name.
-    fn allows(&self) -> Option<&'static str> {
+    pub(crate) fn allows(&self) -> Option<&'static str> {
         let flags = [
             ("--allow", !self.allow.is_empty()),
             ("--allow-from", !self.allow_from.is_empty()),
@@ -326,7 +324,10 @@ impl NetworkFlags {
                 network.publish.extend(self.publish.iter().map(|ports| ports.0.clone()));
                 network.allow.extend(self.allow.iter().map(Rule::to_string));
                 for file in &self.allow_from {
-                    network.allow.extend(rules_of(file)?);
+                    for (rule, line) in rules_of(file)? {
+                        words::given_by(Field::of("network").key("allow").index(network.allow.len()), line);
+                        network.allow.push(rule);
+                    }
                 }
                 network.allow_private.extend(self.allow_private.iter().map(Rule::to_string));
                 network.allow_loopback.extend(&self.allow_loopback);
@@ -413,6 +414,12 @@ impl NetworkFlags {
             [DnsSpec::None] => request.dns = Some(Dns::Unchanged),
             all if all.len() == servers.len() => request.dns = Some(Dns::Servers(servers)),
             _ => return Err(Failure::new("--dns: host and none stand alone")),
+        }
+        if let Some(flag) = self.allows().filter(|_| !matches!(self.dns.as_slice(), [] | [DnsSpec::None])) {
+            return Err(Failure::new(format!(
+                "--dns: beside {flag} names are answered for by seclude itself, at every address, and no name server is ever asked: \
+                 leave --dns out"
+            )));
         }
         request.hosts.extend(self.add_host.iter().cloned().map(|entry| entry.0));
         Ok(())

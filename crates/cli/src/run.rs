@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::ArgMatches;
-use seclude::{Cause, Child, Code, Exit, Stdio};
+use seclude::{Cause, Child, Code, Exit, Field, Stdio};
 
 use crate::args::{ContainerFlags, RunFlags, Streams};
 use crate::compose::compose;
@@ -16,7 +16,7 @@ use crate::signals::Forwarder;
 use crate::stats::Ticker;
 use crate::terminal;
 use crate::watch::Watch;
-use crate::{Failure, named_files, say};
+use crate::{Failure, named_files, say, words};
 
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     container.base.check()?;
@@ -84,13 +84,21 @@ pub(crate) fn check(flags: &RunFlags, container: &ContainerFlags) -> Result<(), 
     if flags.detach {
         let given = [
             ("--tty", container.process.tty),
-            ("--allow", container.network.has_names()),
             ("--timeout", container.process.timeout.is_some()),
             ("--stdio pipe", container.process.stdio == Some(Streams::Pipe)),
         ];
         if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
             return Err(Failure::new(format!("the argument '--detach' cannot be used with '{flag}'")));
         }
+    }
+    let outliving = [("--detach", flags.detach), ("--no-die-with-parent", container.process.no_die_with_parent)];
+    if let Some((flag, _)) = outliving.iter().find(|(_, given)| *given)
+        && let Some(names) = container.network.allows()
+    {
+        return Err(Failure::new(format!(
+            "the argument '{flag}' cannot be used with '{names}': names are relayed by this process, and what outlives it would lose \
+             them; leave {flag} out, and let seclude itself run in the background"
+        )));
     }
     if flags.denials && container.rights.no_denials {
         return Err(Failure::new("the argument '--denials' cannot be used with '--no-denials'"));
@@ -103,6 +111,7 @@ pub(crate) fn detach(command: &mut seclude::Command, flags: &RunFlags, container
     if !flags.detach {
         return;
     }
+    words::given_by(Field::of("die_with_parent"), "--detach");
     command.die_with_parent(false).kill_on_drop(false).stdin(Stdio::null());
     if container.process.stdio != Some(Streams::Pass) {
         // Whoever reads the pid from a pipe would wait for the end of the command, which has the pipe open too.

@@ -1,5 +1,6 @@
 //! What can be done about an error, in this door's words: a flag, and its value.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use seclude::{Field, Part, Remedy};
@@ -45,8 +46,8 @@ const FLAGS: &[(&str, &str, Takes)] = &[
     ("network.peers", "--peers", Nothing),
     ("network.rate", "--rate", One("BITS")),
     ("network.latency", "--latency", One("DURATION")),
-    ("network.publish", "--publish", One("HOST:CONT")),
-    ("network.publish.*", "--publish", One("HOST:CONT")),
+    ("network.publish", "--publish", One("[IP:]HOST:CONT")),
+    ("network.publish.*", "--publish", One("[IP:]HOST:CONT")),
     ("hosts", "--add-host", One("NAME:ADDR")),
     ("hosts.*", "--add-host", One("NAME:ADDR")),
     ("clear_env", "--clear-env", Nothing),
@@ -131,36 +132,36 @@ const FLAGS: &[(&str, &str, Takes)] = &[
 ];
 
 /// Which flags have set what several flags can set, on this command line.
-static GIVEN: Mutex<Vec<(Field, &str)>> = Mutex::new(Vec::new());
+static GIVEN: Mutex<Vec<(Field, Cow<'static, str>)>> = Mutex::new(Vec::new());
 
-/// Notes which flag has set a field, or something below it.
-pub(crate) fn given_by(field: Field, flag: &'static str) {
-    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push((field, flag));
+/// Notes which flag has set a field, or something below it; and which line of a file that it names.
+pub(crate) fn given_by(field: Field, flag: impl Into<Cow<'static, str>>) {
+    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push((field, flag.into()));
 }
 
 /// The flag that sets a field.
-pub(crate) fn flag(field: &Field) -> Option<&'static str> {
+pub(crate) fn flag(field: &Field) -> Option<Cow<'static, str>> {
     let given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     // Other parts of a mount than where it is are words of the flag.
     let is_place = field.first() == Some("mounts") && field.last() == Some("target");
     let whole = is_place.then(|| field.above());
     let is_of = |known: &Field| known == field || Some(known) == whole.as_ref();
     if let Some((_, flag)) = given.iter().find(|(known, _)| is_of(known)) {
-        return Some(flag);
+        return Some(flag.clone());
     }
     let row = match (field.first()?, field.last()?) {
-        ("command", _) => return Some("COMMAND"),
+        ("command", _) => return Some("COMMAND".into()),
         // Whatever they are called.
         (map @ ("env" | "rlimits"), _) => format!("{map}.*"),
         _ => pattern(field),
     };
-    FLAGS.iter().find(|(own, ..)| *own == row).map(|(_, flag, _)| *flag)
+    FLAGS.iter().find(|(own, ..)| *own == row).map(|(_, flag, _)| (*flag).into())
 }
 
 /// Where a request is wrong: a flag, or a part of what the flag has.
 pub(crate) fn place(field: &Field) -> Option<String> {
     let whole = || flag(&field.above()).filter(|_| field.first() == Some("mounts")).zip(field.last());
-    flag(field).map(str::to_owned).or_else(|| whole().map(|(flag, part)| format!("{flag}: {part}")))
+    flag(field).map(Cow::into_owned).or_else(|| whole().map(|(flag, part)| format!("{flag}: {part}")))
 }
 
 /// Fields with a value that has a flag of its own.
@@ -265,8 +266,8 @@ mod tests {
             let is_noun = fields.len() > 1;
             for field in fields.into_iter().skip(usize::from(is_noun)) {
                 // Each mount's parts are words of its flag, kinds of namespaces are words of theirs, and bytes are a spelling.
-                let is_word =
-                    ["mounts.", "namespaces.", "hosts."].iter().any(|of| field.starts_with(of)) || field.ends_with(".hex");
+                let is_word = ["mounts.", "namespaces.", "hosts."].iter().any(|of| field.starts_with(of))
+                    || field.ends_with(".hex");
                 let known = FLAGS.iter().any(|(own, ..)| *own == field || own.strip_suffix(".*") == Some(&field));
                 if !is_word && !known && !WITHOUT.contains(&field.as_str()) {
                     missing.push(field);

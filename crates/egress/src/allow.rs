@@ -267,11 +267,11 @@ impl Allow {
 
     /// What is allowed, each in one line.
     pub fn lines(&self) -> Vec<String> {
-        let rules = self.rules.iter().map(|(rule, private)| {
-            let private = if *private { " (private addresses, too)" } else { "" };
-            format!("{rule}{private}")
-        });
-        rules.chain(self.exact.get(HOST).map(|open| format!("{HOST}:{}", open.streams.ports))).collect()
+        self.rules
+            .iter()
+            .map(shown)
+            .chain(self.exact.get(HOST).map(|open| format!("{HOST}:{}", open.streams.ports)))
+            .collect()
     }
 
     /// What comes of rules that are about the same names, each in one line.
@@ -279,17 +279,29 @@ impl Allow {
         let mut lines = Vec::new();
         for (number, one) in self.rules.iter().enumerate() {
             for other in self.rules.iter().skip(number + 1) {
-                let ((wide, private), (narrow, too)) = match () {
+                let (wide, narrow) = match () {
                     () if one.0.pattern.covers(&other.0.pattern) => (one, other),
                     () if other.0.pattern.covers(&one.0.pattern) => (other, one),
                     () => continue,
                 };
-                let ports = wide.ports.with(&narrow.ports);
-                let datagrams = wide.datagrams.with(&narrow.datagrams);
-                lines.push(if (&ports, &datagrams) == (&wide.ports, &wide.datagrams) && private >= too {
-                    format!("{narrow} adds nothing to {wide}: the wider one holds")
+                let ports = wide.0.ports.with(&narrow.0.ports);
+                let datagrams = wide.0.datagrams.with(&narrow.0.datagrams);
+                let adds = (&ports, &datagrams) != (&wide.0.ports, &wide.0.datagrams) || wide.1 < narrow.1;
+                lines.push(if !adds {
+                    format!("{} adds nothing to {}: the wider one holds", shown(narrow), shown(wide))
                 } else {
-                    format!("{narrow} beside {wide}: {} has ports {}", narrow.pattern, listed(&ports, &datagrams))
+                    let private: Vec<&Rule> = [wide, narrow].into_iter().filter(|it| it.1).map(|it| &it.0).collect();
+                    let all =
+                        |of: fn(&Rule) -> &Ports| private.iter().fold(Ports::default(), |all, rule| all.with(of(rule)));
+                    let at_private = listed(&all(|rule| &rule.ports), &all(|rule| &rule.datagrams));
+                    let has = listed(&ports, &datagrams);
+                    let private = match () {
+                        () if private.is_empty() => String::new(),
+                        () if at_private == has => ", also at private addresses".to_owned(),
+                        () => format!(", also at private addresses {at_private}"),
+                    };
+                    let (both, name) = (format!("{} beside {}", shown(narrow), shown(wide)), &narrow.0.pattern);
+                    format!("{both}: {name} has ports {has}{private}")
                 });
             }
         }
@@ -338,6 +350,11 @@ impl Allow {
     pub fn at(&self, address: IpAddr) -> Option<&Name> {
         self.slots.name(Slot::of(address)?)
     }
+}
+
+fn shown((rule, private): &(Rule, bool)) -> String {
+    let private = if *private { " (private addresses, too)" } else { "" };
+    format!("{rule}{private}")
 }
 
 #[cfg(test)]
@@ -416,6 +433,14 @@ mod tests {
             said(&["*.example.org", "a.example.org:22"]),
             ["a.example.org:22 beside *.example.org:443: a.example.org has ports 22,443"]
         );
+        let beside = |rule: &str| {
+            let mut both = allow(&["*.a.org"]).unwrap();
+            both.add_private(&rule.parse().unwrap()).unwrap();
+            both.overlaps()
+        };
+        let private = "(private addresses, too) beside *.a.org:443: x.a.org has ports";
+        assert_eq!(beside("x.a.org"), [format!("x.a.org:443 {private} 443, also at private addresses")]);
+        assert_eq!(beside("x.a.org:22"), [format!("x.a.org:22 {private} 22,443, also at private addresses 22")]);
         let many: Vec<String> = (0..30).map(|port| format!("a.org:{}", port + 100)).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(said(&many).len(), MOST_OVERLAPS + 1);

@@ -2,11 +2,12 @@
 //! no descriptor is left for a pipe.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::{Errno, read};
-use rustix::net::{SendFlags, Shutdown, send, shutdown, sockopt};
+use rustix::net::{SendFlags, Shutdown, SocketAddrAny, getpeername, getsockname, send, shutdown, sockopt};
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
 
 use crate::budget::Budget;
@@ -19,8 +20,14 @@ const ROUNDS: usize = 16;
 const KEPT: usize = 16;
 /// Descriptors of a pipe.
 const ENDS: usize = 2;
+/// What is read past the mark of urgent data, where splice(2) goes no further.
+const FEW: usize = 512;
 /// What is moved at a time without one. Waiting for a pipe could last for ever: those that hold them may be the ones that are not read.
 const PIECE: usize = 16 * 1024;
+/// How long a peer says nothing before it is asked, how long after that again, and how often before it is given up.
+const QUIET: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(10);
+const TRIES: u32 = 6;
 
 /// One socket, and what epoll has last said of it: it says so once, until a call finds that it is no longer so.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ pub(crate) struct End {
 
 impl End {
     pub(crate) fn new(socket: OwnedFd) -> End {
+        // An urgent byte (MSG_OOB) goes over where it stands, and as any other: RFC 6093, 4.
+        let _ = sockopt::set_socket_oobinline(&socket, true);
         End { socket, readable: false, writable: false }
     }
 
@@ -39,6 +48,26 @@ impl End {
     pub(crate) fn reset(self) {
         let _ = sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
     }
+}
+
+/// Has the kernel ask a peer that says nothing whether it is still there, tcp(7): one that has vanished is known of within two minutes, so
+/// it does not hold what is bounded. One that is there may say nothing for as long as it likes.
+///
+/// Without TCP_USER_TIMEOUT, which would also end a peer that answers and does not read.
+pub(crate) fn look_for_its_peer(socket: &OwnedFd) {
+    // Whatever of it cannot be had leaves what the host has for all, two hours.
+    let _ = sockopt::set_tcp_keepidle(socket, QUIET);
+    let _ = sockopt::set_tcp_keepintvl(socket, AGAIN);
+    let _ = sockopt::set_tcp_keepcnt(socket, TRIES);
+    let _ = sockopt::set_socket_keepalive(socket, true);
+}
+
+/// Whether it is its own peer: a port that nobody listens at may be the one that the kernel has chosen for this end, and then TCP connects
+/// the two (RFC 9293, 3.5), and what is sent comes back.
+pub(crate) fn leads_to_itself(socket: &OwnedFd) -> bool {
+    let place = |named: Option<SocketAddrAny>| SocketAddr::try_from(named?).ok();
+    let own = place(getsockname(socket).ok());
+    own.is_some() && own == place(getpeername(socket).ok().flatten())
 }
 
 #[derive(Debug)]
@@ -125,11 +154,26 @@ impl Way {
                 let is_piped = pipe.is_some();
                 self.pipe = pipe;
                 match got {
+                    // With something in the pipe it may be that which is full, at fewer bytes than it has room for; and the mark
+                    // of urgent data looks like nothing more, or like the end: read(2) tells, once it is that byte's turn.
+                    Ok(0) | Err(Errno::AGAIN) if is_piped && self.held > 0 => {}
+                    Ok(0) | Err(Errno::AGAIN) if is_piped => {
+                        let mut few = [0; FEW];
+                        match read(&from.socket, &mut few) {
+                            Ok(0) => (self.ended, progress) = (true, true),
+                            Ok(count) => {
+                                self.piece.extend(few.get(..count).unwrap_or_default());
+                                progress = true;
+                            }
+                            Err(Errno::INTR) => progress = true,
+                            Err(Errno::AGAIN) => from.readable = false,
+                            Err(_) => return Next::Broken,
+                        }
+                    }
                     Ok(0) => (self.ended, progress) = (true, true),
                     Ok(count) if is_piped => (self.held, progress) = (self.held + count, true),
                     Ok(_) | Err(Errno::INTR) => progress = true,
-                    // With something in the pipe it may be that which is full, at fewer bytes than it has room for.
-                    Err(Errno::AGAIN) => from.readable = self.held > 0,
+                    Err(Errno::AGAIN) => from.readable = false,
                     Err(_) => return Next::Broken,
                 }
             }

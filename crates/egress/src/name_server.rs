@@ -70,7 +70,7 @@ impl NameServer {
         }
         let below = name.parse::<Name>().ok().filter(|name| self.allow.ports_of(name).is_some());
         let Some(below) = below else {
-            tally.refused(name, Why::NotAllowed, None);
+            tally.refused(name, Why::NotAllowed);
             return Answer::NoSuchName;
         };
         // One address takes half the sockets of two, and there is nobody who has none of IPv4 here.
@@ -84,7 +84,7 @@ impl NameServer {
             // A name whose ports somebody else has keeps its slot, and takes no socket: so they are counted.
             let full = self.missing.len() >= MOST_NAMES || self.spare.len() < ports.len();
             if full || self.allow.give_slot(&name).is_none() {
-                tally.refused(name.as_str(), Why::TooMany, None);
+                tally.refused(name.as_str(), Why::TooMany);
                 return None;
             }
             self.missing.insert(name.clone(), ports);
@@ -108,7 +108,7 @@ impl NameServer {
             }
         }
         if !missing.is_empty() {
-            tally.refused(name.as_str(), Why::Taken, None);
+            tally.refused(name.as_str(), Why::Taken);
         }
         self.missing.insert(name, missing);
         Some(slot)

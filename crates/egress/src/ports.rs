@@ -61,6 +61,12 @@ impl Ports {
     }
 }
 
+impl FromIterator<u16> for Ports {
+    fn from_iter<I: IntoIterator<Item = u16>>(ports: I) -> Ports {
+        Ports::joined(ports.into_iter().map(|port| (port, port)).collect())
+    }
+}
+
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, (first, last)) in self.0.iter().enumerate() {
@@ -75,9 +81,6 @@ impl FromStr for Ports {
     type Err = PortError;
 
     fn from_str(text: &str) -> Result<Ports, PortError> {
-        if text.contains('/') {
-            return Err(PortError::Protocol);
-        }
         let port = |text: &str| {
             // A sign is none.
             let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
@@ -111,10 +114,9 @@ mod tests {
 
     #[test]
     fn what_is_no_port_is_refused() {
-        for text in ["", "0", "70000", "-1", "+1", "80-", "a", "80,,81", " 80", "0-5"] {
+        for text in ["", "0", "70000", "-1", "+1", "80-", "a", "80,,81", " 80", "0-5", "443/path", "udp/53", "443/tcp"] {
             assert!(matches!(text.parse::<Ports>(), Err(PortError::NoPort(_))), "{text}");
         }
         assert!(matches!("90-80".parse::<Ports>(), Err(PortError::Backwards(_))));
-        assert_eq!("udp/53".parse::<Ports>(), Err(PortError::Protocol));
     }
 }

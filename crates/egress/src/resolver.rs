@@ -16,7 +16,7 @@ use crate::Name;
 
 /// How many names are looked up at a time, whoever asks: others wait.
 const THREADS: usize = 32;
-/// How many of one namespace's: with servers that do not answer, others have the rest.
+/// How many of one namespace's, and no more than are left to others: with servers that do not answer, those have the rest.
 const SHARE: usize = 8;
 /// How many names of one namespace wait to be looked up.
 const WAITING: usize = 256;
@@ -48,6 +48,8 @@ struct Work {
     asked: VecDeque<Asked>,
     /// Of each namespace.
     running: HashMap<u64, usize>,
+    /// Of all of them.
+    busy: usize,
     done: Vec<(Name, io::Result<Vec<IpAddr>>)>,
     threads: usize,
     idle: usize,
@@ -62,7 +64,8 @@ struct Asked {
 
 impl Work {
     fn is_next(&self, asked: &Asked) -> bool {
-        self.running.get(&asked.by).is_none_or(|running| *running < SHARE)
+        let own = self.running.get(&asked.by).copied().unwrap_or_default();
+        own < SHARE.min(THREADS - self.busy)
     }
 
     /// The first that may be looked up now.
@@ -70,10 +73,12 @@ impl Work {
         let place = self.asked.iter().position(|asked| self.is_next(asked))?;
         let asked = self.asked.remove(place)?;
         *self.running.entry(asked.by).or_default() += 1;
+        self.busy += 1;
         Some(asked)
     }
 
     fn finish(&mut self, by: u64) {
+        self.busy -= 1;
         if let Entry::Occupied(mut running) = self.running.entry(by) {
             *running.get_mut() -= 1;
             if *running.get() == 0 {
@@ -188,28 +193,46 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
+    fn hangs(_: &str) -> io::Result<Vec<IpAddr>> {
+        thread::sleep(Duration::from_secs(4));
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    fn name(number: usize) -> Name {
+        format!("n{number}.example").parse().unwrap()
+    }
+
+    /// The first that is answered.
+    fn first(resolver: &Resolver) -> String {
+        let started = Instant::now();
+        loop {
+            let done = resolver.done();
+            if let Some((name, _)) = done.first() {
+                return name.as_str().to_owned();
+            }
+            assert!(started.elapsed() < Duration::from_secs(60));
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn namespaces_that_take_all_that_they_get_leave_something_to_the_next() {
+        let resolver = Resolver::new().unwrap();
+        for by in 1..=THREADS / SHARE {
+            (0..THREADS).for_each(|number| assert!(resolver.ask(by as u64, name(number), hangs)));
+        }
+        assert!(resolver.ask(99, "quick.example".parse().unwrap(), |_| Ok(Vec::new())));
+        assert_eq!(first(&resolver), "quick.example");
+    }
+
     #[test]
     fn names_that_nobody_answers_for_hold_only_up_who_asks_for_them() {
         let resolver = Resolver::new().unwrap();
-        let hangs: Lookup = |_| {
-            thread::sleep(Duration::from_secs(4));
-            Err(io::ErrorKind::TimedOut.into())
-        };
-        let name = |number: usize| format!("n{number}.example").parse().unwrap();
         let taken = (0..2 * WAITING).take_while(|number| resolver.ask(1, name(*number), hangs)).count();
         assert!((WAITING..WAITING + SHARE + 1).contains(&taken), "{taken}");
         resolver.forget(1);
         assert!(resolver.ask(1, name(0), hangs));
         resolver.ask(2, "quick.example".parse().unwrap(), |_| Ok(Vec::new()));
-        let started = Instant::now();
-        let first = loop {
-            let done = resolver.done();
-            if let Some((name, _)) = done.first() {
-                break name.as_str().to_owned();
-            }
-            assert!(started.elapsed() < Duration::from_secs(60));
-            thread::sleep(Duration::from_millis(2));
-        };
-        assert_eq!(first, "quick.example");
+        assert_eq!(first(&resolver), "quick.example");
     }
 }

@@ -49,7 +49,7 @@ impl FromStr for Rule {
     type Err = RuleError;
 
     fn from_str(text: &str) -> Result<Rule, RuleError> {
-        if text.starts_with(UDP) {
+        if has_misplaced_protocol(text) {
             return Err(PortError::Protocol.into());
         }
         let (name, ports) = match text.split_once(':') {
@@ -77,6 +77,18 @@ impl FromStr for Rule {
         let parsed = |parts: &[&str]| if parts.is_empty() { Ok(Ports::default()) } else { parts.join(",").parse() };
         Ok(Rule { pattern, ports: parsed(&streams)?, datagrams: parsed(&datagrams)? })
     }
+}
+
+/// Whether a text has a protocol beside a name, or behind a port, or one that is not said.
+fn has_misplaced_protocol(text: &str) -> bool {
+    // A URL is told as one.
+    if !text.contains('/') || text.contains("//") {
+        return false;
+    }
+    let (name, ports) = text.split_once(':').unwrap_or((text, ""));
+    let is_protocol = |word: &str| ["tcp", "udp"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    let names = |text: &str| text.contains('/') && text.split('/').any(is_protocol);
+    names(name) || ports.split(',').any(|port| !port.starts_with(UDP) && names(port))
 }
 
 impl Rule {
@@ -159,10 +171,18 @@ mod tests {
             ("a.org:70000", "no port"),
             ("a.org:", "no port"),
             ("udp/a.org:53", "before a port"),
-            ("a.org:sctp/53", "before a port"),
+            ("udp/53:a.org", "before a port"),
+            ("UDP/53:*.a.org", "before a port"),
+            ("53/udp:a.org", "before a port"),
+            ("a.org:53/udp", "before a port"),
+            ("a.org:443/tcp", "before a port"),
+            ("a.org:tcp/443", "before a port"),
+            ("a.org:UDP/443", "before a port"),
+            ("a.org:sctp/53", "no port"),
+            ("a.org:443/path", "no port"),
             ("a.org:udp/", "no port"),
             ("a.org:udp/0", "no port"),
-            ("a.org:udp/udp/5", "before a port"),
+            ("a.org:udp/udp/5", "no port"),
             ("https://a.org", "URL"),
             ("https://a.org:443/", "URL"),
             ("a.org/x", "URL"),

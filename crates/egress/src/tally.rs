@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::Name;
 use crate::addresses::Special;
+use crate::rule::listed;
+use crate::{Name, Ports};
 
 /// How many refusals are kept one by one.
 const MOST: usize = 1000;
@@ -65,6 +66,10 @@ pub struct Refusal {
     pub why: Why,
     /// The address that it led to, if that is why, and what that is.
     pub address: Option<(IpAddr, Special)>,
+    /// The ports that were to be reached there by TCP, if an address is why.
+    pub ports: Ports,
+    /// Those by UDP.
+    pub datagrams: Ports,
     /// The name that TLS asked for, if that is why; none: it was no TLS, or had none.
     pub sni: Option<Name>,
     /// How often.
@@ -72,6 +77,16 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    fn of(name: &str, why: Why) -> Refusal {
+        let (ports, datagrams) = Default::default();
+        Refusal { name: name.to_owned(), why, address: None, ports, datagrams, sni: None, times: 1 }
+    }
+
+    /// What would have been reached, as a rule has it.
+    pub fn rule(&self) -> String {
+        format!("{}:{}", self.name, listed(&self.ports, &self.datagrams))
+    }
+
     fn is_like(&self, other: &Refusal) -> bool {
         (&self.name, self.why, self.address, &self.sni) == (&other.name, other.why, other.address, &other.sni)
     }
@@ -116,12 +131,19 @@ impl Tally {
         }
     }
 
-    pub(crate) fn refused(&self, name: &str, why: Why, address: Option<(IpAddr, Special)>) {
-        self.note(Refusal { name: name.to_owned(), why, address, sni: None, times: 1 });
+    pub(crate) fn refused(&self, name: &str, why: Why) {
+        // That of the root is empty, which nobody could read.
+        self.note(Refusal::of(if name.is_empty() { "." } else { name }, why));
+    }
+
+    /// `ports`: by TCP, and by UDP.
+    pub(crate) fn refused_address(&self, name: &Name, address: (IpAddr, Special), ports: (Ports, Ports)) {
+        let (ports, datagrams) = ports;
+        self.note(Refusal { address: Some(address), ports, datagrams, ..Refusal::of(name.as_str(), Why::Address) });
     }
 
     pub(crate) fn refused_sni(&self, name: &Name, sni: Option<Name>) {
-        self.note(Refusal { name: name.to_string(), why: Why::Sni, address: None, sni, times: 1 });
+        self.note(Refusal { sni, ..Refusal::of(name.as_str(), Why::Sni) });
     }
 
     fn note(&self, refusal: Refusal) {
@@ -129,6 +151,8 @@ impl Tally {
         let known = page.refusals.iter_mut().find(|it| it.is_like(&refusal));
         if let Some(known) = known {
             known.times += 1;
+            known.ports = known.ports.with(&refusal.ports);
+            known.datagrams = known.datagrams.with(&refusal.datagrams);
         } else if page.refusals.len() < MOST {
             page.refusals.push(refusal);
         } else {

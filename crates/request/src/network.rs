@@ -58,7 +58,7 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "is_default")]
     pub peers: bool,
     /// Ports of the host that lead to the container, such as `"8080:80"`, `"127.0.0.1:53:53/udp"` or a range `"8000-8010:8000-8010"`. With names
-    /// TCP alone, to the container's 127.0.0.1, at most 128 connections at once.
+    /// TCP alone, to the container's 127.0.0.1, 128 connections at once: others wait until one ends.
     #[serde(default, skip_serializing_if = "is_default")]
     pub publish: Vec<String>,
     /// Of names: what is reached, each a name and its TCP ports, such as `"github.com"` (port 443), `"github.com:22,443"`,

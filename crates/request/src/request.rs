@@ -91,7 +91,8 @@ pub struct Request {
     /// Measure the time of each step for the report. Default: false.
     #[serde(skip_serializing_if = "is_default")]
     pub timed: bool,
-    /// Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged.
+    /// Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged. A network of names answers
+    /// itself: beside that all but `"unchanged"` is an error.
     #[serde(skip_serializing_if = "is_default")]
     pub dns: Option<Dns>,
     /// The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids, capabilities and

@@ -16,7 +16,7 @@ use rustix::net::{
 use seclude_child::wire::{Call, LENGTH, Message, made};
 use seclude_sys::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::mount_points::Made;
 use crate::patience::Patience;
 
@@ -192,8 +192,11 @@ impl Channel {
                 return Err(error.at("mounts").hint("RLIMIT_NOFILE may be used up"));
             }
             (Message::Served, None) => {
-                let error = Error::invalid(NAME, "a socket of its network did not arrive");
-                return Err(error.at("network").hint("RLIMIT_NOFILE may be used up"));
+                // The request is well, and the host is not: no flag is to blame.
+                let error = Error::invalid(NAME, "a socket of its network did not arrive").coded(Code::Refused);
+                return Err(
+                    error.hint("RLIMIT_NOFILE may be used up (ulimit -n): raise it, or allow fewer names and ports")
+                );
             }
             (Message::Listener(_), Some(listener)) => Event::Listener(Ok(listener)),
             (Message::Listener(0), None) => {

@@ -508,7 +508,8 @@ impl Command {
     }
 
     /// Its name servers: `/etc/resolv.conf`, resolv.conf(5), read-only inside. Default: the host's with a veth pair or
-    /// pasta and a new mount namespace; otherwise the root's file is left alone.
+    /// pasta and a new mount namespace; otherwise the root's file is left alone. A network of names answers itself, at every address:
+    /// beside that all but [`Dns::Unchanged`] is an error.
     pub fn dns(&mut self, dns: Dns) -> &mut Self {
         self.config.dns = Some(dns);
         self

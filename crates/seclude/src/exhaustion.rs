@@ -11,6 +11,9 @@ use crate::host::is_bound_by_nproc;
 /// Calls that say ENOSPC where a file system is full.
 const WRITING: [&str; 5] = ["mkdir", "mkdirat", "openat2", "symlinkat", "write"];
 
+/// Descriptors that are counted one by one.
+const MOST_COUNTED: u64 = 4096;
+
 /// What an error number means that is about no call in particular; `call` is the one that answered it, if it is known.
 pub(crate) fn of(errno: i32, call: Option<&str>) -> Option<String> {
     let errno = rustix::io::Errno::from_raw_os_error(errno);
@@ -33,6 +36,16 @@ pub(crate) fn of(errno: i32, call: Option<&str>) -> Option<String> {
         rustix::io::Errno::DQUOT => "the disk quota of the user is used up".into(),
         _ => return None,
     })
+}
+
+/// How many descriptors this process has; 0 where finding out would take the longer the more they are.
+pub(crate) fn open_files(limit: u64) -> u64 {
+    const DIRECTORY: &str = "/proc/self/fd";
+    // Its size since Linux 6.2.
+    match fs::metadata(DIRECTORY).map(|found| found.len()) {
+        Ok(0) if limit <= MOST_COUNTED => fs::read_dir(DIRECTORY).map_or(0, |all| all.count() as u64),
+        found => found.unwrap_or(0),
+    }
 }
 
 /// No process could be made.

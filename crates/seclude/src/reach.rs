@@ -124,7 +124,7 @@ impl Reach {
                     vec![Remedy::set("network.allow", json!([refusal.name]))]
                 }
                 Why::Address if refusal.address.is_some_and(|(_, special)| special.can_be_allowed()) => {
-                    vec![Remedy::set("network.allow_private", json!([refusal.name]))]
+                    vec![Remedy::set("network.allow_private", json!([refusal.rule()]))]
                 }
                 Why::Sni => vec![Remedy::set("network.sni", "off")],
                 _ => Vec::new(),

@@ -56,7 +56,7 @@ for it in json.load(open("report"))["reach"]["unreached"]: print(it["name"], it[
         said[6..11],
         [
             "loopback.test address loopback []",
-            "private.test address private [{'set': 'network.allow_private', 'value': ['private.test']}]",
+            "private.test address private [{'set': 'network.allow_private', 'value': ['private.test:80']}]",
             "metadata.test address metadata []",
             "own.test address host []",
             "none.test unresolved None []",

@@ -51,25 +51,47 @@ def asked(s, end):
         assert s.recv(1) == b""; s.close()
     return got[head:]
 print({{asked(connect(), end) for n in range(200) for end in ("end", "reset")}})
-def greeted():
-    # The reset may come before connect() returns.
-    try:
-        s = connect()
-        return s if s.recv(100) != b"" else None
-    except OSError: return None
-all = []
-while len(all) < 300 and (s := greeted()): all.append(s)
-print(len(all))
+def greeted(s, wait):
+    s.settimeout(wait)
+    try: return s.recv(100) != b""
+    except TimeoutError: return False
+    finally: s.settimeout(20)
+all = [connect() for n in range(128)]
+print(sum(greeted(s, 20) for s in all))
+late = [connect() for n in range(3)]
+print([greeted(s, 0.5) for s in late])
+all[0].close(); print(greeted(late[0], 20), greeted(late[1], 0.5))
 for s in all: s.close()
-import time
-for n in range(200):
-    if s := greeted(): break
-    time.sleep(0.05)
-s.sendall(b"hello"); print(s.recv(5))'
+print([greeted(s, 20) for s in late[1:]])
+for s in late: s.sendall(b"hello"); print(s.recv(5))'
         finish
         python3 -c 'import json; print([(it["name"], it["why"]) for it in json.load(open("report"))["reach"]["unreached"]])'"#
     ));
-    assert_eq!(said, ["{b'hello'}", "128", "b'hello'", "[('published port 80', 'too-many')]"]);
+    assert_eq!(said[..5], ["{b'hello'}", "128", "[False, False, False]", "True False", "[True, True]"]);
+    assert_eq!(said[5..], ["b'hello'", "b'hello'", "b'hello'", "[]"], "nobody was refused");
+}
+
+#[test]
+fn peers_that_say_nothing_are_asked_within_a_minute_whether_they_are_there() {
+    // The timers of the kernel: left alone it would ask after two hours.
+    let said = lines(&format!(
+        r#"{INSIDE}
+        begin --allow one.test -p 8080:80
+        python3 -c 'import socket, time
+s = socket.create_connection(("127.0.0.1", 8080), 20); s.recv(100); print("there", flush=True); time.sleep(60)' > in.said & until_said there in.said
+        mkfifo go; $S run --allow one.test -- python3 -c '
+import socket; s = socket.create_connection(("one.test", 443), 20); s.recv(100); print("there", flush=True); input()' < go > out.said &
+        exec 3> go; until_said there out.said
+        ss -Htno state established sport = :8080; echo; ss -Htno state established dst 93.184.216.34; echo >&3; finish || true"#
+    ));
+    let timer = |lines: &[String]| {
+        let timers = lines.iter().filter_map(|line| line.split_once("timer:(keepalive,")?.1.split_once("sec,"));
+        timers.map(|(seconds, _)| seconds.parse::<u32>().unwrap()).collect::<Vec<_>>()
+    };
+    let (inward, outward) = said.split_at(said.iter().position(String::is_empty).unwrap());
+    for timers in [timer(inward), timer(outward)] {
+        assert!(timers.len() == 1 && timers[0] <= 60, "{said:?}");
+    }
 }
 
 #[test]

@@ -13,10 +13,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, getsockname, 
 use super::DRAIN;
 use super::serve::{Server, Tenant, Timer, Token};
 use super::take::CONNECT;
-use crate::Name;
 use crate::addresses::{self, Special};
-use crate::connection::{End, Next, Way};
+use crate::connection::{End, Next, Way, leads_to_itself, look_for_its_peer};
 use crate::tally::{Count, Tally, Why};
+use crate::{Name, Ports};
 
 /// How long an address is tried before the next one is, too: RFC 8305, 5.
 const NEXT: Duration = Duration::from_millis(250);
@@ -95,13 +95,13 @@ pub(super) fn judge(address: IpAddr, private: bool) -> Option<Special> {
     special.or_else(|| is_own(address).then_some(Special::Own))
 }
 
-/// Those of a name's addresses that are connected to; of the others it is noted why not.
-fn judged(tenant: &Tenant, name: &Name, found: &[IpAddr], private: bool) -> VecDeque<IpAddr> {
+/// Those of a name's addresses that are connected to; of the others it is noted why not, and at which ports.
+fn judged(tenant: &Tenant, name: &Name, found: &[IpAddr], private: bool, ports: &(Ports, Ports)) -> VecDeque<IpAddr> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     // However many an answer has: each is asked about, and others wait meanwhile.
     for address in found.iter().take(MOST_JUDGED) {
         match (tenant.judge)(*address, private) {
-            Some(special) => tenant.tally.refused(name.as_str(), Why::Address, Some((*address, special))),
+            Some(special) => tenant.tally.refused_address(name, (*address, special), ports.clone()),
             None if addresses.contains(address) => {}
             None => addresses.push(*address),
         }
@@ -130,7 +130,7 @@ pub(super) fn open(address: IpAddr, kind: SocketType) -> rustix::io::Result<Owne
 fn dial(address: IpAddr, port: u16) -> rustix::io::Result<OwnedFd> {
     let socket = open(address, SocketType::STREAM)?;
     sockopt::set_tcp_nodelay(&socket, true)?;
-    sockopt::set_socket_keepalive(&socket, true)?;
+    look_for_its_peer(&socket);
     match connect(&socket, &SocketAddr::new(address, port)) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(errno) => Err(errno),
@@ -161,7 +161,7 @@ impl Server {
                 let waiting = self.asked.remove(&key).unwrap_or_default();
                 let found = found.as_deref().unwrap_or_default();
                 if found.is_empty() {
-                    tenant.tally.refused(name.as_str(), Why::Unresolved, None);
+                    tenant.tally.refused(name.as_str(), Why::Unresolved);
                 }
                 let allow = &tenant.server.allow;
                 let is_private = |key: &u64| match (self.connections.get(key), self.flows.get(key)) {
@@ -172,7 +172,11 @@ impl Server {
                 let mut all = Vec::new();
                 for (keys, private) in [(public, false), (private, true)] {
                     if !keys.is_empty() {
-                        all.push((keys, judged(tenant, &name, found, private)));
+                        let ports = keys.iter().filter_map(|key| self.connections.get(key)).map(|it| it.port);
+                        let datagrams = keys.iter().filter_map(|key| self.flows.get(key)).map(|it| it.port);
+                        let ports = (ports.collect(), datagrams.collect());
+                        let addresses = judged(tenant, &name, found, private, &ports);
+                        all.push((keys, addresses));
                     }
                 }
                 let deadline = Instant::now() + CONNECT;
@@ -250,7 +254,7 @@ impl Server {
         let Stage::Connecting { attempts, next, .. } = &mut connection.stage else { return };
         let Some(place) = attempts.iter().position(|(number, _)| *number == part) else { return };
         let (_, socket) = attempts.swap_remove(place);
-        if !matches!(sockopt::socket_error(&socket), Ok(Ok(()))) {
+        if !matches!(sockopt::socket_error(&socket), Ok(Ok(()))) || leads_to_itself(&socket) {
             drop(socket);
             if !attempts.is_empty() {
                 self.budget.give_back(&mut tenant.own, 1);
@@ -265,7 +269,7 @@ impl Server {
             return self.give_up(key);
         }
         connection.whom.count(&tenant.tally, |count| count.connections += 1);
-        let outer = End { socket, readable: true, writable: true };
+        let outer = End { readable: true, writable: true, ..End::new(socket) };
         connection.stage = Stage::Moving { outer, up: Way::default(), down: Way::default() };
         self.ready.push_back(key);
     }
@@ -285,7 +289,7 @@ impl Server {
                 let Whom::Name(name) = &connection.whom else { return };
                 let (id, name) = (connection.tenant, name.clone());
                 if let Some(tenant) = self.tenants.get(&id) {
-                    tenant.tally.refused(name.as_str(), Why::Unresolved, None);
+                    tenant.tally.refused(name.as_str(), Why::Unresolved);
                 }
                 // A later one may ask anew: the answer to this is still to come.
                 if let Some(waiting) = self.asked.get_mut(&(id, name)) {

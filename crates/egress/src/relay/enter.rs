@@ -13,7 +13,7 @@ use rustix::net::{connect, connect_unspec, getpeername, sockopt};
 
 use super::dial::{Connection, Stage, Whom};
 use super::serve::{Server, Timer, Token};
-use crate::connection::{End, Way};
+use crate::connection::{End, Way, leads_to_itself, look_for_its_peer};
 use crate::tally::Why;
 
 /// How long the namespace may take to take a connection: its backlog may be full.
@@ -32,12 +32,19 @@ impl Doors {
         Doors { free, lingering: Vec::new() }
     }
 
+    /// Whether there is one for the next connection.
+    pub(super) fn has_one(&mut self) -> bool {
+        // Nobody is at its other end any more: all was brought over.
+        let is_over = |socket: &OwnedFd| getpeername(socket).err() == Some(Errno::NOTCONN);
+        while self.free.is_empty() {
+            let Some(place) = self.lingering.iter().position(is_over) else { break };
+            self.free.extend(renewed(self.lingering.swap_remove(place)));
+        }
+        !self.free.is_empty()
+    }
+
     fn take(&mut self) -> Option<OwnedFd> {
-        self.free.pop().or_else(|| {
-            // Nobody is at its other end any more: all was brought over.
-            let place = self.lingering.iter().position(|socket| getpeername(socket).err() == Some(Errno::NOTCONN))?;
-            renewed(self.lingering.swap_remove(place))
-        })
+        self.has_one().then(|| self.free.pop()).flatten()
     }
 
     pub(super) fn close(&mut self) {
@@ -72,7 +79,7 @@ impl Server {
             if is_room {
                 self.budget.give_back(&mut tenant.own, 2);
             }
-            tenant.tally.refused(&whom.to_string(), Why::TooMany, None);
+            tenant.tally.refused(&whom.to_string(), Why::TooMany);
             return outer.reset();
         };
         tenant.connections += 1;
@@ -80,7 +87,8 @@ impl Server {
             let _ = rustix::io::ioctl_fionbio(end, true);
             let _ = sockopt::set_tcp_nodelay(end, true);
         }
-        let _ = sockopt::set_socket_keepalive(&outer.socket, true);
+        // The namespace's own end goes with it.
+        look_for_its_peer(&outer.socket);
         let key = self.next();
         let called = match connect(&socket, &SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)) {
             Ok(()) | Err(Errno::INPROGRESS) => Ok(()),
@@ -106,6 +114,9 @@ impl Server {
         }
         if getpeername(&connection.inner.socket).is_err() {
             return;
+        }
+        if leads_to_itself(&connection.inner.socket) {
+            return self.give_up(key);
         }
         let stage = std::mem::replace(&mut connection.stage, Stage::Asking);
         let Stage::Entering { outer } = stage else { return };

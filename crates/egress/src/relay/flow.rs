@@ -89,7 +89,7 @@ impl Server {
         }
         let tenant = self.tenants.get_mut(&id)?;
         if !self.budget.take(&mut tenant.own, 1) {
-            tenant.tally.refused(name.as_str(), Why::TooMany, None);
+            tenant.tally.refused(name.as_str(), Why::TooMany);
             tenant.tally.count(&name, |count| count.failed += 1);
             return None;
         }
@@ -202,7 +202,7 @@ impl Server {
             return;
         }
         if let Some(tenant) = self.tenants.get(&flow.tenant).filter(|_| flow.is_asking()) {
-            tenant.tally.refused(flow.name.as_str(), Why::Unresolved, None);
+            tenant.tally.refused(flow.name.as_str(), Why::Unresolved);
         }
         self.close_flow(key);
     }

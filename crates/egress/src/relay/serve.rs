@@ -25,7 +25,7 @@ use crate::{Kind, Name};
 
 /// Connections that are taken from one listener before others have their turn.
 const AT_A_TIME: usize = 64;
-/// How long a listener rests when this process has no descriptor left.
+/// How long a listener rests when this process has no descriptor left, or the namespace no socket for what comes from outside.
 const REST: Duration = Duration::from_millis(100);
 /// Streams of questions that one namespace can have, and how long each can take.
 const MOST_STREAMS: usize = 32;
@@ -91,6 +91,8 @@ pub(super) struct Tenant {
     pub(super) lookup: Lookup,
     pub(super) judge: Judge,
     pub(super) doors: Doors,
+    /// The sockets that came with it.
+    held: usize,
     /// Descriptors of its connections.
     pub(super) own: usize,
     pub(super) connections: usize,
@@ -220,14 +222,16 @@ impl Server {
     }
 
     fn begin(&mut self, id: u64, opened: Opened) {
-        self.budget.look();
         let Opened { allow, ipv6, sockets, tally, lookup, judge } = opened;
+        let held = sockets.len();
+        self.budget.hold(held);
         let (inward, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Inward);
         let doors = Doors::new(inward.into_iter().map(|(_, socket)| socket).collect());
         let (spare, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Spare);
         let server = NameServer::new(allow, ipv6, spare.into_iter().map(|(_, socket)| socket).collect());
         let (own, connections, streams, leaving) = (0, 0, 0, None);
-        self.tenants.insert(id, Tenant { server, tally, lookup, judge, doors, own, connections, streams, leaving });
+        let tenant = Tenant { server, tally, lookup, judge, doors, held, own, connections, streams, leaving };
+        self.tenants.insert(id, tenant);
         sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket));
     }
 
@@ -263,6 +267,12 @@ impl Server {
         }
     }
 
+    /// For a moment nothing is heard of a listener from which nothing can be taken: it would be told of over and over.
+    fn rest(&mut self, key: u64) {
+        self.listen(key, EventFlags::empty());
+        self.timers.insert((Instant::now() + REST, Timer::Rested(key)));
+    }
+
     fn heard_from(&mut self, key: u64) {
         for _ in 0..AT_A_TIME {
             let Some(Socket { tenant: id, kind, socket }) = self.sockets.get(&key) else { return };
@@ -275,16 +285,16 @@ impl Server {
                 let id = *id;
                 return self.look_after_fresh(id);
             }
+            if matches!(kind, Kind::Published(_)) && !tenant.doors.has_one() {
+                // Others wait in the listener's queue, as with any server that is busy.
+                return self.rest(key);
+            }
             let accepted = match accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(accepted) => accepted,
                 Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(Errno::AGAIN) => return,
-                Err(_) => {
-                    // This process has no descriptor left: it would be told of over and over.
-                    self.listen(key, EventFlags::empty());
-                    self.timers.insert((Instant::now() + REST, Timer::Rested(key)));
-                    return;
-                }
+                // This process has no descriptor left.
+                Err(_) => return self.rest(key),
             };
             match kind {
                 Kind::Published(port) => {
@@ -330,10 +340,18 @@ impl Server {
 
     fn leave(&mut self, id: u64, done: SyncSender<()>) {
         // What stands in a listener's queue was sent as well; and a question there may bring one listener more.
-        while let Some(key) = self.sockets.iter().find(|(_, socket)| socket.tenant == id).map(|(key, _)| *key) {
-            self.heard_from(key);
-            if let Some(socket) = self.sockets.remove(&key) {
-                self.unwatch(&socket.socket);
+        loop {
+            // All at once: looked for one by one, those of all other namespaces would be gone through for each.
+            let own = self.sockets.iter().filter(|(_, socket)| socket.tenant == id).map(|(key, _)| *key);
+            let own: Vec<u64> = own.collect();
+            if own.is_empty() {
+                break;
+            }
+            for key in own {
+                self.heard_from(key);
+                if let Some(socket) = self.sockets.remove(&key) {
+                    self.unwatch(&socket.socket);
+                }
             }
         }
         let own = self.streams.iter().filter(|(_, stream)| stream.tenant == id).map(|(key, _)| *key);
@@ -360,6 +378,7 @@ impl Server {
         self.asked.retain(|(tenant, _), _| *tenant != id);
         self.resolver.forget(id);
         if let Some(tenant) = self.tenants.remove(&id) {
+            self.budget.release(tenant.held);
             let _ = tenant.leaving.map(|done| done.send(()));
         }
     }

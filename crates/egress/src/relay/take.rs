@@ -30,7 +30,7 @@ impl Server {
         let inner = End::new(accepted);
         // Its own, and that of the other half.
         if !self.budget.take(&mut tenant.own, 2) {
-            tenant.tally.refused(name.as_str(), Why::TooMany, None);
+            tenant.tally.refused(name.as_str(), Why::TooMany);
             tenant.tally.count(&name, |count| count.failed += 1);
             return inner.reset();
         }
@@ -76,7 +76,7 @@ impl Server {
         waiting.push(key);
         let asks = waiting.len() > 1 || self.resolver.ask(id, name.clone(), tenant.lookup);
         if !asks {
-            tenant.tally.refused(name.as_str(), Why::TooMany, None);
+            tenant.tally.refused(name.as_str(), Why::TooMany);
             self.asked.remove(&(id, name.clone()));
         }
         asks

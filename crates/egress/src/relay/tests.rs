@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::net::sockopt::set_socket_linger;
+use rustix::net::{AddressFamily, SendFlags, SocketType, bind, getsockname, send};
 use seclude_sys::Fd;
 use seclude_sys::socket::{option, set_option};
 
@@ -132,6 +133,36 @@ fn a_slow_reader_gets_all_of_it_and_holds_nobody_else_up() {
 }
 
 #[test]
+fn an_urgent_byte_goes_over_where_it_stands_and_all_that_is_behind_it() {
+    const BEHIND: usize = 300_000;
+    let server = listen();
+    let net = net(&server, here, |_, _| None);
+    let (inner, outer) = connected(&server, &net);
+    for (mut from, mut to) in [(&inner, &outer), (&outer, &inner)] {
+        let mut all = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for word in ["one", "two", "three"] {
+                    from.write_all(word.as_bytes()).unwrap();
+                    send(from, b"!", SendFlags::OOB).unwrap();
+                    // One at a time: the kernel knows a single mark.
+                    thread::sleep(Duration::from_millis(50));
+                }
+                from.write_all(&[b'.'; BEHIND]).unwrap();
+                send(from, b"!", SendFlags::OOB).unwrap();
+                // The end comes while the mark is still to be passed.
+                from.shutdown(Shutdown::Write).unwrap();
+            });
+            to.read_to_end(&mut all).unwrap();
+        });
+        let (words, behind) = all.split_at(14);
+        assert_eq!(words, b"one!two!three!");
+        assert_eq!((behind.len(), behind.last()), (BEHIND + 1, Some(&b'!')));
+    }
+    comes_to(&net, (BEHIND as u64 + 15, BEHIND as u64 + 15), |count| (count.sent, count.received));
+}
+
+#[test]
 fn a_reset_is_a_reset_on_the_other_side() {
     let server = listen();
     let net = net(&server, here, |_, _| None);
@@ -254,6 +285,88 @@ fn names_are_answered_by_udp_and_tcp_from_the_address_that_was_asked() {
     let refusals = net.seat.tally().refusals();
     assert_eq!(refusals.len(), 1);
     assert_eq!((refusals[0].name.as_str(), refusals[0].why, refusals[0].times), ("other.example", Why::NotAllowed, 3));
+}
+
+#[test]
+fn a_question_for_the_root_is_told_by_a_name_that_can_be_read() {
+    let net = net(&listen(), here, |_, _| None);
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket
+        .send_to(&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1], (Ipv4Addr::LOCALHOST, net.datagrams.port()))
+        .unwrap();
+    socket.recv(&mut [0; 512]).unwrap();
+    assert_eq!(net.seat.tally().refusals()[0].name, ".");
+}
+
+#[test]
+fn refused_ports_of_one_address_are_told_together() {
+    let server = listen();
+    let refused = net(&server, |_| Ok(vec![Ipv4Addr::LOCALHOST.into()]), |_, _| Some(Special::Private));
+    assert!(is_reset(TcpStream::connect(refused.slot).unwrap()));
+    let port = server.local_addr().unwrap().port();
+    assert_eq!(refused.seat.tally().refusals()[0].ports, crate::Ports::one(port));
+}
+
+/// A listener outside whose connections go to this port of the loopback, by these sockets.
+fn published(port: u16, inward: Vec<OwnedFd>) -> (Seat, SocketAddr) {
+    let mut allow = Allow::nothing();
+    allow.enter(true);
+    let listener = listen();
+    let place = listener.local_addr().unwrap();
+    let inward = inward.into_iter().map(|socket| (Kind::Inward, socket));
+    let sockets = inward.chain([(Kind::Published(port), listener.into())]).collect();
+    let mut seat = Seat::take().unwrap();
+    seat.begin_with(allow, false, sockets, here, |_, _| None);
+    (seat, place)
+}
+
+fn unbound() -> OwnedFd {
+    rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap()
+}
+
+#[test]
+fn whoever_finds_all_sockets_taken_waits_until_one_is_free() {
+    let server = listen();
+    let (seat, place) = published(server.local_addr().unwrap().port(), vec![unbound(), unbound()]);
+    let connect = || {
+        let client = TcpStream::connect(place).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client
+    };
+    let [first, _second] = [(); 2].map(|()| (connect(), server.accept().unwrap().0));
+    let mut third = connect();
+    third.write_all(b"x").unwrap();
+    server.set_nonblocking(true).unwrap();
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "there are two");
+    drop(first);
+    let started = Instant::now();
+    let mut came = loop {
+        match server.accept() {
+            Ok((came, _)) => break came,
+            Err(_) => assert!(started.elapsed() < Duration::from_secs(20)),
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    came.set_nonblocking(false).unwrap();
+    came.write_all(b"y").unwrap();
+    let mut both = [[0], [0]];
+    came.read_exact(&mut both[0]).unwrap();
+    third.read_exact(&mut both[1]).unwrap();
+    assert_eq!(both, [*b"x", *b"y"]);
+    assert_eq!(seat.tally().refusals(), [], "nobody was refused");
+}
+
+#[test]
+fn a_socket_that_is_its_own_peer_is_nobody_that_was_reached() {
+    let own = unbound();
+    bind(&own, &SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)).unwrap();
+    let port = SocketAddr::try_from(getsockname(&own).unwrap()).unwrap().port();
+    let (_seat, place) = published(port, vec![own]);
+    let mut client = TcpStream::connect(place).unwrap();
+    // It may be reset already, which is told once.
+    assert!(client.write_all(b"does it come back?").is_err() || is_reset(client));
 }
 
 #[test]

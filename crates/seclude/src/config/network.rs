@@ -237,7 +237,7 @@ impl Names {
         self
     }
 
-    /// A port of the host, TCP, that leads to one of the container's own 127.0.0.1, at most 128 connections at once. Whoever listens inside sees 127.0.0.1
+    /// A port of the host, TCP, that leads to one of the container's own 127.0.0.1, 128 connections at once: others wait until one ends. Whoever listens inside sees 127.0.0.1
     /// as the other end. One that is taken, or that the caller may not listen on, is an error. May be said again.
     #[must_use]
     pub fn publish(mut self, port: Publish) -> Names {

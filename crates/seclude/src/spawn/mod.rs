@@ -199,6 +199,8 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
     }
     report.deaf = report.deaf.or(arrived.deaf.take());
     if born.as_ref().is_ok_and(|born| born.is_err()) {
+        // Nobody's any more; and what was made is known by descriptors, which these may have taken the last of.
+        drop(reaching.take());
         ours.made().into_iter().for_each(|made| ledger.mount_points.note(made));
     }
     if let Some(cloned) = cloned {

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::io::Errno;
 use rustix::net::AddressFamily;
+use rustix::process::{Resource, getrlimit};
 use seclude_child::Op;
 use seclude_egress::{Allow, AllowError, Kind, Rule, STOCK, Seat, Wanted, slots};
 use seclude_net::{Protocol, Publish};
@@ -23,6 +25,8 @@ use crate::reach::{Reach, Reaching};
 use crate::report::Connection;
 
 const NAME: &str = "egress";
+/// Descriptors that a start has open at a time besides, and its first connections.
+const BESIDES: u64 = 32;
 
 struct Egress {
     allow: Allow,
@@ -68,9 +72,10 @@ fn refused(key: &str, index: usize, what: &str, error: &AllowError) -> Error {
 
 pub(super) fn compile(names: &Names, command: &Config, host: &Host) -> Result<Box<dyn Step>> {
     if !command.die_with_parent {
-        let action = "its relay is a thread of its caller, so a container that outlives that would lose its network";
-        let error = Error::invalid(NAME, action).at("network").contradicting();
-        return Err(error.hint("let the container die with its parent"));
+        let action =
+            "a network of names is relayed by a thread of its caller, and a container that outlives that would lose it";
+        let error = Error::invalid(NAME, action).at("die_with_parent").contradicting();
+        return Err(error.hint("let the container die with its parent, or give it another network"));
     }
     let allow = allowed(names)?;
     for (index, port) in names.publish.iter().enumerate() {
@@ -182,6 +187,7 @@ impl Step for Egress {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        self.find_room()?;
         // One that is taken is known before anything is made.
         let published = self.publish.iter().enumerate().map(|(index, port)| Ok((port.port, listen(index, port)?)));
         let published = published.collect::<Result<Vec<_>>>()?;
@@ -244,21 +250,50 @@ impl Step for Egress {
     }
 }
 
+impl Egress {
+    /// Fails where this process may not have as many descriptors as there will be sockets.
+    fn find_room(&self) -> Result<()> {
+        let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(()) };
+        let count = |kind: Kind| self.sockets.iter().filter(|wanted| wanted.kind == kind).count();
+        let (spare, inward) = (count(Kind::Spare), count(Kind::Inward));
+        let bound = self.sockets.len() - spare - inward + self.publish.len();
+        let open = crate::exhaustion::open_files(limit);
+        let needed = open + (bound + spare + inward) as u64 + BESIDES;
+        if needed <= limit {
+            return Ok(());
+        }
+        let stocks = [(spare, "for names below a `*`"), (inward, "for connections from outside")];
+        let stocks = stocks.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
+        let action = format!("{bound} sockets that listen{}", stocks.collect::<String>());
+        let hint = format!(
+            "with {open} that are open and {BESIDES} for the start that is {needed} descriptors, and this process may have {limit} \
+             (RLIMIT_NOFILE): raise that (ulimit -n {needed}), or allow fewer names and ports"
+        );
+        Err(Error::parent(NAME, action, Errno::MFILE).hint(hint))
+    }
+}
+
 /// A listener outside.
 fn listen(index: usize, port: &Publish) -> Result<OwnedFd> {
     let address = SocketAddr::new(port.host.unwrap_or(Ipv4Addr::UNSPECIFIED).into(), port.host_port);
     let listener = TcpListener::bind(address).map_err(|error| {
-        let is_low = error.kind() == ErrorKind::PermissionDenied;
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied => Some("choose a port of 1024 or above"),
+            ErrorKind::AddrInUse => Some("somebody on the host has it: choose another"),
+            ErrorKind::AddrNotAvailable => Some("the host has no such address"),
+            _ => None,
+        };
+        let hint = hint.map(|hint| Hint::from(hint).with([Remedy::give("network.publish")]));
         let field = Field::of("network").key("publish").index(index);
         let error = Error::parent(NAME, format!("published port {port}"), error).call("bind").at_field(field);
-        if is_low { error.hint("choose a port of 1024 or above") } else { error }
+        error.hint_if(hint)
     })?;
     Ok(listener.into())
 }
 
-/// What stands in the way of rules that the host answers for names of.
+/// What stands in the way of name servers of any kind beside names.
 pub(super) fn answers_itself() -> Error {
-    let action = "questions for names are answered by seclude itself, and the host's name servers are never asked";
+    let action = "a network of names (`network`) answers questions for them itself, at every address: no name server would ever be asked";
     let hint = Hint::from("leave the name servers out").with([Remedy::set("dns", "unchanged")]);
     Error::invalid(NAME, action).at("dns").contradicting().hint(hint)
 }

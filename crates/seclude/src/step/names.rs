@@ -42,7 +42,7 @@ pub(super) fn compile(command: &Config, claimed: &Claimed, closing: &Closing, id
         let error = Error::invalid(NAME, "name servers and host entries need a new mount namespace");
         return Err(if dns != Dns::Unchanged { error.at("dns").contradicting() } else { error.at("hosts") });
     }
-    if dns == Dns::Host && has_names(command) {
+    if has_names(command) && matches!(command.dns, Some(Dns::Host | Dns::Servers(_))) {
         return Err(egress::answers_itself());
     }
     if dns != Dns::Unchanged {

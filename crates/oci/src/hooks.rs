@@ -1,7 +1,6 @@
 //! Hooks: programs of the host's, or of the container's, that are run at six moments of its life, with the state on stdin.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use seclude::{Cause, Command, Stdio};
@@ -12,6 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::inside::Inside;
 use crate::notify::Notify;
 use crate::spec::{Hook, Linux, Process};
+use crate::state::Record;
 
 /// Where they are run.
 #[derive(Clone, Copy)]
@@ -30,7 +30,8 @@ pub(crate) struct Contained<'a> {
     pub(crate) inside: &'a Inside,
     pub(crate) process: &'a Process,
     pub(crate) linux: &'a Linux,
-    pub(crate) cgroup: Option<&'a Path>,
+    /// Of the container, which says in which cgroup it is.
+    pub(crate) record: &'a Record,
     pub(crate) notify: Option<&'a Notify>,
 }
 
@@ -74,11 +75,11 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     match place {
         Place::Here => {}
         Place::Inside(inside) => inside.join(&mut command)?,
-        Place::Contained(Contained { inside, process, linux, cgroup, notify }) => {
+        Place::Contained(Contained { inside, process, linux, record, notify }) => {
             inside.join(&mut command)?;
             convert::confine(&mut command, process, linux)?;
-            if let Some(path) = cgroup {
-                command.join_cgroup(path);
+            if let Some(cgroup) = record.whole_cgroup()? {
+                command.join_cgroup_opened(cgroup.existing()?);
             }
             if let Some(notify) = notify.cloned() {
                 let state = state.clone();

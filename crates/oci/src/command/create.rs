@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use seclude::Child;
 use seclude::cgroup::Error::NoHierarchy;
-use seclude::cgroup::{Cgroup, Devices, Hierarchies, Named};
+use seclude::cgroup::{Cgroup, Devices, Hierarchies, Hierarchy, Named};
 
 use super::{Context, delete};
 use crate::arguments::{New, Rootless};
@@ -85,6 +85,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         process: None,
         cgroup: cgroup.clone(),
         cgroup_is: CgroupIs::NotKnown,
+        cgroup_in: Vec::new(),
         cgroup_mark: entry.mark()?,
         created: rfc3339(SystemTime::now()),
         owner: rustix::process::getuid().as_raw(),
@@ -146,13 +147,9 @@ impl Making<'_> {
         entry.write_record(record)?;
         let converted = self.enter(entry, record, converted, made)?;
         let mut command = converted.command;
-        match (record.open_cgroup()?, &record.cgroup) {
-            (Some(cgroup), _) => drop(command.join_cgroup_opened(cgroup.into_existing()?)),
-            (None, Some(path)) if !matches!(record.cgroup_is, CgroupIs::NotKnown) => {
-                let why = format!("{}: somebody has removed it meanwhile", path.display());
-                return Err(Failure::at("linux.cgroupsPath", why));
-            }
-            (None, _) => {}
+        if let Some(cgroup) = &made.cgroup {
+            // By what its limits were written with: one that somebody has removed in a hierarchy since is no cgroup without a limit.
+            command.join_cgroup_opened(cgroup.existing()?);
         }
         preserved::give(&mut command, self.new.preserve_fds)?;
         command.hold(sockets::listener(entry.dir(), SOCKET)?);
@@ -215,6 +212,7 @@ impl Making<'_> {
             (true, false) => CgroupIs::Own,
             (false, _) => CgroupIs::Shared,
         };
+        record.cgroup_in = cgroup.hierarchies().map(Hierarchy::name).collect();
         let cgroup = made.cgroup.insert(cgroup);
         entry.write_record(record)?;
         self.limit(cgroup)?;

@@ -108,8 +108,7 @@ fn cgroup(record: &Record, exec: &Exec) -> Result<Option<Existing>> {
             false => Err(Failure::new("--cgroup: the container has no cgroup that one could be below")),
         };
     };
-    let gone = || Failure::at("linux.cgroupsPath", format!("{}: it is not the container's any more", path.display()));
-    let mut cgroup = record.open_cgroup()?.ok_or_else(gone)?;
+    let Some(mut cgroup) = record.whole_cgroup()? else { return Ok(None) };
     let is_v2 = |hierarchy: &Hierarchy| hierarchy.version() == Version::V2;
     for word in &exec.cgroup {
         let failed = |error: seclude::cgroup::Error| Failure::new(format!("{FLAG} {word:?}: {error}"));
@@ -122,12 +121,12 @@ fn cgroup(record: &Record, exec: &Exec) -> Result<Option<Existing>> {
     }
     if exec.cgroup.is_empty()
         && let Some(below) = record.process.and_then(|first| moved_below(first, path))
-        && let Some(own) = record.open_cgroup()?
+        && let Some(own) = record.whole_cgroup()?
         && let Ok(lower) = own.below(&below, is_v2)
     {
         cgroup = lower;
     }
-    Ok(Some(cgroup.into_existing()?))
+    Ok(Some(cgroup.existing()?))
 }
 
 /// Where below its own cgroup of v2 the first process is: an init of its own makes some, and moves itself into one, as then nobody can be in

@@ -47,8 +47,7 @@ pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec, is_new: bool) -
         let inside = Inside::of(process)?;
         let state = record.state(&entry.id, Status::Created);
         let (words, linux) = (spec.process.clone().unwrap_or_default(), spec.linux.clone().unwrap_or_default());
-        let cgroup = record.cgroup.as_deref();
-        let contained = Contained { inside: &inside, process: &words, linux: &linux, cgroup, notify: notify.as_ref() };
+        let contained = Contained { inside: &inside, process: &words, linux: &linux, record, notify: notify.as_ref() };
         let run = hooks::run(&hooks.start_container, "startContainer", &state, Place::Contained(contained));
         run.inspect_err(|_| stop(process))?;
     }

@@ -10,7 +10,7 @@ use crate::convert;
 use crate::failure::{Failure, Result};
 use crate::inside::Inside;
 use crate::notify::Notify;
-use crate::spec::{Hook, Linux, Process};
+use crate::spec::{Hook, Hooks, Linux, Process};
 use crate::state::Record;
 
 /// Where they are run.
@@ -52,25 +52,42 @@ pub(crate) fn run_each(hooks: &[Hook], moment: &str, state: &Json, place: Place<
     hooks.iter().enumerate().filter_map(|hook| run(hook).err()).collect()
 }
 
-fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
-    if !hook.path.starts_with('/') {
-        return Err(Failure::new(format!("path {:?} is not absolute", hook.path)));
+/// Whether all of them can be meant, known before anything is made: one that comes to its moment has something to undo.
+pub(crate) fn check(hooks: &Hooks) -> Result<()> {
+    for (moment, list) in hooks.moments() {
+        for (index, hook) in list.iter().enumerate() {
+            let named = |field: &str| format!("hooks.{moment}[{index}].{field}");
+            if !hook.path.starts_with('/') {
+                return Err(Failure::at(named("path"), format!("{:?} is not absolute", hook.path)));
+            }
+            if let Some(position) = hook.env.iter().position(|entry| variable(entry).is_none()) {
+                let entry = hook.env.get(position).map_or("", String::as_str);
+                return Err(Failure::at(named(&format!("env[{position}]")), format!("{entry:?} is no NAME=VALUE")));
+            }
+            if let Some(seconds @ ..=0) = hook.timeout {
+                return Err(Failure::at(named("timeout"), format!("{seconds} is not above 0")));
+            }
+        }
     }
+    Ok(())
+}
+
+fn variable(entry: &str) -> Option<(&str, &str)> {
+    entry.split_once('=').filter(|(name, _)| !name.is_empty())
+}
+
+/// Of those that [`check`] has let through.
+fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     let mut command = Command::new(&hook.path);
     if let Some((name, arguments)) = hook.args.split_first() {
         command.arg0(name).args(arguments);
     }
     command.env_clear().no_new_privileges(false).stdin(Stdio::piped());
-    for entry in &hook.env {
-        let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(Failure::new(format!("env {entry:?} is no NAME=VALUE")));
-        };
+    for (name, value) in hook.env.iter().filter_map(|entry| variable(entry)) {
         command.env(name, value);
     }
-    match hook.timeout {
-        None => {}
-        Some(seconds @ 1..) => drop(command.deadline(Duration::from_secs(seconds.unsigned_abs()))),
-        Some(seconds) => return Err(Failure::new(format!("timeout {seconds} is not above 0"))),
+    if let Some(seconds) = hook.timeout {
+        command.deadline(Duration::from_secs(seconds.unsigned_abs()));
     }
     match place {
         Place::Here => {}

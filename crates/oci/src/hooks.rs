@@ -3,12 +3,16 @@
 use std::io::Write;
 use std::time::Duration;
 
-use seclude::{Cause, Command, Stdio};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use seclude::{Child, Code, Command, Stdio};
 use serde_json::Value as Json;
 
 use crate::convert;
 use crate::failure::{Failure, Result};
+use crate::family::Family;
 use crate::inside::Inside;
+use crate::interrupts;
 use crate::notify::Notify;
 use crate::spec::{Hook, Hooks, Linux, Process};
 use crate::state::Record;
@@ -86,8 +90,12 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     for (name, value) in hook.env.iter().filter_map(|entry| variable(entry)) {
         command.env(name, value);
     }
-    if let Some(seconds) = hook.timeout {
-        command.deadline(Duration::from_secs(seconds.unsigned_abs()));
+    let time = hook.timeout.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
+    if let Some(time) = time {
+        command.deadline(time);
+    }
+    if let Some(canceller) = interrupts::canceller()? {
+        command.cancelled_by(&canceller);
     }
     match place {
         Place::Here => {}
@@ -105,16 +113,66 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
             }
         }
     }
-    let mut child = command.spawn()?;
+    let late = || Failure::new(format!("{} did not end in {} s", hook.path, hook.timeout.unwrap_or(0)));
+    let family = Family::begin();
+    let spawned = command.spawn();
+    let mut child = spawned.map_err(|error| match error.code() {
+        Code::Deadline => late(),
+        _ => interrupts::explain(error, Failure::from),
+    })?;
     if let Some(mut stdin) = child.stdin.take() {
         let text = state.to_string();
         // Beside the wait for its end, which has a deadline: one that does not read it is no failure, and may leave a pipe full.
         std::thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
     }
+    let given_up = match attend(&child)? {
+        Ending::Itself => None,
+        Ending::Late => Some(late()),
+        Ending::Interrupted(by) => Some(by.and(format!("{} was ended", hook.path))),
+    };
+    if let Some(failure) = given_up {
+        // What it has started may be what it waits for, and is to go with it.
+        if let Err(left) = family.kill(child.id()) {
+            // Nobody can wait for those.
+            child.outlives(true);
+            return Err(failure.and(left));
+        }
+        child.kill().map_err(|error| Failure::of(&hook.path, error))?;
+        return Err(match child.wait() {
+            Ok(_) => failure,
+            Err(left) => failure.and(left),
+        });
+    }
     let exit = child.wait()?;
-    match exit.cause() {
-        Cause::Deadline => Err(Failure::new(format!("{} did not end in {} s", hook.path, hook.timeout.unwrap_or(0)))),
-        _ if exit.success() => Ok(()),
-        _ => Err(Failure::new(format!("{} failed: {exit}", hook.path))),
+    if exit.success() { Ok(()) } else { Err(Failure::new(format!("{} failed: {exit}", hook.path))) }
+}
+
+/// How the wait for a hook ended.
+enum Ending {
+    Itself,
+    Late,
+    Interrupted(Failure),
+}
+
+fn attend(child: &Child) -> Result<Ending> {
+    loop {
+        let left = child.time_left();
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(Ending::Late);
+        }
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let pidfd = child.pidfd();
+        let mut polled = vec![PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+        polled.extend(interrupts::descriptor().map(|come| PollFd::from_borrowed_fd(come, PollFlags::IN)));
+        match poll(&mut polled, left.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(Failure::of("poll", errno)),
+        }
+        if polled.first().is_some_and(|polled| !polled.revents().is_empty()) {
+            return Ok(Ending::Itself);
+        }
+        if let Some(by) = interrupts::take() {
+            return Ok(Ending::Interrupted(by));
+        }
     }
 }

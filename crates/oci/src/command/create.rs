@@ -21,6 +21,7 @@ use crate::device_rules::allowed;
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
 use crate::inside::Inside;
+use crate::interrupts;
 use crate::notify::Notify;
 use crate::preserved;
 use crate::resources;
@@ -162,7 +163,12 @@ impl Making<'_> {
                 notify.send(&listener, pid, &state).map_err(Failure::into_io)
             });
         }
-        let mut child = command.spawn().map_err(|error| converted.origins.explain(error))?;
+        if let Some(canceller) = interrupts::canceller()? {
+            command.cancelled_by(&canceller);
+        }
+        let spawned = command.spawn();
+        let mut child =
+            spawned.map_err(|error| interrupts::explain(error, |error| converted.origins.explain(error)))?;
         let process = Identity::of(child.id() as i32)?;
         let terminal = self.hand_over(&mut child)?;
         record.process = Some(process);

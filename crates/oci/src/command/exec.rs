@@ -13,6 +13,7 @@ use crate::bundle::read_json;
 use crate::convert::{self, Home};
 use crate::failure::{Failure, Result};
 use crate::inside::Inside;
+use crate::interrupts;
 use crate::notify::Notify;
 use crate::preserved;
 use crate::sockets;
@@ -64,8 +65,11 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     }
     let explain = |error| create::without_mounts().explain(error);
     let signals = wait::Signals::hold()?;
+    if let Some(canceller) = interrupts::canceller()? {
+        command.cancelled_by(&canceller);
+    }
     let spawned = command.spawn();
-    let mut child = spawned.map_err(explain)?;
+    let mut child = spawned.map_err(|error| interrupts::explain(error, explain))?;
     let mut terminal = child.take_terminal().map(OwnedFd::from);
     if let (Some(socket), Some(master)) = (&console, terminal.take_if(|_| console.is_some())) {
         sockets::send(socket, master.as_fd(), "/dev/ptmx")?;

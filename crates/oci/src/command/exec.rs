@@ -130,7 +130,10 @@ fn cgroup(record: &Record, exec: &Exec) -> Result<Option<Existing>> {
     {
         cgroup = lower;
     }
-    Ok(Some(cgroup.existing()?))
+    Ok(Some(match exec.ignore_paused {
+        true => cgroup.existing_or_frozen()?,
+        false => cgroup.existing()?,
+    }))
 }
 
 /// Where below its own cgroup of v2 the first process is: an init of its own makes some, and moves itself into one, as then nobody can be in

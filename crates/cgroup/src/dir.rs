@@ -66,6 +66,13 @@ impl Dir {
         self.fd.as_fd()
     }
 
+    /// The same directory by one more descriptor, also when it was removed.
+    pub(crate) fn again(&self) -> Result<Dir, Error> {
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 3)
+            .map_err(|errno| Error::from_call("fcntl", &self.path, errno))?;
+        Ok(Dir { fd, path: self.path.clone(), magic: self.magic })
+    }
+
     pub(crate) fn open_child(&self, name: &Path) -> Result<Dir, Error> {
         open_dir(self.fd(), name, self.path.join(name), self.magic)
     }

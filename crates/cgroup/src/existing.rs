@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, OFlags, accessat};
+use rustix::io::Errno;
 
 use crate::dir::Dir;
 use crate::{Error, Hierarchies, Version, freeze, parent};
@@ -18,6 +19,9 @@ pub struct Existing {
 
 /// What a v2 cgroup cannot hand down and have processes itself, cgroups(7): all that is not threaded.
 const DOMAIN: [&str; 6] = ["memory", "io", "hugetlb", "rdma", "misc", "dmem"];
+
+/// Between the look and the join.
+const REMOVED: &str = "somebody has removed it meanwhile";
 
 impl Existing {
     /// In each hierarchy that has it and that the caller sees; at least one. `path` is absolute in the hierarchy, such as
@@ -58,8 +62,12 @@ impl Existing {
     }
 
     /// Of directories that are open, v2 first.
-    pub(crate) fn of_places(path: PathBuf, places: Vec<(Version, Dir)>) -> Result<Existing, Error> {
-        Existing { path, places }.checked()
+    pub(crate) fn of_places(
+        path: PathBuf,
+        places: Vec<(Version, Dir)>,
+        may_be_frozen: bool,
+    ) -> Result<Existing, Error> {
+        Existing { path, places }.checked_but(may_be_frozen)
     }
 
     /// As it was given, or where the descriptor's directory was found.
@@ -88,9 +96,14 @@ impl Existing {
     /// As [`crate::Cgroup::own_entrances`].
     ///
     /// # Errors
-    /// [`Error::NotDelegated`] where the caller may not write there.
+    /// [`Error::NotDelegated`] where the caller may not write there; [`Error::CannotBeJoined`] if it was removed from a hierarchy.
     pub fn own_entrances(&self) -> Result<Vec<(PathBuf, OwnedFd)>, Error> {
-        self.v1().map(|dir| Ok((dir.path().join("tasks"), dir.open_file("tasks", OFlags::WRONLY)?))).collect()
+        let open = |dir: &Dir| {
+            let file = dir.open_file("tasks", OFlags::WRONLY);
+            // It is there as long as its cgroup is.
+            file.map_err(|error| if error.is_gone() { cannot(dir.path(), REMOVED) } else { error })
+        };
+        self.v1().map(|dir| Ok((dir.path().join("tasks"), open(dir)?))).collect()
     }
 
     fn v2(&self) -> Option<&Dir> {
@@ -103,8 +116,12 @@ impl Existing {
 
     /// What the kernel would only answer with a number, or with a process that never starts.
     fn checked(self) -> Result<Existing, Error> {
+        self.checked_but(false)
+    }
+
+    fn checked_but(self, may_be_frozen: bool) -> Result<Existing, Error> {
         for (version, dir) in &self.places {
-            if freeze::is_frozen(dir)? {
+            if !may_be_frozen && freeze::is_frozen(dir)? {
                 return Err(cannot(dir.path(), "it is frozen: a process in it would never start"));
             }
             if *version == Version::V1 {
@@ -125,8 +142,10 @@ impl Existing {
             if dir.has("cgroup.type") && handed_down.split_whitespace().any(|name| DOMAIN.contains(&name)) {
                 return Err(cannot(dir.path(), "it hands controllers down, and so may have no process itself"));
             }
-            accessat(dir.fd(), "cgroup.procs", Access::WRITE_OK, AtFlags::EACCESS)
-                .map_err(|errno| Error::from_call("write", &dir.path().join("cgroup.procs"), errno))?;
+            accessat(dir.fd(), "cgroup.procs", Access::WRITE_OK, AtFlags::EACCESS).map_err(|errno| match errno {
+                Errno::NOENT | Errno::NODEV => cannot(dir.path(), REMOVED),
+                errno => Error::from_call("write", &dir.path().join("cgroup.procs"), errno),
+            })?;
         }
         Ok(self)
     }

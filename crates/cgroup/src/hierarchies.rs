@@ -218,6 +218,18 @@ impl Hierarchy {
         &self.controllers
     }
 
+    /// What it is called, the same wherever it is mounted: `v2`, or of v1 the names of its controllers, such as `cpu,cpuacct`.
+    pub fn name(&self) -> String {
+        match self.version {
+            Version::V2 => "v2".to_owned(),
+            Version::V1 => {
+                let mut names = self.controllers.clone();
+                names.sort();
+                names.join(",")
+            }
+        }
+    }
+
     /// The cgroup of the calling process, absolute in this hierarchy (in a cgroup namespace:
     /// from the namespace's root, so that it may begin with `/..`). `None` if the kernel did not
     /// say, or the cgroup was removed meanwhile.

@@ -218,13 +218,29 @@ impl Cgroup {
         }
     }
 
-    /// The same to be joined.
+    /// The hierarchies that it is in.
+    pub fn hierarchies(&self) -> impl Iterator<Item = &Hierarchy> {
+        self.places.iter().map(|place| &place.hierarchy)
+    }
+
+    /// The same to be joined, by its own descriptors: what has its path by now is not looked at.
     ///
     /// # Errors
-    /// As [`Existing::find`].
-    pub fn into_existing(self) -> Result<Existing, Error> {
-        let places = self.places.into_iter().map(|place| (place.hierarchy.version(), place.dir)).collect();
-        Existing::of_places(self.path, places)
+    /// As [`Existing::find`]; [`Error::CannotBeJoined`] also if it was removed from one of its hierarchies.
+    pub fn existing(&self) -> Result<Existing, Error> {
+        Existing::of_places(self.path.clone(), self.again()?, false)
+    }
+
+    /// The same of one that may be frozen: what joins it begins once it is thawed.
+    ///
+    /// # Errors
+    /// As [`Cgroup::existing`].
+    pub fn existing_or_frozen(&self) -> Result<Existing, Error> {
+        Existing::of_places(self.path.clone(), self.again()?, true)
+    }
+
+    fn again(&self) -> Result<Vec<(Version, Dir)>, Error> {
+        self.places.iter().map(|place| Ok((place.hierarchy.version(), place.dir.again()?))).collect()
     }
 
     /// The processes that are in it itself, and not below.

@@ -166,7 +166,7 @@ fn offset(namespace: u64, place: Place) -> u64 {
 }
 
 /// The calling thread's network namespace, and its inode number, namespaces(7).
-fn own_namespace() -> Result<(OwnedFd, u64), Error> {
+pub(crate) fn own_namespace() -> Result<(OwnedFd, u64), Error> {
     const LINK: &str = "/proc/thread-self/ns/net";
     let fail = |call| move |errno| Error::from_call(LINK, call, errno);
     let fd = rustix::fs::open(LINK, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail("open"))?;

@@ -32,6 +32,7 @@ pub(crate) const IFLA_MTU: u16 = 4;
 pub(crate) const IFLA_MASTER: u16 = 10;
 pub(crate) const IFLA_LINKINFO: u16 = 18;
 pub(crate) const IFLA_NET_NS_PID: u16 = 19;
+pub(crate) const IFLA_NET_NS_FD: u16 = 28;
 pub(crate) const IFLA_IFALIAS: u16 = 20;
 const IFLA_AF_SPEC: u16 = 26;
 /// Linux 5.13.

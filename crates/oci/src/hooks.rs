@@ -1,17 +1,21 @@
 //! Hooks: programs of the host's, or of the container's, that are run at six moments of its life, with the state on stdin.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
-use seclude::{Cause, Command, Stdio};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use seclude::{Child, Code, Command, Stdio};
 use serde_json::Value as Json;
 
 use crate::convert;
 use crate::failure::{Failure, Result};
+use crate::family::Family;
 use crate::inside::Inside;
+use crate::interrupts;
 use crate::notify::Notify;
-use crate::spec::{Hook, Linux, Process};
+use crate::spec::{Hook, Hooks, Linux, Process};
+use crate::state::Record;
 
 /// Where they are run.
 #[derive(Clone, Copy)]
@@ -30,7 +34,8 @@ pub(crate) struct Contained<'a> {
     pub(crate) inside: &'a Inside,
     pub(crate) process: &'a Process,
     pub(crate) linux: &'a Linux,
-    pub(crate) cgroup: Option<&'a Path>,
+    /// Of the container, which says in which cgroup it is.
+    pub(crate) record: &'a Record,
     pub(crate) notify: Option<&'a Notify>,
 }
 
@@ -51,34 +56,55 @@ pub(crate) fn run_each(hooks: &[Hook], moment: &str, state: &Json, place: Place<
     hooks.iter().enumerate().filter_map(|hook| run(hook).err()).collect()
 }
 
-fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
-    if !hook.path.starts_with('/') {
-        return Err(Failure::new(format!("path {:?} is not absolute", hook.path)));
+/// Whether all of them can be meant, known before anything is made: one that comes to its moment has something to undo.
+pub(crate) fn check(hooks: &Hooks) -> Result<()> {
+    for (moment, list) in hooks.moments() {
+        for (index, hook) in list.iter().enumerate() {
+            let named = |field: &str| format!("hooks.{moment}[{index}].{field}");
+            if !hook.path.starts_with('/') {
+                return Err(Failure::at(named("path"), format!("{:?} is not absolute", hook.path)));
+            }
+            if let Some(position) = hook.env.iter().position(|entry| variable(entry).is_none()) {
+                let entry = hook.env.get(position).map_or("", String::as_str);
+                return Err(Failure::at(named(&format!("env[{position}]")), format!("{entry:?} is no NAME=VALUE")));
+            }
+            if let Some(seconds @ ..=0) = hook.timeout {
+                return Err(Failure::at(named("timeout"), format!("{seconds} is not above 0")));
+            }
+        }
     }
+    Ok(())
+}
+
+fn variable(entry: &str) -> Option<(&str, &str)> {
+    entry.split_once('=').filter(|(name, _)| !name.is_empty())
+}
+
+/// Of those that [`check`] has let through.
+fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     let mut command = Command::new(&hook.path);
     if let Some((name, arguments)) = hook.args.split_first() {
         command.arg0(name).args(arguments);
     }
     command.env_clear().no_new_privileges(false).stdin(Stdio::piped());
-    for entry in &hook.env {
-        let Some((name, value)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(Failure::new(format!("env {entry:?} is no NAME=VALUE")));
-        };
+    for (name, value) in hook.env.iter().filter_map(|entry| variable(entry)) {
         command.env(name, value);
     }
-    match hook.timeout {
-        None => {}
-        Some(seconds @ 1..) => drop(command.deadline(Duration::from_secs(seconds.unsigned_abs()))),
-        Some(seconds) => return Err(Failure::new(format!("timeout {seconds} is not above 0"))),
+    let time = hook.timeout.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
+    if let Some(time) = time {
+        command.deadline(time);
+    }
+    if let Some(canceller) = interrupts::canceller()? {
+        command.cancelled_by(&canceller);
     }
     match place {
         Place::Here => {}
         Place::Inside(inside) => inside.join(&mut command)?,
-        Place::Contained(Contained { inside, process, linux, cgroup, notify }) => {
+        Place::Contained(Contained { inside, process, linux, record, notify }) => {
             inside.join(&mut command)?;
             convert::confine(&mut command, process, linux)?;
-            if let Some(path) = cgroup {
-                command.join_cgroup(path);
+            if let Some(cgroup) = record.whole_cgroup()? {
+                command.join_cgroup_opened(cgroup.existing()?);
             }
             if let Some(notify) = notify.cloned() {
                 let state = state.clone();
@@ -87,16 +113,66 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
             }
         }
     }
-    let mut child = command.spawn()?;
+    let late = || Failure::new(format!("{} did not end in {} s", hook.path, hook.timeout.unwrap_or(0)));
+    let family = Family::begin();
+    let spawned = command.spawn();
+    let mut child = spawned.map_err(|error| match error.code() {
+        Code::Deadline => late(),
+        _ => interrupts::explain(error, Failure::from),
+    })?;
     if let Some(mut stdin) = child.stdin.take() {
         let text = state.to_string();
         // Beside the wait for its end, which has a deadline: one that does not read it is no failure, and may leave a pipe full.
         std::thread::spawn(move || drop(stdin.write_all(text.as_bytes())));
     }
+    let given_up = match attend(&child)? {
+        Ending::Itself => None,
+        Ending::Late => Some(late()),
+        Ending::Interrupted(by) => Some(by.and(format!("{} was ended", hook.path))),
+    };
+    if let Some(failure) = given_up {
+        // What it has started may be what it waits for, and is to go with it.
+        if let Err(left) = family.kill(child.id()) {
+            // Nobody can wait for those.
+            child.outlives(true);
+            return Err(failure.and(left));
+        }
+        child.kill().map_err(|error| Failure::of(&hook.path, error))?;
+        return Err(match child.wait() {
+            Ok(_) => failure,
+            Err(left) => failure.and(left),
+        });
+    }
     let exit = child.wait()?;
-    match exit.cause() {
-        Cause::Deadline => Err(Failure::new(format!("{} did not end in {} s", hook.path, hook.timeout.unwrap_or(0)))),
-        _ if exit.success() => Ok(()),
-        _ => Err(Failure::new(format!("{} failed: {exit}", hook.path))),
+    if exit.success() { Ok(()) } else { Err(Failure::new(format!("{} failed: {exit}", hook.path))) }
+}
+
+/// How the wait for a hook ended.
+enum Ending {
+    Itself,
+    Late,
+    Interrupted(Failure),
+}
+
+fn attend(child: &Child) -> Result<Ending> {
+    loop {
+        let left = child.time_left();
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(Ending::Late);
+        }
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let pidfd = child.pidfd();
+        let mut polled = vec![PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+        polled.extend(interrupts::descriptor().map(|come| PollFd::from_borrowed_fd(come, PollFlags::IN)));
+        match poll(&mut polled, left.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(Failure::of("poll", errno)),
+        }
+        if polled.first().is_some_and(|polled| !polled.revents().is_empty()) {
+            return Ok(Ending::Itself);
+        }
+        if let Some(by) = interrupts::take() {
+            return Ok(Ending::Interrupted(by));
+        }
     }
 }

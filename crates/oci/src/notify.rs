@@ -43,6 +43,6 @@ impl Notify {
         }
         let socket = sockets::of_caller(FIELD, &self.path)?;
         sockets::send_text(&socket, listener.as_fd(), &told.to_string())
-            .map_err(|errno| Failure::of(format_args!("{FIELD} {}", self.path.display()), errno))
+            .map_err(|failure| Failure::at(FIELD, format!("{}: {failure}", self.path.display())))
     }
 }

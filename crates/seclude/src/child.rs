@@ -142,7 +142,8 @@ impl Child {
             ties,
             ledger: LedgerOf(ledger),
             report,
-            deadline: command.deadline.map(|after| started + after),
+            // One that no clock reaches is none.
+            deadline: command.deadline.and_then(|after| started.checked_add(after)),
             running: Instant::now(),
             kill_on_drop: command.kill_on_drop,
             stopped_by: None,

@@ -395,10 +395,12 @@ impl Command {
 
     /// Gives a device of the caller's network namespace to the container's own, or to one that is joined, as `inside` (a `%d` in it is the first number that
     /// is free): with its permanent addresses, and up. It is moved once the mounts are made. When the namespace ends, the kernel gives back what is hardware; what
-    /// was made (veth, dummy, vlan, …) goes with it. Takes CAP_NET_ADMIN. Linux 5.13 where the namespace is joined.
+    /// was made (veth, dummy, vlan, …) goes with it. A start that fails after that gives all of them back as they were. Takes CAP_NET_ADMIN. Linux 5.13 where
+    /// the namespace is joined.
     ///
     /// # Errors
-    /// Of [`Command::spawn`]: there is none of that name, or there is one of the other name already; no network namespace but the caller's.
+    /// Of [`Command::spawn`]: there is none of that name, or there is one of the other name already; a `%` beside one `%d`; no network namespace but the
+    /// caller's, also by joining that.
     pub fn net_device(&mut self, name: impl Into<String>, inside: impl Into<String>) -> &mut Self {
         self.config.net_devices.push((name.into(), inside.into()));
         self

@@ -55,7 +55,7 @@ pub(crate) struct Handled {
 impl Handled {
     /// Of a start that begins now.
     pub(crate) fn patience(&self) -> Patience {
-        let until = self.deadline.map(|after| std::time::Instant::now() + after);
+        let until = self.deadline.and_then(|after| std::time::Instant::now().checked_add(after));
         Patience { until, canceller: self.canceller.clone() }
     }
 

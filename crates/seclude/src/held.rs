@@ -4,12 +4,15 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{Timeout, socket_timeout};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use seclude_child::wire::{LENGTH, Message};
 
 use crate::error::{Error, Result};
+use crate::patience::{Canceller, Patience};
 use crate::plan::code_of;
 
 const NAME: &str = "exec";
@@ -28,6 +31,20 @@ pub fn release(connection: OwnedFd, program: &Path) -> Result<()> {
 /// # Errors
 /// As [`release`], and what `serve` answers; then the command is still there, and is not to go on: whoever has its pid ends it.
 pub fn release_with(connection: OwnedFd, program: &Path, serve: impl FnOnce(OwnedFd) -> io::Result<()>) -> Result<()> {
+    release_unless(connection, program, None, serve)
+}
+
+/// The same unless `canceller` ends the wait for it: what its filter asks may be answered by nobody.
+///
+/// # Errors
+/// As [`release_with`]; [`Code::Cancelled`](crate::Code::Cancelled), and [`Code::Deadline`](crate::Code::Deadline) once the connection's time to
+/// receive has passed, SO_RCVTIMEO, socket(7): then too whoever has its pid ends it.
+pub fn release_unless(
+    connection: OwnedFd,
+    program: &Path,
+    canceller: Option<&Canceller>,
+    serve: impl FnOnce(OwnedFd) -> io::Result<()>,
+) -> Result<()> {
     let failed =
         |call| move |errno: rustix::io::Errno| Error::parent(NAME, program.display().to_string(), errno).call(call);
     let gone = || failed("recv")(rustix::io::Errno::SRCH).hint("it ended while it waited");
@@ -41,8 +58,14 @@ pub fn release_with(connection: OwnedFd, program: &Path, serve: impl FnOnce(Owne
             }
         }
     }
+    let time = socket_timeout(&connection, Timeout::Recv).map_err(failed("getsockopt"))?;
     let mut serve = Some(serve);
     let (record, length) = loop {
+        if canceller.is_some() {
+            let until = time.map(|time| Instant::now() + time);
+            let patience = Patience { until, canceller: canceller.cloned() };
+            patience.wait_for(&connection, PollFlags::IN)?;
+        }
         let (record, length, listener) = receive(&connection).map_err(|errno| match errno {
             // It ended without having taken the byte.
             rustix::io::Errno::CONNRESET => gone(),

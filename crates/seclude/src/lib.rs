@@ -106,7 +106,7 @@ pub use denials::{Denial, DenialRule, Denials};
 pub use discarded::Discarded;
 pub use error::{Code, Error, Result, Side};
 pub use exit::{Cause, Exit, Output};
-pub use held::{release, release_with};
+pub use held::{release, release_unless, release_with};
 pub use host::Host;
 pub use isolation::Gap;
 pub use meter::Meter;

@@ -82,7 +82,15 @@ fn what_cannot_be_meant_is_refused_by_its_name() {
             "mounts[0].options",
         ),
         ("/mounts", json!([{ "destination": "/", "type": "tmpfs" }]), "mounts[0]"),
-        ("/hooks", json!({ "createRuntime": [{ "path": "relative" }] }), ""),
+        ("/hooks", json!({ "createRuntime": [{ "path": "relative" }] }), "hooks.createRuntime[0].path: "),
+        // Of moments that may never come, or come late, as well.
+        ("/hooks", json!({ "poststop": [{ "path": "/bin/true" }, { "path": "" }] }), "hooks.poststop[1].path: "),
+        ("/hooks", json!({ "poststart": [{ "path": "/bin/true", "timeout": 0 }] }), "hooks.poststart[0].timeout: "),
+        (
+            "/hooks",
+            json!({ "startContainer": [{ "path": "/a", "env": ["A=b", "C"] }] }),
+            "hooks.startContainer[0].env[1]: ",
+        ),
         ("/hooks", json!({ "createRuntime": [{ "path": "/bin/false" }] }), ""),
     ] {
         let said = refused_with("meant", pointer, value.clone());

@@ -272,3 +272,72 @@ fn classes_and_priorities_of_packets_are_set_where_v1_has_them() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+/// Its directory in the hierarchy of v1 that counts processes; on v2 alone there is one hierarchy, which goes as a whole.
+fn in_one_of_many(bundle: &Bundle) -> Option<PathBuf> {
+    places(bundle).into_iter().find(|place| place.to_string_lossy().contains("/pids/"))
+}
+
+#[test]
+fn a_cgroup_that_goes_in_one_hierarchy_before_it_is_joined_is_an_error() {
+    root_only!();
+    let mut bundle = bundle("vanishes", None);
+    bundle.set("/linux/resources", json!({ "pids": { "limit": 77 } })).write();
+    let Some(pids) = in_one_of_many(&bundle) else { return };
+    let mut vanished = 0;
+    for _ in 0..30 {
+        let told = bundle.join("told");
+        let mut create = bundle.command(&["create", "one"]);
+        let mut create = create.stdout(Stdio::null()).stderr(fs::File::create(&told).unwrap()).spawn().unwrap();
+        let has_limit = || fs::read_to_string(pids.join("pids.max")).is_ok_and(|limit| limit == "77\n");
+        let gone = loop {
+            // Nobody removes one that somebody is in.
+            if has_limit() && fs::remove_dir(&pids).is_ok() {
+                break true;
+            }
+            if create.try_wait().unwrap().is_some() {
+                break false;
+            }
+        };
+        let status = create.wait().unwrap();
+        let said = fs::read_to_string(&told).unwrap();
+        assert_eq!(status.success(), !gone, "with its limits, or not at all: {said}");
+        if gone {
+            assert!(said.contains("linux.cgroupsPath: ") || said.contains("linux.resources.pids.limit: "), "{said}");
+            assert!(said.contains("/pids/") || said.contains("pids.max"), "{said}");
+            vanished += 1;
+        } else {
+            bundle.must(&["delete", "--force", "one"]);
+        }
+        bundle.nothing_is_left();
+    }
+    assert!(vanished > 0, "it went at least once in that moment");
+}
+
+#[test]
+fn nothing_is_executed_without_a_limit_that_the_container_had() {
+    root_only!();
+    let mut bundle = bundle("halfgone", None);
+    let hook = json!([{ "path": "/bin/busybox", "args": ["true"] }]);
+    bundle.set("/hooks", json!({ "startContainer": hook }));
+    bundle.set("/linux/resources", json!({ "pids": { "limit": 77 } })).write();
+    let Some(pids) = in_one_of_many(&bundle) else { return };
+    bundle.must(&["create", "one"]);
+    bundle.must(&["exec", "one", "true"]);
+    // Somebody moves it out, and removes what it was in.
+    let pid = bundle.state("one")["pid"].to_string();
+    let above = pids.ancestors().nth(3).unwrap();
+    fs::write(above.join("cgroup.procs"), &pid).unwrap();
+    let began = std::time::Instant::now();
+    // What was executed there may have left it a moment ago.
+    while let Err(error) = fs::remove_dir(&pids) {
+        assert!(began.elapsed() < seclude_tests::PATIENCE, "{error}");
+    }
+    let said = bundle.refused(&["exec", "one", "true"]);
+    assert!(said.starts_with("seclude-oci: linux.cgroupsPath: ") && said.contains("hierarchy of pids"), "{said}");
+    // Nor the image's hook as it starts.
+    let said = bundle.refused(&["start", "one"]);
+    assert!(said.contains("linux.cgroupsPath: ") && said.contains("hierarchy of pids"), "{said}");
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}

@@ -190,6 +190,52 @@ fn a_tmpfs_can_begin_with_what_the_image_has_there() {
 }
 
 #[test]
+fn a_tmpfs_of_a_container_with_ids_of_its_own_begins_with_its_files_and_no_others() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    root_only!();
+    let mut bundle = Bundle::new("copyupids");
+    let map = json!([{ "containerID": 0, "hostID": 700_000, "size": 1000 }]);
+    bundle.config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "user" }));
+    bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+    fs::set_permissions(bundle.rootfs.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let place = bundle.rootfs.join("var");
+    fs::create_dir_all(place.join("deep")).unwrap();
+    std::os::unix::fs::symlink("/etc/shadow", place.join("link")).unwrap();
+    for (name, owner, mode) in
+        [("own", 700_000, 0o600), ("fifth", 700_005, 0o640), ("all", 0, 0o644), ("suid", 0, 0o4755)]
+    {
+        fs::write(place.join("deep").join(name), name).unwrap();
+        chown(place.join("deep").join(name), Some(owner), Some(owner)).unwrap();
+        fs::set_permissions(place.join("deep").join(name), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    for (name, owner) in [("", 700_003), ("deep", 700_000)] {
+        chown(place.join(name), Some(owner), Some(owner)).unwrap();
+    }
+    bundle.mount(json!({ "destination": "/var", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup"] }));
+    let script = "cd /var/deep; stat -c '%u %g %a' /var . own fifth; cat own all; echo; readlink ../link; echo x > made && cat made";
+    assert_eq!(bundle.says(script), "3 3 755\n0 0 755\n0 0 600\n5 5 640\nownall\n/etc/shadow\nx");
+    // What is nobody's there runs as nobody; of a kernel that takes no such owner it is root's, and is no other's to run as.
+    let nobodys = ["65534 65534 644\n65534 65534 4755", "0 0 644\n0 0 755"];
+    let is = bundle.says("cd /var/deep; stat -c '%u %g %a' all suid");
+    assert!(nobodys.contains(&is.as_str()), "{is}");
+    bundle.set("/mounts/3/options", json!(["tmpcopyup", "mode=700"]));
+    assert_eq!(bundle.says("stat -c '%u %a' /var"), "0 700");
+    // What the image's root may not read of the image it may not read of the copy, with all rights over what is its own.
+    bundle.set("/mounts/3/options", json!(["tmpcopyup"]));
+    let all = ["CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER"];
+    bundle.set("/process/capabilities", json!({ "bounding": all, "effective": all, "permitted": all }));
+    fs::set_permissions(place.join("deep/all"), PermissionsExt::from_mode(0o640)).unwrap();
+    bundle.script("cat /var/deep/fifth; cat /var/deep/all").write();
+    let output = bundle.oci(&["run", "one"]);
+    let (stdout, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    match nobodys[0] == is {
+        true => assert!(stdout == "fifth" && said.contains("Permission denied"), "{stdout} {said}"),
+        false => assert!(said.starts_with("seclude-oci: mounts[3]: ") && said.contains("tmpcopyup: "), "{said}"),
+    }
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn a_read_only_root_takes_targets_and_nothing_else() {
     let mut bundle = Bundle::new("readonly");
     bundle.set("/root/readonly", json!(true));

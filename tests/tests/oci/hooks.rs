@@ -170,3 +170,111 @@ fn a_hook_of_the_image_has_no_more_rights_than_its_process() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+/// One that does not end, with a process of its own that has left its parent and its session.
+fn hanging(bundle: &Bundle) -> Value {
+    let file = bundle.join("begun").display().to_string();
+    let loops = format!("echo >> {file}; while :; do sleep 0.1; done");
+    json!({ "path": "/bin/sh", "args": ["sh", "-c", format!("(setsid sh -c '{loops}' &); {loops}")], "env": ["PATH=/usr/bin:/bin"] })
+}
+
+/// Until both do.
+fn hangs(bundle: &Bundle) {
+    let began = Instant::now();
+    while fs::read_to_string(bundle.join("begun")).unwrap_or_default().lines().count() < 2 {
+        assert!(began.elapsed() < PATIENCE, "it begins");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Those that run, by their words: in the container they have other pids. They are killed, so that a test that fails leaves nothing.
+fn still_run(bundle: &Bundle) -> usize {
+    let file = bundle.join("begun").display().to_string();
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let words = |process: &std::path::PathBuf| fs::read(process.join("cmdline")).unwrap_or_default();
+    let theirs: Vec<_> = processes.filter(|process| String::from_utf8_lossy(&words(process)).contains(&file)).collect();
+    for process in &theirs {
+        let _ = std::process::Command::new("kill").arg("-9").arg(process.file_name().unwrap()).status();
+    }
+    let _ = fs::remove_file(bundle.join("begun"));
+    theirs.len()
+}
+
+#[test]
+fn the_end_of_a_hooks_time_ends_all_of_it() {
+    let mut bundle = Bundle::new("hookall");
+    let mut hook = hanging(&bundle);
+    hook["timeout"] = json!(1);
+    for moment in ["prestart", "createContainer"] {
+        bundle.set("/hooks", json!({ moment: [hook] })).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.contains(&format!("hooks.{moment}[0]: ")) && said.contains("did not end in 1 s"), "{said}");
+        hangs(&bundle);
+        assert_eq!(still_run(&bundle), 0, "{moment}");
+        bundle.nothing_is_left();
+    }
+    // One that ends in time may leave something that runs on.
+    let file = bundle.join("begun").display().to_string();
+    let script = format!("(setsid sh -c 'echo >> {file}; while :; do sleep 0.1; done' &); echo >> {file}");
+    let hook = json!([{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"], "timeout": i64::MAX }]);
+    bundle.set("/hooks", json!({ "createRuntime": hook })).script("true");
+    assert!(bundle.run("one").status.success());
+    hangs(&bundle);
+    // Two, where it is about to sleep.
+    assert!(still_run(&bundle) > 0, "the contrast");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn delete_with_force_ends_what_a_hook_holds_up() {
+    for moment in ["createRuntime", "poststart", "poststop"] {
+        let mut bundle = Bundle::new("hookforce");
+        bundle.set("/hooks", json!({ moment: [hanging(&bundle)] })).script("while :; do sleep 0.1; done").write();
+        let held: &[&str] = match moment {
+            "createRuntime" => &["create", "one"],
+            "poststart" => &["start", "one"],
+            _ => &["delete", "--force", "one"],
+        };
+        if moment != "createRuntime" {
+            bundle.must(&["create", "one"]);
+        }
+        let mut held = bundle.command(held).stderr(std::process::Stdio::null()).spawn().unwrap();
+        hangs(&bundle);
+        assert!(bundle.root().join("one").exists() && held.try_wait().unwrap().is_none());
+        let began = Instant::now();
+        bundle.must(&["delete", "--force", "one"]);
+        assert!(began.elapsed() < Duration::from_secs(9), "{moment}: {:?}", began.elapsed());
+        assert_eq!(held.wait().unwrap().success(), moment == "poststop", "{moment}");
+        assert_eq!(still_run(&bundle), 0);
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
+fn one_who_takes_no_signal_is_killed_with_all_that_it_has_started() {
+    let mut bundle = Bundle::new("hookstuck");
+    bundle.set("/hooks", json!({ "createRuntime": [hanging(&bundle)] })).write();
+    let mut held = bundle.command(&["create", "one"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    hangs(&bundle);
+    // Whoever is stopped gives nothing up.
+    let pid = rustix::process::Pid::from_raw(held.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    bundle.must(&["delete", "--force", "one"]);
+    assert!(!held.wait().unwrap().success());
+    assert_eq!(still_run(&bundle), 0);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_hook_and_all_is_undone() {
+    for command in [&["run", "one"][..], &["create", "one"]] {
+        let mut bundle = Bundle::new("hooksignal");
+        bundle.set("/hooks", json!({ "createRuntime": [hanging(&bundle)] })).script("true").write();
+        let mut held = seclude_tests::Background::of(&mut bundle.command(command));
+        hangs(&bundle);
+        held.signal(rustix::process::Signal::TERM);
+        assert_eq!(held.wait(), Some(1), "{command:?}");
+        assert_eq!(still_run(&bundle), 0);
+        bundle.nothing_is_left();
+    }
+}

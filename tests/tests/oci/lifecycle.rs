@@ -267,3 +267,34 @@ fn what_is_executed_runs_on_the_processors_that_are_said() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+#[test]
+fn what_is_executed_in_a_paused_container_begins_when_that_goes_on() {
+    root_only!();
+    let mut bundle = Bundle::new("execpaused");
+    bundle.script("while :; do sleep 0.1; done").write();
+    bundle.must(&["run", "--detach", "one"]);
+    bundle.must(&["pause", "one"]);
+    let mark = bundle.rootfs.join("tmp/mark");
+    let arguments = ["exec", "--ignore-paused", "one", "sh", "-c", "echo ran > /tmp/mark; exit 6"];
+    let mut exec = seclude_tests::Background::of(&mut bundle.command(&arguments));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(exec.runs() && !mark.exists(), "it waits");
+    assert_eq!(bundle.status("one"), "paused");
+    assert!(bundle.refused(&["exec", "one", "true"]).contains("paused"), "the contrast");
+    bundle.must(&["resume", "one"]);
+    assert_eq!(exec.wait(), Some(6));
+    assert_eq!(fs::read_to_string(&mark).unwrap(), "ran\n");
+    // Given up before, it never begins.
+    fs::remove_file(&mark).unwrap();
+    bundle.must(&["pause", "one"]);
+    let mut exec = seclude_tests::Background::of(&mut bundle.command(&arguments));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    exec.signal(rustix::process::Signal::TERM);
+    assert_eq!(exec.wait(), Some(1));
+    bundle.must(&["resume", "one"]);
+    bundle.must(&["exec", "one", "true"]);
+    assert!(!mark.exists());
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}

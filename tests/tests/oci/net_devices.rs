@@ -65,6 +65,31 @@ fn hooks_find_it_and_what_cannot_be_moved_is_an_error() {
     assert!(refused(&mut bundle, json!({ "third": {} })).contains("link third"));
     assert!(refused(&mut bundle, json!({ "first": { "name": "lo" } })).contains("as lo"), "there is one");
     assert!(refused(&mut bundle, json!({ "first": { "name": "a" }, "second": { "name": "a" } })).contains("before"));
+    assert!(refused(&mut bundle, json!({ "first": { "name": "a%d%d" } })).contains("no other %"));
+    assert!(refused(&mut bundle, json!({ "first": { "name": "a%x" } })).contains("no other %"));
+    // It is where it is already.
+    let own = json!([{ "type": "mount" }, { "type": "pid" }, { "type": "network", "path": "/proc/self/ns/net" }]);
+    bundle.set("/linux/namespaces", own);
+    assert!(refused(&mut bundle, json!({ "first": { "name": "mine" } })).contains("the caller's own"));
     bundle.set("/linux/namespaces", json!([{ "type": "mount" }, { "type": "pid" }]));
     assert!(refused(&mut bundle, json!({ "first": {} })).contains("network namespace"));
+}
+
+#[test]
+fn a_creation_that_fails_later_gives_them_back_as_they_were() {
+    root_only!();
+    let mut bundle = Bundle::new("netback");
+    bundle.set("/linux/netDevices", json!({ "first": { "name": "inside7" }, "second": { "name": "inside%d" } }));
+    // They are moved by then.
+    bundle.set("/hooks", json!({ "createContainer": [{ "path": "/bin/false" }] })).write();
+    let look = "ip -o addr show dev first; ip link show dev first; ip link show dev second";
+    let said = stdout_of(&beside(
+        &bundle,
+        &format!("{PAIR} && {{ \"$OCI\" --root run create one 2>/dev/null && echo created; {look}; }}"),
+    ));
+    for part in ["10.9.8.7/24", "fd00:7::7/64", "02:00:00:00:00:07", "mtu 1400", "second@", "first@"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!((said.matches(",UP").count(), said.contains("created")), (2, false), "{said}");
+    bundle.nothing_is_left();
 }

@@ -3,6 +3,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::thread::{JoinHandle, spawn};
+use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use seclude_tests::Bundle;
@@ -10,8 +11,14 @@ use serde_json::{Value, json};
 
 /// Takes one listener and what is told with it; nobody answers once that is closed, and whoever asks hears of no such call.
 fn taken(listener: UnixListener) -> JoinHandle<Value> {
+    taken_after(listener, Duration::ZERO)
+}
+
+/// The same by one that takes nothing before.
+fn taken_after(listener: UnixListener, after: Duration) -> JoinHandle<Value> {
     spawn(move || {
         let (socket, _) = listener.accept().unwrap();
+        std::thread::sleep(after);
         let (mut text, mut sent): (Vec<u8>, Option<OwnedFd>) = (Vec::new(), None);
         loop {
             let mut bytes = [0; 4096];
@@ -96,5 +103,87 @@ fn without_anybody_there_it_does_not_start() {
     bundle.set("/linux/seccomp/syscalls", json!([{ "names": ["sendmsg"], "action": "SCMP_ACT_NOTIFY" }])).write();
     let said = bundle.refused(&["create", "one"]);
     assert!(said.starts_with("seclude-oci: linux.seccomp: ") && said.contains("sendmsg"), "{said}");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_listener_that_is_slow_is_waited_for() {
+    for no_new_privileges in [true, false] {
+        let (mut bundle, path) = asking("slow", no_new_privileges);
+        // More than a socket takes at once.
+        bundle.set("/annotations", json!({ "much": "x".repeat(1 << 20) })).script("true").write();
+        let agent = taken_after(UnixListener::bind(&path).unwrap(), Duration::from_millis(500));
+        seclude_tests::stdout_of(&bundle.run("one"));
+        assert_eq!(agent.join().unwrap()["state"]["annotations"]["much"].as_str().unwrap().len(), 1 << 20);
+        bundle.nothing_is_left();
+    }
+}
+
+/// Takes connections, and answers nothing; says when it has one.
+fn silent(path: &std::path::Path) -> std::sync::mpsc::Receiver<()> {
+    let listener = UnixListener::bind(path).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    spawn(move || {
+        let mut kept = Vec::new();
+        for socket in listener.incoming() {
+            let socket = socket.unwrap();
+            let mut bytes = [0; 65536];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::empty()).unwrap();
+            let sent = ancillary.drain().find_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+                _ => None,
+            });
+            kept.push((socket, sent.expect("a descriptor")));
+            if sender.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Of the exec itself, so that it does not come about.
+fn asks_of_execve(path: &std::path::Path) -> Value {
+    let asks = json!([{ "names": ["execve"], "action": "SCMP_ACT_NOTIFY" }]);
+    json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": asks, "listenerPath": path })
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_listener_that_answers_nothing() {
+    for no_new_privileges in [true, false] {
+        let (mut bundle, path) = asking("silent", no_new_privileges);
+        bundle.set("/linux/seccomp", asks_of_execve(&path)).script("true").write();
+        let agent = silent(&path);
+        let mut run = seclude_tests::Background::of(&mut bundle.command(&["run", "one"]));
+        agent.recv_timeout(seclude_tests::PATIENCE).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(run.runs(), "it waits");
+        run.signal(rustix::process::Signal::TERM);
+        assert_eq!(run.wait(), Some(1));
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_of_an_exec_as_well() {
+    let mut bundle = Bundle::new("silentexec");
+    bundle.script("while :; do sleep 0.1; done").write();
+    bundle.must(&["run", "--detach", "one"]);
+    // The container itself has none, or it would not have begun.
+    let (file, path) = (bundle.root().join("one/config.json"), bundle.join("agent"));
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    config["linux"]["seccomp"] = asks_of_execve(&path);
+    std::fs::write(&file, config.to_string()).unwrap();
+    let agent = silent(&path);
+    let mut exec = seclude_tests::Background::of(&mut bundle.command(&["exec", "one", "true"]));
+    agent.recv_timeout(seclude_tests::PATIENCE).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(exec.runs(), "it waits");
+    exec.signal(rustix::process::Signal::INT);
+    assert_eq!(exec.wait(), Some(1));
+    assert_eq!(bundle.status("one"), "running");
+    bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use seclude::Child;
 use seclude::cgroup::Error::NoHierarchy;
-use seclude::cgroup::{Cgroup, Devices, Hierarchies, Named};
+use seclude::cgroup::{Cgroup, Devices, Hierarchies, Hierarchy, Named};
 
 use super::{Context, delete};
 use crate::arguments::{New, Rootless};
@@ -21,6 +21,7 @@ use crate::device_rules::allowed;
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
 use crate::inside::Inside;
+use crate::interrupts;
 use crate::notify::Notify;
 use crate::preserved;
 use crate::resources;
@@ -85,6 +86,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         process: None,
         cgroup: cgroup.clone(),
         cgroup_is: CgroupIs::NotKnown,
+        cgroup_in: Vec::new(),
         cgroup_mark: entry.mark()?,
         created: rfc3339(SystemTime::now()),
         owner: rustix::process::getuid().as_raw(),
@@ -146,13 +148,9 @@ impl Making<'_> {
         entry.write_record(record)?;
         let converted = self.enter(entry, record, converted, made)?;
         let mut command = converted.command;
-        match (record.open_cgroup()?, &record.cgroup) {
-            (Some(cgroup), _) => drop(command.join_cgroup_opened(cgroup.into_existing()?)),
-            (None, Some(path)) if !matches!(record.cgroup_is, CgroupIs::NotKnown) => {
-                let why = format!("{}: somebody has removed it meanwhile", path.display());
-                return Err(Failure::at("linux.cgroupsPath", why));
-            }
-            (None, _) => {}
+        if let Some(cgroup) = &made.cgroup {
+            // By what its limits were written with: one that somebody has removed in a hierarchy since is no cgroup without a limit.
+            command.join_cgroup_opened(cgroup.existing()?);
         }
         preserved::give(&mut command, self.new.preserve_fds)?;
         command.hold(sockets::listener(entry.dir(), SOCKET)?);
@@ -165,7 +163,12 @@ impl Making<'_> {
                 notify.send(&listener, pid, &state).map_err(Failure::into_io)
             });
         }
-        let mut child = command.spawn().map_err(|error| converted.origins.explain(error))?;
+        if let Some(canceller) = interrupts::canceller()? {
+            command.cancelled_by(&canceller);
+        }
+        let spawned = command.spawn();
+        let mut child =
+            spawned.map_err(|error| interrupts::explain(error, |error| converted.origins.explain(error)))?;
         let process = Identity::of(child.id() as i32)?;
         let terminal = self.hand_over(&mut child)?;
         record.process = Some(process);
@@ -215,6 +218,7 @@ impl Making<'_> {
             (true, false) => CgroupIs::Own,
             (false, _) => CgroupIs::Shared,
         };
+        record.cgroup_in = cgroup.hierarchies().map(Hierarchy::name).collect();
         let cgroup = made.cgroup.insert(cgroup);
         entry.write_record(record)?;
         self.limit(cgroup)?;

@@ -6,24 +6,49 @@ use seclude::cgroup::{Cgroup, Hierarchies};
 
 use super::Context;
 use crate::failure::{Failure, Result};
+use crate::family;
 use crate::hooks::{self, Place};
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{CgroupIs, Entry, Record, Status};
 
 /// How long the killed are waited for.
 const LAST_MOMENTS: Duration = Duration::from_secs(10);
+/// How long whoever works on a container has until it is asked to give up, and then between one such signal and the next: each ends one wait.
+const BETWEEN_SIGNALS: Duration = Duration::from_secs(1);
+/// So many that end a command in order, before the one that does not.
+const SIGNALS: u32 = 5;
+const TERM: i32 = 15;
 
 pub(super) fn run(context: &Context<'_>, id: &str, force: bool) -> Result<()> {
     crate::state::check_id(id)?;
     if force && !crate::state::is_there(&context.store, id) {
         return Ok(());
     }
-    let entry = match context.store.lock(id) {
+    let locked = if force { seize(context, id) } else { context.store.lock(id) };
+    let entry = match locked {
         // Another has deleted it meanwhile.
         Err(_) if force && !crate::state::is_there(&context.store, id) => return Ok(()),
         locked => locked?,
     };
     delete(context, entry, force)
+}
+
+/// Locks it whatever is at work on it: that is asked to give up, which undoes what it does, and is killed with all that it has started if it
+/// does not.
+fn seize(context: &Context<'_>, id: &str) -> Result<Entry> {
+    let mut sent = 0;
+    context.store.lock_beside(id, |entry, waited| {
+        if waited < BETWEEN_SIGNALS * (sent + 1) {
+            return Ok(());
+        }
+        // One that has it for a moment has not said so yet.
+        let Some(worker) = entry.worker()? else { return Ok(()) };
+        sent += 1;
+        match sent <= SIGNALS {
+            true => worker.signal(TERM).map(drop),
+            false => family::kill_with_all_below(worker),
+        }
+    })
 }
 
 /// Of one that is locked.

@@ -13,6 +13,7 @@ use crate::bundle::read_json;
 use crate::convert::{self, Home};
 use crate::failure::{Failure, Result};
 use crate::inside::Inside;
+use crate::interrupts;
 use crate::notify::Notify;
 use crate::preserved;
 use crate::sockets;
@@ -64,8 +65,11 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     }
     let explain = |error| create::without_mounts().explain(error);
     let signals = wait::Signals::hold()?;
+    if let Some(canceller) = interrupts::canceller()? {
+        command.cancelled_by(&canceller);
+    }
     let spawned = command.spawn();
-    let mut child = spawned.map_err(explain)?;
+    let mut child = spawned.map_err(|error| interrupts::explain(error, explain))?;
     let mut terminal = child.take_terminal().map(OwnedFd::from);
     if let (Some(socket), Some(master)) = (&console, terminal.take_if(|_| console.is_some())) {
         sockets::send(socket, master.as_fd(), "/dev/ptmx")?;
@@ -108,8 +112,7 @@ fn cgroup(record: &Record, exec: &Exec) -> Result<Option<Existing>> {
             false => Err(Failure::new("--cgroup: the container has no cgroup that one could be below")),
         };
     };
-    let gone = || Failure::at("linux.cgroupsPath", format!("{}: it is not the container's any more", path.display()));
-    let mut cgroup = record.open_cgroup()?.ok_or_else(gone)?;
+    let Some(mut cgroup) = record.whole_cgroup()? else { return Ok(None) };
     let is_v2 = |hierarchy: &Hierarchy| hierarchy.version() == Version::V2;
     for word in &exec.cgroup {
         let failed = |error: seclude::cgroup::Error| Failure::new(format!("{FLAG} {word:?}: {error}"));
@@ -122,12 +125,15 @@ fn cgroup(record: &Record, exec: &Exec) -> Result<Option<Existing>> {
     }
     if exec.cgroup.is_empty()
         && let Some(below) = record.process.and_then(|first| moved_below(first, path))
-        && let Some(own) = record.open_cgroup()?
+        && let Some(own) = record.whole_cgroup()?
         && let Ok(lower) = own.below(&below, is_v2)
     {
         cgroup = lower;
     }
-    Ok(Some(cgroup.into_existing()?))
+    Ok(Some(match exec.ignore_paused {
+        true => cgroup.existing_or_frozen()?,
+        false => cgroup.existing()?,
+    }))
 }
 
 /// Where below its own cgroup of v2 the first process is: an init of its own makes some, and moves itself into one, as then nobody can be in

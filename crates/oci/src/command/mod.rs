@@ -21,6 +21,7 @@ use serde_json::Value as Json;
 use crate::arguments::{Arguments, Command, Global, Rootless};
 use crate::caller::is_root_of_the_host;
 use crate::failure::{Failure, Result};
+use crate::interrupts;
 use crate::log::Log;
 use crate::state::{Record, Status, Store};
 
@@ -60,6 +61,14 @@ pub(crate) fn run(arguments: Arguments, log: &Log) -> Result<u8> {
         return Err(Failure::new(
             "/proc is of another pid namespace than the caller, or is not mounted: mount one, as unshare --mount-proc does",
         ));
+    }
+    if let Command::Create { .. }
+    | Command::Start { .. }
+    | Command::Run { .. }
+    | Command::Delete { .. }
+    | Command::Exec(_) = &arguments.command
+    {
+        interrupts::hold()?;
     }
     let context = Context { store: Store::open(&root(global)?)?, log, rootless: global.rootless };
     match arguments.command {

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use rustix::io::Errno;
-use seclude::release_with;
+use seclude::release_unless;
 
 use super::Context;
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Contained, Place};
 use crate::inside::Inside;
+use crate::interrupts;
 use crate::notify::Notify;
 use crate::sockets;
 use crate::spec::Spec;
@@ -47,20 +48,21 @@ pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec, is_new: bool) -
         let inside = Inside::of(process)?;
         let state = record.state(&entry.id, Status::Created);
         let (words, linux) = (spec.process.clone().unwrap_or_default(), spec.linux.clone().unwrap_or_default());
-        let cgroup = record.cgroup.as_deref();
-        let contained = Contained { inside: &inside, process: &words, linux: &linux, cgroup, notify: notify.as_ref() };
+        let contained = Contained { inside: &inside, process: &words, linux: &linux, record, notify: notify.as_ref() };
         let run = hooks::run(&hooks.start_container, "startContainer", &state, Place::Contained(contained));
         run.inspect_err(|_| stop(process))?;
     }
     let program = spec.process.as_ref().and_then(|process| process.args.first()).map_or("", String::as_str);
-    let released = release_with(connection, Path::new(program), |listener| match &notify {
+    let canceller = interrupts::canceller()?;
+    let released = release_unless(connection, Path::new(program), canceller.as_ref(), |listener| match &notify {
         Some(notify) => {
             let state = record.state(&entry.id, Status::Created);
             notify.send(&listener, process.pid.unsigned_abs(), &state).map_err(Failure::into_io)
         }
         None => Err(std::io::Error::other("its filter asks, and nobody answers")),
     });
-    let started = released.map_err(|error| super::create::without_mounts().explain(error));
+    let explain = |error| super::create::without_mounts().explain(error);
+    let started = released.map_err(|error| interrupts::explain(error, explain));
     // One that does not answer is not to go on after this has failed.
     let started = started.inspect_err(|_| stop(process));
     entry.waits_no_more()?;

@@ -16,6 +16,7 @@ use seclude::cgroup::Hierarchies;
 use seclude::{Attributes, Command, Field, Mount, Part, Root, Seccomp};
 
 use crate::failure::{Failure, Result};
+use crate::hooks;
 use crate::notify::Notify;
 use crate::spec::{Linux, Spec};
 
@@ -79,6 +80,7 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     refused::check(spec, linux)?;
     Notify::of(spec)?;
+    spec.hooks.as_ref().map_or(Ok(()), hooks::check)?;
     let Some(process) = &spec.process else {
         return Err(Failure::at("process", "there is none, and a container without a process cannot be started"));
     };

@@ -93,6 +93,20 @@ pub(crate) struct Hooks {
     pub(crate) poststop: Vec<Hook>,
 }
 
+impl Hooks {
+    /// All of them, with their moments as config.json calls them.
+    pub(crate) fn moments(&self) -> [(&'static str, &[Hook]); 6] {
+        [
+            ("prestart", &self.prestart),
+            ("createRuntime", &self.create_runtime),
+            ("createContainer", &self.create_container),
+            ("startContainer", &self.start_container),
+            ("poststart", &self.poststart),
+            ("poststop", &self.poststop),
+        ]
+    }
+}
+
 /// One program of those.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]

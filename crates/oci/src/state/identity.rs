@@ -70,15 +70,20 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
     }
 }
 
-/// Its state and its beginning.
-fn look(pid: i32) -> Option<(char, u64)> {
+/// The parent of a process, if that can be seen.
+pub(crate) fn parent_of(pid: i32) -> Option<i32> {
+    look(pid).map(|(parent, _)| parent)
+}
+
+/// Its parent and its beginning.
+fn look(pid: i32) -> Option<(i32, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may have anything in it.
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
     // The state is the third field, the beginning the 22nd.
-    Some((state, fields.nth(18)?.parse().ok()?))
+    let parent = fields.nth(1)?.parse().ok()?;
+    Some((parent, fields.nth(17)?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-pub(crate) use identity::Identity;
+pub(crate) use identity::{Identity, parent_of};
 pub(crate) use record::{CgroupIs, Record, Status};
 
 use crate::failure::{Failure, Result};
@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST_ID: usize = 1024;
 const RECORD: &str = "state.json";
 const CONFIG: &str = "config.json";
+/// Who works on it: its process, as long as it has the lock.
+const WORKER: &str = "worker.json";
 /// Where a created container waits to be started.
 pub(crate) const SOCKET: &str = "start.sock";
 
@@ -40,6 +42,7 @@ pub(crate) struct Entry {
     dir: OwnedFd,
     pub(crate) id: String,
     above: OwnedFd,
+    is_mine: bool,
 }
 
 /// Whether it can be the name of a container.
@@ -94,12 +97,25 @@ impl Store {
 
     /// One that is there, locked: nobody else changes anything of it meanwhile.
     pub(crate) fn lock(&self, id: &str) -> Result<Entry> {
-        let entry = self.look(id)?;
+        self.lock_beside(id, |_, _| Ok(()))
+    }
+
+    /// The same with something that is done with each look that finds another at work, and knows for how long it was waited.
+    pub(crate) fn lock_beside(
+        &self,
+        id: &str,
+        mut beside: impl FnMut(&Entry, Duration) -> Result<()>,
+    ) -> Result<Entry> {
+        let mut entry = self.look(id)?;
         let began = Instant::now();
         loop {
             match flock(&entry.dir, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
                 Err(Errno::WOULDBLOCK | Errno::INTR) if began.elapsed() < PATIENCE => {
+                    if let Some(by) = crate::interrupts::take() {
+                        return Err(by);
+                    }
+                    beside(&entry, began.elapsed())?;
                     std::thread::sleep(Duration::from_millis(2));
                 }
                 Err(Errno::WOULDBLOCK) => {
@@ -108,10 +124,13 @@ impl Store {
                 Err(errno) => return Err(Failure::of(format_args!("container {id}"), errno)),
             }
         }
-        match entry.is_there() {
-            true => Ok(entry),
-            false => Err(missing(id)),
+        entry.is_mine = true;
+        if !entry.is_there() {
+            return Err(missing(id));
         }
+        // Without it `delete --force` waits for this one in vain, at worst; a full file system is no reason not to delete.
+        let _ = entry.write_worker();
+        Ok(entry)
     }
 
     /// One that is there, as it is at this moment.
@@ -121,7 +140,7 @@ impl Store {
         match openat(&self.dir, id, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(dir) => {
                 let above = rustix::io::fcntl_dupfd_cloexec(&self.dir, 3).map_err(failed)?;
-                Ok(Entry { dir, id: id.to_owned(), above })
+                Ok(Entry { dir, id: id.to_owned(), above, is_mine: false })
             }
             Err(Errno::NOENT) => Err(missing(id)),
             Err(errno) => Err(failed(errno)),
@@ -211,6 +230,19 @@ impl Entry {
         self.write(CONFIG, &text)
     }
 
+    /// Whoever has the lock; `None` if that is not known, or it is this process.
+    pub(crate) fn worker(&self) -> Result<Option<Identity>> {
+        let Some(text) = self.read(WORKER)? else { return Ok(None) };
+        let worker: Option<Identity> = serde_json::from_slice(&text).ok();
+        Ok(worker.filter(|worker| u32::try_from(worker.pid) != Ok(std::process::id())))
+    }
+
+    fn write_worker(&self) -> Result<()> {
+        let own = Identity::of(std::process::id() as i32)?;
+        let text = serde_json::to_vec(&own).map_err(|error| Failure::new(error.to_string()))?;
+        self.write(WORKER, &text)
+    }
+
     /// Whether it waits to be started.
     pub(crate) fn waits(&self) -> bool {
         crate::sockets::is_waited_on(self.dir.as_fd(), SOCKET)
@@ -257,6 +289,15 @@ impl Entry {
             }
         }
         unlinkat(&self.above, &self.id, AtFlags::REMOVEDIR).map_err(failed)
+    }
+}
+
+impl Drop for Entry {
+    /// Before the lock goes: from here on this process is at work on something else.
+    fn drop(&mut self) {
+        if self.is_mine {
+            let _ = unlinkat(&self.dir, WORKER, AtFlags::empty());
+        }
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use seclude::cgroup::{Cgroup, Hierarchies};
+use seclude::cgroup::{Cgroup, Hierarchies, Hierarchy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{Entry, Identity};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// All of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -24,6 +24,9 @@ pub(crate) struct Record {
     pub(crate) cgroup: Option<PathBuf>,
     /// Whose that is.
     pub(crate) cgroup_is: CgroupIs,
+    /// The hierarchies that it is in, by their names: each has limits of it.
+    #[serde(default)]
+    pub(crate) cgroup_in: Vec<String>,
     /// A word that is written on it, so that one that has its path later is not taken for it.
     pub(crate) cgroup_mark: String,
     /// RFC 3339.
@@ -97,6 +100,20 @@ impl Record {
             // One that was there is taken with a mark alone.
             CgroupIs::Shared | CgroupIs::OwnMarked => found.and_then(|found| found.only_marked(&self.cgroup_mark)),
         })
+    }
+
+    /// The same for a process that is to join it: in every hierarchy that it was made in, as each may have a limit that others do not.
+    pub(crate) fn whole_cgroup(&self) -> Result<Option<Cgroup>> {
+        let Some(path) = &self.cgroup else { return Ok(None) };
+        let gone = |which: &str| {
+            Failure::at("linux.cgroupsPath", format!("{}: it is not the container's any more{which}", path.display()))
+        };
+        let found = self.open_cgroup()?.ok_or_else(|| gone(""))?;
+        let there: Vec<String> = found.hierarchies().map(Hierarchy::name).collect();
+        match self.cgroup_in.iter().find(|name| !there.contains(name)) {
+            Some(missing) => Err(gone(&format!(" in the hierarchy of {missing}"))),
+            None => Ok(Some(found)),
+        }
     }
 
     /// Whatever is there by its path, which may be somebody else's.

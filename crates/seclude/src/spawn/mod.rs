@@ -67,6 +67,9 @@ pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
     match start(&mut plan, &mut ledger, &patience) {
         Ok(running) => {
             ledger.give_reserve_back();
+            if !plan.command.waits {
+                plan.steps.iter().for_each(|step| step.runs());
+            }
             Ok(Child::new(running, ledger, &plan.command))
         }
         Err(error) => {
@@ -411,7 +414,7 @@ impl Attendance<'_> {
                     is_mounted = true;
                     let born = Born::of(newborn);
                     for step in &plan.steps {
-                        step.attend_mounted(&born).map_err(|error| error.or_at(step.field()))?;
+                        step.attend_mounted(&born, ledger).map_err(|error| error.or_at(step.field()))?;
                     }
                     channel.go()?;
                 }

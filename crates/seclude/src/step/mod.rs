@@ -201,9 +201,12 @@ pub(crate) trait Step: Send + Sync {
     }
 
     /// Parent, while the child waits with its mounts made.
-    fn attend_mounted(&self, _: &Born) -> Result<()> {
+    fn attend_mounted(&self, _: &Born, _: &mut Ledger) -> Result<()> {
         Ok(())
     }
+
+    /// Parent: code of the command's has run from here on, or may have.
+    fn runs(&self) {}
 
     /// Descriptors of the parent that the child still needs when it closes all others.
     fn keeps(&self) -> Vec<seclude_sys::Fd> {

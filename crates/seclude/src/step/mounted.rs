@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::config::born::WhenBorn;
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
+use crate::ledger::Ledger;
 use crate::program::Program;
 
 const NAME: &str = "when mounted";
@@ -54,7 +55,7 @@ impl Step for Attended {
         program.push(Op::Mounted);
     }
 
-    fn attend_mounted(&self, born: &Born) -> Result<()> {
+    fn attend_mounted(&self, born: &Born, _: &mut Ledger) -> Result<()> {
         let failed = |error| Error::parent(NAME, "the caller's own work", error);
         self.work.as_ref().map_or(Ok(()), |work| work.run(born.pid.unsigned_abs())).map_err(failed)
     }

@@ -286,7 +286,7 @@ impl Allow {
                 };
                 let ports = wide.0.ports.with(&narrow.0.ports);
                 let datagrams = wide.0.datagrams.with(&narrow.0.datagrams);
-                let adds = (&ports, &datagrams) != (&wide.0.ports, &wide.0.datagrams) || wide.1 < narrow.1;
+                let adds = (&ports, &datagrams) != (&wide.0.ports, &wide.0.datagrams) || (narrow.1 && !wide.1);
                 lines.push(if !adds {
                     format!("{} adds nothing to {}: the wider one holds", shown(narrow), shown(wide))
                 } else {

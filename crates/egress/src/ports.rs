@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn what_is_no_port_is_refused() {
-        for text in ["", "0", "70000", "-1", "+1", "80-", "a", "80,,81", " 80", "0-5", "443/path", "udp/53", "443/tcp"] {
+        for text in ["", "0", "70000", "-1", "+1", "80-", "a", "80,,81", " 80", "0-5", "443/path", "udp/53", "443/tcp"]
+        {
             assert!(matches!(text.parse::<Ports>(), Err(PortError::NoPort(_))), "{text}");
         }
         assert!(matches!("90-80".parse::<Ports>(), Err(PortError::Backwards(_))));

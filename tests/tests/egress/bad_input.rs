@@ -132,21 +132,24 @@ fn with_too_few_descriptors_the_limit_is_told_before_anything_is_made() {
         ),
         ("--allow a.org:1000-1099", "sockets that listen: EMFILE"),
     ] {
-        let words = ["-c", "ulimit -n 120; exec \"$@\"", "sh"];
-        let mut command = Command::new("sh");
-        command.args(words).arg(seclude_bin()).arg("run").args(flags.split(' ')).args(["--", "true"]);
-        let output = command.output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(125), "{flags}: {error}");
-        assert!(error.contains(said) && error.lines().count() == 1, "{flags}: {error}");
-        assert!(!error.contains("left behind") && !error.contains("--net"), "{flags}: {error}");
-        let needed = error.split_once("ulimit -n ").and_then(|(_, rest)| rest.split_once(')')).unwrap().0;
-        // What it asks for is enough.
-        let words = ["-c", "ulimit -n $0; exec \"$@\"", needed];
-        let mut command = Command::new("sh");
-        command.args(words).arg(seclude_bin()).arg("run").args(flags.split(' ')).args(["--", "true"]);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{flags}: {needed}: {}", String::from_utf8_lossy(&output.stderr));
+        let with = |limit: u64| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "ulimit -n $0; exec \"$@\"", &limit.to_string()]).arg(seclude_bin()).arg("run");
+            let output = command.args(flags.split(' ')).args(["--", "true"]).output().unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        let refused = |limit: u64| {
+            let (code, error) = with(limit);
+            assert_eq!(code, Some(125), "{flags}: {limit}: {error}");
+            assert!(error.contains(said) && error.lines().count() == 1, "{flags}: {limit}: {error}");
+            assert!(!error.contains("left behind") && !error.contains("--net"), "{flags}: {limit}: {error}");
+            let needed = error.split_once("ulimit -n ").and_then(|(_, rest)| rest.split_once(')'));
+            needed.unwrap().0.parse::<u64>().unwrap()
+        };
+        let needed = refused(120);
+        // Where all of them come, what is made afterwards would not.
+        (needed - 32..needed).for_each(|limit| assert_eq!(refused(limit), needed));
+        assert_eq!(with(needed), (Some(0), String::new()), "{flags}: what it asks for is enough");
     }
 }
 

@@ -25,7 +25,7 @@ use crate::reach::{Reach, Reaching};
 use crate::report::Connection;
 
 const NAME: &str = "egress";
-/// Descriptors that a start has open at a time besides, and its first connections.
+/// Descriptors that a start has open at a time besides.
 const BESIDES: u64 = 32;
 
 struct Egress {

@@ -117,13 +117,6 @@ impl Signaller {
     }
 }
 
-/// Whether a pidfd tells the exit status after somebody else has reaped the process: PIDFD_INFO_EXIT, Linux 6.15.
-///
-/// By the version: the request that would tell is answered, and ignored, by 6.13 and 6.14.
-pub(crate) fn exit_survives_reaping() -> bool {
-    crate::host::Host::is_at_least((6, 15))
-}
-
 impl Child {
     pub(crate) fn new(running: Running, ledger: Ledger, command: &Handled) -> Child {
         let Running { newborn, mut ends, mut ties, report, started } = running;

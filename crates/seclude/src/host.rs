@@ -229,6 +229,13 @@ fn has_all_ids() -> bool {
     map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
+/// Whether a pidfd tells the exit status after somebody else has reaped the process: PIDFD_INFO_EXIT, Linux 6.15.
+///
+/// By the version: the request that would tell is answered, and ignored, by 6.13 and 6.14.
+pub(crate) fn exit_survives_reaping() -> bool {
+    Host::is_at_least((6, 15))
+}
+
 /// Of a release such as `6.1.0-56-cloud-amd64`.
 fn version(release: &str) -> (u32, u32) {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0));

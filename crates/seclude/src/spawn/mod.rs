@@ -121,7 +121,7 @@ struct Arrived {
 
 fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Running> {
     let started = Instant::now();
-    if signal::children_are_forgotten() && !plan.command.init && !crate::child::exit_survives_reaping() {
+    if signal::children_are_forgotten() && !plan.command.init && !crate::host::exit_survives_reaping() {
         return Err(Error::invalid("clone", "the caller ignores SIGCHLD: the kernel would throw the exit code away")
             .hint(
                 Hint::from("give SIGCHLD its default action, or ask for an init, or use Linux 6.15")

@@ -53,8 +53,9 @@ impl Drop for Family {
 /// Kills a process with all that it has started.
 pub(crate) fn kill_with_all_below(first: Identity) -> Result<()> {
     // Who comes of it is looked up while it is there: then they are others'.
-    let below = below(&[first.pid], &parents());
-    let known: Vec<Identity> = below.into_iter().filter_map(|pid| Identity::of(pid).ok()).collect();
+    let parents = parents();
+    let below = below(&[first.pid], &parents);
+    let known: Vec<Identity> = below.into_iter().filter_map(|pid| still(pid, &parents)).collect();
     first.signal(9)?;
     kill_all(|_| known.iter().filter(|process| process.is_alive()).map(|process| process.pid).collect())
 }
@@ -67,7 +68,7 @@ fn kill_all(roots: impl Fn(&BTreeMap<i32, i32>) -> Vec<i32>) -> Result<()> {
         let mut all = roots(&parents);
         all.extend(below(&all, &parents));
         let mut left = Vec::new();
-        for process in all.into_iter().filter_map(|pid| Identity::of(pid).ok()) {
+        for process in all.into_iter().filter_map(|pid| still(pid, &parents)) {
             // One that has ended, and that nobody has waited for, takes none. One that took it may have forked since the look.
             if process.signal(9)? {
                 left.push(process.pid);
@@ -82,6 +83,13 @@ fn kill_all(roots: impl Fn(&BTreeMap<i32, i32>) -> Vec<i32>) -> Result<()> {
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
+}
+
+/// The process that had this parent as it was looked at: the pid may be another's by now, who is nobody of ours.
+fn still(pid: i32, parents: &BTreeMap<i32, i32>) -> Option<Identity> {
+    let process = Identity::of(pid).ok()?;
+    let parent = crate::state::parent_of(pid)?;
+    (parents.get(&pid) == Some(&parent)).then_some(process)
 }
 
 fn own() -> i32 {

@@ -28,9 +28,9 @@ fn helper_process() {
         tell(ours.contains(through_us.to_str().unwrap()));
         tell(ours.contains(around_us.to_str().unwrap()));
         rustix::mount::unmount(&around_us, rustix::mount::UnmountFlags::DETACH).unwrap();
-    } else if let Some(place) = role.strip_prefix("layered ") {
-        // In a mount namespace of this test's own.
-        layered_while_it_changes(Path::new(place));
+    } else if let Some((who, place)) = role.strip_prefix("layered as ").and_then(|role| role.split_once(' ')) {
+        // In a mount namespace of this test's own, and with that in a user namespace, unless root made it.
+        layered_while_it_changes(who == "root", Path::new(place));
     } else {
         // Inside a container, with a directory of an overlay: an overlay that writes there.
         let overlaid = Path::new(&role);
@@ -54,7 +54,7 @@ fn contained(script: &str) -> Command {
 }
 
 /// The host's tree in layers, with a mount next to what others make and remove all the time, and an overlay over two.
-fn layered_while_it_changes(place: &Path) {
+fn layered_while_it_changes(as_root: bool, place: &Path) {
     use std::sync::atomic::{AtomicBool, Ordering};
     let mount = |directory: &str, kind: &str, options: &str| {
         let target = place.join(directory);
@@ -104,7 +104,7 @@ fn layered_while_it_changes(place: &Path) {
             assert_eq!(said, "thereread-only\nwritten\n");
             assert!(child.wait().unwrap().success());
         }
-        if is_root() {
+        if as_root {
             // Where the parent makes the copies.
             let ids = IdMap::new(vec![Extent { inside: 0, outside: 500_000, count: 1000 }]).unwrap();
             for _ in 0..20 {
@@ -442,7 +442,8 @@ fn what_vanishes_of_the_hosts_tree_or_can_be_no_layer_fails_no_start() {
     let scratch = Scratch::new("changing");
     let mut own = std::process::Command::new("unshare");
     let namespaces: &[_] = if is_root() { &["--mount"] } else { &["--user", "--map-root-user", "--mount"] };
-    let inner = helper(&format!("layered {}", scratch.path().display()));
+    let who = if is_root() { "root" } else { "another" };
+    let inner = helper(&format!("layered as {who} {}", scratch.path().display()));
     own.args(namespaces).arg(inner.get_program()).args(inner.get_args());
     own.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
     assert_eq!(told(&own.output().unwrap()), ["well"]);

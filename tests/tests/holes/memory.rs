@@ -203,7 +203,7 @@ fn whoever_speaks_for_what_joins_its_container_ends_nobody_but_that() {
         let bind = format!("{place}:{place}");
         let flags = [&all[..], &["--bind", &bind]].concat();
         let (mut container, join) = joined(&flags, &[SPEAK, &said]);
-        let mut command = seclude_command(&["run", "--timeout", "2s"]);
+        let mut command = seclude_command(&["run", "--timeout", "30s"]);
         let output = command.args(&join).arg("--").arg(&leased.file).output().unwrap();
         assert_eq!(container.line(), "said", "{output:?}");
         let line = String::from_utf8_lossy(&output.stderr).into_owned();

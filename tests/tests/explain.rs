@@ -1,6 +1,7 @@
 //! `seclude explain`, `doctor`, `completions` and `man`: what is said about a run without one.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use seclude::{Command, Extent, IdMap, Mount, Namespace, Overlay, Root, UserMap};
 use seclude_tests::{Host, Scratch, has_overlays, inside, seclude, seclude_bin, stdout_of, try_outside};
@@ -8,6 +9,9 @@ use serde_json::Value;
 
 /// Every signal but SIGPIPE, which is ignored by every Rust program.
 const NOT_PIPE: u64 = !(1 << 12);
+
+/// A doctor has directories of its own in /tmp while it looks, which whoever compares the host before and after would find.
+static DOCTORS: Mutex<()> = Mutex::new(());
 
 fn explain(flags: &[&str]) -> String {
     stdout_of(&seclude(&[&["explain"], flags].concat()))
@@ -83,6 +87,7 @@ fn the_plan_is_the_librarys_for_the_same_request() {
 
 #[test]
 fn explaining_makes_no_process_and_touches_nothing() {
+    let _alone = DOCTORS.lock().unwrap_or_else(PoisonError::into_inner);
     let scratch = Scratch::new("explain");
     let (upper, work) = (scratch.directory("upper"), scratch.directory("work"));
     let lower = scratch.directory("lower");
@@ -112,6 +117,7 @@ fn quiet_host() -> Host {
 
 #[test]
 fn the_doctor_finds_this_host_well() {
+    let _alone = DOCTORS.lock().unwrap_or_else(PoisonError::into_inner);
     let text = seclude(&["doctor"]);
     assert_eq!(text.status.code(), Some(0));
     let text = stdout_of(&text);
@@ -136,6 +142,7 @@ fn the_doctor_finds_this_host_well() {
 
 #[test]
 fn the_doctor_finds_a_host_ill_that_has_no_user_namespaces() {
+    let _alone = DOCTORS.lock().unwrap_or_else(PoisonError::into_inner);
     let bin = format!("--ro-bind={}:/tmp/seclude", seclude_bin().display());
     let flags = ["--cap-add=ALL", "--mount=type=proc,dst=/mnt", &bin, "--workdir=/"];
     let script = "echo 0 > /mnt/sys/user/max_user_namespaces; /tmp/seclude doctor --json; echo $?";
@@ -152,6 +159,7 @@ fn the_doctor_finds_a_host_ill_that_has_no_user_namespaces() {
 
 #[test]
 fn the_doctor_rehearses_a_plan_and_names_the_first_step_that_would_fail() {
+    let _alone = DOCTORS.lock().unwrap_or_else(PoisonError::into_inner);
     let scratch = Scratch::new("rehearsal");
     let bind = format!("--bind={}:/mnt", scratch.path().display());
     let rehearse = |flags: &[&str]| {
@@ -244,6 +252,7 @@ fn the_manual_page_has_every_flag_and_command() {
 
 #[test]
 fn the_flags_of_a_run_are_those_of_its_plan_too() {
+    let _alone = DOCTORS.lock().unwrap_or_else(PoisonError::into_inner);
     let also = ["--report", "/nonexistent/report", "-v", "--denials", "--", "true"];
     let plan = |flags: &[&str]| stdout_of(&seclude(&[&["explain"], flags].concat()));
     assert_eq!(plan(&also), plan(&["--", "true"]));

@@ -194,7 +194,7 @@ impl Walk<'_> {
 }
 
 fn step() -> usize {
-    one_in(8)
+    one_in(12)
 }
 
 /// The host to oneself, where there is strace and it may trace.

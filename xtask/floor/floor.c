@@ -418,6 +418,8 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     if (!init)
         TRY(CALL(__NR_close, pair[0]));
     struct timespec now = {0, 0};
+    /* Whether this process has been forked since. */
+    CALL(__NR_getpid);
     CALL(__NR_rt_sigtimedwait, &too_large, 0, &now, KERNEL_MASK);
     TRY(CALL(__NR_rt_sigprocmask, SIG_SETMASK, &unheld, &ignored, KERNEL_MASK));
     TRY(CALL(__NR_close, program));
@@ -429,6 +431,8 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
         TRY(CALL(__NR_recvfrom, pair[0], message, sizeof message, MSG_DONTWAIT, 0, 0));
         TRY(CALL(__NR_close, pair[0]));
     }
+    CALL(__NR_getpid);
+    TRY(CALL(__NR_flock, lock, LOCK_UN));
     TRY(CALL(__NR_close, lock));
     TRY(CALL(__NR_close, pidfd));
     if (status.si_code != CLD_EXITED || status.si_status) {

@@ -229,6 +229,8 @@ fn a_finished_program_is_asked_where_it_looks_at_the_number_alone() {
 fn of_a_place_of_the_network_it_is_said_which_rule_lets_it_through() {
     answers(&["connect", "github.com:443"], 1, &["refused: it has a loopback alone (--allow github.com:443)"]);
     answers(&["connect", "localhost:80"], 2, &["the container itself"]);
+    let by_udp = ["--allow", "ntp.example.net:udp/123", "connect", "ntp.example.net:123"];
+    answers(&by_udp, 1, &["it is allowed by UDP alone, on 123, and a connection is TCP (--allow ntp.example.net:123)"]);
     let names =
         ["--allow", "*.example.org:80,443", "--allow-private", "a.example.org:5432", "--allow-loopback", "6379"];
     let ask =

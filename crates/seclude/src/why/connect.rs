@@ -106,6 +106,9 @@ fn of_names(allow: &Allow, place: &Place, port: u16) -> Answer {
         let by = match allow.ports_of(name) {
             Some(ports) => format!("it is allowed on other ports: {ports}"),
             None if is_host => "no port of the host's own loopback is open".to_owned(),
+            None if allow.datagrams_of(name).count() > 0 => {
+                format!("it is allowed by UDP alone, on {}, and a connection is TCP", allow.datagrams_of(name))
+            }
             None => "the name is not allowed".to_owned(),
         };
         let remedy = match is_host {

@@ -711,7 +711,7 @@ export interface ContainerRequest {
   env_remove?: Array<Text> | false;
   /** The working directory inside, absolute. Default: the caller's, if the container has the host's tree, else `/`. The sandbox shows it, read-only; if it is a home, above one or below something hidden in one, it is the sandbox's own, empty home instead. */
   workdir?: Text | false;
-  /** The host name inside, at most 64 bytes; needs a new UTS namespace. sethostname(2). Default: the caller's. */
+  /** The host name inside, 1 to 64 bytes without spaces, `#` and control characters; needs a new UTS namespace. sethostname(2). Default: the caller's. */
   hostname?: Text | false;
   /** The NIS domain name inside, at most 64 bytes; needs a new UTS namespace. setdomainname(2). Default: the caller's. */
   domainname?: Text | false;
@@ -747,7 +747,7 @@ export interface ContainerRequest {
   timed?: boolean;
   /** Name servers in its /etc/resolv.conf, resolv.conf(5). Default: the host's with a network, else unchanged. A network of names answers itself: beside that all but `"unchanged"` is an error. */
   dns?: Dns | false;
-  /** The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids, capabilities and limits confine without one. The host's files are where they are, and closed but for its programs, `ro`, `rw` and an empty home and temporary directory; no TCP port can be reached unless `landlock` has it. The report says what is not isolated. Linux 6.12. Default: false. */
+  /** The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids, capabilities and limits confine without one. The host's files are where they are, and closed but for its programs, `ro`, `rw` and an empty home and temporary directory; no TCP port can be reached unless `landlock` has it. Of the host's root no file's mode, owner or times can be changed, also of its own (EPERM): landlock has no rule for that, and root owns what everybody runs. As another `user` they can. The report says what is not isolated. Linux 6.12. Default: false. */
   noNamespaces?: boolean;
   /** The same as `noNamespaces`. */
   no_namespaces?: boolean;
@@ -1334,8 +1334,10 @@ export interface Report {
     clone_reason: string;
     /** How its root was made. kept: the copy of the host's tree that every new mount namespace has; pivoted: made in that copy, the rest left behind; entered: the namespace was made of it alone, Linux 7.0; null without a new mount namespace. */
     root: "kept" | "pivoted" | "entered" | null;
-    /** The caller's directory, if the command began in the sandbox's new, empty home instead; null if it began where the caller is, or where the request says. */
+    /** The caller's directory, if the command began elsewhere: in the sandbox's new, empty home, or with the preset `host` in /; null if it began where the caller is, or where the request says. */
     moved_from: string | null;
+    /** Where it began instead, inside; null with moved_from. */
+    moved_to: string | null;
     /** What is shown of the host under the host's ids, because its file system or the kernel cannot map them: whoever owns it is nobody inside. Empty where the container's ids are the caller's. */
     plain: Array<string>;
     /** With ephemeral writes over the host's tree: what of it is read-only, as the kernel takes it for no layer of an overlay: a file system that ignores case, automounts, an overlay over another one. Single files next to mount points and views of the kernel are so anyway, and not listed. */

@@ -22,9 +22,12 @@ const CODE: &[&str] = &[
     "strip=symbols",
 ];
 
-/// No libc, no start files, nothing to resolve or to protect at run time.
-const LINK: &[&str] =
+/// No libc, no start files, nothing to resolve or to protect at run time: to a linker itself, and to a compiler that calls one.
+const LINK: &[&str] = &["-nostdlib", "-static", "--build-id=none", "-znorelro", "-znoexecstack"];
+const LINK_BY_COMPILER: &[&str] =
     &["-nostartfiles", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-z,norelro", "-Wl,-z,noexecstack"];
+/// Rust's own, which links for every architecture; the init needs nothing of a compiler's.
+const OWN_LINKER: &str = "rust-lld";
 
 fn main() {
     let arch = PathBuf::from(variable("DEP_SECLUDE_SYS_ARCH"));
@@ -36,13 +39,13 @@ fn main() {
     println!("cargo::rerun-if-changed={}", arch.display());
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
 
-    let architecture = variable("CARGO_CFG_TARGET_ARCH");
-    if variable("CARGO_CFG_TARGET_OS") != "linux" || architecture != "x86_64" {
-        fail(&format!("the init knows x86_64 Linux so far, not {}", target.display()));
+    let architecture = PathBuf::from(variable("CARGO_CFG_TARGET_ARCH")).with_extension("rs");
+    if variable("CARGO_CFG_TARGET_OS") != "linux" || !arch.join(&architecture).exists() {
+        fail(&format!("the init knows Linux on the architectures of {}, not {}", arch.display(), target.display()));
     }
 
     // `include!` takes no file that begins with docs of its own, and `#[path]` takes no `env!`: a file between them.
-    let bridge = format!("#[path = {:?}]\nmod x86_64;\npub use x86_64::syscall;\n", arch.join("x86_64.rs"));
+    let bridge = format!("#[path = {:?}]\nmod this;\npub use this::*;\n", arch.join(&architecture));
     if let Err(error) = fs::write(out.join("arch.rs"), bridge) {
         fail(&format!("{} could not be written: {error}", out.join("arch.rs").display()));
     }
@@ -57,10 +60,12 @@ fn main() {
     if variable("CARGO_CFG_TARGET_ENV") == "musl" {
         rustc.args(["-C", "link-self-contained=no"]);
     }
-    for option in LINK {
+    let linker = linker();
+    let is_compiler = linker.as_ref().is_none_or(|linker| !linker.to_string_lossy().ends_with("lld"));
+    for option in if is_compiler { LINK_BY_COMPILER } else { LINK } {
         rustc.args(["-C", &format!("link-arg={option}")]);
     }
-    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+    if let Some(linker) = linker {
         let mut option = OsString::from("linker=");
         option.push(linker);
         rustc.arg("-C").arg(option);
@@ -71,6 +76,17 @@ fn main() {
         Ok(status) => fail(&format!("rustc could not build {SOURCE} ({status}), its message is above: {rustc:?}")),
         Err(error) => fail(&format!("rustc could not be started ({error}): {rustc:?}")),
     }
+}
+
+/// The one that cargo is told to use, in its configuration or among the flags; for another architecture than this machine's
+/// the compiler's default would be this machine's own.
+fn linker() -> Option<OsString> {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let mut flags = flags.split('\x1f').filter_map(|flag| flag.trim_start_matches("-C").trim().strip_prefix("linker="));
+    let told = flags.next_back().map(OsString::from).or_else(|| env::var_os("RUSTC_LINKER"));
+    let architecture = |triple: OsString| triple.to_string_lossy().split('-').next().map(str::to_owned);
+    let foreign = architecture(variable("TARGET")) != architecture(variable("HOST"));
+    told.or_else(|| foreign.then(|| OWN_LINKER.into()))
 }
 
 fn variable(name: &str) -> OsString {

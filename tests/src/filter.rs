@@ -3,16 +3,19 @@
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
-/// Numbers of system calls on x86-64.
+/// Numbers of system calls on this machine.
 pub mod call {
     #![expect(missing_docs, reason = "the names say it")]
-    pub const CLONE: u32 = 56;
-    pub const MOUNT: u32 = 165;
-    pub const UNSHARE: u32 = 272;
-    pub const OPEN_TREE: u32 = 428;
-    pub const FSOPEN: u32 = 430;
-    pub const CLONE3: u32 = 435;
-    pub const MOUNT_SETATTR: u32 = 442;
+    use seclude_sys::raw::general as kernel;
+
+    pub const CLONE: u32 = kernel::__NR_clone;
+    pub const MOUNT: u32 = kernel::__NR_mount;
+    pub const UNSHARE: u32 = kernel::__NR_unshare;
+    pub const OPEN_TREE: u32 = kernel::__NR_open_tree;
+    pub const FSOPEN: u32 = kernel::__NR_fsopen;
+    pub const CLONE3: u32 = kernel::__NR_clone3;
+    pub const MOUNT_SETATTR: u32 = kernel::__NR_mount_setattr;
+    pub const PIVOT_ROOT: u32 = kernel::__NR_pivot_root;
 }
 
 /// CLONE_NEWUSER, clone(2).

@@ -1,6 +1,7 @@
 //! What the tests of seclude share: small roots, contrast, snapshots of what could leak.
 #![forbid(unsafe_code)]
 
+mod bus;
 mod cgroups;
 mod cli;
 mod doors;
@@ -18,6 +19,7 @@ use std::process::Output as ProcessOutput;
 
 use seclude::{CloneWay, Command, Mount, Namespace, Overlay};
 
+pub use bus::Bus;
 pub use cgroups::{Cgroups, ExistingCgroup, cgroup_mounts, make_cgroup, on_v2};
 pub use cli::{
     Background, Detached, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside,

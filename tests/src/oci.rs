@@ -127,7 +127,7 @@ impl Bundle {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{arguments:?} is refused");
         let line = said.strip_suffix('\n').unwrap_or_else(|| panic!("{arguments:?}: a whole line: {said:?}"));
-        assert!(line.starts_with("seclude-oci: ") && !line.contains('\n'), "{arguments:?}: one line: {said}");
+        assert!(line.starts_with("seclude-oci: error: ") && !line.contains('\n'), "{arguments:?}: one line: {said}");
         line.to_owned()
     }
 

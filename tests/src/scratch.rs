@@ -41,7 +41,7 @@ impl Scratch {
     }
 
     /// Makes a file in it, with its parents.
-    pub fn file(&self, name: impl AsRef<Path>, content: &str) -> PathBuf {
+    pub fn file(&self, name: impl AsRef<Path>, content: &(impl AsRef<[u8]> + ?Sized)) -> PathBuf {
         let path = self.join(name);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).expect("a directory in the scratch directory");
@@ -51,7 +51,7 @@ impl Scratch {
     }
 
     /// Makes a file that can be run at once, also while other tests start processes: see [`crate::busybox_root`].
-    pub fn executable(&self, name: impl AsRef<Path>, content: &str) -> PathBuf {
+    pub fn executable(&self, name: impl AsRef<Path>, content: &(impl AsRef<[u8]> + ?Sized)) -> PathBuf {
         let path = self.join(name);
         let written = self.file(path.with_extension("written"), content);
         let moved = std::process::Command::new("/bin/sh")

@@ -107,6 +107,9 @@ fn flags_that_do_not_exist_or_lack_their_value() {
             (&["--tty-size", "24x80", "true"], 125, "--tty"),
             (&["--tty", "--tty-size", "24", "true"], 125, "--tty-size"),
             (&["--hostname", &"x".repeat(65), "true"], 125, "host name"),
+            (&["--hostname", "", "true"], 125, "--hostname: host name: \"\" is no host name"),
+            (&["--hostname", "a b", "true"], 125, "is no host name"),
+            (&["--hostname", "a\n127.0.0.1 b", "true"], 125, "is no host name"),
         ],
         None,
     );
@@ -210,6 +213,7 @@ fn overlays_that_cannot_be() {
         scratch.directory(name);
     }
     scratch.file("file", "");
+    std::os::unix::fs::symlink("a", scratch.join("link")).unwrap();
     let base = scratch.path().to_str().unwrap();
     let root = busybox_root("overlays");
     let base_root = root.path().to_str().unwrap();
@@ -226,6 +230,11 @@ fn overlays_that_cannot_be() {
         ("lower=@/a,upper=@/upper,work=/dev/shm,to=/mnt", "same file system"),
         ("lower=@/a,ephemeral,upper=@/upper,work=@/work,to=/mnt", "ephemeral"),
         ("lower=@/a,lower=@/upper,to=/", "root itself"),
+        ("lower=@/a,lower=@/upper/../a,to=/mnt", "are one directory, and a layer twice"),
+        ("lower=@/link,lower=@/upper,lower=@/a,to=/mnt", "are one directory, and a layer twice"),
+        ("lower=@/a,upper=@/a,work=@/work,to=/mnt", "/a is a layer twice"),
+        ("lower=@/a,upper=@/upper,work=@/link,to=/mnt", "are one directory, and a layer twice"),
+        ("lower=@/upper/inner,lower=@/upper,to=/mnt", "a layer lies in another one"),
     ];
     for (spec, word) in cases {
         let flag = overlay(spec);
@@ -343,7 +352,7 @@ fn commands_that_are_missing_or_cannot_be_executed() {
         ("/bin/busybox/x", 127, "not a directory"),
         ("/bin/dangling", 127, "no such command"),
         ("/bin/script", 127, "/no/such/interpreter"),
-        ("/bin/dynamic", 127, "/lib64/ld-linux-x86-64.so.2"),
+        ("/bin/dynamic", 127, seclude_sys::arch::ELF_LOADER),
         ("/bin/plain", 126, "mode"),
         ("plain", 126, "mode"),
         ("/bin", 126, "directory"),
@@ -481,6 +490,58 @@ fn what_is_no_text_is_told_with_its_flag() {
     let bytes = std::ffi::OsStr::from_bytes(b"a\xff");
     let output = seclude_command(&["run", "--rlimit"]).arg(bytes).arg("true").output().unwrap();
     assert!(seclude_tests::refusal(125, &output).contains("--rlimit: \"a"));
+}
+
+#[test]
+fn what_other_programs_call_otherwise_is_told_by_its_name_here() {
+    for (given, here) in
+        [("--chdir", "--workdir DIR"), ("--setenv", "--env NAME=VALUE"), ("--unshare-all", "the sandbox")]
+    {
+        let line = refused(125, &["run", given, "x", "true"]);
+        assert!(line.contains(&format!("{given}: no flag of seclude: here it is {here}")), "{line}");
+    }
+    let line = refused(125, &["run", "--workdri", "/", "true"]);
+    assert!(line.contains("a similar argument exists: '--workdir'") && !line.contains("tip: to pass"), "{line}");
+    let line = refused(125, &["run", "--no-such-flag", "true"]);
+    assert!(line.contains("--no-such-flag") && !line.contains("tip: to pass"), "{line}");
+}
+
+#[test]
+fn a_number_that_is_none_is_told_what_is_wanted() {
+    for (flag, bounds) in [("--pids", "1 to 4194304"), ("--mtu", "68 to 65535"), ("--oom-score-adj", "-1000 to 1000")] {
+        for given in ["x", "", "99999999999999999999", "1.5"] {
+            let line = refused(125, &["run", flag, given, "true"]);
+            assert!(line.contains(&format!("a whole number from {bounds} is wanted")), "{flag} {given}: {line}");
+        }
+    }
+}
+
+#[test]
+fn nothing_that_is_said_turns_the_line_around() {
+    for flags in [&["--preset", "\u{202e}sandbox"][..], &["--spec", "/\u{2066}x.toml"], &["--ro", "/\u{202e}"]] {
+        let line = refused(125, &[&["run"], flags, &["true"]].concat());
+        assert!(line.contains("\\u{20"), "{line}");
+    }
+}
+
+#[test]
+fn what_a_spec_says_is_told_by_its_key_and_what_a_flag_says_by_that() {
+    let own = Scratch::new("spec-keys");
+    let spec = own.file("job.toml", "workdir = \"rel\"\nrw = [\"missing\"]\n");
+    let spec = spec.to_str().unwrap();
+    for (flags, place) in [
+        (&[][..], format!("--spec {spec}: workdir: ")),
+        (&["--workdir", "/"], format!("--spec {spec}: rw[0]: ")),
+        (&["--workdir", "/", "--rw", "/srv"], format!("--spec {spec}: rw[0]: ")),
+        (&["--workdir", "also-relative"], "--workdir: ".into()),
+    ] {
+        let line = refused(125, &[&["run", "--spec", spec], flags, &["true"]].concat());
+        assert!(line.contains(&format!("seclude: {place}")), "{place}: {line}");
+    }
+    for flag in ["--ro", "--rw", "--bind", "--root"] {
+        let line = refused(125, &["run", flag, "/no/such/path", "true"]);
+        assert!(line.contains(&format!("seclude: {flag}: ")), "{line}");
+    }
 }
 
 #[test]

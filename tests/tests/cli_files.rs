@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use seclude_tests::{
-    Scratch, busybox_root, has_overlays, inside, outside, refused, seclude_command, stdout_of, try_inside,
+    Scratch, busybox_root, has_overlays, inside, is_root, outside, refused, seclude_command, stdout_of, try_inside,
 };
 
 fn text(path: &Path) -> &str {
@@ -385,7 +385,40 @@ fn the_callers_directory_is_shown_also_where_a_mount_of_its_own_lies_over_it() {
         assert_eq!(stdout_of(&output), "0", "{flags:?}");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains("is not shown: the command begins in a new, empty home"), "{flags:?}: {said}");
+        let hosts = from(own.path(), &[&["--preset", "host"], flags].concat(), "pwd");
+        assert_eq!(stdout_of(&hosts), "/", "{flags:?}");
+        let said = String::from_utf8_lossy(&hosts.stderr);
+        assert!(said.contains("is not shown: the command begins in / (--workdir DIR otherwise)"), "{flags:?}: {said}");
     }
+    // Over the directory itself it is what is meant to be there.
+    for preset in ["sandbox", "host"] {
+        let output = from(own.path(), &["--preset", preset, "--mask", text(own.path())], "pwd; ls -A | wc -l");
+        assert_eq!(stdout_of(&output), format!("{}\n0", text(own.path())), "{preset}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{preset}");
+    }
+    let views = from(own.path(), &["--mount", &format!("type=proc,dst={above}")], "pwd");
+    assert!(views.status.success(), "{views:?}");
+    // One that was named is an error.
+    let named = ["--preset", "host", "--mask", above, "--workdir", text(own.path())];
+    assert_eq!(from(own.path(), &named, "pwd").status.code(), Some(125));
+}
+
+#[test]
+fn among_programs_a_mount_over_the_callers_directory_moves_the_command_too() {
+    if !is_root() {
+        println!("skipped: only root makes a directory in /usr/local");
+        return;
+    }
+    let own = Path::new("/usr/local").join(format!("seclude-test-{}", std::process::id()));
+    fs::create_dir_all(own.join("below")).unwrap();
+    let mask = text(&own).to_owned();
+    let masked = from(&own.join("below"), &["--mask", &mask], "pwd; ls -A | wc -l");
+    let hosts = from(&own.join("below"), &["--preset", "host", "--mask", &mask], "pwd");
+    let empty = from(&own.join("below"), &["--tmpfs", &mask], "pwd");
+    fs::remove_dir_all(&own).unwrap();
+    assert_eq!(stdout_of(&masked), "/root\n0");
+    assert_eq!(stdout_of(&hosts), "/");
+    assert_eq!(stdout_of(&empty), text(&own.join("below")));
 }
 
 #[test]

@@ -17,6 +17,14 @@ fn nothing_after_the_commands_name_is_a_flag() {
 }
 
 #[test]
+fn the_value_of_a_variable_may_be_any_bytes() {
+    use std::os::unix::ffi::OsStringExt;
+    let given = std::ffi::OsString::from_vec(b"A=\xfe=1".into());
+    let output = seclude_command(&["run", "--env"]).arg(given).args(["printenv", "A"]).output().unwrap();
+    assert_eq!(output.stdout, b"\xfe=1\n");
+}
+
+#[test]
 fn variables_are_added_to_the_callers_or_to_none() {
     let run = |flags: &[&str]| {
         let arguments = [&["run"], flags, &["/usr/bin/env"]].concat();
@@ -58,6 +66,9 @@ fn the_working_directory_is_the_one_asked_for_or_the_callers() {
     assert_eq!(stdout_of(&command.current_dir("/etc").output().unwrap()), "/", "another root, another tree");
     assert_eq!(inside(&["--tmpfs", "/mnt", "--dir", "/mnt/made", "--workdir", "/mnt/made"], "pwd -P"), "/mnt/made");
     assert!(refused(125, &["run", "--workdir", "/no/such/place", "true"]).contains("/no/such/place"));
+    let hidden = root.directory("srv");
+    let line = refused(125, &["run", "--workdir", hidden.to_str().unwrap(), "true"]);
+    assert!(line.contains(&format!("--ro {}", hidden.display())), "{line}");
     assert!(refused(125, &["run", "--workdir", "relative", "true"]).contains("relative"));
 }
 
@@ -77,13 +88,17 @@ fn where_the_caller_is_is_shown_read_only_where_the_preset_would_cover_it() {
     let lines =
         |flags: &[&str]| run(flags, script).lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     own.file("other", "hidden");
-    for flags in [&[][..], &["--as-pid-1"], &["--overlay"]] {
+    let overlay = seclude_tests::has_overlays().then_some(&["--overlay"][..]);
+    for flags in [&[][..], &["--as-pid-1"]].into_iter().chain(overlay) {
         assert_eq!(lines(flags), all, "{flags:?}");
     }
     // What the caller says of it stands.
     assert_eq!(run(&["--workdir", "/"], "pwd; ls /tmp | wc -l"), "/\n0");
     assert_eq!(run(&["--bind", "/tmp"], "pwd; cat ../other"), format!("{}\nhidden", here.display()));
     let bind = here.display().to_string();
+    for flags in [&["--workdir", &bind][..], &["--preset", "host", "--workdir", &bind]] {
+        assert_eq!(run(flags, "pwd; cat file"), format!("{bind}\nshown"), "where it is by itself, in so many words");
+    }
     assert_eq!(run(&["--bind", &bind], "echo written > new; cat new"), "written");
     // /tmp itself is the container's own.
     let arguments = ["run", "sh", "-c", "pwd; ls | wc -l"];
@@ -195,6 +210,16 @@ fn the_oom_score_is_the_commands_alone() {
     let both = format!("'{}' run --oom-score-adj 321 true; {look}", bin.display());
     assert_eq!(outside(&both), outside(look));
     refused(125, &["run", "--oom-score-adj", "5000", "true"]);
+    let lowered: i32 = (outside(look).parse::<i32>().unwrap() - 5).max(-1000);
+    // The kernel asks whoever lowers it for a right over the host.
+    let may = outside(&format!("(echo {lowered} > /proc/self/oom_score_adj) 2> /dev/null && echo yes || echo no"));
+    match may == "yes" {
+        true => assert_eq!(inside(&["--oom-score-adj", &lowered.to_string()], look), lowered.to_string()),
+        false => {
+            let line = refused(125, &["run", "--oom-score-adj", &lowered.to_string(), "true"]);
+            assert!(line.contains("CAP_SYS_RESOURCE over the host"), "{line}");
+        }
+    }
 }
 
 #[test]

@@ -202,6 +202,28 @@ fn ctrl_c_ends_a_command_without_a_handler_with_and_without_a_terminal_of_its_ow
 }
 
 #[test]
+fn ctrl_c_is_for_all_that_the_command_runs_in_the_foreground() {
+    // A shell that waits for a child leaves the keyboard's signal to that, and goes on where it does not end by it.
+    for flags in [&[][..], &["-t"], &["--as-pid-1"]] {
+        let mut terminal = Terminal::seclude(flags, "trap : INT; (sleep 1; echo up) & sleep 600; echo over; exit 3");
+        terminal.expect("up");
+        terminal.type_in("\x03");
+        terminal.expect("over");
+        assert_eq!(terminal.end(), Some(3), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_command_that_leaves_its_terminal_goes_on_without_it() {
+    let mut terminal = Terminal::seclude(
+        &["-t"],
+        "exec 3> /dev/null; exec > /dev/null 2>&1 < /dev/null; sleep 0.3; echo back > /dev/tty; exec > /dev/null; sleep 0.3; exit 4",
+    );
+    terminal.expect("back");
+    assert_eq!(terminal.end(), Some(4));
+}
+
+#[test]
 fn the_outer_terminal_is_raw_meanwhile_and_afterwards_as_it_was() {
     for (script, code) in [("echo ready; read x; exit 0", 0), ("echo ready; read x; kill -9 $$", 137)] {
         let mut terminal = Terminal::seclude(&["--tty", "--init"], script);
@@ -289,9 +311,8 @@ const INJECT: &str = "import fcntl, sys, termios\n\
 
 #[test]
 fn ctrl_z_stops_the_whole_job_and_fg_continues_it() {
-    let bin = format!("S={}", seclude_bin().display());
     for flags in ["-t", "-t --bare --unshare user,pid,mount"] {
-        let mut shell = Terminal::running(&["env", &bin, "PS1=> ", "TERM=dumb", "bash", "--norc", "-i"]);
+        let mut shell = shell();
         shell.type_in(&format!("$S run {flags} -- sh -c 'echo up; read x; echo got $x'\n"));
         shell.expect("up\r\n");
         shell.type_in("\x1a");
@@ -306,6 +327,63 @@ fn ctrl_z_stops_the_whole_job_and_fg_continues_it() {
         shell.type_in("exit\n");
         shell.end();
     }
+}
+
+/// A shell with job control, and seclude's own program as `$S`.
+fn shell() -> Terminal {
+    let bin = format!("S={}", seclude_bin().display());
+    Terminal::running(&["env", &bin, "PS1=> ", "TERM=dumb", "bash", "--norc", "-i"])
+}
+
+#[test]
+fn in_the_background_it_waits_for_the_terminal_as_an_editor_would() {
+    let mut shell = shell();
+    // Begun there, nothing runs before it has the terminal.
+    shell.type_in("$S run -t -- sh -c 'echo u''p; read x; echo got $x' &\n");
+    let until_stopped = "until [ -n \"$(jobs -s)\" ]; do sleep 0.1; done; jobs\n";
+    shell.type_in(until_stopped);
+    shell.expect("Stopped");
+    assert!(!shell.seen.contains("up\r\n"), "{}", shell.seen);
+    shell.type_in("fg\n");
+    shell.expect("up\r\n");
+    shell.seen.clear();
+    shell.type_in("\x1a");
+    shell.expect("Stopped");
+    // Continued there, it stops again, and its deadline or a signal finds it.
+    shell.seen.clear();
+    shell.type_in(&format!("bg; {until_stopped}"));
+    shell.expect("Stopped");
+    shell.type_in("fg\n");
+    shell.type_in("word\n");
+    shell.expect("got word\r\n> ");
+    shell.seen.clear();
+    shell.type_in("$S run -t -- sh -c 'echo goes o\"\"n; exec sleep 600'\n");
+    shell.expect("goes on\r\n");
+    shell.type_in("\x1a");
+    shell.expect("Stopped");
+    let until_ended = "while [ -n \"$(jobs -r; jobs -s)\" ]; do sleep 0.1; done; jobs\n";
+    shell.type_in(&format!("bg; until [ -n \"$(jobs -s)\" ]; do sleep 0.1; done; kill %1; {until_ended}"));
+    shell.expect("Exit 143");
+    shell.type_in("exit\n");
+    shell.end();
+}
+
+#[test]
+fn a_background_job_does_not_read_what_is_typed_for_others() {
+    let mut shell = shell();
+    shell.type_in("$S run cat &\n");
+    shell.expect("another job has the terminal that is stdin");
+    shell.type_in("wait %1; echo ended with $?; echo ty''ped\n");
+    shell.expect("ended with 0\r\n");
+    shell.expect("typed\r\n");
+    // In the foreground it does, and where its input is another.
+    shell.type_in("$S run sh -c 'read x; echo re\"\"ad $x'\n");
+    shell.type_in("this\n");
+    shell.expect("read this\r\n");
+    shell.type_in("echo pi''ped | $S run cat &\n");
+    shell.expect("piped\r\n");
+    shell.type_in("exit\n");
+    shell.end();
 }
 
 #[test]

@@ -77,6 +77,28 @@ fn what_it_says_would_allow_a_call_does() {
 }
 
 #[test]
+fn no_start_is_held_up_by_what_its_command_is_refused() {
+    // All of these set-up and the init make themselves, some of them with the filter in force.
+    for call in
+        ["close", "read", "fcntl", "poll", "ppoll", "sendmsg", "recvmsg", "prctl", "capset", "openat", "wait4", "clone"]
+    {
+        for way in ["--init", "--as-pid-1", "--no-denials"] {
+            // PR_SET_PDEATHSIG is what it is tied to its spawner by, behind all that would undo that.
+            if (call, way) == ("prctl", "--as-pid-1") {
+                continue;
+            }
+            let output = seclude(&["run", "--timeout", "1m", way, "--deny-syscall", call, "/bin/busybox", "true"]);
+            assert!(output.status.success(), "{call} {way}: {output:?}");
+        }
+    }
+    let line = refused(125, &["run", "--deny-syscall", "rt_sigprocmask", "/bin/busybox", "true"]);
+    assert!(
+        line.contains("--deny-syscall: filter: it refuses rt_sigprocmask, by which the command itself is started"),
+        "{line}"
+    );
+}
+
+#[test]
 fn the_answers_are_those_of_a_filter_without_a_list() {
     let program = format!(
         "{CALLS}for n in [16, 41, 53, 56, 83, 101, 135, 155, 165, 250, 272, 308, 321, 425, 435, 5000]:\n\
@@ -395,4 +417,22 @@ fn each_remedy_that_is_told_is_one() {
     let own = seclude(&["run", "--deny-syscall", "uname", "uname"]);
     let said = String::from_utf8_lossy(&own.stderr).into_owned();
     assert!(said.lines().any(|line| line.contains("refused: uname: EPERM") && !line.contains("--")), "{said}");
+}
+
+#[test]
+fn a_user_namespace_is_refused_by_its_own_name_whatever_the_filter_is() {
+    for flags in [&[][..], &["--seccomp", "none"], &["--allow-syscall", "unshare"], &["--cap-add", "SYS_ADMIN"]] {
+        let refused = seclude(&[&["run", "--denials"], flags, &["--", "unshare", "-U", "true"]].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("Operation not permitted"), "{flags:?}: {said}");
+        assert!(
+            said.lines().any(|line| line.contains("refused: unshare") && line.contains("(--nested)")),
+            "{flags:?}: {said}"
+        );
+        let again = seclude(&[&["run", "--nested"], flags, &["--", "unshare", "-U", "true"]].concat());
+        assert!(again.status.success(), "{flags:?}: {again:?}");
+    }
+    // Other namespaces are none of its business.
+    let own = seclude(&["run", "--cap-add", "SYS_ADMIN", "--", "unshare", "-m", "true"]);
+    assert!(own.status.success(), "{own:?}");
 }

@@ -79,6 +79,8 @@ impl Place {
         root.executable("tail-less", "#!/opt/interpreter");
         root.executable("text", "no first line of a script\n");
         root.executable("nothing", "");
+        root.executable("foreign", &program_for_another_machine());
+        root.executable("of-foreign", "#!/foreign\n");
         root.executable("dir/name", "#!/bin/sh\nexit 6\n");
         root.file("closed/name", "");
         symlink("/nowhere", root.join("dangling")).unwrap();
@@ -101,10 +103,27 @@ impl Place {
     }
 }
 
+/// A machine that this one is not.
+const ANOTHER: &str = if cfg!(target_arch = "x86_64") { "aarch64" } else { "x86_64" };
+
+/// The header of an ELF64 program that is no worse than others, elf(5), and nothing behind it.
+fn program_for_another_machine() -> Vec<u8> {
+    let machine: u16 = if ANOTHER == "aarch64" { 183 } else { 62 };
+    let mut header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec();
+    header.extend(machine.to_le_bytes());
+    header.extend(1u32.to_le_bytes());
+    // The entry, the program headers right behind this, no sections; sizes and numbers of them.
+    for value in [0x40_0078u64, 64, 0] {
+        header.extend(value.to_le_bytes());
+    }
+    header.extend(b"\0\0\0\0\x40\0\x38\0\x01\0\0\0\0\0\0\0");
+    header
+}
+
 /// Commands that are there or not, and cannot be run: without a container, in a tree of their own, below an init, and
 /// under each way of cloning.
 fn of_exec(place: &Place) -> Vec<Case> {
-    let ld = "/lib64/ld-linux";
+    let ld = seclude_sys::arch::ELF_LOADER;
     let mut cases = Vec::new();
     for (program, code, words) in [
         ("/no/such/command", Code::NotFound, &["/no/such/command", "ENOENT", "no such command"][..]),
@@ -116,7 +135,9 @@ fn of_exec(place: &Place) -> Vec<Case> {
         ("/script", Code::NotFound, &["/script", "interpreter", "/no/such/interpreter"]),
         ("/tail-less", Code::NotFound, &["interpreter", "/opt/interpreter"]),
         ("/text", Code::NotExecutable, &["ENOEXEC"]),
-        ("/nothing", Code::NotExecutable, &["ENOEXEC"]),
+        ("/nothing", Code::NotExecutable, &["ENOEXEC", "neither a program"]),
+        ("/foreign", Code::NotExecutable, &["ENOEXEC", ANOTHER, std::env::consts::ARCH]),
+        ("/of-foreign", Code::NotExecutable, &["ENOEXEC", "interpreter", std::env::consts::ARCH]),
         ("/loop", Code::Refused, &["ELOOP"]),
         ("/ls", Code::NotFound, &["/ls", "loader", ld]),
     ] {
@@ -126,7 +147,7 @@ fn of_exec(place: &Place) -> Vec<Case> {
         }
         cases.push(case(place.command(program).init(true)));
         // On the host the loader is there, and so is what these lead to.
-        if !["/ls", "/no/such/command", "/dangling"].contains(&program) {
+        if !["/ls", "/no/such/command", "/dangling", "/of-foreign"].contains(&program) {
             let words: Vec<_> = words.iter().filter(|word| !word.starts_with(program)).copied().collect();
             let command = Command::new(place.outside(&program[1..]));
             cases.push(Case::new(&command, code, "exec", Side::Child, &words));

@@ -4,15 +4,13 @@
 use std::process::{Output, Stdio};
 
 use seclude_tests::{
-    Scratch, call, filtered, inside, is_root, root_only, seclude_bin, seclude_command, stdout_of, try_inside,
+    Scratch, call, filtered, inside, is_root, root_only, seclude_bin, seclude_command, stdout_of, try_host, try_inside,
 };
 
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
 const EINVAL: i32 = 22;
 const ENOSYS: i32 = 38;
-/// pivot_root(2) on x86-64.
-const PIVOT_ROOT: u32 = 155;
 
 /// The one line of a seclude that could not start its command.
 fn complaint(output: &Output) -> String {
@@ -221,9 +219,9 @@ fn a_caller_in_a_chroot_is_told_that_it_is_in_one() {
 
 #[test]
 fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
-    let line = under(&[(PIVOT_ROOT, EINVAL)], &["run", "--bind", "/usr:/opt", "true"]);
+    let line = under(&[(call::PIVOT_ROOT, EINVAL)], &["run", "--bind", "/usr:/opt", "true"]);
     has(&line, &["pivot_root", "EINVAL", "initramfs", "switch_root"]);
-    let found = filtered(&[(PIVOT_ROOT, EINVAL)], seclude_bin()).arg("doctor").output().expect("it starts");
+    let found = filtered(&[(call::PIVOT_ROOT, EINVAL)], seclude_bin()).arg("doctor").output().expect("it starts");
     let row = String::from_utf8_lossy(&found.stdout)
         .lines()
         .find(|line| line.starts_with("root of its own"))
@@ -231,7 +229,7 @@ fn a_root_that_cannot_be_pivoted_is_told_to_be_a_ramfs() {
     has(&row.expect("a row"), &["does not", "pivot_root"]);
     // Where the host's tree is the container's, and nothing takes from it, there is nothing to pivot.
     let run = ["run", "--preset", "host", "true"];
-    stdout_of(&filtered(&[(PIVOT_ROOT, EINVAL)], seclude_bin()).args(run).output().expect("it starts"));
+    stdout_of(&filtered(&[(call::PIVOT_ROOT, EINVAL)], seclude_bin()).args(run).output().expect("it starts"));
 }
 
 #[test]
@@ -357,4 +355,23 @@ fn a_file_system_of_fuse_that_does_not_answer_is_no_obstacle_to_a_read_only_root
             assert!(output.status.success(), "gone: {gone}: {output:?}");
         }
     }
+}
+
+/// An /etc of its own, without these files.
+const OWN_ETC: &str = r#"
+E=$(mktemp -d) && cp -a /etc/. "$E" && rm -r "$E/passwd" "$E/group" && mount --bind "$E" /etc && rm -r "$E/subuid" "$E/subgid"
+for flags in "" "--preset host" "--bare" "--no-namespaces" "--user 7" "--share user"; do
+    $S run $flags -- sh -c 'id -u' || echo "$flags: $?"
+done
+mkdir /etc/passwd; $S run true; echo $?
+umount /etc; rm -r "$E"
+"#;
+
+#[test]
+fn a_host_without_a_list_of_users_is_one_all_the_same() {
+    root_only!();
+    let output = try_host(OWN_ETC);
+    assert_eq!(stdout_of(&output), "0\n0\n0\n0\n7\n0\n125");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.trim().lines().count() == 1 && said.contains("what the host has at /etc/passwd: EISDIR"), "{said}");
 }

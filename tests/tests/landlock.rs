@@ -541,7 +541,13 @@ fn without_namespaces_nothing_can_be_gained() {
         let modes = "echo x > ~/x; chmod 777 ~/x 2> /dev/null || touch ~/x 2> /dev/null || echo kept";
         assert_eq!(inside(&["--no-namespaces", "--workdir", "/"], modes), "kept");
         let user = ["--no-namespaces", "--user", "65534:65534", "--workdir", "/"];
-        assert_eq!(inside(&user, "id -u; echo x > ~/x && cat ~/x"), "65534\nx");
+        assert_eq!(inside(&user, "id -u; echo x > ~/x && cat ~/x && chmod 700 ~/x && touch ~/x"), "65534\nx");
+        // And that is what it says.
+        let refused = seclude(&["run", "--no-namespaces", "--denials", "--", "sh", "-c", "echo > ~/x; chmod 777 ~/x"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("refused: fchmodat: EPERM") && said.contains("(--user UID[:GID])"), "{said}");
+        let why = seclude(&["why", "--no-namespaces", "call", "chmod"]);
+        assert!(String::from_utf8_lossy(&why.stdout).contains("here (--user UID[:GID])"), "{why:?}");
     }
 }
 

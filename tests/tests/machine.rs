@@ -126,6 +126,37 @@ fn row(doctor: &Output, name: &str) -> String {
 }
 
 #[test]
+fn what_the_host_runs_for_core_dumps_is_run_for_none_of_a_sandbox() {
+    root_only!();
+    let Some(_machine) = machine() else { return };
+    let own = Scratch::new("cores");
+    let marks = own.path().join("marks");
+    let program = own.executable("program", &format!("#!/bin/busybox sh\necho $1 >> {}\n", marks.display()));
+    let Some(_pattern) = Sysctl::set("kernel/core_pattern", format!("|{} %e", program.display())) else { return };
+    let crash = "ulimit -c; kill -SEGV $$";
+    // With a limit of 0 outside it is run.
+    let outside = Command::new("sh").args(["-c", &format!("ulimit -c 0; {crash}")]).output().unwrap();
+    assert_eq!(outside.stdout, b"0\n");
+    let run_times = || fs::read_to_string(&marks).unwrap_or_default().lines().count();
+    for _ in 0..100 {
+        if run_times() == 1 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(run_times(), 1, "{outside:?}");
+    for flags in [&["run"][..], &["run", "--preset", "host"], &["run", "--share", "pid"]] {
+        let inside = as_root(&[flags, &["sh", "-c", crash]].concat());
+        assert_eq!(inside.status.code(), Some(128 + 11), "{inside:?}");
+        // A limit of its own choice would undo that: 0 is not the same.
+        let lowered = as_root(&[flags, &["sh", "-c", "ulimit -S -c 0; kill -SEGV $$"]].concat());
+        assert_eq!(lowered.status.code(), Some(128 + 11), "it goes on as if it were set: {lowered:?}");
+    }
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(run_times(), 1, "nor later");
+}
+
+#[test]
 fn helper_process() {
     if role().as_deref() == Some("large") {
         large();

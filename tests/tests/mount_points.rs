@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
@@ -153,7 +154,9 @@ fn nor_what_has_a_mount_of_one_that_shares_no_lock() {
         assert!(inner.join("place").exists(), "{other:?} has a mount on it");
         drop(second.child().stdin.take());
         assert_eq!(second.end(), (Some(0), "seen".to_owned()), "{other:?}");
-        fs::remove_dir(inner.join("place")).unwrap();
+        // Any next start may have removed it by now, such as another test's.
+        let _ = fs::remove_dir(inner.join("place"));
+        assert!(!inner.join("place").exists());
     }
 }
 
@@ -218,6 +221,187 @@ fn many_that_start_at_once_find_or_make_the_same_place() {
     // Whoever was the last alone has removed what it had made itself; what others were in the way of stays, empty.
     let files: Vec<_> = own.listing().into_iter().filter(|path| path.is_file()).collect();
     assert!(files.iter().all(|file| fs::metadata(file).unwrap().len() == 0), "{files:?}");
+}
+
+/// `seclude`, as whoever has a runtime directory; root's records are below /run.
+fn with_runtime(runtime: &Scratch, arguments: &[&str]) -> std::process::Command {
+    let mut command = seclude_command(arguments);
+    command.env("XDG_RUNTIME_DIR", runtime.path());
+    command
+}
+
+/// Until nothing of the directory is left, or the time is up: a killed container ends a moment later.
+fn swept(own: &Scratch, sweep: impl Fn()) -> bool {
+    (0..100).any(|_| {
+        sweep();
+        own.listing().is_empty() || {
+            std::thread::sleep(Duration::from_millis(20));
+            false
+        }
+    })
+}
+
+fn runtime_directory() -> Scratch {
+    let runtime = Scratch::new("runtime");
+    fs::set_permissions(runtime.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    runtime
+}
+
+const MADE: [&str; 6] = ["--tmpfs", "/mnt/a/b", "--dir", "/mnt/d", "--ro-bind", "/etc/hostname:/mnt/f"];
+
+#[test]
+fn what_a_killed_spawner_has_made_goes_with_gc_and_with_the_next_start() {
+    let (own, runtime) = (open_directory("killed"), runtime_directory());
+    let bind = bound(&own);
+    for sweep in [&["gc"][..], &["run", "true"]] {
+        let waits = ["sh", "-c", "echo up; read never"];
+        let arguments = [&["run", "--bind", &bind], &MADE[..], &waits].concat();
+        let mut running = Background::of(&mut with_runtime(&runtime, &arguments));
+        assert_eq!(running.line(), "up");
+        assert!(with_runtime(&runtime, &["gc"]).status().unwrap().success());
+        assert_eq!(own.listing().len(), 4, "it is in use");
+        running.signal(Signal::KILL);
+        running.wait();
+        assert!(
+            swept(&own, || drop(with_runtime(&runtime, sweep).output().unwrap())),
+            "{sweep:?}: {:?}",
+            own.listing()
+        );
+        assert!(runtime.listing().is_empty(), "{:?}", runtime.listing());
+    }
+}
+
+#[test]
+fn a_start_that_makes_none_writes_nothing_down_and_makes_no_place_for_it() {
+    let bare = "run --bare --init --unshare user,pid,mount --tmpfs /tmp";
+    let changed = |flags: &str| {
+        let runtime = runtime_directory();
+        // Of root it is /run itself, which is the test's own here.
+        let own = if is_root() { "mount -t tmpfs none /run; cd /run" } else { "cd \"$XDG_RUNTIME_DIR\"" };
+        let script = format!("{own}; touch -d @1 .; \"$1\" {flags} -- true; stat -c %Y .");
+        let mut command = std::process::Command::new(if is_root() { "unshare" } else { "env" });
+        command.args(is_root().then_some("-m")).args(["sh", "-c", &script, "sh"]).arg(seclude_tests::seclude_bin());
+        stdout_of(&command.env("XDG_RUNTIME_DIR", runtime.path()).output().unwrap()) != "1"
+    };
+    assert!(!changed(bare));
+    let own = open_directory("made");
+    assert!(changed(&format!("{bare} --bind {} --tmpfs /mnt/made", bound(&own))), "something was made");
+}
+
+#[test]
+fn what_was_made_for_one_that_was_left_running_goes_once_that_has_ended() {
+    let (own, runtime) = (open_directory("left"), runtime_directory());
+    let bind = bound(&own);
+    // Its input is a named pipe: it ends when the test says so.
+    let wait = "until [ -e /mnt/end ]; do sleep 0.02; done; rm /mnt/end";
+    let arguments = [&["run", "--detach", "--bind", &bind], &MADE[..], &["sh", "-c", wait]].concat();
+    let started = with_runtime(&runtime, &arguments).output().unwrap();
+    assert!(started.status.success(), "{started:?}");
+    for _ in 0..3 {
+        assert!(with_runtime(&runtime, &["gc"]).status().unwrap().success());
+        assert_eq!(own.listing().len(), 4, "it is in use");
+    }
+    fs::write(own.join("end"), "").unwrap();
+    assert!(swept(&own, || drop(with_runtime(&runtime, &["gc"]).output().unwrap())), "{:?}", own.listing());
+    assert!(runtime.listing().is_empty(), "{:?}", runtime.listing());
+}
+
+#[test]
+fn what_is_another_by_then_is_not_removed() {
+    let (own, runtime) = (open_directory("another"), runtime_directory());
+    let elsewhere = open_directory("elsewhere");
+    elsewhere.directory("b");
+    let bind = bound(&own);
+    let arguments = [
+        &["run", "--bind", &bind, "--tmpfs", "/mnt/used", "--tmpfs", "/mnt/same", "--tmpfs", "/mnt/swapped/b"][..],
+        &["--tmpfs", "/mnt/goes", "--ro-bind", "/etc/hostname:/mnt/file"],
+        &["sh", "-c", "echo up; read never"],
+    ];
+    let mut running = Background::of(&mut with_runtime(&runtime, &arguments.concat()));
+    assert_eq!(running.line(), "up");
+    // The last of them is made anew until it has the number of the one that was there, as some file systems give it again.
+    let number = fs::metadata(own.join("same")).unwrap().ino();
+    fs::remove_dir(own.join("same")).unwrap();
+    for _ in 0..100 {
+        fs::create_dir(own.join("same")).unwrap();
+        if fs::metadata(own.join("same")).unwrap().ino() == number {
+            break;
+        }
+        fs::remove_dir(own.join("same")).unwrap();
+    }
+    let _ = fs::create_dir(own.join("same"));
+    fs::rename(own.join("swapped"), own.join("moved")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), own.join("swapped")).unwrap();
+    fs::write(own.join("file"), "theirs").unwrap();
+    running.signal(Signal::KILL);
+    running.wait();
+    fs::write(own.join("used/file"), "theirs").unwrap();
+    let gone = || {
+        let _ = with_runtime(&runtime, &["gc"]).output().unwrap();
+        !own.join("goes").exists()
+    };
+    assert!((0..100).any(|_| gone() || {
+        std::thread::sleep(Duration::from_millis(20));
+        false
+    }));
+    for stays in ["used/file", "same", "swapped", "moved/b", "file"] {
+        assert!(own.join(stays).symlink_metadata().is_ok(), "{stays}: {:?}", own.listing());
+    }
+    assert!(elsewhere.join("b").exists());
+    assert!(runtime.listing().is_empty(), "{:?}", runtime.listing());
+}
+
+#[test]
+fn a_record_of_somebody_elses_is_not_believed() {
+    let (own, runtime) = (open_directory("forged"), runtime_directory());
+    own.directory("there");
+    let (place, there) = (fs::metadata(own.path()).unwrap(), fs::metadata(own.join("there")).unwrap());
+    let path = own.path().display();
+    let head = format!("shared {} {} {path}\0", place.dev(), place.ino());
+    let of = |name: &str| {
+        let made = format!("made {} {} {} {} 0 0 {path}/{name}\0", place.dev(), place.ino(), there.dev(), there.ino());
+        format!("{head}{made}")
+    };
+    // What everybody may write to is no place for records.
+    let records = runtime.directory("seclude/mount-points");
+    fs::write(records.join("0000000000000000"), of("there")).unwrap();
+    if !is_root() {
+        fs::set_permissions(runtime.join("seclude"), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(with_runtime(&runtime, &["gc"]).status().unwrap().success());
+        assert!(own.join("there").exists());
+        // And by contrast.
+        fs::set_permissions(runtime.join("seclude"), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&records, fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(with_runtime(&runtime, &["gc"]).status().unwrap().success());
+        assert!(!own.join("there").exists());
+        // Nonsense is passed over.
+        let records = runtime.directory("seclude/mount-points");
+        fs::write(records.join("x"), b"made 1 2\0\0\xff").unwrap();
+        assert!(with_runtime(&runtime, &["run", "true"]).status().unwrap().success());
+    } else {
+        assert!(with_runtime(&runtime, &["gc"]).status().unwrap().success());
+        assert!(own.join("there").exists(), "root's are below /run alone");
+    }
+}
+
+#[test]
+fn directories_and_symlinks_that_were_asked_for_go_as_well() {
+    let own = open_directory("asked");
+    let bind = bound(&own);
+    let flags = ["--bind", &bind, "--dir", "/mnt/x/y", "--dir", "/mnt/full", "--symlink", "there:/mnt/l/link"];
+    let look = ["sh", "-c", "ls -d /mnt/x/y; readlink /mnt/l/link; echo > /mnt/full/file"];
+    let report = reported(&[&flags[..], &look].concat());
+    assert_eq!(report["code"], 0);
+    assert_eq!(own.listing(), [own.join("full"), own.join("full/file")]);
+    assert_eq!(report["left_behind"], serde_json::json!(["mount point /mnt/full (not empty)"]));
+    // One of the command's own in its place stays, and so does one that was there.
+    fs::remove_dir_all(own.join("full")).unwrap();
+    std::os::unix::fs::symlink("before", own.join("before")).unwrap();
+    // (Later than the kernel's clock for files can tell.)
+    let replace = ["sh", "-c", "sleep 0.05; rm /mnt/l/link; ln -s mine /mnt/l/link"];
+    let report = reported(&[&flags[..], &replace].concat());
+    assert_eq!(report["code"], 0);
+    assert_eq!(own.listing(), [own.join("before"), own.join("l"), own.join("l/link")]);
 }
 
 /// As root of a mount namespace of its own: what lies at the place is shown a second time behind a file system that never answers.

@@ -259,6 +259,25 @@ fn the_address_and_the_names_are_those_that_were_asked_for() {
 }
 
 #[test]
+fn who_has_no_peers_fills_no_table_of_neighbours() {
+    root_only!();
+    // There is one for all network namespaces, neigh/default/gc_thresh3 of entries.
+    let said = host(
+        r#"send='import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setblocking(False)
+for n in range(2, 250):
+    try: s.sendto(b"x", ("10.83.77.%d" % n, 9))
+    except OSError: pass'
+        for flags in "" --peers; do
+            $S run --net veth --no-nat --dns none $flags -- sh -c "python3 -c '$send'; ip -4 neigh show dev eth0 | wc -l"
+        done; gone"#,
+    );
+    let lines: Vec<usize> = said.lines().map(|line| line.trim().parse().unwrap_or(99_999)).collect();
+    assert!(lines[0] <= 2 && lines[1] > 100, "{said}");
+    assert_eq!(lines[2..], [0], "{said}");
+}
+
+#[test]
 fn a_name_server_on_the_hosts_loopback_is_left_out_and_said_so() {
     let said = host(
         r#"printf 'nameserver 127.0.0.53\nsearch example.org\n' > resolv.conf
@@ -332,6 +351,42 @@ print("sent")'
         kill $victim; wait $victim; gone"#,
     );
     assert_eq!(said, "sent\nsame\nsent\nanother\n0", "{said}");
+}
+
+#[test]
+fn errors_about_connections_of_the_hosts_are_not_believed() {
+    root_only!();
+    // With the rules, and without those of what a container sends.
+    let said = host(
+        r#"errors='import socket,struct,sys,time
+def sum(b):
+    s=0
+    for i in range(0,len(b),2): s+=b[i]<<8|b[i+1]
+    s=(s>>16)+(s&0xffff); return ~(s+(s>>16))&0xffff
+sys.stdin.readline()
+ip=struct.pack("!BBHHHBBH4s4s",0x45,0,36,1,0,64,17,0,socket.inet_aton("198.51.100.2"),socket.inet_aton("198.51.100.9"))
+ip=ip[:10]+struct.pack("!H",sum(ip))+ip[12:]+struct.pack("!HHHH",40000,53,16,0)+b"12345678"
+wire=socket.socket(socket.AF_INET,socket.SOCK_RAW,socket.IPPROTO_ICMP)
+for i in range(10):
+    error=struct.pack("!BBHI",3,3,0,0)+ip
+    wire.sendto(error[:2]+struct.pack("!H",sum(error))+error[4:],("198.51.100.2",0)); time.sleep(0.1)'
+        asks='import socket
+s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(("198.51.100.2",40000)); s.connect(("198.51.100.9",53)); s.settimeout(0.1); told=set()
+for i in range(40):
+    try: s.send(b"x"); s.recv(10)
+    except TimeoutError: pass
+    except OSError as error: told.add(error.errno)
+print(sorted(told))'
+        ip neigh replace 198.51.100.9 lladdr 02:00:00:00:00:09 dev up0 nud permanent
+        for rules in kept flushed; do
+            python3 -c "$asks" & asking=$!
+            (sleep 1.5; [ $rules = kept ] || nft flush table netdev seclude; echo) |
+                $S run --net veth --ip-forward --dns none --cap-add NET_RAW -- python3 -c "$errors"
+            wait $asking
+        done
+        gone"#,
+    );
+    assert_eq!(said, "[]\n[111]\n0", "{said}");
 }
 
 #[test]
@@ -522,6 +577,19 @@ fn a_failed_start_gives_the_network_back() {
 }
 
 #[test]
+fn what_a_detached_container_leaves_goes_with_any_start_after_its_end() {
+    let said = host(
+        r#"
+        pid=$($S run --net veth --ip-forward --dns none --detach -- sleep 60)
+        $S run true; ip -o link show seclude0 | wc -l; cat /proc/sys/net/ipv4/ip_forward
+        kill -9 $pid; while kill -0 $pid 2> /dev/null && ! grep -q '^State:.Z' /proc/$pid/status; do sleep 0.02; done
+        # Its link goes a moment after it.
+        for i in $(seq 50); do $S run true; [ "$(left)" = 0 ] && break; sleep 0.05; done; left"#,
+    );
+    assert_eq!(said, "1\n1\n0");
+}
+
+#[test]
 fn a_given_bridge_is_used_and_left_as_it_was() {
     let said = host(
         r#"ip link add br7 type bridge; ip address add 10.7.0.1/24 dev br7; ip link set br7 up
@@ -553,7 +621,9 @@ except OSError: print("no")'
         $user $S run --rw . --net pasta --dns none -- sh -c "echo > ready; exec sleep 60" & two=$!
         read -r _ < ready; ps -e -o args= | grep -c "[p]asta --quiet"; kill -9 $two
         for i in $(seq 100); do ps -e -o args= | grep -q "[p]asta --quiet" || break; sleep 0.05; done
-        ps -e -o args= | grep -c "[p]asta --quiet"; gone"#,
+        ps -e -o args= | grep -c "[p]asta --quiet"
+        python3 -c "$serve" 8080 host > taken & for i in $(seq 400); do grep -q serving taken && break; sleep 0.05; done
+        $user $S run --net pasta --dns none -p 8080:8000 -- echo ran 2>&1; kill $!; gone"#,
     );
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "outside to 198.51.100.2", "{said}");
@@ -562,7 +632,12 @@ except OSError: print("no")'
     assert_eq!(lines[3], "1", "it runs: {said}");
     assert!(lines[4].starts_with("inside to "), "{said}");
     assert_eq!(lines[5..7], ["no", "0"], "a port that is not published; it has ended with the container: {said}");
-    assert_eq!(lines[7..], ["1", "0", "0"], "it ends with a caller that is killed, and nothing is left: {said}");
+    assert_eq!(lines[7..9], ["1", "0"], "it ends with a caller that is killed: {said}");
+    assert!(
+        lines[9].contains("published port 0.0.0.0:8080:8000/tcp: EADDRINUSE"),
+        "of IPv4 alone, as pasta has the other: {said}"
+    );
+    assert_eq!(lines[10..], ["0"], "nothing is left: {said}");
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use seclude_tests::{Scratch, inside, is_root, outside, refusal, seclude_command, stdout_of, to_write, try_inside};
+use seclude_tests::{
+    Scratch, has_overlays, inside, is_root, outside, refusal, seclude_command, stdout_of, to_write, try_inside,
+};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path of ASCII letters")
@@ -143,6 +145,39 @@ fn a_home_that_is_mounted_elsewhere_is_one_there() {
 }
 
 #[test]
+fn a_disk_that_has_homes_is_one_of_homes_wherever_they_are_bound() {
+    if !is_root() {
+        return;
+    }
+    let scratch = Scratch::new("disk");
+    let (disk, home) = (scratch.directory("disk"), scratch.directory("me"));
+    let script = format!(
+        "mount -t tmpfs disk {disk} && mkdir -p {disk}/homes/me/project {disk}/else && echo key > {disk}/homes/me/.netrc && \
+         mount --bind {disk}/homes/me {home} && export HOME={home}; run() {{ {program} run \"$@\" 2>&1; }}; \
+         run --ro {disk} true; run --rw {disk}/homes true; run --ro {above} true; cd {disk} && run sh -c 'pwd; ls -A'; \
+         cd {disk}/homes/me/project && run pwd; cd /usr; run --ro {disk}/else ls {disk}; run --whole-home --ro {disk} cat {disk}/homes/me/.netrc",
+        disk = text(&disk),
+        home = text(&home),
+        above = text(scratch.path()),
+        program = text(&seclude_tests::seclude_bin())
+    );
+    let output = std::process::Command::new("unshare").args(["--mount", "sh", "-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    for line in &lines[..3] {
+        assert!(line.contains("would show a home"), "{said}");
+    }
+    // The line on stderr comes as it comes.
+    let is_told = |line: &&str| line.contains("is not shown: the command begins in a new, empty home");
+    assert!(lines[3..5].contains(&"/root") && lines[3..5].iter().any(is_told), "{said}");
+    assert_eq!(
+        lines[5..],
+        [&format!("{}/homes/me/project", text(&disk)), "else", "key"],
+        "what is no home is shown: {said}"
+    );
+}
+
+#[test]
 fn a_home_among_the_programs_is_not_shown_with_them() {
     if !is_root() || !Path::new("/opt").is_dir() {
         return;
@@ -184,6 +219,32 @@ fn what_is_named_is_not_what_a_symlink_there_leads_to() {
         }
     }
     assert_eq!(stdout_of(&run_in(&project, &home, &["--ro", "real"], "cat real/file")), "own");
+    // The same of what is shown by another path, of roots and of layers.
+    let whole = |link: &str| text(&project.join(link)).to_owned();
+    let lower = |link: &str| format!("lower={},ephemeral,to=/mnt", whole(link));
+    for link in ["etc", "ssh", "inner"] {
+        for flags in [
+            ["--bind", &format!("{}:/mnt", whole(link))],
+            ["--ro-bind", &format!("{}:/mnt", whole(link))],
+            ["--mount", &format!("type=bind,src={},dst=/mnt", whole(link))],
+            ["--root", &whole(link)],
+            ["--overlay-mount", &lower(link)],
+        ] {
+            let said = refusal(125, &run_in(&project, &home, &flags, "true"));
+            assert!(said.contains("symlink"), "{flags:?}: {said}");
+        }
+    }
+    for flags in [["--ro-bind", &format!("{}:/mnt", whole("real"))], ["--overlay-mount", &lower("real")]] {
+        if flags[0] != "--overlay-mount" || has_overlays() {
+            assert_eq!(stdout_of(&run_in(&project, &home, &flags, "cat /mnt/file")), "own", "{flags:?}");
+        }
+    }
+    // Those of the system nobody has left there, and without the sandbox one is followed as everywhere.
+    if Path::new("/var/run").is_symlink() {
+        assert!(run_in(&project, &home, &["--ro-bind", "/var/run:/mnt"], "true").status.success());
+    }
+    let bare = ["--bare", "--unshare", "user,mount", "--ro-bind", &format!("{}:/mnt", whole("inner"))];
+    assert_eq!(stdout_of(&run_in(&project, &home, &bare, "cat /mnt/file")), "own");
     // A directory that a language says that it is in is taken by its real name.
     let stands = |directory: &Path| {
         let mut command = seclude_tests::shell("pwd; ls -A | wc -l; head -c 4 shadow id 2> /dev/null; true");
@@ -209,6 +270,52 @@ fn naming_what_is_shown_already_shows_no_secret_in_it() {
         }
         assert_ne!(inside(&["--ro", "/etc/shadow"], secret), "0", "who names it, means it");
     }
+}
+
+#[test]
+fn a_mount_of_what_has_secrets_in_it_shows_none_of_them() {
+    if !is_root() {
+        return;
+    }
+    let scratch = Scratch::new("secrets");
+    let planted = Planted::file("/etc", 0o600);
+    let name = text(planted.0.file_name().unwrap().as_ref()).to_owned();
+    let count = |flags: &[&str], path: &str| inside(flags, &format!("cat {path} 2> /dev/null | wc -c"));
+    let shadow = outside("cat /etc/shadow | wc -c");
+    assert_ne!(shadow, "0");
+    let layers = format!("lower=/etc,lower={},to=/mnt", text(&scratch.directory("lower")));
+    for (flags, etc) in [
+        (["--ro-bind", "/etc"], "/etc"),
+        (["--ro-bind", "/etc:/mnt"], "/mnt"),
+        (["--ro-bind", "/:/mnt"], "/mnt/etc"),
+        (["--bind", "/etc:/mnt"], "/mnt"),
+        (["--overlay-mount", &layers], "/mnt"),
+    ] {
+        // What kernels have only later: files under other ids to be written, and overlays for users.
+        if (flags[0] == "--bind" && !to_write().is_empty()) || (flags[0] == "--overlay-mount" && !has_overlays()) {
+            continue;
+        }
+        assert_eq!(count(&flags, &format!("{etc}/shadow")), "0", "{flags:?}");
+        assert_ne!(count(&flags, &format!("{etc}/passwd")), "0", "{flags:?}");
+        if flags[0] == "--ro-bind" {
+            assert_eq!(count(&flags, &format!("{etc}/{name}")), "0", "closed by its mode: {flags:?}");
+        }
+    }
+    // Whatever the root is.
+    let root = seclude_tests::busybox_root("secrets-root");
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for named in [["--ro-bind", "/etc:/mnt"], ["--ro-bind", "/:/mnt"]] {
+        let etc = if named[1].starts_with("/etc") { "/mnt" } else { "/mnt/etc" };
+        let flags = [&["--root", text(root.path()), "--workdir", "/"], &named[..]].concat();
+        let of = |name: &str| inside(&flags, &format!("cat {etc}/{name} 2> /dev/null | wc -c"));
+        assert_eq!(of("shadow"), "0", "{named:?}");
+        assert_ne!(of("passwd"), "0", "{named:?}");
+    }
+    assert_eq!(count(&["--ro-bind", "/etc/shadow:/mnt/file"], "/mnt/file"), shadow, "who names it, means it");
+    let closed = PlantedDirectory::made(0o700);
+    fs::write(closed.0.join("file"), "own").unwrap();
+    assert_eq!(count(&["--ro-bind", &format!("{}:/mnt", text(&closed.0))], "/mnt/file"), "3", "as is all of it");
+    assert_eq!(count(&["--ro-bind", "/etc:/mnt", "--ro-bind", "/etc/shadow:/mnt/shadow"], "/mnt/shadow"), shadow);
 }
 
 #[test]
@@ -374,6 +481,25 @@ impl Planted {
 impl Drop for Planted {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Below /etc.
+struct PlantedDirectory(PathBuf);
+
+impl PlantedDirectory {
+    fn made(mode: u32) -> PlantedDirectory {
+        let path = PathBuf::from(format!("/etc/seclude-test-{}", std::process::id()));
+        let planted = PlantedDirectory(path);
+        fs::create_dir(&planted.0).unwrap();
+        fs::set_permissions(&planted.0, fs::Permissions::from_mode(mode)).unwrap();
+        planted
+    }
+}
+
+impl Drop for PlantedDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Where this machine's apt gets its packages: the one place that knows a mirror, so that the project names none.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::workspace;
 
@@ -30,6 +32,63 @@ fn parse(lines: &str) -> Vec<(Source, String)> {
             Err(_) => None,
         })
         .collect()
+}
+
+/// Debian's keys, of its own package.
+pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// An apt with its own sources, lists and cache in a directory; how to reach the mirror (proxies, credentials) is configured as for
+/// the machine's, and it checks the signatures as that does.
+pub(crate) struct Private {
+    pub(crate) directory: PathBuf,
+}
+
+impl Private {
+    pub(crate) fn new(directory: PathBuf, architecture: &str, sources: &str) -> Result<Private> {
+        ensure!(Path::new(KEYRING).exists(), "{KEYRING} is missing: apt-get install debian-archive-keyring");
+        for part in ["lists/partial", "cache/archives/partial"] {
+            let part = directory.join(part);
+            DirBuilder::new().recursive(true).mode(0o755).create(&part)?;
+        }
+        let shown = directory.display();
+        write_changed(&directory.join("sources.list"), sources)?;
+        let configuration = format!(
+            "Dir::Etc::sourcelist \"{shown}/sources.list\";\n\
+             Dir::Etc::sourceparts \"/dev/null\";\n\
+             Dir::Etc::preferences \"/dev/null\";\n\
+             Dir::Etc::preferencesparts \"/dev/null\";\n\
+             Dir::State \"{shown}\";\n\
+             Dir::State::status \"/dev/null\";\n\
+             Dir::Cache \"{shown}/cache\";\n\
+             APT::Architecture \"{architecture}\";\n\
+             APT::Sandbox::User \"root\";\n\
+             APT::Update::Error-Mode \"any\";\n\
+             Acquire::AllowInsecureRepositories \"false\";\n\
+             Acquire::Retries \"3\";\n\
+             #clear APT::Update::Pre-Invoke;\n\
+             #clear APT::Update::Post-Invoke;\n\
+             #clear APT::Update::Post-Invoke-Success;\n"
+        );
+        write_changed(&directory.join("apt.conf"), &configuration)?;
+        Ok(Private { directory })
+    }
+
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("APT_CONFIG", self.directory.join("apt.conf")).env("LC_ALL", "C");
+        command
+    }
+
+    pub(crate) fn update(&self) -> Result<()> {
+        workspace::read(self.command("apt-get").args(["update", "--quiet"])).map(drop)
+    }
+}
+
+fn write_changed(file: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(file).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    fs::write(file, text).with_context(|| format!("write {}", file.display()))
 }
 
 /// This machine's release, os-release(5).

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::workspace::{cargo, read};
+use crate::architecture::{Architecture, OWN};
+use crate::workspace::{cargo, read, root};
 
 pub(crate) struct TestBinary {
     pub(crate) package: String,
@@ -22,20 +23,38 @@ impl TestBinary {
 }
 
 /// Every one of them, built; xtask's own and doc tests mean nothing elsewhere.
-pub(crate) fn build_tests() -> Result<Vec<TestBinary>> {
-    build(&["--workspace", "--exclude", "xtask", "--all-features"])
+pub(crate) fn build_tests(architecture: Architecture) -> Result<Vec<TestBinary>> {
+    build(architecture, &ALL)
 }
+
+/// Of these names, as [`chosen`] takes them, those alone where all are files of the package of tests: the others take long to link.
+pub(crate) fn build_some(architecture: Architecture, names: &[String]) -> Result<Vec<TestBinary>> {
+    let files = root().join("tests/tests");
+    let is_file =
+        |name: &String| files.join(format!("{name}.rs")).exists() || files.join(name).join("main.rs").exists();
+    if names.is_empty() || !names.iter().all(is_file) {
+        return build_tests(architecture);
+    }
+    let names = names.iter().flat_map(|name| ["--test", name]);
+    build(architecture, &ALL.into_iter().chain(names).collect::<Vec<_>>())
+}
+
+/// One choice of packages for all, so that features are the same and nothing is built twice.
+const ALL: [&str; 4] = ["--workspace", "--exclude", "xtask", "--all-features"];
 
 /// The one of a test file, built.
 pub(crate) fn test_binary(package: &str, test: &str) -> Result<PathBuf> {
-    let binaries = build(&["--package", package, "--test", test])?;
+    let binaries = build(OWN, &["--package", package, "--test", test])?;
     let binary = binaries.into_iter().find(|binary| binary.target == test);
     Ok(binary.with_context(|| format!("cargo names no test binary {test}"))?.path)
 }
 
-fn build(which: &[&str]) -> Result<Vec<TestBinary>> {
+fn build(architecture: Architecture, which: &[&str]) -> Result<Vec<TestBinary>> {
     let flags = ["--locked", "--no-run", "--message-format", "json"];
-    let json = read(cargo().args(["test", "--quiet"]).args(which).args(flags))?;
+    let mut cargo = cargo();
+    cargo.args(["test", "--quiet"]).args(which).args(flags);
+    architecture.build_with_glibc(&mut cargo)?;
+    let json = read(&mut cargo)?;
     let mut binaries = Vec::new();
     for line in json.lines() {
         let message: Value = serde_json::from_str(line).context("cargo's message")?;

@@ -7,23 +7,39 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::architecture::{Architecture, OWN, add_target};
 use crate::workspace;
 
 /// What has to be there, so that the check cannot pass by looking at nothing.
 const ENTRY: &str = "seclude_child::run::run";
 
-pub(crate) fn check() -> Result<()> {
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// For this architecture
+    #[arg(long, value_enum, value_name = "ARCH", default_value_t = OWN)]
+    arch: Architecture,
+}
+
+pub(crate) fn check(options: &Options) -> Result<()> {
     let target = workspace::target().join("check-child");
-    let deps = target.join("release").join("deps");
+    let architecture = options.arch;
+    let deps = target.join(if architecture.is_own() { "" } else { architecture.musl() }).join("release").join("deps");
     // Cargo builds nothing if nothing changed, and an object of an earlier source would be left lying: begin anew.
     let mut clean = workspace::cargo();
     clean.args(["clean", "--quiet", "--release", "--package", "seclude-child", "--target-dir"]).arg(&target);
+    if !architecture.is_own() {
+        clean.args(["--target", architecture.musl()]);
+    }
     workspace::run(&mut clean)?;
     for left in files(&deps, "seclude_child-")? {
         fs::remove_file(&left).with_context(|| format!("remove {}", left.display()))?;
     }
     let mut cargo = workspace::cargo();
     cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").args(["rustc", "--quiet", "--release", "--package", "seclude-child"]);
+    if !architecture.is_own() {
+        add_target(architecture.musl())?;
+        cargo.args(["--target", architecture.musl()]);
+    }
     cargo.arg("--target-dir").arg(&target).args(["--", "--emit=obj", "-Ccodegen-units=1"]);
     workspace::run(&mut cargo)?;
 
@@ -32,6 +48,7 @@ pub(crate) fn check() -> Result<()> {
     let [object] = objects.as_slice() else {
         bail!("{} objects of seclude-child in {}, not one", objects.len(), deps.display());
     };
+    // It reads objects of every architecture.
     let symbols = |flag| workspace::read(Command::new("nm").args([flag, "--demangle"]).arg(object));
     let defined = symbols("--defined-only").context("nm is in the package binutils")?;
     if !defines(&defined, ENTRY) {

@@ -9,13 +9,19 @@ use crate::workspace::{root, run};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Then every runtime of JavaScript, every kernel, and the walk over faults and kills; some hours
+    /// Then every runtime of JavaScript, clusters, every kernel, and the walk over faults and kills; some hours
     #[arg(long)]
     all: bool,
 }
 
 /// What `.ci/run` leaves out, as tasks of this program.
-const REST: [&[&str]; 3] = [&["node"], &["vm", "--all"], &["reliability"]];
+const REST: [&[&str]; 5] = [
+    &["node"],
+    &["engines", "slurm", "swarm", "kubernetes"],
+    &["vm", "--all"],
+    &["vm", "--arch", "aarch64", "--kernel", "6.1", "--machine-limit", "240"],
+    &["reliability"],
+];
 
 pub(crate) fn run_all(options: &Options) -> Result<()> {
     let mut first = Command::new(root().join(".ci/run"));

@@ -7,54 +7,75 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use crate::architecture::{Architecture, OWN, add_target, rustc};
 use crate::workspace::{cargo, read, run, target};
 
-const TARGET: &str = "x86_64-unknown-linux-musl";
-
-/// Builds the binary; answers its path.
+/// For this machine; answers the binary's path.
 pub(crate) fn build() -> Result<PathBuf> {
-    add_target()?;
+    build_for(OWN, "seclude-cli", "seclude")
+}
+
+/// The OCI runtime in the same way: it runs on nodes that have other libraries than this machine.
+pub(crate) fn build_runtime() -> Result<PathBuf> {
+    build_for(OWN, "seclude-oci", "seclude-oci")
+}
+
+fn build_for(architecture: Architecture, package: &str, name: &str) -> Result<PathBuf> {
+    let target_name = architecture.musl();
+    add_target(target_name)?;
     let build = target().join("dist-build");
     // With --target the flags are for the program alone, not for build scripts and procedural macros.
     let mut release = cargo();
-    release.args(["build", "--quiet", "--locked", "--profile", "dist", "--package", "seclude-cli", "--target", TARGET]);
-    release.arg("--target-dir").arg(&build);
-    release.env("RUSTFLAGS", format!("-C target-feature=+crt-static -C relocation-model=static {}", linker()?));
+    release.args(["build", "--quiet", "--locked", "--profile", "dist", "--package", package]);
+    release.args(["--target", target_name]).arg("--target-dir").arg(&build);
+    release.env(
+        "RUSTFLAGS",
+        format!("-C target-feature=+crt-static -C relocation-model=static {}", linker(architecture)?),
+    );
     run(&mut release)?;
-    let dist = target().join("dist");
+    let dist = target().join("dist").join(if architecture.is_own() { "" } else { architecture.name() });
     fs::create_dir_all(&dist).with_context(|| format!("create {}", dist.display()))?;
-    let program = dist.join("seclude");
-    let built = build.join(TARGET).join("dist/seclude");
+    let program = dist.join(name);
+    let built = build.join(target_name).join("dist").join(name);
     // Never written over: it may be running.
     let _ = fs::remove_file(&program);
     fs::copy(&built, &program).with_context(|| format!("copy of {}", built.display()))?;
     Ok(program)
 }
 
-/// LLVM's linker, whose layout has a short command touch fewer pages; rustup's own if there is one, or the system's.
-fn linker() -> Result<String> {
+/// LLVM's linker, whose layout has a short command touch fewer pages; rustup's own if there is one, or the system's. For another
+/// architecture without this machine's compiler, which would call it as for this one: musl comes with all that it needs.
+fn linker(architecture: Architecture) -> Result<String> {
+    if !architecture.is_own() {
+        return Ok("-C linker=rust-lld".to_owned());
+    }
     let libraries = read(rustc().args(["--print", "target-libdir"]))?;
     let own = Path::new(libraries.trim()).with_file_name("bin").join("gcc-ld");
     let place = if own.join("ld.lld").exists() { format!("-C link-arg=-B{} ", own.display()) } else { String::new() };
     Ok(format!("{place}-C link-arg=-fuse-ld=lld"))
 }
 
-fn rustc() -> Command {
-    Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// For this architecture; another one's binary goes below target/dist/ARCH, without pages, which are the same
+    #[arg(long, value_enum, value_name = "ARCH", default_value_t = OWN)]
+    arch: Architecture,
+    /// The OCI runtime in place of the command: seclude-oci
+    #[arg(long)]
+    oci: bool,
 }
 
-/// Has the standard library for the target, from rustup if need be.
-fn add_target() -> Result<()> {
-    let library = read(rustc().args(["--print", "target-libdir", "--target", TARGET]))?;
-    if Path::new(library.trim()).exists() {
+pub(crate) fn run_task(options: &Options) -> Result<()> {
+    if options.oci {
+        println!("{}", build_for(options.arch, "seclude-oci", "seclude-oci")?.display());
         return Ok(());
     }
-    let added = run(Command::new("rustup").args(["target", "add", TARGET]));
-    if added.is_err() {
-        bail!("this Rust has no standard library for {TARGET}; with rustup: rustup target add {TARGET}");
+    if options.arch.is_own() {
+        return make();
     }
+    println!("{}", build_for(options.arch, "seclude-cli", "seclude")?.display());
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod apt;
+mod architecture;
 mod binaries;
 mod c;
 mod check_attacks;
@@ -55,9 +56,9 @@ enum Task {
     /// Run all that is to fail without a trace, many times, and write docs/reliability.md
     Reliability(reliability::Options),
     /// Build the command as it is given out, with manual page and completions, below target/dist
-    Dist,
+    Dist(dist::Options),
     /// Check that the child's code calls nothing outside itself: no libc, no allocator, no panic
-    CheckChild,
+    CheckChild(check_child::Options),
     /// Check that docs/attacks.md names the tests of attacks, and none that is not there
     CheckAttacks,
     /// Make docs/request.md and docs/request.schema.json from the texts of crates/request, or check them
@@ -91,8 +92,8 @@ fn main() -> ExitCode {
         Task::Versus(options) => versus::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Reliability(options) => reliability::run(&options),
-        Task::Dist => dist::make(),
-        Task::CheckChild => check_child::check(),
+        Task::Dist(options) => dist::run_task(&options),
+        Task::CheckChild(options) => check_child::check(&options),
         Task::CheckAttacks => check_attacks::check(),
         Task::CheckImports => check_imports::check(),
         Task::Request(options) => request::run(&options),

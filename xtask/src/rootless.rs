@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 
+use crate::architecture::OWN;
 use crate::binaries::{build_tests, chosen};
 use crate::ordinary_user::{OrdinaryUser, Reachable, USER};
 use crate::workspace::{cargo, run, target};
@@ -18,7 +19,7 @@ pub(crate) struct Options {
 pub(crate) fn run_tests(options: &Options) -> Result<()> {
     let user = OrdinaryUser::new()?;
     run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli", "-p", "seclude-oci"]))?;
-    let binaries = build_tests()?;
+    let binaries = build_tests(OWN)?;
     let seclude = user.copy(&target().join("debug/seclude"))?;
     let oci = user.copy(&target().join("debug/seclude-oci"))?;
     let debian = target().join("rootfs/debian");

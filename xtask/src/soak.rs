@@ -132,6 +132,10 @@ const KINDS: [Kind; 11] = [
 fn sandbox(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.sandbox().current_dir("/");
+    // One that is missing has nothing to be shown.
+    if program.exists() {
+        command.mount(Mount::bind(program, program).read_only());
+    }
     command
 }
 

@@ -74,21 +74,20 @@ it('has the path that was refused and a hint, wherever one is known', without('t
   }
 });
 
-it('says that a working directory that the container does not have was the default', without('tmpfs'), async () => {
+it('begins in / where a mount of its own lies over where it was called from, and says so', without('tmpfs'), async () => {
   const place = scratch();
   const over = (type) => ({ preset: 'host', fs: [{ type, to: path.dirname(place), ...(type === 'bind' && { from: '/etc' }) }] });
   const from = (container) => {
     const body = `const child = seclude.spawn(['pwd'], { container: ${JSON.stringify(container)} });
-      await child.exited.then(async () => console.log(JSON.stringify([await new Response(child.stdout).text()])),
-        ({ code, path, hint }) => console.log(JSON.stringify([code, path, hint])));`;
+      await child.exited;
+      const { moved_from, moved_to } = (await child.report).spawn;
+      console.log(JSON.stringify([await new Response(child.stdout).text(), moved_from, moved_to]));`;
     const [command, ...rest] = script(body);
     return JSON.parse(childProcess.execFileSync(command, rest, { cwd: place, encoding: 'utf8' }));
   };
-  const [code, where, hint] = from(over('bind'));
-  assert.deepEqual([code, where], ['ENOENT', place]);
-  assert.match(hint, /the default.*name a working directory \(cwd\)/);
+  assert.deepEqual(from(over('bind')), ['/\n', place, '/']);
   // What is empty has room for it.
-  assert.deepEqual(from(over('tmpfs')), [`${place}\n`]);
+  assert.deepEqual(from(over('tmpfs')), [`${place}\n`, null, null]);
   assert.equal((await run(['true'], { cwd: '/', container: over('bind') })).exitCode, 0);
 });
 

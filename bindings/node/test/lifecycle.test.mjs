@@ -41,7 +41,7 @@ it('runs two hundred at once, each with its own output, and leaves no thread and
 
 it('does not need a thread for each that runs', noContainer, async () => {
   const before = threads();
-  const children = Array.from({ length: 100 }, () => spawn(['sleep', '60'], { stdout: 'ignore', container: isolated }));
+  const children = Array.from({ length: 100 }, () => spawn(['sleep', '60'], { stdout: 'ignore', stderr: 'ignore', container: isolated }));
   await Promise.all(children.map((child) => child.spawned));
   assert.ok(threads() <= before + 12, `${before} threads, then ${threads()}`);
   for (const child of children) child.kill();

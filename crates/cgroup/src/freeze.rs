@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cgroup::Place;
 use crate::dir::Dir;
 use crate::wait::{self, Deadline};
-use crate::{Cgroup, Controller, Error};
+use crate::{Cgroup, Controller, Error, Hierarchy, Version};
 
 /// Whether a process that came to be in it would not run: it is frozen itself, or lies in one that is.
 pub(crate) fn is_frozen(dir: &Dir) -> Result<bool, Error> {
@@ -18,6 +18,11 @@ pub(crate) fn is_frozen(dir: &Dir) -> Result<bool, Error> {
     }
     // What a cgroup above does shows here.
     Ok(dir.read_if_any("cgroup.events")?.is_some_and(|events| events.lines().any(|line| line == "frozen 1")))
+}
+
+/// Whether it could be held still in there.
+pub(crate) fn can_freeze(hierarchy: &Hierarchy) -> bool {
+    hierarchy.version() == Version::V2 || hierarchy.controllers().iter().any(|own| own == "freezer")
 }
 
 /// Who can do it.

@@ -4,7 +4,8 @@ use rustix::io::Errno;
 
 use crate::{Controller, Error, Limit};
 
-const DELEGATE: &str = "use a cgroup that is delegated to you: systemd-run --user --scope -p Delegate=yes COMMAND";
+const DELEGATE: &str = "use a cgroup that is delegated to you: systemd-run --user --scope -p Delegate=yes COMMAND, or, where no systemd \
+                        runs, one that root has made and given to you (chown), named as the parent";
 
 impl Error {
     /// What the user can do, where the message does not say it already.

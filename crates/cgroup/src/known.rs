@@ -1,7 +1,7 @@
 //! What was found last, as long as it is still there: finding it anew takes longer than making a cgroup.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
@@ -25,15 +25,25 @@ impl Hierarchies {
     /// # Errors
     /// As [`Hierarchies::discover`].
     pub fn known() -> Result<Hierarchies, Error> {
-        let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|last| last.still()).transpose()?;
+        // Whoever has it just now may be a thread of the process that this one was forked from: it is looked for anew then.
+        let last = try_lock().and_then(|last| last.as_ref().map(Known::still)).transpose()?;
         if let Some(found) = last.flatten() {
             return Ok(found);
         }
         let found = Hierarchies::discover()?;
         let mounts: Option<Vec<u64>> = found.all().map(mount_id).collect();
-        *LAST.lock().unwrap_or_else(PoisonError::into_inner) =
-            mounts.map(|mounts| Known { found: found.clone(), mounts });
+        if let Some(mut last) = try_lock() {
+            *last = mounts.map(|mounts| Known { found: found.clone(), mounts });
+        }
         Ok(found)
+    }
+}
+
+fn try_lock() -> Option<MutexGuard<'static, Option<Known>>> {
+    match LAST.try_lock() {
+        Ok(last) => Some(last),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 

@@ -61,6 +61,19 @@ impl Cgroup {
     /// # Errors
     /// Nothing that was made is left by any.
     pub fn create_named(hierarchies: &Hierarchies, path: &Path, mark: &str) -> Result<Named, Error> {
+        Cgroup::create_named_around(hierarchies, path, mark, None)
+    }
+
+    /// The same of one that another has made around this process, which is in it in some hierarchies: a scope of systemd's.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create_named`].
+    pub fn create_named_around(
+        hierarchies: &Hierarchies,
+        path: &Path,
+        mark: &str,
+        holder: Option<u32>,
+    ) -> Result<Named, Error> {
         parent::check(path)?;
         if !path.components().any(|part| matches!(part, Component::Normal(_))) {
             return Err(Error::BadParent { path: path.to_owned(), reason: "it is the root of the hierarchy" });
@@ -69,7 +82,7 @@ impl Cgroup {
         let mut named = Named { cgroup, made: true, marked: true };
         let mut refused = None;
         for hierarchy in hierarchies.all() {
-            match parent::retrying(|| make(hierarchy, path, mark)) {
+            match parent::retrying(|| make(hierarchy, path, mark, holder)) {
                 Ok((dir, made, marked)) => {
                     named.made &= made;
                     named.marked &= marked;
@@ -159,6 +172,11 @@ impl Cgroup {
     /// Whether it has this file.
     pub fn has_file(&self, of: HierarchyOf, file: &str) -> bool {
         self.place_of(of).is_some_and(|place| place.dir.has(file))
+    }
+
+    /// What a file of it says, of at most 4 KiB; `None` if there is none, or it cannot be read.
+    pub fn read(&self, of: HierarchyOf, file: &str) -> Option<String> {
+        self.place_of(of)?.dir.read(file).ok()
     }
 
     /// Writes a file, and looks whether it has taken what was written, where that is one number or word (of bytes the kernel keeps whole
@@ -294,7 +312,9 @@ impl Cgroup {
     /// # Errors
     /// When that cannot be read.
     pub fn is_frozen(&self) -> Result<bool, Error> {
-        self.places.iter().try_fold(false, |frozen, place| Ok(frozen || freeze::is_frozen(&place.dir)?))
+        // In the other hierarchies of v1 there is nothing that could be asked.
+        let can_be = self.places.iter().filter(|place| freeze::can_freeze(&place.hierarchy));
+        can_be.map(|place| freeze::is_frozen(&place.dir)).try_fold(false, |frozen, is| Ok(frozen || is?))
     }
 }
 
@@ -307,7 +327,19 @@ impl DeviceRule {
 }
 
 /// Answers whether it was made, and whether it is marked.
-fn make(hierarchy: &Hierarchy, path: &Path, mark: &str) -> Result<(Dir, bool, bool), Error> {
+fn make(hierarchy: &Hierarchy, path: &Path, mark: &str, holder: Option<u32>) -> Result<(Dir, bool, bool), Error> {
+    // What is above one of systemd's is systemd's as well, and handed down by that: a user may not even write there.
+    if holder.is_some() {
+        match parent::open_existing(hierarchy, path) {
+            Ok(dir) => {
+                can_be_taken(hierarchy, &dir, path, false, holder)?;
+                let marked = mark::claim(&dir, mark)?;
+                return Ok((dir, false, marked));
+            }
+            Err(error) if error.is_gone() => {}
+            Err(error) => return Err(error),
+        }
+    }
     let names: Vec<&Path> = parent::below(hierarchy, path)?.iter().map(Path::new).collect();
     let offered = |controller: &Controller| {
         controller.v2_name().is_some_and(|name| hierarchy.controllers().iter().any(|own| own == name))
@@ -323,7 +355,7 @@ fn make(hierarchy: &Hierarchy, path: &Path, mark: &str) -> Result<(Dir, bool, bo
         above = dir;
     }
     let (dir, made) = child(hierarchy, &above, last, 0o755, &needed)?;
-    if let Err(error) = can_be_taken(&dir, path, made) {
+    if let Err(error) = can_be_taken(hierarchy, &dir, path, made, holder) {
         if made {
             let _ = above.remove_child(last);
         }
@@ -364,14 +396,15 @@ fn child(
     Ok((ready?, made))
 }
 
-fn can_be_taken(dir: &Dir, path: &Path, made: bool) -> Result<(), Error> {
-    if !made && !dir.read_list("cgroup.procs")?.trim().is_empty() {
-        let reason = "it is there already, and processes are in it";
+fn can_be_taken(hierarchy: &Hierarchy, dir: &Dir, path: &Path, made: bool, holder: Option<u32>) -> Result<(), Error> {
+    let is_others = |pid: &str| holder.is_none() || pid.parse().ok() != holder;
+    if !made && dir.read_list("cgroup.procs")?.split_ascii_whitespace().any(is_others) {
+        let reason = "the container's cgroup is not empty: it is there already, and processes are in it";
         return Err(Error::CannotBeJoined { path: path.to_owned(), reason });
     }
-    match freeze::is_frozen(dir)? {
+    match freeze::can_freeze(hierarchy) && freeze::is_frozen(dir)? {
         true => {
-            let reason = "it is frozen: a process in it would never start";
+            let reason = "the container's cgroup unexpectedly frozen: a process in it would never start";
             Err(Error::CannotBeJoined { path: path.to_owned(), reason })
         }
         false => Ok(()),

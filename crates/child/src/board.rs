@@ -1,4 +1,8 @@
 //! A page both sides see, also when the child has a copy of the memory: what eight bytes have no room for.
+//!
+//! The parent reads it when it has seen the child's end of file, or its end: either comes through a lock of the kernel's, behind
+//! all that the child has written, whatever the processor reorders. The page's own `Release` and `Acquire` of `length` say so to
+//! the compiler as well; the clocks, each a number by itself, need no order.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -60,7 +64,7 @@ impl Board {
         page.detail.get(..length).unwrap_or(&[])
     }
 
-    /// Nanoseconds that the child spent in step number `step`.
+    /// Nanoseconds that the child spent in step number `step`. To be read when [`Board::detail`] may be.
     pub fn nanoseconds(&self, step: usize) -> u64 {
         // SAFETY: the page is there as long as self, and the clocks are atomic.
         let page = unsafe { self.page.as_ref() };
@@ -86,7 +90,8 @@ impl BoardPointer {
         // SAFETY: the parent keeps the page until the child has exec'd or ended; clocks are atomic.
         let page = unsafe { self.0.as_ref() };
         if let Some(clock) = page.clocks.get(step as usize) {
-            clock.fetch_add(nanoseconds, Ordering::Relaxed);
+            // Nobody else writes it, so it need not be one operation: on aarch64 that is a call into the compiler's library.
+            clock.store(clock.load(Ordering::Relaxed).wrapping_add(nanoseconds), Ordering::Relaxed);
         }
     }
 

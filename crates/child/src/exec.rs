@@ -1,4 +1,4 @@
-//! The last op: exec, and if it fails, what the kernel's ENOENT or EACCES was about.
+//! The last op: exec, and if it fails, what the kernel's ENOENT, EACCES or ENOEXEC was about.
 
 use core::ffi::CStr;
 
@@ -27,6 +27,10 @@ pub(crate) fn search(board: BoardPointer, candidates: &[&CStr], argv: StringList
                 Err(_) if candidates.len() > 1 => {}
                 Err(_) => worst = Failure(Call::Execve, Errno::EACCES),
             },
+            Errno::ENOEXEC => {
+                read_beginning(board, candidate);
+                return Failure(Call::Execve, Errno::ENOEXEC);
+            }
             errno => return Failure(Call::Execve, errno),
         }
     }
@@ -58,7 +62,7 @@ fn is_directory(path: &CStr) -> bool {
     }
 }
 
-/// The file's first bytes go onto the board: its `#!` line or its ELF header names what is missing.
+/// The file's first bytes go onto the board: its `#!` line or its ELF header names what is missing, or what it is for.
 fn read_beginning(board: BoardPointer, path: &CStr) -> Call {
     // It may have become a FIFO by now, which nobody opens for writing.
     if let Ok(fd) = file::open(Fd::CWD, path, file::O_RDONLY | file::O_NONBLOCK, 0, 0) {

@@ -20,8 +20,12 @@ mod exec;
 mod landlock;
 mod mounts;
 pub mod op;
+mod places;
 mod remount;
+mod rights;
+mod roots;
 pub mod run;
+mod terminals;
 pub mod wire;
 
 pub use op::{Instruction, Op, Slot};

@@ -5,10 +5,12 @@ use core::sync::atomic::Ordering;
 
 use seclude_sys::{Errno, Fd, PathBuffer, PathSpace, clone, file, mount, process, socket};
 
-use crate::op::{Create, Device, Links, Op, Place, Slot, Want};
+use crate::op::{Device, Links, Op, Slot, Want};
+use crate::places::{leash, resolve, tell_of_link};
 use crate::remount;
+use crate::roots::{alone, change_root, check_root, leave_host, move_root, pivot, uncover};
 use crate::run::{Done, FAILED, Failure, Machine, Named, Part, Skipping};
-use crate::wire::{Call, Message, made};
+use crate::wire::{Call, Message};
 
 pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
     match *op {
@@ -32,7 +34,13 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::CloneTree { source, recursive, into } => {
             match mount::clone_tree(Fd::CWD, source, recursive) {
                 Err(Errno::ENOENT | Errno::ENOTDIR) if has_gone(machine) => {}
-                tree => machine.set(into, tree.named(Call::OpenTree)?),
+                tree => {
+                    let tree = tree.named(Call::OpenTree)?;
+                    machine.set(into, tree);
+                    if machine.in_place {
+                        alone(tree)?;
+                    }
+                }
             }
             Ok(())
         }
@@ -140,18 +148,36 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             }
         }
         Op::MoveRoot { onto } => move_root(machine.get(Slot::ROOT), onto),
+        Op::RootInPlace { onto } => {
+            let root = machine.get(Slot::ROOT);
+            machine.in_place = true;
+            move_root(root, onto)?;
+            // What it lies on may be shared, and then it is so by now.
+            alone(root)
+        }
         Op::Pivot => {
             pivot(machine.get(Slot::ROOT), machine.get(Slot::SCRATCH), machine.get(Slot::HOST))?;
-            // Whoever walks a path from here on must not be led back by what is open.
-            machine.set(Slot::SCRATCH, Fd::NONE);
-            machine.set(Slot::HOST, Fd::NONE);
-            machine.set(Slot::HOST_DEV, Fd::NONE);
+            leave_host(machine);
             Ok(())
         }
+        Op::ChangeRoot { alone } => {
+            if alone {
+                file::fchdir(machine.get(Slot::HOST)).named(Call::Chdir)?;
+                // Whole ones would have the kernel make further ones for whoever is in there, whatever is masked in the container's own.
+                for view in [c"proc", c"sys"] {
+                    let _ = mount::detach(view);
+                }
+            }
+            change_root(machine.get(Slot::ROOT))?;
+            leave_host(machine);
+            Ok(())
+        }
+        Op::EnterRoot { directory } => change_root(directory),
         Op::CheckRoot => check_root(machine.get(Slot::ROOT)),
         Op::MakeDirectory { base, name, mode } => file::mkdir(machine.get(base), name, mode).named(Call::Mkdir),
-        Op::MakeSymlink { base, name, target, keep } => match file::symlink(target, machine.get(base), name) {
+        Op::MakeSymlink { base, name, target, keep, told } => match file::symlink(target, machine.get(base), name) {
             Err(Errno::EEXIST) if keep => Ok(()),
+            Ok(()) => tell_of_link(machine, machine.get(base), name, told),
             made => made.named(Call::Symlink),
         },
         Op::ChangeAttributes { mount, set, clear, propagation, recursive } => {
@@ -163,10 +189,13 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             machine.set(into, opened);
             Ok(())
         }
-        Op::ReopenDevice { tree, at, flags, close_on_exec } => {
+        Op::Reopen { tree, at, flags, offset, close_on_exec } => {
             // Some devices have an open wait for whoever is at the other end.
             let opened = open_root(machine.get(tree), flags | file::O_NOCTTY | file::O_NONBLOCK)?;
             file::set_status_flags(opened, flags).named(Call::Fcntl)?;
+            if offset != 0 {
+                file::seek(opened, offset).named(Call::Openat2)?;
+            }
             file::duplicate_onto(opened, at, close_on_exec).named(Call::Dup)?;
             let _ = file::close(opened);
             Ok(())
@@ -296,266 +325,6 @@ fn layered(machine: &mut Machine<'_>, fs: Slot, done: Done) -> Done<bool> {
     Ok(false)
 }
 
-/// How a path inside a root is walked.
-fn leash(links: Links) -> u32 {
-    match links {
-        Links::Refused => file::RESOLVE_BENEATH | file::RESOLVE_NO_SYMLINKS,
-        Links::Followed | Links::MadeGood => file::RESOLVE_IN_ROOT | file::RESOLVE_NO_MAGICLINKS,
-    }
-}
-
-/// Opens a place inside the base, never outside of it.
-fn resolve(
-    machine: &Machine<'_>,
-    base: Fd,
-    place: &Place<'_>,
-    want: Want,
-    create: Option<Create>,
-    links: Links,
-) -> Done<Fd> {
-    let directory = match want {
-        Want::Directory => true,
-        Want::File | Want::Existing => false,
-        Want::Like(slot) => file::status(machine.get(slot), c"").named(Call::Stat)?.is_directory(),
-    };
-    let flags = file::O_PATH | if directory { file::O_DIRECTORY } else { 0 };
-    let found = match file::open(base, place.path, flags, 0, leash(links) | file::RESOLVE_NO_SYMLINKS) {
-        Err(Errno::ELOOP) if links != Links::Refused => by_symlink(base, place, flags, links)?,
-        found => found,
-    };
-    match (found, create) {
-        (Err(Errno::ENOENT), Some(create)) => {
-            let told = if create.told { Some(machine.setup.socket) } else { None };
-            make(base, place.path, &Making { directory, mode: create.mode, links, told })
-        }
-        (found, _) => found.named(Call::Openat2),
-    }
-}
-
-/// By way of symlinks. Not into a procfs: /proc/self, thread-self, net and mounts lead each process to files of its own, and the
-/// command is another one than this.
-#[cold]
-fn by_symlink(base: Fd, place: &Place<'_>, flags: u32, links: Links) -> Done<seclude_sys::Result<Fd>> {
-    let found = file::open(base, place.path, flags, 0, leash(links));
-    if let Ok(opened) = found
-        && mount::filesystem_magic(opened).named(Call::Statfs)? == PROC_SUPER_MAGIC
-    {
-        let _ = file::close(opened);
-        return Err(Failure(Call::LinkToProc, Errno::EXDEV));
-    }
-    Ok(found)
-}
-
-/// include/uapi/linux/magic.h
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-
-/// As many symlinks to what is missing are followed; path_resolution(7) has 40 for those to what is there.
-const HOPS: usize = 8;
-
-/// What is made, and how.
-struct Making {
-    directory: bool,
-    mode: u32,
-    links: Links,
-    /// The socket over which the parent is told.
-    told: Option<Fd>,
-}
-
-/// Makes what is missing of a path, each component in the directory that the walk so far has led to.
-#[cold]
-#[inline(never)]
-fn make(base: Fd, path: &CStr, making: &Making) -> Done<Fd> {
-    let (mut space, mut other) = (PathSpace::uninit(), PathSpace::uninit());
-    let (mut path_buffer, mut rewritten) = (PathBuffer::new(&mut space), PathBuffer::new(&mut other));
-    path_buffer.push_all(path.to_bytes()).named(Call::Openat2)?;
-    for _ in 0..HOPS {
-        match make_once(base, &mut path_buffer, making, &mut rewritten)? {
-            Some(made) => return Ok(made),
-            None => core::mem::swap(&mut path_buffer, &mut rewritten),
-        }
-    }
-    Err(Failure(Call::Openat2, Errno::ELOOP))
-}
-
-/// `None`: it came to a symlink that leads to nothing, and the path by way of that is in `rewritten`.
-fn make_once(base: Fd, path: &mut PathBuffer<'_>, making: &Making, rewritten: &mut PathBuffer<'_>) -> Done<Option<Fd>> {
-    let Making { directory, mode, links, told } = *making;
-    let mut space = PathSpace::uninit();
-    let mut so_far = PathBuffer::new(&mut space);
-    let (mut parent, mut index) = (base, 0);
-    loop {
-        let start = so_far.length();
-        while let Some(byte) = path.at(index)
-            && byte != b'/'
-        {
-            so_far.push(byte).named(Call::Openat2)?;
-            index += 1;
-        }
-        let end = index;
-        while path.at(index) == Some(b'/') {
-            index += 1;
-        }
-        let last = path.at(index).is_none();
-        let is_directory = directory || !last;
-        let flags = file::O_PATH | if is_directory { file::O_DIRECTORY } else { 0 };
-        let next = match file::open(base, so_far.from(0), flags, 0, leash(links)) {
-            Err(Errno::ENOENT) => {
-                let name = so_far.from(start);
-                let made = match is_directory {
-                    true => file::mkdir(parent, name, if last { mode } else { 0o755 }).named(Call::Mkdir),
-                    false => make_file(parent, name, mode),
-                };
-                match made {
-                    Ok(()) => open_made(parent, &mut so_far, start, flags, told)?,
-                    // Either somebody else has made it meanwhile, or it is a symlink to what is missing.
-                    Err(Failure(_, Errno::EEXIST)) => match file::open(base, so_far.from(0), flags, 0, leash(links)) {
-                        Err(Errno::ENOENT) if links == Links::MadeGood => {
-                            return lead_on(parent, &mut so_far, start, path, end, rewritten).map(|()| {
-                                close_unless(parent, base);
-                                None
-                            });
-                        }
-                        Err(Errno::ENOENT) => return Err(Failure(Call::Openat2, Errno::EEXIST)),
-                        opened => opened.named(Call::Openat2)?,
-                    },
-                    Err(failure) => return Err(failure),
-                }
-            }
-            opened => opened.named(Call::Openat2)?,
-        };
-        close_unless(parent, base);
-        if last {
-            return Ok(Some(next));
-        }
-        parent = next;
-        so_far.push(b'/').named(Call::Openat2)?;
-    }
-}
-
-/// Opens what was made, whose name begins at `start` of its path. What the parent cannot be told of does not stay: nobody else would
-/// remove it.
-fn open_made(parent: Fd, path: &mut PathBuffer<'_>, start: usize, flags: u32, told: Option<Fd>) -> Done<Fd> {
-    let tell = |socket, opened, path: &CStr| {
-        let head = made::head(file::status(opened, c"").named(Call::Stat)?.place());
-        socket::send_all_with_fd(socket, [&head, path.to_bytes()], parent).named(Call::Send)
-    };
-    let opened = file::open(parent, path.from(start), flags, 0, leash(Links::Refused)).named(Call::Openat2);
-    let opened = match (opened, told) {
-        (Ok(opened), Some(socket)) => tell(socket, opened, path.from(0)).map(|_| opened),
-        (opened, _) => opened,
-    };
-    if opened.is_err() {
-        let _ = file::remove(parent, path.from(start), flags & file::O_DIRECTORY != 0);
-    }
-    opened
-}
-
-fn make_file(parent: Fd, name: &CStr, mode: u32) -> Done {
-    let flags = file::O_WRONLY | file::O_CREAT | file::O_EXCL | file::O_NOFOLLOW;
-    let made = file::open(parent, name, flags, mode, leash(Links::Refused)).named(Call::Openat2)?;
-    let _ = file::close(made);
-    Ok(())
-}
-
-/// Puts into `rewritten` where the symlink at the end of `so_far` leads, and what of the path comes behind it.
-fn lead_on(
-    parent: Fd,
-    so_far: &mut PathBuffer<'_>,
-    start: usize,
-    path: &mut PathBuffer<'_>,
-    end: usize,
-    rewritten: &mut PathBuffer<'_>,
-) -> Done {
-    let (mut space, name) = (PathSpace::uninit(), so_far.from(start));
-    let mut target = PathBuffer::new(&mut space);
-    file::read_link(parent, name, &mut target)
-        .map_err(|errno| match errno {
-            // What is there is no symlink.
-            Errno::EINVAL => Errno::EEXIST,
-            errno => errno,
-        })
-        .named(Call::Mkdir)?;
-    rewritten.clear();
-    let mut add = |from: &PathBuffer<'_>, mut index: usize, end: usize| -> Done {
-        while index < end
-            && let Some(byte) = from.at(index)
-        {
-            rewritten.push(byte).named(Call::Openat2)?;
-            index += 1;
-        }
-        Ok(())
-    };
-    if target.at(0) != Some(b'/') {
-        add(so_far, 0, start)?;
-    }
-    let from = (0..target.length()).take_while(|index| target.at(*index) == Some(b'/')).count();
-    add(&target, from, target.length())?;
-    add(path, end, path.length())
-}
-
-fn close_unless(fd: Fd, base: Fd) {
-    if fd != base {
-        let _ = file::close(fd);
-    }
-}
-
-fn uncover(mount: Fd, root: Fd, place: &Place<'_>) -> Done {
-    // The new root and the scratch tmpfs; more would be somebody else's.
-    for _ in 0..=2 {
-        let top = file::open(root, place.path, file::O_PATH, 0, leash(Links::Followed)).named(Call::Openat2)?;
-        let found = mount::mount_id(top, c"").named(Call::Stat)?;
-        let _ = file::close(top);
-        if found == mount::mount_id(mount, c"").named(Call::Stat)? {
-            return Ok(());
-        }
-        file::fchdir(mount).named(Call::Chdir)?;
-        mount::detach_here().named(Call::Umount)?;
-    }
-    Err(Failure(Call::Umount, Errno::EBUSY))
-}
-
-/// From over the host's root to where it comes from, as whoever enters the namespace now has the host's tree for its root, and looks for
-/// this one by that path.
-#[cold]
-#[inline(never)]
-fn move_root(root: Fd, onto: &CStr) -> Done {
-    let place = file::open(Fd::CWD, onto, file::O_PATH | file::O_DIRECTORY, 0, 0).named(Call::Openat2)?;
-    let is = |fd| file::status(fd, c"").named(Call::Stat).map(|status| status.place());
-    let moved = is(place).and_then(|found| match found == is(root)? {
-        true => mount::attach(root, place).named(Call::MoveMount),
-        false => Err(Failure(Call::SameAs, Errno::ESTALE)),
-    });
-    let _ = file::close(place);
-    moved
-}
-
-/// Swaps the roots and lets go of the old one.
-fn pivot(root: Fd, scratch: Fd, host: Fd) -> Done {
-    file::fchdir(root).named(Call::Chdir)?;
-    mount::pivot_here().named(Call::PivotRoot)?;
-    // The old root now lies over the new one, and only its descriptor leads to it for certain. umount2(2) takes what lies on
-    // top there: first the scratch tmpfs that the new root lay on.
-    for old in [scratch, host] {
-        if old != Fd::NONE {
-            file::fchdir(old).named(Call::Chdir)?;
-            mount::detach_here().named(Call::Umount)?;
-        }
-    }
-    file::fchdir(root).named(Call::Chdir)
-}
-
-/// Looked at, not hoped for: a symlink in a mount's target can lead back to the root.
-fn check_root(root: Fd) -> Done {
-    // A mount left over the root would be found through "/..", which goes to the topmost one.
-    let wanted = mount::mount_id(root, c"").named(Call::Stat)?;
-    for path in [c"/", c"/.."] {
-        if mount::mount_id(Fd::CWD, path).named(Call::Stat)? != wanted {
-            return Err(Failure(Call::CheckRoot, Errno::EXDEV));
-        }
-    }
-    Ok(())
-}
-
 /// An image may have one there already: then it has to be the same.
 #[cold]
 #[inline(never)]
@@ -588,21 +357,29 @@ fn check_device(node: Fd, major: u32, minor: u32) -> Done {
 
 fn mask(machine: &mut Machine<'_>, place: Fd) -> Done {
     if file::status(place, c"").named(Call::Stat)?.is_directory() {
+        let first = machine.get(Slot::MASK);
+        if first != Fd::NONE {
+            let another = mount::clone_tree(first, c"", false).named(Call::OpenTree)?;
+            machine.set(Slot::TREE, another);
+            return mount::attach(another, place).named(Call::MoveMount);
+        }
         let fs = mount::fsopen(c"tmpfs").named(Call::Fsopen)?;
         machine.set(Slot::TREE, fs);
         mount::fsconfig_create(fs).named(Call::FsCreate)?;
         let attributes = mount::MOUNT_ATTR_RDONLY | mount::MOUNT_ATTR_NOSUID | mount::MOUNT_ATTR_NODEV;
         let empty = mount::fsmount(fs, attributes).named(Call::Fsmount)?;
         machine.set(Slot::TREE, empty);
+        mount::attach(empty, place).named(Call::MoveMount)?;
+        machine.set(Slot::MASK, file::duplicate_above(empty, 3).named(Call::Dup)?);
+        Ok(())
     } else {
         let null = mount::clone_tree(machine.get(Slot::HOST_DEV), c"null", false).named(Call::OpenTree)?;
         machine.set(Slot::TREE, null);
         check_device(null, 1, 3)?;
         mount::attach(null, place).named(Call::MoveMount)?;
         // The inode is the host's, and chmod(2) through the mask would change it.
-        return set_attributes(null, mount::MOUNT_ATTR_RDONLY, false);
+        set_attributes(null, mount::MOUNT_ATTR_RDONLY, false)
     }
-    mount::attach(machine.get(Slot::TREE), place).named(Call::MoveMount)
 }
 
 fn set_attributes(mount: Fd, set: u32, recursive: bool) -> Done {

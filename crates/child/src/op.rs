@@ -57,6 +57,8 @@ impl Slot {
     pub const TREE_ABOVE: Slot = Slot(12);
     /// The ruleset of landlock that is being made.
     pub const RULESET: Slot = Slot(14);
+    /// The empty tmpfs that lies over what is masked: one for all of it.
+    pub const MASK: Slot = Slot(15);
 }
 
 /// A path below a base, with what is needed to create it component by component.
@@ -189,10 +191,17 @@ pub enum Op<'a> {
     Offer { mount: Slot },
     /// openat2(2), fstat(2): fail unless it is the directory that [`Slot::ROOT`] is a copy of; move_mount(2) of that onto it
     MoveRoot { onto: &'a CStr },
+    /// The same in the caller's own mount namespace, where it stays; mount_setattr(MS_PRIVATE) of it, and of all that is copied from here on
+    RootInPlace { onto: &'a CStr },
     /// Tell the parent that all is mounted, and wait for its GO; end if it is gone.
     Mounted,
     /// fchdir, pivot_root(".", "."), umount2(MNT_DETACH) of the scratch tmpfs and of the host's tree
     Pivot,
+    /// fchdir(2), chroot(".") of [`Slot::ROOT`]; before that, where the mount namespace is not others' (`alone`), umount2(MNT_DETACH) of the
+    /// /proc and the /sys of the host's tree, as far as they can be
+    ChangeRoot { alone: bool },
+    /// fchdir(2), chroot(".") of what is open as this
+    EnterRoot { directory: Fd },
     /// statx(2): fail unless / and /.. are what is in [`Slot::ROOT`], and so nothing lies over it
     CheckRoot,
     /// mount_setattr(2) of what is attached; `propagation` is one of MS_SHARED and its relatives, or 0
@@ -201,8 +210,8 @@ pub enum Op<'a> {
     MakeDevice { base: Slot, name: &'a CStr, device: Device },
     /// mkdirat(2) in a directory of our own
     MakeDirectory { base: Slot, name: &'a CStr, mode: u32 },
-    /// symlinkat(2); `keep`: what is there stays
-    MakeSymlink { base: Slot, name: &'a CStr, target: &'a CStr, keep: bool },
+    /// symlinkat(2); `keep`: what is there stays; `told`: the parent is told that it was made, with this path from the root on
+    MakeSymlink { base: Slot, name: &'a CStr, target: &'a CStr, keep: bool, told: Option<&'a CStr> },
     /// symlinkat(2) to /proc/self/fd/N of what the slot holds: for a call that only takes paths
     LinkToSlot { base: Slot, name: &'a CStr, to: Slot },
     /// openat2(O_CREAT | O_EXCL), write(2), fchmod(2)
@@ -278,8 +287,8 @@ pub enum Op<'a> {
     OpenToRead { tree: Slot, offset: u64, into: Slot },
     /// Sends the parent what a slot has, which it counts the files of.
     SendLayers { directory: Slot },
-    /// open(2) of the device that is the root of a tree, in the place of a descriptor of it, with its status flags
-    ReopenDevice { tree: Slot, at: Fd, flags: u32, close_on_exec: bool },
+    /// open(2) of the file that is the root of a tree, in the place of a descriptor of it, with its status flags; lseek(2), if it is not 0
+    Reopen { tree: Slot, at: Fd, flags: u32, offset: u64, close_on_exec: bool },
     /// fcntl(2) F_SETFD: the program that is launched gets it
     Keep { fd: Fd },
     /// close(2) of every slot: when the kernel walks a path of the container's, it must not lead to what set-up has open
@@ -330,6 +339,8 @@ pub enum Op<'a> {
     Wait { listener: Fd },
     /// close(2): the launcher as init keeps it, the command must not have it
     NotForCommand { fd: Fd },
+    /// The same of the spawner's pidfd: the init ends with it
+    EndWith { spawner: Fd },
     /// unshare(2) of a second user and mount namespace, whose map a process of the first one writes
     InnerNamespaces { inner: Inner<'a> },
 }

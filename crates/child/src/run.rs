@@ -3,13 +3,14 @@
 use core::ffi::CStr;
 use core::net::SocketAddr;
 
+use seclude_sys::signal::Disposition;
 use seclude_sys::socket::option;
-use seclude_sys::{Errno, Fd, clone, credentials, file, process, signal, socket, terminal};
+use seclude_sys::{Errno, Fd, clone, credentials, file, process, signal, socket};
 
 use crate::board::BoardPointer;
 use crate::op::{Instruction, Op, SLOTS, Slot};
 use crate::wire::{Call, Message};
-use crate::{entry, exec, landlock, mounts};
+use crate::{entry, exec, landlock, mounts, rights, terminals};
 
 /// Everything that the child is given.
 #[derive(Clone, Copy)]
@@ -117,6 +118,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) has_layers: bool,
     /// The tree that was taken from the parent last.
     pub(crate) taken: Fd,
+    /// Whether the mount namespace is the caller's, with mounts in it that others see.
+    pub(crate) in_place: bool,
     first_umask: Option<u32>,
     pub(crate) setup: &'a Setup<'a>,
 }
@@ -145,7 +148,7 @@ impl Machine<'_> {
     }
 
     /// That number is no slot's any more, and stays open.
-    fn forget(&mut self, number: Fd) {
+    pub(crate) fn forget(&mut self, number: Fd) {
         for slot in &mut self.slots {
             if *slot == number {
                 *slot = Fd::NONE;
@@ -154,7 +157,7 @@ impl Machine<'_> {
     }
 
     /// That number is the command's or the launcher's from here on: what a slot has there, and may still need, moves above it.
-    fn vacate(&mut self, number: Fd) -> Done {
+    pub(crate) fn vacate(&mut self, number: Fd) -> Done {
         let mut moved = Fd::NONE;
         for slot in &mut self.slots {
             if *slot == number {
@@ -182,6 +185,7 @@ pub fn run(setup: &Setup<'_>) -> ! {
         part: Part::No,
         has_layers: false,
         taken: Fd::NONE,
+        in_place: false,
         first_umask: None,
         setup,
     };
@@ -277,7 +281,10 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::LookAgain { .. }
         | Op::Uncover { .. }
         | Op::MoveRoot { .. }
+        | Op::RootInPlace { .. }
         | Op::Pivot
+        | Op::ChangeRoot { .. }
+        | Op::EnterRoot { .. }
         | Op::CheckRoot
         | Op::ChangeAttributes { .. }
         | Op::MakeDevice { .. }
@@ -285,7 +292,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::MakeSymlink { .. }
         | Op::LinkToSlot { .. }
         | Op::OpenToRead { .. }
-        | Op::ReopenDevice { .. }
+        | Op::Reopen { .. }
         | Op::TakeTree { .. }
         | Op::TakeCovers { .. }
         | Op::SameAs { .. }
@@ -328,17 +335,13 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::IoPriority { value } => process::set_io_priority(value).named(Call::IoprioSet),
         Op::MemoryPolicy { mode, nodes } => process::set_memory_policy(mode, nodes).named(Call::SetMempolicy),
         Op::Affinity { processors } => process::set_affinity(processors).named(Call::SchedSetaffinity),
-        // Raising it takes rights, and a caller that is nice wants its command to be.
-        Op::LowerPriority => match process::nice().named(Call::Setpriority)? {
-            ..0 => process::set_nice(0).named(Call::Setpriority),
-            _ => Ok(()),
-        },
+        Op::LowerPriority => lower_priority(),
         Op::WriteOwnProc { path, text } => write_to(machine.get(Slot::PROC), path, text),
         Op::OpenTerminal { own, joined, size, owner } => {
-            let master = if joined { joined_master()? } else { new_master(machine, own)? };
-            open_terminal(machine, master, size, owner)
+            let master = if joined { terminals::joined_master()? } else { terminals::new_master(machine, own)? };
+            terminals::open_terminal(machine, master, size, owner)
         }
-        Op::UseTerminal { stdio, controls } => use_terminal(machine, stdio, controls),
+        Op::UseTerminal { stdio, controls } => terminals::use_terminal(machine, stdio, controls),
         Op::PlaceFd { from, to } if from == to => file::set_close_on_exec(to, false).named(Call::Dup),
         Op::PlaceFd { from, to } => {
             machine.vacate(to)?;
@@ -365,14 +368,14 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             Ok(())
         }
 
-        Op::CarryCapabilities => carry_capabilities(),
+        Op::CarryCapabilities => rights::carry_capabilities(),
         Op::KeepCapabilities => credentials::keep_capabilities(true).named(Call::Prctl),
-        Op::BoundingSet { keep } => limit_bounding_set(keep),
+        Op::BoundingSet { keep } => rights::limit_bounding_set(keep),
         Op::Groups { groups } => credentials::set_groups(groups).named(Call::Setgroups),
         Op::Gid { gid } => credentials::set_gid(gid).named(Call::Setresgid),
         Op::Uid { uid } => credentials::set_uid(uid).named(Call::Setresuid),
         Op::Capabilities { sets } => credentials::set_capabilities(sets).named(Call::Capset),
-        Op::Ambient { raise } => set_ambient(raise),
+        Op::Ambient { raise } => rights::set_ambient(raise),
         Op::NoNewPrivileges => process::set_no_new_privs().named(Call::Prctl),
         Op::DefaultSignals { kept } => default_signals(kept),
         Op::SignalMask { mask } => signal::set_mask(mask).map(drop).named(Call::Sigprocmask),
@@ -386,6 +389,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::Filter { .. }
         | Op::Restrict { .. }
         | Op::NotForCommand { .. }
+        | Op::EndWith { .. }
         | Op::Wait { .. }
         | Op::ConfineOnExec { .. }
         | Op::CarryNoMore { .. }
@@ -402,6 +406,23 @@ fn wait_for_go(socket: Fd) -> Done {
         0 => process::exit(FAILED),
         _ => Ok(()),
     }
+}
+
+/// Raising any of it takes rights, and a caller that is nice wants its command to be.
+#[cold]
+#[inline(never)]
+fn lower_priority() -> Done {
+    if process::nice().named(Call::Setpriority)? < 0 {
+        process::set_nice(0).named(Call::Setpriority)?;
+    }
+    // Below a filter that refuses the questions there is no way to the others either.
+    if process::is_scheduled_in_real_time().unwrap_or(false) {
+        process::schedule_as_usual().named(Call::SchedSetattr)?;
+    }
+    if process::io_priority().is_ok_and(process::is_io_in_real_time) {
+        process::set_io_priority(0).named(Call::IoprioSet)?;
+    }
+    Ok(())
 }
 
 /// Writes to a file of /proc after making sure that it is one: a mount over /proc must not swallow the write.
@@ -445,49 +466,6 @@ fn set_time_offsets(text: &[u8], separate: bool) -> Done {
     Ok(())
 }
 
-fn new_master(machine: &Machine<'_>, own: bool) -> Done<Fd> {
-    let flags = file::O_RDWR | file::O_NOCTTY;
-    let master = if own {
-        file::open(machine.get(Slot::DEVPTS), c"ptmx", flags, 0, file::RESOLVE_NO_SYMLINKS)
-    } else {
-        file::open(Fd::CWD, c"/dev/ptmx", flags, 0, 0)
-    };
-    master.named(Call::OpenTerminal)
-}
-
-/// In a tree that others have: what lies there may be anything, and whoever gets the master believes that it is one. It is looked at
-/// before it is opened, as opening alone may do something.
-fn joined_master() -> Done<Fd> {
-    const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
-    let leash = file::RESOLVE_NO_SYMLINKS;
-    let directory = file::open(Fd::CWD, c"/dev/pts", file::O_PATH | file::O_DIRECTORY, 0, leash);
-    let directory = directory.named(Call::OpenTerminal)?;
-    let is_devpts = seclude_sys::mount::filesystem_magic(directory).named(Call::Statfs)? == DEVPTS_SUPER_MAGIC;
-    // Nothing lies over a file in there: that would be another mount.
-    let leash = leash | file::RESOLVE_NO_XDEV;
-    let master = match is_devpts {
-        true => file::open(directory, c"ptmx", file::O_RDWR | file::O_NOCTTY, 0, leash).named(Call::OpenTerminal),
-        false => Err(Failure(Call::OpenTerminal, Errno::ENOTTY)),
-    };
-    let _ = file::close(directory);
-    master
-}
-
-fn open_terminal(machine: &mut Machine<'_>, master: Fd, size: terminal::WindowSize, owner: Option<u32>) -> Done {
-    terminal::unlock(master).named(Call::Ioctl)?;
-    let slave = terminal::open_slave(master).named(Call::Ioctl)?;
-    machine.set(Slot::TERMINAL, slave);
-    terminal::set_size(slave, size).named(Call::Ioctl)?;
-    if let Some(uid) = owner {
-        // Or /dev/stdout and /dev/tty could not be opened by their names.
-        file::change_owner(slave, uid).named(Call::Chown)?;
-    }
-    let message = Message::Terminal.encode();
-    socket::send_with_fd(machine.setup.socket, &message, master).named(Call::Send)?;
-    let _ = file::close(master);
-    Ok(())
-}
-
 /// As many connections as the kernel lets wait, listen(2); each namespace has its own net.core.somaxconn, which is 4096.
 const BACKLOG: u32 = 4096;
 
@@ -524,69 +502,13 @@ fn spare(parent: Fd, count: u32) -> Done {
     Ok(())
 }
 
-fn use_terminal(machine: &mut Machine<'_>, stdio: u8, controls: bool) -> Done {
-    let slave = machine.get(Slot::TERMINAL);
-    if controls {
-        terminal::make_controlling(slave).named(Call::Ioctl)?;
-    }
-    for number in 0..3 {
-        let to = Fd(number);
-        if stdio & (1 << number) == 0 {
-            continue;
-        }
-        if slave == to {
-            machine.forget(to);
-            file::set_close_on_exec(to, false).named(Call::Dup)?;
-        } else {
-            machine.vacate(to)?;
-            file::duplicate_onto(slave, to, false).named(Call::Dup)?;
-        }
-    }
-    Ok(())
-}
-
-/// An exec by whoever is not uid 0 keeps only what is ambient, capabilities(7).
-fn carry_capabilities() -> Done {
-    let sets = credentials::capabilities().named(Call::Capset)?;
-    let all = credentials::CapabilitySets { inheritable: sets.permitted, ..sets };
-    credentials::set_capabilities(all).named(Call::Capset)?;
-    set_ambient(sets.permitted)
-}
-
-fn limit_bounding_set(keep: u64) -> Done {
-    for capability in 0..64 {
-        if keep & (1 << capability) != 0 {
-            continue;
-        }
-        match credentials::drop_bounding(capability) {
-            Ok(()) => {}
-            // Past the last capability that this kernel has.
-            Err(Errno::EINVAL) => break,
-            Err(errno) => return Err(Failure(Call::Prctl, errno)),
-        }
-    }
-    Ok(())
-}
-
-fn set_ambient(raise: u64) -> Done {
-    credentials::clear_ambient().named(Call::Prctl)?;
-    for capability in 0..64 {
-        if raise & (1 << capability) != 0 {
-            credentials::raise_ambient(capability).named(Call::Prctl)?;
-        }
-    }
-    Ok(())
-}
-
 fn default_signals(kept: u64) -> Done {
     for number in 1..=64 {
-        if kept & (1 << (number - 1)) != 0 && signal::is_ignored(number) {
-            continue;
-        }
-        match signal::set_default(number) {
-            // SIGKILL and SIGSTOP have no other disposition.
-            Ok(()) | Err(Errno::EINVAL) => {}
-            Err(errno) => return Err(Failure(Call::Sigaction, errno)),
+        // Few have another one, so asking is all that most cost. SIGKILL and SIGSTOP have no other.
+        match signal::disposition(number).named(Call::Sigaction)? {
+            Disposition::Default => {}
+            Disposition::Ignored if kept & (1 << (number - 1)) != 0 => {}
+            _ => signal::set_default(number).named(Call::Sigaction)?,
         }
     }
     Ok(())

@@ -188,7 +188,7 @@ macro_rules! calls {
 calls! {
     Setns "setns", Fork "clone", Unshare "unshare", Prctl "prctl", Poll "poll", Receive "recv", Send "sendmsg",
     Mount "mount", OpenTree "open_tree", Fsopen "fsopen", Fsconfig "fsconfig", FsCreate "fsconfig(CMD_CREATE)",
-    Fsmount "fsmount", MountSetattr "mount_setattr", Remount "mount(MS_REMOUNT)", MountInfo "read mountinfo", MoveMount "move_mount", PivotRoot "pivot_root",
+    Fsmount "fsmount", MountSetattr "mount_setattr", Remount "mount(MS_REMOUNT)", MountInfo "read mountinfo", MoveMount "move_mount", PivotRoot "pivot_root", Chroot "chroot",
     Umount "umount2", Statfs "fstatfs", LinkToProc "look where a symlink leads", Openat2 "openat2", Mkdir "mkdirat", Symlink "symlinkat", Write "write",
     Chmod "fchmod", Chown "fchown", Chdir "fchdir", Stat "newfstatat", CheckDevice "device number check",
     CheckReadOnly "read-only check", CheckRoot "new root check", CheckMount "look at the mount", Netlink "rtnetlink", Sethostname "sethostname",

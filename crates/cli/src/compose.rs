@@ -1,16 +1,44 @@
 //! From flags to a request, and from that to a command of the library.
 
+use std::path::Path;
+
 use clap::ArgMatches;
 use seclude::request::{self as data, Request, Text};
 use seclude::{Command, Extent, Field, Host, Namespace, Stdio};
 
-use crate::args::{BaseFlags, ContainerFlags, ProcessFlags, Streams};
+use crate::args::{BaseFlags, ContainerFlags, ProcessFlags, RunFlags, Streams};
 use crate::values::{EnvSpec, NamespaceList, UserSpec};
-use crate::{Failure, spec, words};
+use crate::{Failure, kept, spec, words};
 
-/// The command that the flags stand for; `order` tells in which order they were given, `watched`: with counters in any case.
-pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, watched: bool) -> Result<Command, Failure> {
-    let request = request(flags, order, watched)?;
+/// What is done with a command beside it, as far as that changes the container.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Beside<'a> {
+    /// With counters in any case.
+    pub(crate) watched: bool,
+    /// Where it is told how it went: not by the command itself.
+    pub(crate) report: Option<&'a Path>,
+    /// The command where neither flags nor a file name one.
+    pub(crate) stand_in: Option<&'a str>,
+}
+
+impl RunFlags {
+    pub(crate) fn beside(&self) -> Beside<'_> {
+        let report = self.report.as_deref().filter(|file| *file != Path::new("-"));
+        Beside { watched: self.stats, report, stand_in: None }
+    }
+}
+
+/// The command that the flags stand for; `order` tells in which order they were given.
+pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, beside: &Beside<'_>) -> Result<Command, Failure> {
+    let mut request = request(flags, order, beside.watched)?;
+    if let Some(stand_in) = beside.stand_in.filter(|_| request.command.is_empty()) {
+        request.command = vec![stand_in.into()];
+    }
+    let filter = request.seccomp.as_ref().and_then(|seccomp| seccomp.file.clone());
+    let named = [flags.base.spec_file().filter(|file| *file != Path::new("-")), filter.as_ref().map(Text::as_path)];
+    let named: Vec<&Path> =
+        named.into_iter().flatten().chain(flags.network.named_files()).chain(beside.report).collect();
+    kept::keep(&mut request, &named);
     let refused = |wrong| spec::refused(&wrong, flags.base.spec_file());
     let mut command = Command::from_request(&request).map_err(refused)?;
     descriptors(&mut command, &flags.process)?;
@@ -93,23 +121,27 @@ fn namespaces(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failu
     let asked = &flags.namespaces;
     let named = |lists: &[NamespaceList], kind| lists.iter().any(|list| list.0.contains(&kind));
     for kind in Namespace::ALL {
-        let clock = kind == Namespace::Time && (asked.monotonic.is_some() || asked.boottime.is_some());
-        let joined = asked.join.iter().filter(|join| join.0 == kind).count();
-        let by_net = kind == Namespace::Net && flags.network.decides();
-        let ways = [named(&asked.share, kind), named(&asked.unshare, kind) || clock, joined > 0, by_net];
-        if joined > 1 || ways.into_iter().filter(|way| *way).count() > 1 {
-            let message =
-                format!("{kind} namespace: asked for in two ways, of --share, --unshare, --join, --net and --allow");
-            return Err(Failure::new(message));
+        let clock = [("--monotonic", asked.monotonic.is_some()), ("--boottime", asked.boottime.is_some())];
+        let clock = clock.iter().find(|(_, given)| *given && kind == Namespace::Time).map(|(flag, _)| *flag);
+        let joined = asked.join.iter().filter(|join| join.0 == kind).map(|_| "--join");
+        let by_net =
+            (kind == Namespace::Net && flags.network.decides()).then(|| flags.network.allows().unwrap_or("--net"));
+        let ways = [
+            named(&asked.share, kind).then_some("--share"),
+            // A clock's offset is one of a new namespace.
+            named(&asked.unshare, kind).then_some("--unshare").or(clock),
+        ];
+        let ways: Vec<&str> = ways.into_iter().flatten().chain(joined).chain(by_net).collect();
+        if let [one, other, ..] = ways[..] {
+            return Err(Failure::new(format!("{kind} namespace: asked for in two ways, by {one} and by {other}")));
         }
-        let by = ["--share", "--unshare", "--join", flags.network.allows().unwrap_or("--net")];
-        if let Some((_, flag)) = ways.into_iter().zip(by).find(|(way, _)| *way) {
-            words::given_by(Field::of("namespaces").key(kind.name()), flag);
+        if let Some(flag) = ways.first() {
+            words::given_by(Field::of("namespaces").key(kind.name()), *flag);
         }
         if named(&asked.share, kind) {
             *namespace(request, kind) = Some(data::Namespace::Inherit);
         }
-        if named(&asked.unshare, kind) || clock {
+        if named(&asked.unshare, kind) || clock.is_some() {
             *namespace(request, kind) = Some(data::Namespace::New);
         }
     }
@@ -246,6 +278,9 @@ fn descriptors(command: &mut Command, process: &ProcessFlags) -> Result<(), Fail
     let several = (3..).take(process.preserve_fds.unwrap_or(0).into()).map(|number| ("--preserve-fds", number, number));
     let mut taken = Vec::new();
     for (flag, from, number) in single.chain(several) {
+        if taken.iter().all(|known| *known < number) {
+            words::given_by(Field::of("descriptors"), flag);
+        }
         if taken.contains(&number) {
             return Err(Failure::new(format!("{flag}: descriptor {number} inside is given twice")));
         }

@@ -8,8 +8,9 @@ use seclude::doctor::{Finding, Verdict, examine};
 use seclude::{Code, Remedy};
 use serde_json::json;
 
-use crate::args::{ContainerFlags, DoctorFlags, RunFlags, whole};
+use crate::args::{ContainerFlags, DoctorFlags, RunFlags};
 use crate::compose::compose;
+use crate::tasks::whole;
 use crate::words::say;
 use crate::{Failure, one_line, report, run};
 
@@ -97,7 +98,7 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
     flags.base.check()?;
     let run = RunFlags::from_arg_matches(&given).map_err(said)?;
     run::check(&run, &flags)?;
-    let mut command = compose(&flags, &given, run.stats)?;
+    let mut command = compose(&flags, &given, &run.beside())?;
     run::detach(&mut command, &run, &flags);
     // What contradicts itself fails on every host.
     command.plan()?;

@@ -16,7 +16,7 @@ pub(crate) fn explain(
 ) -> Result<ExitCode, Failure> {
     let run = RunFlags::from_arg_matches(order).map_err(misread)?;
     run::check(&run, container)?;
-    let mut command = compose(container, order, run.stats)?;
+    let mut command = compose(container, order, &run.beside())?;
     if container.base.prints_spec() {
         return print_request(flags, &run, container, &command);
     }

@@ -63,10 +63,10 @@ pub(crate) struct FileFlags {
     /// A file with this text, or with the content of a file of the host
     #[arg(long, value_name = "DST=@HOSTFILE|TEXT")]
     pub(crate) file: Vec<FileSpec>,
-    /// A directory
+    /// A directory. Where its place is the host's it goes at the end if it is empty
     #[arg(long, value_name = "DST")]
     pub(crate) dir: Vec<PathBuf>,
-    /// A symlink
+    /// A symlink. Where its place is the host's it goes at the end
     #[arg(long, value_name = "TARGET:LINK")]
     pub(crate) symlink: Vec<SymlinkSpec>,
     /// Hide a file or directory

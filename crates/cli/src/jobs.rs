@@ -1,7 +1,7 @@
 //! Job control: seclude stops as a shell's job does, and its command with it.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{self, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::pidfd_send_signal;
 use seclude::Child;
 
-use crate::{Failure, say};
+use crate::signals::is_heeded;
+use crate::{Failure, say, terminal};
 
 /// The task that nobody asks for by hand: it keeps a deadline while seclude itself is stopped.
 pub(crate) const KEEP_DEADLINE: &str = "keep-deadline";
@@ -37,6 +38,13 @@ pub(crate) fn can_be_continued() -> bool {
     false
 }
 
+/// Stops this job until it has the terminal, as setting that to raw mode would; nothing of it runs yet.
+pub(crate) fn wait_for_terminal() {
+    while terminal::is_anothers() && can_be_continued() && is_heeded(Signal::SIGTTOU) {
+        let _ = kill(Pid::from_raw(0), Signal::SIGTTOU);
+    }
+}
+
 /// None where it is outside of this pid namespace.
 fn parent_of(process: Pid) -> Option<Pid> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
@@ -44,18 +52,23 @@ fn parent_of(process: Pid) -> Option<Pid> {
     fields.split(' ').nth(1)?.parse().ok().filter(|parent| *parent != 0).map(Pid::from_raw)
 }
 
-/// Stops this process until somebody has it continue; its command is stopped already. `all`: with all of its job, which a
-/// terminal in raw mode has not told.
-pub(crate) fn stop(child: &mut Child, all: bool) {
+/// Stops this process until somebody has it continue; its command is stopped already. `come`: with all of its job, which a
+/// terminal in raw mode has not told; unless a signal has come meanwhile, which would wait here for the next.
+pub(crate) fn stop(child: &mut Child, come: Option<BorrowedFd<'_>>) {
     let keeper = child.time_left().map(|left| keep_deadline(child, left));
-    if all {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let has_come =
+        come.is_some_and(|come| poll(&mut [PollFd::from_borrowed_fd(come, PollFlags::IN)], Some(&now)) == Ok(1));
+    if come.is_some() && !has_come {
         // It is held here: the signal that stops this process is the one below.
         let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
     }
     if let Some(Err(error)) = &keeper {
         say(format_args!("--timeout is not kept while this is stopped: {error}"));
     }
-    let _ = raise(Signal::SIGSTOP);
+    if !has_come {
+        let _ = raise(Signal::SIGSTOP);
+    }
     if let Some(Ok(mut keeper)) = keeper {
         let _ = keeper.kill();
         if keeper.wait().is_ok_and(|status| status.code() == Some(KILLED.into())) {

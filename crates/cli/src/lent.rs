@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, open};
 use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::stdio::{stderr, stdin, stdout};
-use rustix::termios::{OptionalActions, Termios, ioctl_tiocnxcl, tcgetattr, tcgetpgrp, tcsetattr};
+use rustix::termios::{Action, OptionalActions, Termios, ioctl_tiocnxcl, tcflow, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// As they were before the command; put back when this goes.
 pub(crate) struct Lent {
@@ -46,6 +46,8 @@ impl Terminal {
         if !self.exclusive {
             let _ = ioctl_tiocnxcl(self.stream);
         }
+        // Stopped, it takes nothing of what is said from here on, and no key undoes that (TCOOFF is not ^S).
+        let _ = tcflow(self.stream, Action::OOn);
         let same = |now: &Termios| format!("{now:?}") == format!("{:?}", self.modes);
         if tcgetattr(self.stream).is_ok_and(|now| !same(&now)) {
             let _ = tcsetattr(self.stream, OptionalActions::Now, &self.modes);

@@ -10,7 +10,7 @@ use seclude::{DeviceNumber, Feature, Limit, List};
 
 use crate::Failure;
 use crate::args::Heading;
-use crate::values::size;
+use crate::values::{size, within};
 
 type Parsed<T> = Result<T, String>;
 
@@ -37,7 +37,7 @@ pub(crate) struct LimitFlags {
     #[arg(long, value_name = "N|P%", value_parser = cpus, allow_negative_numbers = true)]
     cpus: Option<f64>,
     /// The share of CPU time when there is not enough: 1 to 10000, 100 is everybody's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = within::<u32>(1..=10_000), allow_negative_numbers = true)]
     cpu_weight: Option<u32>,
     /// The CPUs to run on, such as 0-2,4
     #[arg(long, value_name = "LIST", value_parser = list)]
@@ -46,13 +46,13 @@ pub(crate) struct LimitFlags {
     #[arg(long, value_name = "LIST", value_parser = list)]
     cpuset_mems: Option<List>,
     /// Processes and threads; one more fails with EAGAIN
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_194_304), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = within::<u32>(1..=4_194_304), allow_negative_numbers = true)]
     pids: Option<u32>,
     /// Bandwidth of a block device: bytes a second (rbps, wbps) and operations a second (riops, wiops)
     #[arg(long, value_name = "DEVICE:rbps=SIZE,wiops=N,…")]
     io_max: Vec<IoSpec>,
     /// The share of block I/O: 1 to 10000, 100 is everybody's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = within::<u32>(1..=10_000), allow_negative_numbers = true)]
     io_weight: Option<u32>,
     /// Huge pages of one size, such as 2M=64M
     #[arg(long, value_name = "PAGE=SIZE")]

@@ -9,6 +9,7 @@ mod explain;
 mod files;
 mod gc;
 mod jobs;
+mod kept;
 mod landlock;
 mod lent;
 mod limits;
@@ -17,10 +18,12 @@ mod named_files;
 mod network;
 mod report;
 mod rights;
+mod rivals;
 mod run;
 mod signals;
 mod spec;
 mod stats;
+mod tasks;
 mod terminal;
 mod values;
 mod watch;
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
         let done = jobs::run_keeper(&left.to_string_lossy());
         return done.unwrap_or(ExitCode::FAILURE);
     }
-    let (task, given) = match args::parse(&words) {
+    let (task, given) = match tasks::parse(&words) {
         Ok((task, given)) => (task, ManuallyDrop::new(given)),
         // More than a line, as it is no answer to what was said: nothing was.
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -70,7 +73,7 @@ fn main() -> ExitCode {
             return ExitCode::from(125);
         }
         Err(error) if error.use_stderr() => {
-            say(one_line(&error.render().to_string()));
+            say(rivals::hint(&error).unwrap_or_else(|| one_line(&error.render().to_string())));
             return ExitCode::from(125);
         }
         // Help and version are answers.
@@ -124,20 +127,27 @@ fn misread(error: clap::Error) -> Failure {
 
 fn completions(flags: &CompletionsFlags) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(flags.shell, &mut args::command(), "seclude", &mut script);
+    clap_complete::generate(flags.shell, &mut tasks::command(), "seclude", &mut script);
     print(&script)
 }
 
-/// One line on stderr. If nobody listens (`2>&1 | head`), the command's status is told all the same.
-/// One line, whatever names of others' choosing are in it.
+/// What makes a terminal show a line in another order than it is written in, UAX #9.
+fn turns(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// One line on stderr, whatever names of others' choosing are in it. If nobody listens (`2>&1 | head`), the command's status is
+/// told all the same.
 fn say(line: impl Display) {
     let line = line.to_string();
-    let (mut shown, plain) = (String::with_capacity(line.len()), |character: &char| !character.is_control());
+    let mut shown = String::with_capacity(line.len());
+    let plain = |character: &char| !character.is_control() && !turns(*character);
     line.chars().for_each(|character| match plain(&character) {
         true => shown.push(character),
         false => shown.extend(character.escape_default()),
     });
-    let _ = writeln!(std::io::stderr(), "seclude: {shown}");
+    // In one piece: the command may write to the same file.
+    let _ = std::io::stderr().write_all(format!("seclude: {shown}\n").as_bytes());
 }
 
 /// Whether the program runs with more rights than its caller has. A namespace tool with such rights has been a way to root
@@ -165,9 +175,14 @@ fn is_secure_execution() -> bool {
 
 /// The parser's complaint without its usage text: what is wrong, and its tip.
 fn one_line(rendered: &str) -> String {
+    // That what was meant as a flag could be a command's name helps nobody.
+    let is_of_use = |line: &&str| !line.trim_start().starts_with("tip: to pass");
     let paragraphs: Vec<String> = rendered
         .split("\n\n")
-        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .map(|paragraph| {
+            let words = paragraph.lines().filter(is_of_use).flat_map(str::split_whitespace);
+            words.collect::<Vec<_>>().join(" ")
+        })
         .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with("Usage:"))
         .map(|paragraph| paragraph.trim_start_matches("error: ").to_owned())
         .collect();
@@ -189,12 +204,14 @@ impl Failure {
 
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
-        // Nothing has been done yet where it is about what was said.
-        let is_said = |field: &&Field| error.code() == seclude::Code::Invalid || field.first() == Some("seccomp");
-        let said = error.field().filter(is_said).and_then(words::flag);
-        let flag = error.limit().map(limits::flag).or_else(|| said.map(Cow::into_owned));
-        let flag = flag.map_or_else(String::new, |flag| format!("{flag}: "));
-        Failure { code: error.exit_code(), message: format!("{flag}{}", error.message_with(words::say)) }
+        let set_by =
+            error.limit().map(limits::flag).or_else(|| error.field().and_then(words::setter).map(Cow::into_owned));
+        let said = error.field().and_then(|field| words::said(field, set_by.as_deref()));
+        // Nothing has been done yet where it is about what was said, by whatever flag.
+        let is_said = |field: &Field| error.code() == seclude::Code::Invalid || field.first() == Some("seccomp");
+        let otherwise = || set_by.filter(|_| error.limit().is_some() || error.field().is_some_and(is_said));
+        let place = said.or_else(otherwise).map_or_else(String::new, |place| format!("{place}: "));
+        Failure { code: error.exit_code(), message: format!("{place}{}", error.message_with(words::say)) }
     }
 }
 
@@ -202,7 +219,7 @@ impl From<seclude::Error> for Failure {
 fn man() -> Result<ExitCode, Failure> {
     let mut page = Vec::new();
     let failed = |error: std::io::Error| Failure::new(format!("man page: {error}"));
-    let mut command = args::command();
+    let mut command = tasks::command();
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut page).map_err(failed)?;
     for task in command.get_subcommands().filter(|task| task.get_name() != "help") {

@@ -10,7 +10,7 @@ use seclude::request::{self as data, Dns, HostEntry, Network, NetworkKind, Reque
 use seclude::{Field, Ipv6, Mac, Namespace, Publish, Rule, Subnet, Subnet6};
 
 use crate::args::Heading;
-use crate::values::duration;
+use crate::values::{duration, within};
 use crate::{Failure, compose, named_files, words};
 
 type Parsed<T> = Result<T, String>;
@@ -39,7 +39,7 @@ pub(crate) struct NetworkFlags {
     #[arg(long, value_name = "NAME[:PORTS]")]
     allow_private: Vec<Rule>,
     /// Reach this TCP port of the host's own 127.0.0.1, as host.internal:PORT
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = within::<u16>(1..=65_535))]
     allow_loopback: Vec<u16>,
     /// Reset connections to names that do not begin with TLS which asks for that name; off is the default (--allow)
     #[arg(long, value_name = "require|off")]
@@ -66,7 +66,7 @@ pub(crate) struct NetworkFlags {
     #[arg(long, value_name = "MAC")]
     mac: Option<Mac>,
     /// The largest packet, in bytes (veth)
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65_535))]
+    #[arg(long, value_name = "BYTES", value_parser = within::<u32>(68..=65_535))]
     mtu: Option<u32>,
     /// Keep it from everything but the host, whose own services it reaches then (veth)
     #[arg(long)]
@@ -259,6 +259,11 @@ fn rules_of(file: &Path) -> Result<Vec<(String, String)>, Failure> {
 }
 
 impl NetworkFlags {
+    /// The files that say what is allowed.
+    pub(crate) fn named_files(&self) -> impl Iterator<Item = &Path> {
+        self.allow_from.iter().map(PathBuf::as_path)
+    }
+
     /// Whether the flags themselves decide about the network namespace.
     pub(crate) fn decides(&self) -> bool {
         self.net.is_some() || self.allows().is_some()

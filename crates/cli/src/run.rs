@@ -16,7 +16,7 @@ use crate::signals::Forwarder;
 use crate::stats::Ticker;
 use crate::terminal;
 use crate::watch::Watch;
-use crate::{Failure, named_files, say, words};
+use crate::{Failure, jobs, named_files, say, words};
 
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     container.base.check()?;
@@ -153,8 +153,11 @@ fn start_and_wait(
     order: &ArgMatches,
     timed: bool,
 ) -> Result<Ended, Stop> {
-    let mut command = compose(container, order, flags.stats).map_err(Stop::Flags)?;
+    let mut command = compose(container, order, &flags.beside()).map_err(Stop::Flags)?;
     command.timed(timed);
+    if !flags.detach && terminal::is_anothers() {
+        in_background(&mut command, container).map_err(Stop::Flags)?;
+    }
     if flags.detach {
         detach(&mut command, flags, container);
         let mut child = command.spawn()?;
@@ -223,15 +226,34 @@ fn start_and_wait(
     }
 }
 
+/// What becomes of the terminal that is stdin where another job has it. In a session of its own nothing would stop the command:
+/// it would read what is typed for others, passwords too.
+fn in_background(command: &mut seclude::Command, container: &ContainerFlags) -> Result<(), Failure> {
+    let request = command.request().map_err(|wrong| Failure::new(wrong.to_string()))?;
+    let has_session = request.new_session.unwrap_or(request.preset != Some(seclude::request::Preset::Bare));
+    if request.terminal.is_some() {
+        jobs::wait_for_terminal();
+    } else if container.process.stdio.is_none() && has_session {
+        say(
+            "another job has the terminal that is stdin: the command reads nothing (-t waits for it, < /dev/null says nothing)",
+        );
+        command.stdin(Stdio::null());
+    }
+    Ok(())
+}
+
 /// That it is not where it was called, which would surprise.
 fn say_where(child: &Child) {
     if let Some(directory) = &child.report().moved_from {
         let shown = directory.display();
         let empty = ["/tmp", "/var/tmp", "/run", "/home"].map(std::path::Path::new).contains(&directory.as_path());
-        let begins = if empty { "one" } else { "home" };
-        say(format_args!(
-            "{shown} is not shown: the command begins in a new, empty {begins} (--workdir DIR, --ro DIR or --rw DIR otherwise)"
-        ));
+        let in_root = child.report().moved_to.as_deref() == Some(std::path::Path::new("/"));
+        let begins = match (in_root, empty) {
+            (true, _) => "/ (--workdir DIR otherwise)",
+            (false, true) => "a new, empty one (--workdir DIR, --ro DIR or --rw DIR otherwise)",
+            (false, false) => "a new, empty home (--workdir DIR, --ro DIR or --rw DIR otherwise)",
+        };
+        say(format_args!("{shown} is not shown: the command begins in {begins}"));
     }
 }
 

@@ -9,7 +9,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use seclude::{Canceller, Child};
 
-use crate::jobs;
+use crate::{jobs, terminal};
 
 const FORWARDED: [Signal; 9] = [
     Signal::SIGHUP,
@@ -22,6 +22,9 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGTSTP,
     Signal::SIGCONT,
 ];
+
+/// `si_code` of what the kernel sends itself, sigaction(2).
+const SI_KERNEL: i32 = 0x80;
 
 /// Those that end a start as well.
 const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
@@ -93,7 +96,7 @@ impl Forwarder {
                 };
                 let _ = child.signal(stop as i32);
                 if !self.has_terminal {
-                    jobs::stop(child, false);
+                    jobs::stop(child, None);
                 }
                 continue;
             }
@@ -101,10 +104,15 @@ impl Forwarder {
                 let _ = child.signal(signal);
                 continue;
             }
+            // The keyboard's is for all that are in the foreground: a shell that waits for others leaves it to them.
+            let is_keyboards =
+                come.ssi_code == SI_KERNEL && [Signal::SIGINT as i32, Signal::SIGQUIT as i32].contains(&signal);
             // A process that has ended meanwhile needs no signal.
             if leaves_it_to_the_default(child.id(), signal) == Some(true) {
                 self.ended_by.get_or_insert(signal);
                 let _ = child.signal(Signal::SIGKILL as i32);
+            } else if is_keyboards && !self.has_terminal {
+                let _ = child.signal_group(signal);
             } else {
                 let _ = child.signal(signal);
             }
@@ -112,16 +120,20 @@ impl Forwarder {
     }
 
     /// Stops this process, whose command has stopped, with all of its job; the command goes on when it does, or at once if nobody could
-    /// continue the job.
+    /// continue the job. Continued in the background it has no terminal to show, and stops again.
     pub(crate) fn stop_too(&mut self, child: &mut Child) {
-        if jobs::can_be_continued() {
-            jobs::stop(child, true);
-        }
         let mut others = Vec::new();
-        while let Ok(Some(come)) = self.come.read_signal() {
-            let signal = come.ssi_signo as i32;
-            if ![Signal::SIGTSTP as i32, Signal::SIGCONT as i32].contains(&signal) {
-                others.push(signal);
+        while jobs::can_be_continued() {
+            jobs::stop(child, Some(self.come.as_fd()));
+            while let Ok(Some(come)) = self.come.read_signal() {
+                let signal = come.ssi_signo as i32;
+                if ![Signal::SIGTSTP as i32, Signal::SIGCONT as i32].contains(&signal) {
+                    others.push(signal);
+                }
+            }
+            let is_ended = !matches!(child.try_wait(), Ok(None));
+            if is_ended || !others.is_empty() || !terminal::is_anothers() {
+                break;
             }
         }
         for signal in others {
@@ -138,9 +150,20 @@ impl Forwarder {
 
 /// The signals that this process ignores, a bit each; where /proc is not there, none.
 fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    mask("SigIgn:").unwrap_or(0)
+}
+
+fn mask(name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix(name))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+/// Whether this signal does what it does by default: it is neither ignored nor blocked.
+pub(crate) fn is_heeded(signal: Signal) -> bool {
+    let bit = 1 << (signal as i32 - 1);
+    let has = |name| mask(name).is_some_and(|mask| mask & bit == 0);
+    has("SigIgn:") && has("SigBlk:")
 }
 
 /// Whether process `pid` is the first of a pid namespace and neither catches, blocks nor ignores `signal`.

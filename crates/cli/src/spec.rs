@@ -28,6 +28,7 @@ pub(crate) fn read(file: &Path) -> Result<Request, Failure> {
     let mut request = Request::parse(&bytes, format).map_err(|wrong| failed(wrong.to_string()))?;
     let directory = std::path::absolute(if directory.as_os_str().is_empty() { Path::new(".") } else { &directory });
     request.paths_from(&directory.map_err(|error| failed(error.to_string()))?);
+    words::begun_from(file, &request);
     Ok(request)
 }
 

@@ -8,8 +8,11 @@ use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
+use rustix::process::getpgrp;
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 use seclude::Child;
 
 use crate::signals::hold;
@@ -21,12 +24,18 @@ pub(crate) fn size() -> Option<(u16, u16)> {
     (size.ws_row != 0 && size.ws_col != 0).then_some((size.ws_row, size.ws_col))
 }
 
-/// Raw mode of this terminal, as long as it lives.
+/// Whether another job has the terminal that is stdin: who reads from it, or sets its mode, is stopped by the kernel (SIGTTIN,
+/// SIGTTOU), as long as it is of the terminal's session.
+pub(crate) fn is_anothers() -> bool {
+    tcgetpgrp(stdin()).is_ok_and(|foreground| foreground != getpgrp())
+}
+
+/// Raw mode of this terminal, as long as it lives and another job has it not.
 struct Raw(Option<Termios>);
 
 impl Raw {
     fn enter() -> io::Result<Raw> {
-        if !isatty(stdin()) {
+        if !isatty(stdin()) || is_anothers() {
             return Ok(Raw(None));
         }
         let before = tcgetattr(stdin())?;
@@ -39,7 +48,7 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        if let Some(before) = &self.0 {
+        if let Some(before) = self.0.as_ref().filter(|_| !is_anothers()) {
             let _ = tcsetattr(stdin(), OptionalActions::Now, before);
         }
     }
@@ -55,11 +64,17 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
     // A full terminal takes no more until what it has to say is read: waiting in a write would be for ever.
     fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
     let (mut typing, mut within_line) = (true, false);
+    // Nobody has the other end open just now; a process of its session may open it again.
+    let mut unused = false;
     let mut typed: Vec<u8> = Vec::new();
     let mut buffer = [0; 16 * 1024];
     loop {
         let ended = child.try_wait().map_err(io::Error::from)?.is_some();
-        let [keys, shown, resize] = wait(child, &master, watch, &resized, (typing, !typed.is_empty()), ended)?;
+        let shown_by = (!unused || ended).then_some(&master);
+        // What is typed for another job is not read: who is of the terminal's session would be stopped for it.
+        let reads = typing && (raw.0.is_some() || !is_anothers());
+        let [keys, shown, resize] = wait(child, shown_by, watch, &resized, (reads, !typed.is_empty()), ended)?;
+        unused = false;
         watch.attend(child);
         if !ended && child.stopped().is_some() {
             // The keyboard's signal came to the command's terminal alone: here it stops the job that shows it.
@@ -67,6 +82,8 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
             watch.signals.stop_too(child);
             raw = Raw::enter()?;
             show_size(&master)?;
+        } else if raw.0.is_none() {
+            raw = Raw::enter()?;
         }
         if resize {
             while let Ok(Some(_)) = resized.read_signal() {}
@@ -109,7 +126,8 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 // As above, and all has been read.
                 Err(error) if !closed(&error) => return Err(error),
-                _ => return Ok(()),
+                _ if ended => return Ok(()),
+                _ => unused = true,
             }
         } else if ended {
             return Ok(());
@@ -136,10 +154,13 @@ fn show_size(master: &File) -> io::Result<()> {
     Ok(tcsetwinsize(master, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 })?)
 }
 
+/// How long a terminal that nobody has open is not looked at: the kernel tells of that for ever, and of the next one that opens it never.
+const UNUSED: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
 /// Waits until there is something to do: whether a key was typed, something is to be shown, the window has a new size.
 fn wait(
     child: &Child,
-    master: &File,
+    master: Option<&File>,
     watch: &Watch,
     resized: &SignalFd,
     (typing, pending): (bool, bool),
@@ -148,11 +169,9 @@ fn wait(
     // What is not waited for is not polled: a hang-up is told whether it was asked for or not, for ever.
     let typing = typing && !pending;
     let out = if pending { PollFlags::OUT } else { PollFlags::empty() };
-    let mut polled = vec![
-        PollFd::new(master, PollFlags::IN | out),
-        PollFd::new(resized, PollFlags::IN),
-        PollFd::from_borrowed_fd(watch.signals.wake(), PollFlags::IN),
-    ];
+    let mut polled =
+        vec![PollFd::new(resized, PollFlags::IN), PollFd::from_borrowed_fd(watch.signals.wake(), PollFlags::IN)];
+    polled.extend(master.map(|master| PollFd::new(master, PollFlags::IN | out)));
     if !ended {
         polled.push(PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN));
         polled.extend(child.stop_notice().map(|notice| PollFd::from_borrowed_fd(notice, PollFlags::IN)));
@@ -163,10 +182,16 @@ fn wait(
     }
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     let left = if ended { Some(now) } else { watch.time_left(child) };
+    let left = match left {
+        Some(left) if master.is_none() && (left.tv_sec, left.tv_nsec) > (UNUSED.tv_sec, UNUSED.tv_nsec) => Some(UNUSED),
+        None if master.is_none() => Some(UNUSED),
+        left => left,
+    };
     match poll(&mut polled, left.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(errno) => return Err(errno.into()),
     }
     let came = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
-    Ok([typing && polled.last().is_some_and(came), came(&polled[0]), came(&polled[1])])
+    let shown = master.is_some() && polled.get(2).is_some_and(came);
+    Ok([typing && polled.last().is_some_and(came), shown, polled.first().is_some_and(came)])
 }

@@ -1,6 +1,8 @@
 //! The values of flags: each is parsed once, with an error that says what was expected.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,6 +27,25 @@ pub(crate) fn duration(text: &str) -> Parsed<Duration> {
 /// A length of time that may be negative, in nanoseconds.
 pub(crate) fn offset(text: &str) -> Parsed<i128> {
     nanoseconds(text)
+}
+
+/// A whole number within bounds.
+pub(crate) fn within<T>(bounds: RangeInclusive<i64>) -> impl Fn(&str) -> Parsed<T> + Clone + Send + Sync + 'static
+where
+    T: TryFrom<i64>,
+{
+    move |text| {
+        let wanted = || format!("a whole number from {} to {} is wanted", bounds.start(), bounds.end());
+        let number: i64 = text.parse().map_err(|_| wanted())?;
+        let is_out = || format!("{number} is not in {}..={}", bounds.start(), bounds.end());
+        let number = Some(number).filter(|number| bounds.contains(number)).ok_or_else(is_out)?;
+        T::try_from(number).map_err(|_| wanted())
+    }
+}
+
+/// The same, where the library knows the bounds.
+pub(crate) fn oom_score(text: &str) -> Parsed<i16> {
+    text.parse().map_err(|_| "a whole number from -1000 to 1000 is wanted".to_owned())
 }
 
 /// Permission bits, octal.
@@ -103,15 +124,18 @@ impl FromStr for FdSpec {
 #[derive(Clone)]
 pub(crate) struct EnvSpec(pub(crate) String, pub(crate) Option<OsString>);
 
-impl FromStr for EnvSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Parsed<Self> {
-        match text.split_once('=') {
-            Some((key, value)) if !key.is_empty() => Ok(EnvSpec(key.into(), Some(value.into()))),
-            None if !text.is_empty() => Ok(EnvSpec(text.into(), None)),
-            _ => Err("expected K=V, or the name of a variable".into()),
+impl EnvSpec {
+    /// A value may have any bytes.
+    pub(crate) fn parse(given: OsString) -> Parsed<Self> {
+        let bytes = given.as_bytes();
+        let end = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
+        let (key, value) = bytes.split_at(end);
+        let key = str::from_utf8(key).map_err(|_| format!("the name of {given:?} is not UTF-8"))?;
+        if key.is_empty() {
+            return Err("expected K=V, or the name of a variable".into());
         }
+        let value = value.strip_prefix(b"=").map(|value| OsStr::from_bytes(value).to_owned());
+        Ok(EnvSpec(key.to_owned(), value))
     }
 }
 
@@ -199,7 +223,7 @@ mod tests {
             for text in [text, likely] {
                 let _ = (size(&text), duration(&text), offset(&text), mode(&text));
                 let _ = (text.parse::<NamespaceList>().is_ok(), text.parse::<JoinSpec>().is_ok());
-                let _ = (text.parse::<UserSpec>().is_ok(), text.parse::<EnvSpec>().is_ok());
+                let _ = (text.parse::<UserSpec>().is_ok(), EnvSpec::parse(text.clone().into()).is_ok());
                 let _ = (text.parse::<RlimitSpec>().is_ok(), text.parse::<Dimension>().is_ok());
                 let _ = text.parse::<CapabilityName>().is_ok();
             }

@@ -9,22 +9,19 @@ use seclude::{Field, Question, Remedy, Verdict};
 use serde_json::{Value, json};
 
 use crate::args::{ContainerFlags, RunFlags, WhyFlags};
-use crate::compose::compose;
+use crate::compose::{Beside, compose};
 use crate::{Failure, misread, run, words};
 
-/// What is asked about where no spec names a command: it decides about nothing.
+/// What is asked about where nobody names a command: it decides about nothing.
 const ANY_COMMAND: &str = "/bin/true";
 
 pub(crate) fn why(flags: &WhyFlags, mut container: ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     let asked = std::mem::take(&mut container.base.command);
     let question = question(&asked)?;
     container.base.check()?;
-    if container.base.spec_file().is_none() {
-        container.base.command = vec![ANY_COMMAND.into()];
-    }
     let run = RunFlags::from_arg_matches(order).map_err(misread)?;
     run::check(&run, &container)?;
-    let mut command = compose(&container, order, run.stats)?;
+    let mut command = compose(&container, order, &Beside { stand_in: Some(ANY_COMMAND), ..run.beside() })?;
     run::detach(&mut command, &run, &container);
     let answer = command.why()?.answer(&question)?;
     let (kind, about) = (asked[0].to_string_lossy(), asked[1].to_string_lossy());

@@ -1,8 +1,11 @@
 //! What can be done about an error, in this door's words: a flag, and its value.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use seclude::request::Request;
 use seclude::{Field, Part, Remedy};
 use serde_json::Value;
 
@@ -139,6 +142,54 @@ pub(crate) fn given_by(field: Field, flag: impl Into<Cow<'static, str>>) {
     GIVEN.lock().unwrap_or_else(PoisonError::into_inner).push((field, flag.into()));
 }
 
+/// The file that the request begins from, and what that says.
+static BEGUN_FROM: OnceLock<(PathBuf, Request)> = OnceLock::new();
+
+/// Notes what the request begins from.
+pub(crate) fn begun_from(file: &Path, request: &Request) {
+    // A program reads one, if any.
+    let _ = BEGUN_FROM.set((file.to_owned(), request.clone()));
+}
+
+/// Who has said what a field is: a flag of this command line, or a key of the file that it begins from. `flag`: the one that sets it.
+pub(crate) fn said(field: &Field, flag: Option<&str>) -> Option<String> {
+    let is_of_list = field.parts().iter().any(|part| matches!(part, Part::Index(_)));
+    // What flags add to a list comes behind what the file has.
+    let by_file = || begun_with(field);
+    let by_flag = || flag.filter(|flag| is_given(flag)).map(str::to_owned);
+    if is_of_list { by_file().or_else(by_flag) } else { by_flag().or_else(by_file) }
+}
+
+/// A key of the file that the request begins from, if that has it.
+fn begun_with(field: &Field) -> Option<String> {
+    let (file, request) = BEGUN_FROM.get()?;
+    let whole: Value = serde_json::from_str(&request.to_json()).ok()?;
+    let found = field.parts().iter().try_fold(&whole, |value, part| match part {
+        Part::Key(key) => value.get(key),
+        Part::Index(index) => value.get(*index),
+    });
+    found.map(|_| format!("--spec {}: {field}", file.display()))
+}
+
+/// Whether it is a word of this command line. (One of the command's own that is spelled like that misleads nobody for long.)
+fn is_given(flag: &str) -> bool {
+    let long = flag.split([' ', '=']).next().unwrap_or(flag);
+    let short = SHORT.iter().find(|(of, _)| *of == long).map(|(_, short)| *short);
+    std::env::args_os().any(|word| {
+        let word = word.as_bytes();
+        let rest = word.strip_prefix(long.as_bytes());
+        let is_long = rest.is_some_and(|rest| matches!(rest, [] | [b'=', ..]));
+        // Several can stand together.
+        is_long
+            || short.is_some_and(
+                |short| matches!(word, [b'-', letters @ ..] if !letters.starts_with(b"-") && letters.contains(&short)),
+            )
+    })
+}
+
+/// Flags that have a letter.
+const SHORT: [(&str, u8); 2] = [("--publish", b'p'), ("--tty", b't')];
+
 /// The flag that sets a field.
 pub(crate) fn flag(field: &Field) -> Option<Cow<'static, str>> {
     let given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,10 +209,15 @@ pub(crate) fn flag(field: &Field) -> Option<Cow<'static, str>> {
     FLAGS.iter().find(|(own, ..)| *own == row).map(|(_, flag, _)| (*flag).into())
 }
 
+/// The flag that has given a field, or what that is a part of.
+pub(crate) fn setter(field: &Field) -> Option<Cow<'static, str>> {
+    flag(field).or_else(|| flag(&field.above()).filter(|_| field.first() == Some("mounts")))
+}
+
 /// Where a request is wrong: a flag, or a part of what the flag has.
 pub(crate) fn place(field: &Field) -> Option<String> {
-    let whole = || flag(&field.above()).filter(|_| field.first() == Some("mounts")).zip(field.last());
-    flag(field).map(Cow::into_owned).or_else(|| whole().map(|(flag, part)| format!("{flag}: {part}")))
+    let part = || setter(field).zip(field.last()).map(|(flag, part)| format!("{flag}: {part}"));
+    flag(field).map(Cow::into_owned).or_else(part)
 }
 
 /// Fields with a value that has a flag of its own.
@@ -224,8 +280,6 @@ fn pattern(field: &Field) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     /// What no flag of its own sets: parts of a flag's value, what the command sets itself, and what only other doors have.
@@ -312,7 +366,7 @@ mod tests {
 
     #[test]
     fn every_flag_is_there_and_every_row_is_a_field() {
-        let mut command = crate::args::command();
+        let mut command = crate::tasks::command();
         command.build();
         let run = command.get_subcommands().find(|task| task.get_name() == "run").unwrap();
         let known: Vec<&str> = run.get_arguments().filter_map(clap::Arg::get_long).collect();

@@ -18,6 +18,7 @@ pub mod dns;
 mod hello;
 mod name;
 mod name_server;
+mod own_address;
 mod ports;
 pub mod relay;
 mod resolver;

@@ -18,6 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
+use seclude_forked::{Forked, GENERATIONS};
 use seclude_sys::signal;
 
 use crate::addresses::Special;
@@ -31,7 +32,7 @@ const STACK: usize = 256 * 1024;
 /// How long what a namespace has sent may take to get out after its end.
 const DRAIN: Duration = Duration::from_secs(1);
 
-static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+static RUNNING: Forked<Option<Running>> = Forked::new([const { Mutex::new(None) }; GENERATIONS]);
 
 struct Running {
     /// Another than this one after a fork, which takes no thread along.
@@ -70,7 +71,7 @@ struct Opened {
 type Judge = fn(IpAddr, bool) -> Option<Special>;
 
 fn running() -> MutexGuard<'static, Option<Running>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+    RUNNING.lock(|| ())
 }
 
 impl Running {

@@ -28,9 +28,27 @@ const STACK: usize = 512 * 1024;
 /// How a name is looked up.
 pub(crate) type Lookup = fn(&str) -> io::Result<Vec<IpAddr>>;
 
-/// What the host says.
+/// What the host says. A name with a dot is one from the root on: with the host's search domains behind it, it would be another that nobody
+/// has allowed. So it is asked for with a dot at its end, by which hosts(5) knows none.
 pub(crate) fn by_host(name: &str) -> io::Result<Vec<IpAddr>> {
-    Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+    let ask = |name: &str| Ok((name, 0).to_socket_addrs()?.map(|address| address.ip()).collect());
+    if !name.contains('.') {
+        return ask(name);
+    }
+    let listed = std::fs::read_to_string(HOSTS).map(|text| listed(&text, name)).unwrap_or_default();
+    if listed.is_empty() { ask(&format!("{name}.")) } else { Ok(listed) }
+}
+
+const HOSTS: &str = "/etc/hosts";
+
+/// The addresses that hosts(5) has for a name.
+fn listed(text: &str, name: &str) -> Vec<IpAddr> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
+    let found = lines.filter_map(|mut words| {
+        let address = words.next()?.parse().ok()?;
+        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
+    });
+    found.collect()
 }
 
 /// The threads. They end by themselves: one may be in a call that nothing ends.
@@ -196,6 +214,14 @@ mod tests {
     fn hangs(_: &str) -> io::Result<Vec<IpAddr>> {
         thread::sleep(Duration::from_secs(4));
         Err(io::ErrorKind::TimedOut.into())
+    }
+
+    #[test]
+    fn what_hosts_has_of_a_name_is_all_of_its_lines() {
+        let text = "127.0.0.1 localhost\n# 192.0.2.9 one.test\n192.0.2.1\tONE.test one\n2001:db8::1 x one.test # two.test\nno two.test\n";
+        let all: Vec<String> = listed(text, "one.test").iter().map(IpAddr::to_string).collect();
+        assert_eq!(all, ["192.0.2.1", "2001:db8::1"]);
+        assert!(listed(text, "two.test").is_empty() && listed(text, "test").is_empty());
     }
 
     fn name(number: usize) -> Name {

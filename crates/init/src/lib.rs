@@ -25,7 +25,7 @@
 //! bounding set, `g` GROUP… , `i` GID, `u` UID, `c` EFFECTIVE:PERMITTED:INHERITABLE, `e` INHERITABLE:AMBIENT what is over the exec, `a` AMBIENT,
 //! `n` no new privileges, `w` DIRECTORY the descriptor of the working directory, `m` FLAGS unshare, `U` … a second user namespace, `s` FILE:FLAGS:LISTENS a
 //! filter of system calls, whose listener is sent to the spawner if LISTENS is not 0, `h`DESCRIPTOR (without the rest) what the init holds and the
-//! command has not, `x` PROC:MODULE:LABEL what a security module confines the command by (0 AppArmor, 1 SELinux), `W`LISTENER (without the rest) wait before the exec; `f` and `!` are for tests.
+//! command has not, `p`DESCRIPTOR (the same) the spawner's pidfd, with which the init ends, `x` PROC:MODULE:LABEL what a security module confines the command by (0 AppArmor, 1 SELinux), `W`LISTENER (without the rest) wait before the exec; `f` and `!` are for tests.
 //!
 //! Numbers are decimal where nothing else is said. The environment is the command's. An argv that is not like this
 //! ends the init with code 125, without a word, as does a first argument that is no descriptor.
@@ -42,8 +42,8 @@
 //! value (four bytes, little endian). In this order:
 //!
 //! 1. *Failed*: tag is the number of the call, step and op are those of argv 4, the value is the errno. Nothing was
-//!    started, or nothing that had become the command. If the tag is B, a second record holds the first 1 to 2040
-//!    bytes of the file whose interpreter or loader is missing (it is not sent if they cannot be read). The init
+//!    started, or nothing that had become the command. If the tag is B, or A with ENOEXEC, a second record holds the first 1 to 2040
+//!    bytes of the file whose interpreter or loader is missing, or which is no program here (it is not sent if they cannot be read). The init
 //!    ends with code 125.
 //! 2. *Listener*, tag 247, if an act asks for one: with the descriptor, or the errno for which there is none and the filter answers by itself.
 //! 3. *Running*, tag 253: the command's execve has succeeded, or, with `w`, all is done but that. A child that was killed before its execve is told as
@@ -68,7 +68,7 @@
 //!
 //! - It holds the socket and a signalfd, and no other descriptor: nobody waits for the end of a pipe because of it.
 //! - Every signal but SIGCHLD goes to the command, and to the command only, not to its process group (but SIGCONT, SIGTSTP,
-//!   SIGTTIN and SIGTTOU to all of it); also one
+//!   SIGTTIN and SIGTTOU to all of it, and whatever is sent with the value 1, sigqueue(3)); also one
 //!   that comes from inside the namespace, and one that PID 1 would not get without a handler. (SIGKILL and SIGSTOP,
 //!   which only the outside can send to PID 1, are the init's own.) A signal is sent on with kill(2): its number
 //!   goes along, its sender and value do not, and a command that has become another user does not get it if the

@@ -140,9 +140,11 @@ mod command_that_cannot_start {
 
     #[test]
     fn any_other_error_ends_the_search() {
-        let text = Temporary::executable("no-program", "neither a script nor a program\n");
+        let content = "neither a script nor a program\n";
+        let text = Temporary::executable("no-program", content);
         let mut init = command(&["true"]).candidates(&[text.name(), "/bin/true"]).start();
         assert_eq!(init.says(), failed(EXECVE, Errno::NOEXEC));
+        assert_eq!(init.says(), Said::Bytes(content.into()));
         init.has_failed();
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::{LazyLock, Mutex};
+use std::sync::Mutex;
 
 use crate::Error;
 use crate::lease::address_of;
@@ -33,9 +33,11 @@ pub(crate) fn subnet(socket: &Socket, wanted: Option<Subnet>) -> Result<Subnet, 
 pub(crate) fn subnet_of_links(socket: &Socket, namespace: u64, wanted: Option<Subnet>) -> Result<Subnet, Error> {
     /// By namespace and by what was asked for.
     type Chosen = HashMap<(u64, Option<Subnet>), Subnet>;
-    static CHOSEN: LazyLock<Mutex<Chosen>> = LazyLock::new(Default::default);
-    let mut chosen = CHOSEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Some(subnet) = chosen.get(&(namespace, wanted)) {
+    static CHOSEN: Mutex<Option<Chosen>> = Mutex::new(None);
+    // Whoever has it just now may be a thread of the process that this one was forked from: it is looked for anew then.
+    let mut chosen = CHOSEN.try_lock().ok();
+    let known = chosen.as_deref().and_then(|chosen| chosen.as_ref()?.get(&(namespace, wanted)));
+    if let Some(subnet) = known {
         return Ok(*subnet);
     }
     let ours: Vec<u32> = crate::route::links(socket, None)?
@@ -44,7 +46,9 @@ pub(crate) fn subnet_of_links(socket: &Socket, namespace: u64, wanted: Option<Su
         .map(|link| link.index)
         .collect();
     let subnet = select(socket, wanted, &ours)?;
-    chosen.insert((namespace, wanted), subnet);
+    if let Some(chosen) = chosen.as_deref_mut() {
+        chosen.get_or_insert_default().insert((namespace, wanted), subnet);
+    }
     Ok(subnet)
 }
 

@@ -77,6 +77,7 @@ impl Claims {
 
     /// Gives nothing back but the locks and the descriptors.
     pub(crate) fn leave(mut self) {
+        self.host.locks.note_left();
         (self.table, self.bridge, self.address) = (false, None, None);
         (self.link, self.guarded, self.hosts) = (None, None, None);
         self.elements.clear();

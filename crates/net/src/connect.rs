@@ -146,7 +146,12 @@ fn attach_point_to_point(veth: &Veth, claims: &Claims, mut batch: Batch) -> Resu
     let about = format!("address {gateway} of {link}");
     route::add_address(&mut batch, index, gateway, 32, Some(veth.address), about);
     if let (Some(gateway), Some(address)) = (veth.network.gateway6, veth.address6) {
-        route::add_address6(&mut batch, index, gateway, 128, format!("address {gateway} of {link}"));
+        route::add_address6(
+            &mut batch,
+            index,
+            (gateway, 128, route::Reach::Subnet),
+            format!("address {gateway} of {link}"),
+        );
         route::set_up(&mut batch, index, format!("link {link} up"));
         route::add_route(&mut batch, index, Some(address.into()), None, format!("route to {address} over {link}"));
     } else {

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::Ipv4Addr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::Error;
@@ -75,9 +74,13 @@ fn try_take(host: &Host, address: Ipv4Addr) -> Result<bool, Error> {
 /// Where to begin looking: another place for each process, and the next for each container, so that what was given back
 /// just now is not given out again at once, and the search does not grow with what is taken.
 fn rotation() -> u32 {
-    static FIRST: OnceLock<u32> = OnceLock::new();
+    static FIRST: AtomicU32 = AtomicU32::new(0);
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let first = *FIRST.get_or_init(|| RandomState::new().build_hasher().finish() as u32 >> 1);
+    let chosen = RandomState::new().build_hasher().finish() as u32 >> 1 | 1;
+    let first = match FIRST.compare_exchange(0, chosen, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => chosen,
+        Err(known) => known,
+    };
     first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 

@@ -93,7 +93,7 @@ pub use part::Part;
 pub use publish::{Protocol, Publish, PublishError};
 pub use request::{Attach, Ipv6, Request};
 pub use subnet::{Subnet, Subnet6, SubnetError};
-pub use sweep::sweep;
+pub use sweep::{sweep, sweep_if_left};
 pub use veth::{HostsFile, Veth};
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! One file of locks: who uses which address, bridge, table. The kernel takes them back from a process that dies.
 //!
 //! They are open file description locks on single bytes, fcntl(2): they belong to the descriptor and not to the
-//! process, so every container of one process has its own. Nothing is written to the file; its offsets are the names.
+//! process, so every container of one process has its own; its offsets are the names. What is written to it are the numbers of network
+//! namespaces in which containers were left running: whoever comes next, for whatever, has something to look after there.
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -133,10 +134,74 @@ impl Locks {
     }
 }
 
+impl Locks {
+    /// Those of which it is written down that a container was left there.
+    fn left_in(&self) -> Vec<u64> {
+        let mut bytes = [0; MOST_LEFT * NUMBER];
+        let read = rustix::io::pread(&self.file, &mut bytes[..], 0).unwrap_or(0);
+        let (numbers, _) = bytes.get(..read).unwrap_or_default().as_chunks::<NUMBER>();
+        numbers.iter().map(|number| u64::from_ne_bytes(*number)).collect()
+    }
+
+    /// Writes down that a container is left here without its spawner.
+    pub(crate) fn note_left(&self) {
+        let known = self.left_in();
+        if !known.contains(&self.namespace) && known.len() < MOST_LEFT {
+            let at = (known.len() * NUMBER) as u64;
+            let _ = rustix::io::pwrite(&self.file, &self.namespace.to_ne_bytes(), at);
+        }
+    }
+
+    /// Takes that back, and of namespaces that have gone: if nobody else has the file, who might be writing it.
+    pub(crate) fn forget_left(&self) {
+        let mut known = self.left_in();
+        if known.is_empty() || rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return;
+        }
+        known.retain(|number| *number != self.namespace && is_alive(*number));
+        let bytes: Vec<u8> = known.iter().flat_map(|number| number.to_ne_bytes()).collect();
+        let _ = rustix::fs::ftruncate(&self.file, bytes.len() as u64);
+        let _ = rustix::io::pwrite(&self.file, &bytes, 0);
+        let _ = rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockShared);
+    }
+}
+
+/// Bytes of a namespace's number in the file.
+const NUMBER: usize = 8;
+/// How many are written down.
+const MOST_LEFT: usize = 64;
+
+/// Whether a process that can be seen is in that network namespace.
+fn is_alive(namespace: u64) -> bool {
+    let name = std::path::PathBuf::from(format!("net:[{namespace}]"));
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .map(|process| process.path().join("ns/net"))
+        .any(|link| std::fs::read_link(link).is_ok_and(|found| found == name))
+}
+
+/// Whether somebody has left something in the calling thread's network namespace that nobody looks after, as far as a look at the file tells:
+/// a container that was left running there, or whatever a process that was killed had.
+pub(crate) fn is_left_alone() -> bool {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let Ok(file) = rustix::fs::open(FILE, flags, Mode::empty()) else { return false };
+    // Whoever is there looks after what is left when it goes.
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return false;
+    }
+    let mut bytes = [0; MOST_LEFT * NUMBER];
+    let read = rustix::io::pread(&file, &mut bytes[..], 0).unwrap_or(0);
+    let (numbers, _) = bytes.get(..read).unwrap_or_default().as_chunks::<NUMBER>();
+    let own = own_namespace().map(|(_, number)| number);
+    numbers.is_empty() || own.is_ok_and(|own| numbers.contains(&own.to_ne_bytes()))
+}
+
 impl Drop for Locks {
     fn drop(&mut self) {
         // The lock is given up before it is asked for again, so that of several that leave, one is alone with it.
-        if rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        if rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && rustix::fs::fstat(&self.file).is_ok_and(|found| found.st_size == 0)
+        {
             let _ = rustix::fs::unlinkat(&self.directory, FILE_NAME, AtFlags::empty());
             if let Ok(above) = rustix::fs::openat(&self.directory, "..", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             {

@@ -75,7 +75,7 @@ fn give_address6(host: &Host, bridge: &Bridge, subnet: Subnet6) -> Result<(), Er
     switches::quiet(host, &bridge.name, true)?;
     let mut batch = Batch::new();
     let about = format!("address {}/{} of bridge {}", subnet.gateway(), subnet.prefix(), bridge.name);
-    route::add_address6(&mut batch, bridge.index, subnet.gateway(), subnet.prefix(), about);
+    route::add_address6(&mut batch, bridge.index, (subnet.gateway(), subnet.prefix(), route::Reach::Subnet), about);
     host.route.send(&batch)
 }
 

@@ -44,7 +44,7 @@ impl fmt::Display for Protocol {
 /// One port of the host that leads to one of the container.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Publish {
-    /// The host's address it is published on; `None` for all IPv4 addresses of the host.
+    /// The host's address it is published on; `None` for all IPv4 addresses of the host, and `[::1]`.
     pub host: Option<Ipv4Addr>,
     /// The port on the host; not 0.
     pub host_port: u16,

@@ -265,6 +265,38 @@ pub(crate) fn add_address(
     other: Option<Ipv4Addr>,
     about: String,
 ) {
+    address_in(batch, index, (address, prefix, Reach::Subnet), other, about);
+}
+
+/// What an address brings along, by its prefix.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// A route: each address of the subnet is right there, and has a neighbour's entry, arp(7), once it is spoken to.
+    Subnet,
+    /// None, IFA_F_NOPREFIXROUTE.
+    Nothing,
+}
+
+impl Reach {
+    const fn flags(self) -> u32 {
+        const IFA_F_NOPREFIXROUTE: u32 = 0x200;
+        match self {
+            Reach::Subnet => 0,
+            Reach::Nothing => IFA_F_NOPREFIXROUTE,
+        }
+    }
+}
+
+const IFA_FLAGS: u16 = 8;
+
+/// The same, with what it brings along.
+pub(crate) fn address_in(
+    batch: &mut Batch,
+    index: u32,
+    (address, prefix, reach): (Ipv4Addr, u8, Reach),
+    other: Option<Ipv4Addr>,
+    about: String,
+) {
     const IFA_ADDRESS: u16 = 1;
     const IFA_LOCAL: u16 = 2;
     const IFA_BROADCAST: u16 = 4;
@@ -274,15 +306,23 @@ pub(crate) fn add_address(
         if prefix < 31 {
             a.put(IFA_BROADCAST, &Subnet::around(address, prefix).broadcast().octets());
         }
+        a.u32(IFA_FLAGS, reach.flags());
     });
 }
 
 /// Adds an IPv6 address, without waiting for somebody to say that it is taken: leases are unique.
-pub(crate) fn add_address6(batch: &mut Batch, index: u32, address: Ipv6Addr, prefix: u8, about: String) {
+pub(crate) fn add_address6(
+    batch: &mut Batch,
+    index: u32,
+    (address, prefix, reach): (Ipv6Addr, u8, Reach),
+    about: String,
+) {
     const IFA_ADDRESS: u16 = 1;
     const IFA_F_NODAD: u8 = 2;
     batch.add(NEWADDR, ACK | CREATE | REPLACE, &address_head(AF_INET6, prefix, IFA_F_NODAD, index), about, |a| {
         a.put(IFA_ADDRESS, &address.octets());
+        // In the place of those above.
+        a.u32(IFA_FLAGS, u32::from(IFA_F_NODAD) | reach.flags());
     });
 }
 
@@ -290,7 +330,7 @@ pub(crate) fn add_address6(batch: &mut Batch, index: u32, address: Ipv6Addr, pre
 pub(crate) fn add_address_as_it_was(batch: &mut Batch, index: u32, address: IpAddr, prefix: u8, about: String) {
     match address {
         IpAddr::V4(address) => add_address(batch, index, address, prefix, None, about),
-        IpAddr::V6(address) => add_address6(batch, index, address, prefix, about),
+        IpAddr::V6(address) => add_address6(batch, index, (address, prefix, Reach::Subnet), about),
     }
 }
 

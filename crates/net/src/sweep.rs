@@ -58,7 +58,17 @@ pub fn sweep() -> Result<Vec<String>, Error> {
             removed.push("table inet seclude".to_owned());
         }
     }
+    if !living.iter().any(|name| address_of(name).is_some()) {
+        host.locks.forget_left();
+    }
     Ok(removed)
+}
+
+/// The same where a look at one file tells that there may be something, for whoever has no business with networks.
+pub fn sweep_if_left() {
+    if lock::is_left_alone() {
+        let _ = sweep();
+    }
 }
 
 /// Whether nobody has the address after which the link is named: the link is gone, and the lock is free. It is then

@@ -3,14 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, Once};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::claims::Claims;
 use crate::host::Host;
 use crate::inside::{self, Inside};
 use crate::lock::Place;
 use crate::network::Network;
-use crate::request::Request;
+use crate::request::{Attach, Request};
 use crate::route::{AF_INET, AF_INET6, addresses};
 use crate::subnet::{Subnet, Subnet6};
 use crate::{Error, Mac, connect, forward, hosts, lease, nft, ports, sweep};
@@ -60,14 +61,13 @@ impl Veth {
     /// [`Error::Exhausted`], [`Error::Outside`], [`Error::Reserved`], [`Error::AddressInUse`]; [`Error::PortTaken`],
     /// [`Error::NoForwarding`]; [`Error::Call`] for any other answer of the kernel.
     pub fn prepare(request: &Request) -> Result<Veth, Error> {
-        static SWEPT: Once = Once::new();
+        // (No `Once`: a thread of the process that this one was forked from may have been in it.)
+        static SWEPT: AtomicBool = AtomicBool::new(false);
         request.validate()?;
         // What cannot be swept is no reason not to start.
-        SWEPT.call_once(|| {
-            if sweep::is_needed() {
-                let _ = sweep::sweep();
-            }
-        });
+        if !SWEPT.swap(true, Ordering::Relaxed) && sweep::is_needed() {
+            let _ = sweep::sweep();
+        }
         // Dropped on every way out of here before it becomes the Veth's, it gives all back.
         let mut claims = Claims::new(Host::open()?);
         let bridge = &mut claims.bridge;
@@ -84,7 +84,9 @@ impl Veth {
             forward::ensure(&claims.host, request.ipv6.is_some() && request.nat, request.ip_forward)?;
         }
         let address6 = network.subnet6.and_then(|subnet6| subnet6.host(network.subnet.host_part(address)));
-        let inside = inside::requests(&request.name, &network, address, address6);
+        // Of a bridge that is somebody else's nothing is known.
+        let with_others = request.peers || matches!(request.attach, Attach::Bridge(_));
+        let inside = inside::requests(&request.name, &network, with_others, address, address6);
         Ok(Veth {
             request: request.clone(),
             network,

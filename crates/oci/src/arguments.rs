@@ -9,8 +9,11 @@ use crate::preserved::MOST;
 
 /// An OCI runtime: runs containers as container engines describe them.
 #[derive(Parser)]
-#[command(name = "seclude-oci", version = concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0"), args_override_self = true)]
+#[command(name = "seclude-oci", version = concat!(env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0"), args_override_self = true, disable_version_flag = true)]
 pub(crate) struct Arguments {
+    /// Show its version, and that of the specification
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
@@ -29,15 +32,25 @@ pub(crate) struct Global {
     /// How lines of the log are written
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: Format,
-    /// Have systemd make the cgroups
+    /// Have systemd make the cgroups, as scopes: cgroupsPath is slice:prefix:name then
     #[arg(long, global = true)]
     pub(crate) systemd_cgroup: bool,
+    /// Who makes the cgroups: cgroupfs (this runtime), systemd, or disabled (nobody: the caller's is the container's)
+    #[arg(long, global = true, value_name = "NAME", default_value = "cgroupfs")]
+    pub(crate) cgroup_manager: CgroupManager,
     /// Whether it is for an ordinary user, who does without cgroups that cannot be had: true, false, or auto
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) rootless: Rootless,
-    /// Has no effect on what is done: there is nothing more to say
-    #[arg(long, global = true, hide = true)]
+    /// Say on stderr also what is passed over
+    #[arg(long, global = true)]
     pub(crate) debug: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CgroupManager {
+    Cgroupfs,
+    Systemd,
+    Disabled,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -131,6 +144,9 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "DIR")]
         bundle: Option<PathBuf>,
     },
+    /// A process that a scope of systemd's is made around
+    #[command(hide = true)]
+    HoldScope,
     /// Not done by this runtime
     Checkpoint {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -155,6 +171,9 @@ pub(crate) struct New {
     /// The directory with config.json
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub(crate) bundle: PathBuf,
+    /// The configuration, from there
+    #[arg(short = 'f', long, value_name = "FILE", default_value = "config.json")]
+    pub(crate) config: PathBuf,
     /// A unix socket that is sent the master of the terminal
     #[arg(long, value_name = "SOCKET")]
     pub(crate) console_socket: Option<PathBuf>,
@@ -167,7 +186,7 @@ pub(crate) struct New {
     /// Leave it in the session keyring of the caller
     #[arg(long)]
     pub(crate) no_new_keyring: bool,
-    /// Refused: the host's tree would stay below the container's root
+    /// Leave the host's tree by chroot(2), as from an initramfs, where it cannot be left by pivot_root(2): a container with CAP_SYS_CHROOT gets back to it
     #[arg(long)]
     pub(crate) no_pivot: bool,
     /// Give it so many descriptors from 3 on
@@ -271,17 +290,63 @@ pub(crate) struct Update {
     /// A list
     #[arg(long)]
     pub(crate) cpuset_mems: Option<String>,
-    /// Bytes
-    #[arg(long, allow_hyphen_values = true)]
+    /// Bytes, or with k, m, g, t as 100M; -1 is no limit
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub(crate) memory: Option<i64>,
-    /// Bytes
-    #[arg(long, allow_hyphen_values = true)]
+    /// The same
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub(crate) memory_reservation: Option<i64>,
-    /// Bytes of memory and swap
-    #[arg(long, allow_hyphen_values = true)]
+    /// The same, of memory and swap
+    #[arg(long, allow_hyphen_values = true, value_parser = size)]
     pub(crate) memory_swap: Option<i64>,
     /// Processes
     #[arg(long, allow_hyphen_values = true)]
     pub(crate) pids_limit: Option<i64>,
     pub(crate) id: String,
+}
+
+/// As Docker has it: powers of 1024, with or without `b` or `ib` behind the letter.
+fn size(text: &str) -> Result<i64, String> {
+    let wrong = || format!("{text:?} is no size, such as 67108864, 64M, or -1");
+    if let Ok(number) = text.parse::<i64>() {
+        return Ok(number);
+    }
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
+    let (number, unit) = lower.split_at_checked(digits).ok_or_else(wrong)?;
+    let unit = unit.trim_start();
+    let power = match unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(unit) {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        _ => return Err(wrong()),
+    };
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << (10 * power)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_read_as_docker_has_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("-1", -1),
+            ("67108864", 64 << 20),
+            ("64M", 64 << 20),
+            ("64mb", 64 << 20),
+            ("1GiB", 1 << 30),
+            ("2k", 2048),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "M", "1x", "-2M", "1.5G", "9999999999P"] {
+            assert!(size(text).is_err(), "{text:?}");
+        }
+    }
 }

@@ -25,13 +25,13 @@ pub(crate) struct Bundle {
 
 impl Bundle {
     /// Reads it; what is unknown is told, as the specification has it passed over.
-    pub(crate) fn read(path: &Path, log: &Log) -> Result<Bundle> {
+    pub(crate) fn read(path: &Path, config: &Path, log: &Log) -> Result<Bundle> {
         let named = |error| Failure::of(format_args!("bundle {}", path.display()), error);
         let path = path.canonicalize().map_err(named)?;
-        let file = path.join("config.json");
+        let file = path.join(config);
         let (spec, unknown): (Spec, _) = read_json(&file)?;
         for field in unknown {
-            log.warn(&format!("{field}: the runtime specification has no such field"));
+            log.note(&format!("{field}: the runtime specification has no such field"));
         }
         Ok(Bundle { path, spec })
     }

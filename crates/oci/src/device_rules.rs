@@ -146,6 +146,8 @@ fn access(letters: &str, field: &str) -> Result<Access> {
             'r' => access.read = true,
             'w' => access.write = true,
             'm' => access.mknod = true,
+            // Others pass it over, and lists of rules have it.
+            'a' => {}
             _ => return Err(Failure::at(format!("{field}.access"), format!("{letters:?} is not of r, w and m"))),
         }
     }

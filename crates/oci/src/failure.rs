@@ -8,6 +8,9 @@ use seclude::Code;
 /// The exit status of everything that fails here, as engines know it from others.
 pub(crate) const FAILED: u8 = 1;
 
+/// The same of `exec`, whose other statuses are those of what it executes.
+pub(crate) const NOT_EXECUTED: u8 = 255;
+
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// A failure.
@@ -64,9 +67,12 @@ impl fmt::Display for Failure {
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
         // Engines find their exit status by these words and by strerror(3)'s.
-        let told = match error.code() {
-            Code::NotFound => "executable file not found in $PATH: ",
-            _ => "",
+        let told = match (error.code(), error.path()) {
+            (Code::NotFound, Some(program)) => {
+                format!("exec {}: no such file or directory: executable file not found in $PATH: ", program.display())
+            }
+            (Code::NotFound, None) => "executable file not found in $PATH: ".to_owned(),
+            _ => String::new(),
         };
         let answer = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
         let answer = answer.map_or_else(String::new, |errno| format!(" ({errno})"));

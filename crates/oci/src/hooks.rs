@@ -1,6 +1,8 @@
 //! Hooks: programs of the host's, or of the container's, that are run at six moments of its life, with the state on stdin.
 
 use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -8,7 +10,7 @@ use rustix::io::Errno;
 use seclude::{Child, Code, Command, Stdio};
 use serde_json::Value as Json;
 
-use crate::convert;
+use crate::convert::{self, Home};
 use crate::failure::{Failure, Result};
 use crate::family::Family;
 use crate::inside::Inside;
@@ -22,8 +24,11 @@ use crate::state::Record;
 pub(crate) enum Place<'a> {
     /// Where this process is.
     Here,
-    /// In the namespaces of the container's process, which has not left the host's tree: programs of the host's, with the caller's rights.
-    Inside(&'a Inside),
+    /// The same, in the bundle.
+    InBundle(&'a Path),
+    /// In the namespaces of the container's process, which has not left the host's tree: programs of the host's, with the caller's rights, in the
+    /// container's root, which lies there.
+    Inside(&'a Inside, &'a Path),
     /// In the container, which is set up: programs of the image's, with the rights of its process.
     Contained(Contained<'a>),
 }
@@ -43,7 +48,7 @@ pub(crate) struct Contained<'a> {
 pub(crate) fn run(hooks: &[Hook], moment: &str, state: &Json, place: Place<'_>) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
         let field = format!("hooks.{moment}[{index}]");
-        one(hook, state, place).map_err(|failure| failure.or_at(&field))?;
+        one(hook, state, place).map_err(|failure| named(&failure, moment, index).or_at(&field))?;
     }
     Ok(())
 }
@@ -51,9 +56,15 @@ pub(crate) fn run(hooks: &[Hook], moment: &str, state: &Json, place: Place<'_>) 
 /// All of one moment whatever becomes of each, in order: those that failed.
 pub(crate) fn run_each(hooks: &[Hook], moment: &str, state: &Json, place: Place<'_>) -> Vec<Failure> {
     let run = |(index, hook)| {
-        one(hook, state, place).map_err(|failure: Failure| failure.or_at(&format!("hooks.{moment}[{index}]")))
+        let failed = |failure| named(&failure, moment, index).or_at(&format!("hooks.{moment}[{index}]"));
+        one(hook, state, place).map_err(failed)
     };
     hooks.iter().enumerate().filter_map(|hook| run(hook).err()).collect()
+}
+
+/// In the words by which others' errors of hooks are found.
+fn named(failure: &Failure, moment: &str, index: usize) -> Failure {
+    Failure::new(format!("error running {moment} hook #{index}: {failure}"))
 }
 
 /// Whether all of them can be meant, known before anything is made: one that comes to its moment has something to undo.
@@ -64,8 +75,8 @@ pub(crate) fn check(hooks: &Hooks) -> Result<()> {
             if !hook.path.starts_with('/') {
                 return Err(Failure::at(named("path"), format!("{:?} is not absolute", hook.path)));
             }
-            if let Some(position) = hook.env.iter().position(|entry| variable(entry).is_none()) {
-                let entry = hook.env.get(position).map_or("", String::as_str);
+            let env = hook.env.as_deref().unwrap_or_default();
+            if let Some((position, entry)) = env.iter().enumerate().find(|(_, entry)| variable(entry).is_none()) {
                 return Err(Failure::at(named(&format!("env[{position}]")), format!("{entry:?} is no NAME=VALUE")));
             }
             if let Some(seconds @ ..=0) = hook.timeout {
@@ -86,9 +97,20 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     if let Some((name, arguments)) = hook.args.split_first() {
         command.arg0(name).args(arguments);
     }
-    command.env_clear().no_new_privileges(false).stdin(Stdio::piped());
-    for (name, value) in hook.env.iter().filter_map(|entry| variable(entry)) {
-        command.env(name, value);
+    command.no_new_privileges(false).stdin(Stdio::piped());
+    // One that says none has that of who is there: the container's process, or the runtime.
+    match (&hook.env, place) {
+        (Some(said), _) => {
+            command.env_clear();
+            for (name, value) in said.iter().filter_map(|entry| variable(entry)) {
+                command.env(name, value);
+            }
+        }
+        (None, Place::Contained(contained)) => {
+            let root = contained.inside.root()?;
+            convert::environment(&mut command, contained.process, Home::At(root.as_fd()))?;
+        }
+        (None, Place::Here | Place::InBundle(_) | Place::Inside(..)) => {}
     }
     let time = hook.timeout.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
     if let Some(time) = time {
@@ -99,9 +121,13 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
     }
     match place {
         Place::Here => {}
-        Place::Inside(inside) => inside.join(&mut command)?,
-        Place::Contained(Contained { inside, process, linux, record, notify }) => {
+        Place::InBundle(bundle) => drop(command.current_dir(bundle)),
+        Place::Inside(inside, rootfs) => {
             inside.join(&mut command)?;
+            command.current_dir(rootfs);
+        }
+        Place::Contained(Contained { inside, process, linux, record, notify }) => {
+            inside.join_root(&mut command)?;
             convert::confine(&mut command, process, linux)?;
             if let Some(cgroup) = record.whole_cgroup()? {
                 command.join_cgroup_opened(cgroup.existing()?);

@@ -39,19 +39,32 @@ impl Inside {
         if identity.is_alive() { Ok(inside) } else { Err(gone()) }
     }
 
-    /// Enters all namespaces that are others than this process's.
+    /// Enters all namespaces that are others than this process's: of a container that is being made the host's tree is there still.
     pub(crate) fn join(&self, command: &mut Command) -> Result<()> {
         for kind in Namespace::ALL {
-            let Some(theirs) = open(&self.process, kind)? else { continue };
-            let is_ours = match open(&self.own, kind)? {
-                Some(ours) => inode(&theirs)? == inode(&ours)?,
-                None => false,
-            };
-            if !is_ours {
+            if let Some(theirs) = self.others(kind)? {
                 command.join_fd(kind, theirs);
             }
         }
         Ok(())
+    }
+
+    /// The same, and its root, where that is not its mount namespace's.
+    pub(crate) fn join_root(&self, command: &mut Command) -> Result<()> {
+        self.join(command)?;
+        if self.others(Namespace::Mount)?.is_none() {
+            command.enter_root_fd(self.root()?);
+        }
+        Ok(())
+    }
+
+    fn others(&self, kind: Namespace) -> Result<Option<OwnedFd>> {
+        let Some(theirs) = open(&self.process, kind)? else { return Ok(None) };
+        let is_ours = match open(&self.own, kind)? {
+            Some(ours) => inode(&theirs)? == inode(&ours)?,
+            None => false,
+        };
+        Ok((!is_ours).then_some(theirs))
     }
 
     /// Its cgroup of v2, as this process sees it.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -22,16 +22,32 @@ pub(crate) enum Format {
 pub(crate) struct Log {
     file: Option<RefCell<File>>,
     format: Format,
+    debug: bool,
 }
 
 impl Log {
     /// `None`: stderr.
-    pub(crate) fn open(path: Option<&Path>, format: Format) -> Result<Log> {
+    pub(crate) fn open(path: Option<&Path>, format: Format, debug: bool) -> Result<Log> {
         let open = |path: &Path| {
             let opened = OpenOptions::new().append(true).create(true).open(path);
             opened.map_err(|error| Failure::of(format_args!("--log {}", path.display()), error))
         };
-        Ok(Log { file: path.map(open).transpose()?.map(RefCell::new), format })
+        Ok(Log { file: path.map(open).transpose()?.map(RefCell::new), format, debug })
+    }
+
+    /// What is passed over, as the specification has it: where a log is asked for, or somebody looks. A container without a terminal has the
+    /// same stderr, on which its own words are waited for.
+    pub(crate) fn note(&self, message: &str) {
+        if self.file.is_some() || self.debug || std::io::stderr().is_terminal() {
+            self.warn(message);
+        }
+    }
+
+    /// How something was done, where `--debug` asks for it.
+    pub(crate) fn debug(&self, message: &str) {
+        if self.debug {
+            self.write("debug", message);
+        }
     }
 
     pub(crate) fn warn(&self, message: &str) {
@@ -43,7 +59,7 @@ impl Log {
         let message = failure.to_string();
         self.write("error", &message);
         if self.file.is_some() {
-            let _ = writeln!(std::io::stderr(), "seclude-oci: {message}");
+            let _ = writeln!(std::io::stderr(), "seclude-oci: error: {message}");
         }
     }
 
@@ -52,7 +68,8 @@ impl Log {
         let line = match (self.format, &self.file) {
             (Format::Json, _) => json!({ "level": level, "msg": message, "time": time }).to_string(),
             (Format::Text, Some(_)) => format!("time=\"{time}\" level={level} msg={message:?}"),
-            (Format::Text, None) => format!("seclude-oci: {message}"),
+            // With its level: others' suites look for that word, and so do people.
+            (Format::Text, None) => format!("seclude-oci: {level}: {message}"),
         };
         // A log that cannot be written is no reason to fail: the exit status says it.
         let _ = match &self.file {

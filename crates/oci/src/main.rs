@@ -16,15 +16,19 @@ mod failure;
 mod family;
 mod hooks;
 mod inside;
+mod intel_rdt;
 mod interrupts;
 mod log;
+mod mounted;
 mod notify;
 mod preserved;
+mod processors;
 mod resources;
 mod signals;
 mod sockets;
 mod spec;
 mod state;
+mod systemd;
 mod time;
 
 use std::process::ExitCode;
@@ -32,7 +36,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::Arguments;
-use failure::FAILED;
+use failure::{FAILED, NOT_EXECUTED};
 use log::Log;
 
 fn main() -> ExitCode {
@@ -45,25 +49,27 @@ fn main() -> ExitCode {
             }
             // Engines show one line.
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            eprintln!("seclude-oci: {}", line.strip_prefix("error: ").unwrap_or(line));
+            let said = text.split("\n\n").next().unwrap_or_default();
+            let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            eprintln!("seclude-oci: error: {}", line.strip_prefix("error: ").unwrap_or(&line));
             return ExitCode::from(FAILED);
         }
     };
+    let executes = matches!(arguments.command, arguments::Command::Exec(_));
     // Before anything is opened, the log as well, in which it is told.
-    let preserved = preserved::check(&arguments);
-    let log = match Log::open(arguments.global.log.as_deref(), arguments.global.log_format) {
+    let preserved = preserved::Preserved::look(&arguments);
+    let log = match Log::open(arguments.global.log.as_deref(), arguments.global.log_format, arguments.global.debug) {
         Ok(log) => log,
         Err(failure) => {
-            eprintln!("seclude-oci: {failure}");
+            eprintln!("seclude-oci: error: {failure}");
             return ExitCode::from(FAILED);
         }
     };
-    match preserved.and_then(|()| command::run(arguments, &log)) {
+    match preserved.and_then(|preserved| command::run(arguments, &log, preserved)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             log.error(&failure);
-            ExitCode::from(FAILED)
+            ExitCode::from(if executes { NOT_EXECUTED } else { FAILED })
         }
     }
 }

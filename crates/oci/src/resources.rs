@@ -20,6 +20,14 @@ struct Settings<'a> {
 
 const BASE: &str = "linux.resources";
 
+/// The least and the most of v1: what the kernel makes of less and of more.
+const SHARES: (u64, u64) = (2, 262_144);
+
+/// What v2 has for shares of v1.
+pub(crate) fn weight_of_shares(shares: u64) -> u64 {
+    1 + ((shares.clamp(SHARES.0, SHARES.1) - 2) * 9999) / 262_142
+}
+
 /// Sets all of them, devices apart.
 pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
     let mut settings = Settings { cgroup, list: Vec::new() };
@@ -40,6 +48,14 @@ pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
             (format!("hugetlb.{}.limit_in_bytes", limit.page_size), format!("hugetlb.{}.max", limit.page_size));
         let value = limit.limit.to_string();
         settings.either(&field, Controller::Hugetlb, ("hugetlb", &v1, &value), (&v2, &value));
+        // What is reserved counts as well, where the kernel counts it (5.7): config-linux.md, "Huge page limits".
+        let (of, reserved) = match cgroup.is_v1(Controller::Hugetlb) {
+            true => (HierarchyOf::V1("hugetlb"), format!("hugetlb.{}.rsvd.limit_in_bytes", limit.page_size)),
+            false => (HierarchyOf::V2, format!("hugetlb.{}.rsvd.max", limit.page_size)),
+        };
+        if cgroup.has_file(of, &reserved) {
+            settings.add(&field, of, &reserved, &value);
+        }
     }
     if let Some(network) = &resources.network {
         settings.network(network);
@@ -102,7 +118,13 @@ impl Settings<'_> {
         let v1 = self.cgroup.is_v1(Controller::Memory);
         let bytes = |value: i64| if value < 0 { "max".to_owned() } else { value.to_string() };
         let limit = memory.limit.filter(|limit| *limit != 0);
-        let swap = memory.swap.filter(|swap| *swap != 0);
+        // No limit of memory is none of both together either, unless one is said.
+        let counts_swap = match v1 {
+            true => self.cgroup.has_file(HierarchyOf::V1("memory"), "memory.memsw.limit_in_bytes"),
+            false => self.cgroup.has_file(HierarchyOf::V2, "memory.swap.max"),
+        };
+        let both = (limit == Some(-1) && counts_swap).then_some(-1);
+        let swap = memory.swap.filter(|swap| *swap != 0).or(both);
         if let (Some(limit), Some(swap)) = (limit, swap)
             && limit > 0
             && swap > 0
@@ -171,9 +193,8 @@ impl Settings<'_> {
     fn cpu(&mut self, cpu: &Cpu) -> Result<()> {
         let v1 = self.cgroup.is_v1(Controller::Cpu);
         if let Some(shares) = cpu.shares.filter(|shares| *shares != 0) {
-            // What the kernel makes of less and of more.
-            let shares = shares.clamp(2, 262_144);
-            let weight = (1 + ((shares - 2) * 9999) / 262_142).to_string();
+            let weight = weight_of_shares(shares).to_string();
+            let shares = shares.clamp(SHARES.0, SHARES.1);
             self.either(
                 "cpu.shares",
                 Controller::Cpu,
@@ -202,9 +223,16 @@ impl Settings<'_> {
                 self.add("cpu.realtimeRuntime", of, "cpu.rt_runtime_us", &runtime.to_string());
             }
         } else {
+            // One of them alone leaves the other as it is.
             if quota.is_some() || period.is_some() {
-                let most = quota.filter(|quota| *quota > 0).map_or("max".to_owned(), |quota| quota.to_string());
-                self.v2("cpu.quota", "cpu.max", &format!("{most} {}", period.unwrap_or(100_000)));
+                let now = self.cgroup.read(HierarchyOf::V2, "cpu.max").unwrap_or_default();
+                let mut now = now.split_ascii_whitespace().map(str::to_owned);
+                let (most, of) = (now.next(), now.next());
+                let asked = quota.map(|quota| if quota > 0 { quota.to_string() } else { "max".to_owned() });
+                let most = asked.or(most).unwrap_or_else(|| "max".to_owned());
+                let of = period.map(|period| period.to_string()).or(of).unwrap_or_else(|| "100000".to_owned());
+                let field = if quota.is_some() { "cpu.quota" } else { "cpu.period" };
+                self.v2(field, "cpu.max", &format!("{most} {of}"));
             }
             if let Some(burst) =
                 cpu.burst.filter(|burst| *burst != 0 || self.cgroup.has_file(HierarchyOf::V2, "cpu.max.burst"))
@@ -249,8 +277,13 @@ impl Settings<'_> {
         if let Some(weight) = io.weight.filter(|weight| *weight != 0) {
             // Of 10 to 1000 it makes 1 to 10000, as others do.
             let wide = 1 + (u32::from(weight).saturating_sub(10)) * 9999 / 990;
-            let (v1, v2) = (weight.to_string(), format!("default {wide}"));
-            self.either("blockIO.weight", Controller::Io, ("blkio", "blkio.bfq.weight", &v1), ("io.weight", &v2));
+            let (own, wide) = (weight.to_string(), format!("default {wide}"));
+            // The scheduler that has weights of its own has them by the old numbers, and the other file may not be there.
+            let v2 = match self.cgroup.has_file(HierarchyOf::V2, "io.bfq.weight") {
+                true => ("io.bfq.weight", own.as_str()),
+                false => ("io.weight", wide.as_str()),
+            };
+            self.either("blockIO.weight", Controller::Io, ("blkio", "blkio.bfq.weight", &own), v2);
         }
         if io.leaf_weight.is_some_and(|weight| weight != 0) {
             return Err(Failure::at(format!("{BASE}.blockIO.leafWeight"), "the kernel does not have it any more"));

@@ -35,6 +35,12 @@ pub(crate) fn number(word: &str) -> Result<i32> {
     found.ok_or_else(wrong)
 }
 
+/// Whether who does not handle it ends by it, signal(7).
+pub(crate) fn ends(number: i32) -> bool {
+    // None; CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG; WINCH.
+    !matches!(number, 0 | 17..=23 | 28)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -89,9 +89,9 @@ pub enum MountKind {
     Dev,
     /// A file with `content`, kept in memory.
     File,
-    /// A directory.
+    /// A directory. Where its place is the host's it is made there, and goes at the end if it is empty.
     Directory,
-    /// A symlink.
+    /// A symlink. Where its place is the host's it is made there, and goes at the end if it is the same.
     Symlink,
     /// Hides what is there.
     Mask,

@@ -51,7 +51,7 @@ pub struct Request {
     /// shows it, read-only; if it is a home, above one or below something hidden in one, it is the sandbox's own, empty home instead.
     #[serde(skip_serializing_if = "is_default")]
     pub workdir: Option<Text>,
-    /// The host name inside, at most 64 bytes; needs a new UTS namespace. sethostname(2). Default: the caller's.
+    /// The host name inside, 1 to 64 bytes without spaces, `#` and control characters; needs a new UTS namespace. sethostname(2). Default: the caller's.
     #[serde(skip_serializing_if = "is_default")]
     pub hostname: Option<Text>,
     /// The NIS domain name inside, at most 64 bytes; needs a new UTS namespace. setdomainname(2). Default: the caller's.
@@ -97,7 +97,9 @@ pub struct Request {
     pub dns: Option<Dns>,
     /// The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids, capabilities and
     /// limits confine without one. The host's files are where they are, and closed but for its programs, `ro`, `rw` and an empty home
-    /// and temporary directory; no TCP port can be reached unless `landlock` has it. The report says what is not isolated. Linux 6.12.
+    /// and temporary directory; no TCP port can be reached unless `landlock` has it. Of the host's root no file's mode, owner or times can be
+    /// changed, also of its own (EPERM): landlock has no rule for that, and root owns what everybody runs. As another `user` they can.
+    /// The report says what is not isolated. Linux 6.12.
     /// Default: false.
     #[serde(skip_serializing_if = "is_default")]
     pub no_namespaces: bool,

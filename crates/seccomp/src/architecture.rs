@@ -1,5 +1,7 @@
 //! The kinds of system calls: each has numbers of its own, and a process may make those of several.
 
+use std::ops::RangeInclusive;
+
 /// A kind of system calls, as `seccomp_data.arch` and the number tell it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Architecture {
@@ -60,6 +62,12 @@ const OF_X32: [(&str, u32); 36] = [
     ("pwritev2", 547),
 ];
 
+/// The kernel's name of a call of aarch64, and what `syscalls` calls it there, by the name of libc's function.
+const NEWFSTATAT: (&str, &str) = ("newfstatat", "fstatat");
+/// Of the table that newer architectures share: calls with times of 64 bits, which `syscalls` has for aarch64 too, and the kernel
+/// for those of 32 bits alone.
+const OF_32_BITS: RangeInclusive<u32> = 403..=423;
+
 impl Architecture {
     /// All of them.
     pub const ALL: [Architecture; 5] = [X86_64, X32, X86, Aarch64, Arm];
@@ -105,16 +113,20 @@ impl Architecture {
         }
     }
 
-    /// As OCI has it.
+    /// As libseccomp has it, and OCI.
+    pub fn libseccomp_name(self) -> &'static str {
+        match self {
+            X86_64 => "SCMP_ARCH_X86_64",
+            X32 => "SCMP_ARCH_X32",
+            X86 => "SCMP_ARCH_X86",
+            Aarch64 => "SCMP_ARCH_AARCH64",
+            Arm => "SCMP_ARCH_ARM",
+        }
+    }
+
+    /// The one of that name.
     pub(crate) fn of_oci(name: &str) -> Option<Architecture> {
-        Some(match name {
-            "SCMP_ARCH_X86_64" => X86_64,
-            "SCMP_ARCH_X32" => X32,
-            "SCMP_ARCH_X86" => X86,
-            "SCMP_ARCH_AARCH64" => Aarch64,
-            "SCMP_ARCH_ARM" => Arm,
-            _ => return None,
-        })
+        Architecture::ALL.into_iter().find(|one| one.libseccomp_name() == name)
     }
 
     /// As Docker's profiles have it, by Go's names.
@@ -137,7 +149,11 @@ impl Architecture {
                 return own.or_else(|| X86_64.number_of(name)).map(|number| number | X32_BIT);
             }
             X86 => name.parse::<syscalls::x86::Sysno>().ok()?.id(),
-            Aarch64 => name.parse::<syscalls::aarch64::Sysno>().ok()?.id(),
+            Aarch64 => {
+                let name = if name == NEWFSTATAT.0 { NEWFSTATAT.1 } else { name };
+                let id = name.parse::<syscalls::aarch64::Sysno>().ok()?.id();
+                return u32::try_from(id).ok().filter(|number| !OF_32_BITS.contains(number));
+            }
             Arm => name.parse::<syscalls::arm::Sysno>().ok()?.id(),
         };
         u32::try_from(id).ok()
@@ -154,7 +170,11 @@ impl Architecture {
             },
             X86_64 => syscalls::x86_64::Sysno::new(number as usize).map(|call| call.name()),
             X86 => syscalls::x86::Sysno::new(number as usize).map(|call| call.name()),
-            Aarch64 => syscalls::aarch64::Sysno::new(number as usize).map(|call| call.name()),
+            Aarch64 if OF_32_BITS.contains(&number) => None,
+            Aarch64 => {
+                let name = syscalls::aarch64::Sysno::new(number as usize)?.name();
+                Some(if name == NEWFSTATAT.1 { NEWFSTATAT.0 } else { name })
+            }
             Arm => syscalls::arm::Sysno::new(number as usize).map(|call| call.name()),
         }
     }
@@ -226,6 +246,8 @@ mod tests {
         assert_eq!((X86_64.number_of("execve"), X32.number_of("execve")), (Some(59), Some(X32_BIT | 520)));
         assert!(X86_64.numbers().contains(&469));
         assert_eq!((X86.number_of("socketcall"), Aarch64.number_of("open")), (Some(102), None));
+        assert_eq!((Aarch64.number_of("newfstatat"), Aarch64.number_of("fstatat")), (Some(79), Some(79)));
+        assert_eq!((Aarch64.name_of(79), Aarch64.number_of("futex_time64")), (Some("newfstatat"), None));
         assert_eq!(
             (nearest("ptrcae"), nearest("mkdri"), nearest("zzzzzzzzzzz")),
             (Some("ptrace"), Some("mkdir"), None)

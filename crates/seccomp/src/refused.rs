@@ -17,6 +17,8 @@ pub struct Refused {
     pub attributes: bool,
     /// Making or entering user namespaces (EPERM).
     pub user_namespaces: bool,
+    /// Making user namespaces alone (EPERM), where the kernel's own limit holds them back and would say that there is no space (ENOSPC).
+    pub nested: bool,
     /// What goes past landlock's rules of TCP ports: other protocols that make connections over IP, such as MPTCP (EPROTONOSUPPORT),
     /// and connecting by sending, MSG_FASTOPEN (EOPNOTSUPP).
     pub beside_tcp: bool,
@@ -33,6 +35,12 @@ pub struct Refused {
     /// Leases of files, F_SETLEASE of fcntl(2) (EACCES): who has one is told of whoever opens the file, and has them wait, also where it
     /// may only be read, if its owner is the caller's own or an id-mapped mount says so.
     pub leases: bool,
+    /// Requests of a file system that reach further than the file that they are made of (EPERM): snapshots, which have what a mount hides,
+    /// subvolumes by their number, keys of encryption that all of a user's processes have in common.
+    pub beyond_files: bool,
+    /// Changing the limit of core dumps, setrlimit(2): it is answered as if it were done. One that is lower than 1 byte is none that
+    /// keeps the host's program for them from being run, core(5).
+    pub core_limit: bool,
     /// Watching files and directories, inotify(7) (EPERM): it tells names, and what is done there, where nothing may be read.
     pub watches: bool,
 }
@@ -92,6 +100,28 @@ const OF_METADATA_BY_IOCTL: [(u32, &[u32]); 4] = [
     (b'v' as u32, &[0x8008_7601, 0x8004_7601]),
     // FICLONE, FICLONERANGE, FIDEDUPERANGE, FS_IOC_GETFSLABEL: what is written there is open for that
     (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436, 0x8100_9431]),
+];
+/// The same of all that reaches further than the file. Its own attributes stay: FS_IOC_SETFLAGS and FS_IOC_SETVERSION with a long and an int,
+/// FS_IOC_ENABLE_VERITY, FS_IOC_FSSETXATTR. Of bcachefs nothing is asked.
+const BEYOND_FILES_BY_IOCTL: [(u32, &[u32]); 5] = [
+    (
+        b'f' as u32,
+        &[
+            0x8008_6601,
+            0x8004_6601,
+            0x4008_6602,
+            0x4004_6602,
+            0xc020_660b,
+            0x400c_6615,
+            0xc009_6616,
+            0x4080_6685,
+            0xc004_6686,
+        ],
+    ),
+    (b'X' as u32, &[0x801c_581f, 0x401c_5820]),
+    (b'v' as u32, &[0x8008_7601, 0x8004_7601, 0x4008_7602, 0x4004_7602]),
+    (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436, 0x8100_9431]),
+    (0xbc, &[]),
 ];
 /// The byte of a request that says of which kind it is.
 const KIND_OF_REQUEST: u64 = 0xff00;
@@ -159,26 +189,28 @@ impl Profile {
         if refused.attributes {
             OF_ATTRIBUTES.iter().for_each(|name| self.override_with(name, EPERM, &[]));
         }
-        if refused.user_namespaces {
+        if refused.user_namespaces || refused.nested {
             for name in ["clone", "unshare"] {
                 self.override_with(name, EPERM, &[Condition::any(0, CLONE_NEWUSER)]);
             }
+        }
+        if refused.user_namespaces {
             self.override_with("clone3", ENOSYS, &[]);
             self.override_with("setns", EPERM, &[]);
         }
         if refused.metadata {
             OF_METADATA.iter().for_each(|name| self.override_with(name, EPERM, &[]));
-            for (kind, kept) in OF_METADATA_BY_IOCTL {
-                let of_kind = Condition {
-                    argument: 1,
-                    mask: KIND_OF_REQUEST,
-                    comparison: Comparison::Equal,
-                    value: u64::from(kind) << 8,
-                };
-                let mut others = vec![of_kind];
-                others.extend(kept.iter().map(|request| Condition::of_int(1, Comparison::NotEqual, *request)));
-                self.override_with("ioctl", EPERM, &others);
-            }
+            self.refuse_requests(&OF_METADATA_BY_IOCTL);
+        }
+        if refused.beyond_files {
+            self.refuse_requests(&BEYOND_FILES_BY_IOCTL);
+        }
+        if refused.core_limit {
+            const CORE: u32 = 4;
+            let done = Action::Errno(0);
+            let is = |argument: u8| Condition::of_int(argument, Comparison::Equal, CORE);
+            self.override_with("setrlimit", done, &[is(0)]);
+            self.override_with("prlimit64", done, &[is(1), Condition::new(2, Comparison::NotEqual, 0)]);
         }
         if refused.limits_of_others {
             // Its own has the number 0 as well, and whoever only asks gives no new one.
@@ -199,6 +231,21 @@ impl Profile {
 }
 
 impl Profile {
+    /// Of each kind all but those that are named.
+    fn refuse_requests(&mut self, kinds: &[(u32, &[u32])]) {
+        for (kind, kept) in kinds {
+            let of_kind = Condition {
+                argument: 1,
+                mask: KIND_OF_REQUEST,
+                comparison: Comparison::Equal,
+                value: u64::from(*kind) << 8,
+            };
+            let mut others = vec![of_kind];
+            others.extend(kept.iter().map(|request| Condition::of_int(1, Comparison::NotEqual, *request)));
+            self.override_with("ioctl", EPERM, &others);
+        }
+    }
+
     fn refuse_sockets(&mut self, refused: Refused) {
         let Refused { beside_tcp, datagrams, unix_sockets, listening, .. } = refused;
         if !(beside_tcp || datagrams || unix_sockets || listening) {
@@ -240,6 +287,34 @@ impl Profile {
 }
 
 #[cfg(test)]
+mod by_name {
+    use super::*;
+    use crate::Architecture;
+
+    #[test]
+    fn set_id_bits_are_refused_by_name_whatever_kind_of_call_it_is() {
+        let program = Refused { set_id: true, creation: true, ..Default::default() }.program();
+        let answer = |kind: Architecture, number, arguments: &[u64; 6]| program.run(kind, number, arguments).unwrap().0;
+        for kind in Architecture::OF_THIS_MACHINE.iter().copied().filter(|kind| *kind != Architecture::X32) {
+            let mut found = 0;
+            for (name, mode) in THAT_CHANGE_A_MODE.into_iter().chain(THAT_CREATE) {
+                let Some(number) = kind.number_of(name) else { continue };
+                let mut arguments = [0; 6];
+                arguments[usize::from(mode)] = 0o755;
+                assert_eq!(answer(kind, number, &arguments), 0x7fff_0000, "{kind:?} {name}");
+                arguments[usize::from(mode)] = 0o4755;
+                assert_eq!(answer(kind, number, &arguments), 0x5_0001, "{kind:?} {name}");
+                found += 1;
+            }
+            assert!(found >= 5, "{kind:?}: {found}");
+            let number = kind.number_of("openat2").unwrap();
+            assert_eq!(answer(kind, number, &[0; 6]), 0x5_0026, "{kind:?}");
+        }
+    }
+}
+
+/// By x86-64's own numbers, and those of its relatives.
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
     use crate::Architecture::{self, Aarch64, X32, X86, X86_64};
@@ -381,6 +456,24 @@ mod tests {
         ] {
             let [first, second, third] = arguments;
             assert_eq!(run(&closed, X86_64, number, [first, second, third, 0, 0, 0]), answer, "{number} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_limit_of_core_dumps_stays_and_whoever_changes_it_is_told_that_it_is_done() {
+        const DONE: u32 = 0x5_0000;
+        let program = Refused { core_limit: true, ..Default::default() }.program();
+        for (kind, number, arguments, answer) in [
+            (X86_64, 160, [4, 4096, 0], DONE),
+            (X86_64, 160, [7, 4096, 0], ALLOW),
+            (X86_64, 302, [0, 4, 4096], DONE),
+            (X86_64, 302, [0, 4, 0], ALLOW),
+            (X86_64, 302, [0, 7, 4096], ALLOW),
+            (X86, 75, [4, 4096, 0], DONE),
+            (X86, 340, [0, 4, 4096], DONE),
+        ] {
+            let [first, second, third] = arguments;
+            assert_eq!(run(&program, kind, number, [first, second, third, 0, 0, 0]), answer, "{number} {arguments:?}");
         }
     }
 

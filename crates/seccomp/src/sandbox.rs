@@ -10,7 +10,13 @@ use crate::{Action, Condition, Profile};
 
 const EPERM: Action = Action::Errno(1);
 const ENOSYS: Action = Action::Errno(38);
+const ENOMEM: Action = Action::Errno(12);
+const EINVAL: Action = Action::Errno(22);
 const EAFNOSUPPORT: Action = Action::Errno(97);
+
+const MAP_HUGETLB: u64 = 0x4_0000;
+const MFD_HUGETLB: u64 = 4;
+const SHM_HUGETLB: u64 = 0o4000;
 
 /// What the command is given besides, which brings the calls along that it is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,6 +25,10 @@ pub struct Given {
     pub nested: bool,
     /// Its capabilities, a bit for each, capabilities(7).
     pub capabilities: u64,
+    /// Pages of the machine's pool of huge ones are counted for it.
+    pub huge_pages: bool,
+    /// Process 1 is not the command, and is to be there when somebody wants its end.
+    pub init: bool,
 }
 
 const FILES: &str = "\
@@ -34,7 +44,7 @@ const FILES: &str = "\
 
 const WAITING: &str = "\
     epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2 io_cancel \
-    io_destroy io_getevents io_pgetevents io_setup io_submit poll ppoll pselect6 select signalfd signalfd4 \
+    io_destroy io_getevents io_pgetevents io_submit poll ppoll pselect6 select signalfd signalfd4 \
     timerfd_create timerfd_gettime timerfd_settime";
 
 const MEMORY: &str = "\
@@ -121,6 +131,15 @@ const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
 /// Characters as if typed into a terminal (CVE-2017-5226), and the console's selection, which can paste them.
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
+/// Another line discipline: what was left in place of the caller's, and modules that had a fault each (CVE-2017-2636, CVE-2023-6546).
+const TIOCSETD: u32 = 0x5423;
+/// The lines of a modem, of which one is its loop: what is written to a serial terminal comes back as if typed, TIOCM_LOOP. The bits
+/// are in memory. And what such a line is otherwise, which nobody puts back.
+const TIOCMBIS: u32 = 0x5416;
+const TIOCMBIC: u32 = 0x5417;
+const TIOCMSET: u32 = 0x5418;
+const TIOCSSERIAL: u32 = 0x541f;
+const TIOCSRS485: u32 = 0x542f;
 
 /// Those that change how numbers of versions look, and asking. Not READ_IMPLIES_EXEC or ADDR_NO_RANDOMIZE, personality(2).
 const PERSONALITIES: [u32; 5] = [0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
@@ -163,8 +182,21 @@ impl Profile {
             let anonymous = [Condition::of_int(0, Equal, KEYCTL_JOIN_SESSION_KEYRING), Condition::new(1, Equal, 0)];
             profile.add("keyctl", Action::Allow, &anonymous);
         }
-        for name in IO_URING {
+        // Each takes from a number that all of the machine has together, fs.aio-max-nr, and programs do without.
+        for name in IO_URING.iter().chain(&["io_setup"]) {
             profile.add(name, ENOSYS, &[]);
+        }
+        if !given.huge_pages {
+            // So do pages of a pool that nobody has a share of, vm.nr_hugepages. Who asks whether memfd_create(2) is there gives it
+            // all flags at once, and takes EINVAL for yes.
+            let asked = [
+                ("mmap", 3, MAP_HUGETLB, ENOMEM),
+                ("memfd_create", 1, MFD_HUGETLB, EINVAL),
+                ("shmget", 2, SHM_HUGETLB, ENOMEM),
+            ];
+            for (name, flags, huge, answer) in asked {
+                profile.override_with(name, answer, &[Condition::any(flags, huge)]);
+            }
         }
         // What the kernel takes for an int is one here: high bits hide nothing.
         let is_not = |argument: u8, value: u32| Condition::of_int(argument, NotEqual, value);
@@ -177,8 +209,21 @@ impl Profile {
             profile.override_with("socket", EAFNOSUPPORT, &[is(0, AF_NETLINK), is_not(2, NETLINK_ROUTE)]);
         }
         profile.override_with("socketpair", EAFNOSUPPORT, &[is_not(0, AF_UNIX)]);
-        for request in [TIOCSTI, TIOCLINUX] {
+        for request in [TIOCSTI, TIOCLINUX, TIOCSETD, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485] {
             profile.override_with("ioctl", EPERM, &[is(1, request)]);
+        }
+        if given.init && !given.nested {
+            // Of a process 1 that is made to wait behind the command's others, an end by a deadline comes late.
+            const INIT: u32 = 1;
+            for name in ["sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "prlimit64"] {
+                profile.override_with(name, EPERM, &[is(0, INIT)]);
+            }
+            // Of a process or a group.
+            for (name, kinds) in [("setpriority", [0, 1]), ("ioprio_set", [1, 2])] {
+                for kind in kinds {
+                    profile.override_with(name, EPERM, &[is(0, kind), is(1, INIT)]);
+                }
+            }
         }
         profile.override_with("personality", EPERM, &PERSONALITIES.map(|value| is_not(0, value)));
         profile
@@ -207,10 +252,24 @@ mod tests {
     }
 
     #[test]
+    fn what_aarch64_does_not_have_of_it_are_the_calls_that_others_have_taken_the_place_of() {
+        let old = "\
+            access alarm arch_prctl chmod chown creat dup2 epoll_create epoll_wait eventfd fork futimesat getdents getpgrp \
+            inotify_init lchown link lstat mkdir mknod open pause pipe poll readlink rename rmdir select signalfd stat symlink \
+            time unlink uretprobe utime utimes vfork";
+        let names = SUBJECTS.into_iter().flat_map(str::split_ascii_whitespace);
+        let mut missing: Vec<&str> = names.filter(|name| Architecture::Aarch64.number_of(name).is_none()).collect();
+        missing.sort_unstable();
+        assert_eq!(missing, old.split_ascii_whitespace().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn high_bits_hide_nothing_and_flags_are_looked_for_one_by_one() {
         let profile = Profile::sandbox(Given::default());
         let high = 1 << 32;
-        for request in [u64::from(TIOCSTI), u64::from(TIOCSTI) | high, u64::from(TIOCLINUX) | high << 7] {
+        for request in
+            [u64::from(TIOCSTI), u64::from(TIOCSTI) | high, u64::from(TIOCLINUX) | high << 7, u64::from(TIOCSETD)]
+        {
             assert_eq!(answer(&profile, "ioctl", &[0, request]), EPERM, "{request:x}");
         }
         assert_eq!(answer(&profile, "ioctl", &[0, 0x5401]), Action::Allow);
@@ -235,8 +294,32 @@ mod tests {
     }
 
     #[test]
+    fn the_init_is_nobodys_to_slow_down() {
+        let with = |init| Profile::sandbox(Given { init, capabilities: u64::MAX, ..Given::default() });
+        let calls: [(&str, &[u64]); 8] = [
+            ("sched_setaffinity", &[1, 8, 1]),
+            ("sched_setscheduler", &[1 | 1 << 32, 5]),
+            ("sched_setparam", &[1]),
+            ("sched_setattr", &[1]),
+            ("prlimit64", &[1, 0]),
+            ("setpriority", &[0, 1, 19]),
+            ("setpriority", &[1, 1, 19]),
+            ("ioprio_set", &[1, 1, 3 << 13]),
+        ];
+        for (name, arguments) in calls {
+            let answers = [true, false].map(|init| answer(&with(init), name, arguments).allows());
+            assert_eq!(answers, [false, true], "{name} {arguments:?}");
+        }
+        for (name, arguments) in
+            [("prlimit64", [0, 7]), ("sched_setaffinity", [2, 8]), ("setpriority", [0, 0]), ("setpriority", [2, 1])]
+        {
+            assert!(answer(&with(true), name, &arguments).allows(), "{name} {arguments:?}");
+        }
+    }
+
+    #[test]
     fn what_is_given_brings_its_calls_along_and_no_others() {
-        let of = |nested, capabilities| Profile::sandbox(Given { nested, capabilities });
+        let of = |nested, capabilities| Profile::sandbox(Given { nested, capabilities, ..Given::default() });
         let (none, nested, admin) = (of(false, 0), of(true, 0), of(false, 1 << SYS_ADMIN));
         for name in ["mount", "unshare", "setns", "pivot_root", "move_mount"] {
             let answers = [&none, &nested, &admin].map(|profile| answer(profile, name, &[]).allows());

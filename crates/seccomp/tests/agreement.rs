@@ -320,6 +320,7 @@ fn the_sandboxs_program_says_what_its_profile_says() {
         creation: true,
         attributes: true,
         user_namespaces: true,
+        nested: true,
         beside_tcp: true,
         datagrams: true,
         unix_sockets: true,
@@ -327,12 +328,14 @@ fn the_sandboxs_program_says_what_its_profile_says() {
         metadata: true,
         limits_of_others: true,
         watches: true,
+        beyond_files: true,
+        core_limit: true,
     };
     let mut random = Random(2);
     for nested in [false, true] {
         for capabilities in [0, u64::MAX, 1 << 21, 1 << 19, 1 << 12] {
             for refused in [Refused::default(), all, Refused { set_id: true, ..Refused::default() }] {
-                let mut profile = Profile::sandbox(Given { nested, capabilities });
+                let mut profile = Profile::sandbox(Given { nested, capabilities, init: !nested, huge_pages: false });
                 profile.refuse(refused);
                 let program = profile.compile();
                 program.check().unwrap();

@@ -26,19 +26,16 @@ const NAME: &str = "handshake";
 #[derive(Debug)]
 pub(crate) struct Channel {
     socket: OwnedFd,
-    /// What came while something else was waited for.
-    waiting: Mutex<VecDeque<Event>>,
+    /// What came while something else was waited for, and who said it, where senders are named.
+    waiting: Mutex<VecDeque<(Event, Option<i32>)>>,
 }
 
 /// What came.
 #[derive(Debug)]
 pub(crate) enum Event {
     Message(Message),
-    /// It goes on as another process; `by` is who says so, where senders are named.
-    Moved {
-        pid: i32,
-        by: Option<i32>,
-    },
+    /// It goes on as this process.
+    Moved(i32),
     /// The master of the new terminal.
     Terminal(OwnedFd),
     /// The listener of the filter, or why there is none.
@@ -111,9 +108,9 @@ impl Channel {
                     }
                     patience.wait_for(&self.socket, PollFlags::IN | PollFlags::OUT)?;
                     // The child takes nothing as long as it cannot say what it has to say.
-                    while let Some(event) = self.read(RecvFlags::DONTWAIT)? {
+                    while let Some((event, by)) = self.read(RecvFlags::DONTWAIT)? {
                         let gone = matches!(event, Event::End);
-                        self.keep(event);
+                        self.keep(event, by);
                         if gone {
                             return Ok(false);
                         }
@@ -125,29 +122,36 @@ impl Channel {
         }
     }
 
-    /// Waits for what the child says next.
-    pub(crate) fn receive(&self, patience: &Patience) -> Result<Event> {
-        if let Some(event) = self.waiting().pop_front() {
-            return Ok(event);
+    /// Waits for what the child says next: with `from`, what that process says, and the rest stays for later.
+    pub(crate) fn receive(&self, patience: &Patience, from: Option<i32>) -> Result<Event> {
+        let is_meant = |event: &Event, by: Option<i32>| from.is_none() || by == from || matches!(event, Event::End);
+        {
+            let mut waiting = self.waiting();
+            let first = waiting.iter().position(|(event, by)| is_meant(event, *by));
+            if let Some((event, _)) = first.and_then(|first| waiting.remove(first)) {
+                return Ok(event);
+            }
         }
         loop {
             patience.wait_for(&self.socket, PollFlags::IN)?;
-            if let Some(event) = self.read(RecvFlags::empty())? {
-                return Ok(event);
+            match self.read(RecvFlags::empty())? {
+                Some((event, by)) if is_meant(&event, by) => return Ok(event),
+                Some((event, by)) => self.keep(event, by),
+                None => {}
             }
         }
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<(Event, Option<i32>)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, event: Event) {
-        self.waiting().push_back(event);
+    fn keep(&self, event: Event, by: Option<i32>) {
+        self.waiting().push_back((event, by));
     }
 
     /// `None` if nothing has come, and that is not waited for.
-    fn read(&self, flags: RecvFlags) -> Result<Option<Event>> {
+    fn read(&self, flags: RecvFlags) -> Result<Option<(Event, Option<i32>)>> {
         let mut bytes = [0; made::LONGEST];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -162,7 +166,7 @@ impl Channel {
             }
         };
         let record = bytes.get(..received).unwrap_or(&bytes);
-        let Some((first, _)) = record.split_first_chunk::<LENGTH>() else { return Ok(Some(Event::End)) };
+        let Some((first, _)) = record.split_first_chunk::<LENGTH>() else { return Ok(Some((Event::End, None))) };
         let message = Message::decode(*first)
             .ok_or_else(|| Error::invalid(NAME, format!("{first:?} is not a message of the child")))?;
         let (mut sent, mut by) = (None, None);
@@ -173,8 +177,8 @@ impl Channel {
                 _ => {}
             }
         }
-        Ok(Some(match (message, sent) {
-            (Message::Moved(pid), _) => Event::Moved { pid, by },
+        let event = match (message, sent) {
+            (Message::Moved(pid), _) => Event::Moved(pid),
             (Message::Terminal, Some(master)) => Event::Terminal(master),
             (Message::Terminal, None) => {
                 let error = Error::invalid(NAME, "the terminal's master did not arrive");
@@ -209,19 +213,20 @@ impl Channel {
                 Event::Made(Made { directory, place, path: path.to_vec() })
             }
             (message, _) => Event::Message(message),
-        }))
+        };
+        Ok(Some((event, by)))
     }
 
     /// The failure that the child has reported, if it has, without waiting.
     pub(crate) fn said_already(&self) -> Option<(u16, Call, Errno)> {
-        while let Ok(Some(event)) = self.read(RecvFlags::DONTWAIT) {
+        while let Ok(Some((event, by))) = self.read(RecvFlags::DONTWAIT) {
             let ended = matches!(event, Event::End);
-            self.keep(event);
+            self.keep(event, by);
             if ended {
                 break;
             }
         }
-        self.waiting().iter().find_map(|event| match event {
+        self.waiting().iter().find_map(|(event, _)| match event {
             Event::Message(Message::Failed { op, call, errno, .. }) => Some((*op, *call, *errno)),
             _ => None,
         })
@@ -231,7 +236,10 @@ impl Channel {
     pub(crate) fn made(&self) -> Vec<Made> {
         let _ = self.said_already();
         let waiting = std::mem::take(&mut *self.waiting());
-        waiting.into_iter().filter_map(|event| if let Event::Made(made) = event { Some(made) } else { None }).collect()
+        waiting
+            .into_iter()
+            .filter_map(|(event, _)| if let Event::Made(made) = event { Some(made) } else { None })
+            .collect()
     }
 
     /// A record of any length behind a message; nothing if the other side ended without one.

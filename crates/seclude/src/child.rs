@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use seclude_cgroup::{Cgroup, Stats};
 use seclude_child::entry::Newborn;
 use seclude_child::wire::Message;
@@ -254,6 +254,26 @@ impl Child {
         Signaller(self.pidfd.clone()).send(signal)
     }
 
+    /// Sends `signal` to the command and all of its process group, as a keyboard does: what a shell runs for itself is interrupted with it. A
+    /// command that leads no group gets it alone.
+    ///
+    /// # Errors
+    /// ESRCH once the process was reaped.
+    pub fn signal_group(&self, signal: i32) -> io::Result<()> {
+        let number = u32::try_from(signal).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if self.ties.channel.is_some() {
+            let sent = seclude_sys::signal::queue_to(Fd(self.pidfd.as_raw_fd()), number, 1);
+            return sent.map_err(|errno| io::Error::from_raw_os_error(i32::from(errno.0)));
+        }
+        // Not reaped yet, so its number is still its own, and its group's.
+        let leader = self.exit.is_none().then(|| Pid::from_raw(self.pid)).flatten();
+        let named = leader.zip(Signal::from_named_raw(signal));
+        match named.map(|(leader, signal)| kill_process_group(leader, signal)) {
+            Some(Ok(())) => Ok(()),
+            _ => self.signal(signal),
+        }
+    }
+
     /// The signal that has stopped the command since this was last asked, if one has; SIGCONT has it go on. Only of a command with
     /// a terminal: whoever shows that has its own terminal back meanwhile. `None` below an init without one.
     pub fn stopped(&mut self) -> Option<i32> {
@@ -273,7 +293,8 @@ impl Child {
 
     /// Readable when [`Child::stopped`] may have something to tell; without an init there is SIGCHLD for that.
     pub fn stop_notice(&self) -> Option<BorrowedFd<'_>> {
-        self.ties.channel.as_ref().map(Channel::fd)
+        // With the command's end it hangs up, which is readable for ever; the process itself may take a while yet.
+        self.ties.channel.as_ref().filter(|_| self.ties.ended.is_none()).map(Channel::fd)
     }
 
     /// Kills it with SIGKILL, and with it everything in its cgroup, if it has one of its own, and in its pid

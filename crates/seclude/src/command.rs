@@ -162,7 +162,10 @@ impl Command {
         Ok(self.fd(copied, number))
     }
 
-    /// Gives the command `fd` as descriptor `number` (3 or more). All others are closed.
+    /// Gives the command `fd` as descriptor `number` (3 or more). All others are closed. In the sandbox a regular file that is open for
+    /// reading alone is opened anew, read-only, from its offset on, and one that is open for writing alone is a pipe for the command (see
+    /// [`Stdio::inherit`](crate::Stdio::inherit)); one that is open for both is handed on as it is, and so is a socket, in whatever network it was made, and a directory,
+    /// from which the command comes to all of the tree that it is in.
     pub fn fd(&mut self, fd: impl Into<OwnedFd>, number: i32) -> &mut Self {
         self.config.fds.push((Arc::new(fd.into()), number));
         self
@@ -432,6 +435,23 @@ impl Command {
     /// Of [`Command::spawn`]: without a new mount namespace, and whatever `work` answers.
     pub fn when_mounted(&mut self, work: impl Fn(u32) -> std::io::Result<()> + Send + Sync + 'static) -> &mut Self {
         self.config.when_mounted = Some(WhenBorn::new(work));
+        self
+    }
+
+    /// The root of the command is the directory that is open as `fd` (O_PATH will do), by chroot(2) once its namespaces are entered: that of a
+    /// process which is in no other mount namespace than the caller, and has another root. It takes the place of a root of its own.
+    ///
+    /// # Errors
+    /// Of [`Command::spawn`]: with a root, mounts, or a mount namespace of its own; `CAP_SYS_CHROOT` is needed.
+    pub fn enter_root_fd(&mut self, fd: impl Into<OwnedFd>) -> &mut Self {
+        self.config.entered_root = Some(Arc::new(fd.into()));
+        self
+    }
+
+    /// The working directory is entered with the rights of set-up, not with those of the command, which begins there even where it could not go by
+    /// itself: as others' runtimes do. Default: false.
+    pub fn current_dir_by_set_up(&mut self, on: bool) -> &mut Self {
+        self.config.enters_by_set_up = on;
         self
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use seclude_request::Remedy;
-use seclude_seccomp::{Architecture, Given, Profile, Program, Refused};
+use seclude_seccomp::{Action, Architecture, Given, Profile, Program, Refused};
 use seclude_sys::{Errno, seccomp};
 use serde_json::{Value as Json, json};
 
@@ -274,6 +274,17 @@ impl Judge {
         (errno, denial)
     }
 
+    /// Whether it is answered as if it were done, which is no refusal.
+    pub(crate) fn is_done(&self, call: &seccomp::Notification) -> bool {
+        if !self.refused.core_limit || self.errno(call) != 0 {
+            return false;
+        }
+        let kind = Architecture::of_call(call.architecture, call.number);
+        let always = self.refused.profile();
+        let rule = kind.and_then(|kind| always.rule_for(kind, call.number, &call.arguments));
+        rule.is_some_and(|rule| rule.action == Action::Errno(0))
+    }
+
     pub(crate) fn errno(&self, call: &seccomp::Notification) -> u16 {
         let kind = Architecture::of_call(call.architecture, call.number);
         let errno = kind.and_then(|kind| self.program.errno_for(kind, call.number, &call.arguments));
@@ -285,7 +296,7 @@ impl Judge {
         let nested = || Remedy::set("nested", true);
         if kept {
             // (Where there are no namespaces at all, there are none below.)
-            let may_nest = self.refused.user_namespaces && !self.refused.limits_of_others;
+            let may_nest = (self.refused.user_namespaces || self.refused.nested) && !self.refused.limits_of_others;
             let spaces = may_nest && ["clone", "unshare", "setns"].contains(&name);
             // Refused for want of a rule of landlock's, and not because they go past those that there are.
             let sockets = ["socket", "socketpair", "listen"].contains(&name) && {
@@ -294,19 +305,31 @@ impl Judge {
                 others.profile().evaluate(Architecture::NATIVE, number, arguments).allows()
             };
             let allow = |name: &str| Remedy::set("seccomp.allow", json!([name]));
+            // By the host's root alone, whatever the file is: no rule of landlock is for it.
+            let metadata = self.refused.metadata && {
+                let others = Refused { metadata: false, ..self.refused };
+                let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
+                others.profile().evaluate(Architecture::NATIVE, number, arguments).allows()
+            };
+            let other_user = metadata.then(|| Remedy::give("user.uid"));
             let watches = self.refused.watches && name.starts_with("inotify_");
             let allowed =
                 [(sockets, "socket"), (watches, name)].into_iter().filter(|(it, _)| *it).map(|(_, name)| allow(name));
-            return spaces.then(nested).into_iter().chain(allowed).collect();
+            return spaces.then(nested).into_iter().chain(other_user).chain(allowed).collect();
         }
         if name == "ioctl" {
             // Allowed by its name it would be so for everything, typing into the terminal included.
             return Vec::new();
         }
+        let is_audit = (arguments[0] as u32, arguments[2] as u32) == (NETLINK, NETLINK_AUDIT);
+        if name == "socket" && is_audit {
+            // Whoever writes to the kernel's log does without it: the refusal is no reason why anything failed.
+            return Vec::new();
+        }
         let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
         let brought = |given| Profile::sandbox(given).evaluate(Architecture::NATIVE, number, arguments).allows();
         let allow = Remedy::set("seccomp.allow", json!([name]));
-        if self.is_own && brought(Given { nested: false, capabilities: 0 }) {
+        if self.is_own && brought(Given { init: true, ..Given::default() }) {
             // The caller has refused it, which goes before all that is allowed.
             return Vec::new();
         }
@@ -317,12 +340,18 @@ impl Judge {
             return vec![nested()];
         }
         // (As above.)
-        if self.is_own && !self.refused.limits_of_others && brought(Given { nested: true, capabilities: 0 }) {
+        if self.is_own
+            && !self.refused.limits_of_others
+            && brought(Given { nested: true, init: true, ..Given::default() })
+        {
             return vec![nested(), allow];
         }
         vec![allow]
     }
 }
+
+const NETLINK: u32 = 16;
+const NETLINK_AUDIT: u32 = 9;
 
 /// The capability that brings a call along, where the kernel would refuse it to who has none: that the filter allowed it were no help.
 fn needed(name: &str, arguments: &[u64; 6]) -> Option<u32> {
@@ -337,7 +366,7 @@ fn needed(name: &str, arguments: &[u64; 6]) -> Option<u32> {
     }
     let number = Architecture::NATIVE.number_of(name)?;
     let brings = |bit: &u32| {
-        let profile = Profile::sandbox(Given { nested: false, capabilities: 1 << bit });
+        let profile = Profile::sandbox(Given { init: true, capabilities: 1 << bit, ..Given::default() });
         profile.evaluate(Architecture::NATIVE, number, arguments).allows()
     };
     // What has a capability of its own is not told to take the one for everything.

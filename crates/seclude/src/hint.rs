@@ -1,8 +1,9 @@
 //! What to do about a refusal: one place where the kernel's short answers get their meaning.
 
+mod exec;
+
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::io::Errno as ParentErrno;
@@ -90,6 +91,10 @@ pub(crate) fn clone(errno: Errno, namespaces: u64, caller: &Host) -> Option<Hint
             _ => match confinement::found() {
                 // A sandbox of ours has a filter as well.
                 Some(found) => Hint::from(found).with([Remedy::set("nested", true).outside()]),
+                None if caller.has(Capability::SYS_ADMIN) => {
+                    Hint::from("a security module refuses it, or the caller is in a chroot: there root can share the user namespace")
+                        .with([Remedy::leave("namespaces.user")])
+                }
                 None => "a security module refuses it, or the caller is in a chroot".into(),
             },
         },
@@ -215,10 +220,17 @@ pub(crate) fn child(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hin
     match call {
         // Of whatever call: `exhaustion` tells which limit it was.
         _ if matches!(errno, Errno::EMFILE | Errno::ENFILE) => None,
-        Call::Execve if errno == Errno::ENOENT && failed.curated && hidden(op).is_some() => hidden(op),
-        Call::Execve if errno == Errno::EACCES && failed.landlocked => Some(not_allowed(op)),
+        Call::Execve if errno == Errno::ENOENT && failed.curated && exec::hidden(op).is_some() => exec::hidden(op),
+        Call::Execve if errno == Errno::EACCES && failed.landlocked => Some(exec::not_allowed(op)),
+        Call::Openat2 if errno == Errno::ENOSYS => Some(
+            "a filter around this process refuses openat2(2), or this is Linux before 5.6: a sandbox that has files of the host to write to \
+             refuses it, as by it they could be given set-id bits, so no sandbox can be made in that one"
+                .into(),
+        ),
         Call::Openat2 if matches!(op, Some(Op::AllowPath { .. })) => rule_of_path(errno),
-        Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => exec(call, errno, detail, rooted),
+        Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => {
+            exec::why(call, errno, detail, rooted)
+        }
         Call::Netlink
             if matches!(op, Some(Op::Packets { .. }))
                 && matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT) =>
@@ -259,122 +271,24 @@ pub(crate) fn child(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hin
     }
 }
 
+/// Said where the value is below the one that whoever had the right has set last.
+pub(crate) const OOM_SCORE: &str = "lowering the value needs CAP_SYS_RESOURCE over the host";
+
 /// Said of a rule whose path is missing.
 pub(crate) const NO_SUCH_PATH: &str =
     "there is no such path inside: a rule is of what is there when the command starts";
+
+const LEADS_NOWHERE: &str =
+    "symlinks in it lead in a circle, or through /proc/PID/fd, cwd or root, and so out of the container";
 
 fn rule_of_path(errno: Errno) -> Option<Hint> {
     Some(match errno {
         Errno::ENOENT => NO_SUCH_PATH.into(),
         Errno::ENOTDIR => "a part of its path is not a directory inside".into(),
-        Errno::ELOOP => "a path through /proc/PID/fd, cwd or root would lead out of the container".into(),
+        Errno::ELOOP => LEADS_NOWHERE.into(),
         Errno::EACCES => "the user that set-up runs as may not search a directory above it".into(),
         _ => return None,
     })
-}
-
-/// Why landlock keeps the command from being executed, as likely as any other reason.
-fn not_allowed(op: Option<&Op<'_>>) -> Hint {
-    let candidates = match op {
-        Some(Op::Exec { candidates, .. }) => *candidates,
-        _ => &[],
-    };
-    let paths = candidates.iter().map(|candidate| Path::new(OsStr::from_bytes(candidate.to_bytes())));
-    let absolute: Vec<&Path> = paths.filter(|path| path.is_absolute()).collect();
-    // Of the directories of PATH the one that has it.
-    let there = absolute.iter().find(|path| path.is_file()).or(absolute.first());
-    let above = there.and_then(|path| path.parent());
-    let hint = Hint::from(
-        "no rule of landlock lets it be executed, or one that it needs: its interpreter, its ELF loader (such as /lib64/ld-linux-x86-64.so.2); \
-         else its mode, or a noexec mount",
-    );
-    let value = above.map(|above| above.to_string_lossy().into());
-    hint.with([Remedy::Set(Field::of("landlock").key("exec").index(0), value)])
-}
-
-fn exec(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<Hint> {
-    let inside = if rooted { " inside the root" } else { "" };
-    Some(match (call, errno) {
-        (Call::Launch, Errno::EACCES | Errno::EPERM) => {
-            let who = confinement::found().map_or_else(String::new, |who| format!(" ({who})"));
-            format!(
-                "the launcher is a file in memory, memfd_create(2), which a security module refuses to execute{who}: AppArmor calls \
-                 it /, so its profile needs the rule `/ ix,` (or `file,`) and the flag attach_disconnected"
-            )
-            .into()
-        }
-        (Call::ExecInterpreter, _) => Hint::from(match interpreter(detail) {
-            Some(Interpreter::Script(line)) if line.ends_with('\r') => format!(
-                "its first line ends in a carriage return (CRLF), which the kernel takes for a part of the interpreter's name, {line:?}: \
-                 write it with LF, as dos2unix does"
-            ),
-            Some(Interpreter::Script(line)) => format!("the script is there, its interpreter {line:?} is not{inside}"),
-            Some(Interpreter::Loader(path)) => format!("the program is there, its ELF loader {path} is not{inside}"),
-            None => format!("the file is there, but what it needs to run is not{inside}"),
-        }),
-        (Call::ExecDirectory, _) => "it is a directory".into(),
-        (_, Errno::ENOENT) => format!("there is no such command{inside}").into(),
-        (_, Errno::ENOTDIR) => format!("a part of its path is not a directory{inside}").into(),
-        (_, Errno::EACCES) => "it may not be executed: its mode, or a noexec mount".into(),
-        (_, Errno::ENOEXEC) => "neither a program for this machine nor a script with a #! line".into(),
-        (_, Errno::E2BIG) => {
-            "arguments and environment are too large: together a quarter of the stack limit, each string 128 KiB".into()
-        }
-        (_, Errno::ETXTBSY) => "the file is open for writing".into(),
-        (_, Errno::EPERM) => "the kernel refuses setuid programs here".into(),
-        _ => return None,
-    })
-}
-
-/// Where the host has the command, if the container does not show that.
-fn hidden(op: Option<&Op<'_>>) -> Option<Hint> {
-    let Some(Op::Exec { candidates, .. } | Op::Rehearse { candidates }) = op else { return None };
-    let paths = candidates.iter().map(|candidate| Path::new(OsStr::from_bytes(candidate.to_bytes())));
-    let is_there = |path: &&Path| {
-        path.is_absolute() && path.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
-    };
-    let found = paths.into_iter().find(is_there)?;
-    let directory = found.parent()?;
-    // What a program needs is beside its directory: ~/.cargo, not ~/.cargo/bin.
-    let whole = directory.parent().filter(|above| directory.ends_with("bin") && above.parent().is_some());
-    let is_home = |above: &&Path| Places::look(rustix::process::geteuid().as_raw()).has_a_home_below(above);
-    let shown = whole.filter(|above| !is_home(above)).unwrap_or(directory);
-    let hint = Hint::from(format!("the host has {}, which the container does not show", found.display()));
-    Some(hint.with([Remedy::Set(Field::of("ro").index(0), Some(shown.to_string_lossy().into()))]))
-}
-
-enum Interpreter {
-    Script(String),
-    Loader(String),
-}
-
-/// What the beginning of a file says that it needs.
-fn interpreter(beginning: &[u8]) -> Option<Interpreter> {
-    if let Some(rest) = beginning.strip_prefix(b"#!") {
-        let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let line = String::from_utf8_lossy(line);
-        // As the kernel takes it apart: a carriage return is a part of the name.
-        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
-        return Some(Interpreter::Script(words.next().unwrap_or_default().to_owned()));
-    }
-    // ELF64, little-endian: the program headers, and among them PT_INTERP, elf(5).
-    if !beginning.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let number = |offset: usize, length: usize| -> Option<usize> {
-        let bytes = beginning.get(offset..offset.checked_add(length)?)?;
-        Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte)))
-    };
-    let (table, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
-    for index in 0..count.min(64) {
-        let header = table.checked_add(index.checked_mul(size)?)?;
-        if number(header, 4)? == 3 {
-            let start = number(header.checked_add(8)?, 8)?;
-            let path = beginning.get(start..)?.split(|byte| *byte == 0).next()?;
-            return Some(Interpreter::Loader(String::from_utf8_lossy(path).into_owned()));
-        }
-    }
-    None
 }
 
 /// The file system's own words, fsopen(2): one message a line, each begins with its kind and a space.
@@ -415,6 +329,9 @@ fn filesystem(failed: &Failed<'_>, call: Call, errno: Errno, said: &str) -> Opti
             Some("mounts need CAP_SYS_ADMIN; ask for a new user namespace too")
         }
         (Call::Fsopen, Errno::ENODEV) => Some("this kernel has no such file system"),
+        (Call::FsCreate, Errno::ELOOP) if overlay => {
+            Some("a layer lies in another one, or is used by another overlay that writes to it")
+        }
         (Call::FsCreate, Errno::EINVAL) if overlay => {
             remedy = ephemeral();
             Some(
@@ -451,15 +368,28 @@ fn masked_proc() -> Hint {
     .with([Remedy::leave("namespaces.pid"), Remedy::set("mounts", json!([{ "type": "bind", "source": "/proc", "target": "/proc" }]))])
 }
 
+/// Said of a working directory that is not there.
+fn missing_directory(failed: &Failed<'_>) -> Hint {
+    let hint = Hint::from("there is no such directory inside the container");
+    let Some(Op::WorkingDirectory { path }) = failed.op else { return hint };
+    let directory = Path::new(OsStr::from_bytes(path.to_bytes()));
+    let is_home = || Places::look(rustix::process::geteuid().as_raw()).has_a_home_below(directory);
+    if !failed.curated || !directory.is_dir() || is_home() {
+        return hint;
+    }
+    Hint::from("the host has it, and the container does not show it")
+        .with([Remedy::Set(Field::of("ro").index(0), Some(directory.to_string_lossy().into()))])
+}
+
 fn place(failed: &Failed<'_>, errno: Errno) -> Option<Hint> {
     let op = failed.op;
     let working = matches!(op, Some(Op::WorkingDirectory { .. }));
     Some(match errno {
         Errno::ENOENT if matches!(op, Some(Op::OpenHost { .. })) => "the host's tree has no such directory".into(),
         Errno::EXDEV => "the target leaves the root, or the tree is being renamed while it is looked at".into(),
-        Errno::ELOOP if working => "a path through /proc/PID/fd, cwd or root would lead out of the container".into(),
+        Errno::ELOOP if working => LEADS_NOWHERE.into(),
         Errno::ELOOP => "symlinks in the target lead in a circle, or out of a procfs".into(),
-        Errno::ENOENT if working => "there is no such directory inside the container".into(),
+        Errno::ENOENT if working => missing_directory(failed),
         Errno::ENOENT if matches!(op, Some(Op::Resolve { want: Want::Existing, .. })) => {
             Hint::from("there is no such path inside the root; say that it is optional if it may be missing")
                 .with(failed.key("if_present").map(|field| Remedy::Set(field, Some(true.into()))))
@@ -569,7 +499,7 @@ fn other(op: Option<&Op<'_>>, call: Call, errno: Errno) -> Option<Hint> {
                                   no mount would lie where the command sees it".into(),
         (Call::CloseRange, Errno::ENOSYS) => "this needs Linux 5.9 (close_range)".into(),
         (Call::Write, Errno::EACCES | Errno::EPERM) if matches!(op, Some(Op::WriteProc { path, .. }) if *path == crate::ops::OOM_SCORE_ADJ) => {
-            "lowering the value needs CAP_SYS_RESOURCE".into()
+            OOM_SCORE.into()
         }
         (Call::Write, Errno::EPERM) if matches!(op, Some(Op::TimeOffsets { .. })) => {
             "clock offsets need CAP_SYS_TIME in the user namespace".into()

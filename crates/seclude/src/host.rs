@@ -1,14 +1,13 @@
 //! What this kernel and this caller can do, found by calling; by reading a version only where no call tells.
 
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{getegid, geteuid};
 use seclude_sys::credentials::{CapabilitySets, capabilities, is_ambient};
 use seclude_sys::{Errno, Fd, clone, landlock, mount};
 
 use crate::config::capability::Capability;
-use crate::mounts::Mounts;
 use crate::places::Places;
 
 /// What a plan has to know of the machine before it is compiled.
@@ -71,11 +70,11 @@ pub struct Host {
 impl Host {
     /// This machine, looked at once, and this process as it is now: it may have changed its ids.
     pub fn current() -> Host {
-        static CLONE3: OnceLock<Option<&'static str>> = OnceLock::new();
-        let clone3_refused = *CLONE3.get_or_init(|| match clone::clone3_refusal() {
+        static CLONE3: Found = Found::new();
+        let clone3_refused = match Errno(CLONE3.get_or_find(|| clone::clone3_refusal().0.into()) as u16) {
             Errno::EINVAL => None,
             errno => Some(errno.name().unwrap_or("an unknown error")),
-        });
+        };
         let uid = geteuid().as_raw();
         // Root of whom that cannot be found out is not taken for somebody who has no ids to give: the container would get its
         // own. What it cannot do is an error when it is tried.
@@ -117,8 +116,15 @@ impl Host {
         let counts_by_namespace = Host::is_at_least((5, 14));
         let first_user_namespace = self.uid == 0 && has_all_ids();
         let directory = std::env::current_dir().ok();
-        let places = Places::look(self.uid);
-        Host { directory, places, sysfs: has_whole_sysfs(), counts_by_namespace, first_user_namespace, ..self }
+        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").ok();
+        let mut places = Places::look(self.uid);
+        if let (Some(directory), Some(mountinfo)) = (&directory, &mountinfo) {
+            let (shows, is_hidden) = places.seen_by_other_mounts(mountinfo, directory);
+            places.begins_in_a_home |= shows;
+            places.begins_hidden = is_hidden;
+        }
+        let sysfs = mountinfo.is_some_and(|mountinfo| has_whole_sysfs(&mountinfo));
+        Host { directory, places, sysfs, counts_by_namespace, first_user_namespace, ..self }
     }
 
     /// The same, with what a request with a user namespace asks of it besides.
@@ -159,9 +165,9 @@ impl Host {
     /// The same, with what a request with a cgroup asks of it besides.
     #[must_use]
     pub fn with_cgroups(self) -> Host {
-        static BORN_IN_CGROUP: OnceLock<bool> = OnceLock::new();
+        static BORN_IN_CGROUP: Found = Found::new();
         let found = || self.clone3_refused.is_none() && clone::into_cgroup_refusal() == Errno::EBADF;
-        Host { born_in_cgroup: *BORN_IN_CGROUP.get_or_init(found), ..self }
+        Host { born_in_cgroup: BORN_IN_CGROUP.get_or_find(|| u64::from(found())) != 0, ..self }
     }
 
     /// The same, with what a request with a time namespace asks of it besides.
@@ -176,7 +182,7 @@ impl Host {
     /// The same, with what a request with a root of its own asks of it besides.
     #[must_use]
     pub fn with_tree_namespaces(self) -> Host {
-        static TREE_NAMESPACES: OnceLock<bool> = OnceLock::new();
+        static TREE_NAMESPACES: Found = Found::new();
         // A kernel that knows the flag comes to look at the descriptor, or to miss the capability. Where a filter refuses
         // mount_setattr, attributes are set by what /proc tells, and in such a namespace there may be none.
         let found = || {
@@ -185,7 +191,7 @@ impl Host {
         };
         // Below another user namespace the kernel would mount no /proc or /sys in it.
         let may = self.has(Capability::SYS_ADMIN) && self.has(Capability::SYS_CHROOT) && has_all_ids();
-        Host { tree_namespaces: may && *TREE_NAMESPACES.get_or_init(found), ..self }
+        Host { tree_namespaces: may && TREE_NAMESPACES.get_or_find(|| u64::from(found())) != 0, ..self }
     }
 
     /// The same, with what a request with rules of landlock asks of it besides.
@@ -202,8 +208,12 @@ impl Host {
     /// The version of the kernel, such as 6.1, as far as it has two numbers.
     pub(crate) fn kernel() -> (u32, u32) {
         // It is asked once: no process outlives its kernel.
-        static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
-        *VERSION.get_or_init(|| version(&rustix::system::uname().release().to_string_lossy()))
+        static VERSION: Found = Found::new();
+        let found = VERSION.get_or_find(|| {
+            let (major, minor) = version(&rustix::system::uname().release().to_string_lossy());
+            u64::from(major & 0x7fff_ffff) << 32 | u64::from(minor)
+        });
+        ((found >> 32) as u32, found as u32)
     }
 
     pub(crate) fn is_at_least(wanted: (u32, u32)) -> bool {
@@ -213,6 +223,30 @@ impl Host {
     /// Whether the caller has `capability` (its number) in its own user namespace.
     pub fn has(&self, capability: Capability) -> bool {
         self.capabilities & capability.bit() != 0
+    }
+}
+
+/// What is asked of the kernel once a process, or by several threads at once.
+///
+/// (A `OnceLock` that a thread of another process was in, from which this one was forked, would be waited for without end.)
+struct Found(AtomicU64);
+
+impl Found {
+    const UNKNOWN: u64 = u64::MAX;
+
+    const fn new() -> Found {
+        Found(AtomicU64::new(Found::UNKNOWN))
+    }
+
+    fn get_or_find(&self, find: impl FnOnce() -> u64) -> u64 {
+        match self.0.load(Ordering::Relaxed) {
+            Found::UNKNOWN => {
+                let found = find();
+                self.0.store(found, Ordering::Relaxed);
+                found
+            }
+            known => known,
+        }
     }
 }
 
@@ -243,7 +277,7 @@ fn version(release: &str) -> (u32, u32) {
 }
 
 /// The kernel's rule of `mount_too_revealing`: what lies on a directory that is always empty covers nothing.
-fn has_whole_sysfs() -> bool {
+fn has_whole_sysfs(mountinfo: &str) -> bool {
     const SYSFS_MAGIC: i64 = 0x6265_6572;
     const EMPTY: [&str; 11] = [
         "/sys/firmware/efi/efivars",
@@ -259,8 +293,14 @@ fn has_whole_sysfs() -> bool {
         "/sys/kernel/tracing",
     ];
     let is_sysfs = rustix::fs::statfs("/sys").is_ok_and(|found| found.f_type == SYSFS_MAGIC);
-    let covers_nothing = |point: &PathBuf| EMPTY.iter().any(|empty| point.starts_with(empty));
-    is_sysfs && Mounts::read("host").is_ok_and(|mounts| mounts.below(Path::new("/sys")).iter().all(covers_nothing))
+    // (No name of these is one that would be escaped.)
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).filter(|point| point.starts_with("/sys/"));
+    let covers_nothing = |point: &str| {
+        EMPTY
+            .iter()
+            .any(|empty| point.strip_prefix(empty).is_some_and(|rest| matches!(rest.as_bytes(), [] | [b'/', ..])))
+    };
+    is_sysfs && points.into_iter().all(covers_nothing)
 }
 
 #[cfg(test)]

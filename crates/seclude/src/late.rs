@@ -106,6 +106,7 @@ fn encode(op: &Op<'_>, step: u8, number: usize) -> Result<String> {
         }
         Op::Restrict { ruleset } => act('l', Call::RestrictSelf, &[descriptor(ruleset)]),
         Op::NotForCommand { fd } => format!("h{}", fd.0),
+        Op::EndWith { spawner } => format!("p{}", spawner.0),
         Op::ConfineOnExec { proc, module, label } => {
             let word = act('x', Call::ConfineOnExec, &[descriptor(proc), module as u64]);
             format!("{word}:{}", label.to_string_lossy())

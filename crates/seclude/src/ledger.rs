@@ -99,7 +99,7 @@ pub(crate) struct Left {
 impl Ledger {
     /// Lets go of everything: what it is for goes on without its owner.
     pub(crate) fn abandon(&mut self) {
-        self.mount_points.forget();
+        self.mount_points.leave();
         for leave in self.entries.drain(..).rev().filter_map(|entry| entry.leave) {
             leave();
         }

@@ -18,7 +18,7 @@
 //! configures, drops rights and execs. A failure on either side is an [`Error`] with its step, call and errno, and
 //! whatever was made is undone.
 //!
-//! Linux 5.10 or later on x86-64. Overlays without privileges need 5.11.
+//! Linux 5.10 or later on x86-64; on aarch64 tried in emulation alone. Overlays without privileges need 5.11.
 #![forbid(unsafe_code)]
 
 mod action;
@@ -43,6 +43,7 @@ mod fault;
 #[cfg(feature = "fault")]
 #[doc(hidden)]
 pub mod fault;
+mod foreign;
 pub mod gc;
 mod handled;
 mod held;
@@ -50,11 +51,14 @@ mod helper_programs;
 mod hint;
 mod host;
 mod isolation;
+mod kept_secret;
 mod late;
 mod ledger;
 mod listeners;
 mod localhost;
+mod made_record;
 mod meter;
+mod mount_point;
 mod mount_points;
 mod mounted_on;
 mod mounts;
@@ -71,6 +75,7 @@ mod reach;
 mod relay;
 mod remove;
 mod report;
+mod same_files;
 mod sandbox;
 #[cfg(feature = "systemd")]
 mod scope;
@@ -115,6 +120,8 @@ pub use plan::Plan;
 pub use proc_pid::proc_is_of_own_pid_namespace;
 pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};
+#[cfg(feature = "systemd")]
+pub use scope::{Property, Scope};
 pub use seclude_sys::sigpipe_ignored_at_start;
 pub use stats::stats_to_json;
 

@@ -6,24 +6,26 @@
 //! another part of the same tree, shares no lock: the mounts of all processes are looked at for those (`mounted_on.rs`). Nobody waits
 //! for the lock for long: whoever can read a directory can hold it. And a file system whose server does not answer is asked for none:
 //! nothing interrupts that.
+//!
+//! What a spawner that was killed, or has left its container running, cannot remove itself is written down (`made_record.rs`).
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, fstatfs, major, openat, statat, unlinkat,
-};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, fstatfs, major, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
-use crate::mounted_on::{Place, are_mounted_on};
+use crate::made_record::{Record, find_on_host};
+use crate::mount_point::{Identity, MOUNTED_ON, MountPoint, look_at, remove_unless_mounted_on};
 use crate::mounts::{Mounts, is_local};
 
 /// How often, a millisecond apart, a lock is asked for that somebody has alone: removing takes less.
-const TRIES: usize = 50;
+const TRIES: usize = 250;
 
 /// From statfs(2): what a container can have of its own.
 const TMPFS: i64 = 0x0102_1994;
@@ -41,24 +43,31 @@ pub(crate) struct Made {
     pub(crate) path: Vec<u8>,
 }
 
-struct MountPoint {
-    directory: Arc<OwnedFd>,
+const OTHERS: &str = "another container may have mounts on it";
+
+/// One in which something was made.
+struct Directory {
     place: (u64, u64),
-    name: OsString,
-    /// What the container calls it.
-    shown: String,
+    open: Arc<OwnedFd>,
+    /// Where the host has it, if it was asked and found.
+    path: Option<PathBuf>,
 }
 
 /// All that one container has made, in that order.
 #[derive(Default)]
 pub(crate) struct MountPoints {
     made: Vec<MountPoint>,
-    directories: Vec<((u64, u64), Arc<OwnedFd>)>,
+    directories: Vec<Directory>,
     shared: Vec<Arc<OwnedFd>>,
     /// Why nothing may be removed.
     kept: Option<&'static str>,
     /// What stays for want of a descriptor.
     unknown: Vec<String>,
+    /// Whether what is made is written down: its end can be known by the locks.
+    pub(crate) recorded: bool,
+    /// Whether an init has the locks, whoever else is gone.
+    pub(crate) held_by_init: bool,
+    record: Option<Record>,
     /// Whether an overlay keeps its writes on the host.
     pub(crate) overlay_stays: bool,
     /// The devices of the host's mounts, once they are asked for.
@@ -128,13 +137,33 @@ impl MountPoints {
             return;
         }
         let key = (found.st_dev, found.st_ino);
-        let known = self.directories.iter().find(|(known, _)| *known == key).map(|(_, directory)| directory.clone());
-        let directory = known.unwrap_or_else(|| {
-            let directory = Arc::new(directory);
-            self.directories.push((key, directory.clone()));
-            directory
-        });
-        self.made.push(MountPoint { directory, place, name, shown });
+        let index = match self.directories.iter().position(|known| known.place == key) {
+            Some(index) => index,
+            None => {
+                let above = Path::new(&path).parent().map_or(OsStr::new(""), Path::as_os_str);
+                let path = self.is_written_down().then(|| find_on_host(&self.shared, key, above)).flatten();
+                self.directories.push(Directory { place: key, open: Arc::new(directory), path });
+                self.directories.len() - 1
+            }
+        };
+        let Some(directory) = self.directories.get(index) else { return };
+        let mut identity = Identity { place, born: None };
+        if let Some(path) = directory.path.as_ref().map(|path| path.join(&name)) {
+            // On the host nothing is mounted on it; it is known by its place, whatever that path leads to.
+            let look = look_at(CWD, path.as_os_str()).ok().filter(|(look, _)| look.place == place);
+            identity.born = look.and_then(|(look, _)| look.born);
+            if self.record.is_none() {
+                self.record = Record::begin(&self.shared);
+            }
+            if let Some(record) = &self.record {
+                record.add(key, identity, path);
+            }
+        }
+        self.made.push(MountPoint { directory: directory.open.clone(), identity, name, shown });
+    }
+
+    fn is_written_down(&self) -> bool {
+        self.recorded && self.kept.is_none()
     }
 
     /// A tmpfs or overlay that the caller does not see is the container's own, and ends with it.
@@ -159,20 +188,27 @@ impl MountPoints {
         let mut stays = std::mem::take(&mut self.unknown);
         let made = std::mem::take(&mut self.made);
         if !made.is_empty() && self.kept.is_none() {
-            let alone = |lock: &Arc<OwnedFd>| flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+            // Somebody may be removing what another has left there, which takes no time.
+            let alone = |lock: &Arc<OwnedFd>| {
+                (0..3).any(|attempt| {
+                    std::thread::sleep(Duration::from_millis(attempt));
+                    flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+                })
+            };
             if !self.shared.iter().all(alone) {
-                self.kept = Some("another container may have mounts on it");
+                self.kept = Some(OTHERS);
             }
         }
-        let places: Vec<_> = made.iter().map(MountPoint::place).collect();
-        let mounted_on = match self.kept {
-            None if !made.is_empty() => are_mounted_on(&places),
-            _ => vec![false; made.len()],
+        let left = match self.kept {
+            Some(why) => made.iter().rev().map(|point| (point, Err(why.to_owned()))).collect(),
+            None => remove_unless_mounted_on(&made),
         };
-        for (point, mounted_on) in made.iter().zip(mounted_on).rev() {
-            let why = self.kept.or(mounted_on.then_some("something is mounted on it"));
-            let removed = why.map_or_else(|| point.remove(), |why| Err(why.into()));
-            stays.extend(removed.err().map(|why| format!("mount point {} ({why})", point.shown)));
+        let left: Vec<_> = left.into_iter().filter_map(|(point, answer)| Some((point, answer.err()?))).collect();
+        stays.extend(left.iter().map(|(point, why)| format!("mount point {} ({why})", point.shown)));
+        // What others have mounts on goes with the last of them, if somebody looks then.
+        let may_go = self.kept == Some(OTHERS) || left.iter().any(|(_, why)| why == MOUNTED_ON);
+        if let Some(record) = self.record.take_if(|_| !may_go) {
+            record.remove();
         }
         // Whoever was forked from this process meanwhile has the same open files.
         for lock in &self.shared {
@@ -182,37 +218,16 @@ impl MountPoints {
         stays
     }
 
-    /// It goes on without its owner: what was made for it stays.
-    pub(crate) fn forget(&mut self) {
+    /// It goes on without its owner. What was made for it stays until somebody finds it written down; where nobody could know when it
+    /// is over, for good.
+    pub(crate) fn leave(&mut self) {
+        if let Some(record) = self.record.take_if(|_| !self.held_by_init) {
+            record.remove();
+        }
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         *self = MountPoints::default();
-    }
-}
-
-impl MountPoint {
-    fn place(&self) -> Place<'_> {
-        let directory = fstat(&self.directory).map(|found| (found.st_dev, found.st_ino));
-        Place { directory: directory.unwrap_or_default(), name: &self.name }
-    }
-
-    fn remove(&self) -> Result<(), String> {
-        let found = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) => found,
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(errno.to_string()),
-        };
-        // Another lies there now: the command's, or a mount of a process that goes on.
-        if (found.st_dev, found.st_ino) != self.place {
-            return Ok(());
-        }
-        let flags = match FileType::from_raw_mode(found.st_mode) {
-            FileType::Directory => AtFlags::REMOVEDIR,
-            FileType::RegularFile if found.st_size == 0 => AtFlags::empty(),
-            _ => return Err("not empty".into()),
-        };
-        match unlinkat(&self.directory, &self.name, flags) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(Errno::NOTEMPTY | Errno::EXIST) => Err("not empty".into()),
-            Err(errno) => Err(errno.to_string()),
-        }
     }
 }

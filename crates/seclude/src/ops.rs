@@ -70,6 +70,7 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         | Op::WorkingDirectory { path: text }
         | Op::AllowPath { path: text, .. }
         | Op::MoveRoot { onto: text }
+        | Op::RootInPlace { onto: text }
         | Op::WriteProc { path: text, .. } => Some(bytes(text)),
         Op::CloneFrom { from: Slot::HOST_DEV, name, .. } => Some(Path::new("/dev").join(bytes(name))),
         // Of an overlay it is the directory that its options are relative to.
@@ -148,6 +149,12 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Offer { mount } => format!("sendmsg({}) to the parent, wait for GO", slot(*mount)),
         Op::MoveRoot { onto } => format!("move_mount(root) onto {}, which is looked at", text(onto)),
         Op::Mounted => "tell that all is mounted, wait for GO".into(),
+        Op::RootInPlace { onto } => format!("move_mount(root) onto {}, which is looked at; private", text(onto)),
+        Op::ChangeRoot { alone: true } => {
+            "umount2(the host's proc and sys, MNT_DETACH) if it can be, chroot(root)".into()
+        }
+        Op::ChangeRoot { alone: false } => "chroot(root)".into(),
+        Op::EnterRoot { .. } => "fchdir, chroot".into(),
         Op::Pivot => "pivot_root(root), umount2(scratch and host, MNT_DETACH)".into(),
         Op::CheckRoot => "check that / is root, and nothing lies over it".into(),
         Op::MakeDirectory { base, name, .. } => format!("mkdirat({}, {})", slot(*base), text(name)),
@@ -190,7 +197,9 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::IoPriority { value } => format!("ioprio_set({value:#x})"),
         Op::MemoryPolicy { mode, .. } => format!("set_mempolicy({mode:#x})"),
         Op::Affinity { .. } => "sched_setaffinity".into(),
-        Op::LowerPriority => "setpriority(0), if it is less".into(),
+        Op::LowerPriority => {
+            "setpriority(0), if it is less; sched_setscheduler, ioprio_set, if it is in real time".into()
+        }
         Op::WriteOwnProc { path, text } => {
             format!("write {} to {} of a proc of our own", String::from_utf8_lossy(text), path.to_string_lossy())
         }
@@ -201,7 +210,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             format!("open({}, O_RDONLY), lseek({offset}), as {}", slot(*tree), slot(*into))
         }
         Op::SendLayers { directory } => format!("sendmsg({}) to the parent", slot(*directory)),
-        Op::ReopenDevice { tree, at, .. } => format!("open({}), dup3 to {}", slot(*tree), at.0),
+        Op::Reopen { tree, at, .. } => format!("open({}), dup3 to {}", slot(*tree), at.0),
         Op::Keep { fd } => format!("keep {} for the launcher", fd.0),
         Op::CloseSlots => "close all that set-up has open".into(),
         Op::CloseRange { first, last } if *last == u32::MAX => format!("close_range({first}, all)"),
@@ -235,6 +244,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Restrict { .. } => "landlock_restrict_self, close".into(),
         Op::ConfineOnExec { label, .. } => format!("write {} to attr/exec", text(label)),
         Op::Wait { .. } => "look for the command; accept4, read: wait for whoever lets it go".into(),
+        Op::EndWith { .. } => "end with the spawner, which the init watches".into(),
         Op::NotForCommand { .. } => "close what the init alone holds".into(),
         Op::InnerNamespaces { inner } => {
             let nested = if inner.last { ", no further ones" } else { "" };

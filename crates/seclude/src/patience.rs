@@ -102,10 +102,24 @@ impl Patience {
         }
     }
 
+    /// Fails once it is over: between two of many things.
+    pub(crate) fn look(&self) -> Result<()> {
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            return Err(self.deadline_passed());
+        }
+        let Some(canceller) = &self.canceller else { return Ok(()) };
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut [PollFd::new(&*canceller.fd, PollFlags::IN)], Some(&now)) {
+            Ok(1) => Err(cancelled()),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn deadline_passed(&self) -> Error {
         let error = Error::invalid("deadline", "it has passed before the command ran").at("deadline");
         error.coded(Code::Deadline).hint(
-            "something that set-up or the exec has to open does not answer: a lease, a FUSE or network file system",
+            "it is short for a machine as busy as this, something that set-up or the exec has to open does not answer (a lease, a FUSE or network file system), or there is much to look at \
+             (the lower directories of an overlay)",
         )
     }
 }

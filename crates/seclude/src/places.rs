@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
+use crate::same_files;
+
 /// What is shown of the host, where it is there: a symlink as one.
 pub(crate) const PROGRAMS: [&str; 12] = [
     "/usr",
@@ -107,11 +109,15 @@ pub(crate) struct Places {
     pub(crate) users: Vec<User>,
     /// The text of /etc/passwd.
     pub(crate) passwd: Vec<u8>,
+    /// Whether there is an /etc that has none: nothing can be mounted in its place then.
+    pub(crate) no_passwd: bool,
     /// Whether there are a /proc and a /sys to be shown where the container makes none.
     pub(crate) proc: bool,
     pub(crate) sys: bool,
     /// Whether the caller stands in a home, or above one, whatever that is called where it stands.
     pub(crate) begins_in_a_home: bool,
+    /// Whether it stands in what is hidden in one.
+    pub(crate) begins_hidden: bool,
     /// Where the caller's keys are: by its environment, and by its entry; with and without the symlinks in it.
     pub(crate) homes: Vec<PathBuf>,
     /// Those of the caller's that lie among the programs, such as a service's.
@@ -141,6 +147,8 @@ impl Places {
         }
         let passwd_file = Path::new("/etc/passwd");
         let passwd = present(passwd_file, std::fs::read(passwd_file), &mut unread).unwrap_or_default();
+        let no_passwd =
+            parts.iter().any(|part| part.path == Path::new("/etc")) && passwd_file.symlink_metadata().is_err();
         let users: Vec<User> = String::from_utf8_lossy(&passwd).lines().filter_map(user).collect();
         let by_entry = users.iter().filter(|user| user.uid == uid).map(|user| user.home.clone());
         let named = std::env::var_os("HOME").map(PathBuf::from).into_iter().chain(by_entry);
@@ -168,13 +176,46 @@ impl Places {
         let is_unknown = named_none && uid != 0;
         let begins_in_a_home = identity(here).and_then(|here| Ok(is_unknown || is_or_is_above(here, &homes)?));
         let begins_in_a_home = present(here, begins_in_a_home, &mut unread).unwrap_or(false);
-        Places { parts, users, passwd, proc, sys, begins_in_a_home, homes, among_programs, others, unread }
+        Places {
+            parts,
+            users,
+            passwd,
+            no_passwd,
+            proc,
+            sys,
+            begins_in_a_home,
+            begins_hidden: false,
+            homes,
+            among_programs,
+            others,
+            unread,
+        }
     }
 
     /// Whether a home is there, or below it.
     pub(crate) fn has_a_home_below(&self, path: &Path) -> bool {
         let by_place = home_by_place(path) == Some(path) || path == Path::new("/home");
         by_place || self.all_homes().any(|home| home.starts_with(path))
+    }
+
+    /// Whether a directory shows a home, and whether it lies in what is hidden in one, by whatever mount. What of a directory in a home
+    /// is a home the paths tell, but for what is mounted below it.
+    pub(crate) fn seen_by_other_mounts(&self, mountinfo: &str, directory: &Path) -> (bool, bool) {
+        let by_place = ["/home", "/var/home", "/root"].map(Path::new);
+        // Where they are elsewhere, by a symlink of the system's.
+        let elsewhere: Vec<PathBuf> = by_place
+            .iter()
+            .filter(|homes| homes.is_symlink())
+            .filter_map(|homes| Some((*homes, homes.canonicalize().ok()?)))
+            .flat_map(|(homes, real)| {
+                let inside = self.all_homes().filter_map(|home| home.strip_prefix(homes).ok());
+                inside.map(|home| real.join(home)).collect::<Vec<_>>()
+            })
+            .collect();
+        let all = self.all_homes().chain(&elsewhere).map(PathBuf::as_path).chain(by_place);
+        let seen = same_files::seen(mountinfo, directory, all);
+        // (Of /home itself nothing is hidden.)
+        (if self.is_in_a_home(directory) { seen.shows_below } else { seen.shows }, seen.is_hidden)
     }
 
     /// Whether it is a home, or lies in one.

@@ -22,7 +22,7 @@ use crate::hint::Failed;
 use crate::host::Host;
 use crate::one_line::OneLine;
 use crate::ops;
-use crate::program::{Finished, Program, number_of};
+use crate::program::{Finished, Program, numbers_of};
 use crate::step::{self, ClonePlan, Step};
 
 /// What will happen, as data. [`Plan::actions`] and `Display` show it; [`crate::Command::spawn`] runs it.
@@ -89,7 +89,7 @@ impl Plan {
             die_with_parent: command.die_with_parent,
             init: command.init,
             new_pid: command.namespaces.is_new(Namespace::Pid),
-            new_mount: command.namespaces.is_new(Namespace::Mount),
+            new_mount: step::has_tree(command),
             curated: command.root.as_ref().is_some_and(Root::is_curated),
             user: match command.namespaces.is_joined(Namespace::User) {
                 true => (u32::MAX, u32::MAX),
@@ -98,7 +98,8 @@ impl Plan {
             landlocked: command.landlock.has_paths() || command.no_namespaces,
             inherits_directory: step::inherits_directory(command),
             joins_pid_early: step::enters_pid_namespace_early(command)
-                || (step::holds_user_namespace(command, host) && command.namespaces.is_new(Namespace::Pid)),
+                || ((step::holds_user_namespace(command, host) || step::makes_namespaces_late(command))
+                    && command.namespaces.is_new(Namespace::Pid)),
             joins_pid_late: step::enters_pid_namespace_late(command),
             holds: command.holds_user_namespace,
             waits: command.waits_on.is_some(),
@@ -208,8 +209,8 @@ impl Plan {
     /// The child's time in each step, in the order of the steps.
     pub(crate) fn step_times(&self, nanoseconds: impl Fn(usize) -> u64) -> Vec<(&'static str, u64)> {
         let mut times: Vec<(&'static str, u64)> = Vec::new();
-        for (index, name) in self.names.iter().enumerate() {
-            let number = usize::from(number_of(&self.names, index));
+        for (name, number) in self.names.iter().zip(numbers_of(&self.names)) {
+            let number = usize::from(number);
             if number < CLOCKS && !times.iter().any(|(seen, _)| seen == name) {
                 times.push((name, nanoseconds(number)));
             }

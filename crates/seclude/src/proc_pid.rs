@@ -1,7 +1,9 @@
 //! Processes in /proc, which may be of another pid namespace than this process: there a pid of ours is nobody's, or somebody else's.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags, fstatfs};
 use rustix::io::Errno;
 use seclude_request::Remedy;
 use seclude_sys::Fd;
@@ -23,6 +25,24 @@ pub(crate) fn pid_of(step: &'static str, pidfd: Fd) -> Result<i32> {
     pid.filter(|pid| *pid > 0).ok_or_else(|| {
         Error::invalid(step, "the process has no pid in /proc, which is of another pid namespace").hint(another())
     })
+}
+
+/// The process's directory in /proc, made sure to be one: the write must not land in a file that imitates it.
+pub(crate) fn open(step: &'static str, pid: i32) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}");
+    let failed = |errno| {
+        Error::parent(step, format!("open {path}"), errno)
+            .call("open")
+            .path_of(&path)
+            .hint_if((errno == Errno::NOENT).then(absent))
+    };
+    let process =
+        rustix::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let kind = fstatfs(&process).map_err(failed)?.f_type;
+    if kind != rustix::fs::PROC_SUPER_MAGIC {
+        return Err(Error::invalid(step, format!("{path} is not on a proc file system")));
+    }
+    Ok(process)
 }
 
 /// Why /proc has nothing of this process.

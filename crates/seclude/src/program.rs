@@ -28,6 +28,7 @@ pub(crate) struct Program<'a> {
     /// For each op: the index of its step, and what it is about.
     notes: Vec<(usize, &'a str)>,
     names: &'a [&'static str],
+    numbers: Vec<u8>,
     step: usize,
     number: u8,
     about: &'a str,
@@ -51,6 +52,8 @@ pub(crate) struct Program<'a> {
     pub(crate) listener: Option<Fd>,
     /// What the launcher is to hold as an init, and never the command.
     for_init: Vec<Fd>,
+    /// The spawner's pidfd, with which the init ends.
+    ends_with: Option<Fd>,
     /// The op that starts the launcher, which does all that come after it.
     launch: Option<Launch<'a>>,
     /// Mounts that are looked at once all are made.
@@ -102,6 +105,7 @@ impl<'a> Program<'a> {
             instructions: Vec::with_capacity(128),
             notes: Vec::with_capacity(128),
             names,
+            numbers: numbers_of(names),
             step: 0,
             number: 0,
             about: "",
@@ -115,6 +119,7 @@ impl<'a> Program<'a> {
             attributes: Vec::new(),
             listener: None,
             for_init: Vec::new(),
+            ends_with: None,
             launch: None,
             noted: Vec::new(),
             trees: Vec::new(),
@@ -132,7 +137,7 @@ impl<'a> Program<'a> {
     /// Starts the ops of step number `step`.
     pub(crate) fn begin(&mut self, step: usize) {
         self.step = step;
-        self.number = number_of(self.names, step);
+        self.number = self.numbers.get(step).copied().unwrap_or(u8::MAX);
         self.about = "";
     }
 
@@ -144,10 +149,15 @@ impl<'a> Program<'a> {
     }
 
     /// A lock that the init holds as long as it lives, and the command never has.
-    pub(crate) fn hold_in_init(&mut self, about: &'a str, lock: Fd) {
-        self.about(about);
+    pub(crate) fn hold_in_init(&mut self, lock: Fd) {
         self.push(Op::Keep { fd: lock });
         self.for_init.push(lock);
+    }
+
+    /// Has the init end with the process that this pidfd is of, whoever else has what it is told by.
+    pub(crate) fn end_with(&mut self, spawner: Fd) {
+        self.push(Op::Keep { fd: spawner });
+        self.ends_with = Some(spawner);
     }
 
     /// Starts the launcher: what is pushed from here on, up to the exec, is done by it.
@@ -157,6 +167,9 @@ impl<'a> Program<'a> {
         self.launch = Some(launch);
         for fd in std::mem::take(&mut self.for_init) {
             self.push(Op::NotForCommand { fd });
+        }
+        if let Some(spawner) = self.ends_with.take() {
+            self.push(Op::EndWith { spawner });
         }
     }
 
@@ -205,6 +218,10 @@ impl<'a> Program<'a> {
 
     /// A place inside a root: `path` without its leading slash, and its parts.
     pub(crate) fn place(&mut self, path: &Path) -> Place<'a> {
+        if let Some(parts) = plain(path) {
+            let name = parts.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            return Place { path: self.text(OsStr::from_bytes(parts)), name: self.text(OsStr::from_bytes(name)) };
+        }
         let parts: Vec<&OsStr> = path
             .components()
             .filter_map(|component| match component {
@@ -230,8 +247,12 @@ impl<'a> Program<'a> {
     /// Looks whether each mount at `above` and below it lies where it was asked for: before one that lies over them by its
     /// caller's own order, and when all are made.
     pub(crate) fn look_again(&mut self, above: &Path) {
+        let is_covered = |it: &Noted<'a>| begin_alike(&it.target, above) && it.target.starts_with(above);
+        if !self.noted.iter().any(is_covered) {
+            return;
+        }
         let (step, about) = (self.step, self.about);
-        let (covered, noted) = std::mem::take(&mut self.noted).into_iter().partition(|it| it.target.starts_with(above));
+        let (covered, noted) = std::mem::take(&mut self.noted).into_iter().partition(is_covered);
         self.noted = noted;
         let covered: Vec<Noted<'a>> = covered;
         for noted in covered {
@@ -282,19 +303,33 @@ impl<'a> Program<'a> {
     }
 }
 
-/// Steps of the same name (mounts) share a number: there are more mounts than numbers.
-pub(crate) fn number_of(names: &[&'static str], step: usize) -> u8 {
-    let Some(name) = names.get(step) else { return u8::MAX };
-    let mut seen: Vec<&str> = Vec::with_capacity(24);
-    for other in names {
-        if other == name {
-            return seen.len() as u8;
-        }
-        if !seen.contains(other) {
-            seen.push(other);
-        }
+/// A path without its leading slash, if it is nothing but names between single slashes, as nearly all are: to take it apart and put
+/// it together again costs more than what is done with it.
+fn plain(path: &Path) -> Option<&[u8]> {
+    let parts = path.as_os_str().as_bytes().strip_prefix(b"/")?;
+    parts.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..")).then_some(parts)
+}
+
+/// Whether the one can lie below the other at all, by the first letter of their first names.
+fn begin_alike(one: &Path, other: &Path) -> bool {
+    let letter = |path: &Path| path.as_os_str().as_bytes().get(1).copied().filter(|byte| !matches!(byte, b'/' | b'.'));
+    match (letter(one), letter(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
     }
-    u8::MAX
+}
+
+/// The number of each step. Those of the same name (mounts) share one: there are more mounts than numbers.
+pub(crate) fn numbers_of(names: &[&'static str]) -> Vec<u8> {
+    let mut seen: Vec<&str> = Vec::with_capacity(32);
+    let number = |name: &&'static str| {
+        let known = seen.iter().position(|seen| seen == name);
+        known.unwrap_or_else(|| {
+            seen.push(name);
+            seen.len() - 1
+        }) as u8
+    };
+    names.iter().map(number).collect()
 }
 
 /// A program that can run.

@@ -23,8 +23,10 @@ pub struct Report {
     /// How its root was made; `None` without a new mount namespace.
     pub root: Option<RootMade>,
     /// The caller's directory, if the command began in the sandbox's new, empty home instead: it is a home, above one, below something
-    /// hidden in one, or where the host keeps what is alive (/run, /proc).
+    /// hidden in one, where the host keeps what is alive (/run, /proc), or behind a mount of the request's own. With the preset `host` it begins in / for the last of these.
     pub moved_from: Option<PathBuf>,
+    /// Where it began instead, inside.
+    pub moved_to: Option<PathBuf>,
     /// What is shown of the host under the host's ids, not the container's, because its file system or the kernel cannot map
     /// them: whoever owns it is nobody inside. Always empty where the container's ids are the caller's.
     pub plain: Vec<PathBuf>,
@@ -76,6 +78,8 @@ pub enum RootMade {
     Kept,
     /// A tree was made in that copy, and pivot_root(2) left the rest of it behind.
     Pivoted,
+    /// The same, but left behind with chroot(2), [`crate::Root::chroot`].
+    Changed,
     /// The mount namespace was made of the root alone, OPEN_TREE_NAMESPACE of open_tree(2), Linux 7.0: no other mount of the
     /// host's was copied for it.
     Entered,
@@ -237,6 +241,7 @@ impl Report {
             clone_reason: reason.to_owned(),
             root: None,
             moved_from: None,
+            moved_to: None,
             plain: Vec::new(),
             read_only: Vec::new(),
             left_out: Vec::new(),

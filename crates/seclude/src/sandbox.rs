@@ -1,6 +1,6 @@
 //! The presets: what a request begins from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use seclude_sys::process::rlimit;
 
@@ -21,8 +21,8 @@ use crate::host::Host;
 /// at the uid alone.
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Files of /proc that show the host's memory, keys or timers.
-const MASKED: [&str; 13] = [
+/// Files that show the host's memory, keys or timers.
+const MASKED: [&str; 14] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -36,6 +36,8 @@ const MASKED: [&str; 13] = [
     "/proc/timer_list",
     "/proc/timer_stats",
     "/sys/firmware",
+    // What others compute, by the power it takes: CVE-2020-8694.
+    "/sys/devices/virtual/powercap",
 ];
 
 /// What a container may have of processes and threads if nothing else is said: enough for a build, and too few to starve a machine.
@@ -46,6 +48,18 @@ pub(crate) fn masks(below: &str) -> impl Iterator<Item = Mount> {
     let read_only = READ_ONLY.into_iter().map(|path| Mount::read_only_path(path).if_present());
     let masked = MASKED.into_iter().map(|path| Mount::mask(path).if_present());
     read_only.chain(masked).filter(move |mount| mount.target.starts_with(below))
+}
+
+/// Whether this process is killed after others when memory runs out, as daemons are made to be, proc(5) oom_score_adj.
+fn is_spared_by_the_oom_killer() -> bool {
+    std::fs::read("/proc/self/oom_score_adj").is_ok_and(|score| score.starts_with(b"-"))
+}
+
+/// The limit of core dumps by which there are none. A program that the host has for them, core(5), is run as its root, and for a
+/// process with a limit of 0 as well; a limit of 1 byte means that nobody is to be run.
+fn most_of_a_core() -> u64 {
+    let pattern = std::fs::read("/proc/sys/kernel/core_pattern");
+    u64::from(pattern.is_ok_and(|pattern| pattern.starts_with(b"|")))
 }
 
 impl Config {
@@ -119,7 +133,32 @@ impl Config {
             let added = mounts.into_iter().map(|mount| Mount { preset: true, ..mount });
             command.mounts.splice(0..0, added);
         }
+        if command.is_sandboxed() && !command.nested {
+            command.mask_own_views();
+        }
         command
+    }
+
+    /// Whoever asks for a /proc or /sys of its own, wherever, has it with the preset's masks.
+    fn mask_own_views(&mut self) {
+        let mut mounts = Vec::with_capacity(self.mounts.len());
+        for mount in std::mem::take(&mut self.mounts) {
+            let view = match &mount.kind {
+                _ if mount.preset => None,
+                MountKind::Proc { .. } => Some("/proc"),
+                MountKind::Sysfs { .. } => Some("/sys"),
+                MountKind::FileSystem { name, .. } if name == "proc" => Some("/proc"),
+                MountKind::FileSystem { name, .. } if name == "sysfs" => Some("/sys"),
+                _ => None,
+            };
+            let target = mount.target.clone();
+            mounts.push(mount);
+            mounts.extend(view.into_iter().flat_map(masks).map(|mask| {
+                let below = mask.target.components().skip(2).collect::<PathBuf>();
+                Mount { preset: true, target: target.join(below), ..mask }
+            }));
+        }
+        self.mounts = mounts;
     }
 
     /// A root caller's cgroups are its uid's to write, whatever else the command may do: where it could come to see a
@@ -134,7 +173,7 @@ impl Config {
         self
     }
 
-    /// No core files, and [`MOST_PROCESSES`] processes and threads, unless something else is said of them.
+    /// No core files, no priority above others, and [`MOST_PROCESSES`] processes and threads, unless something else is said of them.
     ///
     /// The kernel counts them by the user and, from Linux 5.14 on, by the user namespace: that costs nothing and holds for whoever has no
     /// way to another uid. Root of the host is counted by nobody, and before 5.14 a user's other processes are counted along:
@@ -145,12 +184,24 @@ impl Config {
             return self;
         }
         if !names(&self, Resource::CORE) {
-            self.rlimits.push((Resource::CORE, 0, 0));
+            let hard = rlimit(Resource::CORE.number()).map_or(UNLIMITED, |(_, hard)| hard);
+            // Raised it cannot be by who has a user namespace of its own.
+            let most = most_of_a_core().min(hard);
+            self.rlimits.push((Resource::CORE, most, most));
+        }
+        // What a login has: no way to priorities that others have to wait for.
+        for resource in [Resource::RTPRIO, Resource::NICE] {
+            if !names(&self, resource) && rlimit(resource.number()).is_ok_and(|(_, hard)| hard != 0) {
+                self.rlimits.push((resource, 0, 0));
+            }
+        }
+        if self.oom_score_adj.is_none() && is_spared_by_the_oom_killer() {
+            self.oom_score_adj = Some(0);
         }
         let limited = self.cgroup.as_ref().is_some_and(|cgroup| cgroup.limits.pids_max.is_some());
         if self.namespaces.is_new(Namespace::User) {
             // The kernel counts these for the caller as well, whose own programs would find nothing left.
-            for resource in [Resource::SIGPENDING, Resource::MSGQUEUE] {
+            for resource in [Resource::MEMLOCK, Resource::MSGQUEUE, Resource::SIGPENDING] {
                 if !names(&self, resource)
                     && let Ok((soft, _)) = rlimit(resource.number())
                     && soft != UNLIMITED
@@ -168,6 +219,8 @@ impl Config {
         if self.is_counted_alone(host) && !(many && host.uid == 0 && host.first_user_namespace) {
             // Nobody below root raises a hard one.
             let own = rlimit(Resource::NPROC.number()).map_or(MOST_PROCESSES, |(_, hard)| hard);
+            // The caller's own are counted along, and it is to have some left.
+            let own = if host.uid == 0 { own } else { own / 2 };
             let most = own.min(MOST_PROCESSES);
             self.rlimits.push((Resource::NPROC, most, most));
         } else {

@@ -42,6 +42,12 @@ impl Config {
         if self.preset == Preset::Host && self.user_map == Some(UserMap::Sandbox) && host.uid == 0 {
             self.user_map = Some(UserMap::HostRoot);
         }
+        // Whoever says where the caller is means that, and not another directory of that name.
+        if self.caller_dir.is_none()
+            && let Some(directory) = self.workdir.take_if(|directory| Some(&*directory) == host.directory.as_ref())
+        {
+            self.caller_dir = Some((directory.clone(), Some(directory)));
+        }
         if self.no_namespaces {
             return self.with_home_of_the_host(host);
         }
@@ -52,22 +58,29 @@ impl Config {
         let here =
             real.clone().or_else(|| host.directory.clone().filter(|_| self.workdir.is_none() && named.is_none()));
         let here = here.filter(|_| is_hosts && self.namespaces.is_new(Namespace::Mount));
+        let inherited = self.workdir.is_none() && named.is_none();
         let stands = real.filter(|_| is_curated);
         self.workdir = self.workdir.or_else(|| stands.clone()).or(named);
         if is_curated {
             self.begin_with_programs(host, stands);
         } else if let Some(here) = here {
-            self.uncover(here);
+            self.uncover(here, inherited);
         }
         if self.preset == Preset::Sandbox {
             self.have_a_home(host, is_curated);
         }
-        self.show(host, is_curated);
+        // Whatever the root is.
+        let keeps = self.preset == Preset::Sandbox && self.namespaces.is_new(Namespace::Mount);
+        self.show(host, keeps);
+        if keeps {
+            self.keep_secrets(host);
+        }
         self
     }
 
     /// In the host's tree, the caller's directory where an empty one of the preset's lies over it: read-only, as all of that tree is.
-    fn uncover(&mut self, here: PathBuf) {
+    /// Where one of the caller's mounts has taken it away, the command begins in `/`, if nobody named it.
+    fn uncover(&mut self, here: PathBuf, inherited: bool) {
         let is_empty = |mount: &Mount| matches!(mount.kind, MountKind::Tmpfs { .. } | MountKind::Dev);
         let covers = |mount: &Mount| mount.preset && is_empty(mount) && here.starts_with(&mount.target);
         let at = self
@@ -79,7 +92,16 @@ impl Config {
         if here.starts_with("/dev") && (here == Path::new("/dev/shm") || !here.starts_with("/dev/shm")) {
             return;
         }
+        let over_it = at.and_then(|at| self.mounts.get(at)).map(|mount| mount.target.clone());
+        if let Some(above) = over_it {
+            self.make_places_for_masks(&here, |target| target != above && target.starts_with(&above));
+        }
         let over = self.last_over(&here);
+        if over.is_some_and(|(_, covered)| covered == Covered::Closed) && inherited {
+            self.workdir = Some(PathBuf::from("/"));
+            self.moved_from = Some(here);
+            return;
+        }
         let emptied = over.filter(|(_, covered)| *covered == Covered::Empty);
         let shown = self.shown.iter().any(|shown| here.starts_with(&shown.path));
         if !shown && (emptied.is_some() || (at.is_some() && over.is_none())) {
@@ -177,8 +199,10 @@ impl Config {
             return self;
         }
         let places = &host.places;
-        let is_home = (!by_name && places.begins_in_a_home) || places.has_a_home_below(&here);
+        let is_where_it_stands = !by_name || host.directory.as_ref() == Some(&here);
+        let is_home = (is_where_it_stands && places.begins_in_a_home) || places.has_a_home_below(&here);
         let is_hidden = is_home
+            || (is_where_it_stands && places.begins_hidden)
             || places.is_hidden_in_a_home(&here)
             || ALIVE.iter().any(|alive| here.starts_with(alive))
             || SECRETS.iter().any(|secret| here.starts_with(secret));
@@ -204,7 +228,9 @@ impl Config {
         let is_home = (home.is_some() && host.places.begins_in_a_home) || host.places.has_a_home_below(&directory);
         let is_covered = host.places.among_programs.iter().any(|home| directory.starts_with(home));
         let is_shown = |part: &Part| part.link.is_none() && directory.starts_with(&part.path) && !is_covered;
-        if !is_home && host.places.parts.iter().any(is_shown) {
+        let over = self.last_over(&directory);
+        let stays = over.is_none_or(|(_, covered)| covered == Covered::Shown);
+        if !is_home && host.places.parts.iter().any(is_shown) && stays {
             return;
         }
         let is_mounted = |mount: &Mount| !mount.preset && mount.target == directory;
@@ -218,15 +244,17 @@ impl Config {
             return;
         }
         let hidden = is_home
+            || (home.is_some() && host.places.begins_hidden)
             || own.any(|mount| mount.target.starts_with(&directory))
             || host.places.is_hidden_in_a_home(&directory)
             || ALIVE.iter().any(|alive| directory.starts_with(alive));
-        let over = self.last_over(&directory);
         let named = self.shown.iter().any(|shown| directory.starts_with(&shown.path));
         if named || over.is_some_and(|(_, covered)| covered == Covered::Shown) {
+            self.make_places_for_masks(&directory, |_| true);
             return;
         }
         if hidden || (over.is_some_and(|(_, covered)| covered == Covered::Closed)) {
+            self.make_places_for_masks(&directory, |_| true);
             if let Some(home) = home {
                 self.workdir = Some(home.to_owned());
                 self.moved_from = Some(directory);
@@ -238,6 +266,20 @@ impl Config {
         let mount = Mount::bind(&directory, &directory).read_only().nodev();
         let stands = if home.is_some() { Stands::Here } else { Stands::Named };
         self.mounts.insert(end, Mount { preset: true, stands: Some(stands), ..mount });
+    }
+
+    /// What is masked has to be there, and of what the caller stands in nothing is, where the preset's own lies over it.
+    fn make_places_for_masks(&mut self, directory: &Path, is_gone: impl Fn(&Path) -> bool) {
+        let is_one = |mount: &&Mount| {
+            !mount.preset && matches!(mount.kind, MountKind::Mask { .. }) && directory.starts_with(&mount.target)
+        };
+        let targets = self.mounts.iter().filter(is_one).map(|mount| mount.target.clone());
+        let made: Vec<Mount> = targets
+            .filter(|target| is_gone(target))
+            .map(|target| Mount { preset: true, ..Mount::directory(target) })
+            .collect();
+        let end = self.mounts.iter().rposition(|mount| mount.preset).map_or(0, |last| last + 1);
+        self.mounts.splice(end..end, made);
     }
 
     /// The caller's last mount over a directory, and what becomes of that.
@@ -255,13 +297,19 @@ impl Config {
             MountKind::Tmpfs { .. } => Covered::Empty,
             MountKind::Bind { source: Source::Path(source), .. } if !source.join(below).is_dir() => Covered::Closed,
             MountKind::Mask { .. } => Covered::Closed,
+            MountKind::Proc { .. } | MountKind::Sysfs { .. } | MountKind::Cgroup { .. } | MountKind::Mqueue
+                if !ALIVE.iter().any(|alive| mount.target.starts_with(alive)) =>
+            {
+                Covered::Closed
+            }
+            MountKind::Overlay { overlay, .. } if !overlay.has(below) => Covered::Closed,
             _ => Covered::Shown,
         };
         Some((last, covered))
     }
 
     /// Each after what the caller has mounted above it, and before what it has below.
-    fn show(&mut self, host: &Host, is_curated: bool) {
+    fn show(&mut self, host: &Host, keeps: bool) {
         let mut counts = [0; 2];
         for shown in self.shown.clone() {
             let count = &mut counts[usize::from(shown.written)];
@@ -270,7 +318,7 @@ impl Config {
             let mount = if shown.written { mount.nodev() } else { mount.read_only().nodev() };
             let is_secret = SECRETS.iter().any(|secret| shown.path.starts_with(secret));
             let part = host.places.parts.iter().rfind(|part| shown.path.starts_with(&part.path));
-            let is_strange = part.is_some_and(|part| !has_its_owners(&part.path)) && is_curated && !is_secret;
+            let is_strange = part.is_some_and(|part| !has_its_owners(&part.path)) && keeps && !is_secret;
             let mount = if is_strange && !shown.written { mount.for_strangers() } else { mount };
             let mount = Mount { shown: Some((shown.written, *count)), ..mount };
             *count += 1;
@@ -278,7 +326,7 @@ impl Config {
                 |other: &Mount| (other.preset && other.stands.is_none()) || shown.path.starts_with(&other.target);
             let place = self.mounts.iter().rposition(above).map_or(0, |last| last + 1);
             self.mounts.insert(place, mount);
-            if is_curated {
+            if keeps {
                 // What is named is shown, and not the secrets in it.
                 let mut kept: Vec<Mount> = Vec::new();
                 if Path::new(LOCAL).starts_with(&shown.path) && !shown.written && host.gives_ids() {
@@ -317,7 +365,7 @@ impl Config {
     /// The line of /etc/passwd for whom that has none.
     fn unknown_user(&self, host: &Host) -> Option<String> {
         let uid = self.uid_inside(host);
-        if host.places.users.iter().any(|user| user.uid == uid) {
+        if host.places.no_passwd || host.places.users.iter().any(|user| user.uid == uid) {
             return None;
         }
         let gid = self.identity.gid.unwrap_or(uid);

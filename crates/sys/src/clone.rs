@@ -122,6 +122,10 @@ pub fn unshare(flags: u32) -> Result<()> {
 /// Sleeps until the kernel has cleared `word` (CLONE_CHILD_CLEARTID), futex(2).
 ///
 /// The kernel wakes without `FUTEX_PRIVATE_FLAG`, so the wait may not use it either.
+///
+/// The kernel clears it with a plain store when it takes the child's memory away, so on a processor that reorders stores `Acquire`
+/// alone does not order what the child has written before. Whoever uses that memory again has to have passed a lock of the
+/// kernel's that the child passed later than the store: its socket's end of file, or [`crate::signal::reap`].
 #[inline(always)]
 pub fn wait_cleared(word: &AtomicU32) {
     loop {

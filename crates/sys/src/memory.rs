@@ -5,7 +5,8 @@ use core::ptr::NonNull;
 use crate::raw::general as k;
 use crate::{Result, call};
 
-const PAGE: usize = 4096;
+/// The guard: whole pages on every kernel, however large its pages are. It costs addresses, and no memory.
+const GUARD: usize = crate::arch::LARGEST_PAGE;
 
 /// Anonymous memory of our own, unmapped on drop.
 pub struct Mapping {
@@ -17,11 +18,11 @@ pub struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    /// A stack of `length` bytes (whole pages) above a guard page: overflow is a fault, not a silent overwrite.
+    /// A stack of at least `length` bytes, a multiple of 16, above a guard: overflow is a fault, not a silent overwrite.
     pub fn stack(length: usize) -> Result<Mapping> {
-        let mapping = Self::map(PAGE + length, k::MAP_PRIVATE | k::MAP_STACK | k::MAP_NORESERVE)?;
-        // SAFETY: the first page is ours and holds nothing.
-        unsafe { call!(__NR_mprotect, mapping.start.as_ptr(), PAGE, k::PROT_NONE) }?;
+        let mapping = Self::map(GUARD + length, k::MAP_PRIVATE | k::MAP_STACK | k::MAP_NORESERVE)?;
+        // SAFETY: the first pages are ours and hold nothing.
+        unsafe { call!(__NR_mprotect, mapping.start.as_ptr(), GUARD, k::PROT_NONE) }?;
         Ok(mapping)
     }
 
@@ -40,12 +41,12 @@ impl Mapping {
         }
     }
 
-    /// The first byte; for a stack, the guard page.
+    /// The first byte; for a stack, the guard.
     pub fn start(&self) -> NonNull<u8> {
         self.start
     }
 
-    /// Bytes mapped, the guard page included.
+    /// Bytes mapped, the guard included.
     pub fn length(&self) -> usize {
         self.length
     }

@@ -187,6 +187,20 @@ pub fn pivot_here() -> Result<()> {
     unsafe { call!(__NR_pivot_root, c".".as_ptr(), c".".as_ptr()) }.map(drop)
 }
 
+/// `chroot(2)` to the working directory: the rest of the namespace's tree stays where it is.
+#[inline(always)]
+pub fn chroot_here() -> Result<()> {
+    // SAFETY: the path is a C string.
+    unsafe { call!(__NR_chroot, c".".as_ptr()) }.map(drop)
+}
+
+/// `umount2(2)` with MNT_DETACH of what is mounted on `name` in the working directory.
+#[inline(always)]
+pub fn detach(name: &CStr) -> Result<()> {
+    // SAFETY: the path is a C string.
+    unsafe { call!(__NR_umount2, name.as_ptr(), k::MNT_DETACH | k::UMOUNT_NOFOLLOW) }.map(drop)
+}
+
 /// `umount2(2)` with MNT_DETACH of the working directory's topmost mount.
 #[inline(always)]
 pub fn detach_here() -> Result<()> {

@@ -126,7 +126,6 @@ pub fn set_scheduler(attributes: &SchedulerAttributes) -> Result<()> {
 /// `ioprio_set(2)` of this thread.
 #[inline(always)]
 pub fn set_io_priority(value: u32) -> Result<()> {
-    const IOPRIO_WHO_PROCESS: u32 = 1;
     // SAFETY: no pointers are passed.
     unsafe { call!(__NR_ioprio_set, IOPRIO_WHO_PROCESS, 0, value) }.map(drop)
 }
@@ -169,6 +168,38 @@ pub fn set_nice(value: i32) -> Result<()> {
     const PRIO_PROCESS: u32 = 0;
     // SAFETY: no pointers are passed.
     unsafe { call!(__NR_setpriority, PRIO_PROCESS, 0, value as isize as usize) }.map(drop)
+}
+
+/// `sched_getscheduler(2)` of the calling thread: whether it goes before what is scheduled by time (SCHED_FIFO, SCHED_RR, SCHED_DEADLINE).
+#[inline(always)]
+pub fn is_scheduled_in_real_time() -> Result<bool> {
+    // SCHED_RESET_ON_FORK
+    const RESET: usize = 0x4000_0000;
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_sched_getscheduler, 0) }.map(|policy| matches!(policy & !RESET, 1 | 2 | 6))
+}
+
+/// `sched_setscheduler(2)` of the calling thread to SCHED_OTHER.
+#[inline(always)]
+pub fn schedule_as_usual() -> Result<()> {
+    let parameter = 0i32;
+    // SAFETY: `parameter` is a struct sched_param for the length of the call.
+    unsafe { call!(__NR_sched_setscheduler, 0, 0, &raw const parameter) }.map(drop)
+}
+
+const IOPRIO_WHO_PROCESS: u32 = 1;
+
+/// `ioprio_get(2)` of the calling thread.
+#[inline(always)]
+pub fn io_priority() -> Result<u32> {
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_ioprio_get, IOPRIO_WHO_PROCESS, 0) }.map(|value| value as u32)
+}
+
+/// Whether such a value is of IOPRIO_CLASS_RT.
+#[inline(always)]
+pub fn is_io_in_real_time(value: u32) -> bool {
+    value >> 13 & 7 == 1
 }
 
 /// `umask(2)`; answers the mask before.

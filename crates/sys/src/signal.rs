@@ -47,7 +47,7 @@ impl Drop for FileSizeSignal {
     }
 }
 
-/// `struct sigaction` as the kernel takes it on x86-64.
+/// `struct sigaction` as the kernel takes it on 64-bit architectures that have a restorer.
 #[repr(C)]
 #[derive(Default)]
 struct Action {
@@ -67,14 +67,35 @@ pub fn set_default(signal: u32) -> Result<()> {
     unsafe { call!(__NR_rt_sigaction, signal, &raw const action, 0, SET_SIZE) }.map(drop)
 }
 
-/// Whether `signal` is ignored.
+/// What becomes of a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Disposition {
+    /// `SIG_DFL`
+    Default,
+    /// `SIG_IGN`
+    Ignored,
+    /// A function of the program's.
+    Handled,
+}
+
+/// The one of `signal`.
 #[inline(always)]
-pub fn is_ignored(signal: u32) -> bool {
+pub fn disposition(signal: u32) -> Result<Disposition> {
     const SIG_IGN: usize = 1;
     let mut action = Action::default();
     // SAFETY: the kernel writes the current action; nothing is changed.
-    let answer = unsafe { call!(__NR_rt_sigaction, signal, 0, &raw mut action, SET_SIZE) };
-    answer.is_ok() && action.handler == SIG_IGN
+    unsafe { call!(__NR_rt_sigaction, signal, 0, &raw mut action, SET_SIZE) }?;
+    Ok(match action.handler {
+        0 => Disposition::Default,
+        SIG_IGN => Disposition::Ignored,
+        _ => Disposition::Handled,
+    })
+}
+
+/// Whether `signal` is ignored.
+#[inline(always)]
+pub fn is_ignored(signal: u32) -> bool {
+    disposition(signal) == Ok(Disposition::Ignored)
 }
 
 /// Whether a child's end is thrown away because SIGCHLD is ignored or has SA_NOCLDWAIT, waitid(2).
@@ -87,6 +108,17 @@ pub fn children_are_forgotten() -> bool {
     // SAFETY: the kernel writes the current action; nothing is changed.
     let answer = unsafe { call!(__NR_rt_sigaction, SIGCHLD, 0, &raw mut action, SET_SIZE) };
     answer.is_ok() && (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT != 0)
+}
+
+/// The same with a value beside it, as sigqueue(3) sends one: `SI_QUEUE`.
+pub fn queue_to(pidfd: Fd, signal: u32, value: i32) -> Result<()> {
+    const SI_QUEUE: i32 = -1;
+    /// `struct siginfo` in numbers of four bytes: the signal, an error, the code; from the sixth place on pid, user and value.
+    const VALUE: usize = 6;
+    let mut info = [0i32; 32];
+    (info[0], info[2], info[VALUE]) = (signal as i32, SI_QUEUE, value);
+    // SAFETY: the kernel reads one siginfo, which has 128 bytes on every architecture.
+    unsafe { call!(__NR_pidfd_send_signal, pidfd.arg(), signal, &raw const info, 0) }.map(drop)
 }
 
 /// `SIGPIPE`, signal(7).

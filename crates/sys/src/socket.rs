@@ -26,7 +26,7 @@ pub fn receive(socket: Fd, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// Whether the other side of `socket` is gone, without waiting: poll(2) for POLLHUP.
+/// Whether the other side of `socket` is gone, without waiting: ppoll(2) for POLLHUP.
 #[inline(always)]
 pub fn hung_up(socket: Fd) -> bool {
     hangs_up_within(socket, 0)
@@ -42,8 +42,10 @@ pub fn hangs_up_within(socket: Fd, milliseconds: u32) -> bool {
         revents: i16,
     }
     let mut poll = PollFd { fd: socket.0, events: 0, revents: 0 };
-    // SAFETY: one pollfd, for the length of the call.
-    let answer = unsafe { call!(__NR_poll, &raw mut poll, 1, milliseconds) };
+    // Not poll(2), which newer architectures do not have.
+    let timeout = [i64::from(milliseconds / 1000), i64::from(milliseconds % 1000) * 1_000_000];
+    // SAFETY: one pollfd and one struct timespec, for the length of the call; no mask is given.
+    let answer = unsafe { call!(__NR_ppoll, &raw mut poll, 1, timeout.as_ptr(), 0, 0) };
     answer.is_ok() && poll.revents & k::POLLHUP as i16 != 0
 }
 

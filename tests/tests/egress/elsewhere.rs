@@ -80,12 +80,17 @@ fn search_domains_are_the_hosts_or_told() {
         r#"echo 'search test' >> resolv.conf
         $S run --allow one -- python3 -c "$ask" one:443
         $S run --allow one.test --denials -- python3 -c "$ask" one:443 one.test:443 2>&1
-        $S run --allow one.test -- cat /etc/resolv.conf"#,
+        $S run --allow one.test -- cat /etc/resolv.conf
+        : > queries; ask a.zone:443; $S run --allow a.zone --allow '*.one.zone' -- python3 -c "$ask" a.zone:443 b.one.zone:443
+        sort -u queries | tr '\n' ' '"#,
     );
     assert_eq!(said[..2], [ONE, NO_NAME]);
     assert_eq!(said[2], ONE);
     assert!(said[3].starts_with("seclude: refused: one: it is not allowed"), "{said:?}");
-    assert_eq!(said[4..], ["nameserver 198.18.0.1"]);
+    assert_eq!(said[4], "nameserver 198.18.0.1");
+    // With the host's domain behind it a name that has a dot would be another one.
+    assert_eq!(said[5..8], [ONE, RESET, RESET], "{said:?}");
+    assert_eq!(said[8], "a.zone a.zone.test b.one.zone", "the one with test behind it is the host's own question");
 }
 
 #[test]

@@ -66,6 +66,32 @@ for it in json.load(open("report"))["reach"]["unreached"]: print(it["name"], it[
 }
 
 #[test]
+fn a_name_leads_to_none_of_the_hosts_addresses_whatever_kind_it_is_of() {
+    // The second of a link has the first as its source; a prefix can be local as a whole; the first of one is a router's, each.
+    let said = lines(
+        r#"ip address add 93.184.218.1/24 dev up0; ip address add 93.184.218.2/24 dev up0
+        ip route add local 93.184.217.0/24 dev lo src 93.184.218.1; ip -6 route add local 2a00:1450:9::/64 dev lo
+        ip -6 address add 2a00:1450:7::1/64 dev up0 nodad; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+        printf '2a00:1450:9::77 any.test\n2a00:1450:7:: router.test\n2a00:1450:7::1 own6.test\n' >> hosts
+        ip -6 route get 2a00:1450:7:: | grep -o ^anycast
+        for address in 93.184.218.1 93.184.218.2 93.184.218.255 93.184.217.9; do
+            echo $address > now.moves; $S run --allow moves.test:80 -- python3 -c "$ask" moves.test:80; done
+        $S run --allow any.test:80,udp/80 --allow router.test:udp/80 --allow own6.test:80 --report report -- python3 -c "$ask" any.test:80 own6.test:80
+        ask 93.184.218.2:80 93.184.217.9:80 "2a00:1450:9::77:80"
+        $S run --allow router.test:udp/80 --report report -- python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(("router.test", 80)); s.send(b"x"); s.settimeout(2)
+try: print(s.recv(9))
+except OSError as error: print(type(error).__name__)'
+        python3 -c 'import json; print([(it["name"], it["special"]) for it in json.load(open("report"))["reach"]["unreached"]])'"#,
+    );
+    assert_eq!(said[0], "anycast");
+    assert!(said[1..7].iter().all(|said| said == RESET), "{said:?}");
+    assert!(said[7..10].iter().all(|said| said.contains("hello")), "they are there: {said:?}");
+    assert_eq!(said[11], "[('router.test', 'host')]", "{said:?}");
+}
+
+#[test]
 fn a_name_is_looked_up_at_the_moment_of_connecting() {
     let said = lines(
         r#"mkfifo go; $S run --allow moves.test:80 --fd 3 -- sh -c '

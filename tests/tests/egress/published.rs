@@ -21,16 +21,32 @@ fn a_published_port_leads_to_the_containers_loopback_beside_its_names() {
         r#"{INSIDE}
         begin --allow one.test -p 8080:80 -p 127.0.0.1:8081:80 -p 8082:81
         ask 127.0.0.1:8080 127.0.0.1:8081 127.0.0.1:8082
+        python3 -c 'import socket
+for port in 8080, 8081:
+    try: s = socket.create_connection(("::1", port), 20); s.sendall(b"6"); print(s.makefile("rb").read(len("inside sees 127.0.0.1: 6")).decode())
+    except OSError as error: print(type(error).__name__)'
         $S run --allow one.test -p 8080:80 -- true 2>&1; echo $?
+        sleep 60 | python3 -c 'import socket; s = socket.create_server(("::1", 8083), family=socket.AF_INET6); print("up", flush=True); input()' > held &
+        until_said up held; $S run --allow one.test -p 8083:80 -- true 2>&1
         ss -Hltn | grep -c ':808[012] '; finish
         ss -Hltn | grep -c ':808[012] '; ask 127.0.0.1:8080
         $S run --allow one.test -p 8080:80 -- python3 -c "$ask" one.test:443 127.0.0.1:8080"#
     ));
     let inside = "inside sees 127.0.0.1: hello";
     assert_eq!(said[..3], [inside, inside, "ConnectionResetError"], "nobody listens at 81: {said:?}");
-    assert!(said[3].contains("8080:80/tcp: EADDRINUSE") && !said[3].contains("8081"), "{said:?}");
-    assert_eq!(said[4..8], ["125", "3", "0", "ConnectionRefusedError"], "it goes with the container: {said:?}");
-    assert_eq!(said[8..], ["443 at 93.184.216.34: hello", "ConnectionRefusedError"]);
+    assert_eq!(
+        said[3..5],
+        ["inside sees 127.0.0.1: 6", "ConnectionRefusedError"],
+        "one was for an address of IPv4: {said:?}"
+    );
+    assert!(said[5].contains("8080:80/tcp: EADDRINUSE") && !said[5].contains("8081"), "{said:?}");
+    assert!(said[7].contains("8083:80/tcp: EADDRINUSE"), "somebody has it for IPv6 alone: {said:?}");
+    assert_eq!(
+        [&said[6..7], &said[8..11]].concat(),
+        ["125", "5", "0", "ConnectionRefusedError"],
+        "it goes with the container: {said:?}"
+    );
+    assert_eq!(said[11..], ["443 at 93.184.216.34: hello", "ConnectionRefusedError"]);
 }
 
 #[test]

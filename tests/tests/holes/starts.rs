@@ -101,6 +101,40 @@ fn the_command_can_be_ended_while_it_starts() {
 }
 
 #[test]
+fn a_container_ends_with_its_spawner_whoever_has_a_copy_of_what_it_is_told_by() {
+    use rustix::fs::FileType;
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
+    let lasts = |flags: &[&str]| {
+        let arguments = [&["run"], flags, &["--", "/bin/sh", "-c", "echo runs; exec sleep 20"]].concat();
+        let mut command = seclude_tests::seclude_command(&arguments);
+        let mut child = command.current_dir("/usr").stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+        assert_eq!(line, "runs\n");
+        // Whoever was forked from the spawner meanwhile has one of each.
+        let spawner = Pid::from_child(&child);
+        let pidfd = pidfd_open(spawner, PidfdFlags::empty()).unwrap();
+        let all = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+        let numbers = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<i32>().ok());
+        let copies = numbers.filter_map(|number| pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty()).ok());
+        let is_socket = |fd: &std::os::fd::OwnedFd| {
+            FileType::from_raw_mode(rustix::fs::fstat(fd).unwrap().st_mode) == FileType::Socket
+        };
+        let copies: Vec<_> = copies.filter(is_socket).collect();
+        assert!(!copies.is_empty());
+        kill_process(spawner, Signal::KILL).unwrap();
+        child.wait().unwrap();
+        // The end of what it writes to tells of its end.
+        let mut polled = [rustix::event::PollFd::new(said.get_ref(), rustix::event::PollFlags::IN)];
+        let second = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
+        rustix::event::poll(&mut polled, Some(&second)).unwrap()
+    };
+    assert_eq!(lasts(&[]), 1, "its output is closed");
+    assert_eq!(lasts(&["--preset", "host"]), 1);
+}
+
+#[test]
 fn what_is_removed_at_the_end_is_what_was_made_and_nothing_that_lies_there_by_then() {
     if !has_overlays() {
         return;
@@ -110,6 +144,8 @@ fn what_is_removed_at_the_end_is_what_was_made_and_nothing_that_lies_there_by_th
     for directory in ["lower", "upper", "work"] {
         own.directory(directory);
     }
+    // As root's layers have to be: see `what_is_copied_up_with_its_bits_is_where_nobody_starts_it`.
+    fs::set_permissions(own.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     victim.file("work/precious/file", "of the host");
     let before = victim.listing();
     let mount = format!("lower={0}/lower,upper={0}/upper,work={0}/work,to=/mnt", own.path().display());

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
-use seclude_tests::{Scratch, is_root, refusal, seclude_command, stdout_of};
+use seclude_tests::{Scratch, is_root, refusal, seclude_bin, seclude_command, stdout_of};
 
 use super::opened;
 
@@ -75,6 +75,24 @@ fn a_directory_is_no_stream() {
 }
 
 #[test]
+fn a_disk_that_the_commands_user_owns_is_not_handed_on_to_be_read() {
+    seclude_tests::root_only!();
+    let own = Scratch::new("disk");
+    let node = own.join("disk");
+    // Of a loop device that nothing is behind.
+    let made =
+        std::process::Command::new("mknod").args(["-m600", node.to_str().unwrap(), "b", "7", "5"]).status().unwrap();
+    assert!(made.success());
+    let device = || rustix::fs::open(&node, rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty());
+    let Ok(given) = device() else { return };
+    let line = refusal(125, &run(&["--host-root"], "true", given));
+    assert!(line.contains("stdin is a device that the command's user owns"), "{line}");
+    // Whose it is not opens it for nothing.
+    let change = "chmod 644 /proc/self/fd/0 2> /dev/null || ( : >> /proc/self/fd/0 ) 2> /dev/null || echo kept";
+    assert_eq!(stdout_of(&run(&[], change, device().unwrap())), "kept");
+}
+
+#[test]
 fn the_streams_can_be_opened_by_their_names_whoever_the_command_is() {
     let script = "echo out > /dev/stdout; echo err > /dev/stderr; cat < /dev/stdin";
     let mut ways = vec![vec![], vec!["--user", "1000"], vec!["--stdio", "pipe"]];
@@ -101,6 +119,32 @@ fn the_streams_can_be_opened_by_their_names_whoever_the_command_is() {
         let output = command.output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "out\n", "{output:?}");
     }
+}
+
+#[test]
+fn a_pipe_that_others_read_from_too_is_not_written_to_by_its_reader() {
+    if !is_root() {
+        eprintln!("skipped: an ordinary user's pipes are its container's root's, who can open both ends");
+        return;
+    }
+    let script = "read first; echo got $first; (echo forged > /dev/stdin) 2> /dev/null || echo refused; \
+                  (timeout 1 cat < /dev/stdout) 2> /dev/null || echo closed; echo named > /dev/stdout";
+    let bin = seclude_bin();
+    for flags in ["", "--user 1000", "--cap-add ALL", "--stdio pass", "--map-subids"] {
+        let run = format!("'{}' run {flags} -- sh -c '{script}'", bin.display());
+        let all = format!("(echo one; sleep 0.5; echo two) | {{ {run}; read -r next; echo then $next; }} | cat");
+        let output = Command::new("sh").args(["-c", &all]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said, "got one\nrefused\nclosed\nnamed\nthen two\n", "{flags}: {output:?}");
+    }
+    // With the ids of the host's root it has all that root has.
+    let script = "read first; echo forged > /dev/stdin";
+    let all = format!(
+        "echo one | {{ '{}' run --host-root -- sh -c '{script}'; read -r next; echo then $next; }}",
+        bin.display()
+    );
+    let output = Command::new("sh").args(["-c", &all]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).ends_with("then forged\n"), "{output:?}");
 }
 
 #[test]
@@ -254,6 +298,150 @@ fn a_terminal_or_device_of_its_own_user_keeps_its_mode_and_works() {
         assert!(!command.output().unwrap().exit.success());
         assert_eq!(fs::metadata("/dev/null").unwrap().permissions().mode(), null);
     }
+}
+
+#[test]
+fn a_file_of_the_callers_own_is_not_opened_wider_either() {
+    let own = Scratch::new("own");
+    opened(&own);
+    // As an ordinary user, and as root that keeps its id: the command owns the file.
+    let ids: &[&str] = if is_root() { &["--host-root"] } else { &[] };
+    let path = own.file("log", "");
+    let tried = |flags: &[&str], number: u8, redirection: &str| {
+        fs::write(&path, "before\n").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        let script = format!(
+            "chmod 777 /proc/self/fd/{number}; timeout 0.3 cat < /proc/self/fd/{number} >&2; : > /proc/self/fd/{number}; echo said >&{number}"
+        );
+        let line = [&["run"], ids, flags, &["--", "sh", "-c", &format!("'{script}'")]].concat().join(" ");
+        let line = format!("{} {line} {redirection}{}", seclude_tests::seclude_bin().display(), path.display());
+        let said = Command::new("/bin/sh").args(["-c", &line]).stdin(Stdio::null()).output().unwrap();
+        let read = String::from_utf8_lossy(&said.stderr).contains("before");
+        (fs::read_to_string(&path).unwrap(), fs::metadata(&path).unwrap().permissions().mode() & 0o777, read)
+    };
+    for (flags, number, redirection) in
+        [(&[][..], 1, ">>"), (&["--fd", "5"][..], 5, "5>>"), (&["--stdio", "pipe"][..], 1, ">>")]
+    {
+        let got = tried(flags, number, redirection);
+        assert_eq!(got, ("before\nsaid\n".into(), 0o600, false), "{flags:?} {redirection}");
+    }
+    // To be written and read by whoever opened it, as temporary files are, and to be read alone.
+    assert_eq!(tried(&[], 1, "1<>"), ("said\ne\n".into(), 0o600, false));
+    assert_eq!(tried(&["--fd", "5"], 5, "5<"), ("before\n".into(), 0o600, true));
+    // As they are handed on, all of it is done to them.
+    assert_eq!(tried(&["--stdio", "pass"], 1, ">>"), ("said\n".into(), 0o777, true));
+    assert_eq!(tried(&["--fd", "5"], 5, "5<>").1, 0o777, "what was given to be changed");
+}
+
+#[test]
+fn who_may_write_to_a_file_does_not_write_it_from_its_beginning() {
+    let own = Scratch::new("appended");
+    opened(&own);
+    let path = own.file("log", "");
+    // ftruncate(2) does not ask for O_APPEND, and F_SETFL takes it away: nobody has to open anything.
+    let script = "import fcntl, os\nfor attack in (lambda: os.ftruncate(1, 0), lambda: os.pwrite(1, b'X', 0), lambda: \
+        (fcntl.fcntl(1, fcntl.F_SETFL, 0), os.lseek(1, 0, 0), os.write(1, b'Y'))):\n    try: attack()\n    except OSError: pass";
+    let tried = |flags: &[&str]| {
+        std::fs::write(&path, "before").unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        let log = fs::File::options().append(true).open(&path).unwrap();
+        let arguments = [&["run"], flags, &["--", "python3", "-c", script]].concat();
+        seclude_command(&arguments).current_dir("/usr").stdout(log).status().unwrap();
+        fs::read_to_string(&path).unwrap()
+    };
+    let mut ways = vec![vec![], vec!["--preset", "host"], vec!["--no-namespaces"]];
+    if is_root() {
+        ways.push(vec!["--host-root"]);
+    }
+    for flags in ways {
+        assert_eq!(tried(&flags), "before", "{flags:?}");
+    }
+    assert_eq!(tried(&["--stdio", "pass"]), "Y", "as it is");
+}
+
+/// Whom a socket that is undone and connected again reaches, of a server on the caller's loopback.
+const RECONNECT: &str = "import ctypes, os, socket, sys\nctypes.CDLL(None).connect(0, bytes(16), 16)\n\
+    try: s = socket.socket(fileno=0); s.setblocking(True); s.connect(('127.0.0.1', int(sys.argv[1]))); sys.stdout.write('reached')\n\
+    except OSError as error: sys.stdout.write('not reached')";
+
+#[test]
+fn a_connection_as_a_stream_leads_nobody_out_of_the_network() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let connection = || {
+        let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(front.local_addr().unwrap()).unwrap();
+        (client, front.accept().unwrap().0)
+    };
+    let tried = |flags: &[&str]| {
+        let (_client, given) = connection();
+        let given = Stdio::from(std::os::fd::OwnedFd::from(given));
+        stdout_of(&run_python(flags, RECONNECT, &port, given))
+    };
+    for flags in [&[][..], &["--preset", "host"], &["--allow", "example.org"]] {
+        assert_eq!(tried(flags), "not reached", "{flags:?}");
+    }
+    assert_eq!(tried(&["--stdio", "pass"]), "reached", "as it is");
+    assert_eq!(tried(&["--share", "net"]), "reached", "where it could go there anyway");
+    // What goes over it goes over it: as xinetd has it, both ways.
+    let (mut client, given) = connection();
+    let given = std::os::fd::OwnedFd::from(given);
+    let mut command = seclude_command(&["run", "--", "/bin/sh", "-c", "read line; echo \"said $line\""]);
+    let child = command.stdin(given.try_clone().unwrap()).stdout(given).spawn();
+    drop(command);
+    client.write_all(b"hello\n").unwrap();
+    assert!(child.unwrap().wait().unwrap().success());
+    let mut said = String::new();
+    client.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "said hello\n");
+    // A pair of sockets leads nowhere else, and tells of the network that it is of all the same: its links, and more with CAP_NET_ADMIN.
+    let kind = |flags: &[&str]| {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let theirs = Stdio::from(std::os::fd::OwnedFd::from(theirs));
+        let said = stdout_of(&run(flags, "readlink /proc/self/fd/0 | cut -d: -f 1", theirs));
+        drop(ours);
+        said
+    };
+    assert_eq!((kind(&[]).as_str(), kind(&["--stdio", "pass"]).as_str()), ("pipe", "socket"));
+    let datagrams = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let unconnected: [std::os::fd::OwnedFd; 3] = [server.into(), udp.into(), datagrams.into()];
+    for given in unconnected {
+        let line = refusal(125, &run(&[], "true", Stdio::from(given)));
+        assert!(line.contains("stdin is a socket") && line.contains("the caller's network"), "{line}");
+    }
+    let mut nobody_stays = seclude::Command::new("/bin/true");
+    let (_client, given) = connection();
+    let error = nobody_stays.sandbox().die_with_parent(false).stdin(std::os::fd::OwnedFd::from(given)).spawn();
+    assert!(error.unwrap_err().to_string().contains("nobody stays to relay it"));
+    // A pair of sockets is handed on then: Node.js has its children's streams such pairs.
+    let (_ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut outliving = seclude::Command::new("/bin/true");
+    outliving.sandbox().die_with_parent(false).stdin(std::os::fd::OwnedFd::from(theirs));
+    assert!(outliving.spawn().unwrap().wait().unwrap().success());
+}
+
+fn run_python(flags: &[&str], script: &str, argument: &str, stdin: Stdio) -> Output {
+    let arguments = [&["run"], flags, &["--", "/usr/bin/python3", "-c", script, argument]].concat();
+    seclude_command(&arguments).current_dir("/usr").stdin(stdin).output().unwrap()
+}
+
+#[test]
+fn a_file_to_be_read_by_a_number_of_its_own_is_read_from_where_the_caller_is() {
+    let own = Scratch::new("read");
+    opened(&own);
+    let mut file = fs::File::open(own.file("file", "first\nsecond\n")).unwrap();
+    file.seek(SeekFrom::Start(6)).unwrap();
+    let gone = own.file("gone", "of nobody\n");
+    let removed = fs::File::open(&gone).unwrap();
+    fs::remove_file(&gone).unwrap();
+    let mut command = seclude::Command::new("/bin/sh");
+    let script = "cat <&7; cat <&8; cat /proc/self/fd/7; echo x >&7 || echo not written";
+    command.args(["-c", script]).sandbox().stdout(seclude::Stdio::piped());
+    command.fd(file, 7).fd(removed, 8);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "second\nof nobody\nfirst\nsecond\nnot written\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use seclude_tests::{Scratch, outside, root_only, seclude_bin, seclude_command, stdout_of};
+use seclude_tests::{Scratch, is_root, outside, root_only, seclude_bin, seclude_command, stdout_of};
 
 use super::opened;
 
@@ -38,15 +38,34 @@ fn nobody_inside_has_a_lease_of_a_file_that_others_would_wait_for() {
 #[test]
 fn half_of_what_the_kernel_counts_by_the_user_stays_the_callers() {
     let script = "import ctypes, resource\nlibc = ctypes.CDLL(None)\nmade = 0\nwhile made < 5000 and libc.inotify_init1(0) >= 0: made += 1\n\
-        print(made, *[resource.getrlimit(it)[0] for it in (11, 12)])";
+        print(made, *[resource.getrlimit(it)[0] for it in (8, 11, 12)])";
     let numbers = |said: String| said.split(' ').map(|word| word.parse::<i64>().unwrap()).collect::<Vec<_>>();
     let usr = Path::new("/usr");
     let inside = numbers(stdout_of(&run(usr, &[], script)));
     let most: i64 = outside("cat /proc/sys/user/max_inotify_instances").parse().unwrap();
-    let limits = numbers(python(usr, "import resource\nprint(*[resource.getrlimit(it)[0] for it in (11, 12)])"));
+    let limits = numbers(python(usr, "import resource\nprint(*[resource.getrlimit(it)[0] for it in (8, 11, 12)])"));
     assert!(inside[0] <= most / 2, "{inside:?} of {most} inotify instances");
     for (own, callers) in inside[1..].iter().zip(&limits) {
-        assert!(*callers == -1 || *own <= callers / 2, "pending signals, message queues: {inside:?}, {limits:?}");
+        assert!(
+            *callers == -1 || *own <= callers / 2,
+            "locked memory, pending signals, message queues: {inside:?}, {limits:?}"
+        );
+    }
+    let spaces =
+        "cat /proc/sys/user/max_user_namespaces /proc/sys/user/max_net_namespaces /proc/sys/user/max_pid_namespaces";
+    let read = |said: String| said.lines().map(|line| line.parse::<i64>().unwrap()).collect::<Vec<_>>();
+    let (nested, all) = (read(seclude_tests::inside(&["--nested"], spaces)), read(outside(spaces)));
+    assert!(nested.iter().zip(&all).all(|(own, all)| *own > 0 && *own <= all / 2), "{nested:?} of {all:?} namespaces");
+    if !is_root() {
+        // The caller's own are counted along.
+        let most = |limit: &str| {
+            let bin = seclude_bin();
+            outside(&format!(
+                "prlimit --nproc={limit} '{}' run prlimit --nproc --output=HARD --noheadings",
+                bin.display()
+            ))
+        };
+        assert_eq!((most("1000").trim(), most("2000").trim()), ("500", "1000"));
     }
     let said = stdout_of(&run(usr, &["--rlimit", "MSGQUEUE=8192"], script));
     assert!(said.ends_with(" 8192"), "what is asked for counts: {said}");
@@ -146,13 +165,14 @@ while not (os.path.exists('pids') and len(open('pids').readlines()) == 2): time.
 fn a_terminal_and_its_streams_are_as_they_were_when_the_command_has_ended() {
     // In a session of its own, whose leader outlives the command: else the terminal would be hung up.
     let script = r#"
-import os, pty, fcntl, subprocess, sys, termios
+import os, pty, fcntl, select, subprocess, sys, termios
 pid, master = pty.fork()
 if pid == 0:
-    spoil = "import tty, fcntl, os, termios\ntty.setraw(0); fcntl.ioctl(0, termios.TIOCEXCL); fcntl.fcntl(1, fcntl.F_SETFL, os.O_RDWR | os.O_NONBLOCK)"
+    spoil = "import tty, fcntl, os, termios\ntty.setraw(0); fcntl.ioctl(0, termios.TIOCEXCL); fcntl.fcntl(1, fcntl.F_SETFL, os.O_RDWR | os.O_NONBLOCK); termios.tcflow(1, termios.TCOOFF)"
     before = termios.tcgetattr(0), fcntl.fcntl(1, fcntl.F_GETFL)
     subprocess.run([*sys.argv[1:], "/usr/bin/python3", "-c", spoil])
-    same = (termios.tcgetattr(0), fcntl.fcntl(1, fcntl.F_GETFL)) == before
+    same = (termios.tcgetattr(0), fcntl.fcntl(1, fcntl.F_GETFL)) == before and select.select([], [1], [], 0)[1] == [1]
+    termios.tcflow(1, termios.TCOON)
     fcntl.fcntl(1, fcntl.F_SETFL, before[1])
     os.write(1, b"=same=" if same else b"=spoilt="); os._exit(0)
 said = b""
@@ -168,6 +188,126 @@ print(said.decode().split("=")[1]); os.waitpid(pid, 0)"#;
     assert_eq!(after(&[]), "same");
     assert_eq!(after(&["--tty"]), "same");
     assert_eq!(after(&["--bare"]), "spoilt", "by whoever is nobody's business");
+}
+
+#[test]
+fn a_terminal_keeps_its_line_discipline_and_a_container_leaves_others_some() {
+    // TIOCSETD, N_NULL: nothing is read there any more, nor by whoever comes after.
+    let other = "import fcntl, struct\n\
+        try: fcntl.ioctl(0, 0x5423, struct.pack('i', 27)); print('taken')\nexcept OSError as error: print(error.errno)";
+    let usr = Path::new("/usr");
+    let said = |flags: &[&str], script: &str| stdout_of(&run(usr, flags, script)).trim().to_owned();
+    assert_eq!(said(&["--tty"], other), "1");
+    // By whoever allows it: nothing more is said there.
+    let taken = "import fcntl, os, struct; fcntl.ioctl(0, 0x5423, struct.pack('i', 27)); os._exit(7)";
+    assert_eq!(run(usr, &["--tty", "--allow-syscall", "ioctl"], taken).status.code(), Some(7));
+    let all = "import os\nmade = []\n\
+        try:\n    while len(made) < 300: made.append(os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY))\n\
+        except OSError as error: print(error.errno, end=' ')\nprint(len(made))";
+    assert_eq!(said(&[], all), "28 256");
+    assert_eq!(said(&["--bare", "--unshare", "user"], all), "300", "of the host's");
+}
+
+/// The beginning of a script that says what a request of ioctl(2) answers: its error's number, or 0.
+const REQUEST: &str = "import ctypes, fcntl, os, pty\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+    def ask(fd, request, size=512):\n    ctypes.set_errno(0)\n    \
+    libc.ioctl(fd, ctypes.c_ulong(request), ctypes.create_string_buffer(size))\n    return ctypes.get_errno()\n";
+
+#[test]
+fn a_serial_terminal_has_no_loop_by_which_what_is_written_is_typed() {
+    // TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485. A pseudoterminal has no such lines.
+    let script = format!(
+        "{REQUEST}slave = pty.openpty()[1]\nprint([ask(slave, it) for it in (0x5416, 0x5417, 0x5418, 0x541f, 0x542f)])"
+    );
+    let usr = Path::new("/usr");
+    assert_eq!(stdout_of(&run(usr, &[], &script)).trim(), "[1, 1, 1, 1, 1]");
+    assert!(!python(usr, &script).contains("1,"), "{}", python(usr, &script));
+}
+
+#[test]
+fn requests_of_a_file_system_reach_no_further_than_the_file() {
+    // FS_IOC_REMOVE_ENCRYPTION_KEY, FS_IOC_ADD_ENCRYPTION_KEY, BTRFS_IOC_SNAP_CREATE_V2, BTRFS_IOC_SNAP_DESTROY_V2, BCH_IOCTL_SUBVOLUME_CREATE.
+    let beyond = "(0xc0406618, 0xc0506617, 0x50009417, 0x5000943f, 0x4020bc10)";
+    let scratch = Scratch::new("requests");
+    opened(&scratch);
+    let script = format!("{REQUEST}here = os.open('.', os.O_RDONLY)\nprint([ask(here, it, 8192) for it in {beyond}])");
+    for flags in [&[][..], &["--rw", "."], &["--seccomp", "none"], &["--preset", "host"]] {
+        assert_eq!(stdout_of(&run(scratch.path(), flags, &script)).trim(), "[1, 1, 1, 1, 1]", "{flags:?}");
+    }
+    assert_ne!(python(scratch.path(), &script).trim(), "[1, 1, 1, 1, 1]");
+    // Its own attributes stay: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS with what it has.
+    let own = "import fcntl, os, struct\nf = os.open('file', os.O_RDWR | os.O_CREAT)\n\
+        try:\n    flags = fcntl.ioctl(f, 0x80086601, bytes(8)); fcntl.ioctl(f, 0x40086602, flags); print('kept')\n\
+        except OSError as error: print(error.errno)";
+    assert_eq!(stdout_of(&run(scratch.path(), &["--rw", "."], own)), python(scratch.path(), own));
+}
+
+#[test]
+fn what_all_of_the_machine_has_together_is_not_taken_by_one() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    // io_setup(2) counts against fs.aio-max-nr; MAP_HUGETLB, MFD_HUGETLB and SHM_HUGETLB take pages of vm.nr_hugepages.
+    let script = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+        def call(*given):\n    ctypes.set_errno(0)\n    \
+        answer = libc.syscall(*[ctypes.c_long(it) if isinstance(it, int) else it for it in given])\n    \
+        return ctypes.get_errno() if answer < 0 else 0\n\
+        print(call(206, 1, ctypes.byref(ctypes.c_ulong())), call(9, 0, 1 << 21, 3, 0x40022, -1, 0), call(319, b'x', 4), call(29, 0, 1 << 21, 0o4600))";
+    let usr = Path::new("/usr");
+    let said = |flags: &[&str]| stdout_of(&run(usr, flags, script)).trim().to_owned();
+    assert_eq!(said(&[]), "38 12 22 12");
+    assert!(said(&["--allow-syscall", "io_setup"]).starts_with("0 12"));
+    // (The pool may be empty.)
+    let outside = python(usr, script);
+    let [setup, _, memfd, _] = outside.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{outside}") };
+    assert_eq!((setup, memfd), ("0", "0"), "{outside}");
+}
+
+#[test]
+fn the_file_that_confines_the_command_is_not_the_commands_to_write() {
+    let scratch = Scratch::new("own-spec");
+    let project = scratch.directory("project");
+    let below = project.join("conf");
+    std::fs::create_dir(&below).unwrap();
+    opened(&scratch);
+    for path in [&project, &below] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    }
+    let change = "cd project; for file in box.toml conf/box.toml; do echo 'preset = \"bare\"' > $file; rm -f $file; mv $file other; \
+        mv conf elsewhere && mkdir conf && echo evil > conf/box.toml; done; echo made > new; echo made > conf/new";
+    let content = |way: &str| format!("{way}\ncommand = [\"sh\", \"-c\", '''{change}''']\nworkdir = \"/\"\n");
+    let rw = |up: &str| format!("rw = [\"{up}.\"]");
+    let bind = |up: &str| format!("[[mounts]]\ntype = \"bind\"\nsource = \"{up}.\"\ntarget = \"/mnt/project\"\n");
+    for (spec, up) in [("box.toml", ""), ("conf/box.toml", "../")] {
+        for (kind, way) in [("rw", rw(up)), ("bind", bind(up))] {
+            let command =
+                content("").replace("cd project", if kind == "rw" { "cd 'PROJECT'" } else { "cd /mnt/project" });
+            let text = command.replace("PROJECT", project.to_str().unwrap()) + &way;
+            let text = text.trim_start().to_owned();
+            std::fs::write(project.join(spec), &text).unwrap();
+            let output = seclude_command(&["run", "--spec", project.join(spec).to_str().unwrap()]).output().unwrap();
+            assert_eq!(std::fs::read_to_string(project.join(spec)).unwrap(), text, "{kind} {spec}: {output:?}");
+            assert!(project.join("new").exists(), "{kind} {spec}: the rest can be written: {output:?}");
+            assert_eq!(project.join("elsewhere").exists(), spec == "box.toml", "{kind} {spec}: {output:?}");
+            for left in ["elsewhere", "other", "new"] {
+                let _ = std::fs::remove_file(project.join(left));
+                let _ = std::fs::remove_dir_all(project.join(left));
+            }
+            std::fs::create_dir_all(&below).unwrap();
+            let _ = std::fs::remove_file(below.join("new"));
+            std::fs::set_permissions(&below, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        }
+    }
+    // What is named itself is meant.
+    let own = project.join("box.toml");
+    std::fs::write(
+        &own,
+        format!("rw = [\"box.toml\"]\ncommand = [\"sh\", \"-c\", \"echo changed > {}\"]\n", own.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    assert!(seclude_command(&["run", "--spec", own.to_str().unwrap()]).status().unwrap().success());
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), "changed\n");
 }
 
 #[test]
@@ -201,4 +341,22 @@ fn no_name_of_a_file_speaks_to_the_terminal_or_as_seclude() {
             }
         }
     }
+}
+
+#[test]
+fn how_it_went_is_not_the_commands_to_say() {
+    let scratch = Scratch::new("own-report");
+    let project = scratch.directory("project");
+    opened(&scratch);
+    std::fs::set_permissions(&project, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let forge = "yes evil | head -c 9000 > report; rm -f report; echo '{\"code\": 0}' > other; mv other report; echo made > new; exit 3";
+    let script = format!("cd '{}'; {forge}", project.display());
+    let report = project.join("report");
+    let flags = ["run", "--report", report.to_str().unwrap(), "--rw", project.to_str().unwrap(), "sh", "-c", &script];
+    let output = seclude_command(&flags).output().unwrap();
+    let text = std::fs::read_to_string(&report).unwrap();
+    let told: serde_json::Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text} {output:?}"));
+    assert_eq!((output.status.code(), told["code"].as_i64()), (Some(3), Some(3)), "{text}");
+    assert!(project.join("new").exists(), "the rest can be written: {output:?}");
 }

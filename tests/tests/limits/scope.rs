@@ -1,11 +1,9 @@
 //! A delegated scope from systemd, or here from something that answers as systemd does.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
-use seclude_tests::{Scratch, helper, root_only, shell, tell, told};
+use seclude_tests::{Bus, helper, root_only, shell, tell, told};
 use zbus::object_server::SignalEmitter;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 
@@ -23,44 +21,10 @@ pub(crate) fn spawn_in_scope() {
     }
 }
 
-/// A bus of the test's own.
-struct Bus {
-    daemon: Child,
-    address: String,
-    /// Where its socket is.
-    _own: Scratch,
-}
-
-impl Bus {
-    fn start() -> Option<Bus> {
-        let own = Scratch::new("bus");
-        let mut command = Command::new("dbus-daemon");
-        command
-            .args(["--session", "--nofork", "--nopidfile", "--print-address"])
-            .arg(format!("--address=unix:path={}", own.join("socket").display()))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let Ok(mut daemon) = command.spawn() else {
-            eprintln!("skipped: dbus-daemon is not installed");
-            return None;
-        };
-        let mut address = String::new();
-        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Some(Bus { daemon, address: address.trim().to_owned(), _own: own })
-    }
-
-    fn ask_for_a_scope(&self) -> Vec<String> {
-        let mut spawner = helper("in-scope");
-        spawner.env("DBUS_SYSTEM_BUS_ADDRESS", &self.address).env("DBUS_SESSION_BUS_ADDRESS", &self.address);
-        told(&spawner.output().unwrap())
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
+fn ask_for_a_scope(bus: &Bus) -> Vec<String> {
+    let mut spawner = helper("in-scope");
+    spawner.env("DBUS_SYSTEM_BUS_ADDRESS", &bus.address).env("DBUS_SESSION_BUS_ADDRESS", &bus.address);
+    told(&spawner.output().unwrap())
 }
 
 /// As much of systemd as makes scopes.
@@ -128,7 +92,7 @@ fn a_scope_holds_the_container_in_a_cgroup_of_its_own() {
     static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let scopes = v2.join(format!("seclude-test/scopes-{}", std::process::id()));
     let served = serve(&bus, Manager { scopes: scopes.clone(), made: &MADE, refuses: false });
-    let said = bus.ask_for_a_scope();
+    let said = ask_for_a_scope(&bus);
     let made = MADE.lock().unwrap().clone();
     assert_eq!(made.len(), 1, "{said:?}");
     let scope = scopes.join(&made[0]);
@@ -148,7 +112,7 @@ fn a_scope_that_is_refused_is_an_error_with_its_reason() {
     let Some(bus) = Bus::start() else { return };
     static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let served = serve(&bus, Manager { scopes: Path::new("/").into(), made: &MADE, refuses: true });
-    let said = bus.ask_for_a_scope();
+    let said = ask_for_a_scope(&bus);
     assert!(said[0].starts_with("error systemd scope StartTransientUnit: "), "{said:?}");
     assert!(said[0].contains("interactive authentication required"), "{said:?}");
     drop(served);
@@ -157,9 +121,9 @@ fn a_scope_that_is_refused_is_an_error_with_its_reason() {
 #[test]
 fn without_systemd_a_scope_is_an_error_that_says_what_to_do() {
     let Some(mut bus) = Bus::start() else { return };
-    let said = bus.ask_for_a_scope();
+    let said = ask_for_a_scope(&bus);
     assert!(said[0].starts_with("error systemd scope ") && said[0].contains("name a parent cgroup"), "{said:?}");
     bus.address = "unix:path=/no/such/bus".into();
-    let said = bus.ask_for_a_scope();
+    let said = ask_for_a_scope(&bus);
     assert!(said[0].starts_with("error systemd scope connect to the bus: "), "{said:?}");
 }

@@ -138,13 +138,14 @@ fn the_root_itself_is_no_target() {
 }
 
 #[test]
-fn what_is_made_leaves_nothing_in_the_host_but_what_was_asked_for_in_a_writable_root() {
+fn what_is_made_leaves_nothing_in_the_host_but_what_the_command_has_put_there() {
     let root = busybox_root("leaves");
     let before = root.listing();
-    let mut command = in_root(&root, "true");
+    let mut command = in_root(&root, "test -L /etc/link && echo text > /etc/asked/for/file");
     command.mount(Mount::file("/mnt/new", "content")).mount(Mount::tmpfs("/etc/deep/er")).mount(Mount::dev("/dev"));
-    command.mount(Mount::directory("/etc/asked/for"));
+    command.mount(Mount::directory("/etc/asked/for")).mount(Mount::directory("/etc/empty"));
+    command.mount(Mount::symlink("x", "/etc/link"));
     assert!(command.status().unwrap().success());
     let after: Vec<_> = root.listing().into_iter().filter(|path| !before.contains(path)).collect();
-    assert_eq!(after, ["etc/asked", "etc/asked/for"].map(|path| root.join(path)));
+    assert_eq!(after, ["etc/asked", "etc/asked/for", "etc/asked/for/file"].map(|path| root.join(path)));
 }

@@ -50,7 +50,7 @@ fn a_cgroup_that_another_container_is_in_is_refused_and_stays_the_others() {
     let second = bundle("takes", Some(&first));
     first.must(&["run", "--detach", "one"]);
     let said = second.refused(&["create", "one"]);
-    assert!(said.starts_with("seclude-oci: linux.cgroupsPath: "), "{said}");
+    assert!(said.starts_with("seclude-oci: error: linux.cgroupsPath: "), "{said}");
     assert_eq!(first.status("one"), "running");
     // Whoever comes to nothing at any moment leaves nothing that would end the other.
     for step in 0..25 {
@@ -134,7 +134,7 @@ fn what_is_to_be_limited_needs_a_cgroup_and_devices_are_done_without_by_a_user()
     ] {
         bundle.set("/linux/resources", limits).write();
         let said = bundle.refused(&["--rootless", "true", "create", "one"]);
-        assert!(said.starts_with(&format!("seclude-oci: linux.resources.{field}: ")), "{said}");
+        assert!(said.starts_with(&format!("seclude-oci: error: linux.resources.{field}: ")), "{said}");
     }
     let nothing = json!({ "pids": { "limit": 0 }, "memory": {}, "devices": [{ "allow": false, "access": "rwm" }] });
     bundle.set("/linux/resources", nothing).script("true").write();
@@ -262,7 +262,7 @@ fn classes_and_priorities_of_packets_are_set_where_v1_has_them() {
     let has = |name: &str| cgroup_mounts().iter().any(|point| point.to_string_lossy().contains(name));
     if !has("net_cls") || !has("net_prio") {
         let said = bundle.refused(&["create", "one"]);
-        assert!(said.starts_with("seclude-oci: linux.resources.network."), "{said}");
+        assert!(said.starts_with("seclude-oci: error: linux.resources.network."), "{said}");
         bundle.nothing_is_left();
         return;
     }
@@ -334,7 +334,10 @@ fn nothing_is_executed_without_a_limit_that_the_container_had() {
         assert!(began.elapsed() < seclude_tests::PATIENCE, "{error}");
     }
     let said = bundle.refused(&["exec", "one", "true"]);
-    assert!(said.starts_with("seclude-oci: linux.cgroupsPath: ") && said.contains("hierarchy of pids"), "{said}");
+    assert!(
+        said.starts_with("seclude-oci: error: linux.cgroupsPath: ") && said.contains("hierarchy of pids"),
+        "{said}"
+    );
     // Nor the image's hook as it starts.
     let said = bundle.refused(&["start", "one"]);
     assert!(said.contains("linux.cgroupsPath: ") && said.contains("hierarchy of pids"), "{said}");

@@ -16,6 +16,7 @@ fn names_words_and_places_are_those_of_the_configuration() {
     assert_eq!(bundle.says_with("/process/cwd", json!("/made/for/it"), "pwd"), "/made/for/it");
     fs::write(bundle.rootfs.join("etc/passwd"), "a:x:0:0::/root:/bin/sh\n").unwrap();
     assert_eq!(bundle.says("echo $HOME"), "/root");
+    assert_eq!(bundle.says_with("/process/env", json!(["PATH=/bin", "HOME=/there", "HOME="]), "echo $HOME"), "/root");
     bundle.nothing_is_left();
 }
 
@@ -58,7 +59,7 @@ fn another_user_keeps_what_is_ambient_and_loses_the_rest() {
     bundle.set("/process/capabilities", json!({ "bounding": ALL, "effective": one, "permitted": one, "ambient": one }));
     let output = bundle.run("one");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("process.capabilities.ambient: CAP_NET_RAW"), "{said}");
+    assert!(said.contains("process.capabilities.ambient: can't raise ambient capability CAP_NET_RAW: "), "{said}");
     assert!(stdout_of(&output).contains("CapAmb:\t0000000000000000"));
     bundle.nothing_is_left();
 }
@@ -155,16 +156,19 @@ fn mounts_come_from_the_host_and_go_there_as_it_was_said() {
     assert_eq!(stdout_of(&output), "0\n1\n1\n1");
     bundle.nothing_is_left();
 
-    bundle.set("/mounts/3/options", json!(["rbind", "rshared"]));
-    std::fs::create_dir_all(bundle.join("shared")).unwrap();
-    bundle.write();
-    let mut command = std::process::Command::new("unshare");
-    let create =
-        [seclude_tests::oci_bin().display().to_string(), "--root".into(), "run".into(), "create".into(), "one".into()];
-    command.args(["--mount", "--propagation", "private"]).args(create).current_dir(bundle.path());
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("mounts[3]: ") && said.contains("is private"), "{said}");
+    // Of what is private nothing comes, and the mount is of that kind all the same.
+    for (kind, has) in [("rshared", "shared:"), ("rslave", "")] {
+        bundle.set("/mounts/3/options", json!(["rbind", kind])).script("grep ' /mnt/private ' /proc/self/mountinfo");
+        std::fs::create_dir_all(bundle.join("shared")).unwrap();
+        bundle.config["mounts"].as_array_mut().unwrap().truncate(4);
+        bundle.write();
+        let mut command = std::process::Command::new("unshare");
+        let oci = seclude_tests::oci_bin().display().to_string();
+        command.args(["--mount", "--propagation", "private", &oci, "--root", "run", "run", "one"]);
+        let output = stdout_of(&command.current_dir(bundle.path()).output().unwrap());
+        let tags = output.split(" - ").next().unwrap().split(' ').skip(6).collect::<Vec<_>>().join(" ");
+        assert!(tags.starts_with(has) && tags.is_empty() == has.is_empty(), "{kind}: {output}");
+    }
     bundle.nothing_is_left();
 }
 
@@ -230,7 +234,7 @@ fn a_tmpfs_of_a_container_with_ids_of_its_own_begins_with_its_files_and_no_other
     let (stdout, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     match nobodys[0] == is {
         true => assert!(stdout == "fifth" && said.contains("Permission denied"), "{stdout} {said}"),
-        false => assert!(said.starts_with("seclude-oci: mounts[3]: ") && said.contains("tmpcopyup: "), "{said}"),
+        false => assert!(said.starts_with("seclude-oci: error: mounts[3]: ") && said.contains("tmpcopyup: "), "{said}"),
     }
     bundle.nothing_is_left();
 }
@@ -244,6 +248,18 @@ fn a_read_only_root_takes_targets_and_nothing_else() {
     assert_eq!(said, "y");
     bundle.set("/root/readonly", json!(false));
     assert_eq!(bundle.says("echo x > /x && cat /x"), "x", "the contrast");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn directories_that_are_masked_have_one_empty_file_system_that_cannot_be_written() {
+    let mut bundle = Bundle::new("one-mask");
+    for name in ["a", "b", "c"] {
+        std::fs::create_dir(bundle.rootfs.join(name)).unwrap();
+    }
+    bundle.set("/linux/maskedPaths", json!(["/a", "/b", "/c"]));
+    let said = bundle.says("stat -c %d /a /b /c | sort -u | wc -l; touch /b/x 2>&1; stat -c %d / /a | sort -u | wc -l");
+    assert_eq!(said, "1\ntouch: /b/x: Read-only file system\n2");
     bundle.nothing_is_left();
 }
 

@@ -123,7 +123,7 @@ fn what_the_specification_calls_an_error_is_one() {
         }
         bundle.set(pointer, value).write();
         let said = bundle.refused(&["create", "one"]);
-        assert!(said.starts_with(&format!("seclude-oci: {field}")), "{field}: {said}");
+        assert!(said.starts_with(&format!("seclude-oci: error: {field}")), "{field}: {said}");
         bundle.nothing_is_left();
     }
 }

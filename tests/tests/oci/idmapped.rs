@@ -98,7 +98,7 @@ fn maps_that_cannot_be_had_are_errors_with_their_names() {
         bundle.config["mounts"].as_array_mut().unwrap().truncate(3);
         bundle.mount(own).write();
         let said = bundle.refused(&["create", "one"]);
-        assert!(said.starts_with(&format!("seclude-oci: {field}")), "{said}");
+        assert!(said.starts_with(&format!("seclude-oci: error: {field}")), "{said}");
         bundle.nothing_is_left();
     }
     if seclude_tests::is_root() {

@@ -1,5 +1,6 @@
 //! `seclude-oci`, as engines call it: what a container is, from its creation to its end, and what is refused.
 
+mod as_others;
 mod bad_input;
 mod cgroups;
 mod concurrent;
@@ -12,6 +13,9 @@ mod lifecycle;
 mod many;
 mod net_devices;
 mod notify;
+mod places;
 mod preserved;
 mod recorded;
+mod roots;
+mod systemd;
 mod terminal;

@@ -58,7 +58,7 @@ fn hooks_find_it_and_what_cannot_be_moved_is_an_error() {
         bundle.set("/linux/netDevices", devices).write();
         let output = beside(bundle, &format!("{PAIR} && \"$OCI\" --root run run one"));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && said.starts_with("seclude-oci: linux.netDevices: "), "{said}");
+        assert!(!output.status.success() && said.starts_with("seclude-oci: error: linux.netDevices: "), "{said}");
         bundle.nothing_is_left();
         said
     };

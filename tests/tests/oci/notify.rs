@@ -102,7 +102,7 @@ fn without_anybody_there_it_does_not_start() {
     let (mut bundle, _) = asking("self", true);
     bundle.set("/linux/seccomp/syscalls", json!([{ "names": ["sendmsg"], "action": "SCMP_ACT_NOTIFY" }])).write();
     let said = bundle.refused(&["create", "one"]);
-    assert!(said.starts_with("seclude-oci: linux.seccomp: ") && said.contains("sendmsg"), "{said}");
+    assert!(said.starts_with("seclude-oci: error: linux.seccomp: ") && said.contains("sendmsg"), "{said}");
     bundle.nothing_is_left();
 }
 
@@ -182,7 +182,7 @@ fn a_signal_ends_the_wait_of_an_exec_as_well() {
     std::thread::sleep(Duration::from_millis(300));
     assert!(exec.runs(), "it waits");
     exec.signal(rustix::process::Signal::INT);
-    assert_eq!(exec.wait(), Some(1));
+    assert_eq!(exec.wait(), Some(255));
     assert_eq!(bundle.status("one"), "running");
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();

@@ -98,3 +98,17 @@ fn a_pidfd_of_the_process_is_sent_to_whoever_wants_it() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+#[test]
+fn all_that_a_short_process_writes_to_its_terminal_is_shown_as_it_was_written() {
+    let mut bundle = Bundle::new("terminal-short");
+    bundle.set("/process/terminal", json!(true)).set("/process/args", json!(["echo", "hi"])).write();
+    let shown: Vec<String> = (0..30)
+        .map(|number| {
+            let output = bundle.oci(&["run", &format!("c{number}")]);
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        })
+        .collect();
+    assert_eq!(shown, vec!["hi\n"; 30]);
+    bundle.nothing_is_left();
+}

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use seclude::{Code, Command, Namespace, Side, Stdio};
-use seclude_tests::{Scratch, busybox, said, shell};
+use seclude_tests::{Scratch, busybox, said, seclude_command, shell};
 
 use super::contained;
 
@@ -87,6 +87,9 @@ fn every_low_number_can_be_asked_for_whatever_set_up_uses_itself() {
 
 #[test]
 fn numbers_of_stdio_and_numbers_given_twice_are_refused() {
+    let many = seclude_command(&["run", "--fd", "0:99999999", "true"]).output().unwrap();
+    let said = String::from_utf8_lossy(&many.stderr).into_owned();
+    assert!(said.starts_with("seclude: --fd: descriptors: 99999999 is more than"), "{said}");
     for numbers in [[0, 10], [2, 10], [-1, 10], [10, 10], [10, 1 << 21]] {
         let mut command = Command::new("/bin/true");
         for number in numbers {

@@ -141,7 +141,7 @@ pub(crate) const PATHS: [&str; 66] = [
     "/bin/tac",
     "/bin/sh",
     "/lib",
-    "/lib64/ld-linux-x86-64.so.2",
+    seclude_sys::arch::ELF_LOADER,
     "/opt",
     "/root",
     "/root/.bashrc",

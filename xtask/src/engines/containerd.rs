@@ -3,12 +3,11 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
-use serde_json::json;
+use anyhow::Result;
 
 use super::Engine;
+use super::image;
 use super::place::Place;
-use crate::workspace::{read, run};
 
 pub(super) struct Containerd {
     name: String,
@@ -33,29 +32,9 @@ pub(super) fn start(place: &Place) -> Result<Containerd> {
     place.soon(&format!("{} version", containerd.words), &[])?;
     let version = place.must("containerd --version", &[])?;
     containerd.name = format!("containerd {}", version.split(' ').nth(2).unwrap_or_default());
-    make_archive(place)?;
+    image::archive(&place.path().join("tree"), "docker.io/library/bb:1", &[], &place.path().join("archive.tar"))?;
     place.must(&format!("{} image import {path}/archive.tar", containerd.words), &[])?;
     Ok(containerd)
-}
-
-/// The image as `docker save` has it: there is no command that makes one of a tree.
-fn make_archive(place: &Place) -> Result<()> {
-    let layers = place.path().join("archive");
-    fs::create_dir(&layers)?;
-    fs::copy(place.image(), layers.join("layer.tar"))?;
-    let sum = read(Command::new("sha256sum").arg(place.image()))?;
-    let sum = sum.split(' ').next().context("a sum")?;
-    let config = json!({
-        "architecture": "amd64",
-        "os": "linux",
-        "config": { "Env": ["PATH=/bin"] },
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{sum}")] },
-    });
-    fs::write(layers.join("config.json"), config.to_string())?;
-    let manifest =
-        json!([{ "Config": "config.json", "RepoTags": ["docker.io/library/bb:1"], "Layers": ["layer.tar"] }]);
-    fs::write(layers.join("manifest.json"), manifest.to_string())?;
-    run(Command::new("tar").arg("-C").arg(&layers).arg("-cf").arg(place.path().join("archive.tar")).arg("."))
 }
 
 impl Drop for Containerd {

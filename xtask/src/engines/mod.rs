@@ -4,8 +4,10 @@
 //! changed; what it has left there is removed with them. A wrapper writes down each call of the runtime.
 
 mod cases;
+mod cluster;
 mod containerd;
 mod docker;
+mod image;
 mod page;
 mod place;
 mod podman;
@@ -25,9 +27,12 @@ pub(crate) struct Options {
     /// Which; all that are installed without any
     #[arg(value_enum)]
     engines: Vec<Which>,
-    /// All, and write the table of docs/oci.md
-    #[arg(long)]
+    /// Podman, Docker and containerd, and write the table of docs/oci.md
+    #[arg(long, conflicts_with = "engines")]
     all: bool,
+    /// Of clusters: write their tables in docs/cluster.md
+    #[arg(long, requires = "engines")]
+    record: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -35,9 +40,13 @@ enum Which {
     Podman,
     Docker,
     Containerd,
+    Slurm,
+    Swarm,
+    Kubernetes,
 }
 
 impl Which {
+    /// Those of one machine.
     const ALL: [Which; 3] = [Which::Podman, Which::Docker, Which::Containerd];
 
     fn program(self) -> &'static str {
@@ -45,6 +54,17 @@ impl Which {
             Which::Podman => "podman",
             Which::Docker => "dockerd",
             Which::Containerd => "containerd",
+            // They bring their own Debian.
+            Which::Slurm | Which::Swarm | Which::Kubernetes => "debootstrap",
+        }
+    }
+
+    fn cluster(self) -> Option<cluster::Which> {
+        match self {
+            Which::Podman | Which::Docker | Which::Containerd => None,
+            Which::Slurm => Some(cluster::Which::Slurm),
+            Which::Swarm => Some(cluster::Which::Swarm),
+            Which::Kubernetes => Some(cluster::Which::Kubernetes),
         }
     }
 }
@@ -55,6 +75,8 @@ struct Went {
     case: &'static str,
     /// Why not.
     wrong: Option<String>,
+    /// What it measured.
+    figure: Option<String>,
 }
 
 /// An engine that runs.
@@ -71,7 +93,6 @@ trait Engine {
 
 pub(crate) fn run_engines(options: &Options) -> Result<()> {
     ensure!(rustix_is_root(), "engines are started by root");
-    let runtime = runtime()?;
     let chosen = if options.engines.is_empty() || options.all { Which::ALL.to_vec() } else { options.engines.clone() };
     let mut all = Vec::new();
     for which in chosen {
@@ -80,16 +101,25 @@ pub(crate) fn run_engines(options: &Options) -> Result<()> {
             println!("{}: not installed", which.program());
             continue;
         }
-        let place = Place::new(&runtime)?;
+        if let Some(cluster) = which.cluster() {
+            let went = cluster::run(cluster)?;
+            if options.record {
+                page::write("docs/cluster.md", &format!("cargo xtask engines {} --record", cluster.name()), &went)?;
+            }
+            all.extend(went);
+            continue;
+        }
+        let place = Place::new(&runtime()?)?;
         let engine: Box<dyn Engine> = match which {
             Which::Podman => Box::new(podman::start(&place)?),
             Which::Docker => Box::new(docker::start(&place)?),
             Which::Containerd => Box::new(containerd::start(&place)?),
+            Which::Slurm | Which::Swarm | Which::Kubernetes => bail!("it is a cluster"),
         };
         all.extend(try_all(which, engine.as_ref(), &place)?);
     }
     if options.all {
-        page::write(&all)?;
+        page::write("docs/oci.md", "cargo xtask engines --all", &all)?;
     }
     let wrong: Vec<String> = all
         .iter()
@@ -100,9 +130,14 @@ pub(crate) fn run_engines(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// One that is tried in place of what is built here.
+fn given_runtime() -> Option<PathBuf> {
+    std::env::var_os("SECLUDE_OCI_BIN").map(PathBuf::from)
+}
+
 fn runtime() -> Result<PathBuf> {
-    if let Some(given) = std::env::var_os("SECLUDE_OCI_BIN") {
-        return Ok(given.into());
+    if let Some(given) = given_runtime() {
+        return Ok(given);
     }
     run(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-oci"]))?;
     Ok(target().join("debug/seclude-oci"))
@@ -130,7 +165,7 @@ fn try_all(which: Which, engine: &dyn Engine, place: &Place) -> Result<Vec<Went>
             _ => None,
         };
         println!("{}: {}: {}", engine.name(), case.name, wrong.as_deref().unwrap_or("well"));
-        all.push(Went { engine: engine.name().to_owned(), case: case.name, wrong });
+        all.push(Went { engine: engine.name().to_owned(), case: case.name, wrong, figure: None });
     }
     if place.calls() == 0 {
         bail!("{} never called the runtime", engine.name());

@@ -1,4 +1,4 @@
-//! The table of docs/oci.md.
+//! The tables of docs/oci.md and docs/cluster.md.
 
 use std::fs;
 
@@ -7,15 +7,16 @@ use anyhow::{Context, Result};
 use super::Went;
 use crate::workspace::root;
 
-const BEGIN: &str = "<!-- cargo xtask engines --all -->\n";
 const END: &str = "<!-- end -->\n";
 
-pub(super) fn write(all: &[Went]) -> Result<()> {
-    let path = root().join("docs/oci.md");
-    let text = fs::read_to_string(&path)?;
-    let (before, rest) = text.split_once(BEGIN).context("docs/oci.md has no place for the table")?;
-    let (_, after) = rest.split_once(END).context("docs/oci.md has no end of the table")?;
-    fs::write(&path, format!("{before}{BEGIN}{}{END}{after}", table(all)))?;
+/// The table that this command makes.
+pub(super) fn write(page: &str, command: &str, all: &[Went]) -> Result<()> {
+    let path = root().join(page);
+    let begin = format!("<!-- {command} -->\n");
+    let text = fs::read_to_string(&path).context(page.to_owned())?;
+    let (before, rest) = text.split_once(&begin).with_context(|| format!("{page} has no {begin:?}"))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("{page} has no end of the table"))?;
+    fs::write(&path, format!("{before}{begin}{}{END}{after}", table(all)))?;
     Ok(())
 }
 
@@ -34,14 +35,36 @@ fn table(all: &[Went]) -> String {
     for case in cases {
         let cell = |engine: &&str| {
             let went = all.iter().find(|went| went.engine == *engine && went.case == case);
-            match went.map(|went| &went.wrong) {
+            match went.map(|went| (&went.wrong, &went.figure)) {
                 None => "–",
-                Some(None) => "yes",
-                Some(Some(_)) => "**no**",
+                Some((None, None)) => "yes",
+                Some((None, Some(figure))) => figure,
+                Some((Some(_), _)) => "**no**",
             }
         };
         let cells: Vec<&str> = engines.iter().map(cell).collect();
         table.push_str(&format!("| {case} | {} |\n", cells.join(" | ")));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_what_was_measured_if_it_went_well() {
+        let went = |engine: &str, case, wrong: Option<&str>, figure: Option<&str>| Went {
+            engine: engine.to_owned(),
+            case,
+            wrong: wrong.map(str::to_owned),
+            figure: figure.map(str::to_owned),
+        };
+        let all = [
+            went("one", "start", None, Some("3 ms")),
+            went("two", "start", Some("late"), Some("9 ms")),
+            went("two", "stop", None, None),
+        ];
+        assert_eq!(table(&all), "| | one | two |\n|---|---|---|\n| start | 3 ms | **no** |\n| stop | – | yes |\n");
+    }
 }

@@ -1,13 +1,13 @@
 //! Where an engine runs: namespaces, a directory, an image and the wrapper of the runtime.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::workspace::{read, run};
+use super::image;
 
 /// All of it goes when this does.
 pub(super) struct Place {
@@ -31,7 +31,7 @@ impl Place {
         std::io::Read::read_exact(stdout, &mut ready)?;
         let place = Place { path, holder, had_podmans: !directories(PODMANS).is_empty() };
         place.make_wrapper(runtime)?;
-        place.make_image()?;
+        image::make(&place.path)?;
         Ok(place)
     }
 
@@ -50,20 +50,6 @@ impl Place {
         fs::write(self.wrapper(), text)?;
         fs::set_permissions(self.wrapper(), fs::Permissions::from_mode(0o755))?;
         Ok(())
-    }
-
-    fn make_image(&self) -> Result<()> {
-        let tree = self.path.join("tree");
-        for directory in ["bin", "etc", "tmp", "root"] {
-            fs::create_dir_all(tree.join(directory))?;
-        }
-        fs::copy("/bin/busybox", tree.join("bin/busybox")).context("/bin/busybox: install busybox-static")?;
-        for applet in read(Command::new("/bin/busybox").arg("--list"))?.lines().filter(|name| *name != "busybox") {
-            symlink("busybox", tree.join("bin").join(applet))?;
-        }
-        fs::write(tree.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n")?;
-        fs::write(tree.join("etc/group"), "root:x:0:\n")?;
-        run(Command::new("tar").arg("-C").arg(&tree).arg("-cf").arg(self.image()).arg("."))
     }
 
     pub(super) fn image(&self) -> PathBuf {

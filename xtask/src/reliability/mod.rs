@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::architecture::OWN;
 use crate::binaries::{TestBinary, build_tests};
 use crate::soak::{self, Soak};
 use crate::vm::report::{self, Outcome};
@@ -49,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     ensure!(rustix::process::geteuid().is_root(), "faults of cgroups and networks need root");
     run_command(cargo().args(["build", "--quiet", "--locked", "-p", "seclude-cli"]))?;
-    let binaries = build_tests()?;
+    let binaries = build_tests(OWN)?;
     let wanted: BTreeSet<&str> = HOSTS
         .iter()
         .flat_map(|host| host.tests)

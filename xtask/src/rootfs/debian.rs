@@ -14,6 +14,7 @@ use seclude::Namespace;
 
 use super::{Place, ensure, open_to_all};
 use crate::apt::{self, Source};
+use crate::architecture::{Architecture, OWN};
 use crate::progress::Progress;
 use crate::workspace;
 
@@ -23,6 +24,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// A Debian to be made.
 struct Recipe {
     name: &'static str,
+    architecture: Architecture,
     /// The one it is if apt has it; else the machine's own.
     suite: Option<&'static str>,
     packages: &'static [&'static str],
@@ -33,16 +35,24 @@ struct Recipe {
 /// What the tests run inside.
 const INSIDE: Recipe = Recipe {
     name: "debian",
+    architecture: OWN,
     suite: Some("bookworm"),
     packages: &["python3", "gcc", "libc6-dev", "git", "redis-server", "redis-tools", "sqlite3", "ca-certificates"],
     programs: &["apt-get", "dpkg", "python3", "gcc", "git", "redis-server", "redis-benchmark", "sqlite3"],
 };
 
-pub(super) const HOST_NAME: &str = "vm";
+pub(super) fn host_name(architecture: Architecture) -> &'static str {
+    match architecture {
+        _ if architecture.is_own() => "vm",
+        Architecture::X86_64 => "vm-x86_64",
+        Architecture::Aarch64 => "vm-aarch64",
+    }
+}
 
 /// The host that tests have in a virtual machine. The machine's own release: what was built here finds its libraries.
 const HOST: Recipe = Recipe {
-    name: HOST_NAME,
+    name: "vm",
+    architecture: OWN,
     suite: None,
     packages: &[
         "apparmor",
@@ -62,15 +72,62 @@ const HOST: Recipe = Recipe {
     programs: &["apparmor_parser", "busybox", "ip", "setpriv", "ps", "python3", "newuidmap"],
 };
 
+/// What the nodes of clusters are made of, and what Kubernetes is built in.
+const NODE: Recipe = Recipe {
+    name: "node",
+    architecture: OWN,
+    suite: Some("bookworm"),
+    packages: &[
+        "busybox-static",
+        "ca-certificates",
+        "conntrack",
+        "containerd",
+        "containernetworking-plugins",
+        "docker.io",
+        "etcd-server",
+        "golang-go",
+        "iproute2",
+        "iptables",
+        "jq",
+        "make",
+        "munge",
+        "openssl",
+        "procps",
+        "rsync",
+        "runc",
+        "slurm-client",
+        "slurmctld",
+        "slurmd",
+        "socat",
+    ],
+    programs: &[
+        "containerd",
+        "dockerd",
+        "etcd",
+        "go",
+        "ip",
+        "iptables",
+        "munged",
+        "rsync",
+        "runc",
+        "slurmd-wlm",
+        "socat",
+    ],
+};
+
+pub(super) fn make_node() -> Result<PathBuf> {
+    make_by(&NODE)
+}
+
 pub(super) fn make() -> Result<PathBuf> {
     make_by(&INSIDE)
 }
 
-pub(super) fn make_host() -> Result<PathBuf> {
-    make_by(&HOST)
+pub(super) fn make_host(architecture: Architecture) -> Result<PathBuf> {
+    make_by(&Recipe { name: host_name(architecture), architecture, ..HOST })
 }
 
-fn make_by(recipe: &'static Recipe) -> Result<PathBuf> {
+fn make_by(recipe: &Recipe) -> Result<PathBuf> {
     let own = apt::codename();
     let suites: Vec<&str> = recipe.suite.into_iter().chain([own.as_str(), "stable"]).collect();
     let source = apt::choose(&apt::sources()?, &suites)?;
@@ -90,6 +147,16 @@ fn build(recipe: &Recipe, place: &Place, progress: &mut Progress, source: &Sourc
     progress.show(&format!("{name}: debootstrap starts"));
     bootstrap(&debootstrap, recipe, place, progress, source)?;
 
+    if !recipe.architecture.is_own() {
+        // Where debootstrap believes to be in a container it makes a link of it, which would lead to itself in a machine.
+        let proc = place.new.join("proc");
+        if proc.is_symlink() {
+            fs::remove_file(&proc)?;
+            fs::create_dir(&proc)?;
+        }
+        // What is missing is done where its programs run: there is nothing to open, and the packages are still needed.
+        return Ok(());
+    }
     progress.show(&format!("{name}: opening it to all users"));
     // No service is ever started in it, whatever is installed later.
     let policy = place.new.join("usr/sbin/policy-rc.d");
@@ -119,6 +186,9 @@ fn bootstrap(
     let (reader, writer) = pipe().context("pipe")?;
     let mut command = seclude::Command::new(debootstrap);
     command.arg(format!("--variant={VARIANT}")).arg(format!("--include={}", recipe.packages.join(",")));
+    if !recipe.architecture.is_own() {
+        command.arg("--foreign").arg(format!("--arch={}", recipe.architecture.debian()));
+    }
     command.args([source.suite.as_str()]).arg(&place.new).arg(&source.site);
     command.unshare(Namespace::Mount).unshare(Namespace::Pid).init(true).current_dir("/");
     command.env_clear().env("PATH", PATH).env("LC_ALL", "C").env("HOME", "/root");

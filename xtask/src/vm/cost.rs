@@ -18,18 +18,18 @@ const START: &str = "#!/bin/sh\ncd \"$(dirname \"$0\")\" && \
                      exec unshare --mount ./xtask versus-helper roots ./exit RUNS\n";
 
 pub(super) fn measure(options: &Options, runs: usize, progress: &mut Progress) -> Result<()> {
-    let start = directory().join("cost");
+    let start = directory(options.arch).join("cost");
     fs::write(&start, START.replace("RUNS", &runs.to_string()))?;
-    let exit = programs::exit(&directory().join("programs"))?;
+    let exit = programs::exit(&directory(options.arch).join("programs"))?;
     let own = std::env::current_exe().context("the path of this program")?;
     let kernels = get_kernels(options, progress)?;
-    let root = disks::root(progress)?;
+    let root = disks::root(options.arch, &kernels, progress)?;
     let plan = format!("root cost {}\n", 60 * options.machine_limit);
     let others = [("cost", start.as_path()), ("exit", exit.as_path()), ("xtask", own.as_path())];
-    let work = disks::work(&Work { binaries: &[], plan, shell: false, others: &others })?;
+    let work = disks::work(&Work { architecture: options.arch, binaries: &[], plan, shell: false, others: &others })?;
     for (line, kernel) in &kernels {
         progress.show(&format!("{}: {runs} rounds", line.version));
-        let initramfs = initramfs::make(kernel, &directory())?;
+        let initramfs = initramfs::make(kernel, &directory(options.arch))?;
         let mut machine = machine(line, kernel, initramfs, &root, &work);
         // Not among those of tests.
         machine.report.set_extension("cost");

@@ -5,7 +5,7 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 here=/opt/seclude
 user=seclude-tester
-report=/dev/ttyS1
+for report in /dev/vport*p1 /dev/ttyS1; do [ -c "$report" ] && break; done
 
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm 2>/dev/null || { mkdir -m 1777 /dev/shm && mount -t tmpfs tmpfs /dev/shm; }
@@ -25,7 +25,7 @@ chmod 1777 /tmp /var/tmp
 ip link set lo up
 hostname seclude-vm
 echo '127.0.0.1 localhost seclude-vm' > /etc/hosts
-stty -F "$report" raw -echo
+case $report in /dev/tty*) stty -F "$report" raw -echo ;; esac
 
 useradd --system --user-group --home-dir /home/$user --create-home $user
 usermod --add-subuids 200000-265535 --add-subgids 200000-265535 $user
@@ -61,7 +61,7 @@ started=$(cut -d' ' -f1 /proc/uptime)
 echo "%% booted $(uname -r) $started" > "$report"
 if [ -e $here/shell ]; then
     delegate
-    exec setsid sh -c 'exec sh -i < /dev/ttyS0 > /dev/ttyS0 2>&1'
+    exec setsid sh -c 'exec sh -i < /dev/console > /dev/console 2>&1'
 fi
 # Read through a descriptor of its own: tests have no stdin.
 while read -r who binary seconds arguments <&9; do

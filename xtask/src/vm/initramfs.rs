@@ -8,12 +8,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::kernels::Kernel;
+use super::kernels::{self, Kernel};
 use crate::workspace;
 
 const INIT: &str = include_str!("initramfs-init.sh");
-/// What the disks need. A module that is not there is in the kernel, or the machine does not start and says why.
-const DISKS: [&str; 6] = ["virtio_pci", "virtio_blk", "crc32c_generic", "crc32c_intel", "crc32c-cryptoapi", "ext4"];
+/// What the disks need, and the report's port. A module that is not there is in the kernel, or the machine does not start and says why.
+const DISKS: [&str; 7] =
+    ["virtio_pci", "virtio_blk", "virtio_console", "crc32c_generic", "crc32c_intel", "crc32c-cryptoapi", "ext4"];
 /// What tests may need: nothing loads a module later.
 const TESTS: [&str; 30] = [
     "overlay",
@@ -56,7 +57,9 @@ pub(crate) fn make(kernel: &Kernel, directory: &Path) -> Result<PathBuf> {
         fs::create_dir_all(tree.join(part))?;
     }
     let busybox = workspace::find("busybox").context("busybox is not installed: apt-get install busybox-static")?;
-    fs::copy(&busybox, tree.join("bin/busybox")).context("copy of busybox")?;
+    let inside = kernel.architecture.is_own().then(|| busybox.clone());
+    let inside = inside.map_or_else(|| kernels::busybox(kernel.architecture), Ok)?;
+    fs::copy(&inside, tree.join("bin/busybox")).context("copy of busybox")?;
     let init = tree.join("init");
     fs::write(&init, INIT)?;
     workspace::run(Command::new("chmod").arg("755").arg(&init))?;

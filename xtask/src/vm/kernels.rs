@@ -2,8 +2,7 @@
 //! unpacked below target/vm. Nothing is installed; apt checks the signatures as it always does.
 
 use std::cmp::Ordering;
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::directory;
-use crate::apt::{self, Source};
+use crate::apt::{self, KEYRING, Private, Source};
+use crate::architecture::Architecture;
 use crate::progress::Progress;
 use crate::workspace::{read, run};
 
@@ -31,13 +31,12 @@ pub(crate) const LINES: [Line; 5] = [
     Line { version: "7.3", suite: "trixie-backports" },
 ];
 
-const ARCHITECTURE: &str = "amd64";
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// How old apt's lists may be before they are asked for again.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One that is there to be booted.
 pub(crate) struct Kernel {
+    pub(crate) architecture: Architecture,
     /// As `uname -r` says it.
     pub(crate) release: String,
     pub(crate) image: PathBuf,
@@ -52,19 +51,37 @@ impl Kernel {
 }
 
 /// The newest kernel of a line: the one that is there, or a new one.
-pub(crate) fn get(line: Line, progress: &mut Progress) -> Result<Kernel> {
-    let apt = Apt::of(line.suite)?;
+pub(crate) fn get(line: Line, architecture: Architecture, progress: &mut Progress) -> Result<Kernel> {
+    let apt = Apt::of(line.suite, architecture)?;
     if !apt.is_fresh() {
         progress.show(&format!("{}: apt asks for the packages of {}", line.version, line.suite));
         apt.update()?;
     }
     let image = apt.newest(line.version)?;
-    let place = directory().join("kernels").join(format!("{}_{}", image.name, image.version));
+    let place = directory(architecture).join("kernels").join(format!("{}_{}", image.name, image.version));
     if !place.is_dir() {
         progress.show(&format!("{}: apt gets {} {}", line.version, image.name, image.version));
         unpack(&apt, &image, &place)?;
     }
-    find(&place, image.release())
+    find(&place, architecture, image.release())
+}
+
+/// The static busybox of another architecture, from this machine's own release.
+pub(crate) fn busybox(architecture: Architecture) -> Result<PathBuf> {
+    const PACKAGE: &str = "busybox-static";
+    let place = directory(architecture).join(PACKAGE);
+    let program = ["bin", "usr/bin"].map(|bin| place.join(bin).join("busybox")).into_iter().find(|file| file.exists());
+    if let Some(program) = program {
+        return Ok(program);
+    }
+    let apt = Apt::of(apt::codename().leak(), architecture)?;
+    if !apt.is_fresh() {
+        apt.update()?;
+    }
+    let _ = fs::remove_dir_all(&place);
+    extract(&apt, &[PACKAGE.to_owned()], &place)?;
+    let program = ["bin", "usr/bin"].map(|bin| place.join(bin).join("busybox")).into_iter().find(|file| file.exists());
+    program.with_context(|| format!("{} has no busybox", place.display()))
 }
 
 /// A package as `apt-cache show` has it.
@@ -98,68 +115,44 @@ fn parse(stanzas: &str) -> Vec<Package> {
     stanzas.filter(|package| !package.name.is_empty()).collect()
 }
 
-/// Debian's packages of one suite, seen by an apt with its own lists and cache; how to reach the mirror (proxies,
-/// credentials) is configured as for the machine's.
+/// Debian's packages of one suite.
 struct Apt {
     suite: &'static str,
-    directory: PathBuf,
+    architecture: Architecture,
+    private: Private,
 }
 
 impl Apt {
-    fn of(suite: &'static str) -> Result<Apt> {
-        ensure!(Path::new(KEYRING).exists(), "{KEYRING} is missing: apt-get install debian-archive-keyring");
-        let directory = directory().join("apt").join(suite);
-        for part in ["lists/partial", "cache/archives/partial"] {
-            let part = directory.join(part);
-            DirBuilder::new().recursive(true).mode(0o755).create(&part)?;
-        }
-        let shown = directory.display();
+    fn of(suite: &'static str, architecture: Architecture) -> Result<Apt> {
+        let directory = directory(architecture).join("apt").join(suite);
+        let debian = architecture.debian();
         let site = site(suite)?;
-        let sources = format!("deb [signed-by={KEYRING} arch={ARCHITECTURE} target=Packages] {site} {suite} main\n");
-        write_changed(&directory.join("sources.list"), &sources)?;
-        let configuration = format!(
-            "Dir::Etc::sourcelist \"{shown}/sources.list\";\n\
-             Dir::Etc::sourceparts \"/dev/null\";\n\
-             Dir::Etc::preferences \"/dev/null\";\n\
-             Dir::Etc::preferencesparts \"/dev/null\";\n\
-             Dir::State \"{shown}\";\n\
-             Dir::State::status \"/dev/null\";\n\
-             Dir::Cache \"{shown}/cache\";\n\
-             APT::Architecture \"{ARCHITECTURE}\";\n\
-             APT::Sandbox::User \"root\";\n\
-             APT::Update::Error-Mode \"any\";\n\
-             Acquire::AllowInsecureRepositories \"false\";\n\
-             Acquire::Retries \"3\";\n\
-             #clear APT::Update::Pre-Invoke;\n\
-             #clear APT::Update::Post-Invoke;\n\
-             #clear APT::Update::Post-Invoke-Success;\n"
-        );
-        write_changed(&directory.join("apt.conf"), &configuration)?;
-        Ok(Apt { suite, directory })
+        let sources = format!("deb [signed-by={KEYRING} arch={debian} target=Packages] {site} {suite} main\n");
+        let private = Private::new(directory, debian, &sources)?;
+        Ok(Apt { suite, architecture, private })
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env("APT_CONFIG", self.directory.join("apt.conf")).env("LC_ALL", "C");
-        command
+        self.private.command(program)
     }
 
     fn stamp(&self) -> PathBuf {
-        self.directory.join("updated")
+        self.private.directory.join("updated")
     }
 
     /// Whether the lists were got lately from what is configured now.
     fn is_fresh(&self) -> bool {
         let modified = |path: PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified());
-        let (Ok(updated), Ok(sources)) = (modified(self.stamp()), modified(self.directory.join("sources.list"))) else {
+        let (Ok(updated), Ok(sources)) =
+            (modified(self.stamp()), modified(self.private.directory.join("sources.list")))
+        else {
             return false;
         };
         sources <= updated && updated.elapsed().is_ok_and(|age| age < FRESH)
     }
 
     fn update(&self) -> Result<()> {
-        read(self.command("apt-get").args(["update", "--quiet"]))
-            .with_context(|| format!("the packages of {} cannot be had", self.suite))?;
+        self.private.update().with_context(|| format!("the packages of {} cannot be had", self.suite))?;
         Ok(fs::write(self.stamp(), "")?)
     }
 
@@ -170,7 +163,7 @@ impl Apt {
     /// The newest image of a line of kernels: a name for each build, of which old ones stay in the archive.
     fn newest(&self, version: &str) -> Result<Package> {
         let names = read(self.command("apt-cache").args(["pkgnames", &format!("linux-image-{version}.")]))?;
-        let end = format!("-cloud-{ARCHITECTURE}");
+        let end = format!("-cloud-{}", self.architecture.debian());
         let names: Vec<&str> = names.lines().filter(|name| name.ends_with(&end)).collect();
         ensure!(!names.is_empty(), "{} has no linux-image-{version}.*{end}", self.suite);
         let shown = read(self.command("apt-cache").args(["show", "--no-all-versions"]).args(&names))?;
@@ -204,44 +197,44 @@ fn site(suite: &str) -> Result<String> {
     Ok(apt::choose(&sources, &[&apt::codename(), "bookworm", "trixie", "stable"])?.site)
 }
 
-fn write_changed(file: &Path, text: &str) -> Result<()> {
-    if fs::read_to_string(file).is_ok_and(|there| there == text) {
-        return Ok(());
-    }
-    fs::write(file, text).with_context(|| format!("write {}", file.display()))
-}
-
 /// Gets the image and its parts, and unpacks them in one tree.
 fn unpack(apt: &Apt, image: &Package, place: &Path) -> Result<()> {
+    let tree = place.with_file_name(".tree");
+    let _ = fs::remove_dir_all(&tree);
+    // Of a kernel that has a successor some have left the archive: whether one is missed is seen below.
+    let parts = image.parts().into_iter().filter(|part| apt.has(part)).map(str::to_owned);
+    let packages: Vec<String> = [format!("{}={}", image.name, image.version)].into_iter().chain(parts).collect();
+    extract(apt, &packages, &tree)?;
+    let kernel = find(&tree, apt.architecture, image.release())?;
+    // The packages leave it to their installation.
+    run(Command::new("depmod").arg("-b").arg(&kernel.base).arg(&kernel.release))?;
+    Ok(fs::rename(&tree, place)?)
+}
+
+/// Gets these packages, and unpacks them at a place that is not there yet.
+fn extract(apt: &Apt, packages: &[String], place: &Path) -> Result<()> {
     let new = place.with_file_name(".new");
     let _ = fs::remove_dir_all(&new);
     let (debs, tree) = (new.join("debs"), new.join("tree"));
     fs::create_dir_all(&debs)?;
     fs::create_dir_all(&tree)?;
-    let mut download = apt.command("apt-get");
-    download.args(["download", "--quiet"]).arg(format!("{}={}", image.name, image.version));
-    // Of a kernel that has a successor some have left the archive: whether one is missed is seen below.
-    download.args(image.parts().into_iter().filter(|part| apt.has(part)));
-    read(download.current_dir(&debs))?;
+    read(apt.command("apt-get").args(["download", "--quiet"]).args(packages).current_dir(&debs))?;
     for deb in fs::read_dir(&debs)? {
         run(Command::new("dpkg-deb").arg("--extract").arg(deb?.path()).arg(&tree))?;
     }
-    let kernel = find(&tree, image.release())?;
-    // The packages leave it to their installation.
-    run(Command::new("depmod").arg("-b").arg(&kernel.base).arg(&kernel.release))?;
     fs::rename(&tree, place)?;
     Ok(fs::remove_dir_all(&new)?)
 }
 
 /// Where a tree has the kernel: split packages have all of it below /usr/lib/modules.
-fn find(tree: &Path, release: &str) -> Result<Kernel> {
+fn find(tree: &Path, architecture: Architecture, release: &str) -> Result<Kernel> {
     let bases = [tree.to_owned(), tree.join("usr")];
     let base = bases.into_iter().find(|base| base.join("lib/modules").join(release).is_dir());
     let base = base.with_context(|| format!("{} has no modules of {release}", tree.display()))?;
     let images = [tree.join(format!("boot/vmlinuz-{release}")), base.join("lib/modules").join(release).join("vmlinuz")];
     let image = images.into_iter().find(|image| image.is_file());
     let image = image.with_context(|| format!("{} has no vmlinuz of {release}", tree.display()))?;
-    Ok(Kernel { release: release.to_owned(), image, base })
+    Ok(Kernel { architecture, release: release.to_owned(), image, base })
 }
 
 #[cfg(test)]

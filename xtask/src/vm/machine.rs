@@ -1,4 +1,4 @@
-//! A machine: one processor and some memory, in software, with a kernel, its initramfs, two disks and two serial ports.
+//! A machine: a processor and some memory, in software, with a kernel, its initramfs, two disks and two serial ports.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use seclude::Stdio;
 
 use super::kernels::Kernel;
+use crate::architecture::Architecture;
 use crate::workspace;
 
 const MEMORY: &str = "2G";
@@ -22,6 +23,9 @@ pub(crate) struct Machine<'a> {
     pub(crate) console: PathBuf,
     /// What the tests said.
     pub(crate) report: PathBuf,
+    /// Whether what is written to the root stays.
+    pub(crate) keeps: bool,
+    pub(crate) processors: u8,
 }
 
 /// How a machine ended.
@@ -66,19 +70,38 @@ impl Machine<'_> {
     }
 
     fn with_report<'c>(&self, command: &'c mut seclude::Command) -> &'c mut seclude::Command {
-        command.arg("-serial").arg(format!("file:{}", self.report.display()))
+        let report = self.report.display();
+        match self.kernel.architecture {
+            Architecture::X86_64 => command.arg("-serial").arg(format!("file:{report}")),
+            // Its board has one serial port.
+            Architecture::Aarch64 => command
+                .args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=report"])
+                .arg("-chardev")
+                .arg(format!("file,id=report,path={report}")),
+        }
     }
 
     fn qemu(&self) -> Result<seclude::Command> {
-        let qemu = workspace::find("qemu-system-x86_64").context("apt-get install qemu-system-x86")?;
+        let architecture = self.kernel.architecture;
+        let (qemu, package) = architecture.qemu();
+        let qemu = workspace::find(qemu).with_context(|| format!("apt-get install {package}"))?;
         let mut command = seclude::Command::new(qemu);
         // With two processors QEMU 7.2 made some kernels oops at boot.
-        command.args(["-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", MEMORY]);
+        command.args(["-accel", "tcg", "-cpu", "max", "-m", MEMORY]);
+        command.arg("-smp").arg(self.processors.to_string());
         command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-nic", "none"]);
         command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&self.initramfs);
-        command.args(["-append", "console=ttyS0 panic=-1 quiet random.trust_cpu=on"]);
+        let console = match architecture {
+            Architecture::X86_64 => "ttyS0",
+            Architecture::Aarch64 => {
+                command.args(["-machine", "virt"]);
+                "ttyAMA0"
+            }
+        };
+        command.arg("-append").arg(format!("console={console} panic=-1 quiet random.trust_cpu=on"));
         // What is written goes to a temporary file of QEMU's.
-        for (disk, more) in [(self.root, "snapshot=on"), (self.work, "readonly=on")] {
+        let root = if self.keeps { "snapshot=off" } else { "snapshot=on" };
+        for (disk, more) in [(self.root, root), (self.work, "readonly=on")] {
             let disk = disk.display();
             command.arg("-drive").arg(format!("file={disk},format=raw,if=virtio,cache=unsafe,{more}"));
         }

@@ -22,7 +22,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::builder::PossibleValuesParser;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::binaries::{TestBinary, build_tests, chosen};
+use crate::architecture::{Architecture, OWN};
+use crate::binaries::{TestBinary, build_some, chosen};
 use crate::progress::Progress;
 use crate::workspace::{find, target};
 use disks::Work;
@@ -32,8 +33,7 @@ use matrix::{Matrix, Tried};
 use report::Report;
 
 /// What a run needs, and the packages of Debian that have it.
-const PROGRAMS: [(&str, &str); 7] = [
-    ("qemu-system-x86_64", "qemu-system-x86"),
+const PROGRAMS: [(&str, &str); 6] = [
     ("debootstrap", "debootstrap"),
     ("mke2fs", "e2fsprogs"),
     ("depmod", "kmod"),
@@ -47,6 +47,9 @@ const LEFT_OUT: [&str; 1] = ["seclude-tests.real"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// Machines of this architecture
+    #[arg(long, value_enum, value_name = "ARCH", default_value_t = OWN)]
+    arch: Architecture,
     /// On every line of kernels, not just the oldest and the newest
     #[arg(long, conflicts_with = "kernel")]
     all: bool,
@@ -68,6 +71,9 @@ pub(crate) struct Options {
     /// How many machines run at once, each with a processor and 2 GiB [default: as many as there are processors]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
+    /// How many processors each machine has, each on a thread of its own
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    processors: u8,
     /// List all tests, also those that passed everywhere
     #[arg(long)]
     verbose: bool,
@@ -92,42 +98,56 @@ pub(crate) fn versions() -> impl Iterator<Item = &'static str> {
     LINES.iter().map(|line| line.version)
 }
 
-/// Where all of it is kept.
-fn directory() -> PathBuf {
-    target().join("vm")
+/// Where all of it is kept: this machine's own, and beside it those of others.
+fn directory(architecture: Architecture) -> PathBuf {
+    let vm = target().join("vm");
+    if architecture.is_own() { vm } else { vm.join(architecture.name()) }
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = PROGRAMS
+        .iter()
+        .chain([&options.arch.qemu()])
+        .filter(|(program, _)| find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
     ensure!(missing.is_empty(), "not installed: apt-get install {}", missing.join(" "));
     ensure!(rustix::process::geteuid().is_root(), "it makes a Debian with files of other users: run it as root");
-    fs::create_dir_all(directory().join("logs"))?;
+    fs::create_dir_all(directory(options.arch).join("logs"))?;
 
     let mut progress = Progress::new();
-    let _lock = lock(&mut progress)?;
+    let _lock = lock(options.arch, &mut progress)?;
     if let Some(runs) = options.cost {
         return cost::measure(options, runs, &mut progress);
     }
     if options.prepare {
-        get_kernels(options, &mut progress)?;
-        return disks::root(&mut progress).map(drop);
+        let kernels = get_kernels(options, &mut progress)?;
+        return disks::root(options.arch, &kernels, &mut progress).map(drop);
     }
     progress.show("building the tests");
-    let binaries = build_tests()?;
+    let binaries = build_some(options.arch, &options.test)?;
     let mut binaries = chosen(&binaries, &options.test)?;
     binaries.retain(|binary| !LEFT_OUT.contains(&binary.name().as_str()));
     let kernels = get_kernels(options, &mut progress)?;
-    let root = disks::root(&mut progress)?;
+    let root = disks::root(options.arch, &kernels, &mut progress)?;
     let plan = plan(options, &binaries);
     progress.show("making the image of the tests");
     let runs = plan.lines().count();
-    let work = disks::work(&Work { binaries: &binaries, plan, shell: options.shell, others: &[] })?;
+    let work = disks::work(&Work {
+        architecture: options.arch,
+        binaries: &binaries,
+        plan,
+        shell: options.shell,
+        others: &[],
+    })?;
 
     let mut machines = Vec::new();
     for (line, kernel) in &kernels {
-        let initramfs = initramfs::make(kernel, &directory())?;
+        let initramfs = initramfs::make(kernel, &directory(options.arch))?;
         machines.push((line, machine(line, kernel, initramfs, &root, &work)));
+    }
+    for (_, machine) in &mut machines {
+        machine.processors = options.processors;
     }
     if options.shell {
         drop(progress);
@@ -140,14 +160,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let matrix = try_all(options, &machines, &watch)?;
     drop(watch);
     print!("{}", matrix.show(options.verbose));
-    println!("what the machines said: {}", directory().join("logs").display());
+    println!("what the machines said: {}", directory(options.arch).join("logs").display());
     ensure!(matrix.is_good(), "not all passed");
     Ok(())
 }
 
 /// Held as long as it is open: two of us would write into the same images and logs.
-fn lock(progress: &mut Progress) -> Result<File> {
-    let lock = File::create(directory().join("lock")).context("create the lock")?;
+fn lock(architecture: Architecture, progress: &mut Progress) -> Result<File> {
+    let lock = File::create(directory(architecture).join("lock")).context("create the lock")?;
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         progress.show("another cargo xtask vm is at work: waiting for its end");
         flock(&lock, FlockOperation::LockExclusive).context("flock")?;
@@ -209,8 +229,18 @@ impl Watch {
 }
 
 fn machine<'a>(line: &Line, kernel: &'a Kernel, initramfs: PathBuf, root: &'a Path, work: &'a Path) -> Machine<'a> {
-    let log = |kind: &str| directory().join("logs").join(format!("{}.{kind}", line.version));
-    Machine { kernel, initramfs, root, work, console: log("console"), report: log("report") }
+    let logs = directory(kernel.architecture).join("logs");
+    let log = |kind: &str| logs.join(format!("{}.{kind}", line.version));
+    Machine {
+        kernel,
+        initramfs,
+        root,
+        work,
+        console: log("console"),
+        report: log("report"),
+        keeps: false,
+        processors: 1,
+    }
 }
 
 fn try_one(options: &Options, line: &Line, machine: &Machine, watch: &Watch) -> Result<Tried> {
@@ -263,12 +293,12 @@ fn plan(options: &Options, binaries: &[&TestBinary]) -> String {
 fn get_kernels(options: &Options, progress: &mut Progress) -> Result<Vec<(Line, Kernel)>> {
     if options.all || !options.kernel.is_empty() {
         let lines = LINES.into_iter().filter(|line| options.all || options.kernel.iter().any(|v| v == line.version));
-        return lines.map(|line| Ok((line, kernels::get(line, progress)?))).collect();
+        return lines.map(|line| Ok((line, kernels::get(line, options.arch, progress)?))).collect();
     }
     let [oldest, newer @ ..] = LINES;
-    let mut kernels = vec![(oldest, kernels::get(oldest, progress)?)];
+    let mut kernels = vec![(oldest, kernels::get(oldest, options.arch, progress)?)];
     for line in newer.into_iter().rev() {
-        match kernels::get(line, progress) {
+        match kernels::get(line, options.arch, progress) {
             Ok(kernel) => {
                 kernels.push((line, kernel));
                 break;

@@ -670,7 +670,8 @@ class Container:
     #: The sandbox shows it, read-only; if it is a home, above one or below something hidden in one, it is the sandbox's
     #: own, empty home instead.
     workdir: Optional[Text] = None
-    #: The host name inside, at most 64 bytes; needs a new UTS namespace. sethostname(2). Default: the caller's.
+    #: The host name inside, 1 to 64 bytes without spaces, `#` and control characters; needs a new UTS namespace.
+    #: sethostname(2). Default: the caller's.
     hostname: Optional[Text] = None
     #: The NIS domain name inside, at most 64 bytes; needs a new UTS namespace. setdomainname(2). Default: the caller's.
     domainname: Optional[Text] = None
@@ -704,7 +705,9 @@ class Container:
     #: The sandbox without any namespace, for hosts that give none: what landlock, the filter of system calls, ids,
     #: capabilities and limits confine without one. The host's files are where they are, and closed but for its
     #: programs, `ro`, `rw` and an empty home and temporary directory; no TCP port can be reached unless `landlock` has
-    #: it. The report says what is not isolated. Linux 6.12. Default: false.
+    #: it. Of the host's root no file's mode, owner or times can be changed, also of its own (EPERM): landlock has no
+    #: rule for that, and root owns what everybody runs. As another `user` they can. The report says what is not
+    #: isolated. Linux 6.12. Default: false.
     no_namespaces: Optional[bool] = None
     #: Its namespaces.
     namespaces: Optional[Union[Namespaces, NamespacesDict]] = None

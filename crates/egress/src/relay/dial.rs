@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, getsockname, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 
 use super::DRAIN;
 use super::serve::{Server, Tenant, Timer, Token};
 use super::take::CONNECT;
 use crate::addresses::{self, Special};
 use crate::connection::{End, Next, Way, leads_to_itself, look_for_its_peer};
+use crate::own_address::is_own;
 use crate::tally::{Count, Tally, Why};
 use crate::{Name, Ports};
 
@@ -107,19 +108,6 @@ fn judged(tenant: &Tenant, name: &Name, found: &[IpAddr], private: bool, ports: 
         }
     }
     in_turns(addresses)
-}
-
-/// Whether the kernel would connect to this host itself.
-fn is_own(address: IpAddr) -> bool {
-    let look = || -> rustix::io::Result<bool> {
-        let probe = open(address, SocketType::DGRAM)?;
-        // No packet is sent.
-        connect(&probe, &SocketAddr::new(address, 9))?;
-        let source = SocketAddr::try_from(getsockname(&probe)?).map_err(|_| Errno::INVAL)?;
-        Ok(source.ip() == address)
-    };
-    // What leads nowhere is not this host; what cannot be asked may be.
-    look().unwrap_or_else(|errno| !matches!(errno, Errno::NETUNREACH | Errno::HOSTUNREACH))
 }
 
 pub(super) fn open(address: IpAddr, kind: SocketType) -> rustix::io::Result<OwnedFd> {

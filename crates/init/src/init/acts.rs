@@ -30,9 +30,18 @@ struct Place {
 
 /// The descriptors that this program is to hold as long as it lives, and nobody else.
 pub(crate) fn held(order: &Order) -> impl Iterator<Item = Fd> {
-    order.acts().filter_map(|act| {
+    numbers(order, |letter| matches!(letter, b'h' | b'p'))
+}
+
+/// The spawner's pidfd, where the container ends with it.
+pub(crate) fn spawner(order: &Order) -> Option<Fd> {
+    numbers(order, |letter| letter == b'p').next()
+}
+
+fn numbers(order: &Order, wanted: impl Fn(u8) -> bool) -> impl Iterator<Item = Fd> {
+    order.acts().filter_map(move |act| {
         let mut bytes = act.bytes();
-        (bytes.next() == Some(b'h')).then(|| bytes.number::<i32>(10)).flatten().map(Fd)
+        bytes.next().is_some_and(&wanted).then(|| bytes.number::<i32>(10)).flatten().map(Fd)
     })
 }
 
@@ -50,7 +59,7 @@ fn perform(order: &Order, act: Text, groups: &mut [u32], instructions: &mut [u64
     let mut words = act.bytes();
     let malformed = order.failure(order.calls.init, Errno::EINVAL);
     let Some(letter) = words.next() else { return Err(malformed) };
-    if letter == b'h' {
+    if letter == b'h' || letter == b'p' {
         // Not the command's.
         words.number(10).map(|fd| kernel::close(Fd(fd)));
         return Ok(());

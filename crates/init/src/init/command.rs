@@ -117,8 +117,8 @@ fn ready(order: &Order) -> core::result::Result<(), Report> {
     acts::all(order)?;
     kernel::close(order.socket);
     let init = |errno| order.failure(order.calls.init, errno);
-    // Without the socket there is nothing left to hide.
-    kernel::set_dumpable(true).map_err(init)?;
+    // Without the socket there is nothing left to hide. Where the filter refuses it, the exec does it.
+    let _ = kernel::set_dumpable(true);
     kernel::set_signal_mask(order.mask).map_err(init)
 }
 
@@ -142,7 +142,7 @@ fn take_foreground() -> Result<()> {
     }
 }
 
-/// The failed call, what the kernel said, and the open file that lacks its interpreter.
+/// The failed call, what the kernel said, and the open file that lacks its interpreter, or is no program here.
 pub(crate) type Failure = (u8, Errno, Option<Fd>);
 
 /// Tries each candidate as execvp(3) does: a missing one is passed over, a forbidden one remembered.
@@ -162,6 +162,8 @@ fn search(order: &Order) -> Failure {
             Errno::EACCES if alone || kernel::is_there(candidate) => worst = (calls.execve, Errno::EACCES, None),
             // A directory of PATH that may not be searched hides nothing that could be run.
             Errno::EACCES => {}
+            // Whose program it is stands in its header.
+            Errno::ENOEXEC => return (calls.execve, Errno::ENOEXEC, kernel::open(candidate).ok()),
             errno => return (calls.execve, errno, None),
         }
     }

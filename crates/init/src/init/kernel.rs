@@ -3,56 +3,8 @@
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
 
-use crate::arch::syscall;
+use crate::arch::{STAT, number, syscall};
 use crate::order::Strings;
-
-/// The numbers of the calls, from the kernel's table for the architecture.
-#[cfg(target_arch = "x86_64")]
-pub(crate) mod number {
-    /// Whose numbers these are, as filters have it.
-    pub(crate) const AUDIT_ARCH: u32 = 0xc000_003e;
-    pub(crate) const READ: u32 = 0;
-    pub(crate) const WRITE: u32 = 1;
-    pub(crate) const CLOSE: u32 = 3;
-    pub(crate) const RT_SIGACTION: u32 = 13;
-    pub(crate) const RT_SIGPROCMASK: u32 = 14;
-    pub(crate) const IOCTL: u32 = 16;
-    pub(crate) const PREAD64: u32 = 17;
-    pub(crate) const GETPID: u32 = 39;
-    pub(crate) const SOCKET: u32 = 41;
-    pub(crate) const SENDTO: u32 = 44;
-    pub(crate) const SENDMSG: u32 = 46;
-    pub(crate) const CLONE: u32 = 56;
-    pub(crate) const EXECVE: u32 = 59;
-    pub(crate) const WAIT4: u32 = 61;
-    pub(crate) const KILL: u32 = 62;
-    pub(crate) const FCNTL: u32 = 72;
-    pub(crate) const FCHDIR: u32 = 81;
-    pub(crate) const SETPGID: u32 = 109;
-    pub(crate) const SETSID: u32 = 112;
-    pub(crate) const GETPPID: u32 = 110;
-    pub(crate) const SETGROUPS: u32 = 116;
-    pub(crate) const SETRESUID: u32 = 117;
-    pub(crate) const SETRESGID: u32 = 119;
-    pub(crate) const CAPGET: u32 = 125;
-    pub(crate) const CAPSET: u32 = 126;
-    pub(crate) const PRCTL: u32 = 157;
-    pub(crate) const RESTART_SYSCALL: u32 = 219;
-    pub(crate) const EXIT_GROUP: u32 = 231;
-    pub(crate) const OPENAT: u32 = 257;
-    pub(crate) const NEWFSTATAT: u32 = 262;
-    pub(crate) const PPOLL: u32 = 271;
-    pub(crate) const UNSHARE: u32 = 272;
-    pub(crate) const ACCEPT4: u32 = 288;
-    pub(crate) const SIGNALFD4: u32 = 289;
-    pub(crate) const DUP3: u32 = 292;
-    pub(crate) const PIPE2: u32 = 293;
-    pub(crate) const PRLIMIT64: u32 = 302;
-    pub(crate) const SECCOMP: u32 = 317;
-    pub(crate) const CLOSE_RANGE: u32 = 436;
-    pub(crate) const FACCESSAT2: u32 = 439;
-    pub(crate) const LANDLOCK_RESTRICT_SELF: u32 = 446;
-}
 
 const AT_FDCWD: i32 = -100;
 const AT_SYMLINK_NOFOLLOW: usize = 0x100;
@@ -90,9 +42,11 @@ pub(crate) const OF_JOBS: [u32; 4] = [18, 20, 21, 22];
 pub(crate) struct Errno(pub(crate) i32);
 
 impl Errno {
+    pub(crate) const EPERM: Errno = Errno(1);
     pub(crate) const ENOENT: Errno = Errno(2);
     pub(crate) const EINTR: Errno = Errno(4);
     pub(crate) const ENXIO: Errno = Errno(6);
+    pub(crate) const ENOEXEC: Errno = Errno(8);
     pub(crate) const EBADF: Errno = Errno(9);
     pub(crate) const EACCES: Errno = Errno(13);
     pub(crate) const ENOTDIR: Errno = Errno(20);
@@ -323,24 +277,16 @@ pub(crate) fn change_directory(directory: Fd) -> Result<()> {
     check(unsafe { syscall(number::FCHDIR, [directory.0 as usize, 0, 0, 0, 0, 0]) }).map(drop)
 }
 
-/// `faccessat2(2)`: whether it may be executed, with the effective ids.
+/// `faccessat2(2)`: whether it may be executed, with the effective ids; where a filter is older than that call `faccessat(2)`, with the real ones.
 pub(crate) fn may_execute(path: Text) -> Result<()> {
     // SAFETY: the path is a C string.
-    check(unsafe { syscall(number::FACCESSAT2, [AT_FDCWD as usize, path.0 as usize, X_OK, AT_EACCESS, 0, 0]) })
-        .map(drop)
+    let ask = |call, flags| check(unsafe { syscall(call, [AT_FDCWD as usize, path.0 as usize, X_OK, flags, 0, 0]) });
+    match ask(number::FACCESSAT2, AT_EACCESS) {
+        Err(Errno::ENOSYS | Errno::EPERM) => ask(number::FACCESSAT, 0),
+        answer => answer,
+    }
+    .map(drop)
 }
-
-/// The beginning of the kernel's `struct stat`, and room for the rest.
-#[cfg(target_arch = "x86_64")]
-#[repr(C)]
-struct Stat {
-    device: u64,
-    inode: u64,
-    links: u64,
-    mode: u32,
-    rest: [u32; 29],
-}
-const _: () = assert!(size_of::<Stat>() == 144);
 
 /// `lstat(2)`: whether there is something.
 pub(crate) fn is_there(path: Text) -> bool {
@@ -353,12 +299,13 @@ pub(crate) fn leads_to_directory(path: Text) -> bool {
 }
 
 fn is_directory(path: Text, flags: usize) -> Result<bool> {
-    let mut stat = MaybeUninit::<Stat>::uninit();
+    const WORDS: usize = STAT.0 / size_of::<u64>();
+    let mut stat = MaybeUninit::<[u64; WORDS]>::uninit();
     let arguments = [AT_FDCWD as usize, path.0 as usize, stat.as_mut_ptr() as usize, flags, 0, 0];
-    // SAFETY: the path is a C string, and the kernel fills a structure of this size.
+    // SAFETY: the path is a C string, and the kernel fills a structure of this size and alignment.
     check(unsafe { syscall(number::NEWFSTATAT, arguments) })?;
-    // SAFETY: the call succeeded, so the kernel has filled it.
-    let mode = unsafe { (*stat.as_ptr()).mode };
+    // SAFETY: the call succeeded, so the kernel has filled it; the mode is in it, and aligned.
+    let mode = unsafe { stat.as_ptr().byte_add(STAT.1).cast::<u32>().read() };
     Ok(mode & S_IFMT == S_IFDIR)
 }
 
@@ -472,22 +419,29 @@ pub(crate) fn signalfd(mask: u64) -> Result<Fd> {
     check(unsafe { syscall(number::SIGNALFD4, arguments) }).map(|fd| Fd(fd as i32))
 }
 
-/// `struct signalfd_siginfo`, of which the first member counts here.
+/// `struct signalfd_siginfo`, of which these members count here.
 #[repr(C)]
 struct SignalInfo {
     signal: u32,
-    rest: [u32; 31],
+    errno: i32,
+    code: i32,
+    rest: [u32; 8],
+    value: i32,
+    more: [u32; 20],
 }
 const _: () = assert!(size_of::<SignalInfo>() == 128);
 
-/// The next signal that came to a signalfd.
-pub(crate) fn next_signal(signals: Fd) -> Result<u32> {
+/// The next signal that came to a signalfd, and whether it is for all of a group: who sends it says so by its value, sigqueue(3).
+pub(crate) fn next_signal(signals: Fd) -> Result<(u32, bool)> {
+    const SI_QUEUE: i32 = -1;
+    const FOR_ALL: i32 = 1;
     let mut info = MaybeUninit::<SignalInfo>::uninit();
     let arguments = [signals.0 as usize, info.as_mut_ptr() as usize, size_of::<SignalInfo>(), 0, 0, 0];
     // SAFETY: the kernel fills at most one structure.
     check(unsafe { syscall(number::READ, arguments) })?;
     // SAFETY: a signalfd answers whole structures, and an error has returned above.
-    Ok(unsafe { (*info.as_ptr()).signal })
+    let info = unsafe { info.assume_init() };
+    Ok((info.signal, (info.code, info.value) == (SI_QUEUE, FOR_ALL)))
 }
 
 /// `kill(2)`
@@ -562,7 +516,7 @@ pub(crate) fn hangs_up_within(socket: Fd, milliseconds: usize) -> bool {
 }
 
 /// `ppoll(2)`, as long as it takes
-pub(crate) fn poll(watched: &mut [Watched; 2]) -> Result<()> {
+pub(crate) fn poll(watched: &mut [Watched]) -> Result<()> {
     // SAFETY: the kernel writes into the given number of structures; there is neither a timeout nor a mask.
     check(unsafe { syscall(number::PPOLL, [watched.as_mut_ptr() as usize, watched.len(), 0, 0, 0, 0]) }).map(drop)
 }

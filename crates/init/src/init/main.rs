@@ -17,13 +17,12 @@ mod report;
 mod wait;
 mod watch;
 
-/// The system call instruction, from crates/sys; build.rs says where.
-#[allow(dead_code, unreachable_pub, reason = "the file has the library's ways of cloning too")]
+/// The file of the architecture, from crates/sys; build.rs says where.
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "the file has what the library needs too")]
 mod arch {
     include!(concat!(env!("OUT_DIR"), "/arch.rs"));
 }
 
-use core::arch::{global_asm, naked_asm};
 use core::cell::UnsafeCell;
 use core::ffi::c_char;
 use core::panic::PanicInfo;
@@ -36,41 +35,7 @@ use watch::Watch;
 /// The init failed, or the command could not be started.
 const FAILED: i32 = 125;
 
-/// Where the kernel starts the program: the stack holds argc, argv and envp.
-///
-/// # Safety
-/// For the kernel alone.
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-unsafe extern "C" fn _start() -> ! {
-    naked_asm!(
-        // The outermost frame has no caller; a call wants the stack aligned to 16 bytes.
-        "xor ebp, ebp",
-        "mov rdi, rsp",
-        "and rsp, -16",
-        "call {start}",
-        "ud2",
-        start = sym start,
-    )
-}
-
-// What compiled code may name, and libc and std have elsewhere: copies and fills for plain assignments (the direction
-// flag is clear by the ABI), and the unwinder's entry, which code of core's names and nobody calls. The linker drops
-// what is not used.
-global_asm!(
-    ".globl memcpy, memset, rust_eh_personality",
-    "memcpy: mov rax, rdi",
-    "mov rcx, rdx",
-    "rep movsb",
-    "ret",
-    "memset: mov r8, rdi",
-    "mov eax, esi",
-    "mov rcx, rdx",
-    "rep stosb",
-    "mov rax, r8",
-    "ret",
-    "rust_eh_personality: ud2",
-);
+arch::program!(crate::start);
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {

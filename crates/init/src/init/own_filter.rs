@@ -1,7 +1,7 @@
 //! What the init may still ask of the kernel once its command is started: what the rest of its life takes, and nothing else. It
 //! is what everybody inside can send signals to and what sees all of their ends, so it is to be worth nothing to whoever takes it over.
 
-use crate::kernel::number;
+use crate::arch::{AUDIT_ARCH, number};
 use crate::privileges::{install_filter, set_no_new_privileges};
 
 /// The rest of its life, watch.rs; the kernel itself asks for the last after a stop and a continue, restart_syscall(2).
@@ -41,7 +41,7 @@ const fn program() -> [u64; LENGTH] {
     let mut program = [0; LENGTH];
     program[0] = instruction(LOAD, 0, 0, ARCHITECTURE);
     // To the end but one, which kills: past the load of the number and all the comparisons.
-    program[1] = instruction(JUMP_IF_EQUAL, 0, ALLOWED.len() as u8 + 1, number::AUDIT_ARCH);
+    program[1] = instruction(JUMP_IF_EQUAL, 0, ALLOWED.len() as u8 + 1, AUDIT_ARCH);
     program[2] = instruction(LOAD, 0, 0, NUMBER);
     let mut at = 0;
     while at < ALLOWED.len() {

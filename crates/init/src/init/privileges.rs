@@ -1,7 +1,7 @@
 //! What the process that becomes the command is left with: ids, capabilities, limits, a filter, namespaces of its own.
 
-use crate::arch::syscall;
-use crate::kernel::{Errno, Fd, Result, check, number};
+use crate::arch::{number, syscall};
+use crate::kernel::{Errno, Fd, Result, check};
 
 const PR_CAPBSET_DROP: usize = 24;
 const PR_CAP_AMBIENT: usize = 47;

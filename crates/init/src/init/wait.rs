@@ -44,8 +44,8 @@ pub(crate) fn for_another(order: &Order, listener: Fd) -> Result<(), Report> {
 fn is_there(order: &Order) -> Result<(), Report> {
     match rehearse(order) {
         (call, ..) if call == order.calls.rehearsed => Ok(()),
-        // A filter that does not know the call refuses it so: then the exec tells.
-        (_, Errno::ENOSYS, _) => Ok(()),
+        // A filter that does not know the call refuses it so, and no file system does: then the exec tells.
+        (_, Errno::ENOSYS | Errno::EPERM, _) => Ok(()),
         (call, errno, file) => {
             if let Some(file) = file {
                 kernel::close(file);

@@ -1,5 +1,6 @@
 //! The rest of the init's life: signals go to the command, the dead are reaped, the spawner is watched.
 
+use crate::acts;
 use crate::kernel::{self, Errno, Fd, Pid, Watched};
 use crate::order::Order;
 use crate::report::Report;
@@ -11,17 +12,23 @@ const SPAWNER_GONE: i32 = 128 + 9;
 pub(crate) struct Watch<'a> {
     order: &'a Order,
     socket: Fd,
+    spawner: Fd,
 }
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(order: &'a Order) -> Watch<'a> {
-        Watch { order, socket: order.socket }
+        // Its socket hangs up with it, unless a process that was forked from it meanwhile has a copy of its end.
+        Watch { order, socket: order.socket, spawner: acts::spawner(order).unwrap_or(Fd::NONE) }
     }
 
     /// Waits until there is something to be read; ends the init if the spawner is gone first.
     pub(crate) fn wait_for(&mut self, fd: Fd) {
         loop {
-            let mut watched = [Watched::new(fd, kernel::POLLIN), Watched::new(self.socket, 0)];
+            let mut watched = [
+                Watched::new(fd, kernel::POLLIN),
+                Watched::new(self.socket, 0),
+                Watched::new(self.spawner, kernel::POLLIN),
+            ];
             match kernel::poll(&mut watched) {
                 // A stop and continue of the init can do that.
                 Err(Errno::EINTR) => continue,
@@ -29,7 +36,10 @@ impl<'a> Watch<'a> {
                 Err(_) => kernel::exit(crate::FAILED),
                 Ok(()) => {}
             }
-            let [readable, socket] = watched;
+            let [readable, socket, spawner] = watched;
+            if spawner.has_news() {
+                kernel::exit(SPAWNER_GONE);
+            }
             if socket.has_news() {
                 if !self.order.detached {
                     kernel::exit(SPAWNER_GONE);
@@ -66,11 +76,11 @@ pub(crate) fn outlived(order: &Order) {
 fn forward(signals: Fd, command: Pid) {
     match kernel::next_signal(signals) {
         // That one was for the init; SIGKILL and SIGSTOP never come this way.
-        Ok(kernel::SIGCHLD) | Err(_) => {}
+        Ok((kernel::SIGCHLD, _)) | Err(_) => {}
         // It leads a group, which has the same number.
-        Ok(signal) if kernel::OF_JOBS.contains(&signal) => kernel::kill_group(command, signal),
+        Ok((signal, for_all)) if for_all || kernel::OF_JOBS.contains(&signal) => kernel::kill_group(command, signal),
         // Nobody else reaps the command, so the pid is still its own.
-        Ok(signal) => kernel::kill(command, signal),
+        Ok((signal, _)) => kernel::kill(command, signal),
     }
 }
 

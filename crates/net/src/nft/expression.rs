@@ -140,6 +140,11 @@ impl Rule {
         self.payload(PAYLOAD_TRANSPORT, offset, value.len() as u32).equals(value)
     }
 
+    /// Only where they are not.
+    pub(crate) fn transport_differs(self, offset: u32, value: &[u8]) -> Rule {
+        self.payload(PAYLOAD_TRANSPORT, offset, value.len() as u32).compare(NOT_EQUAL, value)
+    }
+
     /// Only where that byte of the transport header is one of these: after [`Rule::protocol`].
     pub(crate) fn transport_between(self, offset: u32, least: u8, most: u8) -> Rule {
         let rule = self.payload(PAYLOAD_TRANSPORT, offset, 1).compare(AT_LEAST, &[least]);

@@ -62,13 +62,24 @@ impl Guard {
         ]
     }
 
-    fn ipv4(&self) -> [Rule; 3] {
+    fn ipv4(&self) -> [Rule; 5] {
         const REDIRECT: u8 = 5;
         const DHCP_SERVER: u16 = 67;
+        /// Where the destination is of the packet that an error is about.
+        const ABOUT: u32 = 24;
         let ip = || Rule::new().ether_type(ETH_P_IP);
+        // To connection tracking an error is of the connection that it is about, whoever says so: those of the host's own would end by it, or
+        // have their packets made small (path MTU). It can only tell of what came to it.
+        let errors = |least, most| {
+            ip().protocol(ICMP)
+                .transport_between(0, least, most)
+                .transport_differs(ABOUT, &self.address.octets())
+                .drop()
+        };
         [
+            errors(3, 4),
+            errors(11, 12),
             ip().network_differs(12, &self.address.octets()).drop(),
-            // To connection tracking it belongs to the connection that it is about.
             ip().protocol(ICMP).transport_is(0, &[REDIRECT]).drop(),
             ip().protocol(UDP).transport_is(0, &DHCP_SERVER.to_be_bytes()).drop(),
         ]
@@ -114,6 +125,9 @@ impl Guard {
             let report = ip().network_is(6, &[HOP_BY_HOP]).network_is(40, &[ICMPV6, 0]);
             rules.push(report.protocol(ICMPV6).transport_between(0, least, most).leave());
         }
+        // As with IPv4.
+        let errors = ip().protocol(ICMPV6).transport_between(0, 1, 4);
+        rules.push(own.iter().fold(errors, |rule, own| rule.transport_differs(32, own)).drop());
         rules.push(ip().network_is(8, &link_local).drop());
         rules.push(ip().network_bits(24, 0xffc0, 0xfe80).drop());
         rules.push(ip().protocol(UDP).transport_is(0, &DHCP_SERVER.to_be_bytes()).drop());

@@ -13,21 +13,24 @@ use seclude::cgroup::Error::NoHierarchy;
 use seclude::cgroup::{Cgroup, Devices, Hierarchies, Hierarchy, Named};
 
 use super::{Context, delete};
-use crate::arguments::{New, Rootless};
+use crate::arguments::{CgroupManager, New, Rootless};
 use crate::bundle::{Bundle, write_whole};
 use crate::caller::is_root_of_the_host;
-use crate::convert::{Circumstances, Converted, Origins, convert, not_ambient};
+use crate::convert::{Circumstances, Converted, Origins, convert, is_in_place, not_ambient, unknown_capabilities};
 use crate::device_rules::allowed;
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
 use crate::inside::Inside;
+use crate::intel_rdt::Group;
 use crate::interrupts;
+use crate::mounted;
 use crate::notify::Notify;
-use crate::preserved;
+use crate::processors;
 use crate::resources;
 use crate::sockets;
 use crate::spec::{Hooks, Linux, Spec};
 use crate::state::{CgroupIs, Entry, Identity, Record, SOCKET, Status};
+use crate::systemd::{self, Holder, Unit};
 use crate::time::rfc3339;
 
 /// What was made, and is locked.
@@ -46,18 +49,17 @@ pub(super) fn run(context: &Context<'_>, new: &New, id: &str) -> Result<()> {
 /// `keeps`: a terminal that nobody is sent is the caller's.
 pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) -> Result<Created> {
     crate::state::check_id(id)?;
-    if new.no_pivot {
-        let why =
-            "the host's tree would stay below the container's root, a chroot(2) away for whoever has CAP_SYS_CHROOT";
-        return Err(Failure::new(format!("--no-pivot: {why}")));
-    }
-    let Bundle { path: bundle, spec } = Bundle::read(&new.bundle, context.log)?;
+    let Bundle { path: bundle, spec } = Bundle::read(&new.bundle, &new.config, context.log)?;
     let console = console(new, &spec, keeps)?;
     let pidfd_socket = new.pidfd_socket.as_ref().map(|path| sockets::of_caller("--pidfd-socket", path)).transpose()?;
     let empty = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     let hierarchies = Hierarchies::discover()?;
-    let cgroup = cgroup_path(id, linux, context)?;
+    let scope = scope(id, linux, context)?;
+    let cgroup = match &scope {
+        Some(unit) => Some(unit.path()?),
+        None => cgroup_path(id, linux, context)?,
+    };
     if cgroup.is_none() {
         can_do_without(linux)?;
     }
@@ -66,25 +68,33 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         hierarchies: &hierarchies,
         cgroup: cgroup.as_deref(),
         keyring: !new.no_new_keyring,
+        pivots: !new.no_pivot,
     };
     let converted = convert(&spec, &circumstances)?;
+    converted.notes.iter().for_each(|told| context.log.note(told));
     // Whatever contradicts itself is known before anything is made.
     converted.command.plan().map_err(|error| converted.origins.explain(error))?;
     let rules = device_rules(context, linux)?;
-    if let Some(told) = spec.process.as_ref().and_then(not_ambient) {
+    for told in spec.process.iter().flat_map(|process| [unknown_capabilities(process), not_ambient(process)]).flatten()
+    {
         context.log.warn(&told);
     }
     if let Some(file) = &new.pid_file {
         has_directory(file)?;
     }
 
+    let rdt = linux.intel_rdt.as_ref().map(|asked| Group::of(asked, id)).transpose()?;
+
     let entry = context.store.create(id)?;
     let mut record = Record {
         oci_version: spec.oci_version.clone(),
         bundle: bundle.clone(),
         rootfs: converted.rootfs.clone(),
+        rootfs_on: is_in_place(linux).then(|| mounted::mount_of(&converted.rootfs)).transpose()?,
         process: None,
         cgroup: cgroup.clone(),
+        scope,
+        rdt,
         cgroup_is: CgroupIs::NotKnown,
         cgroup_in: Vec::new(),
         cgroup_mark: entry.mark()?,
@@ -119,6 +129,8 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
 #[derive(Default)]
 struct Made {
     cgroup: Option<Cgroup>,
+    /// In its scope until a process of the container's is.
+    holder: Option<Holder>,
     /// Whether hooks were run, which have something to undo themselves.
     hooked: Arc<Mutex<bool>>,
     pid_file: Option<PathBuf>,
@@ -152,10 +164,14 @@ impl Making<'_> {
             // By what its limits were written with: one that somebody has removed in a hierarchy since is no cgroup without a limit.
             command.join_cgroup_opened(cgroup.existing()?);
         }
-        preserved::give(&mut command, self.new.preserve_fds)?;
+        self.context.preserved.give(&mut command)?;
         command.hold(sockets::listener(entry.dir(), SOCKET)?);
         command.die_with_parent(false);
         self.attend(&mut command, entry, record, made);
+        if let (Some(group), Some(asked)) = (record.rdt.clone(), &self.linux.intel_rdt) {
+            group.make(asked).inspect_err(|_| record.rdt = None)?;
+            command.when_born(move |pid| group.join(pid).map_err(Failure::into_io));
+        }
         if let Some(notify) = Notify::of(self.spec)? {
             let (record, id) = (record.clone(), entry.id.clone());
             command.when_listening(move |pid, listener| {
@@ -166,10 +182,12 @@ impl Making<'_> {
         if let Some(canceller) = interrupts::canceller()? {
             command.cancelled_by(&canceller);
         }
+        processors::all();
         let spawned = command.spawn();
         let mut child =
             spawned.map_err(|error| interrupts::explain(error, |error| converted.origins.explain(error)))?;
         let process = Identity::of(child.id() as i32)?;
+        made.holder = None;
         let terminal = self.hand_over(&mut child)?;
         record.process = Some(process);
         if let Some(socket) = self.pidfd_socket {
@@ -201,19 +219,30 @@ impl Making<'_> {
     /// shown its caller's, as the configuration is looked at anew.
     fn enter(&self, entry: &Entry, record: &mut Record, converted: Converted, made: &mut Made) -> Result<Converted> {
         let Some(path) = record.cgroup.clone() else { return Ok(converted) };
-        let Named { cgroup, made: is_own, marked } =
-            match Cgroup::create_named(self.circumstances.hierarchies, &path, &record.cgroup_mark) {
-                Ok(named) => named,
-                Err(error) if is_user(self.context) && (error.is_no_access() || matches!(error, NoHierarchy)) => {
-                    can_do_without(self.linux)?;
-                    self.context.log.warn(&format!("it has no cgroup: {}", Failure::from(error)));
-                    record.cgroup = None;
-                    entry.write_record(record)?;
-                    return convert(self.spec, &Circumstances { cgroup: None, ..self.circumstances });
-                }
-                Err(error) => return Err(error.into()),
-            };
-        record.cgroup_is = match (is_own, marked) {
+        if let Some(unit) = &record.scope {
+            let resources = self.linux.resources.as_ref();
+            made.holder = Some(unit.start(&entry.id, resources, self.rules.as_ref(), &self.spec.annotations)?);
+        }
+        let holder = made.holder.as_ref().map(Holder::pid);
+        let (hierarchies, mark) = (self.circumstances.hierarchies, &record.cgroup_mark);
+        let Named { cgroup, made: is_own, marked } = match Cgroup::create_named_around(hierarchies, &path, mark, holder)
+        {
+            Ok(named) => named,
+            Err(error)
+                if holder.is_none()
+                    && is_user(self.context)
+                    && (error.is_no_access() || matches!(error, NoHierarchy)) =>
+            {
+                can_do_without(self.linux)?;
+                self.context.log.warn(&format!("it has no cgroup: {}", Failure::from(error)));
+                record.cgroup = None;
+                entry.write_record(record)?;
+                return convert(self.spec, &Circumstances { cgroup: None, ..self.circumstances });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // Systemd has made it for this one.
+        record.cgroup_is = match (is_own || holder.is_some(), marked) {
             (true, true) => CgroupIs::OwnMarked,
             (true, false) => CgroupIs::Own,
             (false, _) => CgroupIs::Shared,
@@ -252,13 +281,14 @@ fn state_of(record: &Record, id: &str, status: Status, pid: u32) -> serde_json::
 fn created_hooks(hooks: &Hooks, record: &Record, id: &str, pid: u32) -> Result<()> {
     // The environment is there, which is what the specification calls created, "Lifecycle", 2.
     let state = state_of(record, id, Status::Created, pid);
-    hooks::run(&hooks.prestart, "prestart", &state, Place::Here)?;
-    hooks::run(&hooks.create_runtime, "createRuntime", &state, Place::Here)?;
+    let here = Place::InBundle(&record.bundle);
+    hooks::run(&hooks.prestart, "prestart", &state, here)?;
+    hooks::run(&hooks.create_runtime, "createRuntime", &state, here)?;
     if hooks.create_container.is_empty() {
         return Ok(());
     }
     let inside = Inside::of_child(pid)?;
-    hooks::run(&hooks.create_container, "createContainer", &state, Place::Inside(&inside))
+    hooks::run(&hooks.create_container, "createContainer", &state, Place::Inside(&inside, &record.rootfs))
 }
 
 /// Of all that was made before; what cannot be undone stays, with its directory, for `delete --force`.
@@ -274,6 +304,15 @@ fn undo(entry: &Entry, record: &Record, spec: &Spec, made: Made, failure: Failur
         // What waited in it has ended.
         Some(cgroup) => cgroup.let_go(&record.cgroup_mark),
         None => {}
+    }
+    if let Some(Err(left)) = record.rdt.as_ref().map(Group::remove) {
+        return Err(failure.and(left));
+    }
+    if let Some(Err(left)) = record.scope.as_ref().map(Unit::stop) {
+        return Err(failure.and(left));
+    }
+    if let Err(left) = mounted::take_away(record) {
+        return Err(failure.and(left));
     }
     let was_hooked = *made.hooked.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(hooks) = spec.hooks.as_ref().filter(|_| was_hooked) {
@@ -298,10 +337,19 @@ fn console(new: &New, spec: &Spec, keeps: bool) -> Result<Option<OwnedFd>> {
     }
 }
 
+/// The scope that its cgroup is to be, where systemd makes it.
+fn scope(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<Unit>> {
+    let asked = context.cgroups == CgroupManager::Systemd;
+    asked.then(|| Unit::of(&linux.cgroups_path, id, is_user(context))).transpose()
+}
+
 /// Where its cgroup is to be; `None`: a user who names none has none.
 fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<PathBuf>> {
     const FIELD: &str = "linux.cgroupsPath";
     let named = linux.cgroups_path.as_str();
+    if context.cgroups == CgroupManager::Disabled {
+        return Ok(None);
+    }
     if named.is_empty() {
         let is_user = context.rootless == Rootless::True || !is_root_of_the_host();
         // Another root may have the same id.
@@ -312,8 +360,8 @@ fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<
     if path.components().any(|part| part == std::path::Component::ParentDir) {
         return Err(Failure::at(FIELD, format!("{named:?} has a `..` in it")));
     }
-    if !named.contains('/') && named.split(':').count() == 3 {
-        return Err(Failure::at(FIELD, format!("{named:?} is for --systemd-cgroup, which this runtime does not do")));
+    if systemd::is_unit(path) {
+        return Err(Failure::at(FIELD, format!("{named:?} is a scope of systemd's, and there is no --systemd-cgroup")));
     }
     Ok(Some(Path::new("/").join(path)))
 }

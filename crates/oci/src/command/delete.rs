@@ -8,8 +8,11 @@ use super::Context;
 use crate::failure::{Failure, Result};
 use crate::family;
 use crate::hooks::{self, Place};
+use crate::intel_rdt::Group;
+use crate::mounted;
 use crate::spec::{NamespaceKind, Spec};
 use crate::state::{CgroupIs, Entry, Record, Status};
+use crate::systemd::Unit;
 
 /// How long the killed are waited for.
 const LAST_MOMENTS: Duration = Duration::from_secs(10);
@@ -80,6 +83,10 @@ pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result
         }
         CgroupIs::Own | CgroupIs::OwnMarked => record.open_cgroup()?.as_ref().map_or(Ok(()), end)?,
     }
+    if let Some(Err(failure)) = record.scope.as_ref().map(Unit::stop) {
+        // Without a process it ends by itself.
+        context.log.warn(&failure.to_string());
+    }
     if let Some(path) = &record.cgroup {
         Cgroup::release_above(&Hierarchies::discover()?, path);
     }
@@ -88,6 +95,8 @@ pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result
     {
         return Err(Failure::new(format!("container {}: process {} does not end", entry.id, process.pid)));
     }
+    record.rdt.as_ref().map_or(Ok(()), Group::remove)?;
+    mounted::take_away(&record)?;
     let hooks = spec.and_then(|spec| spec.hooks).unwrap_or_default();
     let state = record.state(&entry.id, Status::Stopped);
     // What is left of the container is to go in any case.

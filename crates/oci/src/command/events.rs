@@ -1,6 +1,6 @@
 //! `events`: what a container uses, as runc tells it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use seclude::Stats;
 use serde_json::{Value as Json, json};
@@ -12,19 +12,32 @@ use crate::state::Status;
 pub(super) fn run(context: &Context<'_>, id: &str, once: bool, interval: &str) -> Result<()> {
     let wrong = || Failure::new(format!("--interval {interval:?} is no time, such as 5s or 500ms"));
     let interval = duration(interval).ok_or_else(wrong)?;
+    let mut seen = false;
     loop {
-        let (_, record, status) = look_at_made(context, id)?;
+        let (_, record, status) = match look_at_made(context, id) {
+            // It is being deleted, or was.
+            Err(_) if seen => return Ok(()),
+            found => found?,
+        };
+        seen = true;
         if status == Status::Stopped {
             return if once { Err(Failure::new(format!("container not running: {id}"))) } else { Ok(()) };
         }
         let cgroup = record.open_cgroup()?;
         let cgroup = cgroup.ok_or_else(|| Failure::new(format!("container {id} has no cgroup of its own")))?;
-        let line = json!({ "type": "stats", "id": id, "data": told(&cgroup.stats()?) });
-        write(&format!("{line}\n"))?;
+        // In the order in which others have it.
+        write(&format!("{{\"type\":\"stats\",\"id\":{},\"data\":{}}}\n", json!(id), told(&cgroup.stats()?)))?;
         if once {
             return Ok(());
         }
-        std::thread::sleep(interval);
+        let began = Instant::now();
+        while began.elapsed() < interval {
+            let left = interval.saturating_sub(began.elapsed()).min(Duration::from_secs(1));
+            // Whoever waits for the last of it is not to wait for a next look.
+            if record.process.is_none_or(|process| process.wait_for(left)) {
+                break;
+            }
+        }
     }
 }
 

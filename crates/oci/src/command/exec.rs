@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
 use seclude::Command;
 use seclude::cgroup::{Existing, Hierarchy, Version};
 
@@ -15,7 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::inside::Inside;
 use crate::interrupts;
 use crate::notify::Notify;
-use crate::preserved;
+use crate::processors;
 use crate::sockets;
 use crate::spec::{Capabilities, Linux, Process, Spec};
 use crate::state::{Identity, Record, Status};
@@ -25,7 +24,7 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     match status {
         Status::Running | Status::Created => {}
         Status::Paused if exec.ignore_paused => {}
-        Status::Paused => return Err(Failure::new(format!("container {} is paused", exec.id))),
+        Status::Paused => return Err(Failure::new(format!("cannot exec in a paused container: {}", exec.id))),
         Status::Creating | Status::Stopped => return Err(Failure::new(format!("container not running: {}", exec.id))),
     }
     let spec = entry.config()?;
@@ -43,18 +42,26 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     let pidfd_socket = exec.pidfd_socket.as_ref().map(|path| sockets::of_caller("--pidfd-socket", path)).transpose()?;
     let identity = record.process.ok_or_else(|| Failure::new(format!("container not running: {}", exec.id)))?;
     let inside = Inside::of(identity)?;
-    if let Some(told) = convert::not_ambient(&process) {
+    for told in [convert::unknown_capabilities(&process), convert::not_ambient(&process)].into_iter().flatten() {
         context.log.warn(&told);
     }
-    let mut command = command(exec, &spec, &process, &inside)?;
+    let mut command = command(context, exec, &spec, &process, &inside)?;
     let cgroup = cgroup(&record, exec)?;
     if let Some(cgroup) = cgroup {
         command.join_cgroup_opened(cgroup);
     }
+    if let Some(group) = record.rdt.clone() {
+        command.when_born(move |pid| group.join(pid).map_err(Failure::into_io));
+    }
     let affinity = spec.process.as_ref().filter(|_| process.exec_cpu_affinity.is_none()).unwrap_or(&process);
     let affinity = convert::affinity(affinity)?;
-    if let Some(initial) = affinity.initial {
-        run_on(&initial)?;
+    match affinity.initial {
+        Some(initial) => {
+            processors::these(&initial)?;
+            // In the words in which others tell it.
+            context.log.debug(&format!("affinity: {}", processors::mask(&initial)));
+        }
+        None => processors::all(),
     }
     if let Some(last) = affinity.last {
         command.cpu_affinity(last);
@@ -81,6 +88,9 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
         // Dropped, it is killed: nobody could find it.
         create::write_pid(file, child.id())?;
     }
+    if let Some(terminal) = &terminal {
+        wait::written_as_is(terminal);
+    }
     child.outlives(true);
     if exec.detach {
         return Ok(0);
@@ -88,19 +98,6 @@ pub(super) fn run(context: &Context<'_>, exec: &Exec) -> Result<u8> {
     let pid = child.id() as i32;
     let pidfd = child.pidfd().try_clone_to_owned().map_err(|error| Failure::of("pidfd", error))?;
     wait::for_child(pid, pidfd, terminal, &signals)
-}
-
-/// This process, which what it starts begins as.
-fn run_on(processors: &[u32]) -> Result<()> {
-    let failed = |errno| Failure::of("", errno).or_at("process.execCPUAffinity.initial");
-    let mut set = CpuSet::new();
-    for number in processors.iter().map(|number| *number as usize) {
-        if number >= CpuSet::MAX_CPU {
-            return Err(failed(rustix::io::Errno::INVAL));
-        }
-        set.set(number);
-    }
-    sched_setaffinity(None, &set).map_err(failed)
 }
 
 /// Where it is to be: in the container's cgroup, or in one below that, by the descriptors of what was looked at.
@@ -115,7 +112,8 @@ fn cgroup(record: &Record, exec: &Exec) -> Result<Option<Existing>> {
     let Some(mut cgroup) = record.whole_cgroup()? else { return Ok(None) };
     let is_v2 = |hierarchy: &Hierarchy| hierarchy.version() == Version::V2;
     for word in &exec.cgroup {
-        let failed = |error: seclude::cgroup::Error| Failure::new(format!("{FLAG} {word:?}: {error}"));
+        let failed =
+            |error: seclude::cgroup::Error| Failure::new(format!("{FLAG} {word:?}: bad sub cgroup path: {error}"));
         let (controller, below) = word.split_once(':').map_or((None, word.as_str()), |(one, rest)| (Some(one), rest));
         let is_meant = |hierarchy: &Hierarchy| match controller {
             Some(name) => !is_v2(hierarchy) && hierarchy.controllers().iter().any(|own| own == name),
@@ -149,7 +147,7 @@ fn process(context: &Context<'_>, exec: &Exec, spec: &Spec) -> Result<Process> {
     if let Some(file) = &exec.process {
         let (process, unknown): (Process, _) = read_json(file)?;
         for field in unknown {
-            context.log.warn(&format!("process.{field}: the runtime specification has no such field"));
+            context.log.note(&format!("process.{field}: the runtime specification has no such field"));
         }
         return Ok(process);
     }
@@ -182,6 +180,10 @@ fn process(context: &Context<'_>, exec: &Exec, spec: &Spec) -> Result<Process> {
     process.no_new_privileges |= exec.no_new_privs;
     let sets = process.capabilities.get_or_insert_with(Capabilities::default);
     for name in &exec.cap {
+        // None is ambient that is not inheritable, and what inherits nothing is to go on so.
+        if !sets.inheritable.is_empty() && !sets.ambient.contains(name) {
+            sets.ambient.push(name.clone());
+        }
         for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
             if !set.contains(name) {
                 set.push(name.clone());
@@ -191,15 +193,16 @@ fn process(context: &Context<'_>, exec: &Exec, spec: &Spec) -> Result<Process> {
     Ok(process)
 }
 
-fn command(exec: &Exec, spec: &Spec, process: &Process, inside: &Inside) -> Result<Command> {
+fn command(context: &Context<'_>, exec: &Exec, spec: &Spec, process: &Process, inside: &Inside) -> Result<Command> {
     let empty = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     let root = inside.root()?;
     let mut command = convert::begin_process(process)?;
     convert::apply_process(&mut command, process, Home::At(root.as_fd()))?;
     convert::ids(&mut command, process, linux);
-    inside.join(&mut command)?;
+    convert::personality(&mut command, linux)?;
+    inside.join_root(&mut command)?;
     command.new_session(true).seccomp(convert::seccomp(linux)).die_with_parent(!exec.detach);
-    preserved::give(&mut command, exec.preserve_fds)?;
+    context.preserved.give(&mut command)?;
     Ok(command)
 }

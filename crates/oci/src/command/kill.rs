@@ -27,6 +27,9 @@ pub(super) fn run(context: &Context<'_>, id: &str, signal: &str, all: bool) -> R
         return each(&record, &cgroup, number);
     }
     let process = record.process.filter(|_| status != Status::Stopped).ok_or_else(not_running)?;
+    // What waits has no program yet, and handles nothing: as the first process of a pid namespace it would be sent nothing but this,
+    // pid_namespaces(7).
+    let number = if status == Status::Created && signals::ends(number) { KILL } else { number };
     if !process.signal(number)? {
         return Err(not_running());
     }

@@ -1,17 +1,16 @@
 //! `list`: the containers of a root.
 
-use serde_json::{Value as Json, json};
-
 use super::{Context, look, write};
 use crate::arguments::Listed;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
+use crate::state::State;
 
 pub(super) fn run(context: &Context<'_>, quiet: bool, format: Listed) -> Result<()> {
     let ids = context.store.ids()?;
     if quiet {
         return ids.iter().try_for_each(|id| write(&format!("{id}\n")));
     }
-    let mut states: Vec<Json> = Vec::new();
+    let mut states: Vec<State> = Vec::new();
     for id in ids {
         // It may be gone by now, or not be there yet.
         if let Ok((_, Some(record), status)) = look(context, &id) {
@@ -19,12 +18,15 @@ pub(super) fn run(context: &Context<'_>, quiet: bool, format: Listed) -> Result<
         }
     }
     if format == Listed::Json {
-        return write(&format!("{}\n", json!(states)));
+        let text = serde_json::to_string(&states).map_err(|error| Failure::new(error.to_string()))?;
+        return write(&format!("{text}\n"));
     }
-    let text = |state: &Json, key: &str| state[key].as_str().map_or_else(|| state[key].to_string(), str::to_owned);
-    let columns = ["id", "pid", "status", "bundle", "created", "owner"];
-    let mut rows = vec![columns.map(str::to_uppercase)];
-    rows.extend(states.iter().map(|state| columns.map(|column| text(state, column))));
+    let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned)];
+    rows.extend(states.into_iter().map(|state| {
+        let State { id, pid, status, bundle, created, owner, .. } = state;
+        let bundle = bundle.display().to_string();
+        [id, pid.to_string(), status, bundle, created.unwrap_or_default(), owner.unwrap_or_default()]
+    }));
     for row in &rows {
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0) + 3;
         let line: String = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column))).collect();

@@ -16,20 +16,23 @@ mod wait;
 
 use std::path::PathBuf;
 
-use serde_json::Value as Json;
-
-use crate::arguments::{Arguments, Command, Global, Rootless};
+use crate::arguments::{Arguments, CgroupManager, Command, Global, Rootless};
 use crate::caller::is_root_of_the_host;
 use crate::failure::{Failure, Result};
 use crate::interrupts;
 use crate::log::Log;
+use crate::preserved::Preserved;
 use crate::state::{Record, Status, Store};
+use crate::systemd::Holder;
 
 /// What every command has.
 struct Context<'a> {
     store: Store,
     log: &'a Log,
     rootless: Rootless,
+    /// Who makes the cgroups of containers.
+    cgroups: CgroupManager,
+    preserved: Preserved,
 }
 
 fn root(global: &Global) -> Result<PathBuf> {
@@ -42,19 +45,17 @@ fn root(global: &Global) -> Result<PathBuf> {
 }
 
 /// Answers the exit status.
-pub(crate) fn run(arguments: Arguments, log: &Log) -> Result<u8> {
+pub(crate) fn run(arguments: Arguments, log: &Log, preserved: Preserved) -> Result<u8> {
     let global = &arguments.global;
     match &arguments.command {
         Command::Features => return features::run().map(|()| 0),
         Command::Spec { bundle } => {
             return spec::run(bundle.as_deref(), global.rootless == Rootless::True).map(|()| 0);
         }
+        Command::HoldScope => return Holder::hold().map(|()| 0),
         Command::Checkpoint { .. } => return Err(Failure::new("checkpoint: this runtime does not do that")),
         Command::Restore { .. } => return Err(Failure::new("restore: this runtime does not do that")),
         _ => {}
-    }
-    if global.systemd_cgroup {
-        return Err(Failure::new("--systemd-cgroup: this runtime makes cgroups itself (cgroupfs)"));
     }
     if !seclude::proc_is_of_own_pid_namespace() {
         // A pid would be another process's there, and a state be written of that.
@@ -70,7 +71,13 @@ pub(crate) fn run(arguments: Arguments, log: &Log) -> Result<u8> {
     {
         interrupts::hold()?;
     }
-    let context = Context { store: Store::open(&root(global)?)?, log, rootless: global.rootless };
+    let context = Context {
+        store: Store::open(&root(global)?)?,
+        log,
+        rootless: global.rootless,
+        cgroups: if global.systemd_cgroup { CgroupManager::Systemd } else { global.cgroup_manager },
+        preserved,
+    };
     match arguments.command {
         Command::Create { new, id } => create::run(&context, &new, &id),
         Command::Start { id } => start::run(&context, &id),
@@ -85,7 +92,11 @@ pub(crate) fn run(arguments: Arguments, log: &Log) -> Result<u8> {
         Command::Resume { id } => update::resume(&context, &id),
         Command::Update(update) => update::run(&context, &update),
         Command::Events { stats, interval, id } => events::run(&context, &id, stats, &interval),
-        Command::Features | Command::Spec { .. } | Command::Checkpoint { .. } | Command::Restore { .. } => Ok(()),
+        Command::Features
+        | Command::HoldScope
+        | Command::Spec { .. }
+        | Command::Checkpoint { .. }
+        | Command::Restore { .. } => Ok(()),
     }
     .map(|()| 0)
 }
@@ -115,7 +126,7 @@ fn state(context: &Context<'_>, id: &str) -> Result<()> {
 }
 
 /// JSON on stdout.
-fn print(value: &Json) -> Result<()> {
+fn print(value: &impl serde::Serialize) -> Result<()> {
     use std::io::Write;
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
     writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::of("stdout", error))

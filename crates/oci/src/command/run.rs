@@ -8,6 +8,9 @@ pub(super) fn run(context: &Context<'_>, new: &New, detach: bool, keep: bool, id
     let signals = wait::Signals::hold()?;
     let created = create::create(context, new, id, !detach)?;
     let create::Created { entry, record, spec, terminal } = created;
+    if let Some(terminal) = &terminal {
+        wait::written_as_is(terminal);
+    }
     if let Err(failure) = start::start(&entry, &record, &spec, true) {
         return Err(match delete::delete(context, entry, true) {
             Ok(()) => failure,
@@ -22,7 +25,10 @@ pub(super) fn run(context: &Context<'_>, new: &New, detach: bool, keep: bool, id
     let code = match process.find() {
         Some(pidfd) => wait::for_child(process.pid, pidfd, terminal, &signals)?,
         // It has ended already, and waits for whoever asks.
-        None => wait::for_ended(process.pid)?,
+        None => {
+            terminal.as_ref().map_or(Ok(()), wait::show_the_rest)?;
+            wait::for_ended(process.pid)?
+        }
     };
     if !keep {
         // Somebody else may have deleted it.

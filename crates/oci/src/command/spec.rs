@@ -38,7 +38,11 @@ fn document(rootless: bool) -> Json {
         mount("/dev/mqueue", "mqueue", "mqueue", json!(strict)),
         sys,
     ];
-    let mut namespaces = vec!["pid", "ipc", "uts", "mount", "cgroup"];
+    let mut namespaces = vec!["pid", "ipc", "uts", "mount"];
+    // As others have it: in hierarchies of v1 programs look for themselves by their whole path.
+    if seclude::cgroup::Hierarchies::discover().is_ok_and(|hierarchies| hierarchies.v1().is_empty()) {
+        namespaces.push("cgroup");
+    }
     let mut linux = json!({
         "maskedPaths": [
             "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",

@@ -25,6 +25,9 @@ pub(super) fn run(context: &Context<'_>, id: &str) -> Result<()> {
 /// Of one that is locked; `is_new`: by whoever made it, and has not let go of it since.
 pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec, is_new: bool) -> Result<()> {
     let cannot = |is: Status| Failure::new(format!("cannot start a container that is {is}: {}", entry.id));
+    if spec.process.is_none() {
+        return Err(Failure::at("process", format!("container {} has none that could be started", entry.id)));
+    }
     let Some(process) = record.process else { return Err(cannot(record.status(entry))) };
     // Whoever answers waits: nothing else is asked before.
     let connection = match sockets::connected(entry.dir(), SOCKET) {

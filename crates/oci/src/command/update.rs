@@ -51,6 +51,9 @@ pub(super) fn run(context: &Context<'_>, update: &Update) -> Result<()> {
         let failed = |error: seclude::cgroup::Error| Failure::at("linux.resources.devices", error.to_string());
         cgroup.set_devices(&rules).map_err(failed)?;
     }
+    if let Some(unit) = &record.scope {
+        unit.update(&asked)?;
+    }
     resources::apply(&cgroup, &asked)
 }
 
@@ -61,7 +64,7 @@ fn asked(context: &Context<'_>, update: &Update) -> Result<Resources> {
         Some(file) => {
             let (asked, unknown): (Resources, _) = read_json_or_stdin(file)?;
             for field in unknown {
-                context.log.warn(&format!("linux.resources.{field}: the runtime specification has no such field"));
+                context.log.note(&format!("linux.resources.{field}: the runtime specification has no such field"));
             }
             asked
         }

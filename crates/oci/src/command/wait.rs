@@ -5,10 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 use seclude::Signaller;
 
 use crate::failure::{Failure, Result};
@@ -51,6 +53,8 @@ impl<'a> Raw<'a> {
         let before = tcgetattr(terminal).ok().filter(|_| isatty(terminal))?;
         let mut raw = before.clone();
         raw.make_raw();
+        // Lines end as they do for whatever else writes to it: the container's own terminal adds nothing to them.
+        raw.output_modes |= OutputModes::OPOST;
         tcsetattr(terminal, OptionalActions::Now, &raw).ok()?;
         Some(Raw(terminal, before))
     }
@@ -142,6 +146,31 @@ fn attend(pidfd: BorrowedFd<'_>, process: &Signaller, master: Option<&OwnedFd>, 
         if !shows && !answer(0).is_empty() {
             return Ok(());
         }
+    }
+}
+
+/// All that is there of what somebody wrote who has ended.
+pub(super) fn show_the_rest(master: &OwnedFd) -> Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    loop {
+        let mut polled = [PollFd::new(master, PollFlags::IN)];
+        match poll(&mut polled, Some(&now)) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(errno) => return Err(Failure::of("poll", errno)),
+        }
+        if !show(master)? {
+            return Ok(());
+        }
+    }
+}
+
+/// As others do: what is written is read as it was written, by a program as well.
+pub(super) fn written_as_is(master: &OwnedFd) {
+    if let Ok(mut modes) = tcgetattr(master) {
+        modes.output_modes -= OutputModes::ONLCR;
+        let _ = tcsetattr(master, OptionalActions::Now, &modes);
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use seclude::Mount;
 use seclude::cgroup::{DeviceKind, DeviceNumber};
 
-use super::{Tree, has_new_user};
+use super::Tree;
+use super::namespaces::has_other_user;
 use crate::caller::is_root_of_the_host;
 use crate::failure::{Failure, Result};
 use crate::spec::{Device, Linux, Spec};
@@ -38,7 +39,7 @@ pub(super) fn apply(tree: &mut Tree<'_>, spec: &Spec, linux: &Linux) -> Result<(
         mount.kind.as_deref() == Some("bind") || mount.options.iter().any(bind)
     };
     let shown = spec.mounts.iter().any(|mount| is_dev(&mount.destination) && is_bound(mount));
-    let bound = has_new_user(linux) || !is_root_of_the_host();
+    let bound = has_other_user(linux) || !is_root_of_the_host();
     for (path, major, minor) in DEFAULT {
         if shown || linux.devices.iter().any(|device| device.path == path) {
             continue;
@@ -90,7 +91,12 @@ fn node(device: &Device, bound: bool) -> Result<Mount> {
 
 /// In a user namespace the kernel makes none: the host's is shown, if it is the same one.
 fn host_node(path: &str, kind: DeviceKind, number: DeviceNumber) -> Result<Mount> {
-    let named = |error| Failure::of(path, error);
+    let named = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::new(format!(
+            "the host has no {path} that could be shown, and in a user namespace no device {number} can be made: make it on the host (mknod), or leave the user namespace out"
+        )),
+        _ => Failure::of(path, error),
+    };
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC;
     let opened = rustix::fs::open(Path::new(path), flags, rustix::fs::Mode::empty()).map_err(|e| named(e.into()))?;
     let found = std::fs::File::from(opened);

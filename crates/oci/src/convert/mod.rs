@@ -6,6 +6,7 @@ mod cgroup_mount;
 mod devices;
 mod mounts;
 mod namespaces;
+mod places;
 mod process;
 mod refused;
 mod scheduling;
@@ -15,14 +16,18 @@ use std::path::{Path, PathBuf};
 use seclude::cgroup::Hierarchies;
 use seclude::{Attributes, Command, Field, Mount, Part, Root, Seccomp};
 
+use crate::caller::is_root_of_the_host;
 use crate::failure::{Failure, Result};
 use crate::hooks;
 use crate::notify::Notify;
-use crate::spec::{Linux, Spec};
+use crate::spec::{Linux, Process, Spec};
 
-use namespaces::has_new_user;
-pub(crate) use process::{Home, apply as apply_process, begin as begin_process, confine, ids, not_ambient};
-pub(crate) use scheduling::affinity;
+pub(crate) use namespaces::is_in_place;
+use namespaces::{MountsIn, has_new_user, has_other_user};
+pub(crate) use process::{
+    Home, apply as apply_process, begin as begin_process, confine, environment, ids, not_ambient, unknown_capabilities,
+};
+pub(crate) use scheduling::{affinity, personality};
 
 /// What of the world outside of config.json it depends on.
 #[derive(Clone, Copy)]
@@ -35,6 +40,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) cgroup: Option<&'a Path>,
     /// Whether a session keyring of its own is made.
     pub(crate) keyring: bool,
+    /// Whether the host's tree is left by pivot_root(2).
+    pub(crate) pivots: bool,
 }
 
 /// Where each of the command's mounts comes from, by the place in config.json.
@@ -46,12 +53,18 @@ pub(crate) struct Converted {
     pub(crate) command: Command,
     pub(crate) origins: Origins,
     pub(crate) rootfs: PathBuf,
+    /// What is passed over, as others do.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A command in the making.
 struct Tree<'a> {
     command: &'a mut Command,
     origins: &'a mut Origins,
+    /// What is passed over.
+    notes: &'a mut Vec<String>,
+    /// Whether /dev is read-only in the end.
+    closes_dev: bool,
 }
 
 impl Tree<'_> {
@@ -78,12 +91,11 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     check_version(spec)?;
     let empty = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&empty);
-    refused::check(spec, linux)?;
+    refused::check(spec)?;
     Notify::of(spec)?;
     spec.hooks.as_ref().map_or(Ok(()), hooks::check)?;
-    let Some(process) = &spec.process else {
-        return Err(Failure::at("process", "there is none, and a container without a process cannot be started"));
-    };
+    let waits = waits_alone();
+    let process = spec.process.as_ref().unwrap_or(&waits);
     let Some(root) = &spec.root else { return Err(Failure::at("root", "there is none")) };
     let rootfs = circumstances.bundle.join(&root.path);
     let is_directory = rootfs.metadata().map_err(|error| Failure::of(rootfs.display(), error).or_at("root.path"))?;
@@ -93,6 +105,11 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     let home = Home::In(&rootfs);
     let mut command = process::begin(process)?;
     let mut origins = Origins::default();
+    let mounts_in = MountsIn::of(linux);
+    if mounts_in == MountsIn::Callers && (has_other_user(linux) || !is_root_of_the_host()) {
+        let why = "there is no mount namespace, and who has rights over a part of the host alone mounts nothing in its caller's";
+        return Err(Failure::at("linux.namespaces", why));
+    }
     namespaces::apply(&mut command, linux)?;
     process::apply(&mut command, process, home)?;
     process::ids(&mut command, process, linux);
@@ -103,10 +120,24 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
         tree = tree.closed();
     }
     tree = tree.propagation(propagation(&linux.rootfs_propagation)?);
+    if mounts_in != MountsIn::New {
+        tree = tree.in_place();
+    }
+    if mounts_in == MountsIn::Callers || !circumstances.pivots {
+        tree = tree.chroot();
+    }
     command.root(tree);
-    let mut mounted = Tree { command: &mut command, origins: &mut origins };
+    let mut notes = Vec::new();
+    let mut mounted = Tree { command: &mut command, origins: &mut origins, notes: &mut notes, closes_dev: false };
     mounts::apply(&mut mounted, spec, linux, &rootfs, circumstances)?;
     devices::apply(&mut mounted, spec, linux)?;
+    if mounted.closes_dev {
+        if process.terminal {
+            // Something for the terminal to lie on.
+            mounted.mount("process.terminal", Mount::bind("/dev/null", "/dev/console"));
+        }
+        mounted.mount("mounts (/dev)", Mount::read_only_path("/dev"));
+    }
     let cwd = process.cwd.trim_end_matches('/');
     if !cwd.is_empty() {
         // Others make it, and images rely on that.
@@ -128,6 +159,12 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
         command.domainname(name);
     }
     for (key, value) in &linux.sysctl {
+        if key.replace('/', ".") == "kernel.hostname" {
+            return Err(Failure::at(
+                format!("linux.sysctl.{key}"),
+                "it is what hostname is for, and would be set over that",
+            ));
+        }
         command.sysctl(key, value);
     }
     scheduling::of_container(&mut command, linux)?;
@@ -137,7 +174,13 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
         command.net_device(name, if device.name.is_empty() { name } else { &device.name });
     }
     command.seccomp(seccomp(linux));
-    Ok(Converted { command, origins, rootfs })
+    Ok(Converted { command, origins, rootfs, notes })
+}
+
+/// Of a container that has no process to be started: the specification has it created. What waits looks for a program that is there, and
+/// `start` fails.
+fn waits_alone() -> Process {
+    Process { args: vec!["/proc/self/exe".to_owned()], cwd: "/".to_owned(), ..Process::default() }
 }
 
 /// The filter of system calls. Nobody stays who could list what it refuses.

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use seclude::{Attributes, IdMap, Mount};
 
+use super::places::{Brought, behind_links};
 use super::{Circumstances, Tree, cgroup_mount, namespaces};
 use crate::copy_up::CopyUp;
 use crate::failure::{Failure, Result};
@@ -30,9 +32,10 @@ pub(super) fn apply(
     rootfs: &Path,
     circumstances: &Circumstances<'_>,
 ) -> Result<()> {
+    let mut brought = Brought::default();
     for (index, mount) in spec.mounts.iter().enumerate() {
         let origin = format!("mounts[{index}]");
-        one(tree, mount, linux, rootfs, circumstances, &origin)?;
+        one(tree, mount, linux, (rootfs, &mut brought), circumstances, &origin)?;
     }
     Ok(())
 }
@@ -41,27 +44,46 @@ fn one(
     tree: &mut Tree<'_>,
     mount: &spec::Mount,
     linux: &Linux,
-    rootfs: &Path,
+    (rootfs, brought): (&Path, &mut Brought),
     circumstances: &Circumstances<'_>,
     origin: &str,
 ) -> Result<()> {
-    let target = mount.destination.as_str();
-    if !target.starts_with('/') {
-        return Err(Failure::at(format!("{origin}.destination"), format!("{target:?} is not absolute")));
+    if mount.destination.is_empty() {
+        return Err(Failure::at(format!("{origin}.destination"), "it is empty"));
     }
+    // The specification has those of old that are relative begin there.
+    let absolute = format!("/{}", mount.destination.trim_start_matches('/'));
+    // Others make what its links lead to where that is missing, but for views of the kernel's, which go to where they are said.
+    let is_view = mount.kind.as_deref().is_some_and(|kind| ["proc", "sysfs"].contains(&kind));
+    let behind = behind_links(rootfs, &absolute).filter(|_| !is_view);
+    let absolute = behind.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or(absolute);
+    let target = absolute.as_str();
     let mut options = options(mount);
     let maps = maps(mount, linux, origin)?;
     options.id_mapped |= maps.is_some();
     let kind = mount.kind.as_deref().unwrap_or_default();
     if options.bind || kind == "bind" || kind == "rbind" {
-        if let Some((word, _)) = options.data.first() {
+        // mount(2) passes them over, and engines go by that.
+        if let Some((word, _)) = options.data.iter().find(|(_, value)| value.is_none()) {
             return Err(unknown(origin, word, "is no option of a bind"));
+        }
+        if let Some((word, _)) = options.data.first() {
+            tree.notes
+                .push(format!("{origin}.options: {word:?} is of a file system that is mounted, and none of a bind's"));
         }
         let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) else {
             return Err(Failure::at(format!("{origin}.source"), "a bind of nothing"));
         };
-        let source = circumstances.bundle.join(source);
-        let mut bind = Mount::bind(source, target).attributes(options.attributes);
+        let source = brought.find(rootfs, circumstances.bundle.join(source)).map_err(|target| {
+            let why = format!(
+                "what lies over it in the root is the mount on {}, of which the host has nothing",
+                target.display()
+            );
+            Failure::at(format!("{origin}.source"), why)
+        })?;
+        brought.add(target, Some(source.clone()));
+        // As others do: engines look themselves whether what they share comes from elsewhere.
+        let mut bind = Mount::bind(source, target).attributes(options.attributes.of_private_sources(true));
         bind = match maps {
             Some(Maps::Own(uids, gids)) => bind.id_mapped_by(uids, gids),
             Some(Maps::Containers) => bind.id_mapped(),
@@ -83,6 +105,7 @@ fn one(
         tree.mount(origin, bind);
         return Ok(());
     }
+    brought.add(target, None);
     if options.id_mapped {
         return Err(Failure::at(format!("{origin}.options"), "only a bind is shown under other ids"));
     }
@@ -94,6 +117,22 @@ fn one(
     }
     if options.copies_up && kind != "tmpfs" {
         return Err(unknown(origin, "tmpcopyup", "is for a tmpfs"));
+    }
+    if ["proc", "sysfs"].contains(&kind) {
+        is_ordinary(rootfs, target, kind).map_err(|failure| failure.or_at(&format!("{origin}.destination")))?;
+    }
+    // What is made and mounted in there comes first: it is read-only once all is there.
+    let closes = kind == "tmpfs" && target.trim_end_matches('/') == "/dev" && options.attributes.is_read_only();
+    if closes {
+        options.attributes.add("rw");
+        tree.closes_dev = true;
+    }
+    if kind == "tmpfs"
+        && !options.copies_up
+        && !options.data.iter().any(|(key, _)| key == "mode")
+        && let Some(mode) = mode_of(rootfs, target)
+    {
+        options.data.push(("mode".to_owned(), Some(format!("{mode:o}"))));
     }
     let mut made = Mount::file_system(kind, target).attributes(options.attributes);
     if options.copies_up {
@@ -112,6 +151,26 @@ fn one(
     }
     tree.mount(origin, made);
     Ok(())
+}
+
+/// An image that has a link there would have what belongs there somewhere else, and in its place what it wants (CVE-2019-19921). What it is when it
+/// is mounted on is looked at by whoever does that.
+fn is_ordinary(rootfs: &Path, target: &str, kind: &str) -> Result<()> {
+    match rootfs.join(target.trim_start_matches('/')).symlink_metadata() {
+        Ok(found) if !found.is_dir() => Err(Failure::new(format!(
+            "filesystem {kind:?} must be mounted on ordinary directory: {target} is none in the root"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The mode of the directory of the image that a tmpfs is mounted on, which it takes over where it has none of its own.
+fn mode_of(rootfs: &Path, target: &str) -> Option<u32> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, rootfs, flags, Mode::empty()).ok()?;
+    let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let found = openat2(&root, target, flags, Mode::empty(), leash).ok()?;
+    fstat(&found).ok().map(|found| found.st_mode & 0o7777)
 }
 
 /// Under which ids it is to be shown.

@@ -16,16 +16,11 @@ pub(super) fn apply(command: &mut Command, linux: &Linux) -> Result<()> {
         let kind = kind_of(namespace.kind);
         if namespace.path.is_empty() {
             command.unshare(kind);
-        } else if kind == Namespace::Mount {
-            return Err(Failure::at(field, "a mount namespace that is there, in which a root would be made"));
         } else if !namespace.path.starts_with('/') {
             return Err(Failure::at(format!("{field}.path"), format!("{:?} is not absolute", namespace.path)));
         } else {
             command.join(kind, &namespace.path);
         }
-    }
-    if !seen.contains(&NamespaceKind::Mount) {
-        return Err(Failure::at("linux.namespaces", "there is no mount namespace: the root would be the host's own"));
     }
     maps(command, linux)?;
     for (clock, offset) in &linux.time_offsets {
@@ -37,6 +32,38 @@ pub(super) fn apply(command: &mut Command, linux: &Linux) -> Result<()> {
         };
     }
     Ok(())
+}
+
+/// Where its mounts are made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum MountsIn {
+    /// A namespace of its own.
+    New,
+    /// One that is there.
+    Joined,
+    /// The caller's.
+    Callers,
+}
+
+impl MountsIn {
+    pub(super) fn of(linux: &Linux) -> MountsIn {
+        let is_mount = |namespace: &&crate::spec::Namespace| namespace.kind == NamespaceKind::Mount;
+        match linux.namespaces.iter().find(is_mount) {
+            Some(namespace) if namespace.path.is_empty() => MountsIn::New,
+            Some(_) => MountsIn::Joined,
+            None => MountsIn::Callers,
+        }
+    }
+}
+
+/// Whether its mounts are made in the caller's own mount namespace.
+pub(crate) fn is_in_place(linux: &Linux) -> bool {
+    MountsIn::of(linux) == MountsIn::Callers
+}
+
+/// Whether it has a user namespace that is not its caller's, so that it has fewer rights over the host than that.
+pub(super) fn has_other_user(linux: &Linux) -> bool {
+    linux.namespaces.iter().any(|namespace| namespace.kind == NamespaceKind::User)
 }
 
 /// Whether it has a user namespace of its own, so that it has fewer rights over the host than its caller.

@@ -1,5 +1,6 @@
 //! The process: its words, ids, rights and limits.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -42,7 +43,7 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
     if !process.cwd.starts_with('/') {
         return Err(Failure::at("process.cwd", format!("{:?} is not absolute", process.cwd)));
     }
-    command.current_dir(&process.cwd);
+    command.current_dir(&process.cwd).current_dir_by_set_up(true);
     environment(command, process, home)?;
     let user = &process.user;
     if user.username.as_ref().is_some_and(|name| !name.is_empty()) {
@@ -73,7 +74,7 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
 
 /// What it may do, and what it can never gain.
 fn rights(command: &mut Command, process: &Process) -> Result<()> {
-    command.capability_sets(capabilities(process.capabilities.as_ref())?);
+    command.capability_sets(capabilities(process.capabilities.as_ref()));
     command.no_new_privileges(process.no_new_privileges);
     if !process.apparmor_profile.is_empty() {
         command.apparmor(&process.apparmor_profile);
@@ -106,7 +107,8 @@ pub(crate) fn ids(command: &mut Command, process: &Process, linux: &Linux) {
     command.uid(user.uid).gid(user.gid).groups(user.additional_gids.clone());
 }
 
-fn environment(command: &mut Command, process: &Process, home: Home<'_>) -> Result<()> {
+/// Its own, and HOME, which is its user's where none is said.
+pub(crate) fn environment(command: &mut Command, process: &Process, home: Home<'_>) -> Result<()> {
     command.env_clear();
     let mut has_home = false;
     for (index, entry) in process.env.iter().enumerate() {
@@ -114,7 +116,9 @@ fn environment(command: &mut Command, process: &Process, home: Home<'_>) -> Resu
             let field = format!("process.env[{index}]");
             return Err(Failure::at(field, format!("{entry:?} is no NAME=VALUE")));
         };
-        has_home |= name == "HOME" && !value.is_empty();
+        if name == "HOME" {
+            has_home = !value.is_empty();
+        }
         command.env(name, value);
     }
     if !has_home {
@@ -150,37 +154,45 @@ fn home_of(uid: u32, home: Home<'_>) -> Option<String> {
     line.split(':').nth(5).filter(|home| home.starts_with('/')).map(str::to_owned)
 }
 
-fn capabilities(sets: Option<&spec::Capabilities>) -> Result<CapabilitySets> {
-    let Some(sets) = sets else { return Ok(CapabilitySets::default()) };
-    let (permitted, inheritable) = (set(&sets.permitted, "permitted")?, set(&sets.inheritable, "inheritable")?);
-    let ambient = set(&sets.ambient, "ambient")?;
+fn capabilities(sets: Option<&spec::Capabilities>) -> CapabilitySets {
+    let Some(sets) = sets else { return CapabilitySets::default() };
+    let (permitted, inheritable, ambient) = (set(&sets.permitted), set(&sets.inheritable), set(&sets.ambient));
     let can_be = |capability: &Capability| [ambient, permitted, inheritable].iter().all(|set| set.has(*capability));
-    Ok(CapabilitySets {
-        bounding: set(&sets.bounding, "bounding")?,
-        effective: set(&sets.effective, "effective")?,
+    CapabilitySets {
+        bounding: set(&sets.bounding),
+        effective: set(&sets.effective),
         permitted,
         inheritable,
         ambient: Capability::all().filter(can_be).fold(Capabilities::NONE, Capabilities::with),
-    })
+    }
+}
+
+/// Those of a configuration that no kernel has, each once: engines have lists of later ones, and the specification has them told.
+pub(crate) fn unknown_capabilities(process: &Process) -> Option<String> {
+    let sets = process.capabilities.as_ref()?;
+    let all = [&sets.bounding, &sets.effective, &sets.permitted, &sets.inheritable, &sets.ambient];
+    let unknown = all.into_iter().flatten().filter(|name| name.parse::<Capability>().is_err());
+    let unknown: BTreeSet<&str> = unknown.map(String::as_str).collect();
+    let names: Vec<&str> = unknown.into_iter().collect();
+    (!names.is_empty())
+        .then(|| format!("process.capabilities: ignoring unknown or unavailable capabilities: [{}]", names.join(" ")))
 }
 
 /// What of the ambient set cannot be: the kernel has it among the permitted and the inheritable ones alone, capabilities(7). Engines ask
 /// for more, and go by that nobody minds; so it is told.
 pub(crate) fn not_ambient(process: &Process) -> Option<String> {
     let sets = process.capabilities.as_ref()?;
-    let lacks = |name: &&String| !(sets.permitted.contains(name) && sets.inheritable.contains(name));
+    let lacks = |name: &&String| {
+        name.parse::<Capability>().is_ok() && !(sets.permitted.contains(name) && sets.inheritable.contains(name))
+    };
     let names: Vec<&str> = sets.ambient.iter().filter(lacks).map(String::as_str).collect();
-    let why = "not ambient, as they are not permitted and inheritable";
-    (!names.is_empty()).then(|| format!("process.capabilities.ambient: {}: {why}", names.join(" ")))
+    let why = "what is not permitted and inheritable cannot be ambient";
+    let told = |name: &&str| format!("can't raise ambient capability {name}: {why}");
+    let told: Vec<String> = names.iter().map(told).collect();
+    (!told.is_empty()).then(|| format!("process.capabilities.ambient: {}", told.join("; ")))
 }
 
-fn set(names: &[String], which: &str) -> Result<Capabilities> {
-    names.iter().enumerate().try_fold(Capabilities::NONE, |set, (index, name)| {
-        let known = name.parse::<Capability>();
-        let wrong = |_| {
-            let field = format!("process.capabilities.{which}[{index}]");
-            Failure::at(field, format!("{name:?} is no capability that this runtime knows"))
-        };
-        known.map(|capability| set.with(capability)).map_err(wrong)
-    })
+/// Those of them that there are.
+fn set(names: &[String]) -> Capabilities {
+    names.iter().filter_map(|name| name.parse::<Capability>().ok()).fold(Capabilities::NONE, Capabilities::with)
 }

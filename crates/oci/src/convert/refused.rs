@@ -1,9 +1,9 @@
 //! What this runtime does not do: by name, so that nobody believes it was done.
 
 use crate::failure::{Failure, Result};
-use crate::spec::{Linux, Process, Spec};
+use crate::spec::{Process, Spec};
 
-pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<()> {
+pub(super) fn check(spec: &Spec) -> Result<()> {
     let elsewhere = [
         ("solaris", spec.solaris.is_some()),
         ("windows", spec.windows.is_some()),
@@ -19,7 +19,6 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<()> {
     if spec.annotations.contains_key("") {
         return Err(Failure::at("annotations", "one without a name"));
     }
-    refuse(&[("linux.intelRdt", linux.intel_rdt.is_some())])?;
     spec.process.as_ref().map_or(Ok(()), process)
 }
 

@@ -75,14 +75,19 @@ fn scheduler(asked: &spec::Scheduler) -> Result<Scheduler> {
     })
 }
 
+/// What all of its processes take the machine for, those that are executed later as well.
+pub(crate) fn personality(command: &mut Command, linux: &Linux) -> Result<()> {
+    let Some(asked) = &linux.personality else { return Ok(()) };
+    if !asked.flags.is_empty() {
+        return Err(Failure::at("linux.personality.flags", "the specification has none"));
+    }
+    command.personality(known(&asked.domain, &DOMAINS, "linux.personality.domain")?);
+    Ok(())
+}
+
 /// Of the container.
 pub(super) fn of_container(command: &mut Command, linux: &Linux) -> Result<()> {
-    if let Some(asked) = &linux.personality {
-        if !asked.flags.is_empty() {
-            return Err(Failure::at("linux.personality.flags", "the specification has none"));
-        }
-        command.personality(known(&asked.domain, &DOMAINS, "linux.personality.domain")?);
-    }
+    personality(command, linux)?;
     if let Some(asked) = &linux.memory_policy {
         let mode = known(&asked.mode, &MODES, "linux.memoryPolicy.mode")?;
         let flags = all(&asked.flags, &MODE_FLAGS, "linux.memoryPolicy.flags")?;

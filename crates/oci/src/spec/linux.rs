@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::Resources;
+use super::{Resources, is_false};
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -37,13 +37,48 @@ pub(crate) struct Linux {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) mount_label: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) intel_rdt: Option<Json>,
+    pub(crate) intel_rdt: Option<IntelRdt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) memory_policy: Option<MemoryPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) personality: Option<Personality>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) time_offsets: BTreeMap<String, TimeOffset>,
+}
+
+/// A share of the processors' caches and memory bandwidth.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct IntelRdt {
+    #[serde(rename = "closID", skip_serializing_if = "String::is_empty")]
+    pub(crate) clos_id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    pub(crate) schemata: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) l3_cache_schema: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) mem_bw_schema: String,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) enable_monitoring: bool,
+    /// Of older versions: what is there is counted.
+    #[serde(rename = "enableCMT", skip_serializing_if = "Option::is_none")]
+    pub(crate) enable_cmt: Option<bool>,
+    #[serde(rename = "enableMBM", skip_serializing_if = "Option::is_none")]
+    pub(crate) enable_mbm: Option<bool>,
+}
+
+/// A list, or the text that it was before the version had its name.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::One(text) => vec![text],
+        Either::Many(list) => list,
+    })
 }
 
 /// A device of the host's network namespace; the key is its name there.

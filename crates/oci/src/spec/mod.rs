@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-pub(crate) use linux::{Device, IdMapping, Linux, NamespaceKind};
+pub(crate) use linux::{Device, IdMapping, IntelRdt, Linux, Namespace, NamespaceKind};
 pub(crate) use process::{Capabilities, Process, Scheduler, User};
 pub(crate) use resources::{Cpu, DeviceRule, Memory, Network, Pids, Resources, ThrottleDevice};
 
@@ -114,8 +114,8 @@ pub(crate) struct Hook {
     pub(crate) path: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) args: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) env: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) env: Option<Vec<String>>,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) timeout: Option<i64>,

@@ -1,6 +1,7 @@
 //! Which process a container's is: by pid and by when it began, so that one that has the pid later is none of it.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -49,8 +50,13 @@ impl Identity {
 
     /// Waits until it has ended, at most so many seconds; false if it has not.
     pub(crate) fn wait(self, seconds: i64) -> bool {
+        self.wait_for(Duration::from_secs(seconds.unsigned_abs()))
+    }
+
+    /// The same.
+    pub(crate) fn wait_for(self, time: Duration) -> bool {
         let Some(pidfd) = self.find() else { return true };
-        let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let Ok(time) = Timespec::try_from(time) else { return false };
         loop {
             match poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], Some(&time)) {
                 Err(rustix::io::Errno::INTR) => {}

@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 pub(crate) use identity::{Identity, parent_of};
-pub(crate) use record::{CgroupIs, Record, Status};
+pub(crate) use record::{CgroupIs, Record, State, Status};
 
 use crate::failure::{Failure, Result};
 use crate::spec::Spec;
@@ -58,9 +58,11 @@ pub(crate) fn check_id(id: &str) -> Result<()> {
     if matches!(id, "." | "..") {
         return wrong("it is a name of every directory");
     }
-    match id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte)) {
-        true => Ok(()),
-        false => wrong("it may have letters, digits, and _ + - . in it"),
+    match id.chars().find(|c| !(c.is_ascii_alphanumeric() || "_+-.".contains(*c))) {
+        None => Ok(()),
+        Some(other) => {
+            wrong(&format!("invalid character `{other}` in the ID: it may have letters, digits, and _ + - . in it"))
+        }
     }
 }
 

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use seclude::cgroup::{Cgroup, Hierarchies, Hierarchy};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{Entry, Identity};
 use crate::failure::{Failure, Result};
+use crate::intel_rdt::Group;
+use crate::systemd::Unit;
 
 /// All of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -18,10 +20,19 @@ pub(crate) struct Record {
     pub(crate) oci_version: String,
     pub(crate) bundle: PathBuf,
     pub(crate) rootfs: PathBuf,
+    /// The mount that it lay in, where the container's tree is mounted over it in the caller's own namespace.
+    #[serde(default)]
+    pub(crate) rootfs_on: Option<u64>,
     /// `None` until there is one.
     pub(crate) process: Option<Identity>,
     /// Absolute in each hierarchy; `None`: it has none of its own.
     pub(crate) cgroup: Option<PathBuf>,
+    /// The scope of systemd's that this is.
+    #[serde(default)]
+    pub(crate) scope: Option<Unit>,
+    /// Its directories of resctrl.
+    #[serde(default)]
+    pub(crate) rdt: Option<Group>,
     /// Whose that is.
     pub(crate) cgroup_is: CgroupIs,
     /// The hierarchies that it is in, by their names: each has limits of it.
@@ -134,26 +145,44 @@ impl Record {
 
     /// What hooks get, and who asks for the state.
     pub(crate) fn state(&self, id: &str, status: Status) -> Json {
+        serde_json::to_value(State { rootfs: None, created: None, owner: None, ..self.full_state(id, status) })
+            .unwrap_or_default()
+    }
+
+    /// The same with what others tell besides.
+    pub(crate) fn full_state(&self, id: &str, status: Status) -> State {
         let pid = match status {
             Status::Stopped => 0,
             _ => self.process.map_or(0, |process| process.pid),
         };
-        json!({
-            "ociVersion": self.oci_version,
-            "id": id,
-            "status": status.to_string(),
-            "pid": pid,
-            "bundle": self.bundle,
-            "annotations": self.annotations,
-        })
+        State {
+            oci_version: self.oci_version.clone(),
+            id: id.to_owned(),
+            pid,
+            status: status.to_string(),
+            bundle: self.bundle.clone(),
+            rootfs: Some(self.rootfs.clone()),
+            created: Some(self.created.clone()),
+            annotations: self.annotations.clone(),
+            owner: Some(if self.owner == 0 { "root".to_owned() } else { self.owner.to_string() }),
+        }
     }
+}
 
-    /// The same with what others tell besides.
-    pub(crate) fn full_state(&self, id: &str, status: Status) -> Json {
-        let mut state = self.state(id, status);
-        state["rootfs"] = json!(self.rootfs);
-        state["created"] = json!(self.created);
-        state["owner"] = json!(if self.owner == 0 { "root".to_owned() } else { self.owner.to_string() });
-        state
-    }
+/// In the order in which others have it, and some look for it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct State {
+    oci_version: String,
+    pub(crate) id: String,
+    pub(crate) pid: i32,
+    pub(crate) status: String,
+    pub(crate) bundle: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rootfs: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) created: Option<String>,
+    annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
 }

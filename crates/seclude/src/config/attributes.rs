@@ -10,6 +10,8 @@ pub struct Attributes {
     /// Of what is mounted below it as well.
     pub(crate) all: Change,
     pub(crate) propagation: Option<Propagation>,
+    /// Whether what it is a copy of may be private.
+    pub(crate) alone: bool,
 }
 
 /// Bits that are set, and bits that are taken away.
@@ -29,7 +31,12 @@ pub(crate) struct Propagation {
 impl Propagation {
     /// Whether it takes part in what is mounted elsewhere.
     pub(crate) fn is_of_others(self) -> bool {
-        self.is_shared() || self.flag == sys::MS_SLAVE
+        self.is_shared() || self.is_slave()
+    }
+
+    /// Whether it takes part, and others take none in it.
+    pub(crate) fn is_slave(self) -> bool {
+        self.flag == sys::MS_SLAVE
     }
 
     /// Whether others take part in what is mounted in it.
@@ -71,6 +78,14 @@ impl Attributes {
     /// None.
     pub fn new() -> Attributes {
         Attributes::default()
+    }
+
+    /// Has `shared` and `slave` be of what is private as the kernel has it, mount_namespaces(7): the first of peers of its own, the second of nobody. Default: an
+    /// error, as nothing comes from elsewhere or goes there.
+    #[must_use]
+    pub fn of_private_sources(mut self, on: bool) -> Attributes {
+        self.alone = on;
+        self
     }
 
     /// Adds what a word of mount(8) says: `ro`, `nosuid`, `noatime`, `private`; with an `r` before it (`rro`, `rnosuid`, `rprivate`)

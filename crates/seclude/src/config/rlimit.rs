@@ -36,10 +36,16 @@ impl Resource {
     pub const CORE: Resource = Resource(4);
     /// Processes and threads of the user.
     pub const NPROC: Resource = Resource(6);
+    /// Bytes of memory that is locked, and of the user's locked shared memory.
+    pub const MEMLOCK: Resource = Resource(8);
     /// Signals that wait for the user's processes.
     pub const SIGPENDING: Resource = Resource(11);
     /// Bytes of the user's POSIX message queues.
     pub const MSGQUEUE: Resource = Resource(12);
+    /// The lowest nice value that can be taken, as 20 minus it.
+    pub const NICE: Resource = Resource(13);
+    /// The highest priority in real time that can be taken.
+    pub const RTPRIO: Resource = Resource(14);
     /// Bytes of a file that is written.
     pub const FSIZE: Resource = Resource(1);
 

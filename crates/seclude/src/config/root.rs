@@ -15,6 +15,10 @@ pub struct Root {
     /// Read-only once all mounts are made.
     pub(crate) closed: bool,
     pub(crate) propagation: Option<Propagation>,
+    /// By chroot(2).
+    pub(crate) chroot: bool,
+    /// In a mount namespace that is not new.
+    pub(crate) in_place: bool,
     /// Part of the sandbox preset: left out where the mount namespace is not new.
     pub(crate) preset: bool,
 }
@@ -32,12 +36,28 @@ impl Root {
     /// The sandbox's: the host's programs and their configuration, read-only, and else empty directories in memory; see
     /// [`crate::Command::sandbox`], from which alone it can be begun.
     pub fn sandbox() -> Root {
-        Root { kind: RootKind::Sandbox, read_only: false, closed: false, propagation: None, preset: false }
+        Root {
+            kind: RootKind::Sandbox,
+            read_only: false,
+            closed: false,
+            propagation: None,
+            chroot: false,
+            in_place: false,
+            preset: false,
+        }
     }
 
     /// The host's own tree.
     pub fn host() -> Root {
-        Root { kind: RootKind::Host, read_only: false, closed: false, propagation: None, preset: false }
+        Root {
+            kind: RootKind::Host,
+            read_only: false,
+            closed: false,
+            propagation: None,
+            chroot: false,
+            in_place: false,
+            preset: false,
+        }
     }
 
     /// A directory of the host, with what is mounted below it, as `/`: nothing else of the host's tree is left.
@@ -50,6 +70,8 @@ impl Root {
             read_only: false,
             closed: false,
             propagation: None,
+            chroot: false,
+            in_place: false,
             preset: false,
         }
     }
@@ -61,13 +83,23 @@ impl Root {
             read_only: false,
             closed: false,
             propagation: None,
+            chroot: false,
+            in_place: false,
             preset: false,
         }
     }
 
     /// Several directories as one.
     pub fn overlay(overlay: Overlay) -> Root {
-        Root { kind: RootKind::Overlay(overlay), read_only: false, closed: false, propagation: None, preset: false }
+        Root {
+            kind: RootKind::Overlay(overlay),
+            read_only: false,
+            closed: false,
+            propagation: None,
+            chroot: false,
+            in_place: false,
+            preset: false,
+        }
     }
 
     /// Nothing can be written to it (EROFS), also not by set-up: targets of mounts must exist in it, unless it is an
@@ -90,6 +122,23 @@ impl Root {
     #[must_use]
     pub fn propagation(mut self, attributes: Attributes) -> Root {
         self.propagation = attributes.propagation;
+        self
+    }
+
+    /// By chroot(2), where the kernel cannot pivot, as from an initramfs. The host's tree stays in the container's mount namespace, a few
+    /// system calls away for whoever has `CAP_SYS_CHROOT`, and user namespaces cannot be made in there. Of a directory alone.
+    #[must_use]
+    pub fn chroot(mut self) -> Root {
+        self.chroot = true;
+        self
+    }
+
+    /// In a mount namespace that is not new: in one that is joined, whose other processes are in this root then as well; or in the
+    /// caller's own, with [`Root::chroot`]. There the tree is mounted over the directory that it is of, where all see it, and stays when the
+    /// container ends: it is the caller's to unmount. Of a directory alone.
+    #[must_use]
+    pub fn in_place(mut self) -> Root {
+        self.in_place = true;
         self
     }
 
@@ -159,6 +208,12 @@ impl Overlay {
     pub fn upper(mut self, upper: impl AsRef<Path>, work: impl AsRef<Path>) -> Overlay {
         self.upper = Upper::Directory { upper: upper.as_ref().to_owned(), work: work.as_ref().to_owned() };
         self
+    }
+
+    /// Whether there is such a directory in it, before anything is written.
+    pub(crate) fn has(&self, below: &Path) -> bool {
+        let upper = if let Upper::Directory { upper, .. } = &self.upper { Some(upper) } else { None };
+        self.lowers.iter().chain(upper).any(|layer| layer.join(below).is_dir())
     }
 
     pub(crate) fn describe(&self) -> String {

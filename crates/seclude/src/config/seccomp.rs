@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use seclude_seccomp::Architecture;
 use serde_json::Value as Json;
 
 /// The filter of system calls, seccomp(2): what it begins from, and what is changed of that.
@@ -48,6 +49,13 @@ impl Seccomp {
     /// A profile as the `linux.seccomp` of an OCI configuration has it, or Docker's and Podman's files.
     pub fn oci(profile: Json) -> Seccomp {
         Seccomp::begin(From::Oci(profile))
+    }
+
+    /// The architectures whose calls a filter here is asked about, by the names that such a profile has for them, sorted.
+    pub fn architectures() -> Vec<&'static str> {
+        let mut names: Vec<&str> = Architecture::OF_THIS_MACHINE.iter().map(|one| one.libseccomp_name()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The same in a file of the host, or a finished program of BPF; it is read at each start.

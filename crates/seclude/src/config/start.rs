@@ -114,6 +114,10 @@ pub(crate) struct Config {
     pub(crate) waits_on: Option<Arc<OwnedFd>>,
     pub(crate) when_born: Option<WhenBorn>,
     pub(crate) when_mounted: Option<WhenBorn>,
+    /// A root that is there, for a command in whose mount namespace it is a directory of many.
+    pub(crate) entered_root: Option<Arc<OwnedFd>>,
+    /// Whether the working directory is entered while set-up has its rights.
+    pub(crate) enters_by_set_up: bool,
     /// By their names, here and inside.
     pub(crate) net_devices: Vec<(String, String)>,
     pub(crate) when_listening: Option<WhenListening>,
@@ -247,6 +251,8 @@ impl Config {
             waits_on: None,
             when_born: None,
             when_mounted: None,
+            entered_root: None,
+            enters_by_set_up: false,
             net_devices: Vec::new(),
             when_listening: None,
             sysctls: Vec::new(),

@@ -11,27 +11,39 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use seclude_forked::{Forked, GENERATIONS};
 use seclude_sys::process::{dumpable, set_dumpable};
 
 use crate::error::{Error, Result};
 
+#[derive(Default)]
 struct State {
     /// How many spawns hide.
     hiding: usize,
-    /// What it was before the first of them.
-    before: u32,
     /// How many have to be seen.
     seen: usize,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { hiding: 0, before: 0, seen: 0 });
+static STATE: Forked<State> = Forked::new([const { Mutex::new(State { hiding: 0, seen: 0 }) }; GENERATIONS]);
+/// What it was before the first of those that hide, and one more; 0 if none does.
+static BEFORE: AtomicU32 = AtomicU32::new(0);
 static CHANGED: Condvar = Condvar::new();
 
 fn state_once(ready: impl Fn(&State) -> bool) -> MutexGuard<'static, State> {
-    let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    // A process that was forked meanwhile has none of those who hide, and is hidden all the same.
+    let state = STATE.lock(reveal);
     CHANGED.wait_while(state, |state| !ready(state)).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A change of ids in the child may have made it 2 (only root may read the core), which no process can set: it becomes 0 then, which
+/// is less.
+fn reveal() {
+    if let Some(before) = BEFORE.swap(0, Ordering::Relaxed).checked_sub(1) {
+        let _ = set_dumpable(u32::from(before == 1));
+    }
 }
 
 thread_local! {
@@ -73,8 +85,9 @@ impl Hidden {
         let mut state = state_once(|state| state.seen == 0);
         if state.hiding == 0 {
             let failed = |errno| Error::parent("clone", "hide the memory", errno).call("prctl");
-            state.before = dumpable().map_err(failed)?;
-            if state.before != 0 {
+            let before = dumpable().map_err(failed)?;
+            BEFORE.store(before + 1, Ordering::Relaxed);
+            if before != 0 {
                 set_dumpable(0).map_err(failed)?;
             }
         }
@@ -88,9 +101,7 @@ impl Drop for Hidden {
         let mut state = state_once(|_| true);
         state.hiding = state.hiding.saturating_sub(1);
         if state.hiding == 0 {
-            // A change of ids in the child may have made it 2 (only root may read the core), which no process can set: it
-            // becomes 0 then, which is less.
-            let _ = set_dumpable(u32::from(state.before == 1));
+            reveal();
             CHANGED.notify_all();
         }
     }

@@ -64,6 +64,9 @@ pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
         true => Ledger::with_reserve().map_err(reserved)?,
         false => Ledger::default(),
     };
+    crate::made_record::sweep_once();
+    ledger.mount_points.held_by_init = plan.command.init;
+    ledger.mount_points.recorded = plan.command.init || plan.command.die_with_parent;
     match start(&mut plan, &mut ledger, &patience) {
         Ok(running) => {
             ledger.give_reserve_back();
@@ -138,6 +141,7 @@ fn start(plan: &mut Plan, ledger: &mut Ledger, patience: &Patience) -> Result<Ru
         let before = Instant::now();
         let prepared = step.prepare(&mut Preparation {
             host: &host,
+            patience,
             ledger,
             ends: &mut ends,
             report: &mut report,
@@ -298,8 +302,8 @@ impl Attendance<'_> {
     ) -> Result<(), Stopped> {
         let Attendance { plan, channel, patience, .. } = *self;
         if plan.command.joins_pid_early {
-            match channel.receive(patience)? {
-                Event::Moved { pid, by } if by == Some(newborn.pid) => follow(newborn, pid)?,
+            match channel.receive(patience, Some(newborn.pid))? {
+                Event::Moved(pid) => follow(newborn, pid)?,
                 other => return Err(unexpected(other, newborn, channel)),
             }
         }
@@ -347,12 +351,12 @@ impl Attendance<'_> {
         let mut listener = None;
         let mut to_fill = plan.steps.iter().filter(|step| step.fills());
         loop {
-            match channel.receive(patience)? {
+            // In there it can be seen, and spoken for, before this is known.
+            let alone = (plan.command.joins_pid_late && !is_among_others).then_some(newborn.pid);
+            match channel.receive(patience, alone)? {
                 #[cfg(feature = "fault")]
                 Event::Message(Message::KillParent) => crate::fault::die(),
-                Event::Moved { pid, by }
-                    if plan.command.joins_pid_late && !is_among_others && by == Some(newborn.pid) =>
-                {
+                Event::Moved(pid) if plan.command.joins_pid_late && !is_among_others => {
                     follow(newborn, pid)?;
                     is_among_others = true;
                     // Who answers is to look at the process that asks.
@@ -452,7 +456,8 @@ fn unexpected(event: Event, newborn: &Newborn, channel: &Channel) -> Stopped {
     match event {
         Event::Message(Message::Failed { op, call, errno, .. }) => {
             // An init has no board: what it read of the command's file comes as a second record.
-            let detail = if call == Call::ExecInterpreter { channel.rest() } else { Vec::new() };
+            let begins = call == Call::ExecInterpreter || (call, errno) == (Call::Execve, Errno::ENOEXEC);
+            let detail = if begins { channel.rest() } else { Vec::new() };
             Stopped::Failed { op, call, errno, detail }
         }
         Event::End => {
@@ -461,7 +466,7 @@ fn unexpected(event: Event, newborn: &Newborn, channel: &Channel) -> Stopped {
             let _ = poll(&mut [PollFd::new(&newborn.pidfd, PollFlags::IN)], Some(&moment));
             Stopped::Ended(death_of(newborn).flatten())
         }
-        Event::Moved { .. } | Event::Terminal(_) | Event::Listener(_) | Event::Made(_) => {
+        Event::Moved(_) | Event::Terminal(_) | Event::Listener(_) | Event::Made(_) => {
             let action = "a process of the namespaces that it has joined speaks for it";
             Stopped::Parent(Error::invalid("join", action).hint("join none of code that has CAP_SYS_PTRACE there"))
         }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::mount::{OpenTreeFlags, open_tree};
 use seclude_request::{Field, Remedy};
 use seclude_sys::{Errno, Fd, mount};
@@ -90,18 +90,19 @@ pub(super) fn send(
                 if view && !hidden {
                     continue;
                 }
-                let mapped = if view { None } else { cover(&point, Some(&namespace))? };
+                let relative = point.strip_prefix(&tree.path).unwrap_or(Path::new(""));
+                let found = Point { of: tree.source.as_deref(), relative, path: &point };
+                let mapped = if view { None } else { found.copy(Some(&namespace))? };
                 if mapped.is_none() && !view {
                     plain.push(point.clone());
                 }
                 let cover = match mapped {
-                    None if hidden => cover(&point, None)?,
+                    None if hidden => found.copy(None)?,
                     mapped => mapped,
                 };
                 let Some(cover) = cover else { continue };
                 covered.push(point.clone());
-                let relative = point.strip_prefix(&tree.path).unwrap_or(Path::new("")).as_os_str().as_bytes();
-                if !channel.send_tree(Some(cover.as_fd()), relative, patience)? {
+                if !channel.send_tree(Some(cover.as_fd()), relative.as_os_str().as_bytes(), patience)? {
                     return Ok(plain);
                 }
             }
@@ -123,20 +124,35 @@ fn namespace_of(born: &Born) -> Result<OwnedFd> {
     })
 }
 
-/// A copy of the mount that is there, under the ids of this namespace; `None` if the kernel has none to give, or the mount is gone.
-fn cover(point: &Path, namespace: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let flags = flags | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-    let copied = match open_tree(rustix::fs::CWD, point, flags) {
-        Ok(copied) => copied,
-        Err(errno) if is_out_of_sight(errno) => return Ok(None),
-        // Without it, what lies under it would be seen in its place: a full table of descriptors is no reason for that.
-        Err(errno) => return Err(failed(point, "open_tree", errno)),
-    };
-    match namespace.map(|namespace| map_ids(&copied, namespace, false)) {
-        None | Some(Ok(())) => Ok(Some(copied)),
-        Some(Err(Refused::NotHere(_))) => Ok(None),
-        Some(Err(Refused::Error(errno))) => Err(failed(point, "mount_setattr", to_rustix(errno))),
+/// Something mounted below what is shown.
+struct Point<'a> {
+    of: Option<&'a OwnedFd>,
+    relative: &'a Path,
+    path: &'a Path,
+}
+
+impl Point<'_> {
+    /// A copy of the mount that is there, under the ids of this namespace; `None` if the kernel has none to give, or the mount is gone.
+    fn copy(&self, namespace: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        let copied = match self.open().and_then(|found| open_tree(found, c"", flags)) {
+            Ok(copied) => copied,
+            Err(errno) if is_out_of_sight(errno) => return Ok(None),
+            // Without it, what lies under it would be seen in its place: a full table of descriptors is no reason for that.
+            Err(errno) => return Err(failed(self.path, "open_tree", errno)),
+        };
+        match namespace.map(|namespace| map_ids(&copied, namespace, false)) {
+            None | Some(Ok(())) => Ok(Some(copied)),
+            Some(Err(Refused::NotHere(_))) => Ok(None),
+            Some(Err(Refused::Error(errno))) => Err(failed(self.path, "mount_setattr", to_rustix(errno))),
+        }
+    }
+
+    /// From what is shown on: whoever may rename what is on the way could have a path of the host lead elsewhere by now.
+    fn open(&self) -> rustix::io::Result<OwnedFd> {
+        let leash = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat2(self.of.ok_or(rustix::io::Errno::NOENT)?, self.relative, flags, Mode::empty(), leash)
     }
 }
 
@@ -145,6 +161,7 @@ fn cover(point: &Path, namespace: Option<&OwnedFd>) -> Result<Option<OwnedFd>> {
 fn is_out_of_sight(errno: rustix::io::Errno) -> bool {
     use rustix::io::Errno;
     matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM | Errno::INVAL)
+        || errno == Errno::XDEV
         || matches!(errno, Errno::NOTCONN | Errno::STALE | Errno::HOSTDOWN)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 
 use seclude_cgroup::{Cgroup, Controller, Hierarchies, Limit, Limits, Reach, Version};
 use seclude_child::Op;
@@ -230,7 +230,13 @@ impl Group {
 /// Removes what spawners that were killed have left in `parent`: once a process, as it is nobody's urgent business.
 fn sweep_once(hierarchies: &Hierarchies, parent: &Path) {
     static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    if SWEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(parent.to_owned()) {
+    // Whoever has it just now may be a thread of the process that this one was forked from, and need not be waited for.
+    let is_first = match SWEPT.try_lock() {
+        Ok(mut swept) => swept.insert(parent.to_owned()),
+        Err(TryLockError::Poisoned(swept)) => swept.into_inner().insert(parent.to_owned()),
+        Err(TryLockError::WouldBlock) => false,
+    };
+    if is_first {
         // What cannot be swept is not in the way of this spawn; `seclude gc` tells about it.
         let _ = hierarchies.sweep(parent);
     }

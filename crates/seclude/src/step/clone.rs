@@ -87,7 +87,7 @@ impl ClonePlan {
         if host.tree_namespaces && super::root_is_all(command) {
             namespaces &= !u64::from(CLONE_NEWNS);
         }
-        if super::holds_user_namespace(command, host) {
+        if super::holds_user_namespace(command, host) || super::makes_namespaces_late(command) {
             namespaces = 0;
         }
         if super::makes_namespace_late(command) {

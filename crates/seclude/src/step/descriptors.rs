@@ -3,14 +3,15 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Gid, Mode, OFlags, fchmod, fchown, fcntl_getfl, fstat, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use seclude_child::{Op, Slot};
 use seclude_request::Field;
 use seclude_sys::Fd;
 
-use super::streams::{self, Anew, Confinement, How, Looked, View};
+use super::reopen::{Anew, How};
+use super::streams::{self, Confinement, Handed, Looked, View};
 use super::{Preparation, Step, join};
 use crate::action::Describe;
 use crate::config::Config;
@@ -66,6 +67,7 @@ struct Descriptors {
     /// Opened in `prepare`: (our number, its number), all of ours above `highest`.
     places: Vec<(OwnedFd, i32)>,
     confinement: Confinement,
+    sandboxed: bool,
     /// The command's ends of pipes, and where what is written there goes, until all are made.
     relayed: Vec<(OwnedFd, OwnedFd)>,
     /// stdin, opened anew by a step of its own.
@@ -93,6 +95,7 @@ pub(super) fn compile(command: &Config, anew: Anew) -> Result<Option<Box<dyn Ste
         highest,
         places: Vec::new(),
         confinement: Confinement::of(command),
+        sandboxed: command.is_sandboxed(),
         relayed: Vec::new(),
         anew,
     })))
@@ -113,16 +116,16 @@ pub(super) fn kinds(command: &Config) -> [Option<StdioKind>; 3] {
 }
 
 /// What of the caller's the command has as it is.
-pub(super) struct Handed {
+pub(super) struct AsItIs {
     stdio: [Option<StdioKind>; 3],
-    extra: Vec<Arc<OwnedFd>>,
+    extra: Vec<(Arc<OwnedFd>, i32)>,
     anew: Anew,
 }
 
-impl Handed {
-    pub(super) fn of(command: &Config, anew: &Anew) -> Handed {
-        let extra = command.fds.iter().map(|(fd, _)| fd.clone()).collect();
-        Handed { stdio: kinds(command), extra, anew: anew.clone() }
+impl AsItIs {
+    pub(super) fn of(command: &Config, anew: &Anew) -> AsItIs {
+        let extra = command.fds.clone();
+        AsItIs { stdio: kinds(command), extra, anew: anew.clone() }
     }
 
     /// Whether a file or a directory is among them; to be asked once stdin was looked at.
@@ -133,7 +136,8 @@ impl Handed {
             Some(StdioKind::Fd(fd)) => streams::view(fd.as_fd()),
             Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => View::Nothing,
         });
-        let extra = self.extra.iter().map(|fd| streams::view(fd.as_fd()));
+        let extra = self.extra.iter().filter(|(_, number)| self.anew.how(*number) == How::Not);
+        let extra = extra.map(|(fd, _)| streams::view(fd.as_fd()));
         stdio.chain(extra).max().unwrap_or(View::Nothing)
     }
 }
@@ -150,30 +154,30 @@ impl Descriptors {
     /// What the command gets as `number`, above all that it will have; `None` for what it has there already.
     fn stream(&mut self, number: i32, kind: &StdioKind, preparation: &mut Preparation<'_>) -> Result<Option<OwnedFd>> {
         let failed = |what: &str, errno: Errno| Error::parent(NAME, format!("{what} for descriptor {number}"), errno);
-        let user = *preparation.container_user;
-        let differs = user != (preparation.host.uid, preparation.host.gid);
+        let to = Handed::by(preparation);
+        let (user, differs) = (to.user, to.differs);
         // Whether it has to be relayed.
         let given = |fd: BorrowedFd<'_>| -> Result<bool> {
             // One that is closed stays so.
             let Ok(looked) = streams::look(fd) else { return Ok(false) };
             self.confinement.allows(&looked, number)?;
-            if differs && looked == Looked::Pipe {
-                // As other runtimes do; whoever may not give it away leaves it.
-                let _ = give(fd, user);
-            }
             // `Stdio::pass` says that it is to be as it is.
-            Ok(differs && !matches!(kind, StdioKind::Pass) && self.confinement.relays(fd, user.1, number)?)
+            if matches!(kind, StdioKind::Pass) {
+                return Ok(false);
+            }
+            self.confinement.allows_disk(&looked, fd, to, number)?;
+            Ok(self.confinement.relays_connection(&looked, number)? || self.confinement.relays(fd, to, number)?)
         };
         if self.anew.how(number) != How::Not {
             return Ok(None);
         }
         Ok(match kind {
             StdioKind::Inherit | StdioKind::Pass => match given(streams::own(number))? {
-                true => Some(self.relay_output(number, streams::own(number), preparation)?),
+                true => Some(self.relay(number, streams::own(number), preparation)?),
                 false => None,
             },
             StdioKind::Fd(fd) => match given(fd.as_fd())? {
-                true => Some(self.relay_output(number, fd.as_fd(), preparation)?),
+                true => Some(self.relay(number, fd.as_fd(), preparation)?),
                 false => Some(self.lift(fd, number)?),
             },
             StdioKind::Null => {
@@ -213,6 +217,18 @@ impl Descriptors {
         };
         ends.relays.push(Relay::input(own, ours, None).map_err(|error| no_thread(number, error))?);
         Ok(())
+    }
+
+    fn relay(&mut self, number: i32, own: BorrowedFd<'_>, preparation: &mut Preparation<'_>) -> Result<OwnedFd> {
+        if number != 0 {
+            return self.relay_output(number, own, preparation);
+        }
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)
+            .map_err(|errno| Error::parent(NAME, "pipe for descriptor 0", errno).call("pipe2"))?;
+        let _ = give(read.as_fd(), *preparation.container_user);
+        let own = fcntl_dupfd_cloexec(own, 3).map_err(|errno| copying(0, errno))?;
+        preparation.ends.relays.push(Relay::input(own, write, None).map_err(|error| no_thread(0, error))?);
+        self.lift(read, 0)
     }
 
     /// A pipe, and somebody who brings what comes out of it on.
@@ -255,6 +271,57 @@ pub(super) fn give(fd: BorrowedFd<'_>, (uid, gid): (u32, u32)) -> rustix::io::Re
     rustix::fs::fchown(fd, Some(rustix::fs::Uid::from_raw(uid)), Some(rustix::fs::Gid::from_raw(gid)))
 }
 
+/// What a descriptor is open for, as the rights of a group.
+fn rights_of(fd: BorrowedFd<'_>) -> rustix::io::Result<Mode> {
+    Ok(match fcntl_getfl(fd)? & OFlags::RWMODE {
+        OFlags::RDONLY => Mode::RGRP,
+        OFlags::WRONLY => Mode::WGRP,
+        _ => Mode::RGRP | Mode::WGRP,
+    })
+}
+
+/// So that whoever the command is can open it by its name, /dev/stdin, for what it was given it for and no more: whose it is could
+/// open its other end, by which others of the caller's hear, or say, something.
+fn lend(fd: BorrowedFd<'_>, gid: u32, rights: Mode) -> rustix::io::Result<()> {
+    let own = Mode::RUSR | Mode::WUSR;
+    fchmod(fd, own)?;
+    fchown(fd, None, Some(Gid::from_raw(gid)))?;
+    fchmod(fd, own | rights)?;
+    // Both ends of a pipeline begin at once: these rights are none of another's.
+    if fstat(fd)?.st_gid == gid { Ok(()) } else { fchmod(fd, own) }
+}
+
+impl Descriptors {
+    /// Hands the caller's own pipes to whoever the command is, unless it is the caller. Whoever may not leaves them.
+    fn lend_pipes(&self, to: Handed) {
+        let (uid, gid) = to.user;
+        if !to.differs || gid == u32::MAX {
+            return;
+        }
+        let streams = self.stdio.iter().zip(0..).filter_map(|(kind, number)| match kind {
+            Some(StdioKind::Inherit | StdioKind::Pass) => Some((streams::own(number), number)),
+            Some(StdioKind::Fd(fd)) => Some((fd.as_fd(), number)),
+            _ => None,
+        });
+        let extra = self.extra.iter().map(|(fd, number)| (fd.as_fd(), *number));
+        // It may be given both ends of one.
+        let mut pipes: Vec<((u64, u64), BorrowedFd<'_>, Mode)> = Vec::new();
+        for (fd, number) in streams.chain(extra) {
+            let is_pipe = self.anew.how(number) == How::Not && streams::look(fd) == Ok(Looked::Pipe);
+            let (true, Ok(found), Ok(rights)) = (is_pipe, fstat(fd), rights_of(fd)) else { continue };
+            let place = (found.st_dev, found.st_ino);
+            match pipes.iter_mut().find(|(known, ..)| *known == place) {
+                Some((.., all)) => *all |= rights,
+                None => pipes.push((place, fd, rights)),
+            }
+        }
+        for (_, fd, rights) in pipes {
+            // An engine's are the container's alone, and its root may hand them on to whoever it starts.
+            let _ = if self.sandboxed { lend(fd, gid, rights) } else { give(fd, (uid, gid)) };
+        }
+    }
+}
+
 impl Step for Descriptors {
     fn name(&self) -> &'static str {
         NAME
@@ -265,6 +332,7 @@ impl Step for Descriptors {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
+        self.lend_pipes(Handed::by(preparation));
         for number in 0..3 {
             let Some(kind) = self.stdio[number as usize].clone() else { continue };
             let theirs = self.stream(number, &kind, preparation)?;
@@ -272,14 +340,12 @@ impl Step for Descriptors {
                 self.places.push((theirs, number));
             }
         }
-        let user = *preparation.container_user;
-        let differs = user != (preparation.host.uid, preparation.host.gid);
+        let to = Handed::by(preparation);
         for (fd, number) in self.extra.clone() {
-            if differs && streams::look(fd.as_fd()).is_ok_and(|kind| kind == Looked::Pipe) {
-                // So that /dev/fd/N can be opened, as by `cat <(…)`.
-                let _ = give(fd.as_fd(), user);
+            if self.anew.how(number) != How::Not {
+                continue;
             }
-            let ours = match differs && self.confinement.relays(fd.as_fd(), user.1, number)? {
+            let ours = match self.confinement.relays(fd.as_fd(), to, number)? {
                 true => self.relay_output(number, fd.as_fd(), preparation)?,
                 false => self.lift(fd, number)?,
             };
@@ -303,7 +369,7 @@ impl Step for Descriptors {
             program.about("the terminal");
             program.push(Op::UseTerminal { stdio: free, controls: !self.late });
         }
-        for number in 0..3 {
+        for number in (0..3).chain(self.extra.iter().map(|(_, number)| *number)) {
             if let How::At(ours) = self.anew.how(number)
                 && ours != number
             {

@@ -1,8 +1,6 @@
 //! A network of names: every address is the container's own, and those of allowed names lead to the relay in this process.
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::OwnedFd;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
@@ -13,7 +11,7 @@ use seclude_egress::{Allow, AllowError, Kind, Rule, STOCK, Seat, Wanted, slots};
 use seclude_net::{Protocol, Publish};
 use seclude_request::{Field, Remedy};
 
-use super::{Preparation, Step};
+use super::{Preparation, Step, published};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::Config;
@@ -189,8 +187,10 @@ impl Step for Egress {
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         self.find_room()?;
         // One that is taken is known before anything is made.
-        let published = self.publish.iter().enumerate().map(|(index, port)| Ok((port.port, listen(index, port)?)));
-        let published = published.collect::<Result<Vec<_>>>()?;
+        let mut published = Vec::new();
+        for (index, port) in self.publish.iter().enumerate() {
+            published.extend(published::listen(NAME, index, port)?.into_iter().map(|listener| (port.port, listener)));
+        }
         let seat = Seat::take().map_err(|error| Error::parent(NAME, "a thread that relays", error))?;
         let reach = Reach { tally: seat.tally(), refusal: self.refusal.clone() };
         let place = Arc::new(Mutex::new(Some(seat)));
@@ -256,7 +256,8 @@ impl Egress {
         let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(()) };
         let count = |kind: Kind| self.sockets.iter().filter(|wanted| wanted.kind == kind).count();
         let (spare, inward) = (count(Kind::Spare), count(Kind::Inward));
-        let bound = self.sockets.len() - spare - inward + self.publish.len();
+        // One of IPv6 beside each.
+        let bound = self.sockets.len() - spare - inward + 2 * self.publish.len();
         let open = crate::exhaustion::open_files(limit);
         let needed = open + (bound + spare + inward) as u64 + BESIDES;
         if needed <= limit {
@@ -271,24 +272,6 @@ impl Egress {
         );
         Err(Error::parent(NAME, action, Errno::MFILE).hint(hint))
     }
-}
-
-/// A listener outside.
-fn listen(index: usize, port: &Publish) -> Result<OwnedFd> {
-    let address = SocketAddr::new(port.host.unwrap_or(Ipv4Addr::UNSPECIFIED).into(), port.host_port);
-    let listener = TcpListener::bind(address).map_err(|error| {
-        let hint = match error.kind() {
-            ErrorKind::PermissionDenied => Some("choose a port of 1024 or above"),
-            ErrorKind::AddrInUse => Some("somebody on the host has it: choose another"),
-            ErrorKind::AddrNotAvailable => Some("the host has no such address"),
-            _ => None,
-        };
-        let hint = hint.map(|hint| Hint::from(hint).with([Remedy::give("network.publish")]));
-        let field = Field::of("network").key("publish").index(index);
-        let error = Error::parent(NAME, format!("published port {port}"), error).call("bind").at_field(field);
-        error.hint_if(hint)
-    })?;
-    Ok(listener.into())
 }
 
 /// What stands in the way of name servers of any kind beside names.

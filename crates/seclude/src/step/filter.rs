@@ -1,35 +1,33 @@
 //! The filter of system calls: a profile, and what no namespace, mount or capability can hold back.
-//!
-//! Of the second the preset has some in any case. A file with a set-user-ID bit that the command makes through a writable view of the host works on the host as well; so with
-//! such a view, and only then, the bits cannot be given. An open file is such a view, however it was opened: fchmod(2) asks for no
-//! right to write.
 
 pub(super) mod asked;
+mod base;
+mod closed;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
 
-use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, fstat, memfd_create, open};
+use rustix::fs::{MemfdFlags, memfd_create};
 use seclude_child::Op;
 use seclude_child::op::Listens;
 use seclude_request::{Field, Remedy};
 use seclude_seccomp::{Given, Profile, Program as Code, Refused};
 use seclude_sys::{Errno, Fd};
-use serde_json::Value as Json;
 
-use super::nesting::{self, ByFilter};
-use super::streams::{Anew, View};
+use self::base::{Base, Depends, at, base, read, wrong};
+pub(super) use self::closed::closed;
+use self::closed::{refused, writes_to_the_host};
+use super::nesting::ByFilter;
+use super::reopen::Anew;
+use super::streams::View;
 use super::{Born, Preparation, Step, descriptors, join, user};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::Config;
 use crate::config::born::WhenListening;
 use crate::config::capability::{Capabilities, Capability};
-use crate::config::mount::MountKind;
 use crate::config::namespace::Namespace;
-use crate::config::root::{RootKind, Upper};
 use crate::config::seccomp::{From, Seccomp};
 use crate::denials::Judge;
 use crate::error::{Error, Result};
@@ -39,238 +37,10 @@ use crate::program::Program;
 
 const NAME: &str = "filter";
 
-/// Whether a part of its tree is such a view.
-fn writes_to_the_host(command: &Config) -> bool {
-    let root = match &command.root {
-        None => true,
-        Some(root) => match &root.kind {
-            RootKind::Host | RootKind::Directory(_) => !root.read_only,
-            // Memory of its own.
-            RootKind::Sandbox => false,
-            RootKind::Overlay(overlay) => matches!(overlay.upper, Upper::Directory { .. }),
-        },
-    };
-    let mounted = command.mounts.iter().any(|mount| match &mount.kind {
-        MountKind::Bind { flags, .. } => !flags.read_only,
-        MountKind::Overlay { overlay, read_only } => matches!(overlay.upper, Upper::Directory { .. }) && !read_only,
-        _ => false,
-    });
-    root || mounted
-}
-
-/// What landlock cannot hold back on this kernel.
-#[derive(Clone, Copy)]
-pub(super) struct Closed {
-    beside_tcp: bool,
-    pub(super) metadata: bool,
-    pub(super) watches: bool,
-    pub(super) datagrams: bool,
-    pub(super) unix: bool,
-    pub(super) listening: bool,
-}
-
-/// Which of it the filter refuses: without a net namespace all sockets that no rule is for, unless socket(2) is allowed by its name.
-pub(super) fn closed(command: &Config, host: &Host) -> Closed {
-    let asked = command.seccomp.allow.iter().any(|name| name == "socket");
-    let none = |ports: &Option<Vec<u16>>| ports.as_ref().is_none_or(Vec::is_empty);
-    let alone = command.no_namespaces && !asked;
-    let unix = alone && host.landlock < 9;
-    Closed {
-        // Who is root of the host owns what everybody runs.
-        metadata: command.no_namespaces && command.identity.uid.unwrap_or(host.uid) == 0,
-        watches: command.no_namespaces && !command.seccomp.allow.iter().any(|name| name.starts_with("inotify_")),
-        beside_tcp: command.landlock.has_ports() || command.no_namespaces,
-        // Whoever may connect somewhere asks for its name first.
-        datagrams: alone && host.landlock < 10 && none(&command.landlock.connect) && none(&command.landlock.bind),
-        unix,
-        // With unix sockets it is needed for those.
-        listening: unix && none(&command.landlock.bind),
-    }
-}
-
-/// What it refuses: with a view of the host that it could leave such files in.
-fn refused(command: &Config, host: &Host, view: View) -> Refused {
-    let set_id = command.is_sandboxed() && view != View::Nothing;
-    let creation = command.is_sandboxed() && view == View::Places;
-    let may = |capability: Capability| command.capabilities.is_none_or(|set| set.bits() & capability.bit() != 0);
-    // A container's root gives a file capabilities that are root's where ids are mapped; the kernel wants CAP_SETFCAP for it.
-    let attributes = set_id && (may(Capability::SETFCAP) || command.nested);
-    // In a user namespace that is not the container's own, the kernel's limit is not for us to set.
-    let user_namespaces = command.is_sandboxed() && !command.nested && !command.namespaces.is_new(Namespace::User);
-    let Closed { beside_tcp, datagrams, unix: unix_sockets, listening, metadata, watches } = closed(command, host);
-    Refused {
-        set_id,
-        creation,
-        attributes,
-        user_namespaces,
-        beside_tcp,
-        datagrams,
-        unix_sockets,
-        listening,
-        metadata,
-        limits_of_others: command.no_namespaces,
-        leases: command.is_sandboxed(),
-        watches,
-    }
-}
-
 /// The calls by which a listener is handed over; and, where the command goes on as another process behind it, those by which it does, and is
 /// known.
 const HANDED_OVER: [&str; 11] =
     ["sendmsg", "close", "clone", "sendto", "exit", "exit_group", "prctl", "setsid", "ioctl", "read", "rt_sigprocmask"];
-
-/// The calls that start the command.
-const EXEC: [&str; 1] = ["execve"];
-
-/// As large as the text of a profile can be: those of engines have some tens of thousand bytes.
-const MOST_BYTES: u64 = 1 << 20;
-
-/// What the request makes of it.
-enum Base {
-    Nothing,
-    Profile(Profile),
-    Finished(Code),
-    /// It is read when the container is made.
-    File,
-}
-
-/// What a profile may depend on.
-#[derive(Clone, Copy)]
-struct Depends {
-    given: Given,
-    kernel: (u32, u32),
-}
-
-impl Depends {
-    fn read(self, document: &Json) -> std::result::Result<Profile, seclude_seccomp::Error> {
-        let given = |capability: &Capability| self.given.capabilities & capability.bit() != 0;
-        let names: Vec<&str> = Capability::all().filter(given).map(Capability::name).collect();
-        Profile::from_oci(document, seclude_seccomp::Host { kernel: self.kernel, capabilities: &names })
-    }
-}
-
-fn at(key: &str) -> Field {
-    Field::of("seccomp").key(key)
-}
-
-fn wrong(field: Field) -> impl Fn(seclude_seccomp::Error) -> Error {
-    move |error| Error::invalid(NAME, error.to_string()).at_field(field.clone())
-}
-
-fn base(seccomp: &Seccomp, depends: Depends) -> Result<Base> {
-    if !seccomp.flags.is_empty() && !matches!(seccomp.from, From::Bpf(_) | From::File(_)) {
-        let action = "they are a finished program's; a profile has its own";
-        return Err(Error::invalid(NAME, action).at_field(at("flags")).contradicting());
-    }
-    let profile = match &seccomp.from {
-        From::Nothing if seccomp.allow.is_empty() && seccomp.deny.is_empty() => return Ok(Base::Nothing),
-        From::Nothing => Profile::unlimited(),
-        From::Default => Profile::sandbox(depends.given),
-        From::Oci(document) => depends.read(document).map_err(wrong(at("profile")))?,
-        From::Bpf(_) if !seccomp.allow.is_empty() || !seccomp.deny.is_empty() => {
-            let key = if seccomp.allow.is_empty() { "deny" } else { "allow" };
-            let action = "a finished program has no rules to change";
-            return Err(Error::invalid(NAME, action).at_field(at(key)).contradicting());
-        }
-        From::Bpf(bytes) => {
-            let program = Code::from_bytes(bytes).map_err(wrong(at("bpf")))?;
-            return finished(program, seccomp, at("bpf"));
-        }
-        From::File(_) => {
-            changed(Profile::unlimited(), seccomp, at("file"))?;
-            return Ok(Base::File);
-        }
-    };
-    changed(profile, seccomp, at("profile")).map(Base::Profile)
-}
-
-fn refuses_exec(field: Field, call: &str) -> Error {
-    let action = format!("it refuses {call}, by which the command itself is started");
-    Error::invalid(NAME, action).at_field(field).contradicting()
-}
-
-fn finished(mut program: Code, seccomp: &Seccomp, field: Field) -> Result<Base> {
-    for (place, flag) in seccomp.flags.iter().enumerate() {
-        program = program.with_flag(flag).map_err(wrong(at("flags").index(place)))?;
-    }
-    let kind = seclude_seccomp::Architecture::NATIVE;
-    for call in EXEC {
-        let number = kind.number_of(call).unwrap_or_default();
-        // What it makes of pointers nobody can say before.
-        let answer = program.run(kind, number, &[0; 6]).map(|(answer, _)| answer);
-        let allowing =
-            [seclude_seccomp::Action::Allow, seclude_seccomp::Action::Log].map(seclude_seccomp::Action::number);
-        if answer.is_some_and(|answer| !allowing.contains(&answer)) {
-            return Err(refuses_exec(field, call));
-        }
-    }
-    Ok(Base::Finished(program))
-}
-
-/// The profile with what is allowed and refused by name.
-fn changed(mut profile: Profile, seccomp: &Seccomp, field: Field) -> Result<Profile> {
-    let refused = |profile: &Profile| profile.refuses_one_of(&EXEC);
-    for (place, name) in seccomp.allow.iter().enumerate() {
-        profile.allow(name).map_err(wrong(at("allow").index(place)))?;
-    }
-    if let Some(call) = refused(&profile) {
-        return Err(refuses_exec(field, call));
-    }
-    for (place, (name, errno)) in seccomp.deny.iter().enumerate() {
-        let field = at("deny").index(place);
-        let errno = errno.map(|errno| u16::try_from(errno).ok().filter(|errno| (1..=4095).contains(errno)));
-        if errno == Some(None) {
-            return Err(Error::invalid(NAME, "it has no error number, 1 to 4095").at_field(field));
-        }
-        profile.deny(name, errno.flatten()).map_err(wrong(field.clone()))?;
-        if let Some(call) = refused(&profile) {
-            return Err(refuses_exec(field, call));
-        }
-    }
-    Ok(profile)
-}
-
-/// What is in a file: JSON, or instructions.
-fn read(path: &Path, seccomp: &Seccomp, depends: Depends) -> Result<Base> {
-    let about = |error: Error| error.path_of(path).at_field(at("file"));
-    let failed = |call: &'static str, error: std::io::Error| {
-        about(Error::parent(NAME, format!("{}", path.display()), error).call(call))
-    };
-    // A FIFO waits for nobody then.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let opened = open(path, flags, Mode::empty()).map_err(|errno| failed("open", errno.into()))?;
-    let found = fstat(&opened).map_err(|errno| failed("fstat", errno.into()))?;
-    let kind = FileType::from_raw_mode(found.st_mode);
-    let is_no_file = |what: &str| about(Error::invalid(NAME, format!("{} is {what}", path.display())));
-    match kind {
-        FileType::RegularFile => {}
-        FileType::Directory => return Err(is_no_file("a directory, and no profile")),
-        _ => return Err(is_no_file("no file with a profile")),
-    }
-    let mut bytes = Vec::new();
-    File::from(opened).take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| failed("read", error))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(is_no_file("larger than any profile: it has more than 1 MiB"));
-    }
-    let named = |error: seclude_seccomp::Error| about(Error::invalid(NAME, format!("{}: {error}", path.display())));
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        if !seccomp.allow.is_empty() || !seccomp.deny.is_empty() {
-            return Err(is_no_file("no profile whose rules could be changed: it does not begin with {"));
-        }
-        let program = Code::from_bytes(&bytes).map_err(|error| match bytes.is_ascii() {
-            true => is_no_file("no profile, which would begin with {"),
-            false => named(error),
-        })?;
-        return finished(program, seccomp, at("file"));
-    }
-    if !seccomp.flags.is_empty() {
-        return Err(is_no_file("a profile, which has its own flags").at_field(at("flags")).contradicting());
-    }
-    let document = serde_json::from_slice(&bytes)
-        .map_err(|error| about(Error::invalid(NAME, format!("{} is no JSON: {error}", path.display()))))?;
-    let profile = depends.read(&document).map_err(named)?;
-    changed(profile, seccomp, at("file")).map(Base::Profile)
-}
 
 struct Filter {
     seccomp: Seccomp,
@@ -279,7 +49,7 @@ struct Filter {
     refused: Refused,
     /// The same, should the command be handed a file, or a directory.
     with: [Refused; 2],
-    handed: descriptors::Handed,
+    handed: descriptors::AsItIs,
     nesting: ByFilter,
     /// Why it does not list what it refuses, as far as the request tells.
     deaf: Option<&'static str>,
@@ -298,7 +68,15 @@ pub(super) fn keep(command: &Config, host: &Host, nesting: &ByFilter, anew: &Ane
 
 fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Result<Option<Filter>> {
     let capabilities = command.capabilities.unwrap_or(Capabilities::ALL).bits();
-    let depends = Depends { given: Given { nested: command.nested, capabilities }, kernel: Host::kernel() };
+    let depends = Depends {
+        given: Given {
+            nested: command.nested,
+            capabilities,
+            init: command.init,
+            huge_pages: counts_huge_pages(command),
+        },
+        kernel: Host::kernel(),
+    };
     let base = base(&command.seccomp, depends)?;
     if !is_filtered(command) && matches!(base, Base::Nothing) {
         return Ok(None);
@@ -322,13 +100,17 @@ fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Res
         base,
         refused: refused(command, host, view),
         with: [with(View::Files), with(View::Places)],
-        handed: descriptors::Handed::of(command, anew),
+        handed: descriptors::AsItIs::of(command, anew),
         nesting: nesting.clone(),
         deaf: deaf(command),
         programs: Vec::new(),
         answers: command.when_listening.clone(),
         is_late: join::enters_pid_namespace_late(command),
     }))
+}
+
+fn counts_huge_pages(command: &Config) -> bool {
+    command.cgroup.as_ref().is_some_and(|cgroup| !cgroup.limits.hugetlb.is_empty())
 }
 
 /// Why nobody can listen to it, if that is so.
@@ -394,6 +176,9 @@ impl Filter {
         const MSG_NOSIGNAL: u64 = 0x4000;
         if !profile.always_allows_with("sendmsg", 2, MSG_NOSIGNAL) {
             return Err("the profile does not allow sendmsg, by which its listener would be handed over".to_owned());
+        }
+        if profile.refuses_one_of(&["close"]).is_some() {
+            return Err("the profile does not allow close, which its listener's own hand-over ends with".to_owned());
         }
         let judge = self.judge(program.clone(), profile);
         Listening::waiting(judge).map_err(|error| format!("there is no thread for it: {error}"))
@@ -499,7 +284,14 @@ impl Filter {
         let denied = self.seccomp.deny.iter().map(|(name, number)| format!("{name}{}", errno(number))).collect();
         let denied = (!self.seccomp.deny.is_empty()).then(|| format!("refuse {}", list(denied)));
         // Of the sandbox's own profile everybody takes that for granted.
-        let refused = Refused { leases: self.refused.leases && base.is_none(), ..self.refused };
+        let told = base.is_none();
+        let Refused { leases, nested, beyond_files, .. } = self.refused;
+        let refused = Refused {
+            leases: leases && told,
+            nested: nested && told,
+            beyond_files: beyond_files && told,
+            ..self.refused
+        };
         let refused = (!refused.is_empty()).then(|| describe(refused));
         let parts: Vec<String> = [base, allowed, denied, refused].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; "))
@@ -514,6 +306,8 @@ fn describe(refused: Refused) -> String {
         (refused.listening, "no listening"),
         (refused.metadata, "no changes of files' modes, owners, times and attributes, as it is the host's root"),
         (refused.leases, "no leases of files"),
+        (refused.beyond_files, "no requests of file systems that reach further than a file: snapshots, keys"),
+        (refused.core_limit, "no change of the limit by which there are no core dumps"),
         (refused.watches, "no watching of files, inotify(7)"),
         (refused.limits_of_others, "no resource limits of other processes"),
         (
@@ -522,6 +316,7 @@ fn describe(refused: Refused) -> String {
         ),
         (refused.attributes, "no extended attributes, as it can give files capabilities there"),
         (refused.user_namespaces, "no user namespaces, as the kernel's own limit cannot be set for it"),
+        (refused.nested && !refused.user_namespaces, "no user namespaces"),
     ];
     let all: Vec<&str> = words.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
     all.join("; ")

@@ -13,7 +13,7 @@ use seclude_request::Field;
 use seclude_sys::landlock::access;
 
 use super::landlock::{EXECUTE, NAME, READ, WRITE};
-use super::{named, own_directory};
+use super::{named, own_directory, show};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -139,7 +139,7 @@ impl HostFiles {
             named::is_no_home(NAME, path, Some(&file), &found, places)
                 .map_err(|error| error.at_field(field.clone()))?;
         }
-        named::is_where_it_says(NAME, path, Some(&file)).map_err(|error| error.at_field(field.clone()))?;
+        show::is_where_it_says(NAME, path, Some(&file)).map_err(|error| error.at_field(field.clone()))?;
         let below = self.closed.iter().find(|closed| closed.starts_with(path) && *closed != path && closed.exists());
         let access = if written { READ | WRITE | EXECUTE } else { READ | EXECUTE };
         match below {

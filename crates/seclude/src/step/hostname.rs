@@ -43,6 +43,16 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     if let Some((name, field)) = given.iter().find(|(name, _)| name.as_bytes().contains(&0)) {
         return Err(Error::invalid(NAME, format!("{name:?} has a NUL byte in it")).at(field));
     }
+    // It is a word of a line of /etc/hosts, hosts(5).
+    let no_word = |name: &OsString| {
+        name.is_empty() || name.as_bytes().iter().any(|byte| *byte <= b' ' || *byte == b'#' || *byte == 0x7f)
+    };
+    if let Some(name) = names.host.as_ref().filter(|name| no_word(name)) {
+        let action = format!(
+            "{name:?} is no host name: it has at least one character, and no spaces, `#` or control characters"
+        );
+        return Err(Error::invalid(NAME, action).at(HOST));
+    }
     Ok(Some(Box::new(names)))
 }
 

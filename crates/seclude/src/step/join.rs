@@ -1,14 +1,16 @@
 //! Entering existing namespaces, setns(2).
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::Op;
 use seclude_request::Field;
 use seclude_sys::Fd;
+use seclude_sys::clone::{CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWTIME};
 
-use super::{Preparation, Step};
+use super::{Preparation, Step, cgroup, ties};
 use crate::action::Describe;
 use crate::config::Config;
 use crate::config::mount::MountKind;
@@ -22,6 +24,24 @@ struct Join {
     namespaces: Vec<(Namespace, Joined)>,
     open: Vec<OwnedFd>,
     early: bool,
+    /// Those that are made once the user namespace is entered, as they are to be its.
+    made: u32,
+    root: Option<Arc<OwnedFd>>,
+}
+
+/// Namespaces that are new are those of the user namespace that they are made in: where that one is joined, the child makes them there, as a
+/// mount in one of its caller's would take rights over that. It is the fifth exception to "no unshare".
+pub(crate) fn makes_namespaces_late(command: &Config) -> bool {
+    command.namespaces.is_joined(Namespace::User)
+}
+
+fn made_late(command: &Config) -> u32 {
+    if !makes_namespaces_late(command) {
+        return 0;
+    }
+    let late = if cgroup::makes_namespace_late(command) { CLONE_NEWCGROUP } else { 0 };
+    // Its offsets are set first, and then it is entered: that step makes it.
+    command.namespaces.new_flags() as u32 & !(CLONE_NEWTIME | late)
 }
 
 /// Whether set-up itself has to be in the pid namespace that is joined: a /proc is of the namespace of who mounts it. The
@@ -44,7 +64,13 @@ pub(crate) fn enters_pid_namespace_late(command: &Config) -> bool {
 
 pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     let namespaces: Vec<_> = command.namespaces.joined().map(|(kind, joined)| (kind, joined.clone())).collect();
-    if namespaces.is_empty() {
+    let root = command.entered_root.clone();
+    let has_own = command.root.is_some() || !command.mounts.is_empty() || command.namespaces.is_new(Namespace::Mount);
+    if root.is_some() && has_own {
+        let why = "a root that is there is entered, and none is made, nor mounts";
+        return Err(Error::invalid(NAME, why).at("root").contradicting());
+    }
+    if namespaces.is_empty() && root.is_none() {
         return Ok(None);
     }
     if command.namespaces.is_joined(Namespace::User) && command.user_map.is_some() {
@@ -58,7 +84,8 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
             .contradicting());
     }
     let early = enters_pid_namespace_early(command);
-    Ok(Some(Box::new(Join { namespaces, open: Vec::new(), early })))
+    let made = made_late(command);
+    Ok(Some(Box::new(Join { namespaces, open: Vec::new(), early, made, root })))
 }
 
 impl Step for Join {
@@ -102,7 +129,7 @@ impl Step for Join {
     }
 
     fn keeps(&self) -> Vec<Fd> {
-        self.open.iter().map(|fd| Fd(fd.as_raw_fd())).collect()
+        self.open.iter().map(AsRawFd::as_raw_fd).chain(self.root.iter().map(|root| root.as_raw_fd())).map(Fd).collect()
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
@@ -113,6 +140,18 @@ impl Step for Join {
             if *kind == Namespace::Pid && self.early {
                 program.push(Op::EnterPidNamespace);
             }
+        }
+        if self.made != 0 {
+            program.about("the others, in the user namespace that was joined");
+            program.push(Op::Unshare { flags: self.made });
+        }
+        if self.made & CLONE_NEWPID != 0 {
+            program.push(Op::EnterPidNamespace);
+            ties::arm_again(program);
+        }
+        if let Some(root) = &self.root {
+            program.about("the root that is there");
+            program.push(Op::EnterRoot { directory: Fd(root.as_raw_fd()) });
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{Errno, write};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use seclude_child::Op;
 use seclude_request::Field;
 use seclude_sys::Fd;
@@ -48,6 +49,9 @@ struct Launch {
     keep_ignored: u64,
     envp: Arc<[OsString]>,
     image: Option<OwnedFd>,
+    /// The init ends with this process, whose pidfd it is given.
+    watched: bool,
+    spawner: Option<OwnedFd>,
 }
 
 pub(super) fn compile(command: &Config, envp: Arc<[OsString]>) -> Box<dyn Step> {
@@ -66,7 +70,15 @@ pub(super) fn compile(command: &Config, envp: Arc<[OsString]>) -> Box<dyn Step> 
     ] {
         flags.extend(wanted.then_some(letter));
     }
-    Box::new(Launch { flags, signal_mask: command.signal_mask, keep_ignored: command.keep_ignored, envp, image: None })
+    Box::new(Launch {
+        flags,
+        signal_mask: command.signal_mask,
+        keep_ignored: command.keep_ignored,
+        envp,
+        image: None,
+        watched: command.init && command.die_with_parent,
+        spawner: None,
+    })
 }
 
 impl Step for Launch {
@@ -97,17 +109,25 @@ impl Step for Launch {
         let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
         fcntl_add_seals(&image, seals).map_err(failed("fcntl"))?;
         self.image = Some(preparation.lifted(image).map_err(failed("fcntl"))?);
+        if self.watched {
+            let own = pidfd_open(getpid(), PidfdFlags::empty()).map_err(failed("pidfd_open"))?;
+            self.spawner = Some(preparation.lifted(own).map_err(failed("fcntl"))?);
+        }
         Ok(())
     }
 
     fn keeps(&self) -> Vec<Fd> {
-        self.image.iter().map(|image| Fd(image.as_raw_fd())).collect()
+        self.image.iter().chain(&self.spawner).map(|kept| Fd(kept.as_raw_fd())).collect()
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about("signals");
         // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, clone(2).
         program.push(Op::DefaultSignals { kept: self.keep_ignored });
+        if let Some(spawner) = &self.spawner {
+            program.about("the spawner, with which the init ends");
+            program.end_with(Fd(spawner.as_raw_fd()));
+        }
         program.about("which does the rest");
         let envp = environment(program, &self.envp);
         let image = self.image.as_ref().map_or(Fd::NONE, |image| Fd(image.as_raw_fd()));

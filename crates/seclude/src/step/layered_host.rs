@@ -222,7 +222,13 @@ impl LayeredHost {
                     let (parent, target) = (program.place(parent), program.text(target));
                     let (base, into, want) = (Slot::ROOT, Slot::PLACE, Want::Directory);
                     program.push(Op::Resolve { base, place: parent, want, create: None, links: Links::Refused, into });
-                    program.push(Op::MakeSymlink { base: Slot::PLACE, name: place.name, target, keep: false });
+                    program.push(Op::MakeSymlink {
+                        base: Slot::PLACE,
+                        name: place.name,
+                        target,
+                        keep: false,
+                        told: None,
+                    });
                 }
                 Kind::Directory(mode) => {
                     program.about_owned(format!("directory {}, which has mounts below it", part.path.display()));

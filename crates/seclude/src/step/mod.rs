@@ -34,14 +34,17 @@ mod nesting;
 mod net_devices;
 mod oom;
 pub(crate) mod own_directory;
+mod own_files;
 pub(crate) mod pasta;
+mod published;
 pub(crate) mod range;
+mod reopen;
 mod rights;
 mod rlimits;
 mod root;
 mod scheduling;
 mod session;
-mod show;
+pub(crate) mod show;
 mod streams;
 mod sysctl;
 mod ties;
@@ -53,7 +56,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Statx, makedev};
+use rustix::fs::{Stat, Statx, makedev};
 use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::Op;
 use seclude_child::entry::{Memory, Newborn};
@@ -70,6 +73,7 @@ use crate::ends::ParentEnds;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
+use crate::patience::Patience;
 use crate::proc_pid;
 use crate::program::Program;
 use crate::report::Report;
@@ -82,14 +86,14 @@ pub(crate) use egress::allowed;
 use exec::Compiled;
 pub(crate) use filter::asked::{Asked, asked};
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
-pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late};
+pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late, makes_namespaces_late};
 pub(crate) use landlock::asked::{Granted, grants};
 pub(crate) use landlock::gaps;
 pub(crate) use mounted::is_needed as attends_mounts;
-pub(crate) use named::{is_no_home, is_where_it_says};
+pub(crate) use named::is_no_home;
 pub(crate) use names::are_wanted as gives_names;
 pub(crate) use nesting::has_inner;
-pub(crate) use root::is_all as root_is_all;
+pub(crate) use root::{has_tree, is_all as root_is_all};
 pub(crate) use user::{Ids, chosen_ids, ids_of_files, is_chosen, leaves_caller_out};
 pub(crate) use veth::from_net;
 pub(crate) use workdir::is_inherited as inherits_directory;
@@ -114,6 +118,8 @@ impl Born {
 /// What the parent knows while it prepares.
 pub(crate) struct Preparation<'a> {
     pub(crate) host: &'a Host,
+    /// For what may take long.
+    pub(crate) patience: &'a Patience,
     pub(crate) ledger: &'a mut Ledger,
     /// The ends of pipes and the like that stay with the parent.
     pub(crate) ends: &'a mut ParentEnds,
@@ -135,6 +141,11 @@ impl Preparation<'_> {
     ) -> rustix::io::Result<Option<Arc<OwnedFd>>> {
         let device = makedev(found.stx_dev_major, found.stx_dev_minor);
         self.ledger.mount_points.share(directory, device, self.ends.socket_above)
+    }
+
+    /// Whether this is a file of whoever the command is, or of the container's root.
+    pub(crate) fn owns(&self, found: &Stat) -> bool {
+        [self.container_user.0, self.container_root.0].contains(&found.st_uid)
     }
 
     /// The same open file under a number that the command will not have, for what the child, the launcher or the init still needs
@@ -287,9 +298,9 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(low_ports::compile(command));
     add(sysctl::compile(command)?);
     // From the host's tree, before anything lies over it.
-    let anew = streams::Anew::default();
-    add(streams::reopen(command, host, &anew));
-    add(streams::reopen_devices(command, host, &anew));
+    let anew = reopen::Anew::default();
+    add(reopen::stdin(command, host, &anew));
+    add(own_files::reopen(command, host, &anew));
     // The tree, in the caller's order, then its terminal while the host's /dev is there, then no way back.
     let tree = root::compile(command, host)?;
     let leave = root::leave(command, tree.as_ref());
@@ -319,7 +330,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(descriptors::compile(command, anew.clone())?);
     // Opened here, where there is still a number to open it with, and entered below.
     let directory = workdir::open(command)?;
-    let opened = directory.as_ref().map(workdir::WorkingDirectory::place);
+    let opened = directory.as_ref().and_then(workdir::WorkingDirectory::place);
     add(directory.map(|directory| Box::new(directory) as Box<dyn Step>));
     add(nesting::hold(command));
     // Where everything is mounted, and by whatever names the command sees it.
@@ -333,6 +344,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(launch);
     // Its maps take rights over the first one; the command's rights are those over the second.
     add(nesting::inner(command, &maps));
+    add(rlimits::of_cores(command));
     // Before a filter, which may refuse it.
     add(landlock::restrict(command, true));
     add(filter::install(command, true));

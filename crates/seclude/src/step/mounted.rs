@@ -8,7 +8,6 @@ use super::{Born, Step};
 use crate::action::Describe;
 use crate::config::Config;
 use crate::config::born::WhenBorn;
-use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
 use crate::program::Program;
@@ -31,7 +30,7 @@ pub(super) fn compile(command: &Config, root: Option<&Path>) -> Result<Option<Bo
         return Ok(None);
     }
     let work = command.when_mounted.clone();
-    if !command.namespaces.is_new(Namespace::Mount) {
+    if !super::has_tree(command) {
         let why = "without a new mount namespace nothing is mounted";
         return Err(Error::invalid(NAME, why).at("namespaces.mount").contradicting());
     }

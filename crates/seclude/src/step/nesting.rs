@@ -34,14 +34,26 @@ struct Own {
     last: bool,
     inner: bool,
     by_filter: ByFilter,
-    /// Whether its limits of watches are lowered.
+    /// Whether what is counted for the caller as well is lowered.
     lowers: bool,
-    /// What they are to be, once the caller's are known.
-    watches: Vec<(&'static CStr, String)>,
+    /// What it is to be, once the caller's is known.
+    halves: Vec<(&'static CStr, String)>,
 }
 
 /// What the kernel counts for the owner of a user namespace as well, inotify(7): half of it stays for the caller's own programs.
 const OF_WATCHES: [&CStr; 2] = [c"/proc/sys/user/max_inotify_instances", c"/proc/sys/user/max_inotify_watches"];
+
+/// The same of the namespaces that may be made below the container's, namespaces(7).
+const OF_NAMESPACES: [&CStr; 8] = [
+    LIMIT,
+    c"/proc/sys/user/max_cgroup_namespaces",
+    c"/proc/sys/user/max_ipc_namespaces",
+    c"/proc/sys/user/max_mnt_namespaces",
+    c"/proc/sys/user/max_net_namespaces",
+    c"/proc/sys/user/max_pid_namespaces",
+    c"/proc/sys/user/max_time_namespaces",
+    c"/proc/sys/user/max_uts_namespaces",
+];
 
 fn half(path: &CStr) -> Option<String> {
     let most: u64 = std::fs::read_to_string(path.to_str().ok()?).ok()?.trim().parse().ok()?;
@@ -69,7 +81,7 @@ pub(crate) fn has_inner(command: &Config) -> bool {
     command.is_sandboxed() && may_undo && spaces.is_new(Namespace::User) && spaces.is_new(Namespace::Mount)
 }
 
-fn is_last(command: &Config) -> bool {
+pub(super) fn is_last(command: &Config) -> bool {
     command.is_sandboxed() && !command.nested && command.namespaces.is_new(Namespace::User)
 }
 
@@ -88,7 +100,7 @@ pub(super) fn compile(command: &Config, by_filter: &ByFilter) -> Option<Box<dyn 
     let (last, inner) = (is_last(command), has_inner(command));
     let lowers = command.is_sandboxed() && command.namespaces.is_new(Namespace::User);
     (last || inner || lowers)
-        .then(|| Box::new(Own { last, inner, by_filter: by_filter.clone(), lowers, watches: Vec::new() }) as _)
+        .then(|| Box::new(Own { last, inner, by_filter: by_filter.clone(), lowers, halves: Vec::new() }) as _)
 }
 
 impl Step for Own {
@@ -102,7 +114,9 @@ impl Step for Own {
 
     fn prepare(&mut self, _: &mut Preparation<'_>) -> Result<()> {
         if self.lowers && !is_limit_closed() {
-            self.watches = OF_WATCHES.into_iter().filter_map(|path| Some((path, half(path)?))).collect();
+            let of_namespaces = OF_NAMESPACES.into_iter().filter(|_| !self.last);
+            let counted = OF_WATCHES.into_iter().chain(of_namespaces);
+            self.halves = counted.filter_map(|path| Some((path, half(path)?))).collect();
         }
         if self.last && !self.inner {
             self.by_filter.0.store(is_limit_closed(), Ordering::Relaxed);
@@ -112,15 +126,17 @@ impl Step for Own {
 
     fn describe(&self, to: &mut Describe) {
         if self.lowers {
-            to.prepare(NAME, "see how many files the caller may watch: the container may half of that".to_owned());
+            let what = if self.last { "" } else { ", and how many namespaces it may make" };
+            let action = format!("see how many files the caller may watch{what}: the container may half of that");
+            to.prepare(NAME, action);
         }
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        if !self.watches.is_empty() {
-            program.about("half of the caller's watches of files");
+        if !self.halves.is_empty() {
+            program.about("half of what the caller may have of watches, or of namespaces");
         }
-        for (path, most) in &self.watches {
+        for (path, most) in &self.halves {
             program.push(Op::WriteProc { path, text: most.as_bytes() });
         }
         if self.inner {

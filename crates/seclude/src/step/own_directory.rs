@@ -8,7 +8,8 @@ use std::ffi::OsStr;
 use std::hash::{BuildHasher, Hasher};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{
@@ -28,7 +29,7 @@ const NAME: &str = "directory";
 /// What its name begins with; sixteen digits follow, which nobody can guess.
 const PREFIX: &str = "seclude-";
 /// Until it is that old, it may be that its maker has no lock on it yet.
-const YOUNG: Duration = Duration::from_secs(60);
+const YOUNG: Duration = Duration::from_secs(5);
 
 /// Where the next one is to be.
 pub(crate) fn next() -> PathBuf {
@@ -73,8 +74,11 @@ impl Step for OwnDirectory {
     }
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        static SWEPT: Once = Once::new();
-        SWEPT.call_once(|| drop(sweep()));
+        // (No `Once`: a thread of the process that this one was forked from may have been in it.)
+        static SWEPT: AtomicBool = AtomicBool::new(false);
+        if !SWEPT.swap(true, Ordering::Relaxed) {
+            drop(sweep());
+        }
         let path = &self.path;
         let failed = |call: &'static str| {
             move |errno: Errno| {

@@ -10,7 +10,7 @@ use seclude_net::{Closed, Protocol, Publish};
 use seclude_request::{Field, Remedy};
 
 use super::veth::from_net;
-use super::{Born, Preparation, Step, nesting};
+use super::{Born, Preparation, Step, nesting, published};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::child::Child;
@@ -100,6 +100,10 @@ impl Step for Relayed {
             )
         };
         self.found = Some(helper_programs::find("pasta").ok_or_else(missing)?);
+        // Of a port that somebody has for one kind of addresses it takes the other, without a word.
+        for (index, port) in self.publish.iter().enumerate() {
+            drop(published::listen(NAME, index, port)?);
+        }
         // Of a namespace that is not new there is no user namespace to enter; then it is told the process all the same.
         self.hidden = self.new_user && preparation.host.permitted != 0;
         preparation.report.network = Some(Connection::of_pasta());

@@ -21,7 +21,17 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
         let action = format!("{resource}: soft {soft} is above hard {hard}");
         return Err(Error::invalid(NAME, action).at_field(Field::of("rlimits").key(resource.name())));
     }
-    Ok(Some(Box::new(Rlimits(command.rlimits.clone()))))
+    Ok(step(command, |resource| resource != Resource::CORE))
+}
+
+/// That of core dumps: before a filter, which may answer as if it were set. Set-up has none.
+pub(super) fn of_cores(command: &Config) -> Option<Box<dyn Step>> {
+    step(command, |resource| resource == Resource::CORE)
+}
+
+fn step(command: &Config, which: impl Fn(Resource) -> bool) -> Option<Box<dyn Step>> {
+    let limits: Vec<_> = command.rlimits.iter().filter(|(resource, ..)| which(*resource)).copied().collect();
+    (!limits.is_empty()).then(|| Box::new(Rlimits(limits)) as _)
 }
 
 impl Step for Rlimits {

@@ -43,6 +43,7 @@ pub(super) struct Tree {
     /// Not before all mounts are made.
     closed: bool,
     propagation: Option<Propagation>,
+    left: Left,
     scratch: bool,
     /// The most bytes of what is kept in memory besides the root.
     bound: Option<u64>,
@@ -50,6 +51,17 @@ pub(super) struct Tree {
     about: String,
     /// On the mount points of the host's own tree.
     lock: Option<Arc<OwnedFd>>,
+}
+
+/// How the host's tree is left behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// pivot_root(2).
+    Pivoted,
+    /// chroot(2), in a mount namespace of its own; `moved`: the root has to come back over the host's.
+    Below { moved: bool },
+    /// chroot(2), in the caller's own.
+    InPlace,
 }
 
 enum Kind {
@@ -70,7 +82,8 @@ enum Kind {
 }
 
 pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
-    if !command.namespaces.is_new(Namespace::Mount) {
+    let in_place = command.root.as_ref().filter(|root| root.in_place && has_tree(command));
+    if !command.namespaces.is_new(Namespace::Mount) && in_place.is_none() {
         let why = "it needs a new mount namespace: the mounts would be the host's own";
         if command.root.is_some() {
             return Err(Error::invalid(NAME, why).at("root").contradicting());
@@ -109,6 +122,7 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
         read_only: false,
         closed: false,
         propagation: None,
+        left: Left::Pivoted,
         scratch,
         bound: None,
         devices,
@@ -122,7 +136,8 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
     let curated = command.root.as_ref().is_some_and(Root::is_curated);
     if let Some((path, errno)) = host.places.unread.as_ref().filter(|_| curated) {
         let errno = rustix::io::Errno::from_raw_os_error(*errno);
-        return Err(Error::parent(NAME, "look at what the host has", errno).call("statx").path_of(path));
+        let action = format!("look at what the host has at {}", path.display());
+        return Err(Error::parent(NAME, action, errno).path_of(path));
     }
     if let Some(root) = &command.root {
         tree.read_only = root.read_only;
@@ -140,7 +155,10 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
                 if let Source::Path(path) = source {
                     absolute(NAME, path).map_err(|error| error.at("root.path"))?;
                 }
-                let show = Show::of(source.clone(), true, written, ids).takes_mounts(mounted);
+                // Below a directory that the container's ids may not search, as a bundle's is.
+                let by_parent = mount::reaches_further(command, host);
+                let show = Show::of(source.clone(), true, written, ids).takes_mounts(mounted).made_by_parent(by_parent);
+                let show = show.only_as_named(command.is_sandboxed());
                 let entered = host.tree_namespaces && is_all(command);
                 tree.root = if entered { Kind::Entered(show) } else { Kind::Directory(show) };
             }
@@ -166,8 +184,37 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
                 }
             }
         }
+        if root.chroot || root.in_place {
+            tree.left = left(command, root, &tree)?;
+        }
     }
     Ok(Some(tree))
+}
+
+fn left(command: &Config, root: &Root, tree: &Tree) -> Result<Left> {
+    let by_path = matches!(&tree.root, Kind::Directory(show) | Kind::Entered(show) if show.is_by_path());
+    if !by_path || tree.scratch {
+        let why = "only a directory, with mounts that need none of ours, can be a root in a mount namespace that is not new, or by chroot";
+        return Err(Error::invalid(NAME, why).at("root").contradicting());
+    }
+    Ok(match &tree.root {
+        // There is nothing of the host's in there.
+        Kind::Entered(_) => Left::Pivoted,
+        _ if !root.chroot => Left::Pivoted,
+        _ if is_callers(command) => Left::InPlace,
+        _ => Left::Below { moved: super::attends_mounts(command) },
+    })
+}
+
+fn is_callers(command: &Config) -> bool {
+    !command.namespaces.is_new(Namespace::Mount) && !command.namespaces.is_joined(Namespace::Mount)
+}
+
+/// Whether mounts are made: in a namespace of its own, or where the caller has said that others are to see them.
+pub(crate) fn has_tree(command: &Config) -> bool {
+    let spaces = &command.namespaces;
+    let in_place = command.root.as_ref().filter(|root| root.in_place);
+    spaces.is_new(Namespace::Mount) || in_place.is_some_and(|root| spaces.is_joined(Namespace::Mount) || root.chroot)
 }
 
 /// Whether the host's tree can be the container's without a second copy, and without a pivot from one to the other: no mount
@@ -195,6 +242,9 @@ pub(crate) fn is_all(command: &Config) -> bool {
 }
 
 pub(super) fn absolute(step: &'static str, path: &std::path::Path) -> Result<()> {
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(Error::invalid(step, format!("{path:?} has a NUL byte in it")));
+    }
     if path.is_absolute() {
         return Ok(());
     }
@@ -214,7 +264,9 @@ impl Tree {
     /// Where in the host's tree it can lie while others look at it, if it lies over that one's root.
     pub(super) fn moves_to(&self) -> Option<&Path> {
         match &self.root {
-            Kind::Directory(show) if !self.scratch && show.is_by_path() => Some(show.path()),
+            Kind::Directory(show) if !self.scratch && show.is_by_path() && self.left != Left::InPlace => {
+                Some(show.path())
+            }
             _ => None,
         }
     }
@@ -259,6 +311,7 @@ impl Step for Tree {
         preparation.report.root = Some(match self.root {
             Kind::Kept { .. } => RootMade::Kept,
             Kind::Entered(_) => RootMade::Entered,
+            Kind::Directory(_) if self.left != Left::Pivoted => RootMade::Changed,
             Kind::Directory(_) | Kind::Overlay(_) | Kind::Memory(_) | Kind::LayeredHost(_) => RootMade::Pivoted,
         });
         match &mut self.root {
@@ -273,7 +326,8 @@ impl Step for Tree {
             }
             Kind::Kept { .. } | Kind::Memory(_) => Ok(()),
             Kind::Directory(show) | Kind::Entered(show) => {
-                show::directory(show, NAME, |path| path.display().to_string(), preparation).map(drop)
+                show::directory(show, NAME, |path| path.display().to_string(), preparation)?;
+                show.look_where(NAME).map_err(|error| error.at("root.path"))
             }
             Kind::Overlay(overlay) => {
                 overlay.prepare(NAME, preparation).map_err(|error| error.within(&Field::of("root")))
@@ -306,10 +360,12 @@ impl Step for Tree {
             program.push(Op::EnterTree { source: show.source().unwrap_or(Fd::NONE) });
         }
         if let Some(lock) = &self.lock {
-            program.hold_in_init("the lock on its mount points", Fd(lock.as_raw_fd()));
+            program.hold_in_init(Fd(lock.as_raw_fd()));
         }
-        program.about("make every mount private");
-        program.push(Op::MakePrivate);
+        if self.left != Left::InPlace {
+            program.about("make every mount private");
+            program.push(Op::MakePrivate);
+        }
         program.about(&self.about);
         match &self.root {
             Kind::Kept { mounted: false } => return,
@@ -342,8 +398,13 @@ impl Step for Tree {
             }
         }
         program.about(&self.about);
-        if self.is_replaced() {
-            program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
+        match &self.root {
+            Kind::Directory(show) if self.left == Left::InPlace => {
+                let onto = program.text(show.path());
+                program.push(Op::RootInPlace { onto });
+            }
+            _ if self.is_replaced() => program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST }),
+            _ => {}
         }
         if let Kind::Directory(show) = &self.root {
             show.covers(program, Slot::ROOT);
@@ -384,6 +445,7 @@ fn read_only(program: &mut Program<'_>, recursive: bool) {
 struct Leave {
     built: bool,
     replaced: bool,
+    left: Left,
     read_only: bool,
     propagation: Option<Propagation>,
     umask: Option<u32>,
@@ -412,6 +474,7 @@ pub(super) fn leave(command: &Config, tree: Option<&Tree>) -> Option<Box<dyn Ste
     Some(Box::new(Leave {
         built: is(Tree::is_built),
         replaced: is(Tree::is_replaced),
+        left: tree.map_or(Left::Pivoted, |tree| tree.left),
         read_only: is(Tree::is_read_only_at_the_end),
         propagation: tree.and_then(|tree| tree.propagation),
         umask: command.umask,
@@ -441,7 +504,17 @@ impl Step for Leave {
         }
         if self.replaced {
             program.about("leave the host's tree");
-            program.push(Op::Pivot);
+            match self.left {
+                Left::Pivoted => program.push(Op::Pivot),
+                Left::Below { moved } => {
+                    if moved {
+                        // Whoever enters the namespace is to be in there.
+                        program.push(Op::Attach { mount: Slot::ROOT, onto: Slot::HOST });
+                    }
+                    program.push(Op::ChangeRoot { alone: true });
+                }
+                Left::InPlace => program.push(Op::ChangeRoot { alone: false }),
+            }
         }
         if let Some(how) = self.propagation.filter(|_| self.built) {
             program.about("what is mounted from here on");

@@ -50,14 +50,15 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
         MountKind::FileSystem { name, .. } => name == "devpts",
         _ => false,
     };
-    let whose = match command.namespaces.is_joined(Namespace::Mount) {
+    let enters = command.namespaces.is_joined(Namespace::Mount) || command.entered_root.is_some();
+    let whose = match enters && !super::has_tree(command) {
         true => Whose::Joined,
         false if command.mounts.iter().any(is_own) => Whose::Own,
         false => Whose::Host,
     };
     let terminal = command.terminal.map(|size| (size, whose));
     let console = command.console && terminal.is_some();
-    if console && !command.namespaces.is_new(Namespace::Mount) {
+    if console && !super::has_tree(command) {
         let action = "a console needs a new mount namespace: it would be the host's own";
         return Err(Error::invalid(NAME, action).at("terminal").contradicting());
     }

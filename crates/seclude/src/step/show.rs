@@ -5,7 +5,8 @@
 //! not: so the child walks the path again, and looks whether it came to the same file.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
@@ -37,9 +38,13 @@ pub(crate) struct Show {
     namespace: Option<Arc<OwnedFd>>,
     /// A peer of what it is a copy of: only the parent is where that is.
     peer: bool,
+    /// The parent can come to it, and the child, with the rights of its own ids alone, perhaps not.
+    parents: bool,
     open: Option<Arc<OwnedFd>>,
     /// Whether mount points may have to be made in it.
     takes_mounts: bool,
+    /// It has to be what lies there by that name, and not where a symlink leads.
+    as_named: bool,
     lock: Option<Arc<OwnedFd>>,
 }
 
@@ -64,8 +69,10 @@ impl Show {
             starter: None,
             namespace: None,
             peer: false,
+            parents: false,
             open: None,
             takes_mounts: false,
+            as_named: false,
             lock: None,
         }
     }
@@ -98,10 +105,30 @@ impl Show {
         self
     }
 
+    /// The copy is made by the parent, whatever its ids.
+    pub(crate) fn made_by_parent(mut self, parents: bool) -> Show {
+        self.parents = parents;
+        self
+    }
+
     /// Something is to be mounted in it: what has to be made for that is made on the host if it is written.
     pub(crate) fn takes_mounts(mut self, takes: bool) -> Show {
         self.takes_mounts = takes;
         self
+    }
+
+    /// Nothing that a symlink leads to: where an earlier run could write, it may have left one.
+    pub(crate) fn only_as_named(mut self, as_named: bool) -> Show {
+        self.as_named = as_named;
+        self
+    }
+
+    /// Fails where it is open by now and is not that.
+    pub(crate) fn look_where(&self, step: &'static str) -> Result<()> {
+        match self.as_named && self.is_by_path() {
+            true => is_where_it_says(step, self.path(), self.open.as_deref()),
+            false => Ok(()),
+        }
     }
 
     /// Its path; of one that was given open, once it is looked at, the one that it had then.
@@ -121,7 +148,7 @@ impl Show {
 
     /// Whether the child makes the copy.
     pub(crate) fn is_childs(&self) -> bool {
-        self.ids == Ids::Callers && !self.peer && self.mapped.is_none()
+        self.ids == Ids::Callers && !self.peer && !self.parents && self.mapped.is_none()
     }
 
     /// It, opened in `prepare`.
@@ -176,7 +203,7 @@ impl Show {
 
     fn hold(&self, program: &mut Program<'_>) {
         if let Some(lock) = &self.lock {
-            program.hold_in_init("the lock on its mount points", Fd(lock.as_raw_fd()));
+            program.hold_in_init(Fd(lock.as_raw_fd()));
         }
     }
 
@@ -267,4 +294,43 @@ pub(crate) fn directory(
         rustix::fs::FileType::Directory => Ok(found),
         _ => Err(failed(Errno::NOTDIR)),
     }
+}
+
+/// Fails if a symlink leads to it.
+pub(crate) fn is_where_it_says(step: &'static str, path: &Path, opened: Option<&OwnedFd>) -> Result<()> {
+    let Some(real) = opened.and_then(|opened| path_of(opened).ok()) else { return Ok(()) };
+    if real == past_links_of_the_system(path) {
+        return Ok(());
+    }
+    let (path, real) = (path.display(), real.display());
+    let action = format!("{path} leads to {real} by a symlink, which whoever can write there has chosen");
+    Err(Error::invalid(step, action).hint("name where it leads to, if that is meant"))
+}
+
+/// The same path past symlinks that no run before can have left: those of the system, as of distributions that have /home elsewhere, where
+/// nothing is given to be written; and for an ordinary user those in directories of root's.
+fn past_links_of_the_system(path: &Path) -> PathBuf {
+    let is_root = rustix::process::geteuid().is_root();
+    let is_roots = |directory: &Path| {
+        directory.metadata().is_ok_and(|found| found.uid() == 0 && found.permissions().mode() & 0o022 == 0)
+    };
+    let has_links = |directory: &Path| {
+        let whole = ["/usr", "/etc", "/nix/store", "/gnu/store"];
+        ["/", "/var"].map(Path::new).contains(&directory)
+            || whole.iter().any(|place| directory.starts_with(place))
+            || (!is_root && is_roots(directory))
+    };
+    let mut whole = PathBuf::from("/");
+    for part in path.components().skip(1) {
+        if part == Component::ParentDir {
+            whole.pop();
+            continue;
+        }
+        let is_systems = has_links(&whole);
+        whole.push(part);
+        if is_systems && whole.is_symlink() {
+            whole = whole.canonicalize().unwrap_or(whole);
+        }
+    }
+    whole
 }

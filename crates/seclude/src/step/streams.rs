@@ -1,33 +1,21 @@
 //! What stdin, stdout and stderr are, and what of it a container may have.
 //!
 //! A descriptor leads to its file's mount: by /proc/self/fd/N whoever has the file's owner opens it again, for writing on the
-//! host's mount, or changes its mode. So a file to be read is opened anew, on a mount of its own.
+//! host's mount, or changes its mode. So a file to be read is opened anew, on a mount of its own (reopen.rs), and what is
+//! written to one goes through a pipe.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 
-use rustix::fs::{FileType, Mode, OFlags, SealFlags, fcntl_get_seals, fcntl_getfl, fstat, fstatfs, open};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::pipe::{PipeFlags, pipe_with};
-use seclude_child::{Op, Slot};
-use seclude_request::Field;
-use seclude_sys::Fd;
-use seclude_sys::mount::MOUNT_ATTR_RDONLY;
+use rustix::fs::{FileType, Mode, OFlags, SealFlags, fcntl_get_seals, fcntl_getfl, fstat, fstatfs};
+use rustix::io::Errno;
+use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_type};
+use rustix::net::{AddressFamily, SocketType, getpeername};
 
-use super::show::Show;
-use super::user::{self, Ids};
-use super::{Preparation, Step, descriptors};
-use crate::action::Describe;
+use super::Preparation;
 use crate::config::Config;
-use crate::config::mount::Source;
 use crate::config::namespace::Namespace;
-use crate::config::stdio::StdioKind;
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::program::{Program, Wanted};
-use crate::relay::Relay;
 
 const NAME: &str = "descriptors";
 /// Of pipes that have no name, include/uapi/linux/magic.h.
@@ -43,6 +31,15 @@ pub(super) enum Looked {
     Pipe,
     /// Open as a path alone: it can do nothing but lead there.
     Path,
+    /// A connection that is for good, as those of unix(7) are: nobody else is reached by it. But it tells of the network namespace that it is of,
+    /// takes a name in it, and is what that namespace is managed by for whoever has the right.
+    Pair,
+    /// A connection that can be undone for another one, to whoever is in the network namespace that it is of.
+    Connection,
+    /// A socket that reaches whoever it likes there.
+    Socket,
+    /// A block device.
+    Disk,
     Other,
 }
 
@@ -55,7 +52,22 @@ pub(super) fn look(fd: BorrowedFd<'_>) -> rustix::io::Result<Looked> {
         // Opened anew for reading, one that is open for writing alone would be open wider than it was.
         FileType::RegularFile if flags & OFlags::RWMODE != OFlags::WRONLY => Looked::File,
         FileType::Fifo if fstatfs(fd)?.f_type as u64 == PIPEFS_MAGIC => Looked::Pipe,
+        FileType::Socket => look_at_socket(fd)?,
+        FileType::BlockDevice => Looked::Disk,
         _ => Looked::Other,
+    })
+}
+
+/// A socket stays in the network namespace that it was made in, whoever has it; connect(2) to AF_UNSPEC undoes its connection, other than those of
+/// unix(7) that are streams.
+fn look_at_socket(fd: BorrowedFd<'_>) -> rustix::io::Result<Looked> {
+    let kind = socket_type(fd)?;
+    let connected = kind == SocketType::STREAM && !socket_acceptconn(fd)? && getpeername(fd).is_ok();
+    // What has records would lose them by a relay.
+    Ok(match connected {
+        true if socket_domain(fd)? == AddressFamily::UNIX => Looked::Pair,
+        true => Looked::Connection,
+        false => Looked::Socket,
     })
 }
 
@@ -93,16 +105,11 @@ fn opens_wider(fd: BorrowedFd<'_>, gid: u32) -> bool {
         OFlags::RDONLY => writes && !fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(SealFlags::WRITE)),
         _ => writes && flags.contains(OFlags::APPEND),
     };
-    let lies_somewhere = match FileType::from_raw_mode(found.st_mode) {
-        FileType::RegularFile => true,
-        FileType::Fifo => fstatfs(fd).is_ok_and(|found| found.f_type as u64 != PIPEFS_MAGIC),
-        _ => false,
-    };
-    wider && lies_somewhere && !flags.contains(OFlags::PATH)
+    wider && lies_somewhere(fd, &found) && !flags.contains(OFlags::PATH)
 }
 
 /// Whether others can walk to this file, so that being handed it opens nothing to them.
-fn is_everybodys(fd: BorrowedFd<'_>) -> bool {
+pub(super) fn is_everybodys(fd: BorrowedFd<'_>) -> bool {
     let Ok(path) = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())) else { return false };
     let is_it = || {
         let (named, open) = (rustix::fs::stat(&path).ok()?, fstat(fd).ok()?);
@@ -125,6 +132,7 @@ pub(super) enum Wider {
     Refused,
 }
 
+/// `gid` of whoever is handed it, whose it is not.
 pub(super) fn wider(fd: BorrowedFd<'_>, gid: u32, may_relay: bool) -> Wider {
     let is_output = fcntl_getfl(fd).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::WRONLY);
     match opens_wider(fd, gid) {
@@ -132,6 +140,16 @@ pub(super) fn wider(fd: BorrowedFd<'_>, gid: u32, may_relay: bool) -> Wider {
         true if may_relay && is_output => Wider::Relayed,
         true if is_everybodys(fd) => Wider::No,
         true => Wider::Refused,
+    }
+}
+
+/// Whether the command has it to write to, and would miss nothing by a pipe: nobody reads from stdout or stderr, however it was
+/// opened (`w+`).
+fn writes_alone(fd: BorrowedFd<'_>, number: i32) -> bool {
+    match fcntl_getfl(fd).map(|flags| flags & OFlags::RWMODE) {
+        Ok(OFlags::WRONLY) => true,
+        Ok(OFlags::RDWR) => number == 1 || number == 2,
+        _ => false,
     }
 }
 
@@ -155,6 +173,42 @@ pub(super) fn own(number: i32) -> BorrowedFd<'static> {
     }
 }
 
+/// Whom descriptors are handed to.
+#[derive(Clone, Copy)]
+pub(super) struct Handed {
+    /// The command's ids, on the host.
+    pub(super) user: (u32, u32),
+    /// Of the container's root, on the host.
+    pub(super) root: u32,
+    /// Whether its ids are others than the caller's.
+    pub(super) differs: bool,
+}
+
+impl Handed {
+    pub(super) fn by(preparation: &Preparation<'_>) -> Handed {
+        let (user, root) = (*preparation.container_user, preparation.container_root.0);
+        Handed { user, root, differs: user != (preparation.host.uid, preparation.host.gid) }
+    }
+
+    /// Whether it owns this, and comes to it in other ways as well.
+    fn is_own(&self, fd: BorrowedFd<'_>) -> bool {
+        fstat(fd).is_ok_and(|found| [self.user.0, self.root].contains(&found.st_uid))
+    }
+}
+
+fn is_file(fd: BorrowedFd<'_>) -> bool {
+    fstat(fd).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
+}
+
+/// Whether it has a mode of its own and a place where others come to it.
+fn lies_somewhere(fd: BorrowedFd<'_>, found: &rustix::fs::Stat) -> bool {
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => true,
+        FileType::Fifo => fstatfs(fd).is_ok_and(|found| found.f_type as u64 != PIPEFS_MAGIC),
+        _ => false,
+    }
+}
+
 /// What would be a hole here.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Confinement {
@@ -164,6 +218,8 @@ pub(super) struct Confinement {
     narrow: bool,
     /// Somebody is there as long as the command, to relay.
     relays: bool,
+    /// A network that is not the caller's, or none.
+    network: bool,
 }
 
 impl Confinement {
@@ -172,15 +228,47 @@ impl Confinement {
             tree: command.namespaces.is_new(Namespace::Mount),
             narrow: command.is_sandboxed(),
             relays: command.die_with_parent,
+            network: command.namespaces.is_new(Namespace::Net)
+                || command.namespaces.is_joined(Namespace::Net)
+                || command.no_namespaces,
         }
     }
 
-    /// Whether a file that is handed to somebody with other ids than its owner's has to be relayed.
-    pub(super) fn relays(self, fd: BorrowedFd<'_>, gid: u32, number: i32) -> Result<bool> {
+    /// Whether what goes over a connection has to be relayed, as it would lead into the caller's network.
+    pub(super) fn relays_connection(self, looked: &Looked, number: i32) -> Result<bool> {
+        if !self.narrow || !self.network || !matches!(looked, Looked::Pair | Looked::Connection | Looked::Socket) {
+            return Ok(false);
+        }
+        if *looked != Looked::Socket && self.relays {
+            return Ok(true);
+        }
+        if *looked == Looked::Pair {
+            // Where nobody stays to relay it: Node.js has its children's streams such pairs.
+            return Ok(false);
+        }
+        let what = match looked {
+            Looked::Connection => "a connection, and nobody stays to relay it",
+            _ => "a socket of datagrams or records, or one that is connected to nobody",
+        };
+        let action = format!("{} is {what}: by it the command would reach the caller's network", name(number));
+        Err(Error::invalid(NAME, action).at("stdio").hint("hand a pipe on, or share the caller's network"))
+    }
+
+    /// Whether what is written to a file has to be relayed, so that the command has no descriptor of it.
+    pub(super) fn relays(self, fd: BorrowedFd<'_>, to: Handed, number: i32) -> Result<bool> {
         if !self.narrow {
             return Ok(false);
         }
-        match wider(fd, gid, self.relays) {
+        // Whoever can write to a file takes O_APPEND away and empties it, whosever it is, fcntl(2), ftruncate(2).
+        if is_file(fd) && self.relays && writes_alone(fd, number) {
+            return Ok(true);
+        }
+        if to.is_own(fd) {
+            return Ok(false);
+        }
+        match wider(fd, to.user.1, self.relays) {
+            // Whoever has the caller's ids comes to it in other ways as well.
+            Wider::Refused if !to.differs => Ok(false),
             Wider::No => Ok(false),
             Wider::Relayed => Ok(true),
             Wider::Refused => {
@@ -193,6 +281,19 @@ impl Confinement {
                 Err(error.hint("take the rights of others from it (chmod o-rw), or hand a pipe on"))
             }
         }
+    }
+
+    /// Whose device it is opens it anew, for writing as well, and changes its mode; read-only mounts hold neither back.
+    pub(super) fn allows_disk(self, looked: &Looked, fd: BorrowedFd<'_>, to: Handed, number: i32) -> Result<()> {
+        if !self.narrow || *looked != Looked::Disk || !to.is_own(fd) {
+            return Ok(());
+        }
+        let action = format!(
+            "{} is a device that the command's user owns: it could write to it, whatever it is open for",
+            name(number)
+        );
+        let error = Error::invalid(NAME, action).at("stdio");
+        Err(error.hint("hand on a pipe of what is read from it, or pass the stream on as it is"))
     }
 
     pub(super) fn allows(self, looked: &Looked, number: i32) -> Result<()> {
@@ -213,332 +314,11 @@ impl Confinement {
     }
 }
 
-fn name(number: i32) -> String {
+pub(super) fn name(number: i32) -> String {
     match number {
         0 => "stdin".to_owned(),
         1 => "stdout".to_owned(),
         2 => "stderr".to_owned(),
         _ => format!("descriptor {number}"),
-    }
-}
-
-/// Which streams are opened anew, which is known once they were looked at.
-#[derive(Clone, Default)]
-pub(super) struct Anew(Arc<[AtomicI32; 3]>);
-
-/// How one is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum How {
-    /// As it was given.
-    Not,
-    /// What set-up has as stdin.
-    Stdin,
-    /// By a descriptor with this number, in the place of one that led to the same.
-    At(i32),
-}
-
-impl Anew {
-    const STDIN: i32 = -1;
-    const NOT: i32 = 0;
-
-    pub(super) fn how(&self, number: i32) -> How {
-        let place = usize::try_from(number).ok().and_then(|number| self.0.get(number));
-        match place.map_or(Self::NOT, |place| place.load(Ordering::Relaxed)) {
-            Self::NOT => How::Not,
-            Self::STDIN => How::Stdin,
-            // One more, so that it is not 0.
-            at => How::At(at - 1),
-        }
-    }
-
-    fn is(&self, number: usize, how: How) {
-        let value = match how {
-            How::Not => Self::NOT,
-            How::Stdin => Self::STDIN,
-            How::At(at) => at + 1,
-        };
-        if let Some(place) = self.0.get(number) {
-            place.store(value, Ordering::Relaxed);
-        }
-    }
-}
-
-struct Reopened {
-    kind: StdioKind,
-    ids: Ids,
-    highest: i32,
-    anew: Anew,
-    show: Option<(Show, u64)>,
-    relayed: Option<OwnedFd>,
-}
-
-/// While the host's tree is there.
-pub(super) fn reopen(command: &Config, host: &Host, anew: &Anew) -> Option<Box<dyn Step>> {
-    let [stdin, ..] = descriptors::kinds(command);
-    let kind = stdin.filter(|kind| matches!(kind, StdioKind::Inherit | StdioKind::Fd(_)))?;
-    if !command.is_sandboxed() || !command.namespaces.is_new(Namespace::Mount) {
-        return None;
-    }
-    let (ids, highest) = (user::ids_of_files(command, host), descriptors::highest(command));
-    Some(Box::new(Reopened { kind, ids, highest, anew: anew.clone(), show: None, relayed: None }))
-}
-
-/// Whether what lies at the file's path, where it is looked for again, is the file.
-fn is_found_again(show: &Show, fd: BorrowedFd<'_>, ids: Ids) -> bool {
-    let tree = match ids {
-        Ids::Containers => {
-            let flags = rustix::mount::OpenTreeFlags::OPEN_TREE_CLONE
-                | rustix::mount::OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | rustix::mount::OpenTreeFlags::AT_EMPTY_PATH;
-            return show.opened().is_some_and(|open| rustix::mount::open_tree(&**open, c"", flags).is_ok());
-        }
-        Ids::Callers => rustix::fs::stat(show.path()),
-    };
-    let readable = || rustix::fs::access(show.path(), rustix::fs::Access::READ_OK).is_ok();
-    match (tree, fstat(fd)) {
-        (Ok(named), Ok(open)) => (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino) && readable(),
-        _ => false,
-    }
-}
-
-impl Reopened {
-    fn relay(&mut self, fd: BorrowedFd<'_>, offset: u64, preparation: &mut Preparation<'_>) -> Result<()> {
-        let failed = |call| move |errno: Errno| Error::parent(NAME, "pipe for stdin", errno).call(call);
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe2"))?;
-        // Whoever may not give it away leaves it.
-        let _ = descriptors::give(read.as_fd(), *preparation.container_user);
-        let source = fcntl_dupfd_cloexec(fd, 3).map_err(failed("fcntl"))?;
-        let relay = Relay::input(source, write, Some(offset));
-        let relay = relay.map_err(|error| Error::parent(NAME, "thread for stdin", error).call("clone"))?;
-        preparation.ends.relays.push(relay);
-        self.relayed = Some(fcntl_dupfd_cloexec(&read, self.highest + 1).map_err(failed("fcntl"))?);
-        Ok(())
-    }
-}
-
-impl Step for Reopened {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn field(&self) -> Option<Field> {
-        Some(Field::of("stdio"))
-    }
-
-    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        let kind = self.kind.clone();
-        let fd = match &kind {
-            StdioKind::Fd(fd) => fd.as_fd(),
-            _ => own(0),
-        };
-        if look(fd) != Ok(Looked::File) {
-            return Ok(());
-        }
-        let failed = |call| move |errno: Errno| Error::parent(NAME, "stdin", errno).call(call);
-        let offset = rustix::fs::tell(fd).map_err(failed("lseek"))?;
-        let copied = fcntl_dupfd_cloexec(fd, self.highest + 1).map_err(failed("fcntl"))?;
-        let mut show = Show::of(Source::Fd(Arc::new(copied)), false, false, self.ids);
-        self.anew.is(0, How::Stdin);
-        // Before Linux 5.12 only what is attached somewhere can be made read-only.
-        let can = seclude_sys::mount::set_attributes(Fd::NONE, 0, false) != Err(seclude_sys::Errno::ENOSYS);
-        match show.open(preparation) {
-            Ok(_) if can && is_found_again(&show, fd, self.ids) => {
-                self.show = Some((show, offset));
-                Ok(())
-            }
-            _ => self.relay(fd, offset, preparation),
-        }
-    }
-
-    fn keeps(&self) -> Vec<Fd> {
-        let show = self.show.iter().flat_map(|(show, _)| show.keeps());
-        show.chain(self.relayed.as_ref().map(|relayed| Fd(relayed.as_raw_fd()))).collect()
-    }
-
-    fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        if let Some((show, offset)) = &self.show {
-            program.about("stdin, on a read-only mount of its own");
-            if show.is_childs() {
-                show.copy(program, Slot::TREE);
-                program.push(Op::SetAttributes { mount: Slot::TREE, set: MOUNT_ATTR_RDONLY, recursive: false });
-                program.push(Op::OpenToRead { tree: Slot::TREE, offset: *offset, into: Slot::STDIN });
-            } else {
-                // With the rights of the parent, whose file it is.
-                program.take_tree(
-                    Slot::STDIN,
-                    Wanted {
-                        peer: false,
-                        plain: false,
-                        source: show.opened().cloned(),
-                        recursive: false,
-                        strict: false,
-                        mapped: None,
-                        namespace: None,
-                        open_at: Some(*offset),
-                        path: show.path().to_owned(),
-                        step: 0,
-                    },
-                );
-            }
-        } else if let Some(relayed) = &self.relayed {
-            program.about("stdin, relayed");
-            program.push(Op::TakeOver { fd: Fd(relayed.as_raw_fd()), into: Slot::STDIN });
-        }
-    }
-
-    fn describe(&self, to: &mut Describe) {
-        to.prepare(NAME, "look at stdin: a file is opened anew, read-only".to_owned());
-    }
-}
-
-/// A device of the command's own user, such as the terminal, on a read-only mount: it works as before, and its mode and owner stay.
-struct Device {
-    show: Show,
-    /// The descriptors of it: number, status flags, and whether that is the command's own number.
-    places: Vec<(Number, u32)>,
-}
-
-enum Number {
-    Own(i32),
-    Lifted(OwnedFd),
-}
-
-impl Number {
-    fn fd(&self) -> Fd {
-        match self {
-            Number::Own(number) => Fd(*number),
-            Number::Lifted(fd) => Fd(fd.as_raw_fd()),
-        }
-    }
-}
-
-/// A terminal, or a device of memory such as /dev/null. Others have a state of their own for whoever opens them (a terminal's master, tun),
-/// or stand for another one (/dev/tty).
-fn is_one_however_often_opened(fd: BorrowedFd<'_>, found: &rustix::fs::Stat) -> bool {
-    const MEMORY: u32 = 1;
-    const TTY: (u32, u32) = (5, 0);
-    let number = (rustix::fs::major(found.st_rdev), rustix::fs::minor(found.st_rdev));
-    let is_terminal = || rustix::termios::isatty(fd) && number != TTY && !is_master(number);
-    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
-    is_device && (number.0 == MEMORY || is_terminal())
-}
-
-/// devices.txt: 5:2 is /dev/ptmx, 128 to 135 are masters.
-fn is_master((major, minor): (u32, u32)) -> bool {
-    (major, minor) == (5, 2) || (128..136).contains(&major)
-}
-
-struct Devices {
-    kinds: [Option<StdioKind>; 3],
-    highest: i32,
-    anew: Anew,
-    found: Vec<((u64, u64), Device)>,
-}
-
-/// While the host's tree is there.
-pub(super) fn reopen_devices(command: &Config, host: &Host, anew: &Anew) -> Option<Box<dyn Step>> {
-    let may_own = user::ids_of_files(command, host) == Ids::Callers;
-    if !command.is_sandboxed() || !command.namespaces.is_new(Namespace::Mount) || !may_own {
-        return None;
-    }
-    let (kinds, highest) = (descriptors::kinds(command), descriptors::highest(command));
-    Some(Box::new(Devices { kinds, highest, anew: anew.clone(), found: Vec::new() }))
-}
-
-impl Devices {
-    fn look_at(&mut self, number: i32, kind: &StdioKind, preparation: &mut Preparation<'_>) -> rustix::io::Result<()> {
-        let null;
-        let (fd, is_own) = match kind {
-            StdioKind::Inherit => (own(number), true),
-            StdioKind::Fd(fd) => (fd.as_fd(), false),
-            StdioKind::Null => {
-                null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-                (null.as_fd(), false)
-            }
-            _ => return Ok(()),
-        };
-        let (found, flags) = (fstat(fd)?, fcntl_getfl(fd)?);
-        // Whoever does not own it can change nothing about it.
-        let is_owned = [preparation.container_user.0, preparation.container_root.0].contains(&found.st_uid);
-        if !is_owned || flags.contains(OFlags::PATH) || !is_one_however_often_opened(fd, &found) {
-            return Ok(());
-        }
-        // Two of one number may be of two instances of devpts.
-        let id = (found.st_dev, found.st_ino);
-        let known = self.found.iter().position(|(device, _)| *device == id);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                let copied = fcntl_dupfd_cloexec(fd, self.highest + 1)?;
-                let mut show = Show::of(Source::Fd(Arc::new(copied)), false, false, Ids::Callers);
-                if show.open(preparation).is_err() || !is_found_again(&show, fd, Ids::Callers) {
-                    // Of another mount namespace's devpts, and nobody comes to it by a path.
-                    return Ok(());
-                }
-                self.found.push((id, Device { show, places: Vec::new() }));
-                self.found.len() - 1
-            }
-        };
-        let place = match is_own {
-            true => Number::Own(number),
-            false => Number::Lifted(fcntl_dupfd_cloexec(fd, self.highest + 1)?),
-        };
-        self.anew.is(number as usize, How::At(place.fd().0));
-        if let Some((_, device)) = self.found.get_mut(index) {
-            let kept = OFlags::RWMODE | OFlags::APPEND | OFlags::NONBLOCK;
-            device.places.push((place, (flags & kept).bits()));
-        }
-        Ok(())
-    }
-}
-
-impl Step for Devices {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn field(&self) -> Option<Field> {
-        Some(Field::of("stdio"))
-    }
-
-    fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
-        // Before Linux 5.12 only what is attached somewhere can be made read-only.
-        if seclude_sys::mount::set_attributes(Fd::NONE, 0, false) == Err(seclude_sys::Errno::ENOSYS) {
-            return Ok(());
-        }
-        for (kind, number) in self.kinds.clone().iter().zip(0..) {
-            let Some(kind) = kind else { continue };
-            match self.look_at(number, kind, preparation) {
-                // What is closed stays so.
-                Ok(()) | Err(Errno::BADF) => {}
-                Err(errno) => return Err(Error::parent(NAME, name(number), errno).call("fcntl")),
-            }
-        }
-        Ok(())
-    }
-
-    fn keeps(&self) -> Vec<Fd> {
-        let of =
-            |device: &Device| device.show.keeps().chain(device.places.iter().map(|(place, _)| place.fd())).collect();
-        self.found.iter().flat_map(|(_, device)| -> Vec<Fd> { of(device) }).collect()
-    }
-
-    fn ops<'a>(&'a self, program: &mut Program<'a>) {
-        for (_, device) in &self.found {
-            program.about_owned(format!("{}, on a read-only mount of its own", device.show.path().display()));
-            device.show.copy(program, Slot::TREE);
-            program.push(Op::SetAttributes { mount: Slot::TREE, set: MOUNT_ATTR_RDONLY, recursive: false });
-            for (place, flags) in &device.places {
-                let close_on_exec = matches!(place, Number::Lifted(_));
-                program.push(Op::ReopenDevice { tree: Slot::TREE, at: place.fd(), flags: *flags, close_on_exec });
-            }
-        }
-    }
-
-    fn describe(&self, to: &mut Describe) {
-        to.prepare(
-            NAME,
-            "look at the streams: a device that the user owns is opened anew, on a read-only mount".to_owned(),
-        );
     }
 }

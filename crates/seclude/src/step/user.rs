@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, fstatfs, open, openat};
+use rustix::fs::{Mode, OFlags, open, openat};
 use seclude_child::Op;
 use seclude_idmap::{
     Extent, FileError, IdMap, PASSWD_FILE, Range, SUBGID_FILE, SUBUID_FILE, first_uncovered, read_ranges_for,
@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::helper_programs;
 use crate::host::Host;
 use crate::ledger::Ledger;
+use crate::proc_pid;
 use crate::program::Program;
 
 pub(super) const NAME: &str = "user map";
@@ -115,6 +116,10 @@ enum Writer {
 
 pub(super) fn map(command: &Config, host: &Host, maps: &Maps, holder: &Holder) -> Result<Option<Box<dyn Step>>> {
     if !command.namespaces.is_new(Namespace::User) {
+        // Whoever has its uid writes what belongs to root in /proc/sys, without any capability.
+        if command.is_sandboxed() && command.nested && command.identity.uid.unwrap_or(host.uid) == 0 {
+            return Err(nested_with("the host's root, in a user namespace that is not the container's own"));
+        }
         return match command.user_map {
             Some(UserMap::Sandbox) => Ok(None),
             Some(_) if !command.namespaces.is_joined(Namespace::User) => {
@@ -130,8 +135,7 @@ pub(super) fn map(command: &Config, host: &Host, maps: &Maps, holder: &Holder) -
             return Err(Error::invalid(NAME, action).at("user.map"));
         }
         if command.is_sandboxed() && command.nested {
-            let action = "nested user namespaces, and the host's root in them";
-            return Err(Error::invalid(NAME, action).at("nested").contradicting().hint("ask for one of them"));
+            return Err(nested_with("the host's root in them"));
         }
     }
     let inside = |map: &IdMap, id: Option<u32>, kind: &str| match id {
@@ -180,6 +184,11 @@ pub(super) fn map(command: &Config, host: &Host, maps: &Maps, holder: &Holder) -
     })))
 }
 
+fn nested_with(root: &str) -> Error {
+    let action = format!("nested user namespaces, and {root}");
+    Error::invalid(NAME, action).at("nested").contradicting().hint("ask for one of them")
+}
+
 /// Whether the caller's own ids are not in the map: then the child has to become somebody who is.
 pub(crate) fn leaves_caller_out(command: &Config, host: &Host) -> bool {
     if !command.namespaces.is_new(Namespace::User) {
@@ -204,7 +213,7 @@ impl Decided {
                 run_helper("newgidmap", pid, gids, starter)?;
             }
             Writer::Direct | Writer::DirectDenyingSetgroups => {
-                let process = open_process(pid)?;
+                let process = proc_pid::open(NAME, pid)?;
                 if *writer == Writer::DirectDenyingSetgroups {
                     write_once(&process, "setgroups", "deny")?;
                 }
@@ -256,8 +265,7 @@ impl Map {
         }
         if self.nested && privileged && range.is_none() && (uids.inside_of(0).is_some() || gids.inside_of(0).is_some())
         {
-            let action = "nested user namespaces, and ids of the host's root in them";
-            return Err(Error::invalid(NAME, action).at("nested").contradicting().hint("ask for one of them"));
+            return Err(nested_with("ids of the host's root in them"));
         }
         let writer = Writer::of(&uids, &gids, host)?;
         Ok(Decided { uids, gids, writer, range })
@@ -387,7 +395,8 @@ impl Step for Map {
         // Before `prepare` it has no number yet.
         let planned = (self.chosen && self.decided.is_none()).then_some(Fd::NONE);
         for fd in kept.into_iter().chain(planned) {
-            program.hold_in_init("the lock on its ids, which the init holds as long as it lives", fd);
+            program.about("the lock on its ids, which the init holds as long as it lives");
+            program.hold_in_init(fd);
         }
     }
 
@@ -413,23 +422,6 @@ impl Step for Map {
         to.prepare(NAME, "look up the ids, decide who writes them".to_owned());
         to.attend(NAME, format!("write setgroups, uid_map, gid_map: {what}"));
     }
-}
-
-/// The process's directory in /proc, made sure to be one: the write must not land in a file that imitates it.
-fn open_process(pid: i32) -> Result<OwnedFd> {
-    let path = format!("/proc/{pid}");
-    let failed = |errno| {
-        Error::parent(NAME, format!("open {path}"), errno)
-            .call("open")
-            .path_of(&path)
-            .hint_if(crate::hint::no_proc(errno))
-    };
-    let process = open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-    let kind = fstatfs(&process).map_err(failed)?.f_type;
-    if kind != rustix::fs::PROC_SUPER_MAGIC {
-        return Err(Error::invalid(NAME, format!("{path} is not on a proc file system")));
-    }
-    Ok(process)
 }
 
 fn write_once(process: &OwnedFd, file: &str, text: &str) -> Result<()> {

@@ -27,18 +27,21 @@ pub(super) struct WorkingDirectory {
     path: Directory,
     inherited: bool,
     launched: bool,
+    /// Whether set-up goes there, with its own rights.
+    by_set_up: bool,
     /// Where the caller is, if it is not there.
     moved_from: Option<PathBuf>,
 }
 
 impl WorkingDirectory {
     fn at(path: &Path, launched: bool) -> WorkingDirectory {
-        WorkingDirectory { path: Arc::new(path.to_owned().into()), inherited: false, launched, moved_from: None }
+        let path = Arc::new(path.to_owned().into());
+        WorkingDirectory { path, inherited: false, launched, by_set_up: false, moved_from: None }
     }
 
     /// Where it is, for the step that goes there.
-    pub(super) fn place(&self) -> Directory {
-        self.path.clone()
+    pub(super) fn place(&self) -> Option<Directory> {
+        (!self.by_set_up).then(|| self.path.clone())
     }
 }
 
@@ -57,14 +60,16 @@ pub(super) fn open(command: &Config) -> Result<Option<WorkingDirectory>> {
             );
         }
         let moved_from = command.moved_from.clone();
-        return Ok(Some(WorkingDirectory { moved_from, ..WorkingDirectory::at(path, launched) }));
+        let by_set_up = command.enters_by_set_up;
+        return Ok(Some(WorkingDirectory { moved_from, by_set_up, ..WorkingDirectory::at(path, launched) }));
     }
     let tree_of_its_own = command.root.as_ref().is_some_and(|root| !root.shows_the_host());
-    Ok(if tree_of_its_own || command.namespaces.is_joined(Namespace::Mount) {
+    let enters = command.namespaces.is_joined(Namespace::Mount) || command.entered_root.is_some();
+    Ok(if tree_of_its_own || enters {
         Some(WorkingDirectory::at(Path::new("/"), launched))
     } else if is_inherited(command) {
         // By its path, anew: the directory that is inherited may be covered by a mount now.
-        Some(WorkingDirectory { path: Arc::default(), inherited: true, launched, moved_from: None })
+        Some(WorkingDirectory { path: Arc::default(), inherited: true, launched, by_set_up: false, moved_from: None })
     } else {
         None
     })
@@ -81,6 +86,7 @@ impl Step for WorkingDirectory {
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         preparation.report.moved_from.clone_from(&self.moved_from);
+        preparation.report.moved_to = self.moved_from.as_ref().and_then(|_| self.path.get().cloned());
         if self.inherited {
             let here = std::env::current_dir().map_err(|error| {
                 let why = match Errno::from_io_error(&error) {
@@ -112,7 +118,9 @@ impl Step for WorkingDirectory {
                 program.push(Op::WorkingDirectory { path: c"." });
             }
         }
-        if self.launched {
+        if self.by_set_up {
+            program.push(Op::GoTo { directory: Slot::PLACE });
+        } else if self.launched {
             let at = program.number_for_launcher();
             program.directory = Some(at);
             program.push(Op::Hold { slot: Slot::PLACE, at });

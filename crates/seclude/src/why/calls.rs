@@ -74,7 +74,7 @@ fn by_profile(judge: &Judge, what: &str, kind: Architecture, number: u32, name: 
     }
     let always = judge.refused.profile();
     let (conditional, kept) = always.tried(kind, number);
-    let is_kept = conditional.is_empty() && !kept.allows();
+    let is_kept = !kept.allows() && conditional.iter().all(|rule| !rule.action.allows());
     let is_named = judge.profile.rules().any(|(ruled, _)| ruled == name);
     let by = match (is_kept, is_named) {
         (true, _) => "no profile can allow it here".to_owned(),

@@ -154,7 +154,7 @@ impl Found {
         if let Some(places) = closed {
             step::is_no_home(STEP, named, Some(&self.fd), &found, places)?;
         }
-        step::is_where_it_says(STEP, named, Some(&self.fd))
+        step::show::is_where_it_says(STEP, named, Some(&self.fd))
     }
 
     /// One of the devices that do the same everywhere: null, zero, full, random, urandom.

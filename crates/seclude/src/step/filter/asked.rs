@@ -1,6 +1,7 @@
 //! The filter, asked: what it would answer to a call, as far as that is known before a start.
 
 use super::*;
+use crate::step::nesting;
 
 /// What answers, in the order in which the kernel asks: the stricter one counts.
 pub(crate) struct Asked {
@@ -25,7 +26,9 @@ pub(crate) fn asked(command: &Config, host: &Host) -> Result<Option<Asked>> {
     // With a tree of its own it is handed no directory (`Confinement::allows`).
     refused.extend((!command.namespaces.is_new(Namespace::Mount)).then_some(places));
     refused.dedup();
-    let what = filter.said().unwrap_or_default();
+    let said = filter.said().unwrap_or_default();
+    let is_bare = matches!(filter.base, Base::Nothing);
+    let what = if is_bare { format!("the filter ({said})") } else { said };
     let mut judges = Vec::new();
     let mut finished = None;
     for mut refused in refused {

@@ -44,8 +44,10 @@ pub(super) struct Circumstances {
     pub(super) takes_mounts: bool,
     /// Where the homes are that it may neither be nor have below it.
     pub(super) closed: Option<Places>,
-    /// It has to be what lies there by that name, and not where a symlink leads.
+    /// It is shown by the host's own path.
     pub(super) as_named: bool,
+    /// It has to be what lies there by that name, and not where a symlink leads.
+    pub(super) strict: bool,
     /// It has to be what the caller stands in.
     pub(super) is_here: bool,
     /// On top of the flags.
@@ -54,6 +56,8 @@ pub(super) struct Circumstances {
     pub(super) id_mapped: Option<IdMapped>,
     /// What makes the namespace of a map.
     pub(super) starter: Starter,
+    /// Who copies it is the parent.
+    pub(super) by_parent: bool,
 }
 
 pub(super) fn compile(
@@ -61,7 +65,7 @@ pub(super) fn compile(
     target: &Path,
     recursive: bool,
     flags: Flags,
-    Circumstances { ids, takes_mounts, closed, as_named, is_here, attributes, id_mapped, starter }: Circumstances,
+    Circumstances { ids, takes_mounts, closed, as_named, strict, is_here, attributes, id_mapped, starter, by_parent }: Circumstances,
 ) -> Result<Box<dyn Step>> {
     if let Source::Path(source) = source {
         absolute(NAME, source).map_err(|error| error.at("source"))?;
@@ -71,6 +75,8 @@ pub(super) fn compile(
         .takes_mounts(takes_mounts)
         .plain(flags.for_strangers)
         .mapped(id_mapped, starter)
+        .made_by_parent(by_parent)
+        .only_as_named(strict)
         .peer(attributes.propagation.is_some_and(Propagation::is_of_others));
     let about = format!("bind {} on {}{}", show.path().display(), target.display(), flags.describe());
     let of_root = show.path() == Path::new("/");
@@ -95,6 +101,7 @@ impl Bind {
         let is_shared = Mounts::propagation_of(NAME, found.stx_mnt_id)?;
         match (is_shared, how.is_shared()) {
             (Shared::Both, _) | (Shared::Received, false) => Ok(()),
+            _ if self.attributes.alone => Ok(()),
             _ => {
                 let path = self.show.path();
                 let action =
@@ -126,9 +133,7 @@ impl Step for Bind {
                     let opened = self.show.opened().map(|opened| &**opened);
                     named::is_no_home(NAME, self.show.path(), opened, &found, places)?;
                 }
-                if self.as_named {
-                    named::is_where_it_says(NAME, self.show.path(), self.show.opened().map(|opened| &**opened))?;
-                }
+                self.show.look_where(NAME).map_err(|error| error.at("source"))?;
                 if self.is_here && identity(Path::new(".")).map_err(failed)? != identity_of(&found) {
                     let error = Error::parent(NAME, &self.about, rustix::io::Errno::STALE).path_of(self.show.path());
                     return Err(error.hint("the caller's directory has another name by now"));

@@ -78,7 +78,7 @@ impl Step for Dev {
         program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
 
         for (name, target) in LINKS {
-            program.push(Op::MakeSymlink { base: Slot::DEV, name, target, keep: false });
+            program.push(Op::MakeSymlink { base: Slot::DEV, name, target, keep: false, told: None });
         }
     }
 }

@@ -54,19 +54,22 @@ pub(in crate::step) fn write_to_scratch<'a>(program: &mut Program<'a>, bytes: &'
 struct Directory {
     target: PathBuf,
     mode: u32,
+    /// It was asked for, and may lie on the host.
+    told: bool,
     /// It stays writable where the root that it lies in is closed.
     own: bool,
     about: String,
 }
 
-pub(super) fn directory(target: &Path, mode: u32) -> Box<dyn Step> {
+/// `preset`: it lies in what is the container's own in any case.
+pub(super) fn directory(target: &Path, mode: u32, preset: bool) -> Box<dyn Step> {
     let about = format!("directory {}, mode {mode:o}", target.display());
-    Box::new(Directory { target: target.to_owned(), mode, own: false, about })
+    Box::new(Directory { target: target.to_owned(), mode, told: !preset, own: false, about })
 }
 
 pub(super) fn own_directory(target: &Path, mode: u32) -> Box<dyn Step> {
     let about = format!("empty directory {}, mode {mode:o}", target.display());
-    Box::new(Directory { target: target.to_owned(), mode, own: true, about })
+    Box::new(Directory { target: target.to_owned(), mode, told: false, own: true, about })
 }
 
 impl Step for Directory {
@@ -82,7 +85,7 @@ impl Step for Directory {
             base,
             place,
             want,
-            create: Some(Create { mode: self.mode, told: false }),
+            create: Some(Create { mode: self.mode, told: self.told }),
             links: Links::Followed,
             into,
         });
@@ -100,10 +103,12 @@ struct Symlink {
     to: PathBuf,
     /// What is there already stays.
     keep: bool,
+    /// What the parent is told of it, as it may lie on the host.
+    told: Option<PathBuf>,
     about: String,
 }
 
-pub(super) fn symlink(link: &Path, to: &Path, keep: bool) -> Result<Box<dyn Step>> {
+pub(super) fn symlink(link: &Path, to: &Path, keep: bool, preset: bool) -> Result<Box<dyn Step>> {
     not_the_root(link)?;
     let about = format!("symlink {} to {}", link.display(), to.display());
     let (Some(parent), Some(name)) = (link.parent(), link.file_name()) else {
@@ -112,7 +117,8 @@ pub(super) fn symlink(link: &Path, to: &Path, keep: bool) -> Result<Box<dyn Step
     if to.as_os_str().is_empty() {
         return Err(Error::invalid(NAME, format!("{about}: it leads to nothing")).at("to"));
     }
-    Ok(Box::new(Symlink { parent: parent.to_owned(), name: name.to_owned(), to: to.to_owned(), keep, about }))
+    let told = (!preset).then(|| link.to_owned());
+    Ok(Box::new(Symlink { parent: parent.to_owned(), name: name.to_owned(), to: to.to_owned(), keep, told, about }))
 }
 
 impl Step for Symlink {
@@ -128,13 +134,14 @@ impl Step for Symlink {
             base,
             place,
             want,
-            create: Some(Create { mode: 0o755, told: false }),
+            create: Some(Create { mode: 0o755, told: self.told.is_some() }),
             links: Links::Followed,
             into,
         });
         let name = program.text(&self.name);
         let target = program.text(&self.to);
         // By descriptor: a path with a symlink in it cannot lead the creation elsewhere.
-        program.push(Op::MakeSymlink { base: Slot::PLACE, name, target, keep: self.keep });
+        let told = self.told.as_ref().map(|told| program.place(told).path);
+        program.push(Op::MakeSymlink { base: Slot::PLACE, name, target, keep: self.keep, told });
     }
 }

@@ -120,7 +120,8 @@ pub(super) fn change(program: &mut Program<'_>, attributes: &Attributes, mount: 
 
 fn propagate(program: &mut Program<'_>, attributes: &Attributes, mount: Slot) {
     if let Some(how) = attributes.propagation {
-        let (propagation, recursive) = (how.flag, how.recursive);
+        // What lies below a slave is a copy as well, and would be a peer of the host's otherwise: what the command mounts there would be seen there.
+        let (propagation, recursive) = (how.flag, how.recursive || how.is_slave());
         program.push(Op::ChangeAttributes { mount, set: 0, clear: 0, propagation, recursive });
     }
 }

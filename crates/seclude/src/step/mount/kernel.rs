@@ -52,9 +52,10 @@ pub(super) fn mqueue(target: &Path) -> Box<dyn Step> {
     Box::new(view(c"mqueue", target, STRICT))
 }
 
-/// What every devpts of a container is mounted with: a ptmx that anybody inside may open.
+/// What every devpts of a container is mounted with: a ptmx that anybody inside may open. All containers of a machine share what
+/// kernel.pty.max leaves over its reserve, 3,072 if nothing else is set.
 pub(super) const DEVPTS: &[(&CStr, Option<&CStr>)] =
-    &[(c"newinstance", None), (c"ptmxmode", Some(c"0666")), (c"mode", Some(c"0620"))];
+    &[(c"newinstance", None), (c"ptmxmode", Some(c"0666")), (c"mode", Some(c"0620")), (c"max", Some(c"256"))];
 
 pub(super) fn devpts(target: &Path) -> Box<dyn Step> {
     let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;

@@ -8,6 +8,7 @@ mod filesystem;
 mod hide;
 mod kernel;
 pub(super) mod overlay;
+mod set_id;
 pub(super) mod tmpfs;
 
 use std::os::fd::OwnedFd;
@@ -24,6 +25,7 @@ use super::{Born, Preparation, Step};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::Config;
+use crate::config::capability::Capability;
 use crate::config::mount::{Flags, Mount, MountKind, Stands};
 use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
@@ -49,7 +51,7 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
         return Err(Error::invalid(NAME, format!("{asked} mounts; at most {MOST} can be had")).at("mounts"));
     }
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
-    if spaces.is_new(Namespace::Pid) && !spaces.is_new(Namespace::Mount) {
+    if spaces.is_new(Namespace::Pid) && !crate::step::has_tree(command) {
         let action = "a new pid namespace needs a new mount namespace: /proc would show the host's processes";
         return Err(Error::invalid(NAME, action).at("namespaces.mount").contradicting());
     }
@@ -71,6 +73,17 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
         callers += usize::from(is_callers(mount));
     }
     Ok(steps)
+}
+
+/// Whether the caller can come to files that the child cannot, once its user namespace is another: below a directory that is closed to the
+/// ids of that, as a volume of Kubernetes is.
+pub(super) fn reaches_further(command: &Config, host: &Host) -> bool {
+    let spaces = &command.namespaces;
+    let other = spaces.is_new(Namespace::User) || spaces.is_joined(Namespace::User);
+    // What the parent copies it sends all at once, and nothing between that is waited for.
+    let fills = command.mounts.iter().any(|mount| mount.fill.is_some());
+    // The presets' own way of it is that of their ids.
+    other && !command.is_sandboxed() && !fills && host.uid == 0 && host.gives_ids() && host.has(Capability::SYS_ADMIN)
 }
 
 /// Where the request has a mount.
@@ -240,10 +253,13 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
                     takes_mounts,
                     closed,
                     as_named,
+                    strict: as_named || (command.is_sandboxed() && !mount.preset),
                     is_here: mount.stands == Some(Stands::Here),
                     attributes: mount.attributes,
                     id_mapped: mount.id_mapped.clone(),
                     starter: command.starter,
+                    // Without the mounts below, the kernel's own refusal keeps what they hide.
+                    by_parent: *recursive && reaches_further(command, host) && !source.is_path(Path::new("/")),
                 },
             )?
         }
@@ -274,9 +290,9 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
             dev::compile(target, bound)
         }
         MountKind::File { content, mode, read_only } => file::file(target, content, *mode, *read_only)?,
-        MountKind::Directory { mode } => file::directory(target, *mode),
+        MountKind::Directory { mode } => file::directory(target, *mode, mount.preset),
         MountKind::OwnDirectory { mode } => file::own_directory(target, *mode),
-        MountKind::Symlink { to, keep } => file::symlink(target, to, *keep)?,
+        MountKind::Symlink { to, keep } => file::symlink(target, to, *keep, mount.preset)?,
         MountKind::FileSystem { name, source, data } => {
             filesystem::compile(target, name, source.as_deref(), data, mount)?
         }

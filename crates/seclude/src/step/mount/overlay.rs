@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, openat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, Statx, openat, statat};
 use rustix::io::Errno;
 use seclude_child::op::{Links, Place, Want};
 use seclude_child::{Op, Slot};
@@ -17,7 +17,7 @@ use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 use serde_json::json;
 
-use super::{NAME, attach, not_the_root};
+use super::{NAME, attach, not_the_root, set_id};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::Config;
@@ -27,6 +27,7 @@ use crate::discarded::EPHEMERAL_UPPER;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
+use crate::places::{Identity, identity_of};
 use crate::program::Program;
 use crate::remove;
 use crate::step::root::{absolute, scratch_entry};
@@ -61,6 +62,12 @@ pub(crate) struct Way {
     by_descriptor: bool,
     /// Without privileges over the host the kernel keeps its marks in user.* attributes. Linux 5.11.
     userxattr: bool,
+    /// What is copied up belongs to the host's root, or to others than the caller, with the bits that it has below.
+    closed: bool,
+    /// What is written on the host is what it is named as.
+    strict: bool,
+    /// What is made there by the command is made by the host's root, devices too.
+    devices: bool,
 }
 
 impl Way {
@@ -70,6 +77,9 @@ impl Way {
             plain: false,
             by_descriptor: host.overlays_by_descriptor,
             userxattr: command.namespaces.is_new(Namespace::User),
+            closed: command.is_sandboxed() && host.uid == 0,
+            strict: command.is_sandboxed(),
+            devices: !command.namespaces.is_new(Namespace::User),
         }
     }
 
@@ -141,12 +151,15 @@ impl OverlayMount {
                 let why = "upper and work directory must not be one or lie in each other";
                 return wrong(why.into(), Field::of("work"));
             }
-            let show = |path| Show::new(path, false, true, way.ids);
+            let show = |path| Show::new(path, false, true, way.ids).only_as_named(way.strict);
             let (upper, work, above) = (show(upper), show(work), show(Path::new("/")));
             written = Some(Written { upper, work, above, inside: Default::default() });
         }
-        let lowers =
-            overlay.lowers.iter().map(|lower| Show::new(lower, false, false, way.ids).plain(way.plain)).collect();
+        let lowers = overlay
+            .lowers
+            .iter()
+            .map(|lower| Show::new(lower, false, false, way.ids).plain(way.plain).only_as_named(way.strict))
+            .collect();
         Ok(OverlayMount { way, lowers, upper: overlay.upper.clone(), written, about, mode: 0o755, attributes: 0 })
     }
 
@@ -157,9 +170,24 @@ impl OverlayMount {
     pub(crate) fn prepare(&mut self, step: &'static str, preparation: &mut Preparation<'_>) -> Result<()> {
         let about = &self.about;
         let says = |path: &Path| format!("{about}: {}", path.display());
+        // By another name, or a symlink, one is the same: the kernel says ELOOP of it, and not which.
+        let mut layers: Vec<(Identity, PathBuf)> = Vec::new();
+        let mut note = |found: &Statx, path: &Path| {
+            let identity = identity_of(found);
+            let same = layers.iter().find(|(known, _)| *known == identity).map(|(_, path)| path.clone());
+            layers.push((identity, path.to_owned()));
+            same.map_or(Ok(()), |same| {
+                let why = match same == path {
+                    true => format!("{} is a layer twice", path.display()),
+                    false => format!("{} and {} are one directory, and a layer twice", same.display(), path.display()),
+                };
+                Err(Error::invalid(step, format!("{about}: {why}")))
+            })
+        };
         for (number, lower) in self.lowers.iter_mut().enumerate() {
             let at_it = |error: Error| error.at_field(Field::of("lowers").index(number));
             let found = show::directory(lower, step, says, preparation).map_err(at_it)?;
+            note(&found, lower.path()).map_err(at_it)?;
             if number == 0 {
                 self.mode = u32::from(found.stx_mode) & 0o7777;
             }
@@ -173,13 +201,36 @@ impl OverlayMount {
                     .map_err(at_it)?;
             }
         }
+        for (number, lower) in self.lowers.iter().enumerate() {
+            lower.look_where(step).map_err(|error| error.at_field(Field::of("lowers").index(number)))?;
+        }
         let Some(written) = &mut self.written else { return Ok(()) };
         preparation.ledger.mount_points.overlay_stays = true;
         let upper = show::directory(&mut written.upper, step, says, preparation).map_err(|error| error.at("upper"))?;
         let work = show::directory(&mut written.work, step, says, preparation).map_err(|error| error.at("work"))?;
+        note(&upper, written.upper.path()).map_err(|error| error.at("upper"))?;
+        note(&work, written.work.path()).map_err(|error| error.at("work"))?;
+        written.upper.look_where(step).map_err(|error| error.at("upper"))?;
+        written.work.look_where(step).map_err(|error| error.at("work"))?;
         if (upper.stx_dev_major, upper.stx_dev_minor) != (work.stx_dev_major, work.stx_dev_minor) {
             let action = format!("{about}: upper and work directory are not on the same file system");
             return Err(Error::invalid(step, action).at("work").contradicting());
+        }
+        let opened = written.upper.opened().filter(|_| self.way.closed);
+        if opened.is_some_and(|upper| set_id::others_come_to(upper, self.way.devices)) {
+            for lower in &self.lowers {
+                let Some(opened) = lower.opened() else { continue };
+                let found = set_id::first_below(opened, self.way.devices, preparation.patience)?;
+                let Some((found, what)) = found else { continue };
+                let action = format!(
+                    "{about}: others come to {}, where {}, {what}, would be copied with the rights that it gives, and with a content of the command's own",
+                    written.upper.path().display(),
+                    lower.path().join(found).components().collect::<PathBuf>().display(),
+                );
+                let hint = "take the directory that the upper one lies in from others (chmod go-x), or have it on a file system that is \
+                            mounted nosuid and nodev";
+                return Err(Error::invalid(step, action).at("upper").hint(hint));
+            }
         }
         let Some(work) = written.work.opened().cloned() else { return Ok(()) };
         if written.above.is_childs() {

@@ -1,0 +1,121 @@
+//! Why the command itself cannot be executed.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use seclude_child::Op;
+use seclude_child::wire::Call;
+use seclude_request::{Field, Remedy};
+use seclude_sys::Errno;
+use seclude_sys::arch::ELF_LOADER;
+
+use crate::advice::Hint;
+use crate::places::Places;
+use crate::{confinement, foreign};
+
+/// Why landlock keeps the command from being executed, as likely as any other reason.
+pub(super) fn not_allowed(op: Option<&Op<'_>>) -> Hint {
+    let candidates = match op {
+        Some(Op::Exec { candidates, .. }) => *candidates,
+        _ => &[],
+    };
+    let paths = candidates.iter().map(|candidate| Path::new(OsStr::from_bytes(candidate.to_bytes())));
+    let absolute: Vec<&Path> = paths.filter(|path| path.is_absolute()).collect();
+    // Of the directories of PATH the one that has it.
+    let there = absolute.iter().find(|path| path.is_file()).or(absolute.first());
+    let above = there.and_then(|path| path.parent());
+    let hint = Hint::from(format!(
+        "no rule of landlock lets it be executed, or one that it needs: its interpreter, its ELF loader (such as {ELF_LOADER}); \
+         else its mode, or a noexec mount",
+    ));
+    let value = above.map(|above| above.to_string_lossy().into());
+    hint.with([Remedy::Set(Field::of("landlock").key("exec").index(0), value)])
+}
+
+/// Why an exec failed.
+pub(super) fn why(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<Hint> {
+    let inside = if rooted { " inside the root" } else { "" };
+    Some(match (call, errno) {
+        (Call::Launch, Errno::EACCES | Errno::EPERM) => {
+            let who = confinement::found().map_or_else(String::new, |who| format!(" ({who})"));
+            format!(
+                "the launcher is a file in memory, memfd_create(2), which a security module refuses to execute{who}: AppArmor calls \
+                 it /, so its profile needs the rule `/ ix,` (or `file,`) and the flag attach_disconnected"
+            )
+            .into()
+        }
+        (Call::ExecInterpreter, _) => Hint::from(match interpreter(detail) {
+            Some(Interpreter::Script(line)) if line.ends_with('\r') => format!(
+                "its first line ends in a carriage return (CRLF), which the kernel takes for a part of the interpreter's name, {line:?}: \
+                 write it with LF, as dos2unix does"
+            ),
+            Some(Interpreter::Script(line)) => format!("the script is there, its interpreter {line:?} is not{inside}"),
+            Some(Interpreter::Loader(path)) => format!("the program is there, its ELF loader {path} is not{inside}"),
+            None => format!("the file is there, but what it needs to run is not{inside}"),
+        }),
+        (Call::ExecDirectory, _) => "it is a directory".into(),
+        (_, Errno::ENOENT) => format!("there is no such command{inside}").into(),
+        (_, Errno::ENOTDIR) => format!("a part of its path is not a directory{inside}").into(),
+        (_, Errno::EACCES) => "it may not be executed: its mode, or a noexec mount".into(),
+        (_, Errno::ENOEXEC) => foreign::why_not_executable(detail).into(),
+        (_, Errno::E2BIG) => {
+            "arguments and environment are too large: together a quarter of the stack limit, each string 128 KiB".into()
+        }
+        (_, Errno::ETXTBSY) => "the file is open for writing".into(),
+        (_, Errno::EPERM) => "the kernel refuses setuid programs here".into(),
+        _ => return None,
+    })
+}
+
+/// Where the host has the command, if the container does not show that.
+pub(super) fn hidden(op: Option<&Op<'_>>) -> Option<Hint> {
+    let Some(Op::Exec { candidates, .. } | Op::Rehearse { candidates }) = op else { return None };
+    let paths = candidates.iter().map(|candidate| Path::new(OsStr::from_bytes(candidate.to_bytes())));
+    let is_there = |path: &&Path| {
+        path.is_absolute() && path.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
+    };
+    let found = paths.into_iter().find(is_there)?;
+    let directory = found.parent()?;
+    // What a program needs is beside its directory: ~/.cargo, not ~/.cargo/bin.
+    let whole = directory.parent().filter(|above| directory.ends_with("bin") && above.parent().is_some());
+    let is_home = |above: &&Path| Places::look(rustix::process::geteuid().as_raw()).has_a_home_below(above);
+    let shown = whole.filter(|above| !is_home(above)).unwrap_or(directory);
+    let hint = Hint::from(format!("the host has {}, which the container does not show", found.display()));
+    Some(hint.with([Remedy::Set(Field::of("ro").index(0), Some(shown.to_string_lossy().into()))]))
+}
+
+enum Interpreter {
+    Script(String),
+    Loader(String),
+}
+
+/// What the beginning of a file says that it needs.
+fn interpreter(beginning: &[u8]) -> Option<Interpreter> {
+    if let Some(rest) = beginning.strip_prefix(b"#!") {
+        let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line);
+        // As the kernel takes it apart: a carriage return is a part of the name.
+        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+        return Some(Interpreter::Script(words.next().unwrap_or_default().to_owned()));
+    }
+    // ELF64, little-endian: the program headers, and among them PT_INTERP, elf(5).
+    if !beginning.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let number = |offset: usize, length: usize| -> Option<usize> {
+        let bytes = beginning.get(offset..offset.checked_add(length)?)?;
+        Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte)))
+    };
+    let (table, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
+    for index in 0..count.min(64) {
+        let header = table.checked_add(index.checked_mul(size)?)?;
+        if number(header, 4)? == 3 {
+            let start = number(header.checked_add(8)?, 8)?;
+            let path = beginning.get(start..)?.split(|byte| *byte == 0).next()?;
+            return Some(Interpreter::Loader(String::from_utf8_lossy(path).into_owned()));
+        }
+    }
+    None
+}

@@ -283,6 +283,19 @@ fn a_report_tells_a_signal_from_a_deadline_and_both_from_no_start() {
 }
 
 #[test]
+fn a_report_is_written_to_nothing_that_has_another_name() {
+    // A command that could write there may have left one, to change what the next report says.
+    let own = Scratch::new("linked-report");
+    let (report, other) = (own.file("report", "before"), own.join("other"));
+    std::fs::hard_link(&report, &other).unwrap();
+    let line = refused(125, &["run", "--report", report.to_str().unwrap(), "true"]);
+    assert!(line.contains("other names"), "{line}");
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "before");
+    std::fs::remove_file(&other).unwrap();
+    assert!(seclude_command(&["run", "--report", report.to_str().unwrap(), "true"]).status().unwrap().success());
+}
+
+#[test]
 fn a_report_that_cannot_be_written_is_an_error_before_anything_runs() {
     let own = Scratch::new("no-report");
     let bind = format!("{}:/mnt", own.path().display());
@@ -317,6 +330,67 @@ fn a_command_whose_reader_is_gone_ends_by_sigpipe() {
             child.wait().unwrap();
             assert_eq!(said, "141\n", "{way}: 128 + SIGPIPE, which must not be ignored");
         }
+    }
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_up_no_end() {
+    let start = |flags: &[&str], script: &str| {
+        let arguments = [&["run"], flags, &["--", "sh", "-c", script]].concat();
+        seclude_command(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut ways = vec![vec!["--stdio", "pipe"], vec!["-t"]];
+    ways.push(vec!["--preset", "bare", "--stdio", "pipe"]);
+    for way in &ways {
+        // Killed at its deadline.
+        let mut late = start(&[&way[..], &["--timeout", "1s"]].concat(), "exec yes");
+        assert_eq!(status_of(&mut late), Some(137), "{way:?}");
+        // By a signal, while what it wrote before its end waits.
+        let mut ended = start(way, "head -c 75000 /dev/zero");
+        let mut some = [0; 1];
+        ended.stdout.as_mut().unwrap().read_exact(&mut some).unwrap();
+        while !has_ended(ended.id()) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert_eq!(ended.try_wait().unwrap(), None, "{way:?}: a reader that comes later finds all of it");
+        kill_process(Pid::from_child(&ended), Signal::TERM).unwrap();
+        assert_eq!(status_of(&mut ended), Some(143), "{way:?}");
+        // The contrast.
+        let mut read = start(way, "head -c 75000 /dev/zero");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let mut all = Vec::new();
+        read.stdout.take().unwrap().read_to_end(&mut all).unwrap();
+        assert_eq!((all.len(), read.wait().unwrap().code()), (75_000, Some(0)), "{way:?}");
+    }
+}
+
+/// What it ends with, while nobody reads what it writes.
+fn status_of(child: &mut std::process::Child) -> Option<i32> {
+    assert!(ends_within(pidfd(child.id()), PATIENCE));
+    child.wait().unwrap().code()
+}
+
+/// Whether what it has started has ended.
+fn has_ended(pid: u32) -> bool {
+    let all = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    all.split_whitespace().all(|child| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
+    })
+}
+
+#[test]
+fn whoever_waits_for_nobody_is_not_asked_to_wait() {
+    let own = Scratch::new("no-waiting");
+    let spec = |text: &str| own.file("box.toml", text).to_str().unwrap().to_owned();
+    for (text, key) in [("deadline = \"2s\"", "deadline"), ("[terminal]\nrows = 24\ncolumns = 80", "terminal")] {
+        let file = spec(&format!("command = [\"true\"]\n{text}\n"));
+        let line = refused(125, &["run", "--detach", "--spec", &file]);
+        assert!(line.contains("--detach") && line.contains(&format!("--spec {file}: {key}")), "{line}");
+        assert!(
+            seclude_command(&["run", "--spec", &file]).output().unwrap().status.success(),
+            "without it, it is kept"
+        );
     }
 }
 

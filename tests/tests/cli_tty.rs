@@ -214,6 +214,41 @@ fn ctrl_c_is_for_all_that_the_command_runs_in_the_foreground() {
 }
 
 #[test]
+fn the_keyboard_is_heard_once() {
+    // What takes the second one for "at once" would not clean up.
+    for flags in [
+        &["--bare"][..],
+        &["--bare", "--unshare", "user,pid,mount", "--init"],
+        &["--bare", "--unshare", "user,pid,mount"],
+        &[],
+        &["-t"],
+    ] {
+        let script = "trap 'echo inter''rupted' INT; echo u''p; read x; echo go''t $x; exit 3";
+        let mut terminal = Terminal::seclude(flags, script);
+        terminal.expect("up");
+        terminal.type_in("\x03");
+        terminal.expect("interrupted");
+        // In the caller's session too it is in the foreground, where it may read.
+        terminal.type_in("word\n");
+        assert_eq!(terminal.end(), Some(3), "{flags:?}: {}", terminal.seen);
+        assert_eq!(terminal.seen.matches("interrupted").count(), 1, "{flags:?}: {}", terminal.seen);
+    }
+}
+
+#[test]
+fn a_new_size_of_the_window_is_told_without_a_terminal_of_its_own_too() {
+    for flags in [&[][..], &["--as-pid-1"], &["-t"], &["--bare"], &["--stdio", "pass"]] {
+        let script = "trap 'stty size' WINCH; echo u''p; while :; do sleep 0.1; done";
+        let mut terminal = Terminal::seclude(flags, script);
+        terminal.expect("up");
+        tcsetwinsize(&terminal.master, Winsize { ws_row: 41, ws_col: 83, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        terminal.expect("41 83");
+        terminal.type_in("\x03");
+        terminal.end();
+    }
+}
+
+#[test]
 fn a_command_that_leaves_its_terminal_goes_on_without_it() {
     let mut terminal = Terminal::seclude(
         &["-t"],

@@ -192,3 +192,43 @@ async fn the_same_without_blocking_a_thread() {
     child.kill().expect("it is ours");
     assert_eq!(child.wait().await.expect("it ends").cause(), Cause::Killed);
 }
+
+#[test]
+fn a_look_is_no_wait_for_whoever_reads() {
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    let is_readable = |fd: std::os::fd::BorrowedFd<'_>| {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec { tv_sec: 20, tv_nsec: 0 })).unwrap() == 1
+    };
+    // A connection that takes nothing more, which the sandbox has relayed.
+    let start = || {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut full = 0;
+        while let Ok(written) = (&theirs).write(&[b'-'; 4096]) {
+            full += written;
+        }
+        theirs.set_nonblocking(false).unwrap();
+        let mut command = shell("echo said");
+        let child = command.sandbox().stdout(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
+        assert!(is_readable(child.pidfd()), "it ends");
+        (ours, full, child)
+    };
+    let (mut ours, full, mut child) = start();
+    assert_eq!(child.try_wait().unwrap(), None, "not all has arrived");
+    assert_ne!(child.end_notice().as_raw_fd(), child.pidfd().as_raw_fd());
+    let mut read = vec![0; full + 5];
+    ours.read_exact(&mut read).unwrap();
+    assert_eq!(read.get(full..), Some(&b"said\n"[..]));
+    assert!(is_readable(child.end_notice()));
+    assert_eq!(child.try_wait().unwrap().and_then(|exit| exit.code()), Some(0));
+    // Whoever ends it, or lets go of it, waits for no reader.
+    let (_ours, _, mut child) = start();
+    assert_eq!(child.try_wait().unwrap(), None);
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "what it ended with by itself");
+    let (_ours, _, child) = start();
+    drop(child);
+}

@@ -258,6 +258,51 @@ fn what_is_named_is_not_what_a_symlink_there_leads_to() {
 }
 
 #[test]
+fn a_symlink_is_not_the_systems_for_where_it_lies() {
+    let scratch = Scratch::new("others-links");
+    let home = scratch.directory("home");
+    // Behind a link that was left there are directories of root's.
+    let app = scratch.directory("app");
+    symlink("/var", app.join("var")).unwrap();
+    let ours = [(app.clone(), vec!["--ro", "var/run"]), (app, vec!["--rw", "var/run"])];
+    let mut roots = Vec::new();
+    let mut tried = ours.to_vec();
+    if is_root() {
+        // Projects of root's among what is the system's.
+        for place in ["/usr/src", "/usr/lib", "/run", "/dev/shm", "/etc"] {
+            let own = Path::new(place).join(format!("seclude-test-{}", std::process::id()));
+            if fs::create_dir_all(&own).is_err() {
+                continue;
+            }
+            symlink("/etc", own.join("dist")).unwrap();
+            symlink("/etc/shadow", own.join("file")).unwrap();
+            symlink("/root", own.join("spec")).unwrap();
+            for flags in [["--ro", "./dist"], ["--rw", "./dist"], ["--seccomp", "file"], ["--report", "file"]] {
+                tried.push((own.clone(), flags.to_vec()));
+            }
+            tried.push((own.clone(), vec!["--file", "/tmp/x=@file"]));
+            tried.push((own.clone(), vec!["--spec", "spec/box.toml"]));
+            roots.push(own);
+        }
+    }
+    let shadow = fs::read("/etc/shadow").ok();
+    let said: Vec<_> = tried.iter().map(|(place, flags)| (flags, run_in(place, &home, flags, "true"))).collect();
+    roots.iter().for_each(|own| fs::remove_dir_all(own).unwrap());
+    assert_eq!(fs::read("/etc/shadow").ok(), shadow);
+    for (flags, output) in said {
+        assert!(refusal(125, &output).contains("symlink"), "{flags:?}");
+    }
+    // Those that come with the system are followed.
+    let link =
+        Path::new("/usr/bin").read_dir().unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_symlink());
+    let link = link.filter(|link| link.canonicalize().is_ok_and(|real| real.starts_with("/usr")));
+    for named in [link.as_deref(), Some(Path::new("/bin"))].into_iter().flatten() {
+        let bind = format!("{}:/mnt/x", text(named));
+        assert!(run_in(&home, &home, &["--ro-bind", &bind], "true").status.success(), "{bind}");
+    }
+}
+
+#[test]
 fn naming_what_is_shown_already_shows_no_secret_in_it() {
     let secret = "cat /etc/shadow 2> /dev/null | wc -c";
     assert_eq!(inside(&["--ro", "/etc"], secret), "0");

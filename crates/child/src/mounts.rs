@@ -106,7 +106,8 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::ResolveIfPresent { base, place, into } => {
             match resolve(machine, machine.get(base), &place, Want::Existing, None, Links::Followed) {
                 Ok(found) => machine.set(into, found),
-                Err(Failure(_, Errno::ENOENT)) => machine.skipping = Skipping::Place,
+                // Whom nobody lets in, with all the rights there are over the container's ids, is not to be kept out.
+                Err(Failure(_, Errno::ENOENT | Errno::EACCES)) => machine.skipping = Skipping::Place,
                 Err(failure) => return Err(failure),
             }
             Ok(())

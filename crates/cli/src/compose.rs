@@ -38,7 +38,7 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, beside: &Besid
     let named = [flags.base.spec_file().filter(|file| *file != Path::new("-")), filter.as_ref().map(Text::as_path)];
     let named: Vec<&Path> =
         named.into_iter().flatten().chain(flags.network.named_files()).chain(beside.report).collect();
-    kept::keep(&mut request, &named);
+    kept::keep(&mut request, &named)?;
     let refused = |wrong| spec::refused(&wrong, flags.base.spec_file());
     let mut command = Command::from_request(&request).map_err(refused)?;
     descriptors(&mut command, &flags.process)?;

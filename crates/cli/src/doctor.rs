@@ -99,7 +99,7 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
     let run = RunFlags::from_arg_matches(&given).map_err(said)?;
     run::check(&run, &flags)?;
     let mut command = compose(&flags, &given, &run.beside())?;
-    run::detach(&mut command, &run, &flags);
+    run::detach(&mut command, &run, &flags)?;
     // What contradicts itself fails on every host.
     command.plan()?;
     let failed = command.rehearse().err();

@@ -20,7 +20,7 @@ pub(crate) fn explain(
     if container.base.prints_spec() {
         return print_request(flags, &run, container, &command);
     }
-    run::detach(&mut command, &run, container);
+    run::detach(&mut command, &run, container)?;
     let plan = command.plan()?;
     let text = if flags.json {
         let (way, reason) = plan.clone_way();

@@ -1,22 +1,30 @@
 //! The files that say how the command is confined. Where it may write to what they lie in, it would have the next run confined as it likes.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use seclude::request::{Mount, MountKind, Request, Text};
 
+use crate::Failure;
+
 /// Shows them read-only, where they are. Each directory on the way there is a mount as well: moved away, it could have another one
 /// in its place. (Without namespaces nothing can be taken away below what is given: docs/attacks.md says so.)
-pub(crate) fn keep(request: &mut Request, files: &[&Path]) {
+///
+/// # Errors
+/// Where one of them has several names, of which others may lie there too.
+pub(crate) fn keep(request: &mut Request, files: &[&Path]) -> Result<(), Failure> {
     let files = files.iter().filter_map(|file| file.canonicalize().ok()).filter(|file| file.is_file());
     for file in files.collect::<Vec<_>>() {
         for shown in request.rw.clone() {
             let Some((shown, below)) = place(&shown, &file) else { continue };
+            has_one_name(&file)?;
             request.rw.extend(directories(&below).map(|way| Text::from(shown.join(way))));
             request.ro.push(Text::from(shown.join(below)));
         }
         let binds = |mount: &&Mount| mount.kind == MountKind::Bind && mount.read_only != Some(true);
         for bind in request.mounts.iter().filter(binds).cloned().collect::<Vec<_>>() {
             let Some((source, below)) = bind.source.as_ref().and_then(|source| place(source, &file)) else { continue };
+            has_one_name(&file)?;
             let target = bind.target.as_path().to_owned();
             let mut show = |below: &Path, read_only| {
                 let mut mount = Mount::new(MountKind::Bind, Text::from(target.join(below)));
@@ -27,6 +35,17 @@ pub(crate) fn keep(request: &mut Request, files: &[&Path]) {
             directories(&below).for_each(|way| show(&way, false));
             show(&below, true);
         }
+    }
+    Ok(())
+}
+
+fn has_one_name(file: &Path) -> Result<(), Failure> {
+    match file.metadata().is_ok_and(|found| found.nlink() > 1) {
+        true => Err(Failure::new(format!(
+            "{} has other names as well (hard links), by which the command could write to it: replace it by a copy",
+            file.display()
+        ))),
+        false => Ok(()),
     }
 }
 

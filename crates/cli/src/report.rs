@@ -4,11 +4,15 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use seclude::{Error, Exit, Field, Remedy, Report};
 use serde_json::{Value, json};
 
 use crate::run::Stop;
 use crate::words::say;
+
+/// How long a FIFO may be full: a command that still has it open could keep it so for ever.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// What there is to report.
 pub(crate) enum Ending<'a> {
@@ -28,7 +32,22 @@ pub(crate) fn write(mut file: File, ending: &Ending<'_>) -> io::Result<()> {
             "error": { "message": failure.message },
         }),
     };
-    writeln!(file, "{value:#}")
+    let text = format!("{value:#}\n");
+    let mut left = text.as_bytes();
+    while !left.is_empty() {
+        match file.write(left) {
+            Ok(written) => left = left.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A FIFO that is full.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if poll(&mut [PollFd::new(&file, PollFlags::OUT)], Some(&PATIENCE)) == Ok(0) {
+                    return Err(io::Error::other("nobody reads it"));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn describe(error: &Error) -> Value {

@@ -107,9 +107,24 @@ pub(crate) fn check(flags: &RunFlags, container: &ContainerFlags) -> Result<(), 
 }
 
 /// What --detach makes of a command.
-pub(crate) fn detach(command: &mut seclude::Command, flags: &RunFlags, container: &ContainerFlags) {
+///
+/// # Errors
+/// If the file with the request asks for what takes somebody who stays.
+pub(crate) fn detach(
+    command: &mut seclude::Command,
+    flags: &RunFlags,
+    container: &ContainerFlags,
+) -> Result<(), Failure> {
     if !flags.detach {
-        return;
+        return Ok(());
+    }
+    let request = command.request().map_err(|wrong| Failure::new(wrong.to_string()))?;
+    let kept = [("deadline", request.deadline.is_some()), ("terminal", request.terminal.is_some())];
+    if let Some((key, _)) = kept.into_iter().find(|(_, given)| *given) {
+        let setter = words::said(&Field::of(key), None).unwrap_or_else(|| key.to_owned());
+        return Err(Failure::new(format!(
+            "the argument '--detach' cannot be used with {setter}: nobody stays to keep it"
+        )));
     }
     words::given_by(Field::of("die_with_parent"), "--detach");
     command.die_with_parent(false).kill_on_drop(false).stdin(Stdio::null());
@@ -117,6 +132,7 @@ pub(crate) fn detach(command: &mut seclude::Command, flags: &RunFlags, container
         // Whoever reads the pid from a pipe would wait for the end of the command, which has the pipe open too.
         command.stdout(Stdio::null()).stderr(Stdio::null());
     }
+    Ok(())
 }
 
 enum Ended {
@@ -159,7 +175,7 @@ fn start_and_wait(
         in_background(&mut command, container).map_err(Stop::Flags)?;
     }
     if flags.detach {
-        detach(&mut command, flags, container);
+        detach(&mut command, flags, container).map_err(Stop::Flags)?;
         let mut child = command.spawn()?;
         say_where(&child);
         return match writeln!(std::io::stdout(), "{}", child.id()) {
@@ -219,7 +235,7 @@ fn start_and_wait(
         follower.finish();
     }
     match (exit, watch.signals.ended_by()) {
-        (Ok(exit), Some(signal)) if exit.signal() == Some(9) => {
+        (Ok(exit), Some(signal)) if exit.signal() == Some(9) || watch.signals.has_given_up() => {
             Err(Stop::Flags(Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 }))
         }
         (exit, _) => Ok(Ended::Exit(exit?, made)),

@@ -3,15 +3,16 @@
 //! No thread: where a seccomp filter answers EPERM to clone3, glibc can make none.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getpgid, getpgrp};
 use seclude::{Canceller, Child};
 
 use crate::{jobs, terminal};
 
-const FORWARDED: [Signal; 9] = [
+const FORWARDED: [Signal; 10] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -21,6 +22,7 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGALRM,
     Signal::SIGTSTP,
     Signal::SIGCONT,
+    Signal::SIGWINCH,
 ];
 
 /// `si_code` of what the kernel sends itself, sigaction(2).
@@ -35,6 +37,12 @@ pub(crate) struct Forwarder {
     /// Of [`ENDING`], those that are not ignored.
     ending: Vec<Signal>,
     ended_by: Option<i32>,
+    /// Whether that came when the command had ended, and what it wrote still waited for its reader.
+    has_given_up: bool,
+    /// Whether the command had ended when signals were looked for, and what it wrote waited.
+    knows_end: bool,
+    /// Whether the window has another size than the command's terminal.
+    resized: bool,
     /// Whether the command has a terminal: that it has stopped is told then, and is what stops this process.
     pub(crate) has_terminal: bool,
 }
@@ -54,7 +62,15 @@ impl Forwarder {
         let heeded = |signals: &[Signal]| -> Vec<Signal> {
             signals.iter().copied().filter(|signal| ignored & 1 << (*signal as i32 - 1) == 0).collect()
         };
-        Ok(Forwarder { come: hold(&heeded(&FORWARDED))?, ending: heeded(&ENDING), ended_by: None, has_terminal: false })
+        Ok(Forwarder {
+            come: hold(&heeded(&FORWARDED))?,
+            ending: heeded(&ENDING),
+            ended_by: None,
+            has_given_up: false,
+            knows_end: false,
+            resized: false,
+            has_terminal: false,
+        })
     }
 
     /// Cancelled by whatever would end seclude. The signal itself waits for [`Self::ended_start`].
@@ -82,9 +98,22 @@ impl Forwarder {
     ///
     /// The kernel drops a signal for the first process of a pid namespace if that has no handler for it, where any
     /// other process would end: a `sleep` could not be interrupted. So what would have ended it ends the container.
-    pub(crate) fn deliver(&mut self, child: &mut Child) {
+    ///
+    /// Answers the last of those that came of which seclude itself would end.
+    pub(crate) fn deliver(&mut self, child: &mut Child) -> Option<i32> {
+        let mut ending = None;
+        // What comes now may have been sent before that, and to the command.
+        let waits = waits_for_a_reader(child);
         while let Ok(Some(come)) = self.come.read_signal() {
             let signal = come.ssi_signo as i32;
+            if self.ending.iter().any(|ending| *ending as i32 == signal) {
+                ending = Some(signal);
+                if self.knows_end {
+                    self.give_up(signal);
+                    let _ = child.kill();
+                    continue;
+                }
+            }
             if signal == Signal::SIGTSTP as i32 {
                 if !jobs::can_be_continued() {
                     continue;
@@ -104,19 +133,46 @@ impl Forwarder {
                 let _ = child.signal(signal);
                 continue;
             }
+            let in_this_job = || getpgid(Some(Pid::from_raw(child.id() as i32))) == Ok(getpgrp());
+            if signal == Signal::SIGWINCH as i32 {
+                match self.has_terminal {
+                    true => self.resized = true,
+                    // The kernel tells those of the terminal's own session alone.
+                    false if !in_this_job() => drop(child.signal_group(signal)),
+                    false => {}
+                }
+                continue;
+            }
             // The keyboard's is for all that are in the foreground: a shell that waits for others leaves it to them.
             let is_keyboards =
                 come.ssi_code == SI_KERNEL && [Signal::SIGINT as i32, Signal::SIGQUIT as i32].contains(&signal);
+            // The kernel has sent it to all of this job itself.
+            let has_it = is_keyboards && in_this_job();
             // A process that has ended meanwhile needs no signal.
             if leaves_it_to_the_default(child.id(), signal) == Some(true) {
                 self.ended_by.get_or_insert(signal);
                 let _ = child.signal(Signal::SIGKILL as i32);
+            } else if has_it {
+                continue;
             } else if is_keyboards && !self.has_terminal {
                 let _ = child.signal_group(signal);
             } else {
                 let _ = child.signal(signal);
             }
         }
+        self.knows_end = waits;
+        ending
+    }
+
+    /// Whether the command is found to have ended, and what it wrote not to have arrived, since the last signals were handed on.
+    pub(crate) fn has_to_note(&self, child: &Child) -> bool {
+        !self.knows_end && waits_for_a_reader(child)
+    }
+
+    /// Does not wait any more for whoever reads what the command wrote before it ended.
+    pub(crate) fn give_up(&mut self, signal: i32) {
+        self.ended_by.get_or_insert(signal);
+        self.has_given_up = true;
     }
 
     /// Stops this process, whose command has stopped, with all of its job; the command goes on when it does, or at once if nobody could
@@ -146,6 +202,21 @@ impl Forwarder {
     pub(crate) fn ended_by(&self) -> Option<i32> {
         self.ended_by
     }
+
+    /// Whether the window has got another size since this was asked.
+    pub(crate) fn take_resized(&mut self) -> bool {
+        std::mem::take(&mut self.resized)
+    }
+
+    /// Whether a signal has ended the showing of what the command wrote before its end.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.has_given_up
+    }
+}
+
+/// Whether the command has ended, and what it wrote has not arrived.
+fn waits_for_a_reader(child: &Child) -> bool {
+    child.end_notice().as_raw_fd() != child.pidfd().as_raw_fd()
 }
 
 /// The signals that this process ignores, a bit each; where /proc is not there, none.

@@ -2,18 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::Errno;
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::getpgrp;
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{
     OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
-use seclude::Child;
+use seclude::{Cause, Child};
 
 use crate::signals::hold;
 use crate::watch::Watch;
@@ -54,11 +55,58 @@ impl Drop for Raw {
     }
 }
 
+/// What is shown, in an open file of its own: its flags are nobody else's, and who does not read holds nobody up.
+struct Screen {
+    stdout: OwnedFd,
+    /// Of a file that cannot be opened anew: asked before each write.
+    asked: bool,
+    pending: Vec<u8>,
+}
+
+impl Screen {
+    fn open() -> io::Result<Screen> {
+        let own = || {
+            let kind = FileType::from_raw_mode(fstat(stdout())?.st_mode);
+            if !matches!(kind, FileType::CharacterDevice | FileType::Fifo) {
+                return Err(Errno::NXIO);
+            }
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            rustix::fs::open("/proc/self/fd/1", flags, Mode::empty())
+        };
+        match own() {
+            Ok(stdout) => Ok(Screen { stdout, asked: false, pending: Vec::new() }),
+            Err(_) => Ok(Screen { stdout: fcntl_dupfd_cloexec(stdout(), 3)?, asked: true, pending: Vec::new() }),
+        }
+    }
+
+    /// As much as it takes now.
+    fn show(&mut self) -> io::Result<()> {
+        while !self.pending.is_empty() {
+            let mut polled = [PollFd::new(&self.stdout, PollFlags::OUT)];
+            if self.asked && poll(&mut polled, Some(&Timespec::default())) != Ok(1) {
+                return Ok(());
+            }
+            // As much as a pipe takes whole once it takes any, pipe(7).
+            let most = if self.asked { 4096 } else { usize::MAX }.min(self.pending.len());
+            match rustix::io::write(&self.stdout, &self.pending[..most]) {
+                Ok(written) => drop(self.pending.drain(..written)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How much is shown of a command that has ended: more than a terminal holds. Whoever it has handed its end to may write for ever.
+const MOST_AFTERWARDS: usize = 256 * 1024;
+
 /// Copies between this terminal and the container's `master` until the command has ended and all it wrote is shown, or nobody
 /// reads what is shown any more (EPIPE). `master` is closed then: a terminal that is gone.
 pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> io::Result<()> {
     // SIGCHLD tells of a command that has stopped, where no init does.
-    let resized = hold(&[Signal::SIGWINCH, Signal::SIGCHLD])?;
+    let stopped = hold(&[Signal::SIGCHLD])?;
     let mut raw = Raw::enter()?;
     watch.signals.has_terminal = true;
     // A full terminal takes no more until what it has to say is read: waiting in a write would be for ever.
@@ -68,14 +116,35 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
     let mut unused = false;
     let mut typed: Vec<u8> = Vec::new();
     let mut buffer = [0; 16 * 1024];
+    let (mut screen, mut afterwards, mut is_known) = (Screen::open()?, 0, false);
     loop {
-        let ended = child.try_wait().map_err(io::Error::from)?.is_some();
+        let exit = child.try_wait().map_err(io::Error::from)?;
+        let ended = exit.is_some();
+        if ended && !std::mem::replace(&mut is_known, true) {
+            // What has come by now was for the command.
+            watch.attend(child);
+        }
+        if let Some(exit) = &exit {
+            let is_killed = matches!(exit.cause(), Cause::Deadline | Cause::Killed);
+            let is_late = child.time_left().is_some_and(|left| left.is_zero());
+            if afterwards > MOST_AFTERWARDS || (!screen.pending.is_empty() && (is_killed || is_late)) {
+                return Ok(());
+            }
+        }
         let shown_by = (!unused || ended).then_some(&master);
         // What is typed for another job is not read: who is of the terminal's session would be stopped for it.
         let reads = typing && (raw.0.is_some() || !is_anothers());
-        let [keys, shown, resize] = wait(child, shown_by, watch, &resized, (reads, !typed.is_empty()), ended)?;
+        // What waits to be shown goes first.
+        let was_asked = screen.pending.is_empty();
+        let [keys, shown] = wait(child, shown_by, watch, &stopped, &screen, (reads, !typed.is_empty()), ended)?;
+        while let Ok(Some(_)) = stopped.read_signal() {}
+        screen.show()?;
         unused = false;
-        watch.attend(child);
+        let come = watch.attend(child);
+        if let Some(signal) = come.filter(|_| ended && !screen.pending.is_empty()) {
+            watch.signals.give_up(signal);
+            return Ok(());
+        }
         if !ended && child.stopped().is_some() {
             // The keyboard's signal came to the command's terminal alone: here it stops the job that shows it.
             drop(raw);
@@ -85,8 +154,7 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
         } else if raw.0.is_none() {
             raw = Raw::enter()?;
         }
-        if resize {
-            while let Ok(Some(_)) = resized.read_signal() {}
+        if watch.signals.take_resized() {
             show_size(&master)?;
         }
         if keys {
@@ -121,31 +189,21 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
             });
             match read {
                 Ok(read) if read > 0 => {
-                    show(&buffer[..read])?;
+                    screen.pending.extend_from_slice(&buffer[..read]);
+                    screen.show()?;
+                    afterwards += if ended { read } else { 0 };
                 }
+                Err(error) if error.kind() == ErrorKind::WouldBlock && ended => return Ok(()),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 // As above, and all has been read.
                 Err(error) if !closed(&error) => return Err(error),
                 _ if ended => return Ok(()),
                 _ => unused = true,
             }
-        } else if ended {
+        } else if ended && was_asked {
             return Ok(());
         }
     }
-}
-
-/// All of it, also where whoever shares this output has made it O_NONBLOCK.
-fn show(mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(stdout(), bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(&stdout(), PollFlags::OUT)], None)),
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
 }
 
 /// Gives the command's terminal the size of this one.
@@ -157,32 +215,41 @@ fn show_size(master: &File) -> io::Result<()> {
 /// How long a terminal that nobody has open is not looked at: the kernel tells of that for ever, and of the next one that opens it never.
 const UNUSED: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// Waits until there is something to do: whether a key was typed, something is to be shown, the window has a new size.
+/// Waits until there is something to do: whether a key was typed, something is to be shown.
 fn wait(
     child: &Child,
     master: Option<&File>,
     watch: &Watch,
-    resized: &SignalFd,
+    stopped: &SignalFd,
+    screen: &Screen,
     (typing, pending): (bool, bool),
     ended: bool,
-) -> io::Result<[bool; 3]> {
+) -> io::Result<[bool; 2]> {
+    let shows = !screen.pending.is_empty();
     // What is not waited for is not polled: a hang-up is told whether it was asked for or not, for ever.
     let typing = typing && !pending;
     let out = if pending { PollFlags::OUT } else { PollFlags::empty() };
+    // What is shown goes first, so that it cannot pile up either.
+    let input = if shows { PollFlags::empty() } else { PollFlags::IN };
+    let master = master.filter(|_| !shows || (pending && !ended));
     let mut polled =
-        vec![PollFd::new(resized, PollFlags::IN), PollFd::from_borrowed_fd(watch.signals.wake(), PollFlags::IN)];
-    polled.extend(master.map(|master| PollFd::new(master, PollFlags::IN | out)));
+        vec![PollFd::new(stopped, PollFlags::IN), PollFd::from_borrowed_fd(watch.signals.wake(), PollFlags::IN)];
+    polled.extend(master.map(|master| PollFd::new(master, input | out)));
     if !ended {
-        polled.push(PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN));
+        polled.push(PollFd::from_borrowed_fd(child.end_notice(), PollFlags::IN));
         polled.extend(child.stop_notice().map(|notice| PollFd::from_borrowed_fd(notice, PollFlags::IN)));
+    }
+    if shows {
+        polled.push(PollFd::new(&screen.stdout, PollFlags::OUT));
     }
     if typing {
         // What was typed goes first, so that it cannot pile up.
         polled.push(PollFd::from_borrowed_fd(stdin(), PollFlags::IN));
     }
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let left = if ended { Some(now) } else { watch.time_left(child) };
+    let left = if ended && !shows { Some(now) } else { watch.time_left(child) };
     let left = match left {
+        _ if shows && ended => left,
         Some(left) if master.is_none() && (left.tv_sec, left.tv_nsec) > (UNUSED.tv_sec, UNUSED.tv_nsec) => Some(UNUSED),
         None if master.is_none() => Some(UNUSED),
         left => left,
@@ -192,6 +259,6 @@ fn wait(
         Err(errno) => return Err(errno.into()),
     }
     let came = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
-    let shown = master.is_some() && polled.get(2).is_some_and(came);
-    Ok([typing && polled.last().is_some_and(came), shown, polled.first().is_some_and(came)])
+    let shown = !shows && master.is_some() && polled.get(2).is_some_and(came);
+    Ok([typing && polled.last().is_some_and(came), shown])
 }

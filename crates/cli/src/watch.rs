@@ -24,12 +24,12 @@ impl Watch {
         })
     }
 
-    /// After each poll.
-    pub(crate) fn attend(&mut self, child: &mut Child) {
-        self.signals.deliver(child);
+    /// After each poll. Answers a signal that came, of which seclude itself would end.
+    pub(crate) fn attend(&mut self, child: &mut Child) -> Option<i32> {
         if let Some(stats) = &mut self.stats {
             stats.tick();
         }
+        self.signals.deliver(child)
     }
 
     /// Waits for the end of the child.
@@ -38,15 +38,21 @@ impl Watch {
             if let Some(exit) = child.try_wait()? {
                 return Ok(exit);
             }
+            if self.signals.has_to_note(child) {
+                self.attend(child);
+                continue;
+            }
             let left = self.time_left(child);
             let mut polled = [
-                PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(child.end_notice(), PollFlags::IN),
                 PollFd::from_borrowed_fd(self.signals.wake(), PollFlags::IN),
             ];
             // An interrupted one has a signal to hand on; an ended child is seen above, before a line about it.
             match poll(&mut polled, left.as_ref()) {
                 Ok(1..) if !polled[0].revents().is_empty() => {}
-                _ => self.attend(child),
+                _ => {
+                    self.attend(child);
+                }
             }
         }
     }

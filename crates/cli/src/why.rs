@@ -22,7 +22,7 @@ pub(crate) fn why(flags: &WhyFlags, mut container: ContainerFlags, order: &ArgMa
     let run = RunFlags::from_arg_matches(order).map_err(misread)?;
     run::check(&run, &container)?;
     let mut command = compose(&container, order, &Beside { stand_in: Some(ANY_COMMAND), ..run.beside() })?;
-    run::detach(&mut command, &run, &container);
+    run::detach(&mut command, &run, &container)?;
     let answer = command.why()?.answer(&question)?;
     let (kind, about) = (asked[0].to_string_lossy(), asked[1].to_string_lossy());
     let text = if flags.json {

@@ -11,7 +11,7 @@
 //! | --- | --- | --- |
 //! | 0 | `seclude-init` | |
 //! | 1 | descriptor number of a `SOCK_SEQPACKET` socket to the spawner, inherited without close-on-exec | `3` |
-//! | 2 | flags: `t` the command leads the foreground of the session's terminal, which is the first of the descriptors 0, 1, 2 that is that terminal, or else `/dev/tty` if there is one; `x` become the command, without an init; `d` outlive the spawner; `p` go on as a child of the spawner's, which is in the pid namespace that was entered, `s` leads a session there, and `c` is controlled by that of 0, 1, 2 that is a terminal; `o` hide its memory and descriptors, as others may see it; `w` an act `W` is among those below; `-` nothing | `t` |
+//! | 2 | flags: `t` the command leads the foreground of the session's terminal, which is the first of the descriptors 0, 1, 2 that is that terminal, or else `/dev/tty` if there is one; `j` the command stays in the init's process group, which is its caller's job; `x` become the command, without an init; `d` outlive the spawner; `p` go on as a child of the spawner's, which is in the pid namespace that was entered, `s` leads a session there, and `c` is controlled by that of 0, 1, 2 that is a terminal; `o` hide its memory and descriptors, as others may see it; `w` an act `W` is among those below; `-` nothing | `t` |
 //! | 3 | the command's signal mask, the kernel's 64 bits in hexadecimal | `0` |
 //! | 4 | `STEP:OP`, to be put into a failure | `21:74` |
 //! | 5 | `A:B:C` or `A:B:C:D`, the call numbers to be put into a failure: execve, execve (interpreter), execve (directory), any call of the init's own; without D that is A | `42:43:44:45` |
@@ -33,7 +33,7 @@
 //! The init should start with all signals blocked; it blocks them itself as well, but what comes before that has the
 //! effect it would have on any process. The other descriptors, the working directory, the ids, the limits and
 //! whatever else exec keeps go to the command as they are: only its signal mask, its process group (it leads one of
-//! its own) and, with `t`, the terminal's foreground group are set. SIGCHLD is set to the default for the init, and
+//! its own, without `j`) and, with `t`, the terminal's foreground group are set. SIGCHLD is set to the default for the init, and
 //! back to what it was for the command.
 //!
 //! # What it says
@@ -58,7 +58,7 @@
 //!
 //! With `w` the command was found, the spawner answers *Running* with one byte, and the init ends without it. Then it is a socket of
 //! the listener's that counts: whoever connects there and sends a byte has the command executed, and hears *Failed*, or an end of file.
-//! Neither `t` nor anything but `x` goes together with it.
+//! Neither `t`, `j` nor anything but `x` goes together with it.
 //!
 //! The candidates are tried as execvp(3) does: ENOENT and ENOTDIR go on to the next, EACCES as well but is what is
 //! told in the end, any other error is told at once. ENOENT of a file that is there is an interpreter that is missing

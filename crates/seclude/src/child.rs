@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use seclude_cgroup::{Cgroup, Stats};
 use seclude_child::entry::Newborn;
@@ -54,6 +55,10 @@ pub struct Child {
     running: Instant,
     kill_on_drop: bool,
     stopped_by: Option<Cause>,
+    /// Whether the relays know that it has ended.
+    has_ended: bool,
+    /// Whether nobody waits for what they still have.
+    is_given_up: bool,
     exit: Option<Exit>,
 }
 
@@ -79,7 +84,7 @@ pub(crate) struct Ties {
     pub(crate) ended: Option<i32>,
     /// The thread that cloned it.
     pub(crate) keeper: Option<JoinHandle<()>>,
-    /// Those that carry its output.
+    /// Those that carry its input and output.
     pub(crate) relays: Vec<Carrying>,
     /// Whoever is asked what its filter answers.
     pub(crate) listening: Option<Listening>,
@@ -88,6 +93,9 @@ pub(crate) struct Ties {
     /// What it writes to, where that is memory.
     pub(crate) layers: Option<Layers>,
 }
+
+/// Of 16 KiB each: more than pipes hold, pipe(7).
+const MOST_LOOKS: u32 = 128;
 
 struct LedgerOf(Ledger);
 
@@ -121,7 +129,7 @@ impl Child {
     pub(crate) fn new(running: Running, ledger: Ledger, command: &Handled) -> Child {
         let Running { newborn, mut ends, mut ties, report, started } = running;
         for relay in std::mem::take(&mut ends.relays) {
-            ties.relays.extend(relay.start());
+            ties.relays.push(relay.start());
         }
         Child {
             pid: newborn.pid,
@@ -140,6 +148,8 @@ impl Child {
             running: Instant::now(),
             kill_on_drop: command.kill_on_drop,
             stopped_by: None,
+            has_ended: false,
+            is_given_up: false,
             exit: None,
         }
     }
@@ -311,6 +321,7 @@ impl Child {
         if self.exit.is_some() {
             return Ok(());
         }
+        self.is_given_up = true;
         // What it ended with by itself is not ours.
         if self.ended_before(Some(Instant::now())).map_err(io::Error::from)? {
             return Ok(());
@@ -331,7 +342,8 @@ impl Child {
         }
     }
 
-    /// Waits for the end, or for the deadline, which kills it. Closes stdin first, as std does.
+    /// Waits for the end, or for the deadline, which kills it. Closes stdin first, as std does. What it has written to an output that is
+    /// relayed has arrived by then, however long whoever reads that takes; once it was killed, as far as it is read without delay.
     ///
     /// # Errors
     /// If its status is lost: another part of the program reaped it, on a kernel before 6.15. If something could not be
@@ -353,7 +365,7 @@ impl Child {
         self.wait_until(Some(Instant::now() + timeout))
     }
 
-    /// `None` if it still runs; kills it if its deadline has passed.
+    /// `None` if it still runs, or what it has written waits for its reader ([`Child::end_notice`]); kills it if its deadline has passed.
     ///
     /// # Errors
     /// As [`Child::wait`].
@@ -381,7 +393,7 @@ impl Child {
                 (Some(deadline), Some(limit)) => Some(deadline.min(limit)),
                 (deadline, limit) => deadline.or(limit),
             };
-            if self.ended_before(until)? {
+            if self.ended_before(until)? && self.has_carried(until)? {
                 return self.reap().map(Some);
             }
             if limit.is_some_and(|limit| limit <= Instant::now()) {
@@ -403,6 +415,41 @@ impl Child {
                 Ok(ready) => return Ok(ready > 0),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(Error::lost("poll of the pidfd", errno)),
+            }
+        }
+    }
+
+    /// Readable when [`Child::try_wait`] has more to tell than that it goes on: its pidfd, and where it has ended while output that is
+    /// relayed still waits for its reader, what tells that this has arrived. So it is to be asked for anew before each poll(2).
+    pub fn end_notice(&self) -> BorrowedFd<'_> {
+        let pending = self.ties.relays.iter().find_map(Carrying::pending);
+        pending.filter(|_| self.has_ended).unwrap_or_else(|| self.pidfd.as_fd())
+    }
+
+    /// Whether all that it had written when it ended is where it was to go, by then; or nobody waits for that, as it was killed.
+    fn has_carried(&mut self, until: Option<Instant>) -> Result<bool> {
+        // Whoever was forked from this process has the handle, and no such threads.
+        if self.ties.process != std::process::id() {
+            return Ok(true);
+        }
+        if !std::mem::replace(&mut self.has_ended, true) {
+            self.ties.relays.iter().for_each(Carrying::end);
+        }
+        if self.is_given_up {
+            self.ties.relays.iter().for_each(Carrying::give_up);
+            return Ok(true);
+        }
+        loop {
+            let pending = self.ties.relays.iter().filter_map(Carrying::pending);
+            let mut polled: Vec<_> = pending.map(|done| PollFd::from_borrowed_fd(done, PollFlags::IN)).collect();
+            if polled.is_empty() {
+                return Ok(true);
+            }
+            let timeout = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
+            match poll(&mut polled, timeout.as_ref()) {
+                Ok(0) => return Ok(false),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(Error::lost("output of the command, which was relayed", errno).call("poll")),
             }
         }
     }
@@ -512,31 +559,49 @@ impl Child {
         Ok(Output { exit, stdout, stderr })
     }
 
-    /// Reads both pipes as they fill, so that neither can block the command, and keeps the deadline meanwhile.
+    /// Reads both pipes as they fill, so that neither can block the command, and keeps the deadline meanwhile. They end with the last who
+    /// has them open; with its pid namespace all have ended, but for whom it has handed them to.
     fn collect(&mut self, mut pipes: [Option<File>; 2], into: [&mut Vec<u8>; 2]) -> Result<()> {
         let failed = |errno: rustix::io::Errno| Error::lost("output", errno);
+        // What poll(2) has told of may be gone: the command can read from them, too.
+        for pipe in pipes.iter().flatten() {
+            fcntl_getfl(pipe).and_then(|flags| fcntl_setfl(pipe, flags | OFlags::NONBLOCK)).map_err(failed)?;
+        }
+        // Once all have ended: how often there may be more, as whoever else has a pipe may write for ever.
+        let mut looks = None::<u32>;
         while pipes.iter().any(Option::is_some) {
             let timeout = self.time_left().map(timespec);
             let open: Vec<(usize, &File)> =
                 pipes.iter().enumerate().filter_map(|(index, pipe)| pipe.as_ref().map(|pipe| (index, pipe))).collect();
             let mut polled: Vec<PollFd<'_>> = open.iter().map(|(_, pipe)| PollFd::new(*pipe, PollFlags::IN)).collect();
+            if self.new_pid && looks.is_none() {
+                polled.push(PollFd::new(&self.pidfd, PollFlags::IN));
+            }
+            let timeout = if looks.is_some() { Some(Timespec::default()) } else { timeout };
             match poll(&mut polled, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(failed(errno)),
             }
+            let has_ended = polled.get(open.len()).is_some_and(|fd| !fd.revents().is_empty());
             let ready: Vec<usize> = open
                 .iter()
                 .zip(&polled)
                 .filter(|(_, polled)| !polled.revents().is_empty())
                 .map(|((index, _), _)| *index)
                 .collect();
+            match &mut looks {
+                Some(_) if ready.is_empty() => return Ok(()),
+                Some(0) => return Ok(()),
+                Some(left) => *left -= 1,
+                None => looks = has_ended.then_some(MOST_LOOKS),
+            }
             for index in ready {
                 let Some(pipe) = pipes[index].as_mut() else { continue };
                 let mut chunk = [0; 16 * 1024];
                 match pipe.read(&mut chunk) {
                     Ok(0) => pipes[index] = None,
                     Ok(read) => into[index].extend_from_slice(&chunk[..read]),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
                     Err(error) => return Err(Error::lost("output", error)),
                 }
             }

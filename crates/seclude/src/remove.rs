@@ -13,6 +13,10 @@ use rustix::io::Errno;
 /// Removes the directory `name` in `parent` with all that is in it. It follows no symlink and leaves its file system by no
 /// mount: what is mounted in there is not ours.
 pub(crate) fn directory(parent: &OwnedFd, name: &str) -> io::Result<()> {
+    directory_until(parent, name, Instant::now() + PATIENCE)
+}
+
+fn directory_until(parent: &OwnedFd, name: &str, until: Instant) -> io::Result<()> {
     match unlinkat(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         // What was deleted inside an overlay has left a whiteout there for the next time.
@@ -20,7 +24,7 @@ pub(crate) fn directory(parent: &OwnedFd, name: &str) -> io::Result<()> {
         Err(errno) => return Err(errno.into()),
     }
     let c_name = CString::new(name)?;
-    empty(&open(parent, &c_name)?, Instant::now() + PATIENCE)?;
+    empty(&open(parent, &c_name)?, until)?;
     Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }
 
@@ -131,7 +135,8 @@ mod tests {
         drop(deepest);
         // As little of the stack as a thread can have.
         let (path, small) = (above.join(&name), std::thread::Builder::new().stack_size(64 * 1024));
-        small.spawn(move || directory(&parent, &name).unwrap()).unwrap().join().unwrap();
+        let until = Instant::now() + Duration::from_secs(600);
+        small.spawn(move || directory_until(&parent, &name, until).unwrap()).unwrap().join().unwrap();
         assert!(!path.exists());
     }
 }

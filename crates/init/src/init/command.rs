@@ -104,7 +104,9 @@ fn execute(order: &Order, settled: core::result::Result<(), Report>, buffer: &mu
 
 /// What the command finds as its own: group, terminal, what SIGCHLD does.
 fn settle(order: &Order, on_child: &Action) -> Result<()> {
-    kernel::lead_group()?;
+    if !order.in_job {
+        kernel::lead_group()?;
+    }
     if order.terminal {
         // A background process would be stopped for this, but SIGTTOU is still blocked.
         take_foreground()?;

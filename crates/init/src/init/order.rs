@@ -54,6 +54,8 @@ pub(crate) struct Order {
     pub(crate) socket: Fd,
     /// The command is to lead the terminal's foreground.
     pub(crate) terminal: bool,
+    /// The command stays in this process's group, which is its caller's.
+    pub(crate) in_job: bool,
     /// This process becomes the command: no init, only the exec from a file that the command may well find.
     pub(crate) becomes: bool,
     /// It does so in a sibling of its own, in a pid namespace that was joined.
@@ -109,6 +111,7 @@ impl Order {
         Some(Order {
             socket: Fd(socket as i32),
             terminal: flags.terminal,
+            in_job: flags.in_job,
             detached: flags.detached,
             becomes: flags.becomes,
             sibling: flags.sibling,
@@ -150,6 +153,7 @@ impl Order {
 #[derive(Default)]
 struct Flags {
     terminal: bool,
+    in_job: bool,
     detached: bool,
     becomes: bool,
     sibling: bool,
@@ -167,6 +171,7 @@ impl Flags {
         for letter in text.bytes() {
             match letter {
                 b't' => flags.terminal = true,
+                b'j' => flags.in_job = true,
                 b'd' => flags.detached = true,
                 b'x' => flags.becomes = true,
                 b'p' => flags.sibling = true,

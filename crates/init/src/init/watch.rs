@@ -57,7 +57,7 @@ impl<'a> Watch<'a> {
         loop {
             self.wait_for(signals);
             // One signal a turn, so that a flood of them keeps nobody waiting.
-            forward(signals, command);
+            forward(self.order, signals, command);
             reap(self.order, command);
         }
     }
@@ -73,12 +73,14 @@ pub(crate) fn outlived(order: &Order) {
     kernel::hangs_up_within(order.socket, 100);
 }
 
-fn forward(signals: Fd, command: Pid) {
+fn forward(order: &Order, signals: Fd, command: Pid) {
     match kernel::next_signal(signals) {
         // That one was for the init; SIGKILL and SIGSTOP never come this way.
         Ok((kernel::SIGCHLD, _)) | Err(_) => {}
         // It leads a group, which has the same number.
-        Ok((signal, for_all)) if for_all || kernel::OF_JOBS.contains(&signal) => kernel::kill_group(command, signal),
+        Ok((signal, for_all)) if !order.in_job && (for_all || kernel::OF_JOBS.contains(&signal)) => {
+            kernel::kill_group(command, signal)
+        }
         // Nobody else reaps the command, so the pid is still its own.
         Ok((signal, _)) => kernel::kill(command, signal),
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
 use rustix::io::Errno;
+use seclude_links::For;
 use seclude_request::Field;
 use seclude_sys::landlock::access;
 
@@ -139,7 +140,8 @@ impl HostFiles {
             named::is_no_home(NAME, path, Some(&file), &found, places)
                 .map_err(|error| error.at_field(field.clone()))?;
         }
-        show::is_where_it_says(NAME, path, Some(&file)).map_err(|error| error.at_field(field.clone()))?;
+        let purpose = if written { For::Writing } else { For::Reading };
+        show::is_where_it_says(NAME, path, Some(&file), purpose).map_err(|error| error.at_field(field.clone()))?;
         let below = self.closed.iter().find(|closed| closed.starts_with(path) && *closed != path && closed.exists());
         let access = if written { READ | WRITE | EXECUTE } else { READ | EXECUTE };
         match below {

@@ -59,6 +59,8 @@ pub(super) fn compile(command: &Config, envp: Arc<[OsString]>) -> Box<dyn Step> 
     let mut flags = String::from("-");
     for (wanted, letter) in [
         (command.init && command.terminal.is_some(), 't'),
+        // In a session that is not its own, a group of its own would be a background job: who reads the terminal is stopped.
+        (command.init && command.terminal.is_none() && !command.new_session, 'j'),
         (!command.die_with_parent, 'd'),
         (!command.init, 'x'),
         (late, 'p'),

@@ -103,6 +103,12 @@ impl OwnFiles {
             _ => return Ok(()),
         };
         let (found, flags) = (fstat(fd)?, fcntl_getfl(fd)?);
+        // By mistake (`2< file`) one is no more than to be read; from stdin it is read on a mount of its own.
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        if number > 0 && is_file && flags & (OFlags::RWMODE | OFlags::PATH) == OFlags::RDONLY {
+            let offset = rustix::fs::tell(fd)?;
+            return self.reopen(number, fd, is_own, (&found, flags, offset), preparation);
+        }
         // Whoever does not own it can change nothing about it.
         if preparation.owns(&found) && !flags.contains(OFlags::PATH) && is_one_however_often_opened(fd, &found) {
             self.reopen(number, fd, is_own, (&found, flags, 0), preparation)?;

@@ -5,13 +5,13 @@
 //! not: so the child walks the path again, and looks whether it came to the same file.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, openat, statx};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use seclude_child::{Op, Slot};
+use seclude_links::For;
 use seclude_sys::Fd;
 
 use super::Preparation;
@@ -126,9 +126,14 @@ impl Show {
     /// Fails where it is open by now and is not that.
     pub(crate) fn look_where(&self, step: &'static str) -> Result<()> {
         match self.as_named && self.is_by_path() {
-            true => is_where_it_says(step, self.path(), self.open.as_deref()),
+            true => is_where_it_says(step, self.path(), self.open.as_deref(), self.purpose()),
             false => Ok(()),
         }
+    }
+
+    /// What becomes of it.
+    fn purpose(&self) -> For {
+        if self.writable { For::Writing } else { For::Reading }
     }
 
     /// Its path; of one that was given open, once it is looked at, the one that it had then.
@@ -296,41 +301,13 @@ pub(crate) fn directory(
     }
 }
 
-/// Fails if a symlink leads to it.
-pub(crate) fn is_where_it_says(step: &'static str, path: &Path, opened: Option<&OwnedFd>) -> Result<()> {
+/// Fails if a symlink leads to it that is not the system's.
+pub(crate) fn is_where_it_says(step: &'static str, path: &Path, opened: Option<&OwnedFd>, purpose: For) -> Result<()> {
     let Some(real) = opened.and_then(|opened| path_of(opened).ok()) else { return Ok(()) };
-    if real == past_links_of_the_system(path) {
+    if real == path || seclude_links::follow(path, purpose).is_ok_and(|place| place.path == real) {
         return Ok(());
     }
     let (path, real) = (path.display(), real.display());
     let action = format!("{path} leads to {real} by a symlink, which whoever can write there has chosen");
     Err(Error::invalid(step, action).hint("name where it leads to, if that is meant"))
-}
-
-/// The same path past symlinks that no run before can have left: those of the system, as of distributions that have /home elsewhere, where
-/// nothing is given to be written; and for an ordinary user those in directories of root's.
-fn past_links_of_the_system(path: &Path) -> PathBuf {
-    let is_root = rustix::process::geteuid().is_root();
-    let is_roots = |directory: &Path| {
-        directory.metadata().is_ok_and(|found| found.uid() == 0 && found.permissions().mode() & 0o022 == 0)
-    };
-    let has_links = |directory: &Path| {
-        let whole = ["/usr", "/etc", "/nix/store", "/gnu/store"];
-        ["/", "/var"].map(Path::new).contains(&directory)
-            || whole.iter().any(|place| directory.starts_with(place))
-            || (!is_root && is_roots(directory))
-    };
-    let mut whole = PathBuf::from("/");
-    for part in path.components().skip(1) {
-        if part == Component::ParentDir {
-            whole.pop();
-            continue;
-        }
-        let is_systems = has_links(&whole);
-        whole.push(part);
-        if is_systems && whole.is_symlink() {
-            whole = whole.canonicalize().unwrap_or(whole);
-        }
-    }
-    whole
 }

@@ -7,6 +7,7 @@ use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags, fstatfs, fstatvfs, openat, statx,
 };
 use rustix::io::Errno;
+use seclude_links::For;
 
 use super::subject::{Known, Modes};
 use crate::error::{Error, Result};
@@ -146,7 +147,7 @@ impl Found {
     }
 
     /// Whether it is shown when it is asked for by `named`, as `step/mount/bind.rs` looks; `closed`: where the homes are that it may not show.
-    pub(super) fn may_be_shown(&self, named: &Path, closed: Option<&Places>) -> Result<()> {
+    pub(super) fn may_be_shown(&self, named: &Path, purpose: For, closed: Option<&Places>) -> Result<()> {
         const STEP: &str = "mount";
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         let found = statx(&self.fd, c"", flags, StatxFlags::BASIC_STATS)
@@ -154,7 +155,7 @@ impl Found {
         if let Some(places) = closed {
             step::is_no_home(STEP, named, Some(&self.fd), &found, places)?;
         }
-        step::show::is_where_it_says(STEP, named, Some(&self.fd))
+        step::show::is_where_it_says(STEP, named, Some(&self.fd), purpose)
     }
 
     /// One of the devices that do the same everywhere: null, zero, full, random, urandom.

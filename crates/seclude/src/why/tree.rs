@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+use seclude_links::For;
 use seclude_request::Field;
 
 use super::node::{Found, Node, Shown, What};
@@ -240,7 +241,8 @@ impl Tree {
                     && (mount.shown.is_some() || mount.stands.is_some())
                 {
                     let closed = (!config.whole_home).then_some(&host.places);
-                    view.root.may_be_shown(path, closed).map_err(|error| fails(error.to_string()))?;
+                    let purpose = if own.read_only { For::Reading } else { For::Writing };
+                    view.root.may_be_shown(path, purpose, closed).map_err(|error| fails(error.to_string()))?;
                 }
                 let directory = match &content {
                     Content::Host(view) => view.root.kind == FileType::Directory,

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use seclude_links::{For, Stopped, follow};
 use seclude_request::Field;
 use seclude_seccomp::{Given, Profile, Program as Code};
 use serde_json::Value as Json;
@@ -133,7 +134,17 @@ pub(super) fn read(path: &Path, seccomp: &Seccomp, depends: Depends) -> Result<B
     };
     // A FIFO waits for nobody then.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let opened = open(path, flags, Mode::empty()).map_err(|errno| failed("open", errno.into()))?;
+    // What lies in a directory that an earlier command could write to may be a symlink to a laxer one.
+    let place = follow(path, For::Reading).map_err(|stopped| match stopped {
+        Stopped::Errno(errno) => failed("openat", errno.into()),
+        Stopped::Link(link) => about(
+            Error::invalid(NAME, format!("{} is a symlink, which whoever can write there has chosen", link.display()))
+                .hint("name where it leads to, if that is meant"),
+        ),
+    })?;
+    let last = if place.is_kernels { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let opened = openat(&place.directory, &place.name, flags | last, Mode::empty())
+        .map_err(|errno| failed("openat", errno.into()))?;
     let found = fstat(&opened).map_err(|errno| failed("fstat", errno.into()))?;
     let kind = FileType::from_raw_mode(found.st_mode);
     let is_no_file = |what: &str| about(Error::invalid(NAME, format!("{} is {what}", path.display())));

@@ -135,7 +135,7 @@ impl Cgroup {
         parent::check(path)?;
         let mut places = Vec::new();
         for hierarchy in hierarchies.all() {
-            match parent::open_existing(hierarchy, path) {
+            match parent::open_closed(hierarchy, path) {
                 Ok(dir) => places.push(Place { hierarchy: hierarchy.clone(), dir, inside: None }),
                 Err(error) if error.is_gone() || error.is_no_access() => {}
                 Err(error) => return Err(error),

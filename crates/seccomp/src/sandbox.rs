@@ -5,6 +5,7 @@
 //! left out answers EPERM; one for which programs have another way answers ENOSYS, so that they take it.
 
 use crate::groups::{CLOCK, DEBUG, IO_URING, MODULE, MOUNT, NAMESPACES, RAW_IO, REBOOT};
+use crate::refused::PLAIN;
 use crate::rule::Comparison::{Equal, NotEqual};
 use crate::{Action, Condition, Profile};
 
@@ -125,6 +126,11 @@ const AF_INET6: u32 = 10;
 const AF_NETLINK: u32 = 16;
 const AF_PACKET: u32 = 17;
 const NETLINK_ROUTE: u32 = 0;
+/// TCP by several ways at once, which kernels have built in or not at all; what begins with it falls back with a word in the ledger.
+const IPPROTO_MPTCP: u32 = 262;
+
+/// Asking for the bridges and VLANs of a network, sockios.h: before it looks at who asks, the kernel loads the module for them.
+const THAT_LOAD_LINKS: [u32; 6] = [0x8940, 0x8941, 0x89a0, 0x89a1, 0x8982, 0x8983];
 
 const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
 
@@ -208,6 +214,15 @@ impl Profile {
         if !has(NET_ADMIN) && !given.nested {
             profile.override_with("socket", EAFNOSUPPORT, &[is(0, AF_NETLINK), is_not(2, NETLINK_ROUTE)]);
         }
+        // For any other the kernel loads a module into the host, which asks for no capability (inet_create()) and stays there: SCTP, DCCP,
+        // L2TP, SMC, in which holes of the kernel's have been that took no rights (CVE-2017-6074 of DCCP, CVE-2019-8956 of SCTP).
+        let protocols: Vec<u32> = PLAIN.into_iter().chain([IPPROTO_MPTCP]).collect();
+        profile.refuse_protocols_but(&protocols);
+        if !has(NET_ADMIN) && !given.nested {
+            for request in THAT_LOAD_LINKS {
+                profile.override_with("ioctl", EPERM, &[is(1, request)]);
+            }
+        }
         profile.override_with("socketpair", EAFNOSUPPORT, &[is_not(0, AF_UNIX)]);
         for request in [TIOCSTI, TIOCLINUX, TIOCSETD, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485] {
             profile.override_with("ioctl", EPERM, &[is(1, request)]);
@@ -280,6 +295,23 @@ mod tests {
             assert_eq!(answer(&profile, "socket", &[family, 1, 0]), Action::Allow, "{family:x}");
         }
         assert_eq!(answer(&profile, "socket", &[16, 3, 12]), EAFNOSUPPORT);
+        let other =
+            [[1, 132], [5, 0], [6, 33], [2, 115], [1, 256], [2, 136], [10, 768], [6 | high, 0], [0x80801, 132 | high]];
+        for [kind, protocol] in other {
+            for family in [2, 10] {
+                assert_eq!(
+                    answer(&profile, "socket", &[family, kind, protocol]),
+                    Action::Errno(93),
+                    "{kind} {protocol}"
+                );
+            }
+        }
+        for [kind, protocol] in
+            [[1, 0], [0x80801, 6], [2, 17], [2, 1], [2, 58], [3, 255], [3, 132], [1, 262], [1 | high, 6]]
+        {
+            assert_eq!(answer(&profile, "socket", &[10, kind, protocol]), Action::Allow, "{kind} {protocol}");
+        }
+        assert_eq!(answer(&profile, "ioctl", &[3, 0x8940]), EPERM);
         assert_eq!(answer(&profile, "socketpair", &[2, 1, 0]), EAFNOSUPPORT);
         for bit in [17, 25, 26, 27, 28, 29, 30] {
             assert_eq!(answer(&profile, "clone", &[1 << bit | 17]), EPERM, "{bit}");

@@ -227,17 +227,23 @@ impl Profile {
         for request in [TIOCSTI, TIOCLINUX, TIOCSETD, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485] {
             profile.override_with("ioctl", EPERM, &[is(1, request)]);
         }
-        if given.init && !given.nested {
-            // Of a process 1 that is made to wait behind the command's others, an end by a deadline comes late.
+        if given.init {
+            // Of a process 1 that is made to wait behind the command's others, an end by a deadline comes late. Below an ordinary user nobody
+            // could undo it: to take SCHED_IDLE back asks for CAP_SYS_NICE over the host. With containers inside it is their own first
+            // process too that cannot be named so; 0, which is whoever asks, can.
             const INIT: u32 = 1;
-            for name in ["sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "prlimit64"] {
+            for name in ["sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"] {
                 profile.override_with(name, EPERM, &[is(0, INIT)]);
             }
-            // Of a process or a group.
-            for (name, kinds) in [("setpriority", [0, 1]), ("ioprio_set", [1, 2])] {
+            if !given.nested {
+                profile.override_with("prlimit64", EPERM, &[is(0, INIT)]);
+            }
+            // Of a process or a group; and of all processes of a user, whose the init is as well.
+            for (name, kinds, user) in [("setpriority", [0, 1], 2), ("ioprio_set", [1, 2], 3)] {
                 for kind in kinds {
                     profile.override_with(name, EPERM, &[is(0, kind), is(1, INIT)]);
                 }
+                profile.override_with(name, EPERM, &[is(0, user)]);
             }
         }
         profile.override_with("personality", EPERM, &PERSONALITIES.map(|value| is_not(0, value)));
@@ -328,7 +334,8 @@ mod tests {
     #[test]
     fn the_init_is_nobodys_to_slow_down() {
         let with = |init| Profile::sandbox(Given { init, capabilities: u64::MAX, ..Given::default() });
-        let calls: [(&str, &[u64]); 8] = [
+        let nested = Profile::sandbox(Given { init: true, nested: true, ..Given::default() });
+        let calls: [(&str, &[u64]); 10] = [
             ("sched_setaffinity", &[1, 8, 1]),
             ("sched_setscheduler", &[1 | 1 << 32, 5]),
             ("sched_setparam", &[1]),
@@ -337,13 +344,17 @@ mod tests {
             ("setpriority", &[0, 1, 19]),
             ("setpriority", &[1, 1, 19]),
             ("ioprio_set", &[1, 1, 3 << 13]),
+            ("setpriority", &[2, 0, 19]),
+            ("ioprio_set", &[3, 0, 3 << 13]),
         ];
         for (name, arguments) in calls {
             let answers = [true, false].map(|init| answer(&with(init), name, arguments).allows());
             assert_eq!(answers, [false, true], "{name} {arguments:?}");
+            // Its limits take no time from it.
+            assert_eq!(answer(&nested, name, arguments).allows(), name == "prlimit64", "{name} {arguments:?}");
         }
         for (name, arguments) in
-            [("prlimit64", [0, 7]), ("sched_setaffinity", [2, 8]), ("setpriority", [0, 0]), ("setpriority", [2, 1])]
+            [("prlimit64", [0, 7]), ("sched_setaffinity", [2, 8]), ("setpriority", [0, 0]), ("setpriority", [0, 2])]
         {
             assert!(answer(&with(true), name, &arguments).allows(), "{name} {arguments:?}");
         }

@@ -443,6 +443,22 @@ fn no_capability_takes_from_the_init_what_it_holds() {
     for flags in [&[][..], &["--cap-add", "KILL"], &["--cap-add", "ALL"]] {
         assert_eq!(python(flags, slow), "1 1 1 1 done done done done", "{flags:?}");
     }
+    assert_eq!(python(&["--nested"], slow), "1 1 1 done done done done done", "its limits take no time from it");
+    // Nor by what its session has of the processors, autogroup of sched(7), where the kernel has that.
+    let session = "import os\ntry: os.open('/proc/1/autogroup', os.O_WRONLY); print('opened')\nexcept OSError as error: print(error.strerror)";
+    if std::path::Path::new("/proc/self/autogroup").exists() {
+        for flags in [&[][..], &["--cap-add", "ALL"], &["--preset", "host"]] {
+            assert_eq!(python(flags, session), "Read-only file system", "{flags:?}");
+        }
+        assert_eq!(
+            python(&["--bare", "--unshare", "user,pid,mount", "--mount", "type=proc,dst=/proc"], session),
+            "opened"
+        );
+    }
+    // All of a user's, which the init is one of.
+    let users = "import os\ntry: os.setpriority(os.PRIO_USER, 0, 19); print('done')\nexcept OSError as error: print(error.errno)";
+    assert_eq!((python(&[], users), python(&["--nested"], users)), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(python(&["--as-pid-1"], users), "done");
     assert_eq!(python(&["--as-pid-1"], slow), "done done done done done done done done", "its own");
 }
 

@@ -1071,7 +1071,7 @@ export interface Cgroup {
   countAll?: boolean;
   /** The same as `countAll`. */
   count_all?: boolean;
-  /** Delegate a cgroup below the limited one to the container's root (v2). Default: false. */
+  /** Delegate a cgroup below the limited one to the container's root (v2), who can make 1,000 in it, 32 deep. Default: false. */
   delegate?: boolean;
   /** Ask systemd over D-Bus for a delegated scope to make it in (v2). Default: false. */
   scope?: boolean;

@@ -52,6 +52,10 @@ fn who_asked_for_what_is_listed_with_the_rule_and_what_would_allow_it() {
     }
     assert_eq!(socket["arguments"], serde_json::json!([{ "index": 0, "value": 38 }]));
     assert_eq!(ptrace["arguments"], serde_json::json!([]));
+    // Of a protocol that is not there the same.
+    let found = denials(&[], "call(41, 2, 1, 132)");
+    assert_eq!((&found[0]["errno"], &found[0]["rule"]), (&"EPROTONOSUPPORT".into(), &"arguments".into()));
+    assert_eq!(found[0]["remedies"], serde_json::json!([{ "set": "seccomp.allow", "value": ["socket"] }]));
     // What is allowed is not.
     assert_eq!(denials(&[], "call(39)"), Vec::<Value>::new());
     assert_eq!(denials(&["--allow-syscall", "ptrace"], PTRACE), Vec::<Value>::new());

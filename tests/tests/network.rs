@@ -356,9 +356,10 @@ print("sent")'
 #[test]
 fn errors_about_connections_of_the_hosts_are_not_believed() {
     root_only!();
-    // With the rules, and without those of what a container sends.
+    // In one piece, and in two of which the second has what the error is about. With the rules, and without those of what a container sends.
     let said = host(
         r#"errors='import socket,struct,sys,time
+cut=int(sys.argv[1])
 def sum(b):
     s=0
     for i in range(0,len(b),2): s+=b[i]<<8|b[i+1]
@@ -366,10 +367,17 @@ def sum(b):
 sys.stdin.readline()
 ip=struct.pack("!BBHHHBBH4s4s",0x45,0,36,1,0,64,17,0,socket.inet_aton("198.51.100.2"),socket.inet_aton("198.51.100.9"))
 ip=ip[:10]+struct.pack("!H",sum(ip))+ip[12:]+struct.pack("!HHHH",40000,53,16,0)+b"12345678"
-wire=socket.socket(socket.AF_INET,socket.SOCK_RAW,socket.IPPROTO_ICMP)
+wire=socket.socket(socket.AF_INET,socket.SOCK_RAW,socket.IPPROTO_RAW)
+def send(data,number,field):
+    # The rest of the header is filled in.
+    head=struct.pack("!BBHHHBBH4s4s",0x45,0,0,number,field,64,1,0,bytes(4),socket.inet_aton("198.51.100.2"))
+    wire.sendto(head+data,("198.51.100.2",0))
 for i in range(10):
     error=struct.pack("!BBHI",3,3,0,0)+ip
-    wire.sendto(error[:2]+struct.pack("!H",sum(error))+error[4:],("198.51.100.2",0)); time.sleep(0.1)'
+    error=error[:2]+struct.pack("!H",sum(error))+error[4:]
+    if cut: send(error[:cut],i+1,0x2000); send(error[cut:],i+1,cut//8)
+    else: send(error,i+1,0)
+    time.sleep(0.1)'
         asks='import socket
 s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(("198.51.100.2",40000)); s.connect(("198.51.100.9",53)); s.settimeout(0.1); told=set()
 for i in range(40):
@@ -378,15 +386,15 @@ for i in range(40):
     except OSError as error: told.add(error.errno)
 print(sorted(told))'
         ip neigh replace 198.51.100.9 lladdr 02:00:00:00:00:09 dev up0 nud permanent
-        for rules in kept flushed; do
+        for cut in 0 8 24; do for rules in kept flushed; do
             python3 -c "$asks" & asking=$!
             (sleep 1.5; [ $rules = kept ] || nft flush table netdev seclude; echo) |
-                $S run --net veth --ip-forward --dns none --cap-add NET_RAW -- python3 -c "$errors"
+                $S run --net veth --ip-forward --dns none --cap-add NET_RAW -- python3 -c "$errors" $cut
             wait $asking
-        done
+        done; done
         gone"#,
     );
-    assert_eq!(said, "[]\n[111]\n0", "{said}");
+    assert_eq!(said, "[]\n[111]\n[]\n[111]\n[]\n[111]\n0", "{said}");
 }
 
 #[test]

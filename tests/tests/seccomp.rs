@@ -45,6 +45,14 @@ const REFUSED: &[(&str, u32, &str, i32)] = &[
     ("socket of the kernel's ciphers", 41, "38, 5, 0", EAFNOSUPPORT),
     ("socket with a family that is one in its lower half alone", 41, "(1 << 32) | 38, 5, 0", EAFNOSUPPORT),
     ("netlink but for routes", 41, "16, 3, 12", EAFNOSUPPORT),
+    ("socket of SCTP", 41, "2, 1, 132", EPROTONOSUPPORT),
+    ("socket of SCTP by its type", 41, "10, 5 | 0x80000, 0", EPROTONOSUPPORT),
+    ("socket of DCCP", 41, "2, 6, 33", EPROTONOSUPPORT),
+    ("socket of L2TP", 41, "10, 2, 115", EPROTONOSUPPORT),
+    ("socket of SMC", 41, "2, 1, 256", EPROTONOSUPPORT),
+    ("socket of UDP-Lite", 41, "2, 2 | 0x800, 136", EPROTONOSUPPORT),
+    ("socket of packets by its type", 41, "2, 10, 768", EPROTONOSUPPORT),
+    ("socket with a type that is plain in its lower half alone", 41, "2, (1 << 32) | 6, 33", EPROTONOSUPPORT),
     ("a key typed into the terminal", 16, "0, 0x5412, b'x'", EPERM),
     ("the same with high bits", 16, "0, (1 << 32) | 0x5412, b'x'", EPERM),
     ("the console's selection", 16, "0, 0x541c, b'x'", EPERM),
@@ -58,6 +66,8 @@ const ALLOWED: &[(&str, u32, &str)] = &[
     ("socket of unix", 41, "1, 1, 0"),
     ("socket of IPv4", 41, "2, 1, 0"),
     ("socket of IPv6", 41, "10, 1 | 0x80000, 0"),
+    ("socket of TCP by name", 41, "2, 1 | 0x80800, 6"),
+    ("socket of UDP by name", 41, "10, 2, 17"),
     ("netlink of routes", 41, "16, 3, 0"),
     ("memfd_create", 319, "b'x', 0"),
     ("prctl", 157, "3, 0, 0, 0, 0"),
@@ -69,6 +79,7 @@ const ALLOWED: &[(&str, u32, &str)] = &[
 const EPERM: i32 = 1;
 const ESRCH: i32 = 3;
 const ENOSYS: i32 = 38;
+const EPROTONOSUPPORT: i32 = 93;
 const EAFNOSUPPORT: i32 = 97;
 
 /// The number that the call has on this machine; one of another kind is left alone.
@@ -154,6 +165,38 @@ fn calls_are_allowed_and_refused_by_name_on_top_of_a_profile() {
     assert_eq!(answers(&[], tree.into_iter())["fsopen"], EPERM);
     assert_eq!(group, 1, "the kernel's own answer without CAP_SYS_ADMIN");
     assert_eq!(answers(&["--allow-syscall", "@mount", "--cap-add", "SYS_ADMIN"], tree.into_iter())["fsopen"], 14);
+}
+
+#[test]
+fn of_the_internet_protocols_there_are_those_that_programs_use_and_the_rest_by_name() {
+    let calls = [
+        ("lite", 41, "2, 2, 136"),
+        ("packets", 41, "2, 10, 768"),
+        ("bridge", 16, "0, 0x8940, 0"),
+        ("vlan", 16, "0, 0x8983, 0"),
+    ];
+    let of = |flags: &[&str]| answers(flags, calls.into_iter());
+    let plain = of(&[]);
+    assert_eq!(
+        (plain["lite"], plain["packets"], plain["bridge"], plain["vlan"]),
+        (EPROTONOSUPPORT, EPROTONOSUPPORT, EPERM, EPERM)
+    );
+    assert_eq!(of(&["--nested"])["lite"], EPROTONOSUPPORT);
+    // What has the kernel load them is nobody's who may not change links.
+    assert_ne!(of(&["--cap-add", "NET_ADMIN"])["bridge"], EPERM);
+    let allowed = of(&["--allow-syscall", "socket"]);
+    let without = of(&["--seccomp", "none"]);
+    assert_eq!((allowed["lite"], allowed["packets"]), (without["lite"], without["packets"]), "the kernel's own answer");
+    // Errors over the loopback, as the user's groups may (ping_group_range, icmp(7)), and raw ones with the capability.
+    let ping = "import socket\ns = socket.socket(2, KIND, 1); s.settimeout(5)\n\
+        s.sendto(bytes([8, 0, 0xf7, 0xfd, 0, 1, 0, 1]), ('127.0.0.1', 0)); print(len(s.recv(100)) > 7)";
+    assert_eq!(python(&["--cap-add", "NET_RAW"], &ping.replace("KIND", "3")), "True");
+    let dgram = "import socket\ntry: socket.socket(2, 2, 1); print(0)\nexcept OSError as error: print(error.errno)";
+    assert_eq!(python(&[], dgram), python(&["--seccomp", "none"], dgram), "the kernel's own answer");
+    assert_eq!(
+        python(&[], "import socket\nprint(socket.getaddrinfo('localhost', 80, 0, socket.SOCK_STREAM)[0][4][1])"),
+        "80"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, chmodat, fchmod, fstat, statat};
 use rustix::io::Errno;
 
 use crate::{Error, Hierarchy, Version, read};
@@ -15,6 +15,10 @@ use crate::{Error, Hierarchy, Version, read};
 const CGROUP: u64 = 0x0027_e0eb;
 /// `CGROUP2_SUPER_MAGIC`.
 const CGROUP2: u64 = 0x6367_7270;
+
+/// What whoever lists and enters a directory has to be allowed; and whoever removes what is in it.
+const SEEN: u32 = 0o500;
+const ALL: u32 = 0o700;
 
 #[derive(Debug)]
 pub(crate) struct Dir {
@@ -77,6 +81,56 @@ impl Dir {
         open_dir(self.fd(), name, self.path.join(name), self.magic)
     }
 
+    /// The same of one that its owner may have closed to itself: where that is this process, as whoever made it inside was the same user,
+    /// it is opened again.
+    pub(crate) fn open_closed_child(&self, name: &Path) -> Result<Dir, Error> {
+        self.open_below(name, true)
+    }
+
+    /// The same, and whether messages are to name it, or the one above: far down a name more is no help.
+    pub(crate) fn open_below(&self, name: &Path, is_named: bool) -> Result<Dir, Error> {
+        let path = if is_named { self.path.join(name) } else { self.path.clone() };
+        let dir = match open_dir(self.fd(), name, path.clone(), self.magic) {
+            Err(error) if error.is(Errno::ACCESS) => {
+                self.unlock(name, ALL).map_err(|_| error)?;
+                open_dir(self.fd(), name, path, self.magic)?
+            }
+            other => other?,
+        };
+        // One can be listed and yet not be entered.
+        dir.open_up(SEEN);
+        Ok(dir)
+    }
+
+    /// Gives its owner these rights. By a name: no file system of cgroups has symlinks, and nothing in one is moved elsewhere.
+    fn unlock(&self, name: impl rustix::path::Arg + Copy, rights: u32) -> Result<(), Errno> {
+        let mode = statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode;
+        chmodat(self.fd(), name, Mode::from_raw_mode(mode | rights), AtFlags::empty())
+    }
+
+    /// Without the right to write nothing in it can be removed.
+    pub(crate) fn open_to_be_emptied(&self) {
+        self.open_up(ALL);
+    }
+
+    /// Gives its owner these rights. Where it is somebody else's, that is an error of what follows.
+    fn open_up(&self, rights: u32) {
+        if let Ok(stat) = fstat(self.fd())
+            && stat.st_mode & rights != rights
+        {
+            let _ = fchmod(self.fd(), Mode::from_raw_mode(stat.st_mode | rights));
+        }
+    }
+
+    /// Back from there.
+    pub(crate) fn open_above(mut self, is_named: bool) -> Result<Dir, Error> {
+        let above = open_dir(self.fd(), Path::new(".."), PathBuf::new(), self.magic)?;
+        if is_named {
+            self.path.pop();
+        }
+        Ok(Dir { path: self.path, ..above })
+    }
+
     /// The directory it is in, also when it was removed or lies outside of what the caller can
     /// name by now.
     pub(crate) fn open_parent(&self) -> Result<Dir, Error> {
@@ -127,9 +181,15 @@ impl Dir {
         read::piece(fd.as_fd()).map_err(|errno| Error::from_call("read", &self.path.join(file), errno))
     }
 
-    /// A list of processes.
+    /// A list of processes, also where its owner has closed it to itself.
     pub(crate) fn read_list(&self, file: &str) -> Result<String, Error> {
-        let fd = self.open_file(file, OFlags::RDONLY)?;
+        let fd = match self.open_file(file, OFlags::RDONLY) {
+            Err(error) if error.is(Errno::ACCESS) => {
+                self.unlock(file, 0o400).map_err(|_| error)?;
+                self.open_file(file, OFlags::RDONLY)?
+            }
+            other => other?,
+        };
         read::lines(fd.as_fd()).map_err(|errno| Error::from_call("read", &self.path.join(file), errno))
     }
 

@@ -17,6 +17,11 @@ use crate::{Cgroup, Controller, Error, Version};
 /// Its name.
 pub(crate) const INSIDE: &str = "inside";
 
+/// How many cgroups a delegate may make, and how far down. The kernel counts what they take for nobody, and it takes time to go through
+/// them when they are to be removed. systemd in a container has some two hundred, seven deep.
+const MOST: (&str, &str) = ("cgroup.max.descendants", "1000");
+const DEEPEST: (&str, &str) = ("cgroup.max.depth", "32");
+
 /// What a delegate may write, cgroups(7): to make cgroups, to place processes, to enable controllers.
 const DELEGATED: [&str; 3] = ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"];
 
@@ -44,7 +49,7 @@ impl Place {
 
 impl Cgroup {
     /// Lets `uid` and `gid` make cgroups below the one in which the processes are, with all controllers that this
-    /// cgroup has. Its limits stay out of their reach.
+    /// cgroup has: 1,000 of them, 31 levels down. Its limits stay out of their reach.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if it is not on v2; what the calls answer.
@@ -59,6 +64,10 @@ impl Cgroup {
         let all: Vec<_> =
             Controller::ALL.iter().filter(|c| offered(**c)).map(|&controller| (controller, None)).collect();
         hand_down(outer, &all)?;
+        // In the one above what is delegated, so that they are out of reach.
+        for (file, value) in [MOST, DEEPEST] {
+            outer.write(file, value)?;
+        }
         let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         fchown(inside.fd(), uid, gid).map_err(|errno| Error::from_call("fchown", inside.path(), errno))?;
         for file in DELEGATED {

@@ -34,6 +34,7 @@
 
 #![forbid(unsafe_code)]
 
+mod below;
 mod bpf;
 mod cgroup;
 mod controller;

@@ -5,6 +5,8 @@
 
 use std::path::{Component, Path};
 
+use rustix::fs::fstat;
+
 use crate::cgroup::Place;
 use crate::dir::Dir;
 use crate::v1::inherit_cpuset;
@@ -127,17 +129,40 @@ impl Cgroup {
         (!self.places.is_empty()).then_some(self)
     }
 
-    /// The cgroup of this path in every hierarchy that has it; `None` if none has.
+    /// Whether it has any mark, in one hierarchy at least.
+    pub fn has_a_mark(&self) -> bool {
+        self.places.iter().any(|place| mark::has(&place.dir, "").is_some())
+    }
+
+    /// Which directory it is in each hierarchy: the hierarchy's name, the device and the inode. Nothing inside can change any of that, as it
+    /// can a mark, and no other directory comes to have it: the kernel counts on, in 64 bits.
+    ///
+    /// # Errors
+    /// When it cannot be asked for.
+    pub fn identities(&self) -> Result<Vec<(String, u64, u64)>, Error> {
+        self.places.iter().map(identity).collect()
+    }
+
+    /// The same with those left out that are others', which have come to have the path.
+    #[must_use]
+    pub fn only_of(mut self, identities: &[(String, u64, u64)]) -> Option<Cgroup> {
+        self.places.retain(|place| identity(place).is_ok_and(|own| identities.contains(&own)));
+        (!self.places.is_empty()).then_some(self)
+    }
+
+    /// The cgroup of this path in every hierarchy that has it; `None` if none has. Hierarchies that are not the caller's are passed over, but
+    /// for those of these names.
     ///
     /// # Errors
     /// When it is there and cannot be opened.
-    pub fn open_named(hierarchies: &Hierarchies, path: &Path) -> Result<Option<Cgroup>, Error> {
+    pub fn open_named(hierarchies: &Hierarchies, path: &Path, all_of: &[String]) -> Result<Option<Cgroup>, Error> {
         parent::check(path)?;
         let mut places = Vec::new();
         for hierarchy in hierarchies.all() {
-            match parent::open_existing(hierarchy, path) {
+            match parent::open_closed(hierarchy, path) {
                 Ok(dir) => places.push(Place { hierarchy: hierarchy.clone(), dir, inside: None }),
-                Err(error) if error.is_gone() || error.is_no_access() => {}
+                Err(error) if error.is_gone() => {}
+                Err(error) if error.is_no_access() && !all_of.contains(&hierarchy.name()) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -444,6 +469,11 @@ fn holds(wanted: &str, found: &str, unit: u64) -> bool {
         _ if wanted == "-1" => true,
         _ => wanted.contains([' ', ',', '-', ':', '\n']),
     }
+}
+
+fn identity(place: &Place) -> Result<(String, u64, u64), Error> {
+    let found = fstat(place.dir.fd()).map_err(|errno| Error::from_call("fstat", place.dir.path(), errno))?;
+    Ok((place.hierarchy.name(), found.st_dev, found.st_ino))
 }
 
 #[cfg(test)]

@@ -99,6 +99,14 @@ pub(crate) fn open_existing(hierarchy: &Hierarchy, path: &Path) -> Result<Dir, E
     names.try_fold(Dir::open_mount(hierarchy)?, |dir, name| dir.open_child(name.as_ref()))
 }
 
+/// The same of one that its container may have closed: its root can be the caller, who has made it.
+pub(crate) fn open_closed(hierarchy: &Hierarchy, path: &Path) -> Result<Dir, Error> {
+    match (path.parent(), path.file_name()) {
+        (Some(above), Some(name)) => open_existing(hierarchy, above)?.open_closed_child(Path::new(name)),
+        _ => open_existing(hierarchy, path),
+    }
+}
+
 fn open_or_make(above: &Dir, name: &Path) -> Result<Dir, Error> {
     match above.open_child(name) {
         Err(error) if error.is_not_found() => {

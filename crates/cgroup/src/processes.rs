@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::below::{self, Visitor};
 use crate::cgroup::Place;
 use crate::dir::Dir;
 use crate::text::keyed;
@@ -67,17 +68,20 @@ pub(crate) fn listed<'a>(places: impl IntoIterator<Item = &'a Place>) -> Result<
 
 /// Visits a cgroup and all below it. One that goes away meanwhile is passed over.
 pub(crate) fn walk(dir: &Dir, visit: &mut dyn FnMut(&Dir) -> Result<(), Error>) -> Result<(), Error> {
-    let gone_is_nothing = |result: Result<(), Error>| match result {
+    match visit(dir) {
+        Err(error) if error.is_gone() => {}
+        other => other?,
+    }
+    match below::through(dir, &mut Looking(visit)) {
         Err(error) if error.is_gone() => Ok(()),
         other => other,
-    };
-    gone_is_nothing(visit(dir))?;
-    let children = match dir.children() {
-        Err(error) if error.is_gone() => return Ok(()),
-        other => other?,
-    };
-    for name in children {
-        gone_is_nothing(dir.open_child(&name).and_then(|child| walk(&child, visit)))?;
     }
-    Ok(())
+}
+
+struct Looking<'a>(&'a mut dyn FnMut(&Dir) -> Result<(), Error>);
+
+impl Visitor for Looking<'_> {
+    fn enter(&mut self, dir: &Dir) -> Result<(), Error> {
+        (self.0)(dir)
+    }
 }

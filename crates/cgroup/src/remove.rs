@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::below::{self, Visitor};
 use crate::dir::Dir;
 use crate::inside::INSIDE;
+use crate::text::keyed;
 use crate::wait::Deadline;
-use crate::{Cgroup, Error, parent, wait};
+use crate::{Cgroup, Error, parent, processes, wait};
 
 /// How long an exiting process that is listed no more may take to leave; it takes microseconds.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
@@ -21,7 +23,7 @@ impl Cgroup {
     /// is no error, so it can be called again.
     ///
     /// # Errors
-    /// [`Error::NotRemoved`] with all that is left; as much as possible is removed first.
+    /// [`Error::NotRemoved`] with what is left, of more than 16 the first; as much as possible is removed first.
     pub fn remove(&self) -> Result<(), Error> {
         let mut left = Left { paths: Vec::new(), first: None, deadline: wait::deadline(Some(LAST_MOMENTS)) };
         for place in &self.places {
@@ -45,6 +47,9 @@ impl Cgroup {
     }
 }
 
+/// So many are named that stay: a command can have made thousands.
+const MOST_NAMED: usize = 16;
+
 /// What could not be removed so far.
 struct Left {
     paths: Vec<PathBuf>,
@@ -54,34 +59,72 @@ struct Left {
 
 impl Left {
     fn note(&mut self, path: &Path, errno: Option<i32>) {
-        self.paths.push(path.to_path_buf());
+        if self.paths.len() < MOST_NAMED {
+            self.paths.push(path.to_path_buf());
+        }
         self.first.get_or_insert(errno.map_or(Errno::IO, Errno::from_raw_os_error));
     }
 
     fn remove(&mut self, above: &Dir, name: &Path) {
         match above.remove_child(name) {
             Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::BUSY | Errno::NOTEMPTY) => match above.open_child(name) {
-                Ok(dir) => self.remove_tree(above, name, &dir),
-                Err(error) if error.is_gone() => {}
-                Err(error) => self.note(&above.path().join(name), error.errno()),
-            },
+            Err(Errno::BUSY | Errno::NOTEMPTY) => {
+                let opened = above.open_closed_child(name);
+                match opened.and_then(|dir| self.enter(&dir).and_then(|()| below::through(&dir, self))) {
+                    Err(error) if !error.is_gone() => self.note(&above.path().join(name), error.errno()),
+                    _ => self.leave(above, name),
+                }
+            }
             Err(errno) => self.note(&above.path().join(name), Some(errno.raw_os_error())),
         }
     }
+}
 
-    fn remove_tree(&mut self, above: &Dir, name: &Path, dir: &Dir) {
-        for child in dir.children().unwrap_or_default() {
-            self.remove(dir, &child);
-        }
+impl Visitor for Left {
+    fn enter(&mut self, dir: &Dir) -> Result<(), Error> {
+        dir.open_to_be_emptied();
+        Ok(())
+    }
+
+    fn leave(&mut self, above: &Dir, name: &Path) {
         loop {
             match above.remove_child(name) {
                 Ok(()) | Err(Errno::NOENT) => return,
-                Err(Errno::BUSY) if nobody_is_listed(dir) && look_again(dir, self.deadline) => {}
-                Err(errno) => return self.note(dir.path(), Some(errno.raw_os_error())),
+                Err(Errno::BUSY)
+                    if above
+                        .open_child(name)
+                        .is_ok_and(|dir| nobody_is_listed(&dir) && look_again(&dir, self.deadline)) => {}
+                Err(errno) => return self.note(&above.path().join(name), Some(errno.raw_os_error())),
             }
         }
     }
+
+    /// It stays, which is told when it is to be removed; all others go.
+    fn refused(&mut self, _: Error) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Removes one of somebody who has ended, with all that is below, unless a process is there.
+pub(crate) fn remove_deserted(above: &Dir, name: &Path, dir: &Dir) -> bool {
+    let has_nobody = match dir.read_if_any("cgroup.events") {
+        Ok(Some(events)) => keyed(&events, "populated") == Some(0),
+        // v1 has no such file.
+        Ok(None) => {
+            let mut is_empty = true;
+            let looked = processes::walk(dir, &mut |dir| {
+                is_empty &= dir.read_list("cgroup.procs")?.trim().is_empty();
+                Ok(())
+            });
+            looked.is_ok() && is_empty
+        }
+        Err(_) => false,
+    };
+    let mut left = Left { paths: Vec::new(), first: None, deadline: wait::deadline(Some(Duration::ZERO)) };
+    if has_nobody {
+        left.remove(above, name);
+    }
+    has_nobody && left.first.is_none()
 }
 
 fn nobody_is_listed(dir: &Dir) -> bool {

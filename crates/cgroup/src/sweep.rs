@@ -9,8 +9,8 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
-use crate::inside::INSIDE;
 use crate::parent::{below, open_existing, release_opened};
+use crate::remove::remove_deserted;
 use crate::{Error, Hierarchies, Hierarchy, name};
 
 /// A sweep's own look takes microseconds.
@@ -78,9 +78,6 @@ fn remove_unheld(parent: &Dir, name: &Path) -> bool {
     if flock(dir.fd(), FlockOperation::NonBlockingLockExclusive).is_err() {
         return false;
     }
-    match dir.remove_child(Path::new(INSIDE)) {
-        // With processes inside, or cgroups of theirs.
-        Err(errno) if errno != Errno::NOENT => false,
-        _ => parent.remove_child(name).is_ok(),
-    }
+    // With what its processes have made below.
+    remove_deserted(parent, name, &dir)
 }

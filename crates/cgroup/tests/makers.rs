@@ -8,12 +8,18 @@ use common::Parent;
 use seclude_cgroup::{Cgroup, Hierarchies, Limits};
 
 const PARENT: &str = "SECLUDE_CGROUP_TEST_PARENT";
+const BELOW: &str = "SECLUDE_CGROUP_TEST_BELOW";
 
 /// Makes a cgroup and ends without removing it, if this is the process to do so.
 #[test]
 fn maker() {
     let Ok(parent) = std::env::var(PARENT) else { return };
     let cgroup = Cgroup::create(&Hierarchies::discover().unwrap(), parent.as_ref(), &Limits::new(), &[]).unwrap();
+    if std::env::var_os(BELOW).is_some() {
+        for (_, directory) in cgroup.directories() {
+            std::fs::create_dir_all(directory.join("inside/a/b")).unwrap();
+        }
+    }
     println!("made {}", cgroup.path().display());
     std::process::exit(0);
 }
@@ -33,6 +39,21 @@ fn a_sweep_takes_what_the_dead_have_left_and_nothing_of_the_living() {
     assert_eq!(parent.hierarchies.sweep(&parent.path).unwrap(), Vec::<std::path::PathBuf>::new());
     assert!(living.directories().all(|(_, path)| path.exists()));
     living.end();
+    parent.done();
+}
+
+#[test]
+fn it_takes_what_their_commands_have_made_below_along() {
+    let Some(parent) = Parent::new("sweepbelow") else { return };
+    let mut dead = Command::new(std::env::current_exe().unwrap());
+    dead.args(["--exact", "maker", "--nocapture"]).env(PARENT, &parent.path).env(BELOW, "1");
+    let said = String::from_utf8(dead.output().unwrap().stdout).unwrap();
+    assert!(said.contains("made "), "{said}");
+    let swept = parent.hierarchies.sweep(&parent.path).unwrap();
+    for directory in parent.left() {
+        std::process::Command::new("find").arg(directory).args(["-depth", "-type", "d", "-delete"]).status().unwrap();
+    }
+    assert!(!swept.is_empty());
     parent.done();
 }
 

@@ -8,6 +8,7 @@ mod enter;
 mod flow;
 mod serve;
 mod take;
+mod timers;
 
 use std::io;
 use std::net::IpAddr;

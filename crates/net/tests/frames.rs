@@ -12,10 +12,12 @@ use common::*;
 use seclude_net::{Attach, Ipv6, Request, Veth};
 
 const FRAMES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/frames.py");
-const HONEST: [&str; 11] = [
+const HONEST: [&str; 13] = [
     "udp",
     "arp request",
     "arp reply",
+    "error about its own",
+    "error6 about its own",
     "later fragment",
     "udp6",
     "solicitation",
@@ -25,7 +27,7 @@ const HONEST: [&str; 11] = [
     "advertisement of the link",
     "listener report",
 ];
-const HONEST_IPV4: usize = 3;
+const HONEST_IPV4: usize = 4;
 
 fn request(with_ipv6: bool) -> Request {
     let mut request = Request::default();
@@ -51,7 +53,16 @@ impl Sender<'_> {
 
     /// Sends these, or all; answers the names of all.
     fn send(&self, names: &[&str]) -> Vec<String> {
-        let mut arguments: Vec<String> = [FRAMES, "send"].iter().chain(names).map(|name| (*name).to_owned()).collect();
+        self.script("send", names)
+    }
+
+    /// Sends each of these in two fragments, of every split; answers their names with where they were cut.
+    fn send_in_pieces(&self, names: &[&str]) -> Vec<String> {
+        self.script("pieces", names)
+    }
+
+    fn script(&self, what: &str, names: &[&str]) -> Vec<String> {
+        let mut arguments: Vec<String> = [FRAMES, what].iter().chain(names).map(|name| (*name).to_owned()).collect();
         arguments.push("--".to_owned());
         arguments.extend(self.addresses.clone());
         let said = self.space.run(move || look("python3", &arguments.iter().map(String::as_str).collect::<Vec<_>>()));
@@ -136,6 +147,41 @@ fn a_container_sends_under_its_own_addresses_and_nothing_else() {
         let kept: Vec<&String> = all.difference(&at_neighbour).collect();
         assert_eq!(kept, ["to a bridge's own address"]);
     }
+}
+
+#[test]
+fn what_does_not_pass_whole_does_not_pass_in_two_pieces() {
+    root_only!();
+    let host = Space::host();
+    host.run(|| {
+        for family in ["ip", "ip6"] {
+            let _ = std::fs::write(format!("/proc/sys/net/bridge/bridge-nf-call-{family}tables"), "0");
+        }
+    });
+    let (one, two) = (Space::container(), Space::container());
+    let (first, second) = host.run(|| (Veth::prepare(&request(true)).unwrap(), Veth::prepare(&request(true)).unwrap()));
+    join(&first, &one);
+    join(&second, &two);
+    let sender = Sender::new(&one, &first, &second);
+    let mut neighbour = Listener::new(&two, "eth0");
+
+    let (all, at_neighbour) = heard(&sender, &mut neighbour);
+    let dropped: Vec<&str> = all.difference(&at_neighbour).map(String::as_str).collect();
+    // Of which pairs both arrive: that is what whoever receives them puts together.
+    let mut passing = || -> (Vec<String>, Vec<String>) {
+        let sent = sender.send_in_pieces(&dropped);
+        sender.send(&["last"]);
+        let heard = neighbour.until("last");
+        sent.into_iter()
+            .partition(|name| ["first", "rest"].iter().all(|which| heard.contains(&format!("{name} {which}"))))
+    };
+    let (passed, kept) = passing();
+    assert_eq!(passed, Vec::<String>::new());
+    assert!(kept.len() > 80, "{kept:?}");
+
+    flush(&host, &first);
+    let (_, kept) = passing();
+    assert!(kept.iter().all(|name| name.starts_with("to a bridge's own address")), "{kept:?}");
 }
 
 #[test]

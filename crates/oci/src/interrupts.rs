@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -52,11 +54,51 @@ pub(crate) fn take() -> Option<Failure> {
     Some(Failure::new(format!("given up because of {}", name.map_or("a signal", Signal::as_str))))
 }
 
+/// What a thread comes to, which may wait for what no signal ends: then one ends the wait for it. `None` if it takes longer than that.
+pub(crate) fn wait_for<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>> {
+    let (answers, answer) = sync_channel(1);
+    let thread = std::thread::spawn(move || drop(answers.send(work())));
+    let began = Instant::now();
+    loop {
+        match answer.recv_timeout(Duration::from_millis(20)) {
+            Ok(answer) => {
+                // What follows may be for processes of one thread alone, setns(2).
+                let _ = thread.join();
+                return Ok(Some(answer));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(by) = take() {
+                    return Err(by);
+                }
+                if began.elapsed() > patience {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
 /// Why a start failed, with the signal that ended it, if one did.
 pub(crate) fn explain(error: seclude::Error, otherwise: impl FnOnce(seclude::Error) -> Failure) -> Failure {
     let by = (error.code() == Code::Cancelled).then(take).flatten();
     match by {
         Some(by) => by.and(error),
         None => otherwise(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_waited_for_without_an_end() {
+        assert_eq!(wait_for(Duration::from_secs(20), || 7).unwrap(), Some(7));
+        let slow = || std::thread::sleep(Duration::from_secs(3));
+        assert_eq!(wait_for(Duration::from_millis(50), slow).unwrap(), None);
     }
 }

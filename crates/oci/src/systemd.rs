@@ -4,8 +4,7 @@ mod properties;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use seclude::cgroup::Devices;
 use seclude::{Property, Scope};
@@ -179,24 +178,9 @@ impl Drop for Holder {
 
 /// Systemd may not answer; a signal ends the wait as it ends the others.
 fn ask<T: Send + 'static>(question: impl FnOnce() -> seclude::Result<T> + Send + 'static) -> Result<T> {
-    let (answers, answer) = sync_channel(1);
-    std::thread::spawn(move || answers.send(question()));
-    let began = Instant::now();
-    loop {
-        match answer.recv_timeout(Duration::from_millis(20)) {
-            Ok(answer) => return answer.map_err(|error| Failure::from(error).or_at(FIELD)),
-            Err(RecvTimeoutError::Disconnected) => return Err(Failure::at(FIELD, "systemd was not asked")),
-            Err(RecvTimeoutError::Timeout) => {
-                if let Some(by) = interrupts::take() {
-                    return Err(by);
-                }
-                if began.elapsed() > PATIENCE {
-                    let why = format!("systemd has not answered for {} s", PATIENCE.as_secs());
-                    return Err(Failure::at(FIELD, why));
-                }
-            }
-        }
-    }
+    let answer = interrupts::wait_for(PATIENCE, question)?;
+    let late = || Failure::at(FIELD, format!("systemd has not answered for {} s", PATIENCE.as_secs()));
+    answer.ok_or_else(late)?.map_err(|error| Failure::from(error).or_at(FIELD))
 }
 
 /// Under which id the bus knows the caller.

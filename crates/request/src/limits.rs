@@ -175,7 +175,7 @@ pub struct Cgroup {
     /// Count memory, CPU time, processes and block I/O also where they are not limited. Default: false.
     #[serde(skip_serializing_if = "is_default")]
     pub count_all: bool,
-    /// Delegate a cgroup below the limited one to the container's root (v2). Default: false.
+    /// Delegate a cgroup below the limited one to the container's root (v2), who can make 1,000 in it, 32 deep. Default: false.
     #[serde(skip_serializing_if = "is_default")]
     pub delegate: bool,
     /// Ask systemd over D-Bus for a delegated scope to make it in (v2). Default: false.

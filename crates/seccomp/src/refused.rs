@@ -59,7 +59,7 @@ const SOCK_DGRAM: u64 = 2;
 const SOCK_SEQPACKET: u64 = 5;
 const SOCK_RAW: u64 = 3;
 /// Whatever is to be chosen by the type, ICMP, TCP, UDP, ICMPv6.
-const PLAIN: [u32; 5] = [0, 1, 6, 17, 58];
+pub(crate) const PLAIN: [u32; 5] = [0, 1, 6, 17, 58];
 /// All that change what stat(2) shows, or what lies beside it.
 const OF_METADATA: [&str; 26] = [
     "chmod",
@@ -246,6 +246,18 @@ impl Profile {
         }
     }
 
+    /// Of sockets over IP all but those that have one of these protocols, or are raw: for those the kernel asks for CAP_NET_RAW.
+    pub(crate) fn refuse_protocols_but(&mut self, kept: &[u32]) {
+        let of_type = |comparison: Comparison, value: u64| Condition { argument: 1, mask: TYPE, comparison, value };
+        for family in OVER_IP.map(|family| Condition::of_int(0, Comparison::Equal, family)) {
+            // Without a protocol the type is one's name as well: SCTP, DCCP, and packets of a link by their old name.
+            self.override_with("socket", EPROTONOSUPPORT, &[family, of_type(Comparison::Greater, SOCK_RAW)]);
+            let mut others = vec![family, of_type(Comparison::NotEqual, SOCK_RAW)];
+            others.extend(kept.iter().map(|protocol| Condition::of_int(2, Comparison::NotEqual, *protocol)));
+            self.override_with("socket", EPROTONOSUPPORT, &others);
+        }
+    }
+
     fn refuse_sockets(&mut self, refused: Refused) {
         let Refused { beside_tcp, datagrams, unix_sockets, listening, .. } = refused;
         if !(beside_tcp || datagrams || unix_sockets || listening) {
@@ -255,20 +267,13 @@ impl Profile {
         self.override_with("socketcall", ENOSYS, &[]);
         let of_type = |comparison: Comparison, value: u64| Condition { argument: 1, mask: TYPE, comparison, value };
         let is = |argument: u8, value: u32| Condition::of_int(argument, Comparison::Equal, value);
-        let is_not = |argument: u8, value: u32| Condition::of_int(argument, Comparison::NotEqual, value);
-        for family in OVER_IP {
-            if beside_tcp {
-                // Without a protocol the type is one's name as well: SCTP, DCCP.
-                self.override_with("socket", EPROTONOSUPPORT, &[is(0, family), of_type(Comparison::Greater, SOCK_RAW)]);
-                let mut others = vec![is(0, family), of_type(Comparison::NotEqual, SOCK_RAW)];
-                others.extend(PLAIN.map(|protocol| is_not(2, protocol)));
-                self.override_with("socket", EPROTONOSUPPORT, &others);
-            }
-            if datagrams {
+        if datagrams {
+            for family in OVER_IP {
                 self.override_with("socket", EACCES, &[is(0, family), of_type(Comparison::Equal, SOCK_DGRAM)]);
             }
         }
         if beside_tcp {
+            self.refuse_protocols_but(&PLAIN);
             for (name, flags) in THAT_SEND {
                 self.override_with(name, EOPNOTSUPP, &[Condition::any(flags, MSG_FASTOPEN)]);
             }

@@ -5,6 +5,7 @@
 //! left out answers EPERM; one for which programs have another way answers ENOSYS, so that they take it.
 
 use crate::groups::{CLOCK, DEBUG, IO_URING, MODULE, MOUNT, NAMESPACES, RAW_IO, REBOOT};
+use crate::refused::PLAIN;
 use crate::rule::Comparison::{Equal, NotEqual};
 use crate::{Action, Condition, Profile};
 
@@ -125,6 +126,11 @@ const AF_INET6: u32 = 10;
 const AF_NETLINK: u32 = 16;
 const AF_PACKET: u32 = 17;
 const NETLINK_ROUTE: u32 = 0;
+/// TCP by several ways at once, which kernels have built in or not at all; what begins with it falls back with a word in the ledger.
+const IPPROTO_MPTCP: u32 = 262;
+
+/// Asking for the bridges and VLANs of a network, sockios.h: before it looks at who asks, the kernel loads the module for them.
+const THAT_LOAD_LINKS: [u32; 6] = [0x8940, 0x8941, 0x89a0, 0x89a1, 0x8982, 0x8983];
 
 const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
 
@@ -208,21 +214,36 @@ impl Profile {
         if !has(NET_ADMIN) && !given.nested {
             profile.override_with("socket", EAFNOSUPPORT, &[is(0, AF_NETLINK), is_not(2, NETLINK_ROUTE)]);
         }
+        // For any other the kernel loads a module into the host, which asks for no capability (inet_create()) and stays there: SCTP, DCCP,
+        // L2TP, SMC, in which holes of the kernel's have been that took no rights (CVE-2017-6074 of DCCP, CVE-2019-8956 of SCTP).
+        let protocols: Vec<u32> = PLAIN.into_iter().chain([IPPROTO_MPTCP]).collect();
+        profile.refuse_protocols_but(&protocols);
+        if !has(NET_ADMIN) && !given.nested {
+            for request in THAT_LOAD_LINKS {
+                profile.override_with("ioctl", EPERM, &[is(1, request)]);
+            }
+        }
         profile.override_with("socketpair", EAFNOSUPPORT, &[is_not(0, AF_UNIX)]);
         for request in [TIOCSTI, TIOCLINUX, TIOCSETD, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485] {
             profile.override_with("ioctl", EPERM, &[is(1, request)]);
         }
-        if given.init && !given.nested {
-            // Of a process 1 that is made to wait behind the command's others, an end by a deadline comes late.
+        if given.init {
+            // Of a process 1 that is made to wait behind the command's others, an end by a deadline comes late. Below an ordinary user nobody
+            // could undo it: to take SCHED_IDLE back asks for CAP_SYS_NICE over the host. With containers inside it is their own first
+            // process too that cannot be named so; 0, which is whoever asks, can.
             const INIT: u32 = 1;
-            for name in ["sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "prlimit64"] {
+            for name in ["sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"] {
                 profile.override_with(name, EPERM, &[is(0, INIT)]);
             }
-            // Of a process or a group.
-            for (name, kinds) in [("setpriority", [0, 1]), ("ioprio_set", [1, 2])] {
+            if !given.nested {
+                profile.override_with("prlimit64", EPERM, &[is(0, INIT)]);
+            }
+            // Of a process or a group; and of all processes of a user, whose the init is as well.
+            for (name, kinds, user) in [("setpriority", [0, 1], 2), ("ioprio_set", [1, 2], 3)] {
                 for kind in kinds {
                     profile.override_with(name, EPERM, &[is(0, kind), is(1, INIT)]);
                 }
+                profile.override_with(name, EPERM, &[is(0, user)]);
             }
         }
         profile.override_with("personality", EPERM, &PERSONALITIES.map(|value| is_not(0, value)));
@@ -280,6 +301,23 @@ mod tests {
             assert_eq!(answer(&profile, "socket", &[family, 1, 0]), Action::Allow, "{family:x}");
         }
         assert_eq!(answer(&profile, "socket", &[16, 3, 12]), EAFNOSUPPORT);
+        let other =
+            [[1, 132], [5, 0], [6, 33], [2, 115], [1, 256], [2, 136], [10, 768], [6 | high, 0], [0x80801, 132 | high]];
+        for [kind, protocol] in other {
+            for family in [2, 10] {
+                assert_eq!(
+                    answer(&profile, "socket", &[family, kind, protocol]),
+                    Action::Errno(93),
+                    "{kind} {protocol}"
+                );
+            }
+        }
+        for [kind, protocol] in
+            [[1, 0], [0x80801, 6], [2, 17], [2, 1], [2, 58], [3, 255], [3, 132], [1, 262], [1 | high, 6]]
+        {
+            assert_eq!(answer(&profile, "socket", &[10, kind, protocol]), Action::Allow, "{kind} {protocol}");
+        }
+        assert_eq!(answer(&profile, "ioctl", &[3, 0x8940]), EPERM);
         assert_eq!(answer(&profile, "socketpair", &[2, 1, 0]), EAFNOSUPPORT);
         for bit in [17, 25, 26, 27, 28, 29, 30] {
             assert_eq!(answer(&profile, "clone", &[1 << bit | 17]), EPERM, "{bit}");
@@ -296,7 +334,8 @@ mod tests {
     #[test]
     fn the_init_is_nobodys_to_slow_down() {
         let with = |init| Profile::sandbox(Given { init, capabilities: u64::MAX, ..Given::default() });
-        let calls: [(&str, &[u64]); 8] = [
+        let nested = Profile::sandbox(Given { init: true, nested: true, ..Given::default() });
+        let calls: [(&str, &[u64]); 10] = [
             ("sched_setaffinity", &[1, 8, 1]),
             ("sched_setscheduler", &[1 | 1 << 32, 5]),
             ("sched_setparam", &[1]),
@@ -305,13 +344,17 @@ mod tests {
             ("setpriority", &[0, 1, 19]),
             ("setpriority", &[1, 1, 19]),
             ("ioprio_set", &[1, 1, 3 << 13]),
+            ("setpriority", &[2, 0, 19]),
+            ("ioprio_set", &[3, 0, 3 << 13]),
         ];
         for (name, arguments) in calls {
             let answers = [true, false].map(|init| answer(&with(init), name, arguments).allows());
             assert_eq!(answers, [false, true], "{name} {arguments:?}");
+            // Its limits take no time from it.
+            assert_eq!(answer(&nested, name, arguments).allows(), name == "prlimit64", "{name} {arguments:?}");
         }
         for (name, arguments) in
-            [("prlimit64", [0, 7]), ("sched_setaffinity", [2, 8]), ("setpriority", [0, 0]), ("setpriority", [2, 1])]
+            [("prlimit64", [0, 7]), ("sched_setaffinity", [2, 8]), ("setpriority", [0, 0]), ("setpriority", [0, 2])]
         {
             assert!(answer(&with(true), name, &arguments).allows(), "{name} {arguments:?}");
         }

@@ -19,7 +19,16 @@ use crate::host::Host;
 
 /// Files of /proc through which uid 0 of the host changes the host, whatever its capabilities: the kernel looks
 /// at the uid alone.
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READ_ONLY: [&str; 7] = [
+    "/proc/bus",
+    "/proc/dynamic_debug",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+    // Of the init alone, which whoever has its uid could have wait behind all that the command starts, sched(7).
+    "/proc/1/autogroup",
+];
 
 /// Files that show the host's memory, keys or timers.
 const MASKED: [&str; 14] = [

@@ -65,6 +65,37 @@ except OSError as error: print(type(error).__name__)'"#,
 }
 
 #[test]
+fn whoever_ends_the_listeners_of_its_own_names_takes_no_time_of_the_relays() {
+    let said = lines(
+        r#"destroy='import socket, struct, sys, time
+name = socket.gethostbyname("one.test")
+slot = socket.inet_aton(name) + bytes(12)
+diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)
+# SOCK_DESTROY with NLM_F_REQUEST and NLM_F_ACK of one listener, whatever its cookie is.
+asked = struct.pack("=BBBxI", socket.AF_INET, socket.IPPROTO_TCP, 0, 1 << 10)
+asked += struct.pack("!HH", 5432, 0) + slot + bytes(16) + struct.pack("=III", 0, 2**32 - 1, 2**32 - 1)
+diag.send(struct.pack("=IHHII", 16 + len(asked), 21, 5, 1, 0) + asked)
+print("destroyed", struct.unpack("=i", diag.recv(4096)[16:20])[0], flush=True)
+time.sleep(3)
+for port in (5432, 443):
+    try: s = socket.create_connection((name, port), 5); print("reached", flush=True)
+    except OSError as error: print(type(error).__name__, flush=True)'
+        $S run --allow one.test:443,5432 --cap-add NET_ADMIN -- python3 -c "$destroy" > said & s=$!
+        until_said destroyed said
+        ticks() { cut -d')' -f2 /proc/$s/stat | awk '{ print $12 + $13 }'; }
+        before=$(ticks); sleep 2; after=$(ticks)
+        wait $s; cat said; echo $((after - before))"#,
+    );
+    if said[0] == "destroyed -95" || said[0] == "destroyed -2" {
+        return eprintln!("skipped: this kernel has no SOCK_DESTROY (CONFIG_INET_DIAG_DESTROY)");
+    }
+    assert_eq!(said[..3], ["destroyed 0", "ConnectionRefusedError", "reached"], "{said:?}");
+    let ticks: u32 = said[3].parse().unwrap();
+    // Of two hundred.
+    assert!(ticks < 30, "{said:?}");
+}
+
+#[test]
 fn a_spawner_that_is_killed_takes_the_network_along() {
     let said = lines(
         r#"inside='import socket, time

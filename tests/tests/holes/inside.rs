@@ -443,7 +443,51 @@ fn no_capability_takes_from_the_init_what_it_holds() {
     for flags in [&[][..], &["--cap-add", "KILL"], &["--cap-add", "ALL"]] {
         assert_eq!(python(flags, slow), "1 1 1 1 done done done done", "{flags:?}");
     }
+    assert_eq!(python(&["--nested"], slow), "1 1 1 done done done done done", "its limits take no time from it");
+    // Nor by what its session has of the processors, autogroup of sched(7), where the kernel has that.
+    let session = "import os\ntry: os.open('/proc/1/autogroup', os.O_WRONLY); print('opened')\nexcept OSError as error: print(error.strerror)";
+    if std::path::Path::new("/proc/self/autogroup").exists() {
+        for flags in [&[][..], &["--cap-add", "ALL"], &["--preset", "host"]] {
+            assert_eq!(python(flags, session), "Read-only file system", "{flags:?}");
+        }
+        assert_eq!(
+            python(&["--bare", "--unshare", "user,pid,mount", "--mount", "type=proc,dst=/proc"], session),
+            "opened"
+        );
+    }
+    // All of a user's, which the init is one of.
+    let users = "import os\ntry: os.setpriority(os.PRIO_USER, 0, 19); print('done')\nexcept OSError as error: print(error.errno)";
+    assert_eq!((python(&[], users), python(&["--nested"], users)), ("1".to_owned(), "1".to_owned()));
+    assert_eq!(python(&["--as-pid-1"], users), "done");
     assert_eq!(python(&["--as-pid-1"], slow), "done done done done done done done done", "its own");
+}
+
+#[test]
+fn no_file_of_proc_but_those_of_processes_is_open_to_be_written_by_the_hosts_root() {
+    root_only!();
+    let walk = "import os\n\
+        for place, below, files in os.walk('/proc'):\n\
+        \x20   if place == '/proc': below[:] = [name for name in below if not name.isdigit()]\n\
+        \x20   for name in files:\n\
+        \x20       path = os.path.join(place, name)\n\
+        \x20       if os.path.islink(path): continue\n\
+        \x20       try:\n\
+        \x20           f = os.open(path, os.O_WRONLY | os.O_NONBLOCK)\n\
+        \x20           # What is masked shows the null device.\n\
+        \x20           if os.fstat(f).st_rdev != os.makedev(1, 3): print(path)\n\
+        \x20           os.close(f)\n\
+        \x20       except OSError: pass";
+    // Triggers of one's own, psi.rst; and ranges of memory, for which the kernel asks for CAP_SYS_ADMIN.
+    let known = |path: &str| path.starts_with("/proc/pressure/") || path == "/proc/mtrr";
+    for flags in
+        [&["--host-root"][..], &["--share", "user"], &["--host-root", "--share", "net"], &["--host-root", "--overlay"]]
+    {
+        let said = python(flags, walk);
+        let open: Vec<&str> = said.lines().filter(|path| !known(path)).collect();
+        assert!(open.is_empty(), "{flags:?}: {open:?}");
+    }
+    let contrast = python(&["--bare", "--unshare", "mount,pid", "--mount", "type=proc,dst=/proc"], walk);
+    assert!(contrast.lines().any(|path| path == "/proc/sys/kernel/core_pattern"), "{contrast}");
 }
 
 #[test]

@@ -94,6 +94,31 @@ fn the_mount_of_its_cgroup_is_read_only_unless_it_may_make_cgroups() {
 }
 
 #[test]
+fn who_may_make_cgroups_makes_a_thousand_thirty_deep_and_they_go_with_it() {
+    let Some(cgroups) = Cgroups::with("bounded", &["--cgroup-mount=rw"]) else { return };
+    let make = r#"
+import os
+def most(make):
+    made = 0
+    try:
+        while made < 1500:
+            make(made); made += 1
+    except OSError: pass
+    return made
+os.chdir("/sys/fs/cgroup")
+def deeper(_): os.mkdir("a"); os.chdir("a")
+deep = most(deeper)
+os.chdir("/sys/fs/cgroup")
+print(deep, most(lambda number: os.mkdir(f"w{number}")))
+os.chmod("/sys/fs/cgroup/a/a", 0)
+os.chmod("/sys/fs/cgroup", 0o500)"#;
+    let output = cgroups.run(&["--cgroup-mount=rw", "python3", "-c", make]);
+    // Of both `inside` is one, as whoever has mounted it sees the rest.
+    assert_eq!(seclude_tests::stdout_of(&output), "31 968");
+    cgroups.done();
+}
+
+#[test]
 fn root_inside_cannot_lift_its_limits() {
     root_only!();
     let Some(cgroups) = Cgroups::with("lifted", &["--pids", "20"]) else { return };

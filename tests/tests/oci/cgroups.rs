@@ -122,6 +122,27 @@ fn one_that_came_to_have_the_path_later_is_not_taken_for_the_containers() {
 }
 
 #[test]
+fn a_container_that_takes_the_mark_of_its_cgroup_away_is_known_by_the_directory() {
+    root_only!();
+    let bundle = bundle("markless", None);
+    bundle.must(&["run", "--detach", "one"]);
+    let places: Vec<PathBuf> = places(&bundle).into_iter().filter(|place| place.exists()).collect();
+    // As its root does where that is a user of the host: it is the owner of what it may write.
+    let unmark = "import os, sys\nfor place in sys.argv[1:]:\n    for name in os.listxattr(place): os.removexattr(place, name); print(name)";
+    let words = [&["-c", unmark][..], &places.iter().map(|place| place.to_str().unwrap()).collect::<Vec<_>>()].concat();
+    let said = stdout_of(&Command::new("python3").args(words).output().unwrap());
+    assert_eq!(said.lines().count(), places.len(), "{said}");
+    bundle.must(&["exec", "--detach", "one", "sleep", "1000"]);
+    bundle.must(&["pause", "one"]);
+    assert_eq!(bundle.status("one"), "paused");
+    bundle.must(&["resume", "one"]);
+    bundle.must(&["delete", "--force", "one"]);
+    let left: Vec<&PathBuf> = places.iter().filter(|place| place.exists()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn what_is_to_be_limited_needs_a_cgroup_and_devices_are_done_without_by_a_user() {
     root_only!();
     let mut bundle = bundle("without", None);

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::BufRead;
 
 use seclude_tests::{Bundle, root_only};
 use serde_json::json;
@@ -294,6 +295,36 @@ fn what_is_executed_in_a_paused_container_begins_when_that_goes_on() {
     bundle.must(&["resume", "one"]);
     bundle.must(&["exec", "one", "true"]);
     assert!(!mark.exists());
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_lease_of_the_containers_list_of_users_holds_no_exec_up() {
+    let mut bundle = Bundle::new("leased");
+    let passwd = bundle.rootfs.join("etc/passwd");
+    fs::create_dir_all(passwd.parent().unwrap()).unwrap();
+    fs::write(&passwd, "root:x:0:0::/by-list:/bin/sh\n").unwrap();
+    bundle.script("while :; do sleep 0.1; done").write();
+    bundle.must(&["run", "--detach", "one"]);
+    let home = || bundle.must(&["exec", "one", "sh", "-c", "echo $HOME"]);
+    assert_eq!(home(), "/by-list");
+    // F_SETLEASE, F_WRLCK, by its owner, as the container's root is: whoever opens it waits 45 s, and again.
+    let hold = "import fcntl, os, signal, sys, time\nsignal.signal(signal.SIGIO, lambda *_: None)\n\
+        f = os.open(sys.argv[1], 0)\nfcntl.fcntl(f, 1024, 1)\nprint('held', flush=True)\n\
+        while True:\n    try: fcntl.fcntl(f, 1024, 1)\n    except OSError: pass\n    time.sleep(0.01)";
+    let mut holder = std::process::Command::new("python3");
+    let mut holder = holder.args(["-c", hold]).arg(&passwd).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let began = std::time::Instant::now();
+    let while_held = bundle.oci(&["exec", "one", "sh", "-c", "echo $HOME"]);
+    let took = began.elapsed();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!((line.trim(), seclude_tests::stdout_of(&while_held).as_str()), ("held", "/"));
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+    assert_eq!(home(), "/by-list");
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }

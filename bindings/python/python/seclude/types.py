@@ -63,7 +63,8 @@ class Cgroup:
     move_caller: Optional[bool] = None
     #: Count memory, CPU time, processes and block I/O also where they are not limited. Default: false.
     count_all: Optional[bool] = None
-    #: Delegate a cgroup below the limited one to the container's root (v2). Default: false.
+    #: Delegate a cgroup below the limited one to the container's root (v2), who can make 1,000 in it, 32 deep. Default:
+    #: false.
     delegate: Optional[bool] = None
     #: Ask systemd over D-Bus for a delegated scope to make it in (v2). Default: false.
     scope: Optional[bool] = None

@@ -86,6 +86,12 @@ impl Connection {
     pub(super) fn new(tenant: u64, whom: Whom, port: u16, inner: End, stage: Stage, deadline: Instant) -> Connection {
         Connection { tenant, whom, port, inner, stage, deadline, broken: None }
     }
+
+    /// When its stage has to be over.
+    fn ends(&self) -> Option<Instant> {
+        let is_unbounded = matches!(self.stage, Stage::Moving { .. }) && self.broken.is_none();
+        (!is_unbounded).then_some(self.deadline)
+    }
 }
 
 const MOST_JUDGED: usize = 32;
@@ -185,7 +191,7 @@ impl Server {
         let now = Instant::now();
         connection.stage = Stage::Connecting { left, attempts: Vec::new(), tried: 0, next: now };
         connection.deadline = deadline;
-        self.timers.insert((deadline, Timer::Connection(key)));
+        self.timers.tell(deadline, Timer::Connection(key));
         self.try_next(key, now);
     }
 
@@ -222,7 +228,7 @@ impl Server {
                     attempts.push((part, socket));
                     (*tried, *next) = (part + 1, now + NEXT);
                     if !left.is_empty() {
-                        self.timers.insert((now + NEXT, Timer::Connection(key)));
+                        self.timers.tell(now + NEXT, Timer::Connection(key));
                     }
                 }
                 Err(_) if !attempts.is_empty() => {
@@ -264,6 +270,15 @@ impl Server {
 
     /// A time has come: that of the next address, or that of the last moment.
     pub(super) fn look_at(&mut self, key: u64, now: Instant) {
+        self.look_at_now(key, now);
+        // It may have been the moment of a stage before this one.
+        let ends = self.connections.get(&key).and_then(Connection::ends).filter(|ends| *ends > now);
+        if let Some(ends) = ends {
+            self.timers.tell(ends, Timer::Connection(key));
+        }
+    }
+
+    fn look_at_now(&mut self, key: u64, now: Instant) {
         let Some(connection) = self.connections.get(&key) else { return };
         match &connection.stage {
             Stage::Moving { .. } if connection.broken.is_some() && now >= connection.deadline => self.give_up(key),
@@ -309,7 +324,7 @@ impl Server {
             // What has come before the reset can still be read; who is to have it may take it slowly.
             end.readable = true;
             (connection.broken, connection.deadline) = (Some(half), Instant::now() + DRAIN);
-            self.timers.insert((connection.deadline, Timer::Connection(key)));
+            self.timers.tell(connection.deadline, Timer::Connection(key));
             return self.carry(key);
         }
         end.readable |= flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP);
@@ -370,6 +385,7 @@ impl Server {
 
     fn end(&mut self, key: u64, reset: bool) {
         let Some(connection) = self.connections.remove(&key) else { return };
+        self.timers.forget(Timer::Connection(key));
         let Connection { tenant: id, whom, inner, stage, .. } = connection;
         let close = |end: End| if reset { end.reset() } else { drop(end) };
         match whom {

@@ -101,7 +101,7 @@ impl Server {
         let stage = Stage::Entering { outer };
         self.connections.insert(key, Connection::new(id, whom, port, End::new(socket), stage, deadline));
         match watched {
-            Ok(()) => drop(self.timers.insert((deadline, Timer::Connection(key)))),
+            Ok(()) => self.timers.tell(deadline, Timer::Connection(key)),
             Err(_) => self.give_up(key),
         }
     }

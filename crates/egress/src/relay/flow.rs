@@ -1,5 +1,6 @@
 //! UDP to a name: whoever sends from inside has a socket outside, connected to where the name leads, so that nobody else's answers come in.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketType, connect, recv, send};
 use seclude_sys::{Fd, socket};
 
 use super::dial;
-use super::serve::{Server, Timer, Token};
+use super::serve::{Server, Tenant, Timer, Token};
 use super::take::LOOK_UP;
 use crate::tally::Why;
 use crate::{Kind, Name};
@@ -25,6 +26,8 @@ const MOST: usize = 1024;
 const QUIET: Duration = Duration::from_secs(120);
 /// What one keeps until its name is looked up, unless it is one datagram: the rest is lost, as on any way.
 const WAITING: usize = 16 * 1024;
+/// The same of all that one namespace has: it is memory of the caller's.
+const ALL_WAITING: usize = 4 << 20;
 
 /// What goes from one socket inside to one port of one name.
 pub(super) struct Flow {
@@ -44,6 +47,25 @@ enum Stage {
     /// Its name is looked up; what is to be sent then.
     Asking(Vec<Vec<u8>>),
     Open(OwnedFd),
+}
+
+impl Stage {
+    /// Bytes that are to be sent once its name is known.
+    fn waiting(&self) -> usize {
+        match self {
+            Stage::Asking(waiting) => waiting.iter().map(Vec::len).sum(),
+            Stage::Open(_) => 0,
+        }
+    }
+}
+
+/// Something has come: of its namespace's it is the last one that has to go now.
+fn touch(tenants: &mut HashMap<u64, Tenant>, key: u64, last: &mut Instant, tenant: u64) {
+    if let Some(tenant) = tenants.get_mut(&tenant) {
+        tenant.flows.remove(&(*last, key));
+        *last = Instant::now();
+        tenant.flows.insert((*last, key));
+    }
 }
 
 impl Flow {
@@ -82,10 +104,9 @@ impl Server {
         let known = self.sockets.get(&socket)?;
         let Kind::Flows(name, port) = &known.kind else { return None };
         let (id, name, port) = (known.tenant, name.clone(), *port);
-        let own = || self.flows.iter().filter(|(_, flow)| flow.tenant == id);
-        if own().count() >= MOST {
-            let quietest = own().min_by_key(|(_, flow)| flow.last).map(|(key, _)| *key);
-            quietest.into_iter().for_each(|key| self.close_flow(key));
+        let own = &self.tenants.get(&id)?.flows;
+        if let Some((_, quietest)) = own.first().copied().filter(|_| own.len() >= MOST) {
+            self.close_flow(quietest);
         }
         let tenant = self.tenants.get_mut(&id)?;
         if !self.budget.take(&mut tenant.own, 1) {
@@ -96,10 +117,13 @@ impl Server {
         // As long as it waits for its name, it has something to bring out.
         tenant.connections += 1;
         let (key, now) = (self.next(), Instant::now());
+        if let Some(tenant) = self.tenants.get_mut(&id) {
+            tenant.flows.insert((now, key));
+        }
         let stage = Stage::Asking(Vec::new());
         self.flow_of.insert((socket, from), key);
         self.flows.insert(key, Flow { tenant: id, socket, slot, from, name: name.clone(), port, stage, last: now });
-        self.timers.insert((now + LOOK_UP, Timer::Flow(key)));
+        self.timers.tell(now + LOOK_UP, Timer::Flow(key));
         if self.wait_for(key, id, &name) {
             return Some(key);
         }
@@ -112,12 +136,15 @@ impl Server {
         match &mut flow.stage {
             Stage::Asking(waiting) => {
                 let all: usize = waiting.iter().map(Vec::len).sum();
-                if waiting.is_empty() || all + bytes.len() <= WAITING {
+                let Some(tenant) = self.tenants.get_mut(&flow.tenant) else { return };
+                let is_room = waiting.is_empty() || all + bytes.len() <= WAITING;
+                if is_room && tenant.waiting + bytes.len() <= ALL_WAITING {
                     waiting.push(bytes.to_vec());
+                    tenant.waiting += bytes.len();
                 }
             }
             Stage::Open(outer) => {
-                flow.last = Instant::now();
+                touch(&mut self.tenants, key, &mut flow.last, flow.tenant);
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 let sent = match send(&*outer, bytes, flags) {
                     // That is what became of the one before: this one was not sent.
@@ -145,10 +172,11 @@ impl Server {
         };
         let Some(flow) = self.flows.get_mut(&key) else { return };
         let id = flow.tenant;
-        flow.last = Instant::now();
-        self.timers.insert((flow.ends(), Timer::Flow(key)));
+        touch(&mut self.tenants, key, &mut flow.last, id);
         let before = std::mem::replace(&mut flow.stage, Stage::Open(outer));
-        if let Some(tenant) = self.tenants.get(&id) {
+        self.timers.tell(flow.ends(), Timer::Flow(key));
+        if let Some(tenant) = self.tenants.get_mut(&id) {
+            tenant.waiting -= before.waiting();
             tenant.tally.count(&flow.name, |count| count.connections += 1);
         }
         if let Stage::Asking(waiting) = before {
@@ -167,7 +195,7 @@ impl Server {
             let Stage::Open(outer) = &flow.stage else { break };
             match recv(outer, &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((length, _)) => {
-                    flow.last = Instant::now();
+                    touch(&mut self.tenants, key, &mut flow.last, flow.tenant);
                     let bytes = buffer.get(..length).unwrap_or_default();
                     if let Some(slot) = self.sockets.get(&flow.socket) {
                         // Whoever does not take it loses it.
@@ -198,7 +226,7 @@ impl Server {
         let Some(flow) = self.flows.get(&key) else { return };
         let ends = flow.ends();
         if now < ends {
-            self.timers.insert((ends, Timer::Flow(key)));
+            self.timers.tell(ends, Timer::Flow(key));
             return;
         }
         if let Some(tenant) = self.tenants.get(&flow.tenant).filter(|_| flow.is_asking()) {
@@ -210,7 +238,10 @@ impl Server {
     pub(super) fn close_flow(&mut self, key: u64) {
         let Some(flow) = self.flows.remove(&key) else { return };
         self.flow_of.remove(&(flow.socket, flow.from));
+        self.timers.forget(Timer::Flow(key));
         let Some(tenant) = self.tenants.get_mut(&flow.tenant) else { return };
+        tenant.flows.remove(&(flow.last, key));
+        tenant.waiting -= flow.stage.waiting();
         self.budget.give_back(&mut tenant.own, 1);
         match flow.stage {
             Stage::Open(outer) => self.unwatch(outer),
@@ -227,7 +258,8 @@ impl Server {
 
     /// The namespace has ended: nobody is there for answers.
     pub(super) fn close_flows(&mut self, id: u64, asking: bool) {
-        let own = self.flows.iter().filter(|(_, flow)| flow.tenant == id && (asking || !flow.is_asking()));
-        own.map(|(key, _)| *key).collect::<Vec<_>>().into_iter().for_each(|key| self.close_flow(key));
+        let all = self.tenants.get(&id).into_iter().flat_map(|tenant| &tenant.flows).map(|(_, key)| *key);
+        let own = all.filter(|key| asking || self.flows.get(key).is_some_and(|flow| !flow.is_asking()));
+        own.collect::<Vec<_>>().into_iter().for_each(|key| self.close_flow(key));
     }
 }

@@ -15,6 +15,7 @@ use rustix::net::{SocketFlags, accept_with};
 use super::dial::{Connection, Stage};
 use super::enter::Doors;
 use super::flow::Flow;
+use super::timers::Timers;
 use super::{DRAIN, Judge, Opened, Order, Shared};
 use crate::budget::Budget;
 use crate::connection::{End, Pipes};
@@ -75,7 +76,7 @@ impl Token {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Timer {
     Connection(u64),
     Stream(u64),
@@ -97,6 +98,10 @@ pub(super) struct Tenant {
     pub(super) own: usize,
     pub(super) connections: usize,
     streams: usize,
+    /// What goes by UDP: when something of it came last, and its key.
+    pub(super) flows: BTreeSet<(Instant, u64)>,
+    /// Bytes that wait for the names of those.
+    pub(super) waiting: usize,
     /// Who waits for its end.
     pub(super) leaving: Option<SyncSender<()>>,
 }
@@ -121,7 +126,7 @@ pub(super) struct Server {
     pub(super) datagram: Vec<u8>,
     /// Connections and flows that wait for a name.
     pub(super) asked: HashMap<(u64, Name), Vec<u64>>,
-    pub(super) timers: BTreeSet<(Instant, Timer)>,
+    pub(super) timers: Timers,
     /// Those that are to go on.
     pub(super) ready: VecDeque<u64>,
     pub(super) budget: Budget,
@@ -144,7 +149,7 @@ impl Server {
             flow_of: HashMap::new(),
             datagram: Vec::new(),
             asked: HashMap::new(),
-            timers: BTreeSet::new(),
+            timers: Timers::default(),
             ready: VecDeque::new(),
             budget: Budget::new(),
             pipes: Pipes::default(),
@@ -157,7 +162,7 @@ impl Server {
         loop {
             events.clear();
             let now = Instant::now();
-            let soonest = self.timers.first().map(|(at, _)| at.saturating_duration_since(now));
+            let soonest = self.timers.soonest().map(|at| at.saturating_duration_since(now));
             let wait = if self.ready.is_empty() { soonest } else { Some(Duration::ZERO) };
             let wait = wait.and_then(|wait| rustix::event::Timespec::try_from(wait).ok());
             match epoll::wait(&self.shared.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
@@ -194,6 +199,9 @@ impl Server {
                 }
             }
             Token::Resolved => self.resolved(),
+            // A listener is done with: whoever has CAP_NET_ADMIN inside can have the kernel end it (SOCK_DESTROY, sock_diag(7)). epoll tells of
+            // that for ever, whatever else is asked for.
+            Token::Socket(key) if flags.contains(EventFlags::HUP) => self.close_socket(key),
             Token::Socket(key) => self.heard_from(key),
             Token::Stream(key) => self.read_stream(key),
             Token::Inner(key) | Token::Outer(key) => self.news(key, token, flags),
@@ -205,7 +213,7 @@ impl Server {
 
     fn tell_time(&mut self) {
         let now = Instant::now();
-        while let Some((_, timer)) = self.timers.pop_first_if(now) {
+        while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Connection(key) => self.look_at(key, now),
                 Timer::Stream(key) => self.close_stream(key),
@@ -221,7 +229,7 @@ impl Server {
         self.last
     }
 
-    fn begin(&mut self, id: u64, opened: Opened) {
+    pub(super) fn begin(&mut self, id: u64, opened: Opened) {
         let Opened { allow, ipv6, sockets, tally, lookup, judge } = opened;
         let held = sockets.len();
         self.budget.hold(held);
@@ -229,8 +237,9 @@ impl Server {
         let doors = Doors::new(inward.into_iter().map(|(_, socket)| socket).collect());
         let (spare, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Spare);
         let server = NameServer::new(allow, ipv6, spare.into_iter().map(|(_, socket)| socket).collect());
-        let (own, connections, streams, leaving) = (0, 0, 0, None);
-        let tenant = Tenant { server, tally, lookup, judge, doors, held, own, connections, streams, leaving };
+        let (own, connections, streams, flows, waiting, leaving) = (0, 0, 0, BTreeSet::new(), 0, None);
+        let tenant =
+            Tenant { server, tally, lookup, judge, doors, held, own, connections, streams, flows, waiting, leaving };
         self.tenants.insert(id, tenant);
         sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket));
     }
@@ -270,7 +279,15 @@ impl Server {
     /// For a moment nothing is heard of a listener from which nothing can be taken: it would be told of over and over.
     fn rest(&mut self, key: u64) {
         self.listen(key, EventFlags::empty());
-        self.timers.insert((Instant::now() + REST, Timer::Rested(key)));
+        self.timers.tell(Instant::now() + REST, Timer::Rested(key));
+    }
+
+    /// Nothing more comes from there: whoever connects to it is refused.
+    fn close_socket(&mut self, key: u64) {
+        self.timers.forget(Timer::Rested(key));
+        if let Some(socket) = self.sockets.remove(&key) {
+            self.unwatch(&socket.socket);
+        }
     }
 
     fn heard_from(&mut self, key: u64) {
@@ -291,10 +308,23 @@ impl Server {
             }
             let accepted = match accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(accepted) => accepted,
-                Err(Errno::INTR | Errno::CONNABORTED) => continue,
                 Err(Errno::AGAIN) => return,
-                // This process has no descriptor left.
-                Err(_) => return self.rest(key),
+                // This process has no descriptor left, or the kernel no memory.
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => return self.rest(key),
+                // Of the connection that would have been next, accept(2).
+                Err(
+                    Errno::INTR
+                    | Errno::CONNABORTED
+                    | Errno::NETDOWN
+                    | Errno::PROTO
+                    | Errno::NOPROTOOPT
+                    | Errno::HOSTDOWN
+                    | Errno::NONET
+                    | Errno::HOSTUNREACH
+                    | Errno::NETUNREACH,
+                ) => continue,
+                // It listens no more.
+                Err(_) => return self.close_socket(key),
             };
             match kind {
                 Kind::Published(port) => {
@@ -309,7 +339,7 @@ impl Server {
                     let (id, stream) = (*id, self.next());
                     if self.watch(&accepted, Token::Stream(stream), EventFlags::IN).is_ok() {
                         self.streams.insert(stream, Stream::new(id, accepted));
-                        self.timers.insert((Instant::now() + STREAM, Timer::Stream(stream)));
+                        self.timers.tell(Instant::now() + STREAM, Timer::Stream(stream));
                         self.tenants.entry(id).and_modify(|tenant| tenant.streams += 1);
                     }
                 }
@@ -332,6 +362,7 @@ impl Server {
 
     fn close_stream(&mut self, key: u64) {
         let Some(stream) = self.streams.remove(&key) else { return };
+        self.timers.forget(Timer::Stream(key));
         self.unwatch(&stream.socket);
         if let Some(tenant) = self.tenants.get_mut(&stream.tenant) {
             tenant.streams -= 1;
@@ -349,9 +380,7 @@ impl Server {
             }
             for key in own {
                 self.heard_from(key);
-                if let Some(socket) = self.sockets.remove(&key) {
-                    self.unwatch(&socket.socket);
-                }
+                self.close_socket(key);
             }
         }
         let own = self.streams.iter().filter(|(_, stream)| stream.tenant == id).map(|(key, _)| *key);
@@ -364,7 +393,7 @@ impl Server {
         if tenant.connections == 0 {
             return self.close_all(id);
         }
-        self.timers.insert((Instant::now() + DRAIN, Timer::Drained(id)));
+        self.timers.tell(Instant::now() + DRAIN, Timer::Drained(id));
         let own = self.connections.iter().filter(|(_, connection)| connection.tenant == id);
         self.ready.extend(own.filter(|(_, it)| matches!(it.stage, Stage::Moving { .. })).map(|(key, _)| *key));
     }
@@ -377,6 +406,7 @@ impl Server {
         self.close_flows(id, true);
         self.asked.retain(|(tenant, _), _| *tenant != id);
         self.resolver.forget(id);
+        self.timers.forget(Timer::Drained(id));
         if let Some(tenant) = self.tenants.remove(&id) {
             self.budget.release(tenant.held);
             let _ = tenant.leaving.map(|done| done.send(()));
@@ -390,15 +420,5 @@ impl Server {
         if tenant.connections == 0 && tenant.leaving.is_some() {
             self.close_all(id);
         }
-    }
-}
-
-trait PopDue {
-    fn pop_first_if(&mut self, now: Instant) -> Option<(Instant, Timer)>;
-}
-
-impl PopDue for BTreeSet<(Instant, Timer)> {
-    fn pop_first_if(&mut self, now: Instant) -> Option<(Instant, Timer)> {
-        self.first().is_some_and(|(at, _)| *at <= now).then(|| self.pop_first()).flatten()
     }
 }

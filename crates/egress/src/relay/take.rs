@@ -48,7 +48,7 @@ impl Server {
             return self.give_up(key);
         }
         if says_hello {
-            self.timers.insert((now + HELLO, Timer::Connection(key)));
+            self.timers.tell(now + HELLO, Timer::Connection(key));
         } else if is_host {
             // That port of it was allowed, so nobody is asked where it is.
             self.connect(key, [Ipv4Addr::LOCALHOST.into()].into(), now + CONNECT);
@@ -63,7 +63,7 @@ impl Server {
         let Whom::Name(name) = &connection.whom else { return };
         let (id, name, now) = (connection.tenant, name.clone(), Instant::now());
         (connection.stage, connection.deadline) = (Stage::Asking, now + LOOK_UP);
-        self.timers.insert((now + LOOK_UP, Timer::Connection(key)));
+        self.timers.tell(now + LOOK_UP, Timer::Connection(key));
         if !self.wait_for(key, id, &name) {
             self.give_up(key);
         }

@@ -1,5 +1,6 @@
 //! The relay with sockets of this namespace, where a name leads to a server of the test's on the loopback.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -369,6 +370,31 @@ fn a_socket_that_is_its_own_peer_is_nobody_that_was_reached() {
     assert!(client.write_all(b"does it come back?").is_err() || is_reset(client));
 }
 
+/// How many descriptors this process has of a socket.
+fn descriptors_of(socket: &impl AsRawFd) -> usize {
+    let link = |fd: String| std::fs::read_link(format!("/proc/self/fd/{fd}")).ok();
+    let this = link(socket.as_raw_fd().to_string()).unwrap();
+    let all = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    all.filter(|entry| link(entry.file_name().into_string().unwrap()).as_ref() == Some(&this)).count()
+}
+
+#[test]
+fn a_listener_that_somebody_has_ended_is_closed_and_not_looked_at_over_and_over() {
+    let (allow, slot) = (Allow::nothing(), listen());
+    let kept = slot.try_clone().unwrap();
+    let mut seat = Seat::take().unwrap();
+    let kind = Kind::Name(NAME.parse().unwrap(), 443);
+    seat.begin_with(allow, false, vec![(kind, slot.into())], here, |_, _| None);
+    assert_eq!(descriptors_of(&kept), 2);
+    // As by SOCK_DESTROY of sock_diag(7): epoll says that it hung up, for ever, and accept(2) that it does not listen.
+    rustix::net::shutdown(&kept, rustix::net::Shutdown::Both).unwrap();
+    let started = Instant::now();
+    while descriptors_of(&kept) > 1 {
+        assert!(started.elapsed() < Duration::from_secs(10), "it is still open");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn many_at_once_are_carried_by_one_thread() {
     let server = listen();
@@ -492,4 +518,51 @@ fn whoever_sends_from_ever_new_sockets_takes_no_more_than_its_share() {
     // A source that comes again is the same one.
     let connections = seat.tally().counts()[0].1.connections;
     assert!((1025..=1200).contains(&connections), "{connections}");
+}
+
+/// A server that nobody has a thread for, with one slot whose name is never found.
+fn at_rest() -> (serve::Server, u64, UdpSocket) {
+    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    let shared = Arc::new(Shared { epoll, bell, orders: Mutex::default() });
+    let mut server = serve::Server::new(shared, Resolver::new().unwrap()).unwrap();
+    let slow: Lookup = |_| {
+        thread::sleep(Duration::from_secs(2));
+        Ok(Vec::new())
+    };
+    let (mut allow, name) = (Allow::nothing(), NAME.parse().unwrap());
+    allow.add(&format!("{NAME}:udp/123").parse().unwrap()).unwrap();
+    let slot = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (level, packet_info) = option::PACKET_INFO;
+    set_option(Fd(slot.as_raw_fd()), level, packet_info, 1).unwrap();
+    let kept = slot.try_clone().unwrap();
+    let sockets = vec![(Kind::Flows(name, 123), slot.into())];
+    let opened = Opened { allow, ipv6: false, sockets, tally: Arc::default(), lookup: slow, judge: |_, _| None };
+    server.begin(1, opened);
+    let key = *server.sockets.keys().next().unwrap();
+    (server, key, kept)
+}
+
+#[test]
+fn ever_new_senders_of_datagrams_leave_nothing_behind_with_the_relay() {
+    let (mut server, key, slot) = at_rest();
+    let mut senders = VecDeque::new();
+    for number in 0_usize..3000 {
+        let sender = datagrams();
+        // One is heard of all along.
+        let first: &UdpSocket = senders.front().unwrap_or(&sender);
+        first.send_to(b"again", slot.local_addr().unwrap()).unwrap();
+        sender.send_to(&vec![0; 60_000], slot.local_addr().unwrap()).unwrap();
+        server.take_datagrams(key);
+        senders.push_back(sender);
+        if senders.len() > 100 {
+            senders.remove(1 + number % 50);
+        }
+    }
+    assert_eq!((server.flows.len(), server.timers.len()), (1024, 1024));
+    let waiting = server.tenants[&1].waiting;
+    assert!(waiting <= 4 << 20, "{waiting}");
+    server.close_flows(1, true);
+    assert_eq!((server.flows.len(), server.timers.len(), server.tenants[&1].waiting), (0, 0, 0));
+    assert!(server.tenants[&1].flows.is_empty());
 }

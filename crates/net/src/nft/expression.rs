@@ -110,6 +110,12 @@ impl Rule {
         self.payload(PAYLOAD_NETWORK, offset, value.len() as u32).equals(value)
     }
 
+    /// Only where that byte of the network header is one of these.
+    pub(crate) fn network_between(self, offset: u32, least: u8, most: u8) -> Rule {
+        let rule = self.payload(PAYLOAD_NETWORK, offset, 1).compare(AT_LEAST, &[least]);
+        rule.payload(PAYLOAD_NETWORK, offset, 1).compare(AT_MOST, &[most])
+    }
+
     /// Only where those two bytes of the network header, masked, are the value.
     pub(crate) fn network_bits(mut self, offset: u32, mask: u16, value: u16) -> Rule {
         let at = register(self.loaded);
@@ -135,14 +141,10 @@ impl Rule {
         self.payload(PAYLOAD_LINK, offset, value.len() as u32).compare(NOT_EQUAL, value)
     }
 
-    /// Only where those bytes of the transport header are the value: after [`Rule::protocol`].
+    /// Only where those bytes of the transport header are the value: after [`Rule::protocol`]. Of a packet in pieces they may be in a later one,
+    /// and then no rule matches: so nothing is dropped by what they are not, but all that did not match.
     pub(crate) fn transport_is(self, offset: u32, value: &[u8]) -> Rule {
         self.payload(PAYLOAD_TRANSPORT, offset, value.len() as u32).equals(value)
-    }
-
-    /// Only where they are not.
-    pub(crate) fn transport_differs(self, offset: u32, value: &[u8]) -> Rule {
-        self.payload(PAYLOAD_TRANSPORT, offset, value.len() as u32).compare(NOT_EQUAL, value)
     }
 
     /// Only where that byte of the transport header is one of these: after [`Rule::protocol`].

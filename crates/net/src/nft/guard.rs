@@ -62,27 +62,32 @@ impl Guard {
         ]
     }
 
-    fn ipv4(&self) -> [Rule; 5] {
+    fn ipv4(&self) -> Vec<Rule> {
         const REDIRECT: u8 = 5;
         const DHCP_SERVER: u16 = 67;
         /// Where the destination is of the packet that an error is about.
         const ABOUT: u32 = 24;
+        /// Of the field with the flags: where in the packet it is, and whether more comes.
+        const FRAGMENTED: u16 = 0x3fff;
+        const OFFSET: u16 = 0x1fff;
         let ip = || Rule::new().ether_type(ETH_P_IP);
-        // To connection tracking an error is of the connection that it is about, whoever says so: those of the host's own would end by it, or
-        // have their packets made small (path MTU). It can only tell of what came to it.
-        let errors = |least, most| {
-            ip().protocol(ICMP)
-                .transport_between(0, least, most)
-                .transport_differs(ABOUT, &self.address.octets())
-                .drop()
-        };
-        [
-            errors(3, 4),
-            errors(11, 12),
+        let icmp = || ip().protocol(ICMP);
+        // Its type is in the first piece of a packet, however small that is. Before Linux 5.18 the rest is looked at as if it began there.
+        let icmp_begins = || ip().network_bits(6, OFFSET, 0).protocol(ICMP);
+        let mut rules = vec![
             ip().network_differs(12, &self.address.octets()).drop(),
-            ip().protocol(ICMP).transport_is(0, &[REDIRECT]).drop(),
+            icmp_begins().transport_is(0, &[REDIRECT]).drop(),
             ip().protocol(UDP).transport_is(0, &DHCP_SERVER.to_be_bytes()).drop(),
-        ]
+        ];
+        // To connection tracking an error is of the connection that it is about, whoever says so: those of the host's own would end by it, or
+        // have their packets made small (path MTU). It can only tell of what came to it; and has to say so in one piece, as the host's
+        // connection tracking puts together what this cannot: a rule whose bytes are in a later piece does not match.
+        for (least, most) in [(3, 4), (11, 12)] {
+            let whole = icmp().network_bits(6, FRAGMENTED, 0).transport_between(0, least, most);
+            rules.push(whole.transport_is(ABOUT, &self.address.octets()).leave());
+            rules.push(icmp_begins().transport_between(0, least, most).drop());
+        }
+        rules
     }
 
     fn arp(&self) -> [Rule; 3] {
@@ -125,12 +130,17 @@ impl Guard {
             let report = ip().network_is(6, &[HOP_BY_HOP]).network_is(40, &[ICMPV6, 0]);
             rules.push(report.protocol(ICMPV6).transport_between(0, least, most).leave());
         }
-        // As with IPv4.
-        let errors = ip().protocol(ICMPV6).transport_between(0, 1, 4);
-        rules.push(own.iter().fold(errors, |rule, own| rule.transport_differs(32, own)).drop());
         rules.push(ip().network_is(8, &link_local).drop());
         rules.push(ip().network_bits(24, 0xffc0, 0xfe80).drop());
         rules.push(ip().protocol(UDP).transport_is(0, &DHCP_SERVER.to_be_bytes()).drop());
+        // As with IPv4: of what comes in pieces the type is behind the fragment header.
+        for own in own {
+            let whole = ip().network_is(6, &[ICMPV6]).protocol(ICMPV6).transport_between(0, 1, 4);
+            rules.push(whole.transport_is(32, &own).leave());
+        }
+        rules.push(ip().network_is(6, &[ICMPV6]).protocol(ICMPV6).transport_between(0, 1, 4).drop());
+        let first_piece = ip().network_is(6, &[FRAGMENT]).network_is(40, &[ICMPV6]).network_bits(42, 0xfff8, 0);
+        rules.push(first_piece.network_between(48, 1, 4).drop());
         // Whatever else is in front of a packet could reach into the padding of a first fragment, so that the kernel here
         // would look there for what comes with the second. Of later fragments the first is looked at.
         for protocol in [TCP, UDP, ICMPV6, SCTP, ESP] {

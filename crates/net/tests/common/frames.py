@@ -1,5 +1,5 @@
 """Raw frames, honest and not: `frames.py send NAME… -- MAC IP IP6 OTHER-MAC OTHER-IP OTHER-IP6 GATEWAY GATEWAY6` sends them over
-eth0, `frames.py hear LINK` says the names of those that come in over a link until its input ends."""
+eth0, `frames.py pieces …` each as two fragments, of every split that there is, `frames.py hear LINK` says the names of those that come in over a link until its input ends."""
 import ipaddress, select, socket, struct, sys
 
 def mac(text): return bytes.fromhex(text.replace(":", ""))
@@ -25,6 +25,21 @@ def icmp6(source, to, kind, body, number=0):
     data = struct.pack("!BBH", kind, number, 0) + body
     pseudo = source + to + struct.pack("!II", len(data), 58)
     return data[:2] + struct.pack("!H", checksum(pseudo + data)) + data[4:]
+def pieces(whole):
+    """Where it is cut, the first and the rest."""
+    kind, packet = struct.unpack("!H", whole[12:14])[0], whole[14:]
+    if kind == 0x0800:
+        def piece(data, field):
+            head = packet[:2] + struct.pack("!HHHBBH", 20 + len(data), 7, field, 64, packet[9], 0) + packet[12:20]
+            return whole[:14] + head[:10] + struct.pack("!H", checksum(head)) + head[12:] + data
+        for cut in range(8, len(packet) - 20, 8):
+            yield cut, piece(packet[20:20 + cut], 0x2000), piece(packet[20 + cut:], cut // 8)
+    elif kind == 0x86dd and packet[6] != 44:
+        def piece(data, field):
+            head = packet[:4] + struct.pack("!HBB", 8 + len(data), 44, packet[7]) + packet[8:40]
+            return whole[:14] + head + struct.pack("!BBHI", packet[6], 0, field, 7) + data
+        for cut in range(8, len(packet) - 40, 8):
+            yield cut, piece(packet[40:40 + cut], 1), piece(packet[40 + cut:], cut)
 def arp(operation, source_mac, source, to_mac, to, head=b"\0\x01\x08\0\x06\x04"):
     return head + struct.pack("!H", operation) + source_mac + source + to_mac + to
 
@@ -40,11 +55,17 @@ def frames(m, a, a6, om, oa, oa6, gw, gw6):
     redirect = icmp6(link, ALL, 137, bytes(4) + oa6 + a6)
     hops = b"\x3a\0\x05\x02\0\0\x01\0"
     report = b"\0\0\0\x01" + b"\x04\0\0\0" + ALL[:15] + b"\x42"
-    return {
+    def error(kind, about): return frame(m, 0x0800, v4(a, oa, 1, struct.pack("!BBHI", kind, 3, 0, 0) + v4(gw, about, 17, udp(9, 9))))
+    def error6(kind, about): return frame(m, 0x86dd, v6(a6, ALL, 58, icmp6(a6, ALL, kind, bytes(4) + v6(gw6, about, 17, udp(9, 9)))), EVERYBODY6)
+    others_errors = {f"error {kind} about another's": error(kind, oa) for kind in (3, 4, 11, 12)}
+    others_errors |= {f"error6 {kind} about another's": error6(kind, oa6) for kind in (1, 2, 3, 4)}
+    return others_errors | {
         # honest
         "udp": frame(m, 0x0800, v4(a, b"\xff" * 4, 17, udp(9, 9))),
         "arp request": frame(m, 0x0806, arp(1, m, a, nobody, oa)),
         "arp reply": frame(m, 0x0806, arp(2, m, a, om, oa)),
+        "error about its own": error(3, a),
+        "error6 about its own": error6(1, a6),
         "later fragment": frame(m, 0x86dd, v6(a6, ALL, 44, b"\x11\0\0\x08\0\0\0\x07" + bytes(8)), EVERYBODY6),
         "udp6": frame(m, 0x86dd, v6(a6, ALL, 17, udp(9, 9)), EVERYBODY6),
         "solicitation": discover(a6, ALL, 135, bytes(4) + oa6 + asked),
@@ -99,7 +120,7 @@ def frames(m, a, a6, om, oa, oa6, gw, gw6):
         "to a bridge's own address": frame(m, 0x0800, v4(a, gw, 17, udp(9, 5000)), b"\x01\x80\xc2\0\0\x05"),
     }
 
-if sys.argv[1] == "send":
+if sys.argv[1] in ("send", "pieces"):
     cut = sys.argv.index("--")
     m, a, a6, om, oa, oa6, gw, gw6 = sys.argv[cut + 1:]
     known = frames(mac(m), ip(a), ip(a6), mac(om), ip(oa), ip(oa6), ip(gw), ip(gw6))
@@ -107,12 +128,21 @@ if sys.argv[1] == "send":
     wire.bind(("eth0", 0))
     # An honest one that says that there are no more.
     last = {"last": known["arp request"]}
+    if sys.argv[1] == "pieces":
+        # What a rule would like to find further on is there as well, behind the end of the packet.
+        for name, at, *both in [(name, *parts) for name in sys.argv[2:cut] for parts in pieces(known[name])]:
+            own = ip(a6) if both[0][12:14] == b"\x86\xdd" else ip(a)
+            for data, which in zip(both, ("first", "rest")):
+                wire.send(data + own * 8 + f"<<{name} /{at} {which}>>".encode())
+            print(f"{name} /{at}")
+        sys.exit()
     for name in sys.argv[2:cut] or known:
         # Behind the end of the packet: as padding it is of no protocol's interest.
         wire.send((known | last)[name] + b"<<" + name.encode() + b">>")
         if not sys.argv[2:cut]: print(name)
 else:
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    wire.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
     wire.bind((sys.argv[2], 3))
     print("ready", flush=True)
     while True:

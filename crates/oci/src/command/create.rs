@@ -97,6 +97,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         rdt,
         cgroup_is: CgroupIs::NotKnown,
         cgroup_in: Vec::new(),
+        cgroup_dirs: Vec::new(),
         cgroup_mark: entry.mark()?,
         created: rfc3339(SystemTime::now()),
         owner: rustix::process::getuid().as_raw(),
@@ -248,7 +249,9 @@ impl Making<'_> {
             (false, _) => CgroupIs::Shared,
         };
         record.cgroup_in = cgroup.hierarchies().map(Hierarchy::name).collect();
+        let dirs = cgroup.identities();
         let cgroup = made.cgroup.insert(cgroup);
+        record.cgroup_dirs = dirs?;
         entry.write_record(record)?;
         self.limit(cgroup)?;
         Ok(converted)

@@ -81,7 +81,7 @@ pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result
                 end_shared(&record, &cgroup, spec.as_ref())?;
             }
         }
-        CgroupIs::Own | CgroupIs::OwnMarked => record.open_cgroup()?.as_ref().map_or(Ok(()), end)?,
+        CgroupIs::Own | CgroupIs::OwnMarked => record.own_cgroup()?.as_ref().map_or(Ok(()), end)?,
     }
     if let Some(Err(failure)) = record.scope.as_ref().map(Unit::stop) {
         // Without a process it ends by itself.

@@ -5,12 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use seclude::{Capabilities, Capability, CapabilitySets, Command, Resource};
 
 use super::{refused, scheduling};
 use crate::failure::{Failure, Result};
+use crate::interrupts;
 use crate::spec::{self, IdMapping, Linux, Process};
 
 /// Where its /etc/passwd is.
@@ -21,6 +23,8 @@ pub(crate) enum Home<'a> {
     At(BorrowedFd<'a>),
 }
 
+/// How long whoever has it may take to give it out.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// No user has more names than that, and a container could have a file without end.
 const MOST_OF_PASSWD: u64 = 1 << 20;
 
@@ -122,22 +126,27 @@ pub(crate) fn environment(command: &mut Command, process: &Process, home: Home<'
         command.env(name, value);
     }
     if !has_home {
-        command.env("HOME", home_of(process.user.uid, home).unwrap_or_else(|| "/".to_owned()));
+        command.env("HOME", home_of(process.user.uid, home)?.unwrap_or_else(|| "/".to_owned()));
     }
     Ok(())
 }
 
-/// As the container's own /etc/passwd has it: by a walk that does not leave its root, of a plain file alone.
-fn home_of(uid: u32, home: Home<'_>) -> Option<String> {
+/// As the container's own /etc/passwd has it. Whoever is in there may have made of that what never answers (FUSE), so a thread asks, whose wait
+/// a signal ends: no signal ends its own.
+fn home_of(uid: u32, home: Home<'_>) -> Result<Option<String>> {
     let path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened;
     let root = match home {
-        Home::In(path_of_root) => {
-            opened = openat(CWD, path_of_root, path, Mode::empty()).ok()?;
-            opened.as_fd()
-        }
-        Home::At(root) => root,
+        Home::In(path_of_root) => openat(CWD, path_of_root, path, Mode::empty()).ok(),
+        Home::At(root) => root.try_clone_to_owned().ok(),
     };
+    let Some(root) = root else { return Ok(None) };
+    let found = interrupts::wait_for(PATIENCE, move || read_home(uid, root.as_fd()))?;
+    let late = || format!("HOME: the container's /etc/passwd is not to be had for {} s", PATIENCE.as_secs());
+    found.ok_or_else(|| Failure::at("process.env", late()))
+}
+
+/// By a walk that does not leave its root, of a plain file alone.
+fn read_home(uid: u32, root: BorrowedFd<'_>) -> Option<String> {
     let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     // Looked at before it is opened: to open a device may do something.
     let found = openat2(root, "etc/passwd", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), leash).ok()?;
@@ -146,7 +155,9 @@ fn home_of(uid: u32, home: Home<'_>) -> Option<String> {
         return None;
     }
     let again = format!("/proc/self/fd/{}", found.as_raw_fd());
-    let file = File::from(openat(CWD, again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?);
+    // A lease that somebody inside has of it holds nobody up then, fcntl(2): there is no home that could be told.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat(CWD, again, flags, Mode::empty()).ok()?);
     let mut text = Vec::new();
     file.take(MOST_OF_PASSWD).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text);

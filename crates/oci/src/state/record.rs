@@ -38,6 +38,9 @@ pub(crate) struct Record {
     /// The hierarchies that it is in, by their names: each has limits of it.
     #[serde(default)]
     pub(crate) cgroup_in: Vec<String>,
+    /// Which directory it is in each, by device and inode: what the container can write on it decides nothing.
+    #[serde(default)]
+    pub(crate) cgroup_dirs: Vec<(String, u64, u64)>,
     /// A word that is written on it, so that one that has its path later is not taken for it.
     pub(crate) cgroup_mark: String,
     /// RFC 3339.
@@ -107,6 +110,7 @@ impl Record {
         let found = self.cgroup_of_its_path()?;
         Ok(match self.cgroup_is {
             CgroupIs::NotKnown => None,
+            _ if !self.cgroup_dirs.is_empty() => found.and_then(|found| found.only_of(&self.cgroup_dirs)),
             CgroupIs::Own => found,
             // One that was there is taken with a mark alone.
             CgroupIs::Shared | CgroupIs::OwnMarked => found.and_then(|found| found.only_marked(&self.cgroup_mark)),
@@ -130,7 +134,23 @@ impl Record {
     /// Whatever is there by its path, which may be somebody else's.
     pub(crate) fn cgroup_of_its_path(&self) -> Result<Option<Cgroup>> {
         let Some(path) = &self.cgroup else { return Ok(None) };
-        Ok(Cgroup::open_named(&Hierarchies::discover()?, path)?)
+        Ok(Cgroup::open_named(&Hierarchies::discover()?, path, &self.cgroup_in)?)
+    }
+
+    /// Its own cgroup, where it is to go; an error where it may be there and is not known again: of older records, which have the mark alone.
+    pub(crate) fn own_cgroup(&self) -> Result<Option<Cgroup>> {
+        let own = self.open_cgroup()?;
+        let unknown = match own {
+            None if self.cgroup_dirs.is_empty() => self.cgroup_of_its_path()?.filter(|found| !found.has_a_mark()),
+            _ => None,
+        };
+        unknown.map_or(Ok(own), |found| {
+            let why = format!(
+                "{}: it has lost its mark, so nobody knows whether it is the container's",
+                found.path().display()
+            );
+            Err(Failure::at("linux.cgroupsPath", why))
+        })
     }
 
     /// Whether all that is in its cgroup is the container's.

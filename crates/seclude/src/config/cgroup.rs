@@ -97,7 +97,7 @@ impl Cgroup {
     }
 
     /// Delegates a cgroup of its own below the limited one to the container's root (v2): with
-    /// [`crate::Mount::cgroup`] the container can make cgroups in it, and cannot reach its own limits.
+    /// [`crate::Mount::cgroup`] the container can make cgroups in it, 1,000 at most and 32 deep, and cannot reach its own limits.
     #[must_use]
     pub fn delegate(mut self, on: bool) -> Cgroup {
         self.delegated = on;

@@ -297,6 +297,8 @@ impl Tree {
                 match self.place(target, Want::Existing) {
                     Ok(at) => drop(self.add(&at, content, words, None)),
                     Err(Halt::Refused(_)) if *if_present => {}
+                    // What is there of a process nobody can tell, with it or without.
+                    Err(Halt::Unknown(_)) if *if_present && is_of_a_process(target) => {}
                     Err(halt) => return Err(halt),
                 }
                 return Ok(());
@@ -420,4 +422,10 @@ fn fails(why: String) -> Halt {
 
 fn path_of(fd: &OwnedFd) -> std::io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+}
+
+/// A file of a process in /proc, by its number.
+fn is_of_a_process(path: &Path) -> bool {
+    let above = path.parent().and_then(Path::file_name);
+    above.and_then(|name| name.to_str()).is_some_and(|name| name.parse::<u32>().is_ok())
 }

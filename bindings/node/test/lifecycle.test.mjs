@@ -190,6 +190,21 @@ it('leaks nothing through handles that are forgotten', noContainer, async () => 
   });
 });
 
+it('keeps nothing of what it was given where that cannot be meant', async () => {
+  const collect = globalThis.Bun ? () => globalThis.Bun.gc(true) : await collector();
+  const refuse = () => {
+    const onExit = () => {};
+    assert.throws(() => spawn(['true'], { onExit, container: { nope: 1 } }), /^TypeError: container.nope/);
+    return new WeakRef(onExit);
+  };
+  const given = Array.from({ length: 20 }, refuse);
+  // One or another may be on the stack yet.
+  await until('they are collected', () => {
+    collect();
+    return given.filter((handler) => handler.deref()).length <= 2;
+  });
+});
+
 async function collector() {
   const { setFlagsFromString } = await import('node:v8');
   const { runInNewContext } = await import('node:vm');

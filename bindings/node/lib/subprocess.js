@@ -393,6 +393,8 @@ class Subprocess {
       if (stream && !stream.locked) await stream.cancel().catch(() => {});
     }
     if (this.#stdin) await this.#stdin.end().catch(() => {});
+    // Whoever has not looked will not.
+    if (!this.#stdio) this.#native.closeFurther();
   }
 }
 

@@ -313,14 +313,22 @@ impl Process {
         lock(&self.shared.terminal).take().map(Terminal::new).transpose()
     }
 
-    /// Forgets it after its end, but for what it has written.
+    /// Closes those that were not asked for.
+    #[napi]
+    pub fn close_further(&self) {
+        lock(&self.shared.further).clear();
+    }
+
+    /// Forgets it after its end, but for what it has written: that is there until the handle is collected.
     #[napi]
     pub fn ended(&self) {
         drop(lock(&self.shared.stdin).take());
         drop(lock(&self.shared.terminal).take());
-        lock(&self.shared.further).clear();
         self.shared.started();
-        *lock(&self.shared.state) = State::Ended;
+        if let State::Starting { .. } = std::mem::replace(&mut *lock(&self.shared.state), State::Ended) {
+            // Nobody was there to write.
+            self.close_further();
+        }
     }
 }
 

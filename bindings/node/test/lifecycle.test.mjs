@@ -177,7 +177,7 @@ it('leaks nothing through handles that are forgotten', noContainer, async () => 
   const forget = async () => {
     for (let round = 0; round < 20; round += 1) {
       // Its pipes were never read, nor was anything written.
-      await spawn(['true'], { stdin: 'pipe', stderr: 'pipe', container: isolated }).exited;
+      await spawn(['true'], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], container: isolated }).exited;
     }
   };
   await forget();

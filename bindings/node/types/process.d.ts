@@ -235,7 +235,10 @@ export interface Subprocess extends AsyncDisposable {
   readonly stdout: ReadableStream<Uint8Array> | null;
   /** If stderr is "pipe". */
   readonly stderr: ReadableStream<Uint8Array> | null;
-  /** The other ends of what is "pipe" from descriptor 3 on: unix sockets, from the first look on yours, also to close. */
+  /**
+   * The other ends of what is "pipe" from descriptor 3 on: unix sockets, from the first look on yours, also to close. Until then they
+   * are the handle's, also after its end, and are closed with it; `null` if the command was not started.
+   */
   readonly stdio: (number | null)[];
   /** If there is a `terminal`; stdin, stdout and stderr are `null` then. */
   readonly terminal: Terminal | undefined;

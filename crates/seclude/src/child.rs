@@ -350,7 +350,8 @@ impl Child {
     /// # Errors
     /// As [`Child::wait`].
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>> {
-        self.wait_until(Some(Instant::now() + timeout))
+        // One that no clock reaches is none.
+        self.wait_until(Instant::now().checked_add(timeout))
     }
 
     /// `None` if it still runs; kills it if its deadline has passed.

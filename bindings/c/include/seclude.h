@@ -103,6 +103,9 @@ const char *seclude_version(void);
  * `child`: the handle is put here, to be freed with seclude_child_free; it is NULL if nothing was started.
  *
  * A start that takes too long is ended by the request's `deadline`.
+ *
+ * Signals that the caller ignores are ignored by the command as well, as over fork(2) and execve(2), but for SIGPIPE and SIGXFSZ, which
+ * programs ignore for themselves alone: these have their default, as those with a handler do. None is blocked.
  */
 int seclude_spawn(const char *request,
                   size_t length,

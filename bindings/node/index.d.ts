@@ -265,7 +265,8 @@ export interface Subprocess extends AsyncDisposable {
   /**
    * Sends a signal to the command, and answers whether it was there to get it; 0 only asks. Default: `killSignal`; without
    * it SIGTERM, or SIGKILL where the command is PID 1 without an init. The kernel drops what PID 1 has no handler for: what
-   * would end another one then ends it `killGrace` later, by SIGKILL.
+   * would end another one then ends it `killGrace` later, by SIGKILL. Of an init's command "SIGSTOP" and "SIGCONT" stop and continue
+   * all of the process group.
    */
   kill(signal?: Signal | 0): boolean;
   /**

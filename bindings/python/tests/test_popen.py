@@ -68,6 +68,21 @@ class AsSubprocess(unittest.TestCase):
                 end(process)
                 self.assertEqual(process.wait(), -number)
 
+    def test_sigstop_stops_the_command_until_it_is_continued(self):
+        for container in ({}, {"init": False}):
+            with seclude.Popen(["sleep", "0.3"], container=container) as process:
+                process.send_signal(signal.SIGSTOP)
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    process.wait(timeout=1)
+                process.send_signal(signal.SIGCONT)
+                self.assertEqual(process.wait(timeout=30), 0)
+        with seclude.Popen(["sleep", "60"]) as process:
+            process.send_signal(signal.SIGSTOP)
+            process.terminate()
+            # It waits until the command goes on, as with any process.
+            process.send_signal(signal.SIGCONT)
+            self.assertEqual(process.wait(timeout=30), -15)
+
     def test_what_the_program_ignores_the_command_ignores_as_with_subprocess(self):
         ignored = ["grep", "SigIgn", "/proc/self/status"]
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)

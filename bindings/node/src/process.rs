@@ -198,7 +198,7 @@ impl Process {
         {
             return Some(vec![now as f64, stats.memory_peak.unwrap_or(now).max(now) as f64]);
         }
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.command(running))).ok()?;
+        let status = fate::status(self.command(running))?;
         let bytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)

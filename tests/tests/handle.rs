@@ -33,6 +33,15 @@ fn a_running_process_is_not_waited_for_by_a_look() {
 }
 
 #[test]
+fn a_wait_that_no_clock_ends_is_one_without_a_limit() {
+    let mut child = shell("sleep 0.1; exit 3").spawn().expect("it runs");
+    assert_eq!(child.wait_timeout(Duration::MAX).expect("it ends").expect("its end").code(), Some(3));
+    let mut child = shell("sleep 1000").sandbox().deadline(Duration::from_millis(100)).spawn().expect("it runs");
+    let exit = child.wait_timeout(Duration::MAX).expect("it ends").expect("its end");
+    assert_eq!(exit.cause(), Cause::Deadline, "its deadline is kept all the same");
+}
+
+#[test]
 fn an_exit_code_and_a_signal_are_told_apart() {
     assert_eq!(shell("exit 42").sandbox().status().expect("it ends").code(), Some(42));
     let exit = shell("kill -TERM $$; sleep 5").status().expect("it ends");

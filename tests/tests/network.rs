@@ -301,6 +301,26 @@ fn a_name_server_on_the_hosts_loopback_is_left_out_and_said_so() {
 }
 
 #[test]
+fn the_hosts_own_files_of_names_may_be_in_any_encoding_and_an_unreadable_one_is_an_error() {
+    let said = host(
+        r#"printf '# of the caf\351\nnameserver 192.0.2.1\nsearch example.org\n' > resolv.conf
+        printf '192.0.2.7 elsewhere # the caf\351' > hosts
+        for file in resolv.conf hosts; do mount --bind $file /etc/$file; done
+        $S run --net veth --no-nat -- cat /etc/resolv.conf
+        shared="$S run --share net --add-host added:192.0.2.8"
+        $shared -- cat /etc/hosts | tr '\351' e
+        mkdir -p etc/hosts; cp /etc/passwd /etc/group etc; mount --bind etc /etc
+        $shared -- cat /etc/hosts 2>&1
+        umount /etc; gone"#,
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..2], ["nameserver 192.0.2.1", "search example.org"], "{said}");
+    assert_eq!(lines[2..4], ["192.0.2.7 elsewhere # the cafe", "192.0.2.8 added"], "byte for byte: {said}");
+    assert!(lines[4].contains("/etc/hosts: EISDIR in read"), "{said}");
+    assert_eq!(lines[5..], ["0"], "{said}");
+}
+
+#[test]
 fn a_name_server_that_is_the_host_itself_is_left_out_unless_the_host_is_open() {
     let said = host(
         r#"printf 'nameserver 198.51.100.2\nnameserver 192.0.2.1\n' > resolv.conf

@@ -151,9 +151,11 @@ fn a_disk_that_has_homes_is_one_of_homes_wherever_they_are_bound() {
     }
     let scratch = Scratch::new("disk");
     let (disk, home) = (scratch.directory("disk"), scratch.directory("me"));
+    // One mount that is no text hides none of the others.
     let script = format!(
         "mount -t tmpfs disk {disk} && mkdir -p {disk}/homes/me/project {disk}/else && echo key > {disk}/homes/me/.netrc && \
-         mount --bind {disk}/homes/me {home} && export HOME={home}; run() {{ {program} run \"$@\" 2>&1; }}; \
+         mount --bind {disk}/homes/me {home} && export HOME={home}; \
+         odd=$(printf '{disk}/caf\\351') && mkdir \"$odd\" && mount -t tmpfs odd \"$odd\"; run() {{ {program} run \"$@\" 2>&1; }}; \
          run --ro {disk} true; run --rw {disk}/homes true; run --ro {above} true; cd {disk} && run sh -c 'pwd; ls -A'; \
          cd {disk}/homes/me/project && run pwd; cd /usr; run --ro {disk}/else ls {disk}; run --whole-home --ro {disk} cat {disk}/homes/me/.netrc",
         disk = text(&disk),

@@ -103,6 +103,9 @@ const char *seclude_version(void);
  * `child`: the handle is put here, to be freed with seclude_child_free; it is NULL if nothing was started.
  *
  * A start that takes too long is ended by the request's `deadline`.
+ *
+ * Signals that the caller ignores are ignored by the command as well, as over fork(2) and execve(2), but for SIGPIPE and SIGXFSZ, which
+ * programs ignore for themselves alone: these have their default, as those with a handler do. None is blocked.
  */
 int seclude_spawn(const char *request,
                   size_t length,
@@ -180,8 +183,8 @@ int seclude_time_left(const struct seclude_child *child);
 
 /**
  * Sends it a signal, signal(7), and never to a process that has its pid later. An init hands on to its command what is sent to it, but
- * SIGKILL and SIGSTOP; a command that is itself the first process of a pid namespace gets only what it has a handler for, and these
- * two. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
+ * SIGKILL, and those of job control (SIGSTOP and SIGCONT among them) to all of the command's process group; a command that is itself the
+ * first process of a pid namespace gets only what it has a handler for, SIGKILL and SIGSTOP. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
  */
 int seclude_signal(const struct seclude_child *child,
                    int signal);

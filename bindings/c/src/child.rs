@@ -234,8 +234,8 @@ pub unsafe extern "C" fn seclude_time_left(child: *const Child) -> c_int {
 }
 
 /// Sends it a signal, signal(7), and never to a process that has its pid later. An init hands on to its command what is sent to it, but
-/// SIGKILL and SIGSTOP; a command that is itself the first process of a pid namespace gets only what it has a handler for, and these
-/// two. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
+/// SIGKILL, and those of job control (SIGSTOP and SIGCONT among them) to all of the command's process group; a command that is itself the
+/// first process of a pid namespace gets only what it has a handler for, SIGKILL and SIGSTOP. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_signal(child: *const Child, signal: c_int) -> c_int {
     let sent = |child: &Child| {

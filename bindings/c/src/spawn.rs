@@ -17,6 +17,9 @@ use crate::strings::request_bytes;
 /// The step that an error of these is of.
 const FDS: &str = "descriptors";
 
+/// SIGPIPE and SIGXFSZ: signal N is bit N-1.
+const IGNORED_FOR_ONESELF: u64 = 1 << 12 | 1 << 24;
+
 /// For one of the three: the caller's own, or the terminal that the request asks for.
 pub const SECLUDE_INHERIT: c_int = -1;
 /// For one of the three: /dev/null.
@@ -43,6 +46,9 @@ pub struct Fd {
 /// `child`: the handle is put here, to be freed with seclude_child_free; it is NULL if nothing was started.
 ///
 /// A start that takes too long is ended by the request's `deadline`.
+///
+/// Signals that the caller ignores are ignored by the command as well, as over fork(2) and execve(2), but for SIGPIPE and SIGXFSZ, which
+/// programs ignore for themselves alone: these have their default, as those with a handler do. None is blocked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_spawn(
     request: *const c_char,
@@ -63,6 +69,7 @@ pub unsafe extern "C" fn seclude_spawn(
         // SAFETY: NULL, or `length` bytes that stay until this returns.
         let request = Request::parse(unsafe { request_bytes(request, length) }?, Format::Json)?;
         let mut command = Command::from_request(&request)?;
+        command.keep_ignored_signals(!IGNORED_FOR_ONESELF);
         // SAFETY: NULL, or three numbers that stay until this returns.
         if let Some(numbers) = unsafe { stdio.cast::<[c_int; 3]>().as_ref() } {
             streams(&mut command, *numbers)?;

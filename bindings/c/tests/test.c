@@ -369,6 +369,21 @@ static void a_signal_is_handed_on(void)
     close(out);
 }
 
+static void what_the_caller_ignores_is_ignored_but_for_sigpipe(void)
+{
+    const int ignored[] = {SIGHUP, SIGPIPE};
+    void (*before[2])(int);
+    for (int at = 0; at < 2; at++)
+        before[at] = signal(ignored[at], SIG_IGN);
+    char said[100];
+    output_of("{\"command\": [\"grep\", \"SigIgn\", \"/proc/self/status\"]}", said, sizeof said);
+    for (int at = 0; at < 2; at++)
+        signal(ignored[at], before[at]);
+    unsigned long long mask = 0;
+    CHECK(sscanf(said, "SigIgn: %llx", &mask) == 1, "%s", said);
+    CHECK((mask >> (SIGHUP - 1) & 1) == 1 && (mask >> (SIGPIPE - 1) & 1) == 0, "%s", said);
+}
+
 static void a_deadline_is_kept(void)
 {
     seclude_child *child = start("{\"command\": [\"sleep\", \"60\"], \"deadline\": \"1.5s\"}", NULL);
@@ -538,6 +553,7 @@ static const struct {
     {"a terminal is had", a_terminal_is_had, true},
     {"the whole tree is killed", the_whole_tree_is_killed, true},
     {"a signal is handed on", a_signal_is_handed_on, true},
+    {"what the caller ignores is ignored, but for SIGPIPE", what_the_caller_ignores_is_ignored_but_for_sigpipe, true},
     {"a deadline is kept", a_deadline_is_kept, true},
     {"one thread kills what others wait for", one_thread_kills_what_others_wait_for, true},
     {"threads start at once", threads_start_at_once, true},

@@ -36,11 +36,16 @@ function ask(start) {
     try {
       start(request);
     } catch (error) {
-      pending.delete(request);
+      forget(request);
       release();
       throw error;
     }
   });
 }
 
-module.exports = { hub, expect, ask };
+/** Of a request that was not made. */
+function forget(request) {
+  pending.delete(request);
+}
+
+module.exports = { hub, expect, ask, forget };

@@ -2,7 +2,7 @@
 
 const { hold, release } = require('./alive.js');
 const { read } = require('./options.js');
-const { hub, expect, ask } = require('./requests.js');
+const { hub, expect, ask, forget } = require('./requests.js');
 const { nameOf, numberOf } = require('./signals.js');
 const { Stdin, handled, pump, readable } = require('./streams.js');
 const { Terminal, begin, finish } = require('./terminal.js');
@@ -63,7 +63,12 @@ class Subprocess {
     this.#settings = settings;
     const spawned = expect((json) => this.#runs(JSON.parse(json)), () => {});
     const exited = expect((json) => this.#ends(JSON.parse(json)), (error) => this.#fails(error));
-    this.#native = hub.spawn(settings.launch, settings.container, spawned, exited);
+    try {
+      this.#native = hub.spawn(settings.launch, settings.container, spawned, exited);
+    } catch (error) {
+      [spawned, exited].forEach(forget);
+      throw error;
+    }
     this.ref();
     // A failure that nobody looks at is to be seen once: as that of `exited`.
     handled(this.#spawned.promise);
@@ -388,6 +393,8 @@ class Subprocess {
       if (stream && !stream.locked) await stream.cancel().catch(() => {});
     }
     if (this.#stdin) await this.#stdin.end().catch(() => {});
+    // Whoever has not looked will not.
+    if (!this.#stdio) this.#native.closeFurther();
   }
 }
 

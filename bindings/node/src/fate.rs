@@ -25,7 +25,7 @@ pub(crate) fn of(signal: i32, pid: u32, first: bool) -> Fate {
     if UNASKED.contains(&signal) {
         return Fate::Taken;
     }
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return Fate::Taken };
+    let Some(status) = status(pid) else { return Fate::Taken };
     let set = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let mask = line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
@@ -42,6 +42,12 @@ pub(crate) fn of(signal: i32, pid: u32, first: bool) -> Fate {
     } else {
         Fate::Taken
     }
+}
+
+/// Its /proc/PID/status; its name in it may be any bytes.
+pub(crate) fn status(pid: u32) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/status")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The command of a container whose first process is the init `pid`: the oldest of its children.

@@ -224,7 +224,7 @@ fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<Vec<(i32, 
                 further.push((number, ours.into()));
                 continue;
             }
-            (fd, 0..3) => Stdio::from(descriptor::copy_of(fd).map_err(wrong)?),
+            (fd, 0..3) => Stdio::from(descriptor::blocking_copy_of(fd).map_err(wrong)?),
             (fd, _) => {
                 command.fd(descriptor::copy_of(fd).map_err(wrong)?, number);
                 continue;

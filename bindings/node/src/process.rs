@@ -198,7 +198,7 @@ impl Process {
         {
             return Some(vec![now as f64, stats.memory_peak.unwrap_or(now).max(now) as f64]);
         }
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.command(running))).ok()?;
+        let status = fate::status(self.command(running))?;
         let bytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
@@ -313,14 +313,22 @@ impl Process {
         lock(&self.shared.terminal).take().map(Terminal::new).transpose()
     }
 
-    /// Forgets it after its end, but for what it has written.
+    /// Closes those that were not asked for.
+    #[napi]
+    pub fn close_further(&self) {
+        lock(&self.shared.further).clear();
+    }
+
+    /// Forgets it after its end, but for what it has written: that is there until the handle is collected.
     #[napi]
     pub fn ended(&self) {
         drop(lock(&self.shared.stdin).take());
         drop(lock(&self.shared.terminal).take());
-        lock(&self.shared.further).clear();
         self.shared.started();
-        *lock(&self.shared.state) = State::Ended;
+        if let State::Starting { .. } = std::mem::replace(&mut *lock(&self.shared.state), State::Ended) {
+            // Nobody was there to write.
+            self.close_further();
+        }
     }
 }
 

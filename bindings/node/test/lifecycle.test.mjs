@@ -177,7 +177,7 @@ it('leaks nothing through handles that are forgotten', noContainer, async () => 
   const forget = async () => {
     for (let round = 0; round < 20; round += 1) {
       // Its pipes were never read, nor was anything written.
-      await spawn(['true'], { stdin: 'pipe', stderr: 'pipe', container: isolated }).exited;
+      await spawn(['true'], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], container: isolated }).exited;
     }
   };
   await forget();
@@ -187,6 +187,21 @@ it('leaks nothing through handles that are forgotten', noContainer, async () => 
   await until(`there are about ${before} descriptors again, not ${descriptors()}`, () => {
     collect();
     return descriptors() <= before + 10;
+  });
+});
+
+it('keeps nothing of what it was given where that cannot be meant', async () => {
+  const collect = globalThis.Bun ? () => globalThis.Bun.gc(true) : await collector();
+  const refuse = () => {
+    const onExit = () => {};
+    assert.throws(() => spawn(['true'], { onExit, container: { nope: 1 } }), /^TypeError: container.nope/);
+    return new WeakRef(onExit);
+  };
+  const given = Array.from({ length: 20 }, refuse);
+  // One or another may be on the stack yet.
+  await until('they are collected', () => {
+    collect();
+    return given.filter((handler) => handler.deref()).length <= 2;
   });
 });
 

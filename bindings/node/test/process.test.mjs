@@ -228,6 +228,27 @@ it('inherits this process\'s own stdout', async () => {
   assert.equal(childProcess.execFileSync(command, rest, { encoding: 'utf8' }), 'through\n');
 });
 
+it('gives the command a stdin that waits where the runtime has one that does not, and leaves the rest to the runtime', noContainer, () => {
+  const body = `
+    import fs from 'node:fs';
+    const [, flags] = (process.stdin.isTTY, /flags:\\s+(\\d+)/.exec(fs.readFileSync('/proc/self/fdinfo/0', 'utf8')));
+    const waits = (parseInt(flags, 8) & 0o4000) === 0;
+    const cmd = ['sh', '-c', 'read line; echo "$line"'];
+    const options = { stdin: 'inherit', stdout: 'inherit', container: JSON.parse(process.argv[2]) ?? undefined };
+    const code = process.argv[3] === 'sync' ? seclude.spawnSync(cmd, options).exitCode : await seclude.spawn(cmd, options).exited;
+    let rest = '';
+    for await (const chunk of process.stdin) rest += chunk;
+    console.log(waits, code, rest.trim());`;
+  const slow = '(sleep 0.4; echo first; sleep 0.4; echo second) | "$@"';
+  for (const container of [null, {}]) {
+    for (const way of ['async', 'sync']) {
+      const started = childProcess.execFileSync('sh', ['-c', slow, 'sh', ...script(body, JSON.stringify(container), way)], { encoding: 'utf8' });
+      const waits = process.versions.bun ? /true|false/.exec(started)[0] : 'false';
+      assert.equal(started, `first\n${waits} 0 second\n`, JSON.stringify(container));
+    }
+  }
+});
+
 it('inherits a further descriptor by its number, and refuses one that is not open', async () => {
   const stdio = "['ignore', 'pipe', 'inherit', 'inherit']";
   const body = `console.log(String(seclude.spawnSync(['cat', '/dev/fd/3'], { stdio: ${stdio} }).stdout));`;

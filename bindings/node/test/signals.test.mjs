@@ -78,6 +78,18 @@ it('says that a timeout has ended it only where it has', noContainer, async () =
   assert.deepEqual([first.signalCode, first.killEscalated, first.exitedDueToTimeout], ['SIGKILL', true, true]);
 });
 
+it('stops the command by SIGSTOP, below an init as well, until SIGCONT', noContainer, async () => {
+  for (const container of [undefined, {}, isolated]) {
+    const child = spawn(['sleep', '0.3'], { container });
+    await child.spawned;
+    assert.equal(child.kill('SIGSTOP'), true);
+    const later = new Promise((resolve) => setTimeout(resolve, 1000, 'stopped'));
+    assert.equal(await Promise.race([child.exited, later]), 'stopped', JSON.stringify(container));
+    child.kill('SIGCONT');
+    assert.equal(await child.exited, 0);
+  }
+});
+
 it('answers with kill(0) whether it runs, and does nothing to it', noContainer, async () => {
   for (const container of [undefined, {}]) {
     const child = spawn(sleeps, { container });

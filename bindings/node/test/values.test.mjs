@@ -122,6 +122,18 @@ it('is connected by further pipes, both ways, whose ends are the caller\'s', wit
     const answer = Buffer.alloc(100);
     assert.equal(answer.toString('utf8', 0, fs.readSync(fd, answer)), 'got hello\n');
     fs.closeSync(fd);
+    // Whoever looks when all is over finds what was said.
+    const stdio = ['ignore', 'ignore', 'ignore', 'pipe'];
+    const late = spawn(['sh', '-c', 'echo said >&3'], { stdio, container });
+    await late.exited;
+    assert.equal(fs.readFileSync(late.stdio[3], 'utf8'), 'said\n');
+    fs.closeSync(late.stdio[3]);
+    const left = spawn(['true'], { stdio, container });
+    await left[Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]();
+    assert.equal(left.stdio[3], null);
+    const never = spawn(['/no/such'], { stdio, container });
+    await refused(never.exited);
+    assert.equal(never.stdio[3], null);
   }
   assert.throws(() => spawnSync(['true'], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] }), /^TypeError: stdio\[3\] is the string "pipe"/);
 });

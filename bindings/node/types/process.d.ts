@@ -235,7 +235,10 @@ export interface Subprocess extends AsyncDisposable {
   readonly stdout: ReadableStream<Uint8Array> | null;
   /** If stderr is "pipe". */
   readonly stderr: ReadableStream<Uint8Array> | null;
-  /** The other ends of what is "pipe" from descriptor 3 on: unix sockets, from the first look on yours, also to close. */
+  /**
+   * The other ends of what is "pipe" from descriptor 3 on: unix sockets, from the first look on yours, also to close. Until then they
+   * are the handle's, also after its end, and are closed with it; `null` if the command was not started.
+   */
   readonly stdio: (number | null)[];
   /** If there is a `terminal`; stdin, stdout and stderr are `null` then. */
   readonly terminal: Terminal | undefined;
@@ -262,7 +265,8 @@ export interface Subprocess extends AsyncDisposable {
   /**
    * Sends a signal to the command, and answers whether it was there to get it; 0 only asks. Default: `killSignal`; without
    * it SIGTERM, or SIGKILL where the command is PID 1 without an init. The kernel drops what PID 1 has no handler for: what
-   * would end another one then ends it `killGrace` later, by SIGKILL.
+   * would end another one then ends it `killGrace` later, by SIGKILL. Of an init's command "SIGSTOP" and "SIGCONT" stop and continue
+   * all of the process group.
    */
   kill(signal?: Signal | 0): boolean;
   /**

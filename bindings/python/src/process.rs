@@ -29,7 +29,8 @@ struct Launch {
     /// Further descriptors, which keep their numbers.
     fds: Vec<i32>,
     new_session: bool,
-    keep_ignored: bool,
+    /// Signals that have their default disposition even where this process ignores them.
+    reset: u64,
     umask: Option<u32>,
     uid: Option<u32>,
     gid: Option<u32>,
@@ -55,9 +56,7 @@ pub(crate) fn spawn(
     if launch.new_session {
         command.new_session(true);
     }
-    if launch.keep_ignored {
-        command.keep_ignored_signals(u64::MAX);
-    }
+    command.keep_ignored_signals(!launch.reset);
     if let Some(mask) = launch.umask {
         command.umask(mask);
     }

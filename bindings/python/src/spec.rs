@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyIsADirectoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -12,7 +12,8 @@ use seclude::request::{self, Format, MOST_BYTES, Request, Spelling};
 
 use crate::object::{error_of, object};
 
-/// Reads a request from a TOML or JSON file, and looks whether it is one. Nothing but a regular file is read.
+/// Reads a request from a TOML or JSON file, and looks whether it is one; its paths begin where the file lies. Nothing but a regular file
+/// is read.
 #[pyfunction]
 pub(crate) fn load<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
     let name = path.display().to_string();
@@ -35,9 +36,11 @@ pub(crate) fn load<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, P
         Refused::Large => PyValueError::new_err(format!("{name} has more than {MOST_BYTES} bytes")),
     })?;
     let value = request::value(&bytes, format).map_err(|wrong| PyValueError::new_err(format!("{name}: {wrong}")))?;
-    Request::from_value(&value, Spelling::Snake)
+    let mut request = Request::from_value(&value, Spelling::Snake)
         .map_err(|wrong| error_of(&wrong, &format!("{name}: {}", wrong.field)))?;
-    object(py, &value)
+    request.paths_from(std::path::absolute(&path).map_err(failed)?.parent().unwrap_or(Path::new("/")));
+    let value = serde_json::to_value(&request).and_then(serde_json::from_value);
+    object(py, &value.map_err(|error| PyValueError::new_err(format!("{name}: {error}")))?)
 }
 
 enum Refused {

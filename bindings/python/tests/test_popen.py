@@ -68,6 +68,35 @@ class AsSubprocess(unittest.TestCase):
                 end(process)
                 self.assertEqual(process.wait(), -number)
 
+    def test_sigstop_stops_the_command_until_it_is_continued(self):
+        for container in ({}, {"init": False}):
+            with seclude.Popen(["sleep", "0.3"], container=container) as process:
+                process.send_signal(signal.SIGSTOP)
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    process.wait(timeout=1)
+                process.send_signal(signal.SIGCONT)
+                self.assertEqual(process.wait(timeout=30), 0)
+        with seclude.Popen(["sleep", "60"]) as process:
+            process.send_signal(signal.SIGSTOP)
+            process.terminate()
+            # It waits until the command goes on, as with any process.
+            process.send_signal(signal.SIGCONT)
+            self.assertEqual(process.wait(timeout=30), -15)
+
+    def test_what_the_program_ignores_the_command_ignores_as_with_subprocess(self):
+        ignored = ["grep", "SigIgn", "/proc/self/status"]
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for restore in (True, False):
+                theirs = subprocess.run(ignored, capture_output=True, text=True, restore_signals=restore).stdout
+                for preset in ("sandbox", "bare"):
+                    ours = seclude.run(ignored, preset=preset, capture_output=True, text=True, restore_signals=restore).stdout
+                    self.assertEqual(ours, theirs, (preset, restore))
+        finally:
+            signal.signal(signal.SIGINT, before)
+        # Contrast: a handler is Python's own.
+        self.assertEqual(seclude.run(ignored, capture_output=True, text=True).stdout.split()[1], "0" * 16)
+
     def test_an_unknown_signal_is_an_error(self):
         with seclude.Popen(["sleep", "60"]) as process:
             self.assertRaises(OSError, process.send_signal, 1000)

@@ -172,6 +172,49 @@ class Files(unittest.TestCase):
         for container in (toml, str(jsons), os.fsencode(toml), seclude.load(toml)):
             self.assertEqual(out("hostname; ls /mnt", shell=True, container=container), "box\nbox.json\nbox.toml\n")
 
+    def test_every_path_of_the_host_begins_where_the_file_lies(self):
+        # All that there are; a new one belongs here.
+        overlay = {"lowers": ["lower"], "upper": "upper", "work": "work"}
+        request = {
+            "ro": ["ro", "/etc"],
+            "rw": ["rw"],
+            "root": {"path": "root"},
+            "seccomp": {"file": "profile.json"},
+            "mounts": [{"type": "bind", "source": "source", "target": "/a"}, {"type": "overlay", "target": "/b", **overlay}],
+        }
+        at = {name: str(self.place / name) for name in ("ro", "rw", "root", "profile.json", "source", "lower", "upper", "work")}
+        file = self.file("box.json", json.dumps(request).encode())
+        inside = os.getcwd()
+        os.chdir(self.place.parent)
+        try:
+            for path in (file, file.relative_to(self.place.parent)):
+                loaded = seclude.load(path)
+                self.assertEqual((loaded["ro"], loaded["rw"], loaded["root"]["path"]), ([at["ro"], "/etc"], [at["rw"]], at["root"]))
+                self.assertEqual((loaded["seccomp"]["file"], loaded["mounts"][0]["source"]), (at["profile.json"], at["source"]))
+                layers = loaded["mounts"][1]
+                self.assertEqual((layers["lowers"], layers["upper"], layers["work"]), ([at["lower"]], at["upper"], at["work"]))
+        finally:
+            os.chdir(inside)
+        layers = seclude.load(self.file("root.json", json.dumps({"preset": "bare", "root": overlay}).encode()))["root"]
+        self.assertEqual((layers["lowers"], layers["upper"], layers["work"]), ([at["lower"]], at["upper"], at["work"]))
+        # Contrast: a dict lies nowhere.
+        with self.assertRaises(FileNotFoundError) as caught:
+            seclude.run(["true"], container={"rw": ["no-such"]})
+        self.assertNotIn(str(self.place), caught.exception.filename)
+
+    def test_what_a_file_shows_is_shown_also_from_elsewhere(self):
+        for name in ("build", "elsewhere/build"):
+            (self.place / name).mkdir(parents=True)
+            os.chmod(self.place / name, 0o777)
+        file = self.file("box.toml", b'rw = ["build"]\n')
+        inside = os.getcwd()
+        os.chdir(self.place / "elsewhere")
+        try:
+            out(["touch", str(self.place / "build/x")], container=file)
+        finally:
+            os.chdir(inside)
+        self.assertEqual((os.listdir(self.place / "build"), os.listdir(self.place / "elsewhere/build")), (["x"], []))
+
     def test_what_is_no_such_file_is_told_at_once(self):
         os.mkfifo(self.place / "fifo.toml")
         (self.place / "directory.toml").mkdir()

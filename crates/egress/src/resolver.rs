@@ -35,7 +35,9 @@ pub(crate) fn by_host(name: &str) -> io::Result<Vec<IpAddr>> {
     if !name.contains('.') {
         return ask(name);
     }
-    let listed = std::fs::read_to_string(HOSTS).map(|text| listed(&text, name)).unwrap_or_default();
+    // Whose comments may be in any encoding.
+    let hosts = std::fs::read(HOSTS).unwrap_or_default();
+    let listed = listed(&String::from_utf8_lossy(&hosts), name);
     if listed.is_empty() { ask(&format!("{name}.")) } else { Ok(listed) }
 }
 

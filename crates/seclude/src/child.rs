@@ -47,6 +47,7 @@ pub struct Child {
     pub stderr: Option<ChildStderr>,
     cgroup: Option<Arc<Cgroup>>,
     new_pid: bool,
+    init: bool,
     waits: bool,
     ties: Ties,
     ledger: LedgerOf,
@@ -107,21 +108,35 @@ impl std::fmt::Debug for LedgerOf {
 
 /// Sends signals to a process, also from another thread, and never to one that has its pid later.
 #[derive(Clone, Debug)]
-pub struct Signaller(Arc<OwnedFd>);
+pub struct Signaller {
+    pidfd: Arc<OwnedFd>,
+    /// It is the sandbox's init, which has a command.
+    init: bool,
+}
+
+/// The values by which an init is told what becomes of a signal: the docs of `seclude_init`.
+const FOR_ALL: i32 = 1;
+const STOP: i32 = 2;
 
 impl Signaller {
     /// Of the process behind a pidfd, pidfd_open(2).
     pub fn of(pidfd: impl Into<OwnedFd>) -> Signaller {
-        Signaller(Arc::new(pidfd.into()))
+        Signaller { pidfd: Arc::new(pidfd.into()), init: false }
     }
 
-    /// Sends `signal` (its number).
+    /// Sends `signal` (its number), as [`Child::signal`].
     ///
     /// # Errors
     /// ESRCH once the process was reaped, EINVAL for a number that is no signal.
     pub fn send(&self, signal: i32) -> io::Result<()> {
-        signal::send_to(Fd(self.0.as_raw_fd()), signal as u32)
-            .map_err(|errno| io::Error::from_raw_os_error(i32::from(errno.0)))
+        let pidfd = Fd(self.pidfd.as_raw_fd());
+        let sent = match self.init && signal == Signal::STOP.as_raw() {
+            // A stopped init hands nothing on. Of the signals that a SIGCONT takes back, and that take back a SIGCONT which has not been
+            // handed on yet, this is the one that nobody else sends: of two that wait the kernel keeps the first.
+            true => signal::queue_to(pidfd, Signal::TTOU.as_raw() as u32, STOP),
+            false => signal::send_to(pidfd, signal as u32),
+        };
+        sent.map_err(|errno| io::Error::from_raw_os_error(i32::from(errno.0)))
     }
 }
 
@@ -139,6 +154,7 @@ impl Child {
             stderr: ends.stderr.map(ChildStderr::from),
             cgroup: ends.cgroup.get().cloned(),
             new_pid: command.new_pid,
+            init: command.init,
             waits: command.waits,
             ties,
             ledger: LedgerOf(ledger),
@@ -238,7 +254,7 @@ impl Child {
 
     /// For signals from other threads.
     pub fn signaller(&self) -> Signaller {
-        Signaller(self.pidfd.clone())
+        Signaller { pidfd: self.pidfd.clone(), init: self.init }
     }
 
     /// Leaves a command that waits ([`crate::Command::hold`]) to whoever lets it go: from here on it outlives this process, and whatever
@@ -256,12 +272,13 @@ impl Child {
     }
 
     /// Sends `signal` (its number). The first process of a pid namespace gets only those that it has a handler for,
-    /// and SIGKILL and SIGSTOP; an init hands the others on to its command.
+    /// and SIGKILL and SIGSTOP. An init hands on to its command all but SIGKILL; those of job control, SIGSTOP among them, go to all of the
+    /// command's process group.
     ///
     /// # Errors
     /// ESRCH once the process was reaped.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
-        Signaller(self.pidfd.clone()).send(signal)
+        self.signaller().send(signal)
     }
 
     /// Sends `signal` to the command and all of its process group, as a keyboard does: what a shell runs for itself is interrupted with it. A
@@ -271,8 +288,11 @@ impl Child {
     /// ESRCH once the process was reaped.
     pub fn signal_group(&self, signal: i32) -> io::Result<()> {
         let number = u32::try_from(signal).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if self.init && signal == Signal::STOP.as_raw() {
+            return self.signal(signal);
+        }
         if self.ties.channel.is_some() {
-            let sent = seclude_sys::signal::queue_to(Fd(self.pidfd.as_raw_fd()), number, 1);
+            let sent = signal::queue_to(Fd(self.pidfd.as_raw_fd()), number, FOR_ALL);
             return sent.map_err(|errno| io::Error::from_raw_os_error(i32::from(errno.0)));
         }
         // Not reaped yet, so its number is still its own, and its group's.
@@ -362,7 +382,8 @@ impl Child {
     /// # Errors
     /// As [`Child::wait`].
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>> {
-        self.wait_until(Some(Instant::now() + timeout))
+        // One that no clock reaches is none.
+        self.wait_until(Instant::now().checked_add(timeout))
     }
 
     /// `None` if it still runs, or what it has written waits for its reader ([`Child::end_notice`]); kills it if its deadline has passed.

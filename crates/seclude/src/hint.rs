@@ -123,7 +123,7 @@ pub(crate) fn clone(errno: Errno, namespaces: u64, caller: &Host) -> Option<Hint
 
 /// Whether no mount is seen where the caller's root is: it is a directory of one. A chroot to a mount is not told by this.
 fn is_in_chroot() -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = crate::mounts::mountinfo("/proc/self/mountinfo").unwrap_or_default();
     !mounts.is_empty() && mounts.lines().all(|line| line.split(' ').nth(4) != Some("/"))
 }
 
@@ -352,7 +352,7 @@ fn filesystem(failed: &Failed<'_>, call: Call, errno: Errno, said: &str) -> Opti
 
 /// The kernel's rule of `mount_too_revealing`: a new proc must not show what an existing one hides.
 fn masked_proc() -> Hint {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = crate::mounts::mountinfo("/proc/self/mountinfo").unwrap_or_default();
     let below: Vec<&str> =
         mounts.lines().filter_map(|line| line.split(' ').nth(4)).filter(|point| point.starts_with("/proc/")).collect();
     let which = match below.split_at_checked(3) {

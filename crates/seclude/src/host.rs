@@ -8,6 +8,7 @@ use seclude_sys::credentials::{CapabilitySets, capabilities, is_ambient};
 use seclude_sys::{Errno, Fd, clone, landlock, mount};
 
 use crate::config::capability::Capability;
+use crate::mounts;
 use crate::places::Places;
 
 /// What a plan has to know of the machine before it is compiled.
@@ -116,7 +117,7 @@ impl Host {
         let counts_by_namespace = Host::is_at_least((5, 14));
         let first_user_namespace = self.uid == 0 && has_all_ids();
         let directory = std::env::current_dir().ok();
-        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").ok();
+        let mountinfo = mounts::mountinfo("/proc/self/mountinfo").ok();
         let mut places = Places::look(self.uid);
         if let (Some(directory), Some(mountinfo)) = (&directory, &mountinfo) {
             let (shows, is_hidden) = places.seen_by_other_mounts(mountinfo, directory);

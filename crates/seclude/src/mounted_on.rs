@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, open, openat2};
 
-use crate::mounts::{is_local, unescape};
+use crate::mounts::{is_local, mountinfo, unescape};
 
 /// A name in a directory, which is known by device and inode.
 #[derive(Clone, Copy)]
@@ -43,13 +43,13 @@ fn lines(mountinfo: &str) -> impl Iterator<Item = Line<'_>> {
 /// Which of `places` have a mount on them, as answers in the same order. A process whose mounts cannot be read is not seen.
 pub(crate) fn are_mounted_on(places: &[Place<'_>]) -> Vec<bool> {
     let mut answers = vec![false; places.len()];
-    let Ok(own) = fs::read_to_string("/proc/self/mountinfo") else { return answers };
+    let Ok(own) = mountinfo("/proc/self/mountinfo") else { return answers };
     let own_lines: Vec<_> = lines(&own).collect();
     let mut seen = BTreeSet::new();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for process in processes.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)) {
         // Most processes share one mount namespace, and with it these lines.
-        if let Ok(text) = fs::read_to_string(process.path().join("mountinfo"))
+        if let Ok(text) = mountinfo(process.path().join("mountinfo"))
             && !seen.contains(&text)
         {
             look(&text, &own_lines, places, &mut answers);

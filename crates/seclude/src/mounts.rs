@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::read_to_string;
+use std::fmt::Write as _;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::error::{Error, Result};
 
@@ -63,7 +64,7 @@ impl Mounts {
     /// Of the mount with this number.
     pub(crate) fn propagation_of(step: &'static str, id: u64) -> Result<Shared> {
         const FILE: &str = "/proc/self/mountinfo";
-        let text = read_to_string(FILE);
+        let text = mountinfo(FILE);
         let text = text.map_err(|error| Error::parent(step, format!("read {FILE}"), error).path_of(FILE))?;
         let line = text.lines().find(|line| line.split(' ').next().is_some_and(|own| own.parse() == Ok(id)));
         let (front, _) = line.and_then(|line| line.split_once(" - ")).unwrap_or_default();
@@ -78,7 +79,7 @@ impl Mounts {
     /// Those of this process; `step` is named if they cannot be read.
     pub(crate) fn read(step: &'static str) -> Result<Mounts> {
         const FILE: &str = "/proc/self/mountinfo";
-        let text = read_to_string(FILE);
+        let text = mountinfo(FILE);
         text.map(|text| Mounts::parse(&text))
             .map_err(|error| Error::parent(step, format!("read {FILE}"), error).path_of(FILE))
     }
@@ -143,6 +144,23 @@ impl Mounts {
     }
 }
 
+/// One of the kernel's lists of mounts. Bytes that are no UTF-8, which it writes as they are, are octal like a space: [`unescape`] has them
+/// back.
+pub(crate) fn mountinfo(file: impl AsRef<Path>) -> io::Result<String> {
+    Ok(as_text(&fs::read(file)?))
+}
+
+fn as_text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\{byte:03o}");
+        }
+    }
+    text
+}
+
 /// Space, tab, newline and backslash are octal there.
 pub(crate) fn unescape(field: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
@@ -181,5 +199,14 @@ mod tests {
         assert!(!mounts.any_below(Path::new("/usr")));
         assert!(mounts.views.contains(Path::new("/proc")));
         assert_eq!(unescape(r"a\134b").as_os_str().as_bytes(), br"a\b");
+    }
+
+    #[test]
+    fn mount_points_may_be_in_any_encoding() {
+        let latin = as_text(b"1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /media/M\xfcller\\040b rw - tmpfs t rw\n");
+        let mounts = Mounts::parse(&latin);
+        let names: Vec<&[u8]> = mounts.points.iter().map(|point| point.as_os_str().as_bytes()).collect();
+        assert_eq!(names, [&b"/"[..], b"/media/M\xfcller b"]);
+        assert_eq!(as_text("/media/Müller".as_bytes()), "/media/Müller");
     }
 }

@@ -4,10 +4,13 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
-use seclude::{Cause, Code, Command, Side, Stdio};
+use seclude::{Cause, Child, Code, Command, Side, Stdio};
 use seclude_tests::{PATIENCE, ends_within, pidfd, said, shell};
 
 use super::contained;
+
+const SIGCONT: i32 = 18;
+const SIGSTOP: i32 = 19;
 
 fn below_init(script: &str) -> Command {
     let mut command = contained(script);
@@ -162,6 +165,53 @@ fn a_command_without_a_handler_ends_by_a_signal_below_an_init_and_not_as_process
             assert!(child.wait().unwrap().success());
         }
     }
+}
+
+fn comes_to_be(pid: u32, stopped: bool) -> bool {
+    let started = Instant::now();
+    while (state(pid) == Some('T')) != stopped {
+        if started.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+#[test]
+fn sigstop_by_the_handle_stops_the_command_and_not_its_init() {
+    let ways: [fn(&Child, i32) -> std::io::Result<()>; 3] =
+        [Child::signal, Child::signal_group, |child, signal| child.signaller().send(signal)];
+    for send in ways {
+        let mut child = below_init("exec cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let command = descendant(child.id(), b"cat\0");
+        send(&child, SIGSTOP).unwrap();
+        assert!(comes_to_be(command, true));
+        assert_ne!(state(child.id()), Some('T'), "the init goes on");
+        send(&child, SIGCONT).unwrap();
+        assert!(comes_to_be(command, false));
+        // The last of them counts, however soon it comes.
+        for _ in 0..100 {
+            send(&child, SIGSTOP).unwrap();
+            send(&child, SIGCONT).unwrap();
+        }
+        child.stdin.as_mut().unwrap().write_all(b"goes on\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "goes on\n");
+        // What comes meanwhile waits for it, as with any process that is stopped.
+        send(&child, SIGSTOP).unwrap();
+        assert!(comes_to_be(command, true));
+        send(&child, 15).unwrap();
+        assert_eq!(child.wait_timeout(Duration::from_millis(50)).unwrap(), None);
+        send(&child, SIGCONT).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+    }
+    // Contrast: without an init it is the process itself.
+    let mut child = Command::new("/bin/cat").stdin(Stdio::piped()).spawn().unwrap();
+    child.signal(SIGSTOP).unwrap();
+    assert!(comes_to_be(child.id(), true));
+    child.kill().unwrap();
 }
 
 #[test]

@@ -16,34 +16,14 @@ if TYPE_CHECKING:
 
 Keyword = Tuple[str, str, Any]
 
-# Of a file they are relative to where that lies.
-_PATHS = {"root": ("path", "upper", "work"), "mounts": ("source", "upper", "work")}
-
 
 def load(path: "StrOrBytesPath") -> Dict[str, Any]:
     """Reads a container from a TOML or JSON file; its relative paths begin where the file lies.
 
     Only a regular file is read, of 4 MiB at most: anything else is an error at once.
     """
-    name = os.fsdecode(path)
-    request: Dict[str, Any] = _native.load(name)
-    base = os.path.dirname(os.path.abspath(name))
-    for key, paths in _PATHS.items():
-        found = request.get(key) or []
-        for noun in found if isinstance(found, list) else [found]:
-            for path_key in paths:
-                if noun.get(path_key) is not None:
-                    noun[path_key] = _below(base, noun[path_key])
-            if noun.get("lowers"):
-                noun["lowers"] = [_below(base, lower) for lower in noun["lowers"]]
+    request: Dict[str, Any] = _native.load(os.fsdecode(path))
     return request
-
-
-def _below(base: str, path: Any) -> Any:
-    if isinstance(path, dict):
-        path = bytes.fromhex(path["hex"])
-        return os.path.join(os.fsencode(base), path)
-    return os.path.join(base, path)
 
 
 def read(container: "Optional[AnyContainer]") -> Any:

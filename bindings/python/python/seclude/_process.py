@@ -5,6 +5,7 @@ import json
 import math
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ __all__ = ["CompletedProcess", "Popen", "run"]
 
 # The names of what subprocess hands to the one method of its own that starts something. They differ from version to version.
 _PARAMETERS = tuple(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
+# What Python ignores for itself, of which subprocess gives each command the default again. (Signal N is bit N-1.)
+_RESTORED = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
 # The longest that poll(2) waits at a time, in milliseconds.
 _LONG = 1_000_000_000
 
@@ -170,7 +173,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             "stdio": [given["p2cread"], given["c2pwrite"], given["errwrite"]],
             "fds": _further(given["pass_fds"], given["close_fds"]),
             "new_session": bool(given["start_new_session"]),
-            "keep_ignored": not given["restore_signals"],
+            "reset": _RESTORED if given["restore_signals"] else 0,
             "umask": given["umask"] if given["umask"] >= 0 else None,
             "uid": _id(given["uid"]),
             "gid": _id(given["gid"]),
@@ -265,7 +268,8 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         return raised
 
     def send_signal(self, sig: int) -> None:
-        """Sends a signal to the container's first process; an init hands it on to the command."""
+        """Sends a signal to the container's first process; an init hands it on to the command, those of job control (SIGSTOP and
+        SIGCONT among them) to all of its process group."""
         self.poll()
         if self.returncode is None and self._process is not None:
             self._process.signal(int(sig))

@@ -34,8 +34,9 @@ pub(crate) const ALL_SIGNALS: u64 = u64::MAX;
 pub(crate) const SIGCHLD: u32 = 17;
 pub(crate) const POLLIN: i16 = 1;
 pub(crate) const SIGKILL: u32 = 9;
-/// Those of job control, which are for all of a job: SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU.
-pub(crate) const OF_JOBS: [u32; 4] = [18, 20, 21, 22];
+const SIGSTOP: u32 = 19;
+/// Those of job control, which are for all of a job: SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU. Signal N is bit N-1.
+pub(crate) const OF_JOBS: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21;
 
 /// What the kernel said, positive.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -431,17 +432,20 @@ struct SignalInfo {
 }
 const _: () = assert!(size_of::<SignalInfo>() == 128);
 
-/// The next signal that came to a signalfd, and whether it is for all of a group: who sends it says so by its value, sigqueue(3).
+/// The next signal that came to a signalfd, and whether it is for all of a group: who sends it says so by its value, sigqueue(3), as
+/// also that SIGSTOP is meant, which no signalfd gets.
 pub(crate) fn next_signal(signals: Fd) -> Result<(u32, bool)> {
     const SI_QUEUE: i32 = -1;
     const FOR_ALL: i32 = 1;
+    const STOP: i32 = 2;
     let mut info = MaybeUninit::<SignalInfo>::uninit();
     let arguments = [signals.0 as usize, info.as_mut_ptr() as usize, size_of::<SignalInfo>(), 0, 0, 0];
     // SAFETY: the kernel fills at most one structure.
     check(unsafe { syscall(number::READ, arguments) })?;
     // SAFETY: a signalfd answers whole structures, and an error has returned above.
     let info = unsafe { info.assume_init() };
-    Ok((info.signal, (info.code, info.value) == (SI_QUEUE, FOR_ALL)))
+    let value = if info.code == SI_QUEUE { info.value } else { 0 };
+    Ok((if value == STOP { SIGSTOP } else { info.signal }, value == FOR_ALL))
 }
 
 /// `kill(2)`

@@ -75,10 +75,10 @@ pub(crate) fn outlived(order: &Order) {
 
 fn forward(order: &Order, signals: Fd, command: Pid) {
     match kernel::next_signal(signals) {
-        // That one was for the init; SIGKILL and SIGSTOP never come this way.
+        // That one was for the init; SIGKILL never comes this way.
         Ok((kernel::SIGCHLD, _)) | Err(_) => {}
         // It leads a group, which has the same number.
-        Ok((signal, for_all)) if !order.in_job && (for_all || kernel::OF_JOBS.contains(&signal)) => {
+        Ok((signal, for_all)) if !order.in_job && (for_all || kernel::OF_JOBS >> (signal - 1) & 1 != 0) => {
             kernel::kill_group(command, signal)
         }
         // Nobody else reaps the command, so the pid is still its own.

@@ -83,8 +83,9 @@ pub(crate) fn parent_of(pid: i32) -> Option<i32> {
 
 /// Its parent and its beginning.
 fn look(pid: i32) -> Option<(i32, u64)> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may have anything in it.
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may have anything in it, also what is no text.
+    let text = String::from_utf8_lossy(&text);
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
     // The state is the third field, the beginning the 22nd.
@@ -102,5 +103,19 @@ mod tests {
         assert!(own.is_alive());
         assert!(!Identity { start: own.start + 1, ..own }.is_alive());
         assert_eq!(Identity { start: own.start + 1, ..own }.signal(9).ok(), Some(false));
+    }
+
+    #[test]
+    fn a_process_whose_name_is_no_text_is_found_as_well() {
+        use std::io::Read;
+        use std::process::{Command, Stdio};
+        let mut named = Command::new("sh");
+        named.args(["-c", r"printf '\374)' > /proc/$$/comm; echo; read end"]);
+        let mut named = named.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        named.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let found = Identity::of(named.id() as i32);
+        drop(named.stdin.take());
+        named.wait().unwrap();
+        assert!(found.is_ok_and(|found| !found.is_alive()), "it was seen, and has ended");
     }
 }

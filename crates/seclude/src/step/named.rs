@@ -33,6 +33,6 @@ pub(crate) fn is_no_home(
 
 fn shows_by_other_mounts(path: &Path, places: &Places) -> bool {
     // Where it cannot be read there are no mounts to be told apart.
-    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo");
+    let mountinfo = crate::mounts::mountinfo("/proc/self/mountinfo");
     mountinfo.is_ok_and(|mountinfo| places.seen_by_other_mounts(&mountinfo, path).0)
 }

@@ -1,6 +1,6 @@
 //! `/etc/resolv.conf` and `/etc/hosts`: whom the container asks for names, and whom it need not ask about.
 
-use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -150,15 +150,15 @@ impl Step for Resolver {
 
     fn prepare(&mut self, preparation: &mut Preparation<'_>) -> Result<()> {
         let (servers, rest, replaced) = match &self.dns {
-            Dns::Servers(servers) => (servers.clone(), String::new(), Vec::new()),
+            Dns::Servers(servers) => (servers.clone(), Vec::new(), Vec::new()),
             _ => of_the_host(self.connected, self.closed()?)?,
         };
-        let mut text = String::new();
+        let mut text = Vec::new();
         for server in &servers {
             let _ = writeln!(text, "nameserver {server}");
         }
-        text.push_str(&rest);
-        self.content = text.into_bytes();
+        text.extend(rest);
+        self.content = text;
         if let Some(connection) = &mut preparation.report.network {
             connection.name_servers = servers;
             connection.name_servers_left_out = replaced;
@@ -204,9 +204,9 @@ fn other_servers() -> [Remedy; 2] {
 
 /// The host's name servers, its other options, and the servers that were left out because they are on its loopback, or are
 /// the host itself where that is closed.
-fn of_the_host(connected: bool, is_closed: impl Fn(IpAddr) -> bool) -> Result<(Vec<IpAddr>, String, Vec<IpAddr>)> {
+fn of_the_host(connected: bool, is_closed: impl Fn(IpAddr) -> bool) -> Result<(Vec<IpAddr>, Vec<u8>, Vec<IpAddr>)> {
     let read = |path: &str| {
-        let text = std::fs::read_to_string(path);
+        let text = std::fs::read(path);
         let hint = || Hint::from("name the servers").with([Remedy::give("dns")]);
         text.map_err(|error| Error::parent(NAME, path, error).call("read").path_of(path).hint(hint()))
     };
@@ -219,7 +219,7 @@ fn of_the_host(connected: bool, is_closed: impl Fn(IpAddr) -> bool) -> Result<(V
     if !servers.is_empty() {
         return Ok((servers, rest, left_out));
     }
-    let (behind, rest) = std::fs::read_to_string(RESOLVED).map(|text| parse(&text)).unwrap_or_default();
+    let (behind, rest) = std::fs::read(RESOLVED).map(|text| parse(&text)).unwrap_or_default();
     let servers: Vec<IpAddr> = behind.into_iter().filter(|server| !is_none(server)).collect();
     if servers.is_empty() {
         let action = match left_out.first() {
@@ -239,16 +239,18 @@ fn of_the_host(connected: bool, is_closed: impl Fn(IpAddr) -> bool) -> Result<(V
     Ok((servers, rest, left_out))
 }
 
-/// The servers of a resolv.conf(5), and its other lines. A server with a zone (`fe80::1%eth0`) is of the host's links.
-fn parse(text: &str) -> (Vec<IpAddr>, String) {
-    let (mut servers, mut rest) = (Vec::new(), String::new());
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
+/// The servers of a resolv.conf(5), whose comments may be in any encoding, and its other lines. A server with a zone (`fe80::1%eth0`) is of
+/// the host's links.
+fn parse(text: &[u8]) -> (Vec<IpAddr>, Vec<u8>) {
+    let (mut servers, mut rest) = (Vec::new(), Vec::new());
+    let address = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<IpAddr>().ok();
+    for line in text.split(|byte| *byte == b'\n') {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         match words.next() {
-            Some("nameserver") => servers.extend(words.next().and_then(|word| word.parse::<IpAddr>().ok())),
-            Some("search" | "domain" | "options" | "sortlist") => {
-                rest.push_str(line.trim());
-                rest.push('\n');
+            Some(b"nameserver") => servers.extend(words.next().and_then(address)),
+            Some(b"search" | b"domain" | b"options" | b"sortlist") => {
+                rest.extend_from_slice(line.trim_ascii());
+                rest.push(b'\n');
             }
             _ => {}
         }
@@ -303,15 +305,7 @@ impl Step for Hosts {
                 Content::Shared(show)
             }
             _ => {
-                let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
-                if self.of_the_host
-                    && let Ok(hosts) = std::fs::read_to_string(HOSTS)
-                {
-                    text = hosts;
-                    if !text.ends_with('\n') {
-                        text.push('\n');
-                    }
-                }
+                let mut text = if self.of_the_host { hosts_of_the_host()? } else { LOCALHOST.to_vec() };
                 if let Some(name) = &self.host_name {
                     let own = veth.map_or(IpAddr::from([127, 0, 1, 1]), |veth| veth.address().into());
                     let _ = writeln!(text, "{own} {name}");
@@ -319,7 +313,7 @@ impl Step for Hosts {
                 for (address, name) in &self.entries {
                     let _ = writeln!(text, "{address} {name}");
                 }
-                Content::Own(text.into_bytes())
+                Content::Own(text)
             }
         };
         Ok(())
@@ -358,6 +352,21 @@ impl Step for Hosts {
     }
 }
 
+const LOCALHOST: &[u8] = b"127.0.0.1 localhost\n::1 localhost\n";
+
+/// Its bytes as they are, up to the end of a line.
+fn hosts_of_the_host() -> Result<Vec<u8>> {
+    let mut text = match std::fs::read(HOSTS) {
+        Err(error) if error.kind() == ErrorKind::NotFound => LOCALHOST.to_vec(),
+        // In their stead others would be reached, or nobody.
+        read => read.map_err(|error| Error::parent(NAME, HOSTS, error).call("read").path_of(HOSTS))?,
+    };
+    if !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
 fn file<'a>(program: &mut Program<'a>, bytes: &'a [u8], target: &'a Path) {
     mount::write_to_scratch(program, bytes, 0o644);
     mount_file(program, target);
@@ -377,10 +386,10 @@ mod tests {
 
     #[test]
     fn servers_and_options_of_a_resolv_conf_are_told_apart() {
-        let text = "# a comment\nnameserver 127.0.0.53\nnameserver 192.0.2.1 \nnameserver fe80::1%eth0\n\
+        let text = b"# of the caf\xe9\nnameserver 127.0.0.53\nnameserver 192.0.2.1 \nnameserver fe80::1%eth0\n\
                     search example.org  \noptions edns0\nnonsense\n";
         let (servers, rest) = parse(text);
         assert_eq!(servers, [IpAddr::from([127, 0, 0, 53]), IpAddr::from([192, 0, 2, 1])]);
-        assert_eq!(rest, "search example.org\noptions edns0\n");
+        assert_eq!(rest, b"search example.org\noptions edns0\n");
     }
 }

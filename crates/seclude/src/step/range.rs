@@ -225,9 +225,14 @@ fn noted(file: &OwnedFd) -> Vec<Range> {
     slots.map(|(_, slot): (&u8, u32)| Range { start: slot * SLOT, count: SLOT }).collect()
 }
 
+/// A process's name in it may be any bytes: it is not to be overlooked for that.
+fn text_of(file: &std::path::Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).into_owned()
+}
+
 /// Whether it has ended, and nobody has asked for that yet. One whose first thread has ended looks the same, and goes on by the others.
 fn is_dead(process: &std::path::Path) -> bool {
-    let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+    let stat = text_of(&process.join("stat"));
     let Some((_, rest)) = stat.rsplit_once(") ") else { return true };
     // proc_pid_stat(5): the state is field 3, the number of threads field 20.
     let threads = rest.split_ascii_whitespace().nth(17).and_then(|threads| threads.parse::<u32>().ok());
@@ -236,7 +241,7 @@ fn is_dead(process: &std::path::Path) -> bool {
 
 /// Whether one of its own ids is among these: in a user namespace that has no map yet it has those that it had.
 fn has_id_of(process: &std::path::Path, range: &Range) -> bool {
-    let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
+    let status = text_of(&process.join("status"));
     let lines = status.lines().filter_map(|line| line.strip_prefix("Uid:").or_else(|| line.strip_prefix("Gid:")));
     let mut ids = lines.flat_map(str::split_ascii_whitespace).filter_map(|id| id.parse::<u32>().ok());
     ids.any(|id| id >= range.start && id - range.start < range.count)
@@ -327,4 +332,31 @@ fn by_choice(hint: &str) -> Hint {
 
 fn by_other_ids(hint: &str) -> Hint {
     Hint { remedies: vec![Remedy::set("user.map", "host-root")], text: hint.to_owned() }.with(by_choice(hint).remedies)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_whose_name_is_no_text_is_not_taken_for_one_that_has_ended() {
+        let mut named = Command::new("sh");
+        named.args(["-c", r"printf '\374)' > /proc/$$/comm; echo; read end"]);
+        let mut named = named.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        named.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let process = std::path::PathBuf::from(format!("/proc/{}", named.id()));
+        let own = rustix::process::getuid().as_raw();
+        assert!(!is_dead(&process) && has_id_of(&process, &Range { start: own, count: 1 }));
+        drop(named.stdin.take());
+        // Not waited for yet.
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !is_dead(&process) {
+            assert!(std::time::Instant::now() < limit, "it never ends");
+            std::thread::yield_now();
+        }
+        named.wait().unwrap();
+    }
 }

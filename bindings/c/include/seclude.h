@@ -168,7 +168,8 @@ int seclude_wait(struct seclude_child *child,
 
 /**
  * As seclude_wait, but it does not wait: 1 if it has ended, 0 if not, in which case nothing is put anywhere. If its deadline has
- * passed, that is when it is killed.
+ * passed, that is when it is killed. 0 as well of one that has ended, whose pidfd is readable therefore, as long as output that was
+ * relayed waits for its reader (a stream of the caller's that is a connection): seclude_wait waits for that without using the processor.
  */
 int seclude_try_wait(struct seclude_child *child,
                      int *status,

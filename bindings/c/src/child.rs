@@ -1,7 +1,7 @@
 //! The handle of a running process.
 
 use std::ffi::{c_char, c_int};
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -67,16 +67,16 @@ impl Child {
     fn wait(&self) -> Result<Ended, Failure> {
         drop(self.state().child.stdin.take());
         loop {
-            let left = {
+            let (left, notice) = {
                 let mut state = self.state();
                 if let Some(ended) = self.ended(&mut state)? {
                     return Ok(ended);
                 }
-                state.child.time_left().map(timespec)
+                // The pidfd, but for one that has ended, and whose output waits for its reader.
+                let notice = state.child.end_notice().try_clone_to_owned();
+                (state.child.time_left().map(timespec), notice.map_err(Failure::system("wait", "copy of the pidfd"))?)
             };
-            // SAFETY: the state's child has it open, and lives as long as `self`.
-            let pidfd = unsafe { BorrowedFd::borrow_raw(self.pidfd) };
-            match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], left.as_ref()) {
+            match poll(&mut [PollFd::new(&notice, PollFlags::IN)], left.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(Failure::system("wait", "poll of the pidfd")(errno.into())),
             }
@@ -201,7 +201,8 @@ pub unsafe extern "C" fn seclude_wait(
 }
 
 /// As seclude_wait, but it does not wait: 1 if it has ended, 0 if not, in which case nothing is put anywhere. If its deadline has
-/// passed, that is when it is killed.
+/// passed, that is when it is killed. 0 as well of one that has ended, whose pidfd is readable therefore, as long as output that was
+/// relayed waits for its reader (a stream of the caller's that is a connection): seclude_wait waits for that without using the processor.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_try_wait(
     child: *mut Child,

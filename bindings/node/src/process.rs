@@ -397,23 +397,35 @@ async fn ended(child: Arc<Mutex<Child>>, pidfd: std::io::Result<OwnedFd>) -> std
     let pidfd = pidfd.map_err(failed)?;
     // Deprecated because of types that close or swap their descriptor while it is registered; an OwnedFd cannot.
     #[expect(deprecated, reason = "its successor is an unsafe function")]
-    let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE).map_err(failed)?;
+    let watched = |fd: OwnedFd| AsyncFd::with_interest(fd, Interest::READABLE);
+    let mut notice = watched(pidfd).map_err(failed)?;
     loop {
         let left = lock(&child).time_left();
         match left {
             Some(left) => {
                 // The deadline: the next look at the child kills it.
-                let _ = tokio::time::timeout(left, pidfd.readable()).await;
+                let _ = tokio::time::timeout(left, notice.readable()).await;
             }
-            None => drop(pidfd.readable().await.map_err(failed)?),
+            None => drop(notice.readable().await.map_err(failed)?),
         }
-        let child = child.clone();
+        let looked_at = child.clone();
         // Its clean-up waits for the kernel, and nobody's streams shall wait for that.
-        let looked = tokio::task::spawn_blocking(move || lock(&child).try_wait()).await;
+        let looked = tokio::task::spawn_blocking(move || lock(&looked_at).try_wait()).await;
         match looked.map_err(|error| failed(std::io::Error::other(error)))? {
             Ok(Some(exit)) => return Ok(exit),
             // Readable is not forgotten by itself; after a deadline it is not there yet.
-            Ok(None) => tokio::task::yield_now().await,
+            Ok(None) => {
+                let other = {
+                    let child = lock(&child);
+                    let is_other = child.end_notice().as_raw_fd() != child.pidfd().as_raw_fd();
+                    is_other.then(|| child.end_notice().try_clone_to_owned())
+                };
+                // It has ended, and what it wrote waits for its reader.
+                if let Some(other) = other {
+                    notice = watched(other.map_err(failed)?).map_err(failed)?;
+                }
+                tokio::task::yield_now().await;
+            }
             Err(error) => return Err(report::failure(&error, &Names::default())),
         }
     }

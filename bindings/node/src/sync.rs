@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::Buffer;
@@ -121,7 +121,6 @@ impl Run<'_> {
             child.stderr.take().map(|pipe| OwnedFd::from(pipe).into()),
         ];
         self.output = [pipes[0].as_ref().map(|_| Vec::new()), pipes[1].as_ref().map(|_| Vec::new())];
-        let pidfd = child.pidfd().try_clone_to_owned().map_err(|error| report::of_io("wait", "the pidfd", &error))?;
         // Also of those who have its pipes when it has ended.
         let deadline = child.time_left().map(|left| Instant::now() + left);
         let mut exit = None;
@@ -129,7 +128,7 @@ impl Run<'_> {
             // Whoever has escaped the signal may hold the pipes for ever: nobody waits for that.
             let over = exit.is_some() && (self.stopped || self.is_late(deadline));
             let waits = if over { Some(Duration::ZERO) } else { self.time_left(deadline) };
-            let ready = look(&pidfd, exit.is_none(), &pipes, waits)?;
+            let ready = look(child.end_notice(), exit.is_none(), &pipes, waits)?;
             for number in 0..pipes.len() {
                 if ready[number + 1] {
                     self.take(number, &mut pipes[number])?;
@@ -238,13 +237,12 @@ fn send(child: &Child, signal: i32) -> Result<(), Json> {
 
 /// Which of the pidfd, stdout and stderr have something to tell.
 fn look(
-    pidfd: &OwnedFd,
+    notice: BorrowedFd<'_>,
     running: bool,
     pipes: &[Option<File>; 2],
     timeout: Option<Duration>,
 ) -> Result<[bool; 3], Json> {
-    let sources =
-        [running.then_some(pidfd.as_fd()), pipes[0].as_ref().map(AsFd::as_fd), pipes[1].as_ref().map(AsFd::as_fd)];
+    let sources = [running.then_some(notice), pipes[0].as_ref().map(AsFd::as_fd), pipes[1].as_ref().map(AsFd::as_fd)];
     let open: Vec<usize> = (0..sources.len()).filter(|number| sources[*number].is_some()).collect();
     let mut polled: Vec<PollFd<'_>> =
         sources.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();

@@ -204,11 +204,12 @@ impl Process {
         self.pid
     }
 
-    /// A new descriptor, the caller's to close, that is readable when the process has ended; `None` if that is known.
+    /// A new descriptor, the caller's to close, that is readable when there is more to know than that the process runs; `None` if its end is
+    /// known. To be asked for anew where that was none: it has ended, and what it wrote waits for its reader.
     fn watch(&self, py: Python<'_>) -> PyResult<Option<i32>> {
         self.with(py, |state| match state {
             State::Running(child) => {
-                let copy = child.pidfd().try_clone_to_owned().map_err(failure::of_io)?;
+                let copy = child.end_notice().try_clone_to_owned().map_err(failure::of_io)?;
                 Ok(Some(copy.into_raw_fd()))
             }
             State::Ended(_) => Ok(None),

@@ -342,6 +342,9 @@ impl Child {
             return Ok(());
         }
         self.is_given_up = true;
+        if self.has_ended && self.ties.process == std::process::id() {
+            self.ties.relays.iter().for_each(Carrying::give_up);
+        }
         // What it ended with by itself is not ours.
         if self.ended_before(Some(Instant::now())).map_err(io::Error::from)? {
             return Ok(());

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -50,6 +50,8 @@ struct Talk {
     done: OwnedFd,
     /// How many bytes have arrived.
     arrived: AtomicU64,
+    /// Whether the thread is left to itself.
+    left: AtomicBool,
 }
 
 fn tell(notice: &OwnedFd) {
@@ -84,11 +86,16 @@ impl Carrying {
             before = arrived;
         }
         tell(&self.talk.stop);
+        if !self.is_done(Some(Duration::ZERO)) {
+            self.talk.left.store(true, Ordering::Relaxed);
+            // For whoever waits for that elsewhere.
+            tell(&self.talk.done);
+        }
     }
 
     /// Why some of the output has not arrived, of one that is done.
     pub(crate) fn finish(self) -> Option<Errno> {
-        match self.is_done(Some(Duration::ZERO)) {
+        match self.is_done(Some(Duration::ZERO)) && !self.talk.left.load(Ordering::Relaxed) {
             true if self.is_output => self.thread.join().unwrap_or_default(),
             _ => None,
         }
@@ -111,7 +118,13 @@ impl Relay {
 
     fn waiting(from: OwnedFd, to: OwnedFd, way: Way, offset: Option<u64>, is_output: bool) -> io::Result<Relay> {
         let notice = || eventfd(0, EventfdFlags::CLOEXEC);
-        let talk = Arc::new(Talk { end: notice()?, stop: notice()?, done: notice()?, arrived: AtomicU64::new(0) });
+        let talk = Arc::new(Talk {
+            end: notice()?,
+            stop: notice()?,
+            done: notice()?,
+            arrived: AtomicU64::new(0),
+            left: AtomicBool::new(false),
+        });
         let copying = Copying { from, to, way, offset, is_output, talk: Arc::clone(&talk) };
         let (start, started) = sync_channel(1);
         let builder = thread::Builder::new().name("seclude-relay".into()).stack_size(STACK + PIECE);

@@ -41,11 +41,22 @@ class Process:
         self._waiters: List["asyncio.Future[None]"] = []
         self._failure: Optional[BaseException] = None
         self._timer: Optional[asyncio.TimerHandle] = None
-        watch = popen._running().watch()
+        self._watch: Optional[_Watch] = None
+        self._begin_watch()
+        if self._watch is not None:
+            self._keep_deadline()
+
+    def _begin_watch(self) -> None:
+        watch = self._popen._running().watch()
         self._watch = None if watch is None else _Watch(watch)
         if self._watch is not None:
-            loop.add_reader(self._watch.fd, self._look)
-            self._keep_deadline()
+            self._loop.add_reader(self._watch.fd, self._look)
+
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._loop.remove_reader(self._watch.fd)
+            self._watch.close()
+            self._watch = None
 
     def _keep_deadline(self) -> None:
         left = self._popen._running().time_left()
@@ -53,11 +64,14 @@ class Process:
             self._timer = self._loop.call_later(left, self._look)
 
     def _look(self) -> None:
-        """Its pidfd is readable, or its deadline has passed."""
+        """There is more to know than that it runs, or its deadline has passed."""
         try:
             if self._popen.poll() is None:
                 if self._timer is not None and self._timer.when() <= self._loop.time():
                     self._keep_deadline()
+                # It may have ended, and what it wrote wait for its reader: that is told by another descriptor.
+                self._end_watch()
+                self._begin_watch()
                 return
         except OSError as error:
             self._failure = error
@@ -66,10 +80,7 @@ class Process:
     def _over(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._watch is not None:
-            self._loop.remove_reader(self._watch.fd)
-            self._watch.close()
-            self._watch = None
+        self._end_watch()
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

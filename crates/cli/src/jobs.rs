@@ -47,7 +47,9 @@ pub(crate) fn wait_for_terminal() {
 
 /// None where it is outside of this pid namespace.
 fn parent_of(process: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // A process may have any bytes for a name.
+    let stat = std::fs::read(format!("/proc/{process}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     let (_, fields) = stat.rsplit_once(") ")?;
     fields.split(' ').nth(1)?.parse().ok().filter(|parent| *parent != 0).map(Pid::from_raw)
 }

@@ -242,7 +242,8 @@ fn leaves_it_to_the_default(pid: u32, signal: i32) -> Option<bool> {
     if !seclude::proc_is_of_own_pid_namespace() {
         return None;
     }
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let is_first = field("NSpid:")?.split_whitespace().next_back() == Some("1") && pid != 1;
     let mask = |name| u64::from_str_radix(field(name)?, 16).ok();

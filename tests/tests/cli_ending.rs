@@ -345,6 +345,9 @@ fn a_reader_that_does_not_read_holds_up_no_end() {
         // Killed at its deadline.
         let mut late = start(&[&way[..], &["--timeout", "1s"]].concat(), "exec yes");
         assert_eq!(status_of(&mut late), Some(137), "{way:?}");
+        // At a deadline that passes after its end, which no success hides.
+        let mut late = start(&[&way[..], &["--timeout", "3s"]].concat(), "head -c 75000 /dev/zero");
+        assert_eq!(status_of(&mut late), Some(125), "{way:?}");
         // By a signal, while what it wrote before its end waits.
         let mut ended = start(way, "head -c 75000 /dev/zero");
         let mut some = [0; 1];

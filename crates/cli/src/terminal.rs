@@ -127,8 +127,11 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
         if let Some(exit) = &exit {
             let is_killed = matches!(exit.cause(), Cause::Deadline | Cause::Killed);
             let is_late = child.time_left().is_some_and(|left| left.is_zero());
-            if afterwards > MOST_AFTERWARDS || (!screen.pending.is_empty() && (is_killed || is_late)) {
+            if afterwards > MOST_AFTERWARDS || (!screen.pending.is_empty() && is_killed) {
                 return Ok(());
+            }
+            if !screen.pending.is_empty() && is_late {
+                return Err(io::Error::other("nobody has read all that the command wrote before its deadline"));
             }
         }
         let shown_by = (!unused || ended).then_some(&master);

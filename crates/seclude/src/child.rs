@@ -60,6 +60,8 @@ pub struct Child {
     has_ended: bool,
     /// Whether nobody waits for what they still have.
     is_given_up: bool,
+    /// Whether its deadline passed when it had ended.
+    is_late: bool,
     exit: Option<Exit>,
 }
 
@@ -166,6 +168,7 @@ impl Child {
             stopped_by: None,
             has_ended: false,
             is_given_up: false,
+            is_late: false,
             exit: None,
         }
     }
@@ -411,6 +414,7 @@ impl Child {
             let now = Instant::now();
             if self.deadline.is_some_and(|deadline| deadline <= now) {
                 self.deadline = None;
+                self.is_late = self.has_ended;
                 self.kill_because(Cause::Deadline).map_err(|error| Error::lost("kill at the deadline", error))?;
             }
             let until = match (self.deadline, limit) {
@@ -500,8 +504,11 @@ impl Child {
         let (keeper, relays) = (self.ties.keeper.take(), std::mem::take(&mut self.ties.relays));
         let unwritten = if self.ties.process == std::process::id() {
             let _ = keeper.map(JoinHandle::join);
+            // Whoever kills it waits for no reader, and knows; a deadline is nobody's decision about what it wrote before its end.
+            let late =
+                (self.is_late && relays.iter().any(Carrying::has_dropped)).then_some(rustix::io::Errno::TIMEDOUT);
             // All of them, whatever becomes of one.
-            relays.into_iter().filter_map(Carrying::finish).last()
+            relays.into_iter().filter_map(Carrying::finish).last().or(late)
         } else {
             // Whoever was forked from this process has the handle, and no such threads: to join one would be a panic.
             std::mem::forget((keeper, relays));

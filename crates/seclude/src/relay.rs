@@ -50,6 +50,8 @@ struct Talk {
     done: OwnedFd,
     /// How many bytes have arrived.
     arrived: AtomicU64,
+    /// Whether the thread has dropped some, as nobody waits for that.
+    dropped: AtomicBool,
     /// Whether the thread is left to itself.
     left: AtomicBool,
 }
@@ -93,6 +95,11 @@ impl Carrying {
         }
     }
 
+    /// Whether some of the output may not have arrived, as it was given up.
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.is_output && (self.talk.dropped.load(Ordering::Relaxed) || self.talk.left.load(Ordering::Relaxed))
+    }
+
     /// Why some of the output has not arrived, of one that is done.
     pub(crate) fn finish(self) -> Option<Errno> {
         match self.is_done(Some(Duration::ZERO)) && !self.talk.left.load(Ordering::Relaxed) {
@@ -123,6 +130,7 @@ impl Relay {
             stop: notice()?,
             done: notice()?,
             arrived: AtomicU64::new(0),
+            dropped: AtomicBool::new(false),
             left: AtomicBool::new(false),
         });
         let copying = Copying { from, to, way, offset, is_output, talk: Arc::clone(&talk) };
@@ -249,6 +257,7 @@ impl Copying {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     if !self.takes_any(None) {
+                        self.talk.dropped.store(true, Ordering::Relaxed);
                         return Ok(false);
                     }
                 }

@@ -85,3 +85,17 @@ pub fn status_field<'a>(status: &'a str, name: &str) -> &'a str {
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("no {name} in {status:?}")).trim()
 }
+
+/// Waits until a process holds a signal: before that it ends by it, as anybody does.
+pub fn until_held(pid: u32, signal: i32) {
+    let started = std::time::Instant::now();
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
+        let blocked = u64::from_str_radix(status_field(&status, "SigBlk"), 16).expect("a mask");
+        if blocked & 1 << (signal - 1) != 0 {
+            return;
+        }
+        assert!(started.elapsed() < crate::PATIENCE, "it holds signals");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

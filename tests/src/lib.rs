@@ -28,6 +28,7 @@ pub use doors::{Case, Outcome, by_library, by_program, cases, door_files};
 pub use filter::{call, filtered, run_again_without_mount_setattr};
 pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,
+    until_held,
 };
 pub use network::{host, try_host};
 pub use oci::{Bundle, oci_bin};

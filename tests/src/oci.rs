@@ -34,7 +34,9 @@ impl Bundle {
     pub fn new(name: &str) -> Bundle {
         let rootfs = busybox_root(&format!("oci-{name}"));
         let place = Scratch::new(&format!("oci-{name}-bundle"));
-        let cgroup = is_root().then(|| PathBuf::from(format!("/seclude-test/oci-{name}-{}", std::process::id())));
+        // Of its own, whatever others of this name there are at the same time.
+        let own = place.path().file_name().expect("a name");
+        let cgroup = is_root().then(|| Path::new("/seclude-test").join(own));
         let mut config = json!({
             "ociVersion": "1.2.1",
             "process": {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use seclude::{Canceller, Code};
-use seclude_tests::{Background, Scratch, has_overlays, refusal, seclude_command};
+use seclude_tests::{Background, Scratch, has_overlays, refusal, seclude_command, until_held};
 
 use super::opened;
 
@@ -76,13 +76,6 @@ fn a_start_without_a_deadline_ends_by_its_canceller_and_holds_nobody_else_up() {
     drop(leased);
 }
 
-/// Whether a process has this signal blocked.
-fn holds(pid: u32, signal: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
-    blocked.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 << (signal - 1) != 0)
-}
-
 #[test]
 fn the_command_can_be_ended_while_it_starts() {
     let leased = leased();
@@ -91,9 +84,7 @@ fn the_command_can_be_ended_while_it_starts() {
         let mut run = seclude_command(&["run", "--ro-bind", &bind, "/mnt/program"]);
         let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // Before it holds signals they end it as they end anybody.
-        while !holds(child.id(), number) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until_held(child.id(), number);
         rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
         let started = Instant::now();
         let status = child.wait().unwrap();

@@ -289,6 +289,7 @@ fn what_is_executed_in_a_paused_container_begins_when_that_goes_on() {
     fs::remove_file(&mark).unwrap();
     bundle.must(&["pause", "one"]);
     let mut exec = seclude_tests::Background::of(&mut bundle.command(&arguments));
+    seclude_tests::until_held(exec.child().id(), 15);
     std::thread::sleep(std::time::Duration::from_millis(500));
     exec.signal(rustix::process::Signal::TERM);
     assert_eq!(exec.wait(), Some(255));

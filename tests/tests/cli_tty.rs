@@ -213,6 +213,12 @@ fn ctrl_c_is_for_all_that_the_command_runs_in_the_foreground() {
     }
 }
 
+/// Counts by what the handler in C writes: that of Python folds two, and may not run before what is read.
+const COUNT: &str = "import os, signal, sys\nours, theirs = os.pipe()\nos.set_blocking(theirs, False)\n\
+    signal.set_wakeup_fd(theirs)\nsignal.signal(2, lambda *_: None)\nprint('u' 'p', flush=True)\n\
+    count = len(os.read(ours, 9))\nprint('inter' 'rupted', flush=True)\nword = input()\nos.set_blocking(ours, False)\n\
+    try: count += len(os.read(ours, 99))\nexcept BlockingIOError: pass\nprint(word + ':', count)\nsys.exit(3)";
+
 #[test]
 fn the_keyboard_is_heard_once() {
     // What takes the second one for "at once" would not clean up.
@@ -223,15 +229,16 @@ fn the_keyboard_is_heard_once() {
         &[],
         &["-t"],
     ] {
-        let script = "trap 'echo inter''rupted' INT; echo u''p; read x; echo go''t $x; exit 3";
-        let mut terminal = Terminal::seclude(flags, script);
+        let mut terminal = Terminal::seclude(flags, &format!("exec python3 -c \"{COUNT}\""));
         terminal.expect("up");
         terminal.type_in("\x03");
         terminal.expect("interrupted");
+        // Whether process one has a handler, which would otherwise not have heard it, seclude looks at meanwhile.
+        std::thread::sleep(Duration::from_millis(500));
         // In the caller's session too it is in the foreground, where it may read.
         terminal.type_in("word\n");
+        terminal.expect("word: 1");
         assert_eq!(terminal.end(), Some(3), "{flags:?}: {}", terminal.seen);
-        assert_eq!(terminal.seen.matches("interrupted").count(), 1, "{flags:?}: {}", terminal.seen);
     }
 }
 

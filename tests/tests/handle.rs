@@ -1,6 +1,7 @@
 //! The handle of a running process: waiting, killing, pipes, deadlines, and that nothing is left of it.
 
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use seclude::{Cause, Command, Namespace, Stdio};
@@ -202,24 +203,54 @@ async fn the_same_without_blocking_a_thread() {
     assert_eq!(child.wait().await.expect("it ends").cause(), Cause::Killed);
 }
 
+/// A connection that takes nothing more, which the sandbox relays; its ends, and how much is in it.
+fn full_connection() -> (UnixStream, UnixStream, usize) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let mut full = 0;
+    while let Ok(written) = (&theirs).write(&[b'-'; 4096]) {
+        full += written;
+    }
+    theirs.set_nonblocking(false).unwrap();
+    (ours, theirs, full)
+}
+
+#[tokio::test]
+async fn a_task_waits_for_a_reader_that_comes_later() {
+    let (mut ours, theirs, full) = full_connection();
+    let mut command = shell("echo said");
+    command.sandbox().stdout(Stdio::from(std::os::fd::OwnedFd::from(theirs)));
+    let mut child = command.spawn_async().await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(1), child.wait()).await.is_err(), "nobody reads");
+    let reader = std::thread::spawn(move || {
+        let mut all = vec![0; full + 5];
+        ours.read_exact(&mut all).map(|()| all.split_off(full))
+    });
+    let exit = tokio::time::timeout(seclude_tests::PATIENCE, child.wait()).await.expect("it is told").unwrap();
+    assert_eq!((exit.code(), reader.join().unwrap().unwrap().as_slice()), (Some(0), &b"said\n"[..]));
+}
+
+#[test]
+fn what_a_deadline_cuts_off_is_an_error_whenever_it_is_seen() {
+    let (_ours, theirs, _) = full_connection();
+    let mut command = shell("echo said");
+    command.sandbox().deadline(Duration::from_secs(2)).stdout(Stdio::from(std::os::fd::OwnedFd::from(theirs)));
+    let mut child = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(child.wait().unwrap_err().to_string().contains("not all that it wrote"));
+    assert_eq!(child.wait().unwrap().code(), Some(0), "and then how it ended");
+}
+
 #[test]
 fn a_look_is_no_wait_for_whoever_reads() {
     use std::os::fd::{AsRawFd, OwnedFd};
-    use std::os::unix::net::UnixStream;
     let is_readable = |fd: std::os::fd::BorrowedFd<'_>| {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
         poll(&mut polled, Some(&Timespec { tv_sec: 20, tv_nsec: 0 })).unwrap() == 1
     };
-    // A connection that takes nothing more, which the sandbox has relayed.
     let start = || {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        theirs.set_nonblocking(true).unwrap();
-        let mut full = 0;
-        while let Ok(written) = (&theirs).write(&[b'-'; 4096]) {
-            full += written;
-        }
-        theirs.set_nonblocking(false).unwrap();
+        let (ours, theirs, full) = full_connection();
         let mut command = shell("echo said");
         let child = command.sandbox().stdout(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
         assert!(is_readable(child.pidfd()), "it ends");

@@ -33,7 +33,7 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
     let ended = start_and_wait(flags, container, order, report.is_some());
     if let Some((file, path)) = report {
         let ending = match &ended {
-            Ok(Ended::Exit(exit, made) | Ended::Unread(exit, made)) => {
+            Ok(Ended::Exit(exit, made) | Ended::Unread(exit, made) | Ended::Cut(exit, made, _)) => {
                 Ending::Exit { exit, made, wall: started.elapsed() }
             }
             Ok(Ended::Detached) => return Ok(ExitCode::SUCCESS),
@@ -52,6 +52,7 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
     match ended.map_err(Stop::into_failure)? {
         Ended::Detached => Ok(ExitCode::SUCCESS),
         Ended::Unread(..) => Ok(ExitCode::from(128 + 13)),
+        Ended::Cut(_, _, failure) => Err(failure),
         Ended::Exit(exit, _) => {
             match exit.cause() {
                 Cause::Deadline => say("killed: --timeout has passed"),
@@ -140,6 +141,8 @@ enum Ended {
     /// Nobody reads what its terminal shows.
     Unread(Exit, Box<seclude::Report>),
     Exit(Exit, Box<seclude::Report>),
+    /// It has ended, and what this says has become of what it wrote.
+    Cut(Exit, Box<seclude::Report>, Failure),
 }
 
 /// Why there is no exit.
@@ -218,6 +221,7 @@ fn start_and_wait(
         say_how(&child);
     }
     let made = Box::new(child.report().clone());
+    let mut cut = None;
     if let Some(master) = child.take_terminal() {
         let relayed = terminal::relay(&mut child, master, &mut watch);
         watch.signals.has_terminal = false;
@@ -227,18 +231,32 @@ fn start_and_wait(
                 let _ = child.kill();
                 return Ok(Ended::Unread(child.wait()?, made));
             }
-            relayed => relayed.map_err(|error| failed("terminal", error))?,
+            Ok(false) => {
+                let what = "terminal: nobody has read all that the command wrote before its deadline";
+                cut = Some(Failure::new(what));
+            }
+            relayed => {
+                relayed.map_err(|error| failed("terminal", error))?;
+            }
         }
     }
     let exit = watch.wait(&mut child);
     if let Some(follower) = follower {
         follower.finish();
     }
+    let ended_by = |signal| Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 };
     match (exit, watch.signals.ended_by()) {
-        (Ok(exit), Some(signal)) if exit.signal() == Some(9) || watch.signals.has_given_up() => {
-            Err(Stop::Flags(Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 }))
-        }
-        (exit, _) => Ok(Ended::Exit(exit?, made)),
+        (Ok(exit), Some(signal)) if watch.signals.has_given_up() => Ok(Ended::Cut(exit, made, ended_by(signal))),
+        (Ok(exit), Some(signal)) if exit.signal() == Some(9) => Err(Stop::Flags(ended_by(signal))),
+        (Ok(exit), _) => Ok(match cut {
+            Some(failure) => Ended::Cut(exit, made, failure),
+            None => Ended::Exit(exit, made),
+        }),
+        // How it ended is known all the same, where something else was lost.
+        (Err(error), _) => match child.try_wait() {
+            Ok(Some(exit)) => Ok(Ended::Cut(exit, made, error.into())),
+            _ => Err(error.into()),
+        },
     }
 }
 

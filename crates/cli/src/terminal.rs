@@ -79,6 +79,15 @@ impl Screen {
         }
     }
 
+    /// Whether whoever reads takes any within a moment: nobody else is waited for once the command was killed.
+    fn is_read(&mut self) -> io::Result<bool> {
+        let before = self.pending.len();
+        let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        let _ = poll(&mut [PollFd::new(&self.stdout, PollFlags::OUT)], Some(&moment));
+        self.show()?;
+        Ok(self.pending.len() < before)
+    }
+
     /// As much as it takes now.
     fn show(&mut self) -> io::Result<()> {
         while !self.pending.is_empty() {
@@ -104,7 +113,9 @@ const MOST_AFTERWARDS: usize = 256 * 1024;
 
 /// Copies between this terminal and the container's `master` until the command has ended and all it wrote is shown, or nobody
 /// reads what is shown any more (EPIPE). `master` is closed then: a terminal that is gone.
-pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> io::Result<()> {
+///
+/// Answers whether all is shown: not where the deadline came before whoever reads.
+pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> io::Result<bool> {
     // SIGCHLD tells of a command that has stopped, where no init does.
     let stopped = hold(&[Signal::SIGCHLD])?;
     let mut raw = Raw::enter()?;
@@ -127,11 +138,11 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
         if let Some(exit) = &exit {
             let is_killed = matches!(exit.cause(), Cause::Deadline | Cause::Killed);
             let is_late = child.time_left().is_some_and(|left| left.is_zero());
-            if afterwards > MOST_AFTERWARDS || (!screen.pending.is_empty() && is_killed) {
-                return Ok(());
+            if afterwards > MOST_AFTERWARDS {
+                return Ok(true);
             }
-            if !screen.pending.is_empty() && is_late {
-                return Err(io::Error::other("nobody has read all that the command wrote before its deadline"));
+            if !screen.pending.is_empty() && (is_killed || is_late) && !screen.is_read()? {
+                return Ok(is_killed);
             }
         }
         let shown_by = (!unused || ended).then_some(&master);
@@ -146,7 +157,7 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
         let come = watch.attend(child);
         if let Some(signal) = come.filter(|_| ended && !screen.pending.is_empty()) {
             watch.signals.give_up(signal);
-            return Ok(());
+            return Ok(true);
         }
         if !ended && child.stopped().is_some() {
             // The keyboard's signal came to the command's terminal alone: here it stops the job that shows it.
@@ -196,15 +207,15 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
                     screen.show()?;
                     afterwards += if ended { read } else { 0 };
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock && ended => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock && ended => return Ok(true),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 // As above, and all has been read.
                 Err(error) if !closed(&error) => return Err(error),
-                _ if ended => return Ok(()),
+                _ if ended => return Ok(true),
                 _ => unused = true,
             }
         } else if ended && was_asked {
-            return Ok(());
+            return Ok(true);
         }
     }
 }

@@ -68,8 +68,8 @@
 //!
 //! - It holds the socket and a signalfd, and no other descriptor: nobody waits for the end of a pipe because of it.
 //! - Every signal but SIGCHLD goes to the command, and to the command only, not to its process group (but SIGCONT, SIGTSTP,
-//!   SIGTTIN and SIGTTOU to all of it, and whatever is sent with the value 1, sigqueue(3); one with the value 2 goes to all of it as
-//!   SIGSTOP); also one that comes from inside the namespace, and one that PID 1 would not get without a handler. (SIGKILL and SIGSTOP,
+//!   SIGTTIN and SIGTTOU to all of it, and whatever is sent with the value 1, sigqueue(3); SIGTTOU with the value 2 goes to all of it as
+//!   SIGSTOP; with `j`, where it leads none, to the command alone, and what the kernel itself sends to all of a job is not sent again); also one that comes from inside the namespace, and one that PID 1 would not get without a handler. (SIGKILL and SIGSTOP,
 //!   which only the outside can send to PID 1, are the init's own.) A signal is sent on with kill(2): its number
 //!   goes along, its sender and value do not, and a command that has become another user does not get it if the
 //!   init's user may not signal it.

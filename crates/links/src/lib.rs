@@ -19,7 +19,13 @@ const OF_THE_SYSTEM: [&str; 8] = ["/", "/dev", "/etc", "/home", "/run", "/usr", 
 
 /// Where programs are installed: a link among them may lead to what is installed as well ([`INSTALLED`]), and only for reading. (A project
 /// may lie in such a directory, and a link in it can have been left there.)
-const OF_PROGRAMS: [&str; 15] = [
+const OF_PROGRAMS: [&str; 25] = [
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
     "/usr/bin",
     "/usr/sbin",
     "/usr/lib",
@@ -33,13 +39,39 @@ const OF_PROGRAMS: [&str; 15] = [
     "/usr/local/lib",
     "/etc/alternatives",
     "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/etc/profiles",
     "/nix/store",
+    "/nix/var/nix/profiles",
     "/gnu/store",
 ];
-const INSTALLED: [&str; 5] = ["/usr", "/etc/alternatives", "/etc/ssl", "/nix/store", "/gnu/store"];
+const INSTALLED: [&str; 14] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/alternatives",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/var/lib/ca-certificates",
+    "/nix",
+    "/gnu/store",
+];
+/// What udev(7) makes: other names of devices.
+const OF_DEVICES: [&str; 5] = ["/dev/disk", "/dev/input", "/dev/mapper", "/dev/serial", "/dev/v4l"];
+/// Where those who build may add, and change nothing that is there (sticky).
+const STORES: [&str; 2] = ["/nix/store", "/gnu/store"];
 
 /// Whose ids of the host's look like from a user namespace without them, user_namespaces(7).
 const NOBODY: u32 = 65534;
+
+/// Of sysfs, include/uapi/linux/magic.h.
+const SYSFS_MAGIC: u64 = 0x6265_6572;
 
 /// The kernel's own bound, path_resolution(7).
 const MOST_LINKS: usize = 40;
@@ -103,7 +135,8 @@ pub fn follow(path: &Path, purpose: For) -> Result<Place, Stopped> {
         }
         let is_link = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink);
-        let is_procfs = is_link && fstatfs(&directory)?.f_type as u64 == PROC_SUPER_MAGIC as u64;
+        let file_system = if is_link { fstatfs(&directory)?.f_type as u64 } else { 0 };
+        let (is_procfs, is_sysfs) = (file_system == PROC_SUPER_MAGIC as u64, file_system == SYSFS_MAGIC);
         // These two are names of a directory beside them; others of procfs lead where no path does.
         let is_kernels = is_procfs && name != "self" && name != "thread-self";
         if is_link && !is_kernels {
@@ -113,7 +146,7 @@ pub fn follow(path: &Path, purpose: For) -> Result<Place, Stopped> {
             }
             links += 1;
             match whose(&at, &directory)? {
-                _ if is_procfs => {}
+                _ if is_procfs || is_sysfs => {}
                 Whose::System => {}
                 Whose::Programs if purpose == For::Reading => drop(among_programs.get_or_insert(link)),
                 Whose::Programs | Whose::Anybodys => return Err(Stopped::Link(link)),
@@ -152,11 +185,13 @@ enum Whose {
 /// Whose the links in a directory are.
 fn whose(at: &Path, directory: &OwnedFd) -> Result<Whose, Errno> {
     let found = fstat(directory)?;
-    let is_closed = found.st_mode & 0o022 == 0;
-    let is_systems = OF_THE_SYSTEM.iter().any(|place| at == Path::new(place));
+    let is_store = STORES.iter().any(|store| at == Path::new(store)) && found.st_mode & 0o1002 == 0o1000;
+    let is_closed = found.st_mode & 0o022 == 0 || is_store;
+    let is_systems = OF_THE_SYSTEM.iter().any(|place| at == Path::new(place))
+        || OF_DEVICES.iter().any(|place| at.starts_with(place));
     Ok(match found.st_uid {
         0 | NOBODY if is_closed && is_systems => Whose::System,
-        0 if is_closed && OF_PROGRAMS.iter().any(|place| at.starts_with(place)) => Whose::Programs,
+        0 | NOBODY if is_closed && OF_PROGRAMS.iter().any(|place| at.starts_with(place)) => Whose::Programs,
         _ => Whose::Anybodys,
     })
 }
@@ -172,13 +207,20 @@ mod tests {
     #[test]
     fn links_of_the_system_are_followed() {
         let real = |path: &str| Path::new(path).canonicalize().unwrap();
-        for link in ["/bin/sh", "/var/run", "/usr/../bin/sh", "/proc/self/status", "/"] {
-            assert_eq!(path(link, For::Reading).unwrap(), real(link), "{link}");
+        for link in ["/bin/sh", "/var/run", "/usr/../bin/sh", "/proc/self/status", "/sys/class/net/lo", "/"] {
+            if Path::new(link).exists() {
+                assert_eq!(path(link, For::Reading).unwrap(), real(link), "{link}");
+            }
         }
         assert_eq!(path("/bin", For::Writing).unwrap(), real("/bin"));
-        let awk = real("/usr/bin/awk");
-        assert_eq!(path("/usr/bin/awk", For::Reading).unwrap(), awk, "among programs");
-        assert_eq!(path("/usr/bin/awk", For::Writing), Err(Stopped::Link("/usr/bin/awk".into())));
+        // Among programs, to be read alone.
+        let programs = Path::new("/usr/bin").read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let mut links = programs.filter(|path| path.is_symlink() && path.exists());
+        if let Some(link) = links.find(|link| link.canonicalize().is_ok_and(|real| real.starts_with("/usr/bin"))) {
+            let name = link.to_str().unwrap();
+            assert_eq!(path(name, For::Reading).unwrap(), real(name));
+            assert_eq!(path(name, For::Writing), Err(Stopped::Link(link.clone())));
+        }
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub(crate) fn wait_for<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>> {
     let (answers, answer) = sync_channel(1);
-    let thread = std::thread::spawn(move || drop(answers.send(work())));
+    let thread = std::thread::Builder::new().spawn(move || drop(answers.send(work())));
+    let thread = thread.map_err(|error| Failure::of("a thread that asks", error))?;
     let began = Instant::now();
     loop {
         match answer.recv_timeout(Duration::from_millis(20)) {

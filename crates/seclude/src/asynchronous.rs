@@ -1,7 +1,7 @@
 //! The same, without blocking a thread: on tokio's reactor.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use tokio::io::unix::AsyncFd;
@@ -78,9 +78,7 @@ impl Child {
     pub fn into_async(mut self) -> Result<AsyncChild> {
         let failed = |error| Error::lost("registration with tokio", error);
         let pidfd = self.pidfd().try_clone_to_owned().map_err(failed)?;
-        // Deprecated because of types that close or swap their descriptor while it is registered; an OwnedFd cannot.
-        #[expect(deprecated, reason = "its successor is an unsafe function")]
-        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE).map_err(failed)?;
+        let pidfd = watched(pidfd).map_err(failed)?;
         let stdin = self.stdin.take().map(|pipe| Sender::from_owned_fd(pipe.into())).transpose().map_err(failed)?;
         let stdout = self.stdout.take().map(|pipe| Receiver::from_owned_fd(pipe.into())).transpose().map_err(failed)?;
         let stderr = self.stderr.take().map(|pipe| Receiver::from_owned_fd(pipe.into())).transpose().map_err(failed)?;
@@ -146,7 +144,12 @@ impl AsyncChild {
             if let Some(exit) = self.child.try_wait()? {
                 return Ok(exit);
             }
-            let readable = self.pidfd.readable();
+            // It has ended, and what it wrote waits for its reader.
+            let notice = self.child.end_notice();
+            let other = (notice.as_raw_fd() != self.child.pidfd().as_raw_fd()).then(|| notice.try_clone_to_owned());
+            let lost = |error: io::Error| Error::lost("the pidfd", error);
+            let other = other.transpose().and_then(|other| other.map(watched).transpose()).map_err(lost)?;
+            let readable = other.as_ref().unwrap_or(&self.pidfd).readable();
             let ready = match self.child.time_left() {
                 Some(left) => match tokio::time::timeout_at((Instant::now() + left).into(), readable).await {
                     Ok(ready) => ready,
@@ -155,7 +158,7 @@ impl AsyncChild {
                 },
                 None => readable.await,
             };
-            ready.map_err(|error| Error::lost("the pidfd", error))?.clear_ready();
+            ready.map_err(lost)?.clear_ready();
         }
     }
 
@@ -189,6 +192,12 @@ impl AsyncChild {
         };
         Ok(Output { exit, stdout, stderr })
     }
+}
+
+fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // Deprecated because of types that close or swap their descriptor while it is registered; an OwnedFd cannot.
+    #[expect(deprecated, reason = "its successor is an unsafe function")]
+    AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
 async fn read_all(pipe: &mut Option<Receiver>, into: &mut Vec<u8>) -> io::Result<usize> {

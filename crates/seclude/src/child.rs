@@ -276,7 +276,7 @@ impl Child {
 
     /// Sends `signal` (its number). The first process of a pid namespace gets only those that it has a handler for,
     /// and SIGKILL and SIGSTOP. An init hands on to its command all but SIGKILL; those of job control, SIGSTOP among them, go to all of the
-    /// command's process group.
+    /// command's process group, if it leads one: without a session of its own it is in the caller's.
     ///
     /// # Errors
     /// ESRCH once the process was reaped.
@@ -414,7 +414,7 @@ impl Child {
             let now = Instant::now();
             if self.deadline.is_some_and(|deadline| deadline <= now) {
                 self.deadline = None;
-                self.is_late = self.has_ended;
+                self.is_late = self.has_ended || self.ended_before(Some(now))?;
                 self.kill_because(Cause::Deadline).map_err(|error| Error::lost("kill at the deadline", error))?;
             }
             let until = match (self.deadline, limit) {

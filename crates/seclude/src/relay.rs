@@ -22,6 +22,8 @@ const PIECE: usize = 64 * 1024;
 const WHOLE: usize = 4096;
 /// How long a reader may do nothing before what is left is not waited for any more, once the command was killed.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// The same of a file, where a disk may be busy and nobody refuses to read.
+const PATIENCE_WITH_DISKS: Duration = Duration::from_secs(5);
 
 /// A thread that is to copy, once the command runs. It is there before: that none can be had is an error of the start.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct Carrying {
     thread: JoinHandle<Option<Errno>>,
     talk: Arc<Talk>,
     is_output: bool,
+    patience: Duration,
 }
 
 /// What is said between such a thread and whoever has the command.
@@ -80,7 +83,7 @@ impl Carrying {
     /// What is there goes on as long as somebody reads it; then the thread is left.
     pub(crate) fn give_up(&self) {
         let mut before = u64::MAX;
-        while self.is_output && !self.is_done(Some(PATIENCE)) {
+        while self.is_output && !self.is_done(Some(self.patience)) {
             let arrived = self.talk.arrived.load(Ordering::Relaxed);
             if arrived == before {
                 break;
@@ -133,6 +136,7 @@ impl Relay {
             dropped: AtomicBool::new(false),
             left: AtomicBool::new(false),
         });
+        let patience = if matches!(way, Way::Plain) { PATIENCE_WITH_DISKS } else { PATIENCE };
         let copying = Copying { from, to, way, offset, is_output, talk: Arc::clone(&talk) };
         let (start, started) = sync_channel(1);
         let builder = thread::Builder::new().name("seclude-relay".into()).stack_size(STACK + PIECE);
@@ -144,7 +148,7 @@ impl Relay {
             tell(&talk.done);
             failed
         })?;
-        Ok(Relay { start, carrying: Carrying { thread, talk, is_output } })
+        Ok(Relay { start, carrying: Carrying { thread, talk, is_output, patience } })
     }
 
     pub(crate) fn start(self) -> Carrying {

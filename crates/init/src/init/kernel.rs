@@ -34,7 +34,8 @@ pub(crate) const ALL_SIGNALS: u64 = u64::MAX;
 pub(crate) const SIGCHLD: u32 = 17;
 pub(crate) const POLLIN: i16 = 1;
 pub(crate) const SIGKILL: u32 = 9;
-const SIGSTOP: u32 = 19;
+pub(crate) const SIGSTOP: u32 = 19;
+pub(crate) const SIGTTOU: u32 = 22;
 /// Those of job control, which are for all of a job: SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU. Signal N is bit N-1.
 pub(crate) const OF_JOBS: u64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21;
 
@@ -432,33 +433,35 @@ struct SignalInfo {
 }
 const _: () = assert!(size_of::<SignalInfo>() == 128);
 
-/// The next signal that came to a signalfd, and whether it is for all of a group: who sends it says so by its value, sigqueue(3), as
-/// also that SIGSTOP is meant, which no signalfd gets.
-pub(crate) fn next_signal(signals: Fd) -> Result<(u32, bool)> {
+/// How a signal that came is meant, where that is not for the command alone.
+pub(crate) const FOR_ALL: i32 = 1;
+/// With SIGTTOU: SIGSTOP, which no signalfd gets.
+pub(crate) const STOP: i32 = 2;
+/// The kernel has sent it, such as for the keyboard, to all of the foreground.
+pub(crate) const BY_KERNEL: i32 = -1;
+
+/// The next signal that came to a signalfd, and how it is meant: who sends it says so by its value, sigqueue(3).
+pub(crate) fn next_signal(signals: Fd) -> Result<(u32, i32)> {
     const SI_QUEUE: i32 = -1;
-    const FOR_ALL: i32 = 1;
-    const STOP: i32 = 2;
+    const SI_KERNEL: i32 = 0x80;
     let mut info = MaybeUninit::<SignalInfo>::uninit();
     let arguments = [signals.0 as usize, info.as_mut_ptr() as usize, size_of::<SignalInfo>(), 0, 0, 0];
     // SAFETY: the kernel fills at most one structure.
     check(unsafe { syscall(number::READ, arguments) })?;
     // SAFETY: a signalfd answers whole structures, and an error has returned above.
     let info = unsafe { info.assume_init() };
-    let value = if info.code == SI_QUEUE { info.value } else { 0 };
-    Ok((if value == STOP { SIGSTOP } else { info.signal }, value == FOR_ALL))
+    let how = match info.code {
+        SI_QUEUE => info.value,
+        SI_KERNEL => BY_KERNEL,
+        _ => 0,
+    };
+    Ok((info.signal, how))
 }
 
-/// `kill(2)`
+/// `kill(2)`; of a process group, if the number is negative.
 pub(crate) fn kill(process: Pid, signal: u32) {
     // SAFETY: no pointers are passed.
     unsafe { syscall(number::KILL, [process.0 as usize, signal as usize, 0, 0, 0, 0]) };
-}
-
-/// `kill(2)` of a process group.
-pub(crate) fn kill_group(leader: Pid, signal: u32) {
-    let group = -(leader.0 as isize);
-    // SAFETY: no pointers are passed.
-    unsafe { syscall(number::KILL, [group as usize, signal as usize, 0, 0, 0, 0]) };
 }
 
 /// `wait4(2)`: some child that has ended, or `stopped` as well, with its wait status; `None` if all of them run.

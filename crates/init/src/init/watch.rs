@@ -74,16 +74,15 @@ pub(crate) fn outlived(order: &Order) {
 }
 
 fn forward(order: &Order, signals: Fd, command: Pid) {
-    match kernel::next_signal(signals) {
-        // That one was for the init; SIGKILL never comes this way.
-        Ok((kernel::SIGCHLD, _)) | Err(_) => {}
-        // It leads a group, which has the same number.
-        Ok((signal, for_all)) if !order.in_job && (for_all || kernel::OF_JOBS >> (signal - 1) & 1 != 0) => {
-            kernel::kill_group(command, signal)
-        }
-        // Nobody else reaps the command, so the pid is still its own.
-        Ok((signal, _)) => kernel::kill(command, signal),
+    let Ok((signal, how)) = kernel::next_signal(signals) else { return };
+    // That one was for the init; SIGKILL never comes this way. And in the caller's job the command has had the kernel's as well.
+    if signal == kernel::SIGCHLD || (order.in_job && how == kernel::BY_KERNEL) {
+        return;
     }
+    let signal = if how == kernel::STOP && signal == kernel::SIGTTOU { kernel::SIGSTOP } else { signal };
+    // It leads a group, which has the same number. Nobody else reaps the command, so the pid is still its own.
+    let for_all = !order.in_job && (how == kernel::FOR_ALL || kernel::OF_JOBS >> (signal - 1) & 1 != 0);
+    kernel::kill(if for_all { Pid(-command.0) } else { command }, signal);
 }
 
 fn reap(order: &Order, command: Pid) {

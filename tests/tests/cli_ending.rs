@@ -346,10 +346,10 @@ fn a_reader_that_does_not_read_holds_up_no_end() {
         let mut late = start(&[&way[..], &["--timeout", "1s"]].concat(), "exec yes");
         assert_eq!(status_of(&mut late), Some(137), "{way:?}");
         // At a deadline that passes after its end, which no success hides.
-        let mut late = start(&[&way[..], &["--timeout", "3s"]].concat(), "head -c 75000 /dev/zero");
+        let mut late = start(&[&way[..], &["--timeout", "3s"]].concat(), "head -c 68000 /dev/zero");
         assert_eq!(status_of(&mut late), Some(125), "{way:?}");
         // By a signal, while what it wrote before its end waits.
-        let mut ended = start(way, "head -c 75000 /dev/zero");
+        let mut ended = start(way, "head -c 68000 /dev/zero");
         let mut some = [0; 1];
         ended.stdout.as_mut().unwrap().read_exact(&mut some).unwrap();
         while !has_ended(ended.id()) {
@@ -359,11 +359,11 @@ fn a_reader_that_does_not_read_holds_up_no_end() {
         kill_process(Pid::from_child(&ended), Signal::TERM).unwrap();
         assert_eq!(status_of(&mut ended), Some(143), "{way:?}");
         // The contrast.
-        let mut read = start(way, "head -c 75000 /dev/zero");
+        let mut read = start(way, "head -c 68000 /dev/zero");
         std::thread::sleep(std::time::Duration::from_millis(300));
         let mut all = Vec::new();
         read.stdout.take().unwrap().read_to_end(&mut all).unwrap();
-        assert_eq!((all.len(), read.wait().unwrap().code()), (75_000, Some(0)), "{way:?}");
+        assert_eq!((all.len(), read.wait().unwrap().code()), (68_000, Some(0)), "{way:?}");
     }
 }
 

@@ -180,6 +180,53 @@ fn a_disk_that_has_homes_is_one_of_homes_wherever_they_are_bound() {
 }
 
 #[test]
+fn what_is_the_administrators_stays_so_by_another_mount_of_it() {
+    if !is_root() || !Path::new("/etc/shadow").is_file() {
+        return;
+    }
+    let scratch = Scratch::new("administrator");
+    let above = scratch.directory("above");
+    scratch.directory("above/config");
+    scratch.directory("above/local");
+    // Closed by its mode alone, as no list names it.
+    let script = format!(
+        "mount --bind /etc {above}/config && mount -t tmpfs local /usr/local && mkdir /usr/local/etc && \
+         echo key > /usr/local/etc/key && chmod 600 /usr/local/etc/key && mount --bind /usr/local {above}/local; \
+         run() {{ {program} run \"$@\" 2> /dev/null; }}; \
+         look='for file in config/shadow config/passwd local/etc/key; do \
+         test -s $file && cat $file > /dev/null 2>&1 && printf \"$file \"; done; echo .'; \
+         cd {above} && sh -c \"$look\"; \
+         for flags in '' '--ro .' '--ro-bind {above}:/x --workdir /x' '--rw .' '--bind {above}:/x --workdir /x' '--no-namespaces'; do \
+         run $flags sh -c \"$look\"; done; \
+         cd {above}/config && run sh -c 'pwd; wc -c < shadow; ls passwd'; run --ro {above}/config/shadow cmp -n 1 shadow /dev/zero | wc -l; \
+         cd {above}/local/etc && run cat key; cd /usr && run --ro {above}/local cat {above}/local/etc/key; \
+         cd {above}/config && run --no-namespaces sh -c 'test -e shadow || echo elsewhere'",
+        above = text(&above),
+        program = text(&seclude_tests::seclude_bin())
+    );
+    let output = std::process::Command::new("unshare").args(["--mount", "sh", "-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let at = format!("{}/config", text(&above));
+    let expected = [
+        "config/shadow config/passwd local/etc/key .",
+        "config/passwd .",
+        "config/passwd .",
+        "config/passwd .",
+        // What is given to be written has its owners, but for what the list names.
+        "config/passwd local/etc/key .",
+        "config/passwd local/etc/key .",
+        ".",
+        &at,
+        "0",
+        "passwd",
+        // Who names the file itself means it.
+        "1",
+        "elsewhere",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{output:?}");
+}
+
+#[test]
 fn a_home_among_the_programs_is_not_shown_with_them() {
     if !is_root() || !Path::new("/opt").is_dir() {
         return;

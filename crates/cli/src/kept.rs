@@ -52,8 +52,15 @@ fn has_one_name(file: &Path) -> Result<(), Failure> {
 /// Where the file is in what is shown, if it is below that. (What is named itself is meant to be changed.)
 fn place(shown: &Text, file: &Path) -> Option<(PathBuf, PathBuf)> {
     let shown = std::path::absolute(shown.as_path()).ok()?;
-    let below = file.strip_prefix(shown.canonicalize().ok()?).ok()?.to_owned();
-    (!below.as_os_str().is_empty()).then_some((shown, below))
+    let identity = |path: &Path| path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()));
+    let (own, real) = (identity(file)?, shown.canonicalize().ok()?);
+    // By the file, as the directory may be mounted at another path too, and by no symlink, which is changed by itself alone.
+    let is_it = |way: &&Path| {
+        let there = real.join(way);
+        identity(&there) == Some(own) && there.canonicalize().is_ok_and(|found| found == there)
+    };
+    let below = file.ancestors().skip(1).filter_map(|above| file.strip_prefix(above).ok()).find(is_it)?.to_owned();
+    Some((shown, below))
 }
 
 /// Those above it, from the outermost on.

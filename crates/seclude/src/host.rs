@@ -8,8 +8,7 @@ use seclude_sys::credentials::{CapabilitySets, capabilities, is_ambient};
 use seclude_sys::{Errno, Fd, clone, landlock, mount};
 
 use crate::config::capability::Capability;
-use crate::mounts;
-use crate::places::Places;
+use crate::places::{Places, is_in_a_secret};
 
 /// What a plan has to know of the machine before it is compiled.
 ///
@@ -117,14 +116,14 @@ impl Host {
         let counts_by_namespace = Host::is_at_least((5, 14));
         let first_user_namespace = self.uid == 0 && has_all_ids();
         let directory = std::env::current_dir().ok();
-        let mountinfo = mounts::mountinfo("/proc/self/mountinfo").ok();
         let mut places = Places::look(self.uid);
-        if let (Some(directory), Some(mountinfo)) = (&directory, &mountinfo) {
-            let (shows, is_hidden) = places.seen_by_other_mounts(mountinfo, directory);
+        if let Some(directory) = &directory {
+            let (shows, is_hidden) = places.seen_by_other_mounts(&places.mountinfo, directory);
             places.begins_in_a_home |= shows;
-            places.begins_hidden = is_hidden;
+            let names = places.administrators_by_other_names(directory);
+            places.begins_hidden = is_hidden || names.iter().any(|(_, name)| is_in_a_secret(name));
         }
-        let sysfs = mountinfo.is_some_and(|mountinfo| has_whole_sysfs(&mountinfo));
+        let sysfs = !places.mountinfo.is_empty() && has_whole_sysfs(&places.mountinfo);
         Host { directory, places, sysfs, counts_by_namespace, first_user_namespace, ..self }
     }
 

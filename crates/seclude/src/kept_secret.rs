@@ -1,4 +1,5 @@
-//! What the sandbox hides of the host's /etc stays hidden where the caller mounts /etc, or a directory above or in it, by itself.
+//! What the sandbox hides of the host's /etc stays hidden where the caller mounts /etc, or a directory above or in it, by itself,
+//! by whatever mount of it.
 //!
 //! A mask over a file goes when that file is replaced by another, rename(2), as the host's own programs do with /etc/shadow. So what can
 //! hold secrets is shown without its owners as well, as in the sandbox's own tree. What is named itself is meant:
@@ -8,9 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::config::mount::{Mount, MountKind, Source};
+use crate::config::mount::{Mount, MountKind, Source, Stands};
 use crate::host::Host;
-use crate::places::{SECRETS, has_its_owners};
+use crate::places::{SECRETS, has_its_owners, is_in_a_secret};
+use crate::same_files::join;
 
 impl Config {
     pub(crate) fn keep_secrets(&mut self, host: &Host) {
@@ -24,25 +26,31 @@ impl Config {
             .collect();
         let mut kept = Vec::with_capacity(self.mounts.len());
         for mut mount in std::mem::take(&mut self.mounts) {
-            if mount.preset || mount.shown.is_some() || mount.id_mapped.is_some() {
-                kept.push(mount);
-                continue;
-            }
-            let sources = directories_of(&mount);
+            let is_presets = mount.preset && mount.stands.is_none();
+            let sources = if is_presets || mount.id_mapped.is_some() { Vec::new() } else { directories_of(&mount) };
             let mut own = Vec::new();
-            for source in sources.iter().filter(|source| !is_meant(source, &strange)) {
-                if is_read_only_bind(&mount) {
-                    if strange.iter().any(|part| source.starts_with(part)) {
-                        mount = mount.for_strangers();
+            for source in &sources {
+                // By its own name the tree has hidden what is shown by the host's path.
+                let by_itself = (mount.shown.is_none() && !mount.preset).then(|| (PathBuf::new(), source.clone()));
+                for (at, name) in by_itself.into_iter().chain(host.places.administrators_by_other_names(source)) {
+                    let (target, source) = (join(&mount.target, &at), join(source, &at));
+                    if mount.stands != Some(Stands::Here) && is_meant(&source, &name, &strange) {
+                        continue;
                     }
-                    let below = strange.iter().filter(|part| *part != source);
-                    let below = below.filter_map(|part| Some((part, part.strip_prefix(source).ok()?)));
-                    own.extend(below.map(|(part, below)| {
-                        Mount::bind(part, mount.target.join(below)).read_only().nosuid().nodev().for_strangers()
-                    }));
+                    if is_read_only_bind(&mount) {
+                        let is_in_one = strange.iter().any(|part| name.starts_with(part));
+                        if is_in_one && at == Path::new("") {
+                            mount = mount.for_strangers();
+                        } else if is_in_one && source.is_dir() {
+                            own.push(shown_to_strangers(&source, &target));
+                        }
+                        let below = strange.iter().filter(|part| **part != name);
+                        let below = below.filter_map(|part| Some((part, part.strip_prefix(&name).ok()?)));
+                        own.extend(below.map(|(part, below)| shown_to_strangers(part, &target.join(below))));
+                    }
+                    let below = SECRETS.iter().filter_map(|secret| Path::new(secret).strip_prefix(&name).ok());
+                    own.extend(below.map(|below| Mount::mask(target.join(below)).if_present()));
                 }
-                let below = SECRETS.iter().filter_map(|secret| Path::new(secret).strip_prefix(source).ok());
-                own.extend(below.map(|below| Mount::mask(mount.target.join(below)).if_present()));
             }
             kept.push(mount);
             kept.extend(own.into_iter().map(|mount| Mount { preset: true, ..mount }));
@@ -51,11 +59,15 @@ impl Config {
     }
 }
 
+fn shown_to_strangers(source: &Path, target: &Path) -> Mount {
+    Mount::bind(source, target).read_only().nosuid().nodev().for_strangers()
+}
+
 /// Who names what is hidden, or what all but its owner are kept from below what is for everybody, means it.
-fn is_meant(source: &Path, strange: &[&Path]) -> bool {
-    let is_below = strange.iter().any(|part| source.starts_with(part) && source != *part);
+fn is_meant(source: &Path, name: &Path, strange: &[&Path]) -> bool {
+    let is_below = strange.iter().any(|part| name.starts_with(part) && name != *part);
     let is_closed = || source.metadata().is_ok_and(|found| found.permissions().mode() & 0o005 != 0o005);
-    (is_below && is_closed()) || SECRETS.iter().any(|secret| source.starts_with(secret))
+    (is_below && is_closed()) || is_in_a_secret(name)
 }
 
 fn is_read_only_bind(mount: &Mount) -> bool {

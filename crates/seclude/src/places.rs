@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
-use crate::same_files;
+use crate::{mounts, same_files};
 
 /// What is shown of the host, where it is there: a symlink as one.
 pub(crate) const PROGRAMS: [&str; 12] = [
@@ -87,6 +87,16 @@ pub(crate) fn has_its_owners(path: &Path) -> bool {
     OWNERS_ARE_SHOWN.iter().any(|shown| path == Path::new(shown))
 }
 
+/// Whether it is one of the secrets, or lies in one.
+pub(crate) fn is_in_a_secret(path: &Path) -> bool {
+    SECRETS.iter().any(|secret| path.starts_with(secret))
+}
+
+/// Whether one of the secrets would be seen there.
+pub(crate) fn has_a_secret(path: &Path) -> bool {
+    is_in_a_secret(path) || SECRETS.iter().any(|secret| Path::new(secret).starts_with(path))
+}
+
 /// A part of the host that is shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Part {
@@ -124,6 +134,8 @@ pub(crate) struct Places {
     pub(crate) among_programs: Vec<PathBuf>,
     /// The homes of other people, by the names that the host's list of users has for them.
     pub(crate) others: Vec<PathBuf>,
+    /// What is mounted where, by which the same files have other names: empty where it cannot be read.
+    pub(crate) mountinfo: String,
     /// What could not be looked at, and why: an error of the plan.
     pub(crate) unread: Option<(PathBuf, i32)>,
 }
@@ -188,8 +200,15 @@ impl Places {
             homes,
             among_programs,
             others,
+            mountinfo: mounts::mountinfo("/proc/self/mountinfo").unwrap_or_default(),
             unread,
         }
+    }
+
+    /// Where below a directory something lies of what can hold the administrator's secrets, by another mount of it, and its own name.
+    pub(crate) fn administrators_by_other_names(&self, directory: &Path) -> Vec<(PathBuf, PathBuf)> {
+        let parts = self.parts.iter().filter(|part| part.link.is_none() && !has_its_owners(&part.path));
+        same_files::other_names(&self.mountinfo, directory, parts.map(|part| part.path.as_path()))
     }
 
     /// Whether a home is there, or below it.

@@ -2,8 +2,9 @@
 //! one shows the other, whatever the paths say.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::mounts::unescape;
 
@@ -45,6 +46,48 @@ pub(crate) fn seen<'a>(mountinfo: &str, directory: &Path, homes: impl Iterator<I
         }
     }
     Seen { shows: seen.shows || seen.shows_below, ..seen }
+}
+
+/// What of `places` whoever sees `directory` sees by another name: where below the directory, and what that is. Either lies in the
+/// other.
+pub(crate) fn other_names<'a>(
+    mountinfo: &str,
+    directory: &Path,
+    places: impl Iterator<Item = &'a Path>,
+) -> Vec<(PathBuf, PathBuf)> {
+    let mounts: Vec<Mount<'_>> = mountinfo.lines().filter_map(mount).collect();
+    let path = directory.as_os_str().as_bytes();
+    let of_inner = |mount: &'_ Mount<'_>| {
+        let inner = below(&mount.point, path).filter(|rest| !rest.is_empty())?;
+        Some((relative(inner).to_owned(), mount.device.to_owned(), mount.root.to_vec()))
+    };
+    let own = place(&mounts, path).map(|(device, root)| (PathBuf::new(), device.to_owned(), root.to_vec()));
+    let shown: Vec<_> = own.into_iter().chain(mounts.iter().filter_map(of_inner)).collect();
+    let mut names = Vec::new();
+    for (name, (device, of_place)) in
+        places.filter_map(|name| Some((name, place(&mounts, name.as_os_str().as_bytes())?)))
+    {
+        for (at, _, root) in shown.iter().filter(|(_, other, _)| other == device) {
+            let found = match (below(&of_place, root), below(root, &of_place)) {
+                (Some(rest), _) => (join(at, relative(rest)), name.to_owned()),
+                (None, Some(rest)) => (at.clone(), join(name, relative(rest))),
+                (None, None) => continue,
+            };
+            if directory.join(&found.0) != found.1 {
+                names.push(found);
+            }
+        }
+    }
+    names
+}
+
+fn relative(below: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(below.strip_prefix(b"/").unwrap_or(below)))
+}
+
+/// What lies below a path, or itself. (With nothing, the standard library's would end in a slash.)
+pub(crate) fn join(path: &Path, below: &Path) -> PathBuf {
+    if below == Path::new("") { path.to_owned() } else { path.join(below) }
 }
 
 fn mount(line: &str) -> Option<Mount<'_>> {
@@ -107,5 +150,25 @@ mod tests {
             assert_eq!(found(directory).is_hidden, hidden, "{directory}");
         }
         assert!(found("/mnt").shows_below && !found("/data").shows_below);
+    }
+
+    #[test]
+    fn what_lies_in_another_mount_has_its_other_name() {
+        for (directory, at, name) in [
+            ("/mnt/whole disk", "etc", "/etc"),
+            ("/mnt/whole disk/etc", "", "/etc"),
+            ("/mnt/whole disk/etc/ssl", "", "/etc/ssl"),
+            ("/mnt", "whole disk/etc", "/etc"),
+        ] {
+            let found = other_names(HOST, Path::new(directory), ["/etc"].map(Path::new).into_iter());
+            assert_eq!(found, [(PathBuf::from(at), PathBuf::from(name))], "{directory}");
+        }
+        for directory in ["/etc", "/etc/ssl", "/data", "/mnt/whole disk/usr", "/srv"] {
+            let found = other_names(HOST, Path::new(directory), ["/etc"].map(Path::new).into_iter());
+            assert_eq!(found, [], "{directory}");
+        }
+        // Of what shows all, once by the other name.
+        let found = other_names(HOST, Path::new("/"), ["/etc"].map(Path::new).into_iter());
+        assert_eq!(found, [(PathBuf::from("mnt/whole disk/etc"), PathBuf::from("/etc"))]);
     }
 }

@@ -14,7 +14,7 @@ use crate::config::namespace::Namespace;
 use crate::config::preset::Preset;
 use crate::config::root::{Root, RootKind};
 use crate::host::Host;
-use crate::places::{LOCAL, MOST_IN_MEMORY, Part, SECRETS, has_its_owners, is_a_home};
+use crate::places::{LOCAL, MOST_IN_MEMORY, Part, SECRETS, has_a_secret, has_its_owners, is_a_home, is_in_a_secret};
 use crate::sandbox::masks;
 use crate::step::own_directory;
 
@@ -205,7 +205,9 @@ impl Config {
             || (is_where_it_stands && places.begins_hidden)
             || places.is_hidden_in_a_home(&here)
             || ALIVE.iter().any(|alive| here.starts_with(alive))
-            || SECRETS.iter().any(|secret| here.starts_with(secret));
+            || is_in_a_secret(&here)
+            // No rule of landlock takes away what another gives.
+            || places.administrators_by_other_names(&here).iter().any(|(_, name)| has_a_secret(name));
         match is_hidden {
             true if by_name => {}
             true => {
@@ -316,7 +318,7 @@ impl Config {
             let mount = Mount::bind(&shown.path, &shown.path);
             // A device that is named is one.
             let mount = if shown.written { mount.nodev() } else { mount.read_only().nodev() };
-            let is_secret = SECRETS.iter().any(|secret| shown.path.starts_with(secret));
+            let is_secret = is_in_a_secret(&shown.path);
             let part = host.places.parts.iter().rfind(|part| shown.path.starts_with(&part.path));
             let is_strange = part.is_some_and(|part| !has_its_owners(&part.path)) && keeps && !is_secret;
             let mount = if is_strange && !shown.written { mount.for_strangers() } else { mount };

@@ -311,6 +311,48 @@ fn the_file_that_confines_the_command_is_not_the_commands_to_write() {
 }
 
 #[test]
+fn what_confines_is_kept_by_whatever_name_it_can_be_written() {
+    let scratch = Scratch::new("other-name");
+    let project = scratch.directory("project");
+    scratch.directory("elsewhere");
+    opened(&scratch);
+    std::fs::set_permissions(&project, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let (path, spec) = (scratch.path().display(), project.join("box.toml"));
+    let program = seclude_tests::seclude_bin();
+    let written = |flags: &str, at: &str| {
+        let text = format!("command = [\"sh\", \"-c\", \"echo evil > {at}/box.toml; echo made > {at}/new\"]\n");
+        std::fs::write(&spec, &text).unwrap();
+        std::fs::set_permissions(&spec, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        let script = format!(
+            "{} && cd / && '{}' run --spec '{}' {flags} 2>&1",
+            if is_root() { format!("mount --bind '{path}/project' '{path}/elsewhere'") } else { "true".into() },
+            program.display(),
+            spec.display()
+        );
+        let unshare: &[&str] = if is_root() { &["unshare", "--mount"] } else { &["env"] };
+        let output =
+            std::process::Command::new(unshare[0]).args(&unshare[1..]).args(["sh", "-c", &script]).output().unwrap();
+        let made = std::fs::remove_file(project.join("new")).is_ok();
+        (std::fs::read_to_string(&spec).unwrap() != text, made, String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // By another mount of the directory, which only root makes here.
+    if is_root() {
+        let at = format!("{path}/elsewhere");
+        for (flags, at) in [(format!("--rw {at}"), at.as_str()), (format!("--bind {at}:/mnt/x"), "/mnt/x")] {
+            let (changed, made, said) = written(&flags, at);
+            assert!(!changed && made, "{flags}: {said}");
+        }
+    }
+    // By a second name in the same directory.
+    let at = project.to_str().unwrap();
+    let (changed, made, said) = written(&format!("--rw {at}"), at);
+    assert!(!changed && made, "{said}");
+    std::fs::hard_link(&spec, project.join("other")).unwrap();
+    let (changed, made, said) = written(&format!("--rw {at}"), at);
+    assert!(!changed && !made && said.contains("has other names as well (hard links)"), "{said}");
+}
+
+#[test]
 fn no_name_of_a_file_speaks_to_the_terminal_or_as_seclude() {
     let scratch = Scratch::new("names");
     let directory = scratch.path().join(std::ffi::OsStr::from_bytes(b"e\x1b]0;x\x07\nseclude: forged\xc2\x9b31m"));

@@ -227,6 +227,20 @@ fn what_is_the_administrators_stays_so_by_another_mount_of_it() {
 }
 
 #[test]
+fn a_directory_of_secrets_that_is_closed_stops_no_start() {
+    if !is_root() || !Path::new("/etc/ssl").is_dir() {
+        return;
+    }
+    let script = format!(
+        "mount -t tmpfs closed /etc/ssl && mkdir /etc/ssl/private && echo key > /etc/ssl/private/key && chmod 700 /etc/ssl && cat /etc/ssl/private/key; \
+         cd / && {} run --workdir / sh -c 'cat /etc/ssl/private/key || echo started'",
+        text(&seclude_tests::seclude_bin())
+    );
+    let output = std::process::Command::new("unshare").args(["--mount", "sh", "-c", &script]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "key\nstarted\n", "{output:?}");
+}
+
+#[test]
 fn a_home_among_the_programs_is_not_shown_with_them() {
     if !is_root() || !Path::new("/opt").is_dir() {
         return;

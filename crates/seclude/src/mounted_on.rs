@@ -45,10 +45,16 @@ pub(crate) fn are_mounted_on(places: &[Place<'_>]) -> Vec<bool> {
     let mut answers = vec![false; places.len()];
     let Ok(own) = mountinfo("/proc/self/mountinfo") else { return answers };
     let own_lines: Vec<_> = lines(&own).collect();
-    let mut seen = BTreeSet::new();
+    let (mut namespaces, mut seen) = (BTreeSet::new(), BTreeSet::new());
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for process in processes.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)) {
-        // Most processes share one mount namespace, and with it these lines.
+        // Most processes share one mount namespace, which may be one with a hundred thousand mounts.
+        if let Ok(namespace) = fs::read_link(process.path().join("ns/mnt"))
+            && !namespaces.insert(namespace)
+        {
+            continue;
+        }
+        // Whose namespace may not be seen may have the same lines.
         if let Ok(text) = mountinfo(process.path().join("mountinfo"))
             && !seen.contains(&text)
         {

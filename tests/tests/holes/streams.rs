@@ -328,6 +328,13 @@ fn a_file_of_the_callers_own_is_not_opened_wider_either() {
     // To be written and read by whoever opened it, as temporary files are, and to be read alone.
     assert_eq!(tried(&[], 1, "1<>"), ("said\ne\n".into(), 0o600, false));
     assert_eq!(tried(&["--fd", "5"], 5, "5<"), ("before\n".into(), 0o600, true));
+    // By mistake, where something is to be written.
+    for (number, redirection) in [(1, "1<"), (2, "2<")] {
+        let (text, mode, _) = tried(&[], number, redirection);
+        assert_eq!((text.as_str(), mode), ("before\n", 0o600), "{redirection}");
+        let passed = tried(&["--stdio", "pass"], number, redirection);
+        assert_eq!(passed.1, 0o777, "{redirection} as it is handed on");
+    }
     // As they are handed on, all of it is done to them.
     assert_eq!(tried(&["--stdio", "pass"], 1, ">>"), ("said\n".into(), 0o777, true));
     assert_eq!(tried(&["--fd", "5"], 5, "5<>").1, 0o777, "what was given to be changed");

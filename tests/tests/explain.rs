@@ -124,7 +124,6 @@ fn the_doctor_finds_this_host_well() {
     let json: Value = serde_json::from_str(&stdout_of(&seclude(&["doctor", "--json"]))).unwrap();
     assert_eq!(json["sandbox_works"], true);
     // A verdict for each privilege level, also for programs.
-    // A verdict for each privilege level, also for programs.
     let both = ["summary", "other_summary"].map(|key| json[key].as_str().unwrap().starts_with("as root"));
     assert_eq!(both, [seclude_tests::is_root(), !seclude_tests::is_root()]);
     let findings = json["findings"].as_array().unwrap();
@@ -132,6 +131,12 @@ fn the_doctor_finds_this_host_well() {
         let finding = findings.iter().find(|finding| finding["feature"] == feature);
         assert_eq!(finding.unwrap_or_else(|| panic!("{feature}: {json}"))["verdict"], "works");
     }
+    let names = findings.iter().find(|finding| finding["feature"] == "network of names").unwrap();
+    assert_eq!(
+        [&names["verdict"], &names["evidence"]],
+        ["works", "a program inside was answered through it"],
+        "with the bash that these tests have"
+    );
     for finding in findings {
         assert!(text.contains(finding["feature"].as_str().unwrap()));
     }

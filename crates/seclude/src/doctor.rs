@@ -3,6 +3,11 @@
 //! Each feature is tried in a throwaway process with everything that a real one goes through but the last step: it
 //! asks for a command that does not exist, and succeeds if that is the first thing the kernel objects to.
 
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
 use seclude_cgroup::{Access, Controller, DeviceKind, DeviceRule, Hierarchies, Limits, List, Version};
 use seclude_request::Remedy;
 use serde::Serialize;
@@ -17,6 +22,7 @@ use crate::config::namespace::Namespace;
 use crate::config::network::Names;
 use crate::config::root::{Overlay, Root};
 use crate::config::seccomp::Seccomp;
+use crate::config::stdio::Stdio;
 use crate::error::{Code, Error};
 use crate::host::Host;
 use crate::isolation::Gap;
@@ -66,6 +72,7 @@ const MEMORY_OVERLAY: &str = "overlay, writes in memory";
 /// The feature that everything else stands on.
 const PROCESS: &str = "a new process";
 const LANDLOCK: &str = "landlock";
+const NAMES: &str = "network of names";
 /// What is left of the preset where a host gives no namespaces.
 const NO_NAMESPACES: &str = "sandbox without namespaces";
 /// The feature that stands for the preset as a whole.
@@ -192,7 +199,7 @@ pub fn examine() -> Examination {
         in_tree(command);
         command.unshare(Namespace::Cgroup).cgroup(Cgroup::new().delegate(true)).mount(Mount::cgroup("/sys/fs/cgroup"));
     });
-    attempt("network of names".into(), &|command| {
+    attempt(NAMES.into(), &|command| {
         in_tree(command);
         let all = "seclude.invalid:443".parse().map_or_else(|_| Names::new(), |rule| Names::new().allow(rule));
         command.names(all);
@@ -203,6 +210,7 @@ pub fn examine() -> Examination {
     let sandbox = findings.pop();
     other_ways(&mut findings);
     what_landlock_leaves(&mut findings);
+    connect_by_name(&mut findings);
     findings.extend(network());
     findings.extend(sandbox);
     Examination { findings, root }
@@ -265,6 +273,48 @@ fn what_landlock_leaves(findings: &mut [Finding]) {
             }
             _ => {}
         }
+    }
+}
+
+/// Has a program inside connect to a port of this process's by a name, and be answered.
+fn connect_by_name(findings: &mut [Finding]) {
+    let made = |finding: &&mut Finding| finding.feature == NAMES && finding.verdict == Verdict::Works;
+    let Some(finding) = findings.iter_mut().find(made) else { return };
+    // Where the sandbox shows programs.
+    let places = ["/usr/bin/bash", "/bin/bash", "/run/current-system/sw/bin/bash"].map(Path::new);
+    let Some(bash) = places.into_iter().find(|place| place.is_file()) else {
+        finding.evidence = "made; a connection through it was not tried, as there is no bash to make one".into();
+        return;
+    };
+    match answered_by_name(bash) {
+        Ok(()) => finding.evidence = "a program inside was answered through it".into(),
+        Err(why) => {
+            finding.verdict = Verdict::DoesNot;
+            finding.evidence = format!("made, but a program inside was not answered through it: {why}");
+        }
+    }
+}
+
+fn answered_by_name(bash: &Path) -> Result<(), String> {
+    const LONGEST: Duration = Duration::from_secs(10);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
+    listener.set_nonblocking(true).map_err(|error| error.to_string())?;
+    let port = listener.local_addr().map_err(|error| error.to_string())?.port();
+    let mut command = Command::new(bash);
+    let script = format!("exec 3<> /dev/tcp/host.internal/{port} && read -r answer <&3 && test \"$answer\" = seclude");
+    command.sandbox().current_dir("/").args(["-c", &script]).names(Names::new().allow_loopback(port));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).deadline(LONGEST);
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let mut peers = Vec::new();
+    loop {
+        if let Ok((mut peer, _)) = listener.accept() {
+            let _ = peer.write_all(b"seclude\n");
+            peers.push(peer);
+        }
+        if let Some(exit) = child.try_wait().map_err(|error| error.to_string())? {
+            return if exit.success() { Ok(()) } else { Err(exit.to_string()) };
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, chmodat, fchmod, fstat, statat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, chmodat, chownat, fchmod, fchown, fstat, statat};
 use rustix::io::Errno;
 
 use crate::{Error, Hierarchy, Version, read};
@@ -207,6 +207,18 @@ impl Dir {
     }
 
     /// One write(2): a cgroup file takes a whole value or none.
+    /// Itself, and those of its files that are there.
+    pub(crate) fn give_to<'a>(&self, uid: u32, files: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+        let owner = Some(rustix::fs::Uid::from_raw(uid));
+        for file in files {
+            match chownat(&self.fd, file, owner, None, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(Error::from_call("fchownat", &self.path.join(file), errno)),
+            }
+        }
+        fchown(&self.fd, owner, None).map_err(|errno| Error::from_call("fchown", &self.path, errno))
+    }
+
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), Error> {
         let fd = self.open_file(file, OFlags::WRONLY | OFlags::TRUNC)?;
         self.write_to(fd.as_fd(), file, value)

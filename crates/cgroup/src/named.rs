@@ -332,6 +332,18 @@ impl Cgroup {
         rules.iter().try_for_each(|rule| place.dir.write(then, &rule.to_string()))
     }
 
+    /// Gives it to a user, who can then make others below it and move what is in them; the limits stay whose they were, cgroups(7) "Delegation".
+    /// For hierarchies of v2.
+    ///
+    /// # Errors
+    /// What chown(2) answers.
+    pub fn give_to(&self, uid: u32) -> Result<(), Error> {
+        let listed = std::fs::read_to_string("/sys/kernel/cgroup/delegate").unwrap_or_default();
+        // Linux 4.15 tells which they are.
+        let files = if listed.is_empty() { "cgroup.procs\ncgroup.threads\ncgroup.subtree_control" } else { &listed };
+        self.places.iter().filter(|place| place.dir.is_v2()).try_for_each(|place| place.dir.give_to(uid, files.lines()))
+    }
+
     /// Whether its processes are held still.
     ///
     /// # Errors

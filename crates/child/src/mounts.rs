@@ -330,10 +330,11 @@ fn layered(machine: &mut Machine<'_>, fs: Slot, done: Done) -> Done<bool> {
 #[cold]
 #[inline(never)]
 fn make_device(base: Fd, name: &CStr, device: &Device) -> Done {
-    match file::make_node(base, name, device.kind | device.mode, device.major, device.minor) {
-        Ok(()) | Err(Errno::EEXIST) => {}
+    let made = match file::make_node(base, name, device.kind | device.mode, device.major, device.minor) {
+        Ok(()) => true,
+        Err(Errno::EEXIST) => false,
         Err(errno) => return Err(Failure(Call::Mknod, errno)),
-    }
+    };
     // Nobody else is in this tree, and what is there is no link.
     let node =
         file::open(base, name, file::O_PATH | file::O_NOFOLLOW, 0, leash(Links::Refused)).named(Call::Openat2)?;
@@ -342,7 +343,11 @@ fn make_device(base: Fd, name: &CStr, device: &Device) -> Done {
         true => Ok(()),
         false => Err(Failure(Call::CheckDevice, Errno::EEXIST)),
     });
-    let done = done.and_then(|()| file::change_owner_at(node, device.uid, device.gid).named(Call::Chown));
+    // Where it was before it is whose it was: by a mount that may be the host's.
+    let done = match made {
+        true => done.and_then(|()| file::change_owner_at(node, device.uid, device.gid).named(Call::Chown)),
+        false => done,
+    };
     let _ = file::close(node);
     done
 }

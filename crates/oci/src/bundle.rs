@@ -29,7 +29,11 @@ impl Bundle {
         let named = |error| Failure::of(format_args!("bundle {}", path.display()), error);
         let path = path.canonicalize().map_err(named)?;
         let file = path.join(config);
-        let (spec, unknown): (Spec, _) = read_json(&file)?;
+        let (mut spec, mut unknown): (Spec, Vec<String>) = read_json(&file)?;
+        if let Some(filter) = spec.linux.as_mut().and_then(|linux| linux.seccomp.as_mut()) {
+            let of_filter = seclude::Seccomp::take_unknown(filter);
+            unknown.extend(of_filter.into_iter().map(|field| format!("linux.seccomp.{field}")));
+        }
         for field in unknown {
             log.note(&format!("{field}: the runtime specification has no such field"));
         }

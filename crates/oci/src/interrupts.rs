@@ -30,7 +30,7 @@ pub(crate) fn hold() -> Result<()> {
 }
 
 /// As a set of bits, proc_pid_status(5).
-fn ignored() -> u64 {
+pub(crate) fn ignored() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)

@@ -23,9 +23,12 @@ const BASE: &str = "linux.resources";
 /// The least and the most of v1: what the kernel makes of less and of more.
 const SHARES: (u64, u64) = (2, 262_144);
 
-/// What v2 has for shares of v1.
+/// What v2 has for shares of v1: the least, the default and the most of the one are those of the other. (Evenly spread, the default of 1024
+/// would be 39, and the container would have less than half of what a neighbour without any has.)
 pub(crate) fn weight_of_shares(shares: u64) -> u64 {
-    1 + ((shares.clamp(SHARES.0, SHARES.1) - 2) * 9999) / 262_142
+    let power = (shares.clamp(SHARES.0, SHARES.1) as f64).log2();
+    let exponent = (power * power + 125.0 * power) / 612.0 - 7.0 / 34.0;
+    (10_f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
 }
 
 /// Sets all of them, devices apart.
@@ -154,6 +157,7 @@ impl Settings<'_> {
                 self.add("memory.swappiness", of, "memory.swappiness", &swappiness.to_string());
             }
         } else {
+            self.is_more_than_what_is_used(memory)?;
             if let Some(limit) = limit {
                 self.v2("memory.limit", "memory.max", &bytes(limit));
             }
@@ -186,6 +190,20 @@ impl Settings<'_> {
         // The kernel has no such limit any more (5.4, 6.1), and a zero asks for none.
         if memory.kernel.is_some_and(|value| value > 0) {
             return Err(Failure::at(format!("{BASE}.memory.kernel"), "the kernel has no such limit any more"));
+        }
+        Ok(())
+    }
+
+    /// On v2 the kernel would kill until it is; v1 refuses such a limit by itself.
+    fn is_more_than_what_is_used(&self, memory: &Memory) -> Result<()> {
+        let used = self.cgroup.read(HierarchyOf::V2, "memory.current").and_then(|used| used.trim().parse::<i64>().ok());
+        let Some(used) = used.filter(|_| memory.check_before_update) else { return Ok(()) };
+        for (limit, field) in [(memory.limit, "memory.limit"), (memory.swap, "memory.swap")] {
+            if let Some(limit) = limit.filter(|limit| *limit > 0 && *limit < used) {
+                let text =
+                    format!("{limit} is less than the {used} bytes that it uses now, and checkBeforeUpdate is set");
+                return Err(Failure::at(format!("{BASE}.{field}"), text));
+            }
         }
         Ok(())
     }
@@ -332,5 +350,16 @@ impl Settings<'_> {
             self.cgroup.write(&setting.entry).map_err(failed)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::weight_of_shares;
+
+    #[test]
+    fn the_least_the_default_and_the_most_of_the_shares_are_those_of_the_weights() {
+        let found = [0, 2, 512, 1024, 2000, 262_144, u64::MAX].map(weight_of_shares);
+        assert_eq!(found, [1, 1, 59, 100, 170, 10_000, 10_000]);
     }
 }

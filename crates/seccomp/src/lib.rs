@@ -35,7 +35,7 @@ mod sandbox;
 
 pub use architecture::Architecture;
 pub use error::Error;
-pub use oci::Host;
+pub use oci::{Host, take_unknown};
 pub use profile::Profile;
 pub use program::{Instruction, MOST_INSTRUCTIONS, Program};
 pub use refused::Refused;

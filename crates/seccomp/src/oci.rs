@@ -92,6 +92,66 @@ struct Filter {
     min_kernel: Option<String>,
 }
 
+/// The fields of an object, with those of the objects in them.
+struct Fields(&'static [(&'static str, Fields)]);
+
+const LEAF: Fields = Fields(&[]);
+const CONDITIONS: Fields = Fields(&[("caps", LEAF), ("arches", LEAF), ("minKernel", LEAF)]);
+const ALL: Fields = Fields(&[
+    ("defaultAction", LEAF),
+    ("defaultErrnoRet", LEAF),
+    ("defaultErrno", LEAF),
+    ("architectures", LEAF),
+    ("archMap", Fields(&[("architecture", LEAF), ("subArchitectures", LEAF)])),
+    ("flags", LEAF),
+    (
+        "syscalls",
+        Fields(&[
+            ("names", LEAF),
+            ("name", LEAF),
+            ("action", LEAF),
+            ("errnoRet", LEAF),
+            ("errno", LEAF),
+            ("args", Fields(&[("index", LEAF), ("value", LEAF), ("valueTwo", LEAF), ("op", LEAF)])),
+            ("comment", LEAF),
+            ("includes", CONDITIONS),
+            ("excludes", CONDITIONS),
+        ]),
+    ),
+    ("listenerPath", LEAF),
+    ("listenerMetadata", LEAF),
+]);
+
+/// Takes out what no version of the specification that is known here has, and answers where it was, such as `syscalls[0].x`: a
+/// configuration with it is one all the same (config.md, "Extensibility"), which a profile in a file of its own is not.
+pub fn take_unknown(document: &mut Json) -> Vec<String> {
+    let mut taken = Vec::new();
+    ALL.take_unknown(document, "", &mut taken);
+    taken
+}
+
+impl Fields {
+    fn take_unknown(&self, value: &mut Json, path: &str, taken: &mut Vec<String>) {
+        match value {
+            _ if self.0.is_empty() => {}
+            Json::Array(list) => {
+                for (index, one) in list.iter_mut().enumerate() {
+                    self.take_unknown(one, &format!("{path}[{index}]"), taken);
+                }
+            }
+            Json::Object(map) => map.retain(|key, value| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                match self.0.iter().find(|(name, _)| name == key) {
+                    Some((_, fields)) => fields.take_unknown(value, &path, taken),
+                    None => taken.push(path),
+                }
+                self.0.iter().any(|(name, _)| name == key)
+            }),
+            _ => {}
+        }
+    }
+}
+
 /// An action without its error number.
 #[derive(Clone, Copy)]
 struct Word(Action);

@@ -326,6 +326,40 @@ fn parameters_of_its_own_namespaces_are_set_and_the_hosts_stay() {
 }
 
 #[test]
+fn nothing_is_changed_of_the_callers_own_namespaces_that_a_path_leads_to() {
+    root_only!();
+    let mut bundle = Bundle::new("ownpath");
+    let look = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmni; hostname";
+    // Without the mend it is the test's own namespaces that are changed.
+    let beside = |bundle: &Bundle| {
+        let script = format!("({look}); \"$OCI\" --root run run one; ({look})");
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--net", "--ipc", "--uts", "sh", "-c", &script]).current_dir(bundle.path());
+        command.env("OCI", seclude_tests::oci_bin()).output().unwrap()
+    };
+    let namespaces = |own: &str| {
+        let kinds = ["mount", "pid", "network", "ipc", "uts"].map(|kind| match kind {
+            _ if kind == own => json!({ "type": kind, "path": format!("/proc/self/ns/{}", kind.get(..3).unwrap()) }),
+            _ => json!({ "type": kind }),
+        });
+        json!(kinds)
+    };
+    bundle.script("true").set("/hostname", json!("inside"));
+    bundle.set("/linux/sysctl", json!({ "net.ipv4.ip_forward": "1", "kernel.shmmni": "77" }));
+    for (own, field) in [("network", "linux.sysctl"), ("ipc", "linux.sysctl"), ("uts", "hostname")] {
+        bundle.set("/linux/namespaces", namespaces(own)).write();
+        let output = beside(&bundle);
+        let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.get(..3), lines.get(3..), "{own}: {error}");
+        assert!(error.contains(field) && error.contains("the caller's own"), "{own}: {error}");
+        bundle.nothing_is_left();
+    }
+    bundle.set("/linux/namespaces", namespaces("none")).write();
+    assert!(beside(&bundle).status.success(), "of new ones it is");
+}
+
+#[test]
 fn namespaces_are_new_or_those_of_a_path_or_the_callers() {
     root_only!();
     let mut bundle = Bundle::new("namespaces");

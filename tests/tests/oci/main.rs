@@ -16,6 +16,7 @@ mod notify;
 mod places;
 mod preserved;
 mod recorded;
+mod relied_on;
 mod roots;
 mod systemd;
 mod terminal;

@@ -16,7 +16,9 @@ use super::{Context, delete};
 use crate::arguments::{CgroupManager, New, Rootless};
 use crate::bundle::{Bundle, write_whole};
 use crate::caller::is_root_of_the_host;
-use crate::convert::{Circumstances, Converted, Origins, convert, is_in_place, not_ambient, unknown_capabilities};
+use crate::convert::{
+    Circumstances, Converted, Origins, cgroup_mount, convert, is_in_place, not_ambient, unknown_capabilities,
+};
 use crate::device_rules::allowed;
 use crate::failure::{Failure, Result};
 use crate::hooks::{self, Place};
@@ -253,6 +255,9 @@ impl Making<'_> {
         let cgroup = made.cgroup.insert(cgroup);
         record.cgroup_dirs = dirs?;
         entry.write_record(record)?;
+        // A user's is its own already, or nobody else's to give.
+        let owner = cgroup_mount::owner(self.spec, hierarchies).filter(|_| !is_user(self.context));
+        owner.map_or(Ok(()), |uid| cgroup.give_to(uid))?;
         self.limit(cgroup)?;
         Ok(converted)
     }

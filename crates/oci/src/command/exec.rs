@@ -149,7 +149,10 @@ fn process(context: &Context<'_>, exec: &Exec, spec: &Spec) -> Result<Process> {
         for field in unknown {
             context.log.note(&format!("process.{field}: the runtime specification has no such field"));
         }
-        return Ok(process);
+        return Ok(match &spec.process {
+            Some(containers) => process.confined_as(containers),
+            None => process,
+        });
     }
     let mut process = spec.process.clone().unwrap_or_default();
     if exec.args.is_empty() {

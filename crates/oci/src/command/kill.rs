@@ -5,14 +5,25 @@ use seclude::cgroup::Cgroup;
 use super::{Context, look_at_made};
 use crate::failure::{Failure, Result};
 use crate::signals;
+use crate::spec::NamespaceKind;
 use crate::state::{Identity, Record, Status};
 
 const KILL: i32 = 9;
 
 pub(super) fn run(context: &Context<'_>, id: &str, signal: &str, all: bool) -> Result<()> {
     let number = signals::number(signal)?;
-    let (_, record, status) = look_at_made(context, id)?;
+    let (entry, record, status) = look_at_made(context, id)?;
     let not_running = || Failure::new(format!("container not running: {id}"));
+    // Where its pid namespace is others' as well, or the host's, its processes do not end with the first: all that are in its cgroup are
+    // killed then, as runc does it from 1.2 on, and also once the first has gone.
+    let outlive = || entry.config().is_ok_and(|spec| !spec.linux.is_some_and(|linux| linux.is_new(NamespaceKind::Pid)));
+    if !all && number == KILL && record.owns_cgroup() && outlive() {
+        let cgroup = record.open_cgroup()?.ok_or_else(not_running)?;
+        if status == Status::Stopped && record.processes(&cgroup)?.is_empty() {
+            return Err(not_running());
+        }
+        return Ok(cgroup.kill()?);
+    }
     if all {
         let Some(cgroup) = record.open_cgroup()? else {
             // It has no pids but those of its own pid namespace, which ends with its first process.

@@ -14,6 +14,7 @@ use rustix::termios::{
 use seclude::Signaller;
 
 use crate::failure::{Failure, Result};
+use crate::interrupts;
 
 /// Those that somebody sends to have something of the process.
 const FORWARDED: [Signal; 9] = [
@@ -35,7 +36,10 @@ impl Signals {
     /// From here on they interrupt nothing. What is started has none of it.
     pub(super) fn hold() -> Result<Signals> {
         let failed = |errno: nix::Error| Failure::of("signals", std::io::Error::from(errno));
-        let set: SigSet = FORWARDED.iter().copied().collect();
+        // One that the caller ignores, as nohup(1) has it, is nobody's.
+        let ignored = interrupts::ignored();
+        let is_ours = |signal: &&Signal| ignored & 1 << (**signal as i32 - 1) == 0;
+        let set: SigSet = FORWARDED.iter().filter(is_ours).copied().collect();
         set.thread_block().map_err(failed)?;
         SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Signals).map_err(failed)
     }

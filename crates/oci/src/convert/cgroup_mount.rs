@@ -2,13 +2,31 @@
 
 use std::path::Path;
 
-use seclude::cgroup::{Hierarchy, Version};
+use seclude::cgroup::{Hierarchies, Hierarchy, Version};
 use seclude::{Attributes, Mount};
 
-use super::mounts::is_new;
 use super::{Circumstances, Tree};
 use crate::failure::{Failure, Result};
-use crate::spec::{Linux, NamespaceKind};
+use crate::spec::{Linux, NamespaceKind, Spec};
+
+/// Whom its cgroup is given to, config-linux.md "Cgroup ownership": the process's user, where it is shown to be written, in namespaces of its own,
+/// and there are hierarchies of v2 alone, whose limits that user cannot change.
+pub(crate) fn owner(spec: &Spec, hierarchies: &Hierarchies) -> Option<u32> {
+    let linux = spec.linux.as_ref()?;
+    let is_shown = |mount: &crate::spec::Mount| {
+        let read_only = mount.options.iter().any(|word| word == "ro" || word == "rro");
+        mount.kind.as_deref().is_some_and(|kind| kind.starts_with("cgroup")) && !read_only
+    };
+    let own = [NamespaceKind::User, NamespaceKind::Cgroup].into_iter().all(|kind| linux.is_new(kind));
+    if !own || !hierarchies.v1().is_empty() || !spec.mounts.iter().any(is_shown) {
+        return None;
+    }
+    let uid = spec.process.as_ref().map_or(0, |process| process.user.uid);
+    linux.uid_mappings.iter().find_map(|map| {
+        let offset = uid.checked_sub(map.container_id).filter(|offset| *offset < map.size)?;
+        map.host_id.checked_add(offset)
+    })
+}
 
 pub(super) fn apply(
     tree: &mut Tree<'_>,
@@ -31,7 +49,7 @@ pub(super) fn apply(
     if hierarchies.v1().is_empty() {
         let own = hierarchies.v2().and_then(own);
         let own = own.ok_or_else(|| Failure::at(origin, "the hierarchy is not to be seen here"))?;
-        let shown = match is_new(linux, NamespaceKind::Cgroup) && circumstances.cgroup.is_some() {
+        let shown = match linux.is_new(NamespaceKind::Cgroup) && circumstances.cgroup.is_some() {
             true => Mount::file_system("cgroup2", target),
             false => Mount::bind(own, target).not_recursive(),
         };

@@ -54,6 +54,10 @@ pub(super) fn apply(tree: &mut Tree<'_>, spec: &Spec, linux: &Linux) -> Result<(
     }
     for (index, device) in linux.devices.iter().enumerate() {
         let field = format!("linux.devices[{index}]");
+        if shown && Path::new(&device.path).starts_with("/dev") {
+            tree.notes.push(format!("{field}: the /dev that is bound has its own devices, and nothing is made there"));
+            continue;
+        }
         let node = node(device, bound).map_err(|failure| failure.or_at(&field))?;
         tree.mount(field, node);
     }

@@ -2,7 +2,7 @@
 //!
 //! Every field is carried out, or is an error with its name. Annotations are data, for whoever asks for the state.
 
-mod cgroup_mount;
+pub(crate) mod cgroup_mount;
 mod devices;
 mod mounts;
 mod namespaces;

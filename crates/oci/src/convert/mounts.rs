@@ -1,5 +1,6 @@
 //! Mounts, in their order, with the words of mount(8).
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
@@ -143,7 +144,10 @@ fn one(
     if let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) {
         made = made.source(source);
     }
-    if !linux.mount_label.is_empty() && !UNLABELLED.contains(&kind) {
+    if !linux.mount_label.is_empty() && kind == "mqueue" {
+        let label = linux.mount_label.clone();
+        made = made.filled_by(move |root| labelled(&root, &label));
+    } else if !linux.mount_label.is_empty() && !UNLABELLED.contains(&kind) {
         made = made.data("context", Some(&linux.mount_label));
     }
     for (key, value) in &options.data {
@@ -151,6 +155,18 @@ fn one(
     }
     tree.mount(origin, made);
     Ok(())
+}
+
+/// Of message queues there is one file system for the IPC namespace, which is there before any label could be said of it (EINVAL).
+fn labelled(root: &OwnedFd, label: &str) -> std::io::Result<()> {
+    use rustix::io::Errno;
+    // What was handed over is a place alone.
+    let opened = openat(root, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    match rustix::fs::fsetxattr(&opened, "security.selinux", label.as_bytes(), rustix::fs::XattrFlags::empty()) {
+        // Without SELinux there are none, and in a user namespace they are not for its root to set.
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// An image that has a link there would have what belongs there somewhere else, and in its place what it wants (CVE-2019-19921). What it is when it
@@ -226,9 +242,4 @@ fn options(mount: &spec::Mount) -> Options {
 
 fn unknown(origin: &str, word: &str, why: &str) -> Failure {
     Failure::at(format!("{origin}.options"), format!("{word:?} {why}"))
-}
-
-/// Whether the container has this namespace for itself.
-pub(super) fn is_new(linux: &Linux, kind: NamespaceKind) -> bool {
-    linux.namespaces.iter().any(|namespace| namespace.kind == kind && namespace.path.is_empty())
 }

@@ -46,6 +46,13 @@ pub(crate) struct Linux {
     pub(crate) time_offsets: BTreeMap<String, TimeOffset>,
 }
 
+impl Linux {
+    /// Whether the container has this namespace for itself.
+    pub(crate) fn is_new(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.kind == kind && namespace.path.is_empty())
+    }
+}
+
 /// A share of the processors' caches and memory bandwidth.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]

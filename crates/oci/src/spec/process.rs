@@ -39,6 +39,23 @@ pub(crate) struct Process {
     pub(crate) exec_cpu_affinity: Option<ExecCpuAffinity>,
 }
 
+impl Process {
+    /// One that a file says: what that leaves out of what confines it is as the container's own process has it.
+    pub(crate) fn confined_as(self, containers: &Process) -> Process {
+        let word = |own: String, theirs: &String| if own.is_empty() { theirs.clone() } else { own };
+        Process {
+            capabilities: self.capabilities.or_else(|| containers.capabilities.clone()),
+            rlimits: if self.rlimits.is_empty() { containers.rlimits.clone() } else { self.rlimits },
+            apparmor_profile: word(self.apparmor_profile, &containers.apparmor_profile),
+            selinux_label: word(self.selinux_label, &containers.selinux_label),
+            oom_score_adj: self.oom_score_adj.or(containers.oom_score_adj),
+            scheduler: self.scheduler.or_else(|| containers.scheduler.clone()),
+            io_priority: self.io_priority.or_else(|| containers.io_priority.clone()),
+            ..self
+        }
+    }
+}
+
 /// Lists of processors, such as `0-3,7`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]

@@ -58,6 +58,12 @@ impl Seccomp {
         names
     }
 
+    /// Takes out of such an object what no version of the specification that is known here has, and answers where that was, such as
+    /// `syscalls[0].x`. A runtime passes it over (config.md, "Extensibility"); [`Seccomp::oci`] has it be an error.
+    pub fn take_unknown(document: &mut serde_json::Value) -> Vec<String> {
+        seclude_seccomp::take_unknown(document)
+    }
+
     /// The same in a file of the host, or a finished program of BPF; it is read at each start.
     pub fn file(path: impl Into<PathBuf>) -> Seccomp {
         Seccomp::begin(From::File(path.into()))

@@ -3,14 +3,14 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, fstat, open, stat};
 use rustix::io::fcntl_dupfd_cloexec;
 use seclude_child::Op;
 use seclude_request::Field;
 use seclude_sys::Fd;
 use seclude_sys::clone::{CLONE_NEWCGROUP, CLONE_NEWPID, CLONE_NEWTIME};
 
-use super::{Preparation, Step, cgroup, ties};
+use super::{Preparation, Step, cgroup, sysctl, ties};
 use crate::action::Describe;
 use crate::config::Config;
 use crate::config::mount::MountKind;
@@ -22,6 +22,8 @@ const NAME: &str = "join";
 
 struct Join {
     namespaces: Vec<(Namespace, Joined)>,
+    /// What is changed of them, by which fields: of the caller's own that would be the host.
+    changed: Vec<(Namespace, Field)>,
     open: Vec<OwnedFd>,
     early: bool,
     /// Those that are made once the user namespace is entered, as they are to be its.
@@ -85,7 +87,23 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     }
     let early = enters_pid_namespace_early(command);
     let made = made_late(command);
-    Ok(Some(Box::new(Join { namespaces, open: Vec::new(), early, made, root })))
+    let changed = changed(command).filter(|(kind, _)| command.namespaces.is_joined(*kind)).collect();
+    Ok(Some(Box::new(Join { namespaces, changed, open: Vec::new(), early, made, root })))
+}
+
+fn changed(command: &Config) -> impl Iterator<Item = (Namespace, Field)> {
+    let named = [(&command.hostname, "hostname"), (&command.domainname, "domainname")];
+    let named =
+        named.into_iter().filter(|(name, _)| name.is_some()).map(|(_, field)| (Namespace::Uts, Field::of(field)));
+    let mounts = (!command.mounts.is_empty()).then(|| (Namespace::Mount, Field::of("mounts")));
+    named.chain(mounts).chain(sysctl::changed(command))
+}
+
+/// Whether it is the one that this thread is in.
+fn is_own(kind: Namespace, namespace: &OwnedFd) -> rustix::io::Result<bool> {
+    let own = stat(format!("/proc/thread-self/ns/{}", kind.proc_name()))?;
+    let joined = fstat(namespace)?;
+    Ok((own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino))
 }
 
 impl Step for Join {
@@ -123,6 +141,13 @@ impl Step for Join {
                 Joined::Path(path) => open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
                     .map_err(failed("open"))?,
             };
+            if let Some((_, field)) = self.changed.iter().find(|(changed, _)| changed == kind)
+                && is_own(*kind, &fd).map_err(failed("stat"))?
+            {
+                let action =
+                    format!("the {kind} namespace that is joined is the caller's own, of which nothing is changed");
+                return Err(Error::invalid(NAME, action).at_field(field.clone()).contradicting());
+            }
             self.open.push(fd);
         }
         Ok(())

@@ -28,9 +28,7 @@ pub(super) fn compile(command: &Config) -> Result<Option<Box<dyn Step>>> {
     let mut files = Vec::with_capacity(command.sysctls.len());
     for (key, value) in &command.sysctls {
         let wrong = |why: String| Error::invalid(NAME, format!("{key}: {why}")).at_field(field(key));
-        // A `/` is what the names of some interfaces have as a `.`: sysctl(8) takes both ways.
-        let dotted = if key.contains('/') && !key.contains('.') { key.replace('/', ".") } else { key.clone() };
-        let Some(kind) = namespace_of(&dotted) else {
+        let Some(kind) = namespace_of(key) else {
             return Err(wrong("it is not of a namespace, but of the whole host".to_owned()));
         };
         if matches!(command.namespaces.origin(kind), Origin::Inherited) {
@@ -49,12 +47,19 @@ fn field(key: &str) -> seclude_request::Field {
     seclude_request::Field::of("sysctl").key(key)
 }
 
+/// The namespaces that a request changes by them, and where it says so.
+pub(super) fn changed(command: &Config) -> impl Iterator<Item = (Namespace, seclude_request::Field)> {
+    command.sysctls.iter().filter_map(|(key, _)| Some((namespace_of(key)?, field(key))))
+}
+
 fn namespace_of(key: &str) -> Option<Namespace> {
-    match key {
+    // A `/` is what the names of some interfaces have as a `.`: sysctl(8) takes both ways.
+    let dotted = if key.contains('/') && !key.contains('.') { key.replace('/', ".") } else { key.to_owned() };
+    match dotted.as_str() {
         "kernel.hostname" | "kernel.domainname" => Some(Namespace::Uts),
-        _ if IPC.contains(&key) || key.starts_with("fs.mqueue.") => Some(Namespace::Ipc),
-        _ if key.starts_with("net.") => Some(Namespace::Net),
-        _ if key.starts_with("user.") => Some(Namespace::User),
+        key if IPC.contains(&key) || key.starts_with("fs.mqueue.") => Some(Namespace::Ipc),
+        key if key.starts_with("net.") => Some(Namespace::Net),
+        key if key.starts_with("user.") => Some(Namespace::User),
         _ => None,
     }
 }

@@ -23,9 +23,16 @@ const CODE: &[&str] = &[
 ];
 
 /// No libc, no start files, nothing to resolve or to protect at run time: to a linker itself, and to a compiler that calls one.
-const LINK: &[&str] = &["-nostdlib", "-static", "--build-id=none", "-znorelro", "-znoexecstack"];
-const LINK_BY_COMPILER: &[&str] =
-    &["-nostartfiles", "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,-z,norelro", "-Wl,-z,noexecstack"];
+const LINK: &[&str] = &["-nostdlib", "-static", "--build-id=none", "--no-eh-frame-hdr", "-znorelro", "-znoexecstack"];
+const LINK_BY_COMPILER: &[&str] = &[
+    "-nostartfiles",
+    "-nostdlib",
+    "-static",
+    "-Wl,--build-id=none",
+    "-Wl,--no-eh-frame-hdr",
+    "-Wl,-z,norelro",
+    "-Wl,-z,noexecstack",
+];
 /// Rust's own, which links for every architecture; the init needs nothing of a compiler's.
 const OWN_LINKER: &str = "rust-lld";
 

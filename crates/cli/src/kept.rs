@@ -17,14 +17,14 @@ pub(crate) fn keep(request: &mut Request, files: &[&Path]) -> Result<(), Failure
     for file in files.collect::<Vec<_>>() {
         for shown in request.rw.clone() {
             let Some((shown, below)) = place(&shown, &file) else { continue };
-            has_one_name(&file)?;
+            can_be_kept(request, &file)?;
             request.rw.extend(directories(&below).map(|way| Text::from(shown.join(way))));
             request.ro.push(Text::from(shown.join(below)));
         }
         let binds = |mount: &&Mount| mount.kind == MountKind::Bind && mount.read_only != Some(true);
         for bind in request.mounts.iter().filter(binds).cloned().collect::<Vec<_>>() {
             let Some((source, below)) = bind.source.as_ref().and_then(|source| place(source, &file)) else { continue };
-            has_one_name(&file)?;
+            can_be_kept(request, &file)?;
             let target = bind.target.as_path().to_owned();
             let mut show = |below: &Path, read_only| {
                 let mut mount = Mount::new(MountKind::Bind, Text::from(target.join(below)));
@@ -39,7 +39,13 @@ pub(crate) fn keep(request: &mut Request, files: &[&Path]) -> Result<(), Failure
     Ok(())
 }
 
-fn has_one_name(file: &Path) -> Result<(), Failure> {
+fn can_be_kept(request: &Request, file: &Path) -> Result<(), Failure> {
+    if request.nested == Some(true) {
+        return Err(Failure::new(format!(
+            "{} lies in what the command may write to, and with --nested it could put another in its place: keep it elsewhere",
+            file.display()
+        )));
+    }
     match file.metadata().is_ok_and(|found| found.nlink() > 1) {
         true => Err(Failure::new(format!(
             "{} has other names as well (hard links), by which the command could write to it: replace it by a copy",

@@ -126,8 +126,11 @@ const BEYOND_FILES_BY_IOCTL: [(u32, &[u32]); 5] = [
 /// The byte of a request that says of which kind it is.
 const KIND_OF_REQUEST: u64 = 0xff00;
 const F_SETLEASE: u32 = 1024;
+/// Linux 6.19: the same for directories, fcntl_delegation(2).
+const F_SETDELEG: u32 = 1040;
 const OF_WATCHES: [&str; 3] = ["inotify_init", "inotify_init1", "inotify_add_watch"];
 const EACCES: Action = Action::Errno(13);
+const EINVAL: Action = Action::Errno(22);
 const EPROTONOSUPPORT: Action = Action::Errno(93);
 const EOPNOTSUPP: Action = Action::Errno(95);
 
@@ -219,7 +222,11 @@ impl Profile {
         }
         if refused.leases {
             for name in ["fcntl", "fcntl64"] {
-                self.override_with(name, EACCES, &[Condition::of_int(1, Comparison::Equal, F_SETLEASE)]);
+                for request in [F_SETLEASE, F_SETDELEG] {
+                    self.override_with(name, EACCES, &[Condition::of_int(1, Comparison::Equal, request)]);
+                }
+                // As a kernel without them: among what comes later there may be another.
+                self.override_with(name, EINVAL, &[Condition::of_int(1, Comparison::Greater, F_SETDELEG)]);
             }
         }
         if refused.watches {

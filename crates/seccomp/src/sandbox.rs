@@ -13,6 +13,7 @@ const EPERM: Action = Action::Errno(1);
 const ENOSYS: Action = Action::Errno(38);
 const ENOMEM: Action = Action::Errno(12);
 const EINVAL: Action = Action::Errno(22);
+const ENOPROTOOPT: Action = Action::Errno(92);
 const EAFNOSUPPORT: Action = Action::Errno(97);
 
 const MAP_HUGETLB: u64 = 0x4_0000;
@@ -128,6 +129,8 @@ const AF_PACKET: u32 = 17;
 const NETLINK_ROUTE: u32 = 0;
 /// TCP by several ways at once, which kernels have built in or not at all; what begins with it falls back with a word in the ledger.
 const IPPROTO_MPTCP: u32 = 262;
+const IPPROTO_TCP: u32 = 6;
+const TCP_AO_ADD_KEY: u32 = 38;
 
 /// Asking for the bridges and VLANs of a network, sockios.h: before it looks at who asks, the kernel loads the module for them.
 const THAT_LOAD_LINKS: [u32; 6] = [0x8940, 0x8941, 0x89a0, 0x89a1, 0x8982, 0x8983];
@@ -218,6 +221,11 @@ impl Profile {
         // L2TP, SMC, in which holes of the kernel's have been that took no rights (CVE-2017-6074 of DCCP, CVE-2019-8956 of SCTP).
         let protocols: Vec<u32> = PLAIN.into_iter().chain([IPPROTO_MPTCP]).collect();
         profile.refuse_protocols_but(&protocols);
+        if !has(NET_ADMIN) {
+            // By the name of an algorithm it loads any module of the kernel's cryptography, which stays, from a pool that is the machine's (TCP-AO,
+            // Linux 6.7).
+            profile.override_with("setsockopt", ENOPROTOOPT, &[is(1, IPPROTO_TCP), is(2, TCP_AO_ADD_KEY)]);
+        }
         if !has(NET_ADMIN) && !given.nested {
             for request in THAT_LOAD_LINKS {
                 profile.override_with("ioctl", EPERM, &[is(1, request)]);
@@ -238,12 +246,13 @@ impl Profile {
             if !given.nested {
                 profile.override_with("prlimit64", EPERM, &[is(0, INIT)]);
             }
-            // Of a process or a group; and of all processes of a user, whose the init is as well.
-            for (name, kinds, user) in [("setpriority", [0, 1], 2), ("ioprio_set", [1, 2], 3)] {
-                for kind in kinds {
-                    profile.override_with(name, EPERM, &[is(0, kind), is(1, INIT)]);
+            // Of the process; of a group, which may have joined the init's, setpgid(2), and is "one's own" then; and of all processes of a user,
+            // whose the init is as well.
+            for (name, process, group, user) in [("setpriority", 0, 1, 2), ("ioprio_set", 1, 2, 3)] {
+                profile.override_with(name, EPERM, &[is(0, process), is(1, INIT)]);
+                for many in [group, user] {
+                    profile.override_with(name, EPERM, &[is(0, many)]);
                 }
-                profile.override_with(name, EPERM, &[is(0, user)]);
             }
         }
         profile.override_with("personality", EPERM, &PERSONALITIES.map(|value| is_not(0, value)));

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::ids::UserMap;
 use crate::config::mount::Source;
 use crate::config::mount::{Mount, MountKind, Stands};
-use crate::config::namespace::Namespace;
+use crate::config::namespace::{Namespace, Origin};
 use crate::config::preset::Preset;
 use crate::config::root::{Root, RootKind};
 use crate::host::Host;
@@ -136,8 +136,15 @@ impl Config {
         mounts.extend(["/media", "/mnt", "/srv"].map(Mount::directory));
         // Nobody but the command is inside, whatever its uid.
         mounts.push(Mount::own_directory(&home, if self.uid_inside(host) == 0 { 0o700 } else { 0o777 }));
-        if !self.namespaces.is_new(Namespace::Pid) && places.proc {
-            mounts.push(Mount::bind("/proc", "/proc").read_only().for_strangers());
+        // Of one that is joined what is the host's would show the host's processes.
+        let proc = match self.namespaces.origin(Namespace::Pid) {
+            Origin::Inherited => places.proc.then(|| Mount::bind("/proc", "/proc").read_only().for_strangers()),
+            // With a user namespace of its own it does not get in there at all.
+            Origin::Joined(_) => (!self.namespaces.is_new(Namespace::User)).then(|| Mount::proc("/proc")),
+            Origin::New => None,
+        };
+        if let Some(proc) = proc {
+            mounts.push(proc);
             mounts.extend(masks("/proc"));
         }
         if let Some(user) = self.unknown_user(host) {

@@ -455,7 +455,12 @@ fn no_capability_takes_from_the_init_what_it_holds() {
             "opened"
         );
     }
-    // All of a user's, which the init is one of.
+    // Its group's, which may be joined, and is "one's own" then; and all of a user's, which the init is one of.
+    let group = "import os\nos.setpgid(0, os.getpgid(1))\ntry: os.setpriority(os.PRIO_PGRP, 0, 19); print('done')\nexcept OSError as error: print(error.errno)\n\
+        import ctypes\nprint(ctypes.CDLL(None).syscall(IOPRIO, 2, 0, 3 << 13))"
+        .replace("IOPRIO", if cfg!(target_arch = "x86_64") { "251" } else { "30" });
+    assert_eq!((python(&[], &group), python(&["--nested"], &group)), ("1\n-1".to_owned(), "1\n-1".to_owned()));
+    assert_eq!(python(&["--as-pid-1"], &group), "done\n0");
     let users = "import os\ntry: os.setpriority(os.PRIO_USER, 0, 19); print('done')\nexcept OSError as error: print(error.errno)";
     assert_eq!((python(&[], users), python(&["--nested"], users)), ("1".to_owned(), "1".to_owned()));
     assert_eq!(python(&["--as-pid-1"], users), "done");

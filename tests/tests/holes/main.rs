@@ -4,6 +4,7 @@
 mod exec;
 mod inside;
 mod memory;
+mod own_mounts;
 mod starts;
 mod streams;
 mod taken;

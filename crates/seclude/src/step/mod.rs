@@ -291,7 +291,7 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     add(user::become_root(command, host));
     // The host's /proc is there, and the child has all rights over its own namespace.
     let by_filter = nesting::ByFilter::default();
-    add(nesting::compile(command, &by_filter));
+    add(nesting::compile(command, &by_filter)?);
     // Before the tree, in which files tell of the address.
     add(loopback::compile(command));
     add(connected);

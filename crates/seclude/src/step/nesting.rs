@@ -22,7 +22,7 @@ use crate::action::Describe;
 use crate::config::Config;
 use crate::config::capability::Capability;
 use crate::config::namespace::Namespace;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::program::Program;
 
 const NAME: &str = "nesting";
@@ -76,9 +76,33 @@ impl ByFilter {
 /// that holds, the lock on the container's ids among it (pidfd_getfd(2)).
 pub(crate) fn has_inner(command: &Config) -> bool {
     let spaces = &command.namespaces;
-    let undoing = Capability::SYS_ADMIN.bit() | Capability::SYS_PTRACE.bit();
-    let may_undo = command.capabilities.is_none_or(|set| set.bits() & undoing != 0);
-    command.is_sandboxed() && may_undo && spaces.is_new(Namespace::User) && spaces.is_new(Namespace::Mount)
+    may_undo(command).is_some() && spaces.is_new(Namespace::User) && spaces.is_new(Namespace::Mount)
+}
+
+/// The capability by which it could.
+fn may_undo(command: &Config) -> Option<Capability> {
+    let has = |capability: &Capability| command.capabilities.is_none_or(|set| set.bits() & capability.bit() != 0);
+    [Capability::SYS_ADMIN, Capability::SYS_PTRACE].into_iter().find(|one| command.is_sandboxed() && has(one))
+}
+
+/// Fails where it would have to be in a namespace below, and that cannot be made: in one that is joined, or beside the caller's mounts.
+fn is_locked(command: &Config) -> Result<()> {
+    let spaces = &command.namespaces;
+    let (mounts, init) = (spaces.is_new(Namespace::Mount), command.init);
+    let below_another = spaces.is_joined(Namespace::User) && (mounts || init);
+    let beside = spaces.is_new(Namespace::User) && init && !mounts;
+    let Some(capability) = may_undo(command).filter(|_| (below_another || beside) && !has_inner(command)) else {
+        return Ok(());
+    };
+    let action = match below_another {
+        true => format!(
+            "{capability} in a user namespace that is joined: the command could undo what is mounted, and take from the init what that holds"
+        ),
+        false => {
+            format!("{capability} without a mount namespace: the command could take from the init what that holds")
+        }
+    };
+    Err(Error::invalid(NAME, action).at_field(Field::of("rights").key("capabilities")).contradicting())
 }
 
 pub(super) fn is_last(command: &Config) -> bool {
@@ -96,11 +120,12 @@ pub(super) fn needs_filter(command: &Config) -> bool {
 }
 
 /// While the host's /proc is there: the kernel mounts no other one where none is to be seen.
-pub(super) fn compile(command: &Config, by_filter: &ByFilter) -> Option<Box<dyn Step>> {
+pub(super) fn compile(command: &Config, by_filter: &ByFilter) -> Result<Option<Box<dyn Step>>> {
+    is_locked(command)?;
     let (last, inner) = (is_last(command), has_inner(command));
     let lowers = command.is_sandboxed() && command.namespaces.is_new(Namespace::User);
-    (last || inner || lowers)
-        .then(|| Box::new(Own { last, inner, by_filter: by_filter.clone(), lowers, halves: Vec::new() }) as _)
+    let own = || Box::new(Own { last, inner, by_filter: by_filter.clone(), lowers, halves: Vec::new() }) as _;
+    Ok((last || inner || lowers).then(own))
 }
 
 impl Step for Own {

@@ -13,11 +13,11 @@ use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
 use super::layered_host::LayeredHost;
-use super::mount::tmpfs;
 use super::mount::{
     self,
     overlay::{OverlayMount, Way},
 };
+use super::mount::{own_namespaces, tmpfs};
 use super::show::{self, Show};
 use super::user::{self, Ids};
 use super::{Preparation, Step, names};
@@ -48,6 +48,8 @@ pub(super) struct Tree {
     /// The most bytes of what is kept in memory besides the root.
     bound: Option<u64>,
     devices: bool,
+    /// What is written of the host is where others do not come.
+    is_apart: bool,
     about: String,
     /// On the mount points of the host's own tree.
     lock: Option<Arc<OwnedFd>>,
@@ -126,6 +128,7 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
         scratch,
         bound: None,
         devices,
+        is_apart: own_namespaces::may_copy_set_id(command, host),
         about,
         lock: None,
     };
@@ -321,12 +324,20 @@ impl Step for Tree {
                 let root = open("/", flags, Mode::empty()).map_err(failed)?;
                 let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
                 let found = statx(&root, c"", flags, StatxFlags::TYPE).map_err(failed)?;
+                let root = Arc::new(root);
                 self.lock = preparation.share_mount_points(&root, &found).map_err(failed)?;
-                Ok(())
+                match self.is_apart {
+                    true => own_namespaces::is_apart(NAME, Path::new("/"), Some(&root), &found),
+                    false => Ok(()),
+                }
             }
             Kind::Kept { .. } | Kind::Memory(_) => Ok(()),
             Kind::Directory(show) | Kind::Entered(show) => {
-                show::directory(show, NAME, |path| path.display().to_string(), preparation)?;
+                let found = show::directory(show, NAME, |path| path.display().to_string(), preparation)?;
+                if self.is_apart && !self.read_only {
+                    own_namespaces::is_apart(NAME, show.path(), show.opened(), &found)
+                        .map_err(|error| error.at("root.path"))?;
+                }
                 show.look_where(NAME).map_err(|error| error.at("root.path"))
             }
             Kind::Overlay(overlay) => {

@@ -8,7 +8,7 @@ use seclude_child::{Op, Slot};
 use seclude_request::Remedy;
 use seclude_sys::Fd;
 
-use super::{NAME, attach, filesystem, not_the_root};
+use super::{NAME, attach, filesystem, not_the_root, own_namespaces};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::attributes::{Attributes, Propagation};
@@ -34,6 +34,7 @@ struct Bind {
     closed: Option<Places>,
     as_named: bool,
     is_here: bool,
+    is_apart: bool,
     attributes: Attributes,
     about: String,
 }
@@ -50,6 +51,8 @@ pub(super) struct Circumstances {
     pub(super) strict: bool,
     /// It has to be what the caller stands in.
     pub(super) is_here: bool,
+    /// If it is written, others may not come to it.
+    pub(super) is_apart: bool,
     /// On top of the flags.
     pub(super) attributes: Attributes,
     /// Under other ids in any case.
@@ -65,7 +68,19 @@ pub(super) fn compile(
     target: &Path,
     recursive: bool,
     flags: Flags,
-    Circumstances { ids, takes_mounts, closed, as_named, strict, is_here, attributes, id_mapped, starter, by_parent }: Circumstances,
+    Circumstances {
+        ids,
+        takes_mounts,
+        closed,
+        as_named,
+        strict,
+        is_here,
+        is_apart,
+        attributes,
+        id_mapped,
+        starter,
+        by_parent,
+    }: Circumstances,
 ) -> Result<Box<dyn Step>> {
     if let Source::Path(source) = source {
         absolute(NAME, source).map_err(|error| error.at("source"))?;
@@ -89,6 +104,7 @@ pub(super) fn compile(
         closed,
         as_named,
         is_here,
+        is_apart: is_apart && !flags.read_only,
         attributes,
         about,
     }))
@@ -137,6 +153,10 @@ impl Step for Bind {
                 if self.is_here && identity(Path::new(".")).map_err(failed)? != identity_of(&found) {
                     let error = Error::parent(NAME, &self.about, rustix::io::Errno::STALE).path_of(self.show.path());
                     return Err(error.hint("the caller's directory has another name by now"));
+                }
+                if self.is_apart {
+                    own_namespaces::is_apart(NAME, self.show.path(), self.show.opened(), &found)
+                        .map_err(|error| error.at("source"))?;
                 }
                 self.is_seen_elsewhere(&found)?;
                 // A device is written all the same, but its inode, which is the host's, is not changed.

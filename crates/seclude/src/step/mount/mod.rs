@@ -8,6 +8,7 @@ mod filesystem;
 mod hide;
 mod kernel;
 pub(super) mod overlay;
+pub(super) mod own_namespaces;
 mod set_id;
 pub(super) mod tmpfs;
 
@@ -218,6 +219,7 @@ pub(super) fn leaves_the_host_as_it_was(mount: &Mount) -> bool {
 fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Place) -> Result<Box<dyn Step>> {
     let target = mount.target.as_path();
     check_target(target)?;
+    own_namespaces::is_not_replaced(command, mount)?;
     let spaces = &command.namespaces;
     let new_user = spaces.is_new(Namespace::User);
     // The kernel mounts these for the owner of the namespace they show, and answers EPERM to others.
@@ -255,6 +257,7 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
                     as_named,
                     strict: as_named || (command.is_sandboxed() && !mount.preset),
                     is_here: mount.stands == Some(Stands::Here),
+                    is_apart: own_namespaces::may_copy_set_id(command, host),
                     attributes: mount.attributes,
                     id_mapped: mount.id_mapped.clone(),
                     starter: command.starter,

@@ -476,6 +476,13 @@ fn flags_that_contradict_each_other_are_named_as_they_were_given() {
 }
 
 #[test]
+fn a_cgroup_to_be_swept_has_an_absolute_path() {
+    let line = seclude_tests::refused(125, &["gc", "--cgroup", "builds"]);
+    assert!(line.contains("--cgroup") || line.contains("builds: not the absolute path of a cgroup"), "{line}");
+    assert!(seclude_tests::seclude(&["gc", "--cgroup", "/seclude-test/none"]).status.success(), "none there is none");
+}
+
+#[test]
 fn a_negative_number_is_a_value_that_its_flag_refuses() {
     for flag in ["--fd", "--timeout", "--max-tmp", "--umask", "--memory", "--pids", "--preserve-fds"] {
         let line = refused(125, &["run", flag, "-1", "true"]);

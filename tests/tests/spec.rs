@@ -169,3 +169,22 @@ fn bytes_that_are_no_text_have_a_form_in_a_file() {
     fs::write(&file, text).unwrap();
     assert_eq!(seclude(&["run", "--spec", &file.display().to_string()]).stdout, [0, 0xff]);
 }
+
+#[test]
+fn rights_of_a_file_are_changed_by_flags_as_those_of_flags_are() {
+    let own = Scratch::new("spec-rights");
+    let file = own.join("job.toml").display().to_string();
+    let look = ["sh", "-c", "id -u; grep CapAmb /proc/self/status | cut -f2"];
+    let made = [&["explain", "--spec", "--user", "7", "--cap-add", "NET_ADMIN", "--"], &look[..]].concat();
+    fs::write(&file, seclude(&made).stdout).unwrap();
+    let said = |flags: &[&str]| stdout_of(&seclude(&[&["run", "--spec", &file], flags].concat()));
+    for (flags, ids, ambient) in [
+        (&[][..], "7", "0000000000001000"),
+        (&["--no-capabilities"], "7", "0000000000000000"),
+        (&["--cap-drop", "NET_ADMIN"], "7", "0000000000000000"),
+        (&["--cap-add", "NET_RAW"], "7", "0000000000003000"),
+        (&["--user", "8"], "8", "0000000000001000"),
+    ] {
+        assert_eq!(said(flags), format!("{ids}\n{ambient}"), "{flags:?}");
+    }
+}

@@ -90,7 +90,10 @@ fn base(request: &mut Request, flags: &BaseFlags) {
         (flags.no_prefer, |request| request.prefer.clear()),
         (flags.no_hosts, |request| request.hosts.clear()),
         (flags.no_publish, |request| request.network.iter_mut().for_each(|network| network.publish.clear())),
-        (flags.no_capabilities, |request| request.rights.capabilities = Some(Vec::new())),
+        (flags.no_capabilities, |request| {
+            request.rights.capabilities = Some(Vec::new());
+            request.rights.ambient.clear();
+        }),
     ] {
         if emptied {
             empty(request);
@@ -200,7 +203,7 @@ fn users(request: &mut Request, flags: &ContainerFlags) -> Result<(), Failure> {
         (user.uid_map, user.gid_map) = (extents(&users.uid_map, host.uid), extents(&users.gid_map, host.gid));
     } else if let Some(UserSpec { uid, gid }) = users.user
         && makes_user
-        && user.map.is_none()
+        && user.map.is_none_or(|map| map == data::Map::CallerAs)
         && user.uid_map.is_empty()
     {
         // An ordinary user has one id to give away; root's containers have more, of which this is one.

@@ -73,7 +73,8 @@ impl RightsFlags {
         }
         const ALL: &str = "ALL";
         let every = || seclude::Capability::all().map(|one| one.name().to_owned()).collect::<Vec<_>>();
-        let mut names = request.rights.capabilities.take().unwrap_or_default();
+        let before = request.rights.capabilities.take().unwrap_or_default();
+        let mut names = before.clone();
         // As engines have it: without all but those that are added, whichever was said first.
         let added_all = self.cap_add.iter().any(|added| matches!(added, CapabilityName::All));
         let drops_all_first = self.cap_drop.iter().any(|dropped| matches!(dropped, CapabilityName::All)) && !added_all;
@@ -97,6 +98,13 @@ impl RightsFlags {
                     names.retain(|name| name != one.name());
                 }
             }
+        }
+        // Those of somebody who is not root stay over the exec by being ambient, and none is that is not a capability at all.
+        let ambient = &mut request.rights.ambient;
+        ambient.retain(|name| names.contains(name) || names.iter().any(|name| name == ALL));
+        if request.user.uid.is_some_and(|uid| uid != 0) {
+            let added = names.iter().filter(|name| !before.contains(name));
+            ambient.extend(added.filter(|name| !ambient.contains(name)).cloned().collect::<Vec<_>>());
         }
         request.rights.capabilities = Some(names);
     }

@@ -36,7 +36,7 @@ const HERE: [(&[&str], &str); 17] = [
     (&["--time_limit", "--time-limit", "--wall-time"], "--timeout DURATION"),
     (
         &["--overlay-src", "--tmp-overlay", "--ro-overlay"],
-        "--overlay DIR, with --upper DIR --work DIR to keep what is written",
+        "--overlay-mount lower=DIR,ephemeral,to=DST, or lower=DIR,upper=DIR,work=DIR,to=DST to keep what is written",
     ),
     (&["--seccomp-bpf", "--add-seccomp-fd"], "--seccomp FILE"),
     (&["--pids-limit"], "--pids N"),

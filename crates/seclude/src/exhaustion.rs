@@ -33,6 +33,9 @@ pub(crate) fn of(errno: i32, call: Option<&str>) -> Option<String> {
         rustix::io::Errno::NOSPC if call.is_some_and(|call| WRITING.contains(&call)) => {
             "a file system that had to be written is full".into()
         }
+        rustix::io::Errno::DQUOT if call == Some("keyctl") => {
+            "the user has as many keys as it may, in all of its programs and containers: /proc/key-users, sysctl kernel.keys.maxkeys".into()
+        }
         rustix::io::Errno::DQUOT => "the disk quota of the user is used up".into(),
         _ => return None,
     })

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use seclude_cgroup::Hierarchies;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::meter::from_cgroup;
 use crate::step::{default_parent, from_net};
@@ -20,8 +20,12 @@ const NAME: &str = "gc";
 /// it may have been left running on purpose ([`crate::Command::kill_on_drop`]).
 ///
 /// # Errors
-/// When the cgroups or the links and rules cannot be listed. That there is no such parent is none, nor that an ordinary user has no cgroups.
+/// When the cgroups or the links and rules cannot be listed, or `parent` is not absolute. That there is no such parent is none, nor that an ordinary user has no cgroups.
 pub fn collect(parent: Option<&Path>) -> Result<Vec<String>> {
+    if let Some(parent) = parent.filter(|parent| !parent.is_absolute()) {
+        let action = format!("{}: not the absolute path of a cgroup", parent.display());
+        return Err(Error::invalid(NAME, action).at("cgroup"));
+    }
     // One may be closed to the caller, or not there at all, and the others not.
     crate::step::range::sweep();
     let directories = crate::step::own_directory::sweep();

@@ -103,6 +103,10 @@ impl Command {
     /// kernel. In the sandbox it may not, unless it is switched on here; /proc then has no masks, as the kernel mounts no
     /// other one beside a masked one, and the command has CAP_SETFCAP, without which the kernel lets nobody pass its root on
     /// (user_namespaces(7)). Never together with [`Command::host_root`].
+    ///
+    /// In mount namespaces of its own it is not held by what is mounted in others: nothing can be read-only or masked inside what it may
+    /// write. And of root's callers, what it may write is where others do not come, or mounted nosuid: an overlay that it mounts copies programs
+    /// with set-id bits there.
     pub fn nested(&mut self, on: bool) -> &mut Self {
         self.config.nested = on;
         self

@@ -40,7 +40,9 @@ impl Files {
     pub(crate) fn new(random: &mut Random) -> Files {
         let files = Files { own: Scratch::new("why"), root: Scratch::new("why-root") };
         for scratch in [&files.own, &files.root] {
-            fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).expect("it is ours");
+            // Root's containers that mount by themselves may write only to what others do not come to.
+            let mode = if is_root() { 0o700 } else { 0o755 };
+            fs::set_permissions(scratch.path(), Permissions::from_mode(mode)).expect("it is ours");
         }
         for mode in MODES {
             let own = &files.own;

@@ -12,8 +12,9 @@ use rustix::fs::{FileType, Statx};
 use super::set_id;
 use crate::config::Config;
 use crate::config::capability::Capability;
-use crate::config::mount::{Mount, MountKind};
+use crate::config::mount::{Mount, MountKind, Source};
 use crate::config::namespace::Namespace;
+use crate::config::root::RootKind;
 use crate::error::{Error, Result};
 use crate::host::Host;
 
@@ -45,21 +46,37 @@ pub(crate) fn is_apart(step: &'static str, path: &Path, opened: Option<&Arc<Owne
 
 /// Fails where this mount is to hold something back of a directory of the host's that the command may write to.
 pub(super) fn is_not_replaced(command: &Config, mount: &Mount) -> Result<()> {
-    let holds_back = match &mount.kind {
-        MountKind::Bind { flags, .. } => flags.read_only,
-        MountKind::Mask { .. } | MountKind::ReadOnlyPath { .. } => true,
-        _ => false,
+    if mount.preset || !may_be_made(command) {
+        return Ok(());
+    }
+    let of_root = command.root.as_ref().and_then(|root| match &root.kind {
+        RootKind::Directory(Source::Path(path)) if !root.read_only => Some((Path::new("/"), path.as_path())),
+        _ => None,
+    });
+    let shown = command.mounts.iter().filter_map(|other| match &other.kind {
+        MountKind::Bind { source: Source::Path(path), flags, .. } if !flags.read_only => {
+            Some((other.target.as_path(), path.as_path()))
+        }
+        _ => None,
+    });
+    let holds_back = |(target, written): &(&Path, &Path)| {
+        let Ok(below) = mount.target.strip_prefix(target) else { return false };
+        below != Path::new("")
+            && match &mount.kind {
+                // Of something else it is a mount point alone that lies there.
+                MountKind::Bind { source: Source::Path(source), flags, .. } => {
+                    flags.read_only && *source == written.join(below)
+                }
+                MountKind::Mask { .. } | MountKind::ReadOnlyPath { .. } => true,
+                _ => false,
+            }
     };
-    let is_written = |other: &&Mount| {
-        let writable = matches!(&other.kind, MountKind::Bind { flags, .. } if !flags.read_only);
-        writable && other.target != mount.target && mount.target.starts_with(&other.target)
-    };
-    let over = command.mounts.iter().rfind(is_written).filter(|_| holds_back && !mount.preset && may_be_made(command));
-    let Some(over) = over else { return Ok(()) };
+    let over = of_root.into_iter().chain(shown).filter(holds_back).last();
+    let Some((over, _)) = over else { return Ok(()) };
     let action = format!(
         "{} lies in {}, which the command may write to: where it makes mount namespaces by itself, it can put something else in its place",
         mount.target.display(),
-        over.target.display()
+        over.display()
     );
     let hint = "give what lies beside it to be written, each by itself, or have nothing nested and no SYS_ADMIN";
     Err(Error::invalid(super::NAME, action).hint(hint).contradicting())

@@ -372,6 +372,21 @@ fn ctrl_z_stops_the_whole_job_and_fg_continues_it() {
 }
 
 /// A shell with job control, and seclude's own program as `$S`.
+/// Whose group is that of the script that started it, as of a runner that has job control on and no terminal.
+#[test]
+fn a_command_that_stops_itself_stops_nobody_where_no_terminal_could_continue_it() {
+    let script = "(\"$0\" run -t -- sh -c 'kill -STOP $$') < /dev/null; echo ended with $?";
+    let mut command = Command::new("setsid");
+    command.args(["--wait", "bash", "-c", "set -m; bash -c \"$1\" \"$0\" || echo stopped"]);
+    let mut child = command.arg(seclude_bin()).arg(script).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let began = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < seclude_tests::PATIENCE, "the script goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(seclude_tests::stdout_of(&child.wait_with_output().unwrap()), "ended with 0", "it goes on at once");
+}
+
 fn shell() -> Terminal {
     let bin = format!("S={}", seclude_bin().display());
     Terminal::running(&["env", &bin, "PS1=> ", "TERM=dumb", "bash", "--norc", "-i"])

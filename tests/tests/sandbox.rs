@@ -241,6 +241,20 @@ fn a_directory_of_secrets_that_is_closed_stops_no_start() {
 }
 
 #[test]
+fn what_others_have_started_keeps_nobody_from_clearing_up() {
+    if !is_root() {
+        return;
+    }
+    // It has what is root's alone in /run/seclude.
+    let mut running = seclude_tests::Background::start(&["run", "--", "sh", "-c", "echo up; sleep 1000"]);
+    assert_eq!(running.line(), "up");
+    let mut gc = std::process::Command::new("setpriv");
+    gc.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(seclude_tests::seclude_bin()).arg("gc");
+    let output = gc.current_dir("/").output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
 fn a_home_among_the_programs_is_not_shown_with_them() {
     if !is_root() || !Path::new("/opt").is_dir() {
         return;

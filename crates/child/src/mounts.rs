@@ -182,7 +182,14 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             made => made.named(Call::Symlink),
         },
         Op::ChangeAttributes { mount, set, clear, propagation, recursive } => {
-            mount::change_attributes(machine.get(mount), set, clear, propagation, recursive).named(Call::MountSetattr)
+            let mount = machine.get(mount);
+            match mount::change_attributes(mount, set, clear, propagation, recursive) {
+                Err(Errno::ENOSYS) if propagation != 0 => {
+                    mount::change_propagation(mount, propagation, recursive).named(Call::Remount)
+                }
+                Err(Errno::ENOSYS) => remount::set_attributes(mount, set, clear, recursive),
+                answer => answer.named(Call::MountSetattr),
+            }
         }
         Op::MakeDevice { base, name, device } => make_device(machine.get(base), name, &device),
         Op::OpenToRead { tree, offset, into } => {
@@ -390,7 +397,7 @@ fn mask(machine: &mut Machine<'_>, place: Fd) -> Done {
 
 fn set_attributes(mount: Fd, set: u32, recursive: bool) -> Done {
     match mount::set_attributes(mount, set, recursive) {
-        Err(Errno::ENOSYS) => remount::set_attributes(mount, set, recursive),
+        Err(Errno::ENOSYS) => remount::set_attributes(mount, set, 0, recursive),
         answer => answer.named(Call::MountSetattr),
     }
 }

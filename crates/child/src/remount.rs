@@ -9,8 +9,8 @@ use crate::wire::Call;
 /// Apart from the interpreter, whose frame would have the room for the paths always.
 #[cold]
 #[inline(never)]
-pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
-    mount::remount_with(tree, set).named(Call::Remount)?;
+pub(crate) fn set_attributes(tree: Fd, set: u32, clear: u32, recursive: bool) -> Done {
+    mount::remount_with(tree, set, clear).named(Call::Remount)?;
     if !recursive {
         return Ok(());
     }
@@ -46,7 +46,7 @@ pub(crate) fn set_attributes(tree: Fd, set: u32, recursive: bool) -> Done {
             found => found.named(Call::Remount)?,
         };
         if mount::mount_id(found, c"").named(Call::Stat)? == id {
-            match mount::remount_with(found, set) {
+            match mount::remount_with(found, set, clear) {
                 // A file system of fuse whose daemon is gone, before or after it had begun, and cannot come back: nobody
                 // writes to it.
                 Err(Errno::ENOTCONN | Errno::ECONNREFUSED) => {}

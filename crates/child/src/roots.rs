@@ -50,7 +50,10 @@ pub(crate) fn leave_host(machine: &mut Machine<'_>) {
 #[cold]
 #[inline(never)]
 pub(crate) fn alone(tree: Fd) -> Done {
-    mount::change_attributes(tree, 0, 0, mount::MS_PRIVATE, true).named(Call::MountSetattr)
+    match mount::change_attributes(tree, 0, 0, mount::MS_PRIVATE, true) {
+        Err(Errno::ENOSYS) => mount::make_private(tree).named(Call::Remount),
+        answer => answer.named(Call::MountSetattr),
+    }
 }
 
 #[cold]

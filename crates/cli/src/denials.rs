@@ -75,4 +75,7 @@ pub(crate) fn sum_up(exit: &Exit) {
     if first.len() > MOST {
         say(format_args!("refused: {} other system calls, too (--denials)", first.len() - MOST));
     }
+    if exit.denials().more() > 0 {
+        say(format_args!("refused: {} calls more, which came too fast to be told apart", exit.denials().more()));
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) struct RightsFlags {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     no_new_privs: Option<bool>,
-    /// Which system calls it may make: default (the preset's), none (no filter), or a file: a profile of OCI's, Docker's or
+    /// Which system calls it may make: default (the preset's), none (none but for what no mount can hold back), or a file: a profile of OCI's, Docker's or
     /// Podman's, or a finished program of BPF
     #[arg(long, value_name = "default|none|FILE")]
     seccomp: Option<ProfileSpec>,

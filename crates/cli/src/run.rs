@@ -280,7 +280,7 @@ fn in_background(command: &mut seclude::Command, container: &ContainerFlags) -> 
 fn say_where(child: &Child) {
     if let Some(directory) = &child.report().moved_from {
         let shown = directory.display();
-        let empty = ["/tmp", "/var/tmp", "/run", "/home"].map(std::path::Path::new).contains(&directory.as_path());
+        let empty = child.report().moved_to.as_ref() == Some(directory);
         let in_root = child.report().moved_to.as_deref() == Some(std::path::Path::new("/"));
         let begins = match (in_root, empty) {
             (true, _) => "/ (--workdir DIR otherwise)",

@@ -179,7 +179,7 @@ impl Forwarder {
     /// continue the job. Continued in the background it has no terminal to show, and stops again.
     pub(crate) fn stop_too(&mut self, child: &mut Child) {
         let mut others = Vec::new();
-        while jobs::can_be_continued() {
+        while terminal::is_there() && jobs::can_be_continued() {
             jobs::stop(child, Some(self.come.as_fd()));
             while let Ok(Some(come)) = self.come.read_signal() {
                 let signal = come.ssi_signo as i32;

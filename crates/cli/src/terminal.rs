@@ -25,6 +25,11 @@ pub(crate) fn size() -> Option<(u16, u16)> {
     (size.ws_row != 0 && size.ws_col != 0).then_some((size.ws_row, size.ws_col))
 }
 
+/// Whether this process has a controlling terminal, tty(4): with one, somebody sits there who can have a job go on.
+pub(crate) fn is_there() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
+}
+
 /// Whether another job has the terminal that is stdin: who reads from it, or sets its mode, is stopped by the kernel (SIGTTIN,
 /// SIGTTOU), as long as it is of the terminal's session.
 pub(crate) fn is_anothers() -> bool {

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use rustix::io::Errno;
 use seclude_cgroup::Hierarchies;
 
 use crate::error::{Error, Result};
@@ -26,16 +27,24 @@ pub fn collect(parent: Option<&Path>) -> Result<Vec<String>> {
         let action = format!("{}: not the absolute path of a cgroup", parent.display());
         return Err(Error::invalid(NAME, action).at("cgroup"));
     }
+    // Whoever may not look at them, or has no rights over the network, has made none.
+    let links = match seclude_net::sweep() {
+        Err(error) if error.errno().is_some_and(is_no_access) => Vec::new(),
+        swept => swept.map_err(|error| from_net(NAME, error))?,
+    };
     // One may be closed to the caller, or not there at all, and the others not.
     crate::step::range::sweep();
     let directories = crate::step::own_directory::sweep();
     let mount_points = crate::made_record::sweep();
-    let links = seclude_net::sweep().map_err(|error| from_net(NAME, error));
     let mut removed = cgroups_below(parent).map_err(|error| from_cgroup(NAME, error))?;
-    removed.extend(links?);
+    removed.extend(links);
     removed.extend(directories);
     removed.extend(mount_points);
     Ok(removed)
+}
+
+fn is_no_access(errno: i32) -> bool {
+    [Errno::ACCESS, Errno::PERM].contains(&Errno::from_raw_os_error(errno))
 }
 
 fn cgroups_below(parent: Option<&Path>) -> std::result::Result<Vec<String>, seclude_cgroup::Error> {

@@ -139,21 +139,41 @@ pub fn map_ids(mount: Fd, user_namespace: Fd, recursive: bool) -> Result<()> {
     unsafe { call!(__NR_mount_setattr, mount.arg(), EMPTY, flags, &raw const attr, size) }.map(drop)
 }
 
-/// [`set_attributes`] for one mount that is attached, by mount(2) with MS_REMOUNT | MS_BIND on its path in /proc/self/fd.
+/// [`change_attributes`] for one mount that is attached, by mount(2) with MS_REMOUNT | MS_BIND on its path in /proc/self/fd.
 ///
 /// That call sets all flags: the mount's own are looked up and kept, as a user namespace may not clear locked ones. The
 /// kernel keeps how access times are written if no flag speaks of it.
 #[inline(always)]
-pub fn remount_with(mount: Fd, set: u32) -> Result<()> {
+pub fn remount_with(mount: Fd, set: u32, clear: u32) -> Result<()> {
     // As in statfs(2); the lower four are those of mount(2) and of mount_setattr(2) too.
     const ST_NOSYMFOLLOW: u64 = 0x2000;
+    const ST_NODIRATIME: u64 = 0x0800;
     const COMMON: u32 = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
     let now = statfs_flags(mount)?;
-    let mut flags = k::MS_REMOUNT | k::MS_BIND | (now as u32 | set) & COMMON;
-    if now & ST_NOSYMFOLLOW != 0 || set & MOUNT_ATTR_NOSYMFOLLOW != 0 {
+    let mut flags = k::MS_REMOUNT | k::MS_BIND | (now as u32 & !clear | set) & COMMON;
+    let stays = |now: bool, attribute: u32| set & attribute != 0 || (now && clear & attribute == 0);
+    if stays(now & ST_NOSYMFOLLOW != 0, MOUNT_ATTR_NOSYMFOLLOW) {
         flags |= k::MS_NOSYMFOLLOW;
     }
+    if clear & MOUNT_ATTR__ATIME != 0 {
+        flags |= match set & MOUNT_ATTR__ATIME {
+            MOUNT_ATTR_NOATIME => k::MS_NOATIME,
+            MOUNT_ATTR_STRICTATIME => k::MS_STRICTATIME,
+            _ => k::MS_RELATIME,
+        };
+    }
+    if (set | clear) & (MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME) != 0
+        && stays(now & ST_NODIRATIME != 0, MOUNT_ATTR_NODIRATIME)
+    {
+        flags |= k::MS_NODIRATIME;
+    }
     change(mount, flags)
+}
+
+/// `mount(2)` with MS_SHARED or one of its relatives, of an attached mount, and those below it if `recursive`.
+#[inline(always)]
+pub fn change_propagation(mount: Fd, propagation: u64, recursive: bool) -> Result<()> {
+    change(mount, propagation as u32 | if recursive { k::MS_REC } else { 0 })
 }
 
 /// `mount(2)` with MS_REC and MS_PRIVATE of an attached mount and those below it, by its path in /proc.

@@ -502,3 +502,22 @@ it('takes a command before or in its options', async () => {
   assert.equal(await spawn(['sh', '-c', 'exit 3'], {}).exited, 3);
   assert.equal(spawnSync({ cmd: ['sh', '-c', 'exit 3'] }).exitCode, 3);
 });
+
+/** Writes a byte and takes it back, over and over, so that whoever was told of one finds none; then it says nothing more. */
+const thief = `
+import os, time
+ours = os.open("/proc/self/fd/1", os.O_RDONLY | os.O_NONBLOCK)
+for _ in range(20000):
+    os.write(1, b"x")
+    try: os.read(ours, 1)
+    except BlockingIOError: pass
+time.sleep(8)
+`;
+
+it('keeps the timeout of spawnSync for a command that takes back what it has written', () => {
+  for (let trial = 0; trial < 5; trial += 1) {
+    const started = Date.now();
+    const { exitedDueToTimeout } = spawnSync(['python3', '-c', thief], { timeout: 700 });
+    assert.deepEqual([exitedDueToTimeout, Date.now() - started < 5_000], [true, true], `trial ${trial}`);
+  }
+});

@@ -35,8 +35,8 @@ struct Launch {
     uid: Option<u32>,
     gid: Option<u32>,
     groups: Option<Vec<u32>>,
-    /// Seconds from now until it is killed, set-up included.
-    deadline: Option<f64>,
+    /// Seconds from now until it is killed, set-up included, where its own deadline is not before that.
+    timeout: Option<f64>,
 }
 
 /// Starts a command; returns when it runs.
@@ -50,8 +50,8 @@ pub(crate) fn spawn(
 ) -> PyResult<Process> {
     let launch: Launch = launch.extract()?;
     let mut composed = compose(&command, container.as_ref(), &keywords)?;
-    surround(&mut composed, &launch);
-    let Composed { mut command, names, .. } = composed;
+    surround(&mut composed, &launch)?;
+    let Composed { mut command, request, mut names } = composed;
     connect(&mut command, &launch)?;
     if launch.new_session {
         command.new_session(true);
@@ -69,8 +69,12 @@ pub(crate) fn spawn(
     if let Some(groups) = launch.groups {
         command.groups(groups);
     }
-    if let Some(seconds) = launch.deadline {
-        command.deadline(length(seconds)?);
+    // The container's own is no longer for who waits less.
+    let asked = launch.timeout.map(length).transpose()?;
+    let timeout = asked.filter(|asked| request.deadline.is_none_or(|own| asked.as_nanos().cast_signed() < own.nanoseconds));
+    if let Some(timeout) = timeout {
+        command.deadline(timeout);
+        names.add("timeout", Field::of("deadline").parts());
     }
     let started = Instant::now();
     let child = py.detach(move || {
@@ -82,7 +86,7 @@ pub(crate) fn spawn(
     let child = child.map_err(|error| failure::raise(py, &error, &names))?;
     let (pid, made) = (child.id(), serde_json::to_value(child.report()).unwrap_or_default());
     let state = Mutex::new(State::Running(Box::new(child)));
-    Ok(Process { owner: std::process::id(), pid, made, started, state })
+    Ok(Process { owner: std::process::id(), pid, timed: timeout.is_some(), made, started, state })
 }
 
 /// Longer than anybody waits.
@@ -96,7 +100,7 @@ fn length(seconds: f64) -> PyResult<Duration> {
 }
 
 /// Its environment, as it is now: here, where no other thread of Python's changes it, and never later.
-fn surround(composed: &mut Composed, launch: &Launch) {
+fn surround(composed: &mut Composed, launch: &Launch) -> PyResult<()> {
     let Composed { command, request, .. } = composed;
     match &launch.env {
         Some(env) => {
@@ -120,6 +124,7 @@ fn surround(composed: &mut Composed, launch: &Launch) {
     if let Some(directory) = &launch.cwd {
         command.caller_dir(directory);
     }
+    Ok(())
 }
 
 fn connect(command: &mut Command, launch: &Launch) -> PyResult<()> {
@@ -154,6 +159,8 @@ pub(crate) struct Process {
     /// The process that started it. One that was forked from that has a copy of all this, and no child.
     owner: u32,
     pid: u32,
+    /// Its deadline is the caller's timeout.
+    timed: bool,
     made: Json,
     started: Instant,
     state: Mutex<State>,
@@ -202,6 +209,12 @@ impl Process {
     #[getter]
     fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Whether its deadline is the caller's timeout, and none of its own.
+    #[getter]
+    fn timed(&self) -> bool {
+        self.timed
     }
 
     /// A new descriptor, the caller's to close, that is readable when there is more to know than that the process runs; `None` if its end is

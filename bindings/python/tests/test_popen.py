@@ -32,6 +32,37 @@ class AsSubprocess(unittest.TestCase):
                 process.communicate(b"begin\n", timeout=0.2)
             self.assertEqual(process.communicate(), (b"begin\nend\n", None))
 
+    def test_communicate_has_what_the_streams_have_read_or_written_ahead(self):
+        for options, said in (({}, b"and "), ({"text": True}, "and "), ({"bufsize": 0}, b"and ")):
+            given = {"shell": True, "stdin": seclude.PIPE, "stdout": seclude.PIPE, "stderr": seclude.PIPE, **options}
+            for container in ({}, {"deadline": "60s"}):
+                script = "printf 'first\\nand '; read line; echo \"$line\"; echo over >&2; cat"
+                with self.subTest(options=options, container=container):
+                    with seclude.Popen(script, container=container, **given) as process:
+                        word = process.stdout.readline()
+                        process.stdin.write(word)
+                        self.assertEqual(process.communicate(word, timeout=60)[0], said + 2 * word)
+                        self.assertEqual(process.communicate()[0], said + 2 * word)
+        # And half a letter.
+        script = r"printf 'first\n\303'; sleep 0.3; printf '\244\r\n'"
+        for container in ({}, {"deadline": "60s"}):
+            with seclude.Popen(["sh", "-c", script], container=container, stdout=seclude.PIPE, encoding="utf-8") as process:
+                self.assertEqual(process.stdout.readline(), "first\n")
+                self.assertEqual(process.communicate(), ("ä\n", None))
+
+    def test_streams_block_as_before_when_communicate_has_given_up(self):
+        with seclude.Popen("sleep 0.7; cat", shell=True, stdin=seclude.PIPE, stdout=seclude.PIPE) as process:
+            with self.assertRaises(subprocess.TimeoutExpired):
+                process.communicate(bytes(1 << 20), timeout=0.2)
+            self.assertTrue(os.get_blocking(process.stdout.fileno()) and os.get_blocking(process.stdin.fileno()))
+            # What it was given is not forgotten.
+            self.assertEqual(process.communicate(), (bytes(1 << 20), None))
+
+    def test_a_wait_may_be_for_ever(self):
+        for container in ({}, {"deadline": "600h"}):
+            with seclude.Popen(["sleep", "0.2"], container=container) as process:
+                self.assertEqual(process.wait(timeout=float("inf")), 0)
+
     def test_streams_are_buffered_as_asked(self):
         with seclude.Popen(["cat"], bufsize=0, stdin=seclude.PIPE, stdout=seclude.PIPE) as process:
             self.assertIsInstance(process.stdin, io.RawIOBase)

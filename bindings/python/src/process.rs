@@ -4,12 +4,13 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOverflowError, PyProcessLookupError, PyValueError};
 use pyo3::prelude::*;
+use seclude::request::Request;
 use seclude::{Child, Command, Field, Meter, Stdio};
 use serde_json::Value as Json;
 
@@ -99,9 +100,9 @@ fn length(seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds.max(0.0)).map_or(AGES, |length| length.min(AGES)))
 }
 
-/// Its environment, as it is now: here, where no other thread of Python's changes it, and never later.
+/// Its directory, and its environment, as it is now: here, where no other thread of Python's changes it, and never later.
 fn surround(composed: &mut Composed, launch: &Launch) -> PyResult<()> {
-    let Composed { command, request, .. } = composed;
+    let Composed { command, request, names } = composed;
     match &launch.env {
         Some(env) => {
             command.env_clear();
@@ -122,9 +123,26 @@ fn surround(composed: &mut Composed, launch: &Launch) -> PyResult<()> {
         command.arg0(OsStr::from_bytes(arg0));
     }
     if let Some(directory) = &launch.cwd {
-        command.caller_dir(directory);
+        if request.workdir.is_some() {
+            let place = names.place(&Field::of("workdir"));
+            return Err(PyValueError::new_err(format!("{place}: cwd says it already")));
+        }
+        command.caller_dir(from_here(directory, request)?);
     }
     Ok(())
+}
+
+/// A relative directory is this process's own, in a tree that is this process's own.
+fn from_here(directory: &Path, request: &Request) -> PyResult<PathBuf> {
+    let root = request.root.as_ref().and_then(|root| root.path.as_ref().or(root.lowers.first()));
+    if directory.is_absolute() || directory.as_os_str().is_empty() {
+        return Ok(directory.to_owned());
+    }
+    if root.is_some_and(|root| root.as_os_str() != "/") {
+        let line = format!("cwd is {directory:?}; it can be an absolute path inside container.root");
+        return Err(PyValueError::new_err(line));
+    }
+    Ok(std::env::current_dir().map_err(failure::of_io)?.join(directory))
 }
 
 fn connect(command: &mut Command, launch: &Launch) -> PyResult<()> {

@@ -91,11 +91,19 @@ class Inside(unittest.TestCase):
         self.assertEqual(out(["sh", "-c", "echo $SECLUDE_TRIED $HOME"]), "/root\n")
         self.assertEqual(out(["/usr/bin/env"], env={b"A": b"\xe4", "B": "2"}, errors="surrogateescape"), "A=\udce4\nB=2\n")
         self.assertEqual(out(["pwd"], cwd="/usr"), "/usr\n")
+        self.assertEqual(out(["printenv", "A", "B"], env={"A": "1", "B": "2"}, container={"env": {"B": "3"}}), "1\n3\n")
         with tempfile.TemporaryDirectory() as here:
             Path(here, "file").write_text("shown")
             self.assertEqual(out(["cat", "file"], cwd=here), "shown")
         self.assertEqual(out(["printenv", "C"], container={"env": {"C": "3"}}), "3\n")
         self.assertEqual(out(["printenv"], container={"env_remove": ["SECLUDE_TRIED"]}, env={"SECLUDE_TRIED": "1", "D": ""}), "D=\n")
+
+    def test_a_relative_directory_is_the_callers_own(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir("/usr/share")
+        for preset in ("sandbox", "host", "bare"):
+            for given, there in (("..", "/usr"), (b"../lib/.", "/usr/lib"), (".", "/usr/share"), (Path("../bin/"), "/usr/bin")):
+                self.assertEqual(out(["pwd", "-P"], cwd=given, preset=preset), there + "\n", (given, preset))
 
 
 class AsSubprocess(unittest.TestCase):

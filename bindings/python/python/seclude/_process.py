@@ -1,5 +1,6 @@
 """``run`` and ``Popen``."""
 
+import errno
 import inspect
 import io
 import json
@@ -170,6 +171,8 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         if executable is None:
             executable = args[0]
         env, cwd = given["env"], given["cwd"]
+        if cwd is not None and not os.fspath(cwd):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(cwd))
         sys.audit("subprocess.Popen", executable, args, cwd, env)
         words = [os.fsencode(word) for word in args]
         program = os.fsencode(executable)

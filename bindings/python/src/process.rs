@@ -70,6 +70,10 @@ pub(crate) fn spawn(
     if let Some(groups) = launch.groups {
         command.groups(groups);
     }
+    // What goes on without its parent does so at the ordinary end of an interpreter as well.
+    if request.die_with_parent == Some(false) {
+        command.kill_on_drop(false);
+    }
     // The container's own is no longer for who waits less.
     let asked = launch.timeout.map(length).transpose()?;
     let timeout = asked.filter(|asked| request.deadline.is_none_or(|own| asked.as_nanos().cast_signed() < own.nanoseconds));

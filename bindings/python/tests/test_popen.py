@@ -147,6 +147,16 @@ class AsSubprocess(unittest.TestCase):
 
 
 class Container(unittest.TestCase):
+    def test_without_that_it_goes_on_after_the_ordinary_end_of_its_parent(self):
+        for preset in ("bare", "sandbox"):
+            container = {"preset": preset, "die_with_parent": False}
+            script = f"import seclude, os\nprint(seclude.Popen(['sleep', '60'], stdout=seclude.DEVNULL, container={container}).pid)"
+            pid = int(subprocess.check_output([PYTHON, "-W", "ignore", "-c", script]))
+            time.sleep(0.2)
+            with open(f"/proc/{pid}/stat") as stat:
+                self.assertIn(stat.read().rpartition(")")[2].split()[0], "SR")
+            os.kill(pid, signal.SIGKILL)
+
     def test_kill_tree_ends_all_of_it_and_says_so(self):
         process = seclude.Popen("setsid sleep 60 & echo ready; sleep 60", shell=True, stdout=seclude.PIPE)
         with process:

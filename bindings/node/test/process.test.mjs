@@ -493,6 +493,13 @@ it('keeps the event loop alive, unless unref() says otherwise', async () => {
   const unrefd = childProcess.spawn(quick[0], quick.slice(1), { stdio: 'inherit' });
   assert.deepEqual(await once(unrefd, 'exit'), [0, null]);
   assert.ok(Date.now() - started < 60_000);
+  // Nor does what is read of it to keep a bound; but whoever has not said so gets all of it.
+  const bounded = script(`const child = seclude.spawn(['sleep', '300'], { maxBuffer: 10, container: { dieWithParent: true } });
+    child.spawned.then(() => setTimeout(() => child.unref(), 100));`);
+  childProcess.execFileSync(bounded[0], bounded.slice(1), { timeout: 60_000 });
+  const after = script(`const { stdout } = seclude.spawn(['sh', '-c', '(sleep 0.5; echo late) & exit 0'], { maxBuffer: 10 });
+    new Response(stdout).text().then(console.log);`);
+  assert.equal(childProcess.execFileSync(after[0], after.slice(1), { encoding: 'utf8' }), 'late\n\n');
   const slow = script(`const child = seclude.spawn(['sleep', '0.3'], { onExit: () => console.log('waited') }); child.unref(); child.ref();`);
   assert.equal(childProcess.execFileSync(slow[0], slow.slice(1), { encoding: 'utf8' }), 'waited\n');
 });

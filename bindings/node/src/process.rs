@@ -20,7 +20,7 @@ use crate::options::{Facts, Names};
 use crate::pipe::{Output, Reader, Writer};
 use crate::terminal::Terminal;
 use crate::tree::Tree;
-use crate::{reactor, report};
+use crate::{descriptor, reactor, report, tree};
 
 /// What JavaScript, the start and the wait all look at.
 pub(crate) struct Shared {
@@ -172,16 +172,18 @@ impl Process {
     pub fn signal_tree(&self, answers: &crate::hub::Hub, request: f64, signal: i32) {
         let answers = answers.answers();
         let tree = match &*lock(&self.shared.state) {
-            State::Running(running) => Tree {
+            State::Running(running) => descriptor::copy_of(running.pidfd).map(|pidfd| Tree {
                 pid: running.pid,
+                pidfd,
+                signaller: running.signaller.clone(),
                 init: self.facts.init,
                 below: self.facts.init || self.facts.first,
                 cgroup: running.meter.as_ref().map(|meter| meter.path().to_owned()),
-            },
+            }),
             _ => return answers.send(request, Answer::Done),
         };
         reactor::block(move || {
-            let answer = match tree.signal(signal) {
+            let answer = match tree.and_then(|tree| tree.signal(signal)) {
                 Ok(()) => Answer::Done,
                 Err(error) => Answer::Failed(report::of_io("kill", "everything in the container", &error)),
             };
@@ -198,7 +200,13 @@ impl Process {
         {
             return Some(vec![now as f64, stats.memory_peak.unwrap_or(now).max(now) as f64]);
         }
-        let status = fate::status(self.command(running))?;
+        let command = self.command(running);
+        let status = fate::status(command)?;
+        // Whoever has the pid by now is somebody else, unless it is there yet.
+        let pidfd = descriptor::copy_of(running.pidfd).ok()?;
+        if self.command(running) != command || tree::has_ended(&pidfd) {
+            return None;
+        }
         let bytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)

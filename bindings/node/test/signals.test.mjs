@@ -1,10 +1,11 @@
 // Signals, also to those that take no notice of them.
 import assert from 'node:assert/strict';
+import childProcess from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
 import { spawn, spawnSync } from '../index.mjs';
-import { isolated, it, scratch, until, without } from './kit.mjs';
+import { isolated, it, scratch, until, without, withoutRoot } from './kit.mjs';
 
 const noContainer = without('user namespace', 'pid namespace', 'net namespace', 'fresh /proc');
 const killGrace = 200;
@@ -129,6 +130,26 @@ it('sends a signal to everything in the container by killTree(signal), once, and
   await assert.rejects(child.killTree(0), /^RangeError: signal is 0/);
   await child.killTree();
   assert.equal(await child.exited, 137);
+});
+
+it('finds nobody by a pid in a /proc of another pid namespace, and says so', withoutRoot || noContainer, async () => {
+  const entry = new URL('../lib/index.js', import.meta.url).pathname;
+  const script = `
+    const { spawn } = require(${JSON.stringify(entry)});
+    (async () => {
+      for (const container of [{ preset: 'bare', namespace: { user: true, pid: true } }, undefined]) {
+        const child = spawn(['sleep', '60'], { container });
+        await child.spawned;
+        console.log(child.memoryUsage());
+        console.log(await child.killTree('SIGTERM').then(() => 'sent', (error) => error.message));
+        child.kill('SIGKILL');
+        console.log(await child.exited);
+      }
+    })();`;
+  const said = childProcess.execFileSync('unshare', ['--pid', '--fork', process.execPath, '-e', script], { encoding: 'utf8' });
+  const [rss, refused, end, ...plain] = said.trim().split('\n');
+  assert.deepEqual([rss, end, ...plain], ['undefined', '137', 'undefined', 'sent', '143'], said);
+  assert.match(refused, /\/proc is of another pid namespace/);
 });
 
 it('leaves an `await using` block by SIGTERM, and by SIGKILL where that does nothing', noContainer, async () => {

@@ -175,6 +175,7 @@ class Subprocess {
     const { killSignal } = this.#settings;
     if (killSignal !== undefined) {
       this.#send(killSignal, true, because);
+      this.#native.letGo();
       return;
     }
     because();

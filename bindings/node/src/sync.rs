@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use crate::fate::{self, Fate};
 use crate::launch::Composed;
 use crate::options::{Facts, Names};
-use crate::{report, setup};
+use crate::{process, report, setup};
 
 /// When it is stopped, and how.
 #[napi(object)]
@@ -147,6 +147,11 @@ impl Run<'_> {
             if exit.is_none() {
                 self.keep_bounds(&mut child)?;
                 exit = child.try_wait().map_err(|error| report::failure(&error, &Names::default()))?;
+                if exit.is_none() && self.stopped && process::waits_for_readers(&child) {
+                    // It has ended, by the signal or before that, and who reads what it wrote takes longer.
+                    self.is_what_ends_it();
+                    child.kill().map_err(|error| report::of_io("kill", "the command", &error))?;
+                }
             }
         }
         match exit {

@@ -1,6 +1,8 @@
 //! A JavaScript value as plain data: read once, on the JavaScript thread, and understood without a runtime.
 
-use napi::bindgen_prelude::{Array, ArrayBuffer, BigInt, Buffer, FromNapiValue, JsObjectValue, JsValue, Object, Unknown};
+use napi::bindgen_prelude::{
+    Array, ArrayBuffer, BigInt, Buffer, FromNapiValue, JsObjectValue, JsValue, Object, Unknown,
+};
 use napi::{Error, KeyCollectionMode, KeyConversion, KeyFilter, Status, ValueType};
 use seclude::request::{Field, MOST_DEPTH, Part, Value};
 

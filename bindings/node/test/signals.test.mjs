@@ -1,12 +1,15 @@
 // Signals, also to those that take no notice of them.
 import assert from 'node:assert/strict';
 import childProcess from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 
 import { spawn, spawnSync } from '../index.mjs';
 import { isolated, it, scratch, until, without, withoutRoot } from './kit.mjs';
 
+const noSocket = globalThis.Bun ? 'skipped: a socket of Bun\'s has no number' : false;
 const noContainer = without('user namespace', 'pid namespace', 'net namespace', 'fresh /proc');
 const killGrace = 200;
 const sleeps = ['sleep', '60'];
@@ -130,6 +133,36 @@ it('sends a signal to everything in the container by killTree(signal), once, and
   await assert.rejects(child.killTree(0), /^RangeError: signal is 0/);
   await child.killTree();
   assert.equal(await child.exited, 137);
+});
+
+it('waits for nobody who reads the output of an ended command, once it is killed or its time is over', noSocket || noContainer, async () => {
+  const server = net.createServer({ pauseOnConnect: true });
+  await new Promise((resolve) => server.listen(path.join(scratch(), 'socket'), resolve));
+  const accepted = once(server, 'connection');
+  const connection = net.connect(server.address());
+  const [other] = await accepted;
+  // More than the connection holds, and no more than a pipe holds as well: the command ends.
+  const writes = ['sh', '-c', 'head -c 250000 /dev/zero; kill -0 $$'];
+  const start = (options) => spawn(writes, { stdout: connection._handle.fd, container: {}, ...options });
+  const state = (child) => fs.readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/.*\) /s, '')[0];
+  try {
+    const child = start();
+    await child.spawned;
+    await until('it has ended', () => state(child) === 'Z');
+    const later = new Promise((resolve) => setTimeout(resolve, 300, 'waits'));
+    assert.equal(await Promise.race([child.exited, later]), 'waits');
+    assert.equal(child.kill('SIGKILL'), true);
+    assert.equal(await child.exited, 0);
+    const late = start({ timeout: 1_000, killSignal: 'SIGTERM' });
+    await late.exited;
+    assert.equal(late.exitedDueToTimeout, true);
+    const sync = spawnSync(writes, { stdout: connection._handle.fd, container: {}, timeout: 1_000, killSignal: 'SIGTERM' });
+    assert.equal(sync.exitedDueToTimeout, true);
+  } finally {
+    other.destroy();
+    connection.destroy();
+    server.close();
+  }
 });
 
 it('finds nobody by a pid in a /proc of another pid namespace, and says so', withoutRoot || noContainer, async () => {

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,8 @@ pub(crate) fn spawn(
     }
     // The container's own is no longer for who waits less.
     let asked = launch.timeout.map(length).transpose()?;
-    let timeout = asked.filter(|asked| request.deadline.is_none_or(|own| asked.as_nanos().cast_signed() < own.nanoseconds));
+    let timeout =
+        asked.filter(|asked| request.deadline.is_none_or(|own| asked.as_nanos().cast_signed() < own.nanoseconds));
     if let Some(timeout) = timeout {
         command.deadline(timeout);
         names.add("timeout", Field::of("deadline").parts());
@@ -91,7 +93,8 @@ pub(crate) fn spawn(
     let child = child.map_err(|error| failure::raise(py, &error, &names))?;
     let (pid, made) = (child.id(), serde_json::to_value(child.report()).unwrap_or_default());
     let state = Mutex::new(State::Running(Box::new(child)));
-    Ok(Process { owner: std::process::id(), pid, timed: timeout.is_some(), made, started, state })
+    let (timed, killed) = (timeout.is_some(), AtomicBool::new(false));
+    Ok(Process { owner: std::process::id(), pid, timed, made, started, killed, state })
 }
 
 /// Longer than anybody waits.
@@ -167,6 +170,8 @@ fn connect(command: &mut Command, launch: &Launch) -> PyResult<()> {
     Ok(())
 }
 
+const SIGKILL: i32 = 9;
+
 enum State {
     Running(Box<Child>),
     Ended(Ended),
@@ -185,7 +190,14 @@ pub(crate) struct Process {
     timed: bool,
     made: Json,
     started: Instant,
+    /// It was killed: nobody waits for the readers of what it wrote.
+    killed: AtomicBool,
     state: Mutex<State>,
+}
+
+/// Whether it has ended, and what it wrote waits for who reads it.
+fn waits_for_readers(child: &Child) -> bool {
+    child.end_notice().as_raw_fd() != child.pidfd().as_raw_fd()
 }
 
 impl Process {
@@ -259,7 +271,12 @@ impl Process {
                 State::Ended(ended) => return Ok(Ok(Some(ended.clone()))),
                 State::Running(child) => child,
             };
-            match child.try_wait() {
+            let mut looked = child.try_wait();
+            if matches!(looked, Ok(None)) && self.killed.load(Ordering::SeqCst) && waits_for_readers(child) {
+                child.kill().map_err(failure::of_io)?;
+                looked = child.try_wait();
+            }
+            match looked {
                 Ok(Some(exit)) => {
                     let report =
                         exit.to_json(made, started.elapsed(), &|remedy| remedy.to_json(&Field::to_string)).to_string();
@@ -289,7 +306,13 @@ impl Process {
         let ended = Some(rustix::io::Errno::SRCH.raw_os_error());
         self.with(py, |state| match state {
             State::Running(child) => match child.signal(number) {
-                Ok(()) => Ok(true),
+                Ok(()) => {
+                    self.killed.fetch_or(number == SIGKILL, Ordering::SeqCst);
+                    if number == SIGKILL && waits_for_readers(child) {
+                        child.kill().map_err(failure::of_io)?;
+                    }
+                    Ok(true)
+                }
                 Err(error) if error.raw_os_error() == ended => Ok(false),
                 Err(error) => Err(failure::of_io(error)),
             },

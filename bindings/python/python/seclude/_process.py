@@ -300,7 +300,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
 
     def send_signal(self, sig: int) -> None:
         """Sends a signal to the container's first process; an init hands it on to the command, those of job control (SIGSTOP and
-        SIGCONT among them) to all of its process group."""
+        SIGCONT among them) to all of its process group, where the command leads one."""
         self.poll()
         if self.returncode is None and self._process is not None:
             self._process.signal(int(sig))

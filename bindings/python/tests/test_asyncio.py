@@ -5,13 +5,12 @@ import errno
 import os
 import select
 import signal
-import socket
 import threading
 import time
 import unittest
 
 import seclude
-from kit import open_descriptors
+from kit import full_connection, open_descriptors
 
 PIPE = asyncio.subprocess.PIPE
 
@@ -110,12 +109,10 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await process.wait(), 0)
 
     async def test_an_end_is_seen_also_where_no_descriptor_can_be_had_meanwhile(self):
-        # What is relayed to a connection waits for its reader when the command has ended.
-        ours, theirs = socket.socketpair()
+        ours, theirs, many = full_connection()
         with ours:
             with theirs:
-                many = 250_000
-                process = await seclude.create_subprocess_exec("head", "-c", str(many), "/dev/zero", stdout=theirs)
+                process = await seclude.create_subprocess_exec("echo", "said", stdout=theirs)
             inner, failed = process._popen._process, []
 
             class Full:
@@ -136,6 +133,7 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
                 await asyncio.sleep(0.01)
             self.assertFalse(end.done())
             ours.setblocking(False)
+            many += len("said\n")
             while many:
                 many -= len(await asyncio.get_running_loop().sock_recv(ours, many))
             self.assertEqual(await asyncio.wait_for(end, 30), 0)

@@ -266,12 +266,14 @@ export interface Subprocess extends AsyncDisposable {
    * Sends a signal to the command, and answers whether it was there to get it; 0 only asks. Default: `killSignal`; without
    * it SIGTERM, or SIGKILL where the command is PID 1 without an init. The kernel drops what PID 1 has no handler for: what
    * would end another one then ends it `killGrace` later, by SIGKILL. Of an init's command "SIGSTOP" and "SIGCONT" stop and continue
-   * all of the process group.
+   * all of the process group, where it leads one: without a session of its own it is stopped alone. "SIGKILL" also ends the waiting for whoever
+   * reads what an ended command has written.
    */
   kill(signal?: Signal | 0): boolean;
   /**
    * Kills everything in the container: in its cgroup, and in its pid namespace. Without either (`container.cgroup`, a limit,
-   * `namespace.pid`) it kills the command alone, and what that has started goes on. With a signal each of them is sent that.
+   * `namespace.pid`) it kills the command alone, and what that has started goes on. With a signal each of them is sent that; where /proc is of
+   * another pid namespace than this process they can be found in the cgroup alone, and without one that is an error.
    */
   killTree(signal?: Signal): Promise<void>;
   /** What it uses now and has used so far; needs `container.cgroup` or a limit. */

@@ -24,7 +24,8 @@
  * dumpable, prctl(2). It reads the environment, which nobody may change meanwhile, as with getenv(3), and has threads of its own
  * where they are needed (a command that is to be killed when the caller ends, ports on [::1]).
  *
- * Descriptors that the library makes are close-on-exec. fork(2): a handle means nothing in the child of a fork.
+ * Descriptors that the library makes are close-on-exec. fork(2): in the child of a fork a handle is nobody's. What takes one answers
+ * -ECHILD there, and seclude_child_free forgets it: the process runs on, and is the parent's to wait for.
  */
 
 
@@ -184,8 +185,9 @@ int seclude_time_left(const struct seclude_child *child);
 
 /**
  * Sends it a signal, signal(7), and never to a process that has its pid later. An init hands on to its command what is sent to it, but
- * SIGKILL, and those of job control (SIGSTOP and SIGCONT among them) to all of the command's process group; a command that is itself the
- * first process of a pid namespace gets only what it has a handler for, SIGKILL and SIGSTOP. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
+ * SIGKILL, and those of job control (SIGSTOP and SIGCONT among them) to all of the command's process group, where it leads one (with an init in
+ * the caller's own session, of `bare`, to the command alone); a command that is itself the first process of a pid namespace gets only what it has a
+ * handler for, SIGKILL and SIGSTOP. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
  */
 int seclude_signal(const struct seclude_child *child,
                    int signal);
@@ -231,7 +233,7 @@ int seclude_resume(const struct seclude_child *child, struct seclude_error **err
 
 /**
  * Frees the handle. If it still runs, it is killed first, with everything in its container, and waited for. Pipes and
- * terminals that were taken stay the caller's. NULL is nothing.
+ * terminals that were taken stay the caller's. In the child of a fork it is forgotten, and nothing ends. NULL is nothing.
  */
 void seclude_child_free(struct seclude_child *child);
 

@@ -17,6 +17,8 @@ use crate::strings::hand_over;
 /// A process in its container. Freed with seclude_child_free.
 #[derive(Debug)]
 pub struct Child {
+    /// Who started it. A process that was forked from that has a copy of all this, and no child; its locks may be held by nobody.
+    owner: u32,
     pid: c_int,
     /// The state's own, which is open for as long as this is there.
     pidfd: RawFd,
@@ -42,12 +44,17 @@ const _: fn() = || {
 impl Child {
     pub(crate) fn new(child: seclude::Child, began: Instant) -> Child {
         Child {
+            owner: std::process::id(),
             pid: child.id().cast_signed(),
             pidfd: child.pidfd().as_raw_fd(),
             signaller: child.signaller(),
             began,
             state: Mutex::new(State { child, wall: None }),
         }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.owner == std::process::id()
     }
 
     /// Nothing waits while it has this, but for a container's clean-up at its end.
@@ -110,7 +117,11 @@ impl Ended {
 /// NULL, or a handle that nobody frees for as long as `'a` lasts.
 unsafe fn given<'a>(child: *const Child) -> Result<&'a Child, Failure> {
     // SAFETY: the caller's contract.
-    unsafe { child.as_ref() }.ok_or(Failure::Null("child"))
+    let child = unsafe { child.as_ref() }.ok_or(Failure::Null("child"))?;
+    match child.is_ours() {
+        true => Ok(child),
+        false => Err(Failure::system("handle", "of the process that this one was forked from")(Errno::CHILD.into())),
+    }
 }
 
 /// Does something to the child that a number says all about.
@@ -118,8 +129,11 @@ unsafe fn given<'a>(child: *const Child) -> Result<&'a Child, Failure> {
 /// # Safety
 /// As of [`given`].
 unsafe fn asked(child: *const Child, work: impl FnOnce(&Child) -> Result<c_int, Errno>) -> c_int {
-    // SAFETY: the caller's contract.
-    numbered(|| work(unsafe { child.as_ref() }.ok_or(Errno::FAULT)?))
+    numbered(|| {
+        // SAFETY: the caller's contract.
+        let child = unsafe { child.as_ref() }.ok_or(Errno::FAULT)?;
+        if child.is_ours() { work(child) } else { Err(Errno::CHILD) }
+    })
 }
 
 /// Its pid, in the caller's pid namespace: of the container's first process, which in the sandbox is the command's init.
@@ -235,8 +249,9 @@ pub unsafe extern "C" fn seclude_time_left(child: *const Child) -> c_int {
 }
 
 /// Sends it a signal, signal(7), and never to a process that has its pid later. An init hands on to its command what is sent to it, but
-/// SIGKILL, and those of job control (SIGSTOP and SIGCONT among them) to all of the command's process group; a command that is itself the
-/// first process of a pid namespace gets only what it has a handler for, SIGKILL and SIGSTOP. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
+/// SIGKILL, and those of job control (SIGSTOP and SIGCONT among them) to all of the command's process group, where it leads one (with an init in
+/// the caller's own session, of `bare`, to the command alone); a command that is itself the first process of a pid namespace gets only what it has a
+/// handler for, SIGKILL and SIGSTOP. -ESRCH once it has ended and that was seen, -EINVAL for what is no signal.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_signal(child: *const Child, signal: c_int) -> c_int {
     let sent = |child: &Child| {
@@ -344,10 +359,11 @@ pub unsafe extern "C" fn seclude_resume(child: *const Child, error: *mut *mut Er
 }
 
 /// Frees the handle. If it still runs, it is killed first, with everything in its container, and waited for. Pipes and
-/// terminals that were taken stay the caller's. NULL is nothing.
+/// terminals that were taken stay the caller's. In the child of a fork it is forgotten, and nothing ends. NULL is nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seclude_child_free(child: *mut Child) {
-    if !child.is_null() {
+    // SAFETY: NULL, or what seclude_spawn gave, which is there until here.
+    if unsafe { child.as_ref() }.is_some_and(Child::is_ours) {
         // SAFETY: the caller hands back what seclude_spawn gave, once, and nobody uses it any more.
         quiet(|| drop(unsafe { Box::from_raw(child) }));
     }

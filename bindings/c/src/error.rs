@@ -96,6 +96,7 @@ fn described(failure: &Failure) -> Json {
 fn name(errno: Errno) -> Option<&'static str> {
     match errno {
         Errno::BADF => Some("EBADF"),
+        Errno::CHILD => Some("ECHILD"),
         Errno::MFILE => Some("EMFILE"),
         Errno::NFILE => Some("ENFILE"),
         Errno::NOMEM => Some("ENOMEM"),

@@ -459,6 +459,41 @@ static void the_thread_that_started_it_may_end(void)
     seclude_child_free(child);
 }
 
+static void a_fork_of_the_caller_ends_nothing(void)
+{
+    const int out_and_in[3] = {SECLUDE_PIPE, SECLUDE_PIPE, SECLUDE_INHERIT};
+    seclude_child *child = start("{\"command\": [\"cat\"]}", out_and_in);
+    pid_t pid = fork();
+    CHECK(pid >= 0, "%s", strerror(errno));
+    if (pid == 0) {
+        /* By a signal that ends it, if one of these waits. */
+        alarm(20);
+        seclude_error *error = NULL;
+        char *text = NULL;
+        CHECK(seclude_wait(child, NULL, &text, &error) == -ECHILD && !text, "wait");
+        CHECK(has(seclude_error_json(error), "\"errno_name\":\"ECHILD\""), "%s", seclude_error_json(error));
+        seclude_error_free(error);
+        CHECK(seclude_try_wait(child, NULL, NULL, NULL) == -ECHILD, "try_wait");
+        CHECK(seclude_kill(child, NULL) == -ECHILD && seclude_signal(child, SIGTERM) == -ECHILD, "kill, signal");
+        CHECK(seclude_pause(child, NULL) == -ECHILD && seclude_resume(child, NULL) == -ECHILD, "pause, resume");
+        CHECK(seclude_stats_json(child, &text, NULL) == -ECHILD && !text, "stats");
+        CHECK(seclude_denials_json(child, &text, NULL) == -ECHILD && !text, "denials");
+        CHECK(seclude_take_stdin(child) == -ECHILD && seclude_take_terminal(child) == -ECHILD, "take");
+        CHECK(seclude_pid(child) == -ECHILD && seclude_pidfd(child) == -ECHILD && seclude_time_left(child) == -1, "pid");
+        seclude_child_free(child);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0, "%x", status);
+    CHECK(seclude_try_wait(child, NULL, NULL, NULL) == 0, "it goes on");
+    close(seclude_take_stdin(child));
+    char said[8];
+    read_all(seclude_take_stdout(child), said, sizeof said);
+    status = ended(child, NULL);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "by itself: %x", status);
+    seclude_child_free(child);
+}
+
 static void who_ignores_children_hears_of_this_one(void)
 {
     signal(SIGCHLD, SIG_IGN);
@@ -558,6 +593,7 @@ static const struct {
     {"one thread kills what others wait for", one_thread_kills_what_others_wait_for, true},
     {"threads start at once", threads_start_at_once, true},
     {"the thread that started it may end", the_thread_that_started_it_may_end, true},
+    {"a fork of the caller ends nothing", a_fork_of_the_caller_ends_nothing, true},
     {"who ignores children hears of this one", who_ignores_children_hears_of_this_one, true},
     {"what is used is counted", what_is_used_is_counted, true},
     {"what is refused is told while it runs", what_is_refused_is_told_while_it_runs, true},

@@ -5,6 +5,7 @@ const { fileURLToPath } = require('node:url');
 const { isMainThread } = require('node:worker_threads');
 
 const { wrong } = require('./failure.js');
+const { allPlain, merged, plain } = require('./plain.js');
 const { numberOf } = require('./signals.js');
 const { atTerminal, readStdio } = require('./stdio.js');
 const { sizeOf } = require('./terminal.js');
@@ -29,8 +30,9 @@ const GRACE = 1000;
 
 /** The options of `spawn(options)` and `spawn(cmd, options)`, understood. */
 function read(first, second, defaults) {
-  const given = Array.isArray(first) ? { ...plain(second ?? {}, 'options'), cmd: first } : plain(first, 'options');
-  if (Array.isArray(first) && second && 'cmd' in second) throw wrong(TypeError, 'cmd', second.cmd, 'given once');
+  const options = Array.isArray(first) ? plain(second ?? {}, 'options') : plain(first, 'options');
+  if (Array.isArray(first) && 'cmd' in options) throw wrong(TypeError, 'cmd', options.cmd, 'given once');
+  const given = Array.isArray(first) ? merged(options, { cmd: first }) : options;
   for (const key of Object.keys(given)) {
     if (IDLE.includes(key)) idle(given, key);
     else if (key === 'detached') attached(given.detached);
@@ -45,18 +47,18 @@ function read(first, second, defaults) {
   const maxMemory = memory(given.maxMemory);
   const contained = container(given.container);
   return {
-    launch: {
+    // What is not in it is not there: the addon would find it in a prototype.
+    launch: merged(environment(given.env), {
       file,
       args,
       argv0: text(given, 'argv0'),
       cwd: directory(given, contained),
-      ...environment(given.env),
       stdio: stdio.codes,
       files: stdio.files,
       input: stdio.input,
       terminal: terminal?.made,
       ahead: !on(given.maxBuffer) || given.maxBuffer === Infinity,
-    },
+    }),
     container: limited(filtered(contained, given.sandbox), maxMemory),
     stdio,
     terminal: terminal?.callbacks,
@@ -79,45 +81,6 @@ function unknown(key, keys) {
 /** Whether an option is there; `false` means off. */
 function on(value) {
   return value !== undefined && value !== false;
-}
-
-/**
- * An object whose own properties are all there is of it. Of any other (a Map, a class with getters, one that inherits its
- * keys) what is not seen would be an isolation that was asked for and is not there.
- */
-function plain(value, path) {
-  if (typeof value !== 'object' || value === null) throw wrong(TypeError, path, value, 'an object');
-  const prototype = Object.getPrototypeOf(value);
-  // Object.prototype, also that of another realm.
-  const isPlain = prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty'));
-  if (!isPlain) throw wrong(TypeError, path, value, 'a plain object, with properties of its own alone');
-  const [symbol] = Object.getOwnPropertySymbols(value);
-  if (symbol !== undefined) throw wrong(TypeError, path, value, `an object without ${String(symbol)}`);
-  return value;
-}
-
-/** More than any option has; an array can say that it has as many as nobody could look through. */
-const MOST_ITEMS = 65_536;
-
-function few(array, path) {
-  if (array.length > MOST_ITEMS) throw wrong(RangeError, `${path}.length`, array.length, `at most ${MOST_ITEMS}`);
-}
-
-/** Deeper than any option. */
-const DEEPEST = 16;
-
-/** The same for all that is in it; `above` is what it is in. */
-function allPlain(value, path, above = []) {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return;
-  if (above.includes(value)) throw wrong(TypeError, path, value, 'less deeply nested: it holds itself');
-  if (above.length > DEEPEST) throw wrong(RangeError, path, value, `an object that is not nested deeper than ${DEEPEST} levels`);
-  const inside = [...above, value];
-  if (Array.isArray(value)) {
-    few(value, path);
-    for (let index = 0; index < value.length; index += 1) allPlain(value[index], `${path}[${index}]`, inside);
-    return;
-  }
-  for (const [key, item] of Object.entries(plain(value, path))) allPlain(item, `${path}.${key}`, inside);
 }
 
 /** What execve(2) takes is 6 MiB, of which each word has 9 bytes or more. */
@@ -165,7 +128,7 @@ function directory(given, contained) {
 }
 
 function hasOwnTree(container) {
-  const root = container?.root;
+  const root = container === true ? undefined : container?.root;
   const path = typeof root === 'object' && root !== null ? (root.path ?? root.lowers?.[0]) : root;
   return on(path) && path !== null && path !== '/';
 }
@@ -195,13 +158,13 @@ function memory(value) {
 /** `maxMemory` is a limit of a cgroup, and without a container all that there is of one. */
 function limited(contained, maxMemory) {
   if (maxMemory === undefined) return contained;
-  if (contained === undefined) return { container: { preset: 'bare', limit: { ram: maxMemory } } };
-  const given = contained.container === true ? {} : contained.container;
+  if (contained === undefined) return { container: merged({ preset: 'bare', limit: { ram: maxMemory } }) };
+  const given = contained.container === true ? merged() : contained.container;
   const key = 'limits' in given ? 'limits' : 'limit';
-  const limit = on(given[key]) ? given[key] : {};
+  const limit = on(given[key]) ? given[key] : merged();
   const twice = ['ram', 'memory', 'memoryMax', 'memory_max'].find((name) => on(limit?.[name]));
   if (twice !== undefined) throw twiceSaid('maxMemory', `container.${key}.${twice}`);
-  return { container: { ...given, [key]: typeof limit === 'object' && limit !== null ? { ...limit, ram: maxMemory } : limit } };
+  return { container: merged(given, { [key]: typeof limit === 'object' && limit !== null ? merged(limit, { ram: maxMemory }) : limit }) };
 }
 
 /** Of other systems, as in Bun: one description serves them all. */
@@ -216,7 +179,7 @@ function filtered(contained, value) {
   const stranger = Object.keys(given).find((key) => !SANDBOX_KEYS.includes(key));
   if (stranger !== undefined) throw unknown(`sandbox.${stranger}`, SANDBOX_KEYS);
   if (!on(given.seccomp)) return contained;
-  const seccomp = isBytes(given.seccomp) ? { filter: given.seccomp } : plain(given.seccomp, 'sandbox.seccomp');
+  const seccomp = isBytes(given.seccomp) ? merged({ filter: given.seccomp }) : plain(given.seccomp, 'sandbox.seccomp');
   const odd = Object.keys(seccomp).find((key) => !SECCOMP_KEYS.includes(key));
   if (odd !== undefined) throw unknown(`sandbox.seccomp.${odd}`, SECCOMP_KEYS);
   if (!isBytes(seccomp.filter)) {
@@ -234,10 +197,10 @@ function filtered(contained, value) {
     return `SECCOMP_FILTER_FLAG_${flag}`;
   });
   const filter = { bpf: bytes, ...(names.length > 0 && { flags: names }) };
-  if (contained === undefined) return { container: { preset: 'bare', seccomp: filter } };
-  const container = contained.container === true ? {} : contained.container;
+  if (contained === undefined) return { container: merged({ preset: 'bare', seccomp: filter }) };
+  const container = contained.container === true ? merged() : contained.container;
   if (on(container.seccomp)) throw twiceSaid('sandbox.seccomp', 'container.seccomp');
-  return { container: { ...container, seccomp: filter } };
+  return { container: merged(container, { seccomp: filter }) };
 }
 
 const FILTER_FLAGS = ['LOG', 'SPEC_ALLOW', 'TSYNC', 'WAIT_KILLABLE_RECV'];
@@ -284,13 +247,12 @@ function container(value) {
   if (value !== true && (typeof value !== 'object' || value === null || Array.isArray(value))) {
     throw wrong(TypeError, 'container', value, 'an object, true for the sandbox, or false for none');
   }
-  allPlain(value, 'container');
-  return { container: value };
+  return { container: allPlain(value, 'container') };
 }
 
 function readTerminal(given) {
   if (!on(given.terminal)) return undefined;
-  const options = {};
+  const options = merged();
   for (const [key, value] of Object.entries(plain(given.terminal, 'terminal'))) {
     if (!TERMINAL_KEYS.includes(key)) throw unknown(`terminal.${key}`, TERMINAL_KEYS);
     // By its path, which an error names.
@@ -306,7 +268,7 @@ function readTerminal(given) {
     made: {
       columns: size('terminal.cols', 80),
       rows: size('terminal.rows', 24),
-      name: given.env?.TERM === undefined ? name : undefined,
+      name: given.env && Object.hasOwn(given.env, 'TERM') && given.env.TERM !== undefined ? undefined : name,
     },
     callbacks: {
       data: callable(options, 'terminal.data'),

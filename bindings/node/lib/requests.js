@@ -24,20 +24,20 @@ function expect(done, failed) {
   return last;
 }
 
-/** The answer to a request that `start` makes, given its number. Whoever waits for it keeps the event loop alive. */
-function ask(start) {
+/** The answer to a request that `start` makes, given its number. Whoever waits for it keeps the event loop alive, by `alive`. */
+function ask(start, alive = { hold, release }) {
   return new Promise((resolve, reject) => {
     const settle = (how) => (value) => {
-      release();
+      alive.release();
       how(value);
     };
     const request = expect(settle(resolve), settle(reject));
-    hold();
+    alive.hold();
     try {
       start(request);
     } catch (error) {
       forget(request);
-      release();
+      alive.release();
       throw error;
     }
   });

@@ -5,6 +5,7 @@ const { isDisturbed } = require('node:stream').Readable;
 const { fileURLToPath } = require('node:url');
 
 const { wrong } = require('./failure.js');
+const { plain } = require('./plain.js');
 
 // As the addon has them.
 const PIPE = -1;
@@ -126,7 +127,8 @@ function shared(result, value, path, flags) {
 }
 
 /** `{ path }`, for output also `{ path, append }` */
-function file(result, value, path, flags) {
+function file(result, given, path, flags) {
+  const value = plain(given, path);
   for (const key of Object.keys(value)) {
     if (key !== 'path' && !(key === 'append' && flags === 'w')) {
       throw wrong(TypeError, `${path}.${key}`, value[key], flags === 'w' ? 'path or append: unknown key' : 'path: unknown key');

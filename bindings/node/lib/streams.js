@@ -8,13 +8,13 @@ const { hub, ask } = require('./requests.js');
  * reads. Nothing is read before somebody asks for it, so a command that writes without end waits in its pipe; but with
  * `most` it is read at once, up to so many bytes, and `overflow` is told of one more; it answers when that has ended it.
  */
-function readable(open, beRead, most, overflow) {
+function readable(open, beRead, most, overflow, alive) {
   let end;
   let total = 0;
   const pull = async (controller) => {
     beRead();
     end ??= await open();
-    const chunk = end === null ? [] : await ask((request) => end.read(hub, request));
+    const chunk = end === null ? [] : await ask((request) => end.read(hub, request), alive);
     if (chunk.length === 0) {
       controller.close();
       return;

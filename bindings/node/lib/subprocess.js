@@ -40,6 +40,9 @@ class Subprocess {
   #failure;
   #killed = false;
   #held = false;
+  /** Whether its output, which is read before anybody asks for it, keeps the event loop alive as long as it comes. */
+  #keeps = true;
+  #reads = 0;
   #over = false;
   #timedOut = false;
   #overflowed = false;
@@ -154,7 +157,7 @@ class Subprocess {
   /** Of its end, which comes after all that it has said at its terminal. */
   #tell(end) {
     const told = () => {
-      this.unref();
+      this.#release();
       end();
     };
     if (this.#terminal) finish(this.#terminal, told);
@@ -172,6 +175,7 @@ class Subprocess {
     const { killSignal } = this.#settings;
     if (killSignal !== undefined) {
       this.#send(killSignal, true, because);
+      this.#native.letGo();
       return;
     }
     because();
@@ -226,11 +230,24 @@ class Subprocess {
       return number === 1 ? this.#native.stdout() : this.#native.stderr();
     };
     const { maxBuffer } = this.#settings;
+    // Who asks for it waits for it; what is read for the sake of a bound does so only for who has not said otherwise.
+    const alive = maxBuffer === undefined ? undefined : { hold: () => this.#reading(1), release: () => this.#reading(-1) };
     const beRead = () => maxBuffer === undefined && this.#observe();
     return readable(open, beRead, maxBuffer, async () => {
       this.#stop(() => (this.#overflowed = true));
       await this.#report.promise.catch(() => {});
-    });
+    }, alive);
+  }
+
+  #reading(more) {
+    this.#reads += more;
+    if (this.#keeps) (more > 0 ? hold : release)();
+  }
+
+  #keep(keeps) {
+    if (this.#keeps === keeps) return;
+    this.#keeps = keeps;
+    for (let read = 0; read < this.#reads; read += 1) (keeps ? hold : release)();
   }
 
   get pid() {
@@ -356,12 +373,18 @@ class Subprocess {
   }
 
   ref() {
+    this.#keep(true);
     if (this.#held || this.#over) return;
     this.#held = true;
     hold();
   }
 
   unref() {
+    this.#keep(false);
+    this.#release();
+  }
+
+  #release() {
     if (!this.#held) return;
     this.#held = false;
     release();

@@ -44,8 +44,11 @@ pub(crate) fn of(signal: i32, pid: u32, first: bool) -> Fate {
     }
 }
 
-/// Its /proc/PID/status; its name in it may be any bytes.
+/// Its /proc/PID/status; its name in it may be any bytes. In a /proc of another pid namespace the pid is somebody else's.
 pub(crate) fn status(pid: u32) -> Option<String> {
+    if !seclude::proc_is_of_own_pid_namespace() {
+        return None;
+    }
     let bytes = fs::read(format!("/proc/{pid}/status")).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -57,6 +60,9 @@ pub(crate) fn below_init(pid: u32) -> Option<u32> {
 
 /// The children of a process, the oldest first.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
+    if !seclude::proc_is_of_own_pid_namespace() {
+        return Vec::new();
+    }
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let of_thread = |entry: std::io::Result<fs::DirEntry>| fs::read_to_string(entry.ok()?.path().join("children")).ok();
     let lists: Vec<String> = threads.filter_map(of_thread).collect();

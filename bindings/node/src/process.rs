@@ -1,6 +1,7 @@
 //! A process from its start to its end.
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -20,7 +21,9 @@ use crate::options::{Facts, Names};
 use crate::pipe::{Output, Reader, Writer};
 use crate::terminal::Terminal;
 use crate::tree::Tree;
-use crate::{reactor, report};
+use crate::{descriptor, reactor, report, tree};
+
+const SIGKILL: i32 = 9;
 
 /// What JavaScript, the start and the wait all look at.
 pub(crate) struct Shared {
@@ -56,6 +59,27 @@ struct Running {
     pidfd: RawFd,
     meter: Option<Meter>,
     denials: Denials,
+    /// Nobody waits for the readers of what it wrote.
+    let_go: Arc<AtomicBool>,
+}
+
+impl Running {
+    fn let_go(&self) {
+        self.let_go.store(true, Ordering::SeqCst);
+        let child = self.child.clone();
+        // Once it has ended; until then its signal alone decides.
+        reactor::block(move || {
+            let mut child = lock(&child);
+            if waits_for_readers(&child) {
+                let _ = child.kill();
+            }
+        });
+    }
+}
+
+/// Whether it has ended, and what it wrote waits for who reads it.
+pub(crate) fn waits_for_readers(child: &Child) -> bool {
+    child.end_notice().as_raw_fd() != child.pidfd().as_raw_fd()
 }
 
 impl Shared {
@@ -146,7 +170,11 @@ impl Process {
     pub fn signal(&self, signal: i32) -> Result<u32> {
         let State::Running(running) = &*lock(&self.shared.state) else { return Ok(0) };
         let fate = if signal == 0 { Fate::Taken } else { fate::of(signal, self.command(running), self.facts.first) };
-        match running.signaller.send(signal) {
+        let sent = running.signaller.send(signal);
+        if signal == SIGKILL {
+            running.let_go();
+        }
+        match sent {
             Ok(()) => Ok(match fate {
                 Fate::Taken => 1,
                 Fate::Dropped => 2,
@@ -155,6 +183,14 @@ impl Process {
             }),
             Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(0),
             Err(error) => Err(Error::new(Status::GenericFailure, format!("signal {signal}: {error}"))),
+        }
+    }
+
+    /// It is to end: once the command has, nobody waits for those who read what it wrote.
+    #[napi]
+    pub fn let_go(&self) {
+        if let State::Running(running) = &*lock(&self.shared.state) {
+            running.let_go();
         }
     }
 
@@ -172,16 +208,18 @@ impl Process {
     pub fn signal_tree(&self, answers: &crate::hub::Hub, request: f64, signal: i32) {
         let answers = answers.answers();
         let tree = match &*lock(&self.shared.state) {
-            State::Running(running) => Tree {
+            State::Running(running) => descriptor::copy_of(running.pidfd).map(|pidfd| Tree {
                 pid: running.pid,
+                pidfd,
+                signaller: running.signaller.clone(),
                 init: self.facts.init,
                 below: self.facts.init || self.facts.first,
                 cgroup: running.meter.as_ref().map(|meter| meter.path().to_owned()),
-            },
+            }),
             _ => return answers.send(request, Answer::Done),
         };
         reactor::block(move || {
-            let answer = match tree.signal(signal) {
+            let answer = match tree.and_then(|tree| tree.signal(signal)) {
                 Ok(()) => Answer::Done,
                 Err(error) => Answer::Failed(report::of_io("kill", "everything in the container", &error)),
             };
@@ -198,7 +236,13 @@ impl Process {
         {
             return Some(vec![now as f64, stats.memory_peak.unwrap_or(now).max(now) as f64]);
         }
-        let status = fate::status(self.command(running))?;
+        let command = self.command(running);
+        let status = fate::status(command)?;
+        // Whoever has the pid by now is somebody else, unless it is there yet.
+        let pidfd = descriptor::copy_of(running.pidfd).ok()?;
+        if self.command(running) != command || tree::has_ended(&pidfd) {
+            return None;
+        }
         let bytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().strip_suffix(" kB")?.parse::<f64>().ok().map(|kib| kib * 1024.0)
@@ -365,9 +409,11 @@ pub(crate) fn attend(
     let (pid, number, signaller, meter) = (child.id(), child.pidfd().as_raw_fd(), child.signaller(), child.meter());
     let denials = child.denials();
     let child = Arc::new(Mutex::new(child));
+    let let_go = Arc::new(AtomicBool::new(false));
     let kill = {
         let mut state = lock(&shared.state);
-        let running = Running { child: child.clone(), pid, signaller, pidfd: number, meter, denials };
+        let (child, let_go) = (child.clone(), let_go.clone());
+        let running = Running { child, pid, signaller, pidfd: number, meter, denials, let_go };
         match std::mem::replace(&mut *state, State::Running(running)) {
             State::Starting { kill } => kill,
             _ => {
@@ -381,7 +427,7 @@ pub(crate) fn attend(
     }
     answers.send(spawned, Answer::Value(json!({ "pid": pid })));
     reactor::spawn(async move {
-        let answer = match ended(child, pidfd).await {
+        let answer = match ended(child, pidfd, &let_go).await {
             Ok(exit) => {
                 Answer::Value(exit.to_json(&made, started.elapsed(), &|remedy| Names::default().as_json(remedy)))
             }
@@ -392,7 +438,11 @@ pub(crate) fn attend(
 }
 
 /// The end of `child`, or the deadline, which kills it.
-async fn ended(child: Arc<Mutex<Child>>, pidfd: std::io::Result<OwnedFd>) -> std::result::Result<Exit, Json> {
+async fn ended(
+    child: Arc<Mutex<Child>>,
+    pidfd: std::io::Result<OwnedFd>,
+    let_go: &AtomicBool,
+) -> std::result::Result<Exit, Json> {
     let failed = |error: std::io::Error| report::of_io("wait", "the pidfd", &error);
     let pidfd = pidfd.map_err(failed)?;
     // Deprecated because of types that close or swap their descriptor while it is registered; an OwnedFd cannot.
@@ -416,11 +466,13 @@ async fn ended(child: Arc<Mutex<Child>>, pidfd: std::io::Result<OwnedFd>) -> std
             // Readable is not forgotten by itself; after a deadline it is not there yet.
             Ok(None) => {
                 let other = {
-                    let child = lock(&child);
-                    let is_other = child.end_notice().as_raw_fd() != child.pidfd().as_raw_fd();
-                    is_other.then(|| child.end_notice().try_clone_to_owned())
+                    let mut child = lock(&child);
+                    let waits = waits_for_readers(&child);
+                    if waits && let_go.load(Ordering::SeqCst) {
+                        let _ = child.kill();
+                    }
+                    waits.then(|| child.end_notice().try_clone_to_owned())
                 };
-                // It has ended, and what it wrote waits for its reader.
                 if let Some(other) = other {
                     notice = watched(other.map_err(failed)?).map_err(failed)?;
                 }

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use seclude::Child;
 use serde_json::Value as Json;
 
 use crate::fate::{self, Fate};
 use crate::launch::Composed;
 use crate::options::{Facts, Names};
-use crate::{report, setup};
+use crate::{process, report, setup};
 
 /// When it is stopped, and how.
 #[napi(object)]
@@ -120,6 +121,11 @@ impl Run<'_> {
             child.stdout.take().map(|pipe| OwnedFd::from(pipe).into()),
             child.stderr.take().map(|pipe| OwnedFd::from(pipe).into()),
         ];
+        // What poll(2) has told of may be gone: the command can read from them, too.
+        for pipe in pipes.iter().flatten() {
+            let set = fcntl_getfl(pipe).and_then(|flags| fcntl_setfl(pipe, flags | OFlags::NONBLOCK));
+            set.map_err(|errno| report::of_errno("output", "fcntl", errno))?;
+        }
         self.output = [pipes[0].as_ref().map(|_| Vec::new()), pipes[1].as_ref().map(|_| Vec::new())];
         // Also of those who have its pipes when it has ended.
         let deadline = child.time_left().map(|left| Instant::now() + left);
@@ -141,6 +147,11 @@ impl Run<'_> {
             if exit.is_none() {
                 self.keep_bounds(&mut child)?;
                 exit = child.try_wait().map_err(|error| report::failure(&error, &Names::default()))?;
+                if exit.is_none() && self.stopped && process::waits_for_readers(&child) {
+                    // It has ended, by the signal or before that, and who reads what it wrote takes longer.
+                    self.is_what_ends_it();
+                    child.kill().map_err(|error| report::of_io("kill", "the command", &error))?;
+                }
             }
         }
         match exit {
@@ -174,7 +185,7 @@ impl Run<'_> {
                 output.extend_from_slice(&chunk[..room]);
                 self.full |= room < read;
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
             Err(error) => return Err(report::of_io("output", "read", &error)),
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! A JavaScript value as plain data: read once, on the JavaScript thread, and understood without a runtime.
 
-use napi::bindgen_prelude::{Array, ArrayBuffer, BigInt, Buffer, FromNapiValue, JsValue, Object, Unknown};
-use napi::{Error, Status, ValueType};
+use napi::bindgen_prelude::{
+    Array, ArrayBuffer, BigInt, Buffer, FromNapiValue, JsObjectValue, JsValue, Object, Unknown,
+};
+use napi::{Error, KeyCollectionMode, KeyConversion, KeyFilter, Status, ValueType};
 use seclude::request::{Field, MOST_DEPTH, Part, Value};
 
 use crate::options::Wrong;
@@ -9,12 +11,17 @@ use crate::options::Wrong;
 /// Above it, not every whole number is a `number`.
 const SAFE: f64 = 9_007_199_254_740_991.0;
 
+/// How many values there may be, counted as often as they are reached; lib/plain.js has it too.
+const MOST_VALUES: usize = 1 << 18;
+
 /// Why a value is no data.
 pub(crate) enum Refused {
     /// What the runtime has answered, or thrown.
     Runtime(Error),
     /// What it is, and where; the innermost part first.
     Kind(Vec<Part>, &'static str),
+    /// There is more of it than anybody means.
+    Many,
 }
 
 type Read<T> = Result<T, Refused>;
@@ -32,7 +39,7 @@ impl Refused {
                 parts.push(part());
                 Refused::Kind(parts, kind)
             }
-            runtime => runtime,
+            other => other,
         }
     }
 
@@ -40,6 +47,7 @@ impl Refused {
     pub(crate) fn wrong(self) -> Result<Wrong, Error> {
         match self {
             Refused::Runtime(error) => Err(error),
+            Refused::Many => Ok(Wrong::Range(format!("the options have more than {MOST_VALUES} values"))),
             Refused::Kind(parts, kind) => {
                 let field = parts.into_iter().rev().fold(Field::whole(), |field, part| match part {
                     Part::Key(key) => field.key(key),
@@ -53,36 +61,66 @@ impl Refused {
 
 /// What is in an object. A property that is `undefined` is not there.
 pub(crate) fn read(object: &Object<'_>) -> Read<Value> {
-    read_object(object, MOST_DEPTH + 2)
+    read_object(object, &mut Room { depth: MOST_DEPTH + 2, values: MOST_VALUES })
 }
 
-fn deeper(left: usize) -> Read<usize> {
-    left.checked_sub(1).ok_or(Refused::Kind(Vec::new(), "nested too deeply, or holds itself"))
+/// What there may be yet.
+struct Room {
+    depth: usize,
+    values: usize,
 }
 
-fn read_object(object: &Object<'_>, left: usize) -> Read<Value> {
-    let left = deeper(left)?;
-    let mut properties = Vec::new();
-    for key in Object::keys(object)? {
-        let Some(kind) = object.get::<Unknown<'_>>(&key)? else { continue };
-        let read = Place { kind, get: Get::Property(object, &key) }.read(left);
-        let read = read.map_err(|refused| refused.below(|| Part::Key(key.clone())))?;
-        properties.push((key, read));
+impl Room {
+    fn take(&mut self) -> Read<()> {
+        self.values = self.values.checked_sub(1).ok_or(Refused::Many)?;
+        Ok(())
     }
-    Ok(Value::Object(properties))
+
+    /// What is read one level deeper.
+    fn below<T>(&mut self, read: impl FnOnce(&mut Room) -> Read<T>) -> Read<T> {
+        let too_deep = Refused::Kind(Vec::new(), "nested too deeply, or holds itself");
+        self.depth = self.depth.checked_sub(1).ok_or(too_deep)?;
+        let read = read(self);
+        self.depth += 1;
+        read
+    }
 }
 
-fn read_list(list: &Array<'_>, left: usize) -> Read<Value> {
-    let left = deeper(left)?;
-    let mut items = Vec::with_capacity(list.len() as usize);
-    for index in 0..list.len() {
-        let read = match list.get::<Unknown<'_>>(index)? {
-            Some(kind) => Place { kind, get: Get::Element(list, index) }.read(left),
-            None => Err(Refused::Kind(Vec::new(), "undefined")),
-        };
-        items.push(read.map_err(|refused| refused.below(|| Part::Index(index as usize)))?);
-    }
-    Ok(Value::List(items))
+/// Its own keys: what somebody has put into `Object.prototype` is not meant by it.
+fn own_keys(object: &Object<'_>) -> napi::Result<Vec<String>> {
+    let names = object.get_all_property_names(
+        KeyCollectionMode::OwnOnly,
+        KeyFilter::SkipSymbols,
+        KeyConversion::NumbersToStrings,
+    )?;
+    (0..names.get_array_length()?).map(|index| names.get_element(index)).collect()
+}
+
+fn read_object(object: &Object<'_>, room: &mut Room) -> Read<Value> {
+    room.below(|room| {
+        let mut properties = Vec::new();
+        for key in own_keys(object)? {
+            let Some(kind) = object.get::<Unknown<'_>>(&key)? else { continue };
+            let read = Place { kind, get: Get::Property(object, &key) }.read(room);
+            let read = read.map_err(|refused| refused.below(|| Part::Key(key.clone())))?;
+            properties.push((key, read));
+        }
+        Ok(Value::Object(properties))
+    })
+}
+
+fn read_list(list: &Array<'_>, room: &mut Room) -> Read<Value> {
+    room.below(|room| {
+        let mut items = Vec::new();
+        for index in 0..list.len() {
+            let read = match list.get::<Unknown<'_>>(index)? {
+                Some(kind) => Place { kind, get: Get::Element(list, index) }.read(room),
+                None => Err(Refused::Kind(Vec::new(), "undefined")),
+            };
+            items.push(read.map_err(|refused| refused.below(|| Part::Index(index as usize)))?);
+        }
+        Ok(Value::List(items))
+    })
 }
 
 /// A value and where it was found: only by reading it again from there, as the type that it has, is it converted with
@@ -106,7 +144,8 @@ impl Place<'_, '_> {
         got.ok_or_else(|| Error::new(Status::InvalidArg, "an option changed while it was read"))
     }
 
-    fn read(&self, left: usize) -> Read<Value> {
+    fn read(&self, room: &mut Room) -> Read<Value> {
+        room.take()?;
         let no_data = |kind| Err(Refused::Kind(Vec::new(), kind));
         Ok(match self.kind.get_type()? {
             ValueType::Boolean => Value::Bool(self.get()?),
@@ -116,10 +155,10 @@ impl Place<'_, '_> {
                 (value, true) => Value::Integer(value),
                 (_, false) => return no_data("a bigint of more than 128 bits"),
             },
-            ValueType::Object if self.kind.is_array()? => read_list(&self.get()?, left)?,
+            ValueType::Object if self.kind.is_array()? => read_list(&self.get()?, room)?,
             ValueType::Object if self.kind.is_arraybuffer()? => Value::Bytes(self.get::<ArrayBuffer<'_>>()?.to_vec()),
             ValueType::Object if self.kind.is_buffer()? => Value::Bytes(self.get::<Buffer>()?.to_vec()),
-            ValueType::Object => read_object(&self.get()?, left)?,
+            ValueType::Object => read_object(&self.get()?, room)?,
             // Somebody had something in mind for it.
             ValueType::Null => return no_data("null"),
             ValueType::Undefined => return no_data("undefined"),

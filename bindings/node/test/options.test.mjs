@@ -1,6 +1,6 @@
 // What cannot be meant is refused at once, with the path of its key.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 
 import { explain, spawn, spawnSync } from '../index.mjs';
@@ -304,6 +304,65 @@ it('rejects, and throws nothing, where only the host can tell', async () => {
     await assert.rejects(child.exited, { name: 'SecludeError', code: 'ENOENT' });
     explain(['true'], { container });
   }
+});
+
+/** What `work` does while Object.prototype has what somebody has put there. */
+function polluted(properties, work) {
+  Object.assign(Object.prototype, properties);
+  try {
+    return work();
+  } finally {
+    for (const key of Object.keys(properties)) delete Object.prototype[key];
+  }
+}
+
+it('takes nothing from Object.prototype for an option', without('sandbox'), () => {
+  const given = [
+    { container: {} },
+    { container: true, cwd: '/usr', stdin: { path: '/dev/null' } },
+    { container: { limit: { pids: 64 }, fs: [{ type: 'tmpfs', to: '/mnt' }] }, maxMemory: 1 << 28 },
+    { maxMemory: 1 << 28, sandbox: { seccomp: { filter: new Uint8Array([6, 0, 0, 0, 0, 0, 0xff, 0x7f]) } } },
+    {},
+  ];
+  const strange = {
+    extend() {}, network: 'host', hostRoot: true, nested: true, preset: 'bare', root: '/usr', limit: { pids: 1 }, limits: false, seccomp: false,
+    options: {}, from: '/etc', cwd: '/etc', env: { A: 'b' }, callerEnv: ['A', 'b'], argv0: 'other', stdin: 'inherit', stdout: 'ignore', stdio: [],
+    terminal: {}, timeout: 1, maxBuffer: 1, killSignal: 'SIGTERM', container: false, sandbox: {}, path: '/etc/passwd', append: true, input: Buffer.from('x'),
+    filter: new Uint8Array(8), flags: ['LOG'], ram: 1, memory: 1, cmd: ['false'], user: 0, files: [], signal: 9, grace: 0,
+  };
+  for (const options of given) {
+    const plan = () => JSON.stringify(explain({ cmd: ['true'], ...options }));
+    const clean = plan();
+    for (const [key, value] of Object.entries(strange)) {
+      assert.equal(polluted({ [key]: value }, plan), clean, `${key} ${JSON.stringify(options)}`);
+    }
+  }
+  const look = () => spawnSync(['sh', '-c', 'readlink /proc/self/ns/net; pwd; cat; echo $A'], { container: {}, cwd: '/usr' }).stdout.toString();
+  const [net, ...rest] = polluted(strange, look).split('\n');
+  assert.notEqual(net, readlinkSync('/proc/self/ns/net'));
+  assert.deepEqual(rest, ['/usr', '', '']);
+});
+
+it('looks at each property once, and does what it has seen', without('sandbox'), () => {
+  let looks = 0;
+  const changing = {
+    get network() {
+      looks += 1;
+      return looks > 1 ? 'host' : 'none';
+    },
+  };
+  const { stdout } = spawnSync(['readlink', '/proc/self/ns/net'], { container: changing });
+  assert.deepEqual([looks, stdout.toString().trim() === readlinkSync('/proc/self/ns/net')], [1, false]);
+  const hidden = Object.defineProperty({}, 'hostNam', { value: 'x', enumerable: false });
+  unknown({ container: hidden }, 'container.hostNam');
+});
+
+it('refuses an object that is more than anybody means, at once', () => {
+  let many = ['x'];
+  for (let level = 0; level < 6; level += 1) many = new Array(40).fill(many);
+  const started = Date.now();
+  range({ container: { fs: many } }, 'there are more than 262144 values');
+  assert.ok(Date.now() - started < 10_000);
 });
 
 it('takes an object that holds itself for what it is', async () => {

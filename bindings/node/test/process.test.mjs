@@ -493,6 +493,13 @@ it('keeps the event loop alive, unless unref() says otherwise', async () => {
   const unrefd = childProcess.spawn(quick[0], quick.slice(1), { stdio: 'inherit' });
   assert.deepEqual(await once(unrefd, 'exit'), [0, null]);
   assert.ok(Date.now() - started < 60_000);
+  // Nor does what is read of it to keep a bound; but whoever has not said so gets all of it.
+  const bounded = script(`const child = seclude.spawn(['sleep', '300'], { maxBuffer: 10, container: { dieWithParent: true } });
+    child.spawned.then(() => setTimeout(() => child.unref(), 100));`);
+  childProcess.execFileSync(bounded[0], bounded.slice(1), { timeout: 60_000 });
+  const after = script(`const { stdout } = seclude.spawn(['sh', '-c', '(sleep 0.5; echo late) & exit 0'], { maxBuffer: 10 });
+    new Response(stdout).text().then(console.log);`);
+  assert.equal(childProcess.execFileSync(after[0], after.slice(1), { encoding: 'utf8' }), 'late\n\n');
   const slow = script(`const child = seclude.spawn(['sleep', '0.3'], { onExit: () => console.log('waited') }); child.unref(); child.ref();`);
   assert.equal(childProcess.execFileSync(slow[0], slow.slice(1), { encoding: 'utf8' }), 'waited\n');
 });
@@ -501,4 +508,23 @@ it('takes a command before or in its options', async () => {
   assert.equal(await spawn({ cmd: ['sh', '-c', 'exit 3'] }).exited, 3);
   assert.equal(await spawn(['sh', '-c', 'exit 3'], {}).exited, 3);
   assert.equal(spawnSync({ cmd: ['sh', '-c', 'exit 3'] }).exitCode, 3);
+});
+
+/** Writes a byte and takes it back, over and over, so that whoever was told of one finds none; then it says nothing more. */
+const thief = `
+import os, time
+ours = os.open("/proc/self/fd/1", os.O_RDONLY | os.O_NONBLOCK)
+for _ in range(20000):
+    os.write(1, b"x")
+    try: os.read(ours, 1)
+    except BlockingIOError: pass
+time.sleep(8)
+`;
+
+it('keeps the timeout of spawnSync for a command that takes back what it has written', () => {
+  for (let trial = 0; trial < 5; trial += 1) {
+    const started = Date.now();
+    const { exitedDueToTimeout } = spawnSync(['python3', '-c', thief], { timeout: 700 });
+    assert.deepEqual([exitedDueToTimeout, Date.now() - started < 5_000], [true, true], `trial ${trial}`);
+  }
 });

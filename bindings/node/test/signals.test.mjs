@@ -1,11 +1,15 @@
 // Signals, also to those that take no notice of them.
 import assert from 'node:assert/strict';
+import childProcess from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 
 import { spawn, spawnSync } from '../index.mjs';
-import { isolated, it, scratch, until, without } from './kit.mjs';
+import { isolated, it, scratch, until, without, withoutRoot } from './kit.mjs';
 
+const noSocket = globalThis.Bun ? 'skipped: a socket of Bun\'s has no number' : false;
 const noContainer = without('user namespace', 'pid namespace', 'net namespace', 'fresh /proc');
 const killGrace = 200;
 const sleeps = ['sleep', '60'];
@@ -129,6 +133,58 @@ it('sends a signal to everything in the container by killTree(signal), once, and
   await assert.rejects(child.killTree(0), /^RangeError: signal is 0/);
   await child.killTree();
   assert.equal(await child.exited, 137);
+});
+
+it('waits for nobody who reads the output of an ended command, once it is killed or its time is over', noSocket || noContainer, async () => {
+  const server = net.createServer({ pauseOnConnect: true });
+  await new Promise((resolve) => server.listen(path.join(scratch(), 'socket'), resolve));
+  const accepted = once(server, 'connection');
+  const connection = net.connect(server.address());
+  const [[other]] = await Promise.all([accepted, once(connection, 'connect')]);
+  connection.on('error', () => {});
+  // It is full: what is relayed to it waits for its reader when the command has ended.
+  connection.write(Buffer.alloc(1 << 22));
+  const writes = ['echo', 'said'];
+  const start = (options) => spawn(writes, { stdout: connection._handle.fd, container: {}, ...options });
+  const state = (child) => fs.readFileSync(`/proc/${child.pid}/stat`, 'utf8').replace(/.*\) /s, '')[0];
+  try {
+    const child = start();
+    await child.spawned;
+    await until('it has ended', () => state(child) === 'Z');
+    const later = new Promise((resolve) => setTimeout(resolve, 300, 'waits'));
+    assert.equal(await Promise.race([child.exited, later]), 'waits');
+    assert.equal(child.kill('SIGKILL'), true);
+    assert.equal(await child.exited, 0);
+    const late = start({ timeout: 1_000, killSignal: 'SIGTERM' });
+    await late.exited;
+    assert.equal(late.exitedDueToTimeout, true);
+    const sync = spawnSync(writes, { stdout: connection._handle.fd, container: {}, timeout: 1_000, killSignal: 'SIGTERM' });
+    assert.equal(sync.exitedDueToTimeout, true);
+  } finally {
+    other.destroy();
+    connection.destroy();
+    server.close();
+  }
+});
+
+it('finds nobody by a pid in a /proc of another pid namespace, and says so', withoutRoot || noContainer, async () => {
+  const entry = new URL('../lib/index.js', import.meta.url).pathname;
+  const script = `
+    const { spawn } = require(${JSON.stringify(entry)});
+    (async () => {
+      for (const container of [{ preset: 'bare', namespace: { user: true, pid: true } }, undefined]) {
+        const child = spawn(['sleep', '60'], { container });
+        await child.spawned;
+        console.log(child.memoryUsage());
+        console.log(await child.killTree('SIGTERM').then(() => 'sent', (error) => error.message));
+        child.kill('SIGKILL');
+        console.log(await child.exited);
+      }
+    })();`;
+  const said = childProcess.execFileSync('unshare', ['--pid', '--fork', process.execPath, '-e', script], { encoding: 'utf8' });
+  const [rss, refused, end, ...plain] = said.trim().split('\n');
+  assert.deepEqual([rss, end, ...plain], ['undefined', '137', 'undefined', 'sent', '143'], said);
+  assert.match(refused, /\/proc is of another pid namespace/);
 });
 
 it('leaves an `await using` block by SIGTERM, and by SIGKILL where that does nothing', noContainer, async () => {

@@ -34,6 +34,11 @@ impl Default for Names {
 }
 
 impl Names {
+    /// `keyword` stands for what is at `path`.
+    pub(crate) fn add(&mut self, keyword: &str, path: &[Part]) {
+        self.keywords.push((keyword.to_owned(), path.to_vec()));
+    }
+
     /// The path of a field as the caller wrote it.
     pub(crate) fn place(&self, field: &Field) -> String {
         let parts = field.parts();

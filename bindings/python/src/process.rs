@@ -2,14 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOverflowError, PyProcessLookupError, PyValueError};
 use pyo3::prelude::*;
+use seclude::request::Request;
 use seclude::{Child, Command, Field, Meter, Stdio};
 use serde_json::Value as Json;
 
@@ -35,8 +37,8 @@ struct Launch {
     uid: Option<u32>,
     gid: Option<u32>,
     groups: Option<Vec<u32>>,
-    /// Seconds from now until it is killed, set-up included.
-    deadline: Option<f64>,
+    /// Seconds from now until it is killed, set-up included, where its own deadline is not before that.
+    timeout: Option<f64>,
 }
 
 /// Starts a command; returns when it runs.
@@ -50,8 +52,8 @@ pub(crate) fn spawn(
 ) -> PyResult<Process> {
     let launch: Launch = launch.extract()?;
     let mut composed = compose(&command, container.as_ref(), &keywords)?;
-    surround(&mut composed, &launch);
-    let Composed { mut command, names, .. } = composed;
+    surround(&mut composed, &launch)?;
+    let Composed { mut command, request, mut names } = composed;
     connect(&mut command, &launch)?;
     if launch.new_session {
         command.new_session(true);
@@ -69,8 +71,17 @@ pub(crate) fn spawn(
     if let Some(groups) = launch.groups {
         command.groups(groups);
     }
-    if let Some(seconds) = launch.deadline {
-        command.deadline(length(seconds)?);
+    // What goes on without its parent does so at the ordinary end of an interpreter as well.
+    if request.die_with_parent == Some(false) {
+        command.kill_on_drop(false);
+    }
+    // The container's own is no longer for who waits less.
+    let asked = launch.timeout.map(length).transpose()?;
+    let timeout =
+        asked.filter(|asked| request.deadline.is_none_or(|own| asked.as_nanos().cast_signed() < own.nanoseconds));
+    if let Some(timeout) = timeout {
+        command.deadline(timeout);
+        names.add("timeout", Field::of("deadline").parts());
     }
     let started = Instant::now();
     let child = py.detach(move || {
@@ -82,7 +93,8 @@ pub(crate) fn spawn(
     let child = child.map_err(|error| failure::raise(py, &error, &names))?;
     let (pid, made) = (child.id(), serde_json::to_value(child.report()).unwrap_or_default());
     let state = Mutex::new(State::Running(Box::new(child)));
-    Ok(Process { owner: std::process::id(), pid, made, started, state })
+    let (timed, killed) = (timeout.is_some(), AtomicBool::new(false));
+    Ok(Process { owner: std::process::id(), pid, timed, made, started, killed, state })
 }
 
 /// Longer than anybody waits.
@@ -95,9 +107,9 @@ fn length(seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds.max(0.0)).map_or(AGES, |length| length.min(AGES)))
 }
 
-/// Its environment, as it is now: here, where no other thread of Python's changes it, and never later.
-fn surround(composed: &mut Composed, launch: &Launch) {
-    let Composed { command, request, .. } = composed;
+/// Its directory, and its environment, as it is now: here, where no other thread of Python's changes it, and never later.
+fn surround(composed: &mut Composed, launch: &Launch) -> PyResult<()> {
+    let Composed { command, request, names } = composed;
     match &launch.env {
         Some(env) => {
             command.env_clear();
@@ -118,8 +130,26 @@ fn surround(composed: &mut Composed, launch: &Launch) {
         command.arg0(OsStr::from_bytes(arg0));
     }
     if let Some(directory) = &launch.cwd {
-        command.caller_dir(directory);
+        if request.workdir.is_some() {
+            let place = names.place(&Field::of("workdir"));
+            return Err(PyValueError::new_err(format!("{place}: cwd says it already")));
+        }
+        command.caller_dir(from_here(directory, request)?);
     }
+    Ok(())
+}
+
+/// A relative directory is this process's own, in a tree that is this process's own.
+fn from_here(directory: &Path, request: &Request) -> PyResult<PathBuf> {
+    let root = request.root.as_ref().and_then(|root| root.path.as_ref().or(root.lowers.first()));
+    if directory.is_absolute() || directory.as_os_str().is_empty() {
+        return Ok(directory.to_owned());
+    }
+    if root.is_some_and(|root| root.as_os_str() != "/") {
+        let line = format!("cwd is {directory:?}; it can be an absolute path inside container.root");
+        return Err(PyValueError::new_err(line));
+    }
+    Ok(std::env::current_dir().map_err(failure::of_io)?.join(directory))
 }
 
 fn connect(command: &mut Command, launch: &Launch) -> PyResult<()> {
@@ -140,6 +170,8 @@ fn connect(command: &mut Command, launch: &Launch) -> PyResult<()> {
     Ok(())
 }
 
+const SIGKILL: i32 = 9;
+
 enum State {
     Running(Box<Child>),
     Ended(Ended),
@@ -154,9 +186,18 @@ pub(crate) struct Process {
     /// The process that started it. One that was forked from that has a copy of all this, and no child.
     owner: u32,
     pid: u32,
+    /// Its deadline is the caller's timeout.
+    timed: bool,
     made: Json,
     started: Instant,
+    /// It was killed: nobody waits for the readers of what it wrote.
+    killed: AtomicBool,
     state: Mutex<State>,
+}
+
+/// Whether it has ended, and what it wrote waits for who reads it.
+fn waits_for_readers(child: &Child) -> bool {
+    child.end_notice().as_raw_fd() != child.pidfd().as_raw_fd()
 }
 
 impl Process {
@@ -204,6 +245,12 @@ impl Process {
         self.pid
     }
 
+    /// Whether its deadline is the caller's timeout, and none of its own.
+    #[getter]
+    fn timed(&self) -> bool {
+        self.timed
+    }
+
     /// A new descriptor, the caller's to close, that is readable when there is more to know than that the process runs; `None` if its end is
     /// known. To be asked for anew where that was none: it has ended, and what it wrote waits for its reader.
     fn watch(&self, py: Python<'_>) -> PyResult<Option<i32>> {
@@ -224,7 +271,12 @@ impl Process {
                 State::Ended(ended) => return Ok(Ok(Some(ended.clone()))),
                 State::Running(child) => child,
             };
-            match child.try_wait() {
+            let mut looked = child.try_wait();
+            if matches!(looked, Ok(None)) && self.killed.load(Ordering::SeqCst) && waits_for_readers(child) {
+                child.kill().map_err(failure::of_io)?;
+                looked = child.try_wait();
+            }
+            match looked {
                 Ok(Some(exit)) => {
                     let report =
                         exit.to_json(made, started.elapsed(), &|remedy| remedy.to_json(&Field::to_string)).to_string();
@@ -254,7 +306,13 @@ impl Process {
         let ended = Some(rustix::io::Errno::SRCH.raw_os_error());
         self.with(py, |state| match state {
             State::Running(child) => match child.signal(number) {
-                Ok(()) => Ok(true),
+                Ok(()) => {
+                    self.killed.fetch_or(number == SIGKILL, Ordering::SeqCst);
+                    if number == SIGKILL && waits_for_readers(child) {
+                        child.kill().map_err(failure::of_io)?;
+                    }
+                    Ok(true)
+                }
                 Err(error) if error.raw_os_error() == ended => Ok(false),
                 Err(error) => Err(failure::of_io(error)),
             },

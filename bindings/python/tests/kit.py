@@ -2,6 +2,7 @@
 
 import gc
 import os
+import socket
 import sys
 import time
 import unittest
@@ -39,6 +40,19 @@ def descendants():
 def out(args, **options):
     """What a command in a container says."""
     return seclude.run(args, capture_output=True, text=True, check=True, **options).stdout
+
+
+def full_connection():
+    """Two ends of one; the second is full. What is relayed to it waits for its reader when the command has ended."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    held = 0
+    try:
+        while True:
+            held += theirs.send(bytes(4096))
+    except BlockingIOError:
+        theirs.setblocking(True)
+    return ours, theirs, held
 
 
 def eventually(condition, seconds=10):

@@ -1,14 +1,16 @@
 """`seclude.create_subprocess_exec`: what asyncio's has, on the loop alone."""
 
 import asyncio
+import errno
 import os
+import select
 import signal
 import threading
 import time
 import unittest
 
 import seclude
-from kit import open_descriptors
+from kit import full_connection, open_descriptors
 
 PIPE = asyncio.subprocess.PIPE
 
@@ -78,6 +80,63 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
         process = await seclude.create_subprocess_exec("sleep", "60", container={"deadline": "1500ms"})
         self.assertEqual(await asyncio.wait_for(process.wait(), 30), -9)
         self.assertEqual(process.report["cause"], "deadline")
+
+    async def test_an_end_that_could_not_be_had_is_told_once_and_looked_for_again(self):
+        failing = [OSError("nobody knows"), OSError("nobody knows yet")]
+
+        class Failing:
+            """A process whose end is known to the third who asks."""
+
+            def __init__(self, process):
+                self.process = process
+
+            def poll(self):
+                if failing and select.select([watch], [], [], 0)[0]:
+                    raise failing.pop(0)
+                return self.process.poll()
+
+            def __getattr__(self, name):
+                return getattr(self.process, name)
+
+        process = await seclude.create_subprocess_exec("sleep", "0.3", container={"deadline": "30s"})
+        watch = process._popen._process.watch()
+        self.addCleanup(os.close, watch)
+        process._popen._process = Failing(process._popen._process)
+        waits = [asyncio.ensure_future(process.wait()) for _ in range(2)]
+        self.assertEqual([str(told) for told in await asyncio.gather(*waits, return_exceptions=True)], ["nobody knows"] * 2)
+        with self.assertRaisesRegex(OSError, "nobody knows yet"):
+            await process.wait()
+        self.assertEqual(await process.wait(), 0)
+
+    async def test_an_end_is_seen_also_where_no_descriptor_can_be_had_meanwhile(self):
+        ours, theirs, many = full_connection()
+        with ours:
+            with theirs:
+                process = await seclude.create_subprocess_exec("echo", "said", stdout=theirs)
+            inner, failed = process._popen._process, []
+
+            class Full:
+                """One that can give no descriptor for a while."""
+
+                def watch(self):
+                    if len(failed) < 5:
+                        failed.append(1)
+                        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+                    return inner.watch()
+
+                def __getattr__(self, name):
+                    return getattr(inner, name)
+
+            process._popen._process = Full()
+            end = asyncio.ensure_future(process.wait())
+            while len(failed) < 5:
+                await asyncio.sleep(0.01)
+            self.assertFalse(end.done())
+            ours.setblocking(False)
+            many += len("said\n")
+            while many:
+                many -= len(await asyncio.get_running_loop().sock_recv(ours, many))
+            self.assertEqual(await asyncio.wait_for(end, 30), 0)
 
     async def test_a_command_that_is_not_there(self):
         before = open_descriptors()

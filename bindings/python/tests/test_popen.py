@@ -9,7 +9,7 @@ import time
 import unittest
 
 import seclude
-from kit import PYTHON, eventually, needs_cgroup, open_descriptors
+from kit import PYTHON, eventually, full_connection, needs_cgroup, open_descriptors
 
 
 class AsSubprocess(unittest.TestCase):
@@ -31,6 +31,37 @@ class AsSubprocess(unittest.TestCase):
             with self.assertRaises(subprocess.TimeoutExpired):
                 process.communicate(b"begin\n", timeout=0.2)
             self.assertEqual(process.communicate(), (b"begin\nend\n", None))
+
+    def test_communicate_has_what_the_streams_have_read_or_written_ahead(self):
+        for options, said in (({}, b"and "), ({"text": True}, "and "), ({"bufsize": 0}, b"and ")):
+            given = {"shell": True, "stdin": seclude.PIPE, "stdout": seclude.PIPE, "stderr": seclude.PIPE, **options}
+            for container in ({}, {"deadline": "60s"}):
+                script = "printf 'first\\nand '; read line; echo \"$line\"; echo over >&2; cat"
+                with self.subTest(options=options, container=container):
+                    with seclude.Popen(script, container=container, **given) as process:
+                        word = process.stdout.readline()
+                        process.stdin.write(word)
+                        self.assertEqual(process.communicate(word, timeout=60)[0], said + 2 * word)
+                        self.assertEqual(process.communicate()[0], said + 2 * word)
+        # And half a letter.
+        script = r"printf 'first\n\303'; sleep 0.3; printf '\244\r\n'"
+        for container in ({}, {"deadline": "60s"}):
+            with seclude.Popen(["sh", "-c", script], container=container, stdout=seclude.PIPE, encoding="utf-8") as process:
+                self.assertEqual(process.stdout.readline(), "first\n")
+                self.assertEqual(process.communicate(), ("ä\n", None))
+
+    def test_streams_block_as_before_when_communicate_has_given_up(self):
+        with seclude.Popen("sleep 0.7; cat", shell=True, stdin=seclude.PIPE, stdout=seclude.PIPE) as process:
+            with self.assertRaises(subprocess.TimeoutExpired):
+                process.communicate(bytes(1 << 20), timeout=0.2)
+            self.assertTrue(os.get_blocking(process.stdout.fileno()) and os.get_blocking(process.stdin.fileno()))
+            # What it was given is not forgotten.
+            self.assertEqual(process.communicate(), (bytes(1 << 20), None))
+
+    def test_a_wait_may_be_for_ever(self):
+        for container in ({}, {"deadline": "600h"}):
+            with seclude.Popen(["sleep", "0.2"], container=container) as process:
+                self.assertEqual(process.wait(timeout=float("inf")), 0)
 
     def test_streams_are_buffered_as_asked(self):
         with seclude.Popen(["cat"], bufsize=0, stdin=seclude.PIPE, stdout=seclude.PIPE) as process:
@@ -116,6 +147,16 @@ class AsSubprocess(unittest.TestCase):
 
 
 class Container(unittest.TestCase):
+    def test_without_that_it_goes_on_after_the_ordinary_end_of_its_parent(self):
+        for preset in ("bare", "sandbox"):
+            container = {"preset": preset, "die_with_parent": False}
+            script = f"import seclude, os\nprint(seclude.Popen(['sleep', '60'], stdout=seclude.DEVNULL, container={container}).pid)"
+            pid = int(subprocess.check_output([PYTHON, "-W", "ignore", "-c", script]))
+            time.sleep(0.2)
+            with open(f"/proc/{pid}/stat") as stat:
+                self.assertIn(stat.read().rpartition(")")[2].split()[0], "SR")
+            os.kill(pid, signal.SIGKILL)
+
     def test_kill_tree_ends_all_of_it_and_says_so(self):
         process = seclude.Popen("setsid sleep 60 & echo ready; sleep 60", shell=True, stdout=seclude.PIPE)
         with process:
@@ -125,6 +166,18 @@ class Container(unittest.TestCase):
             self.assertEqual(process.stdout.read(), b"")
             self.assertEqual(process.wait(), -9)
         self.assertEqual((process.report["cause"], process.report["tree"]["empty"]), ("killed", True))
+
+    def test_whoever_kills_it_waits_for_nobody_who_reads_its_output(self):
+        for script, code in (("echo said", 0), ("echo said; exec sleep 60", -9)):
+            ours, theirs, _ = full_connection()
+            with ours, theirs, seclude.Popen(["sh", "-c", script], stdout=theirs) as process:
+                time.sleep(0.5)
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.2)
+                started = time.monotonic()
+                process.kill()
+                self.assertEqual(process.wait(timeout=20), code)
+                self.assertLess(time.monotonic() - started, 10)
 
     @needs_cgroup
     def test_stats_and_pause(self):

@@ -136,6 +136,16 @@ class Errors(unittest.TestCase):
         with self.assertRaises(FileNotFoundError) as caught:
             seclude.run(["true"], cwd="/no/such/directory")
         self.assertEqual(caught.exception.filename, "/no/such/directory")
+        for preset in ("sandbox", "host", "bare"):
+            for missing in ("", b"", "no/such/directory"):
+                with self.assertRaises(FileNotFoundError, msg=(preset, missing)):
+                    seclude.run(["true"], cwd=missing, preset=preset)
+
+    def test_a_directory_is_said_once_and_whose_it_is(self):
+        with self.assertRaisesRegex(ValueError, "container.workdir: cwd says it already"):
+            seclude.run(["true"], cwd="/usr", container={"workdir": "/etc"})
+        with self.assertRaisesRegex(ValueError, "cwd is .* inside container.root"):
+            seclude.run(["true"], cwd="usr", container={"root": {"path": "/usr"}})
 
     def test_a_source_that_is_not_there(self):
         with self.assertRaises(seclude.SecludeError) as caught:

@@ -1,5 +1,6 @@
 """`seclude.run`: inside and outside, and what subprocess.run promises."""
 
+import math
 import os
 import signal
 import subprocess
@@ -10,6 +11,15 @@ from pathlib import Path
 
 import seclude
 from kit import PYTHON, ROOT, needs_cgroup, out
+
+#: It writes a byte and takes it back, over and over, so that whoever was told of one finds none; then it says nothing more.
+THIEF = """import os, time
+ours = os.open("/proc/self/fd/1", os.O_RDONLY | os.O_NONBLOCK)
+for _ in range(20000):
+    os.write(1, b"x")
+    try: os.read(ours, 1)
+    except BlockingIOError: pass
+time.sleep(8)"""
 
 
 class Inside(unittest.TestCase):
@@ -81,11 +91,19 @@ class Inside(unittest.TestCase):
         self.assertEqual(out(["sh", "-c", "echo $SECLUDE_TRIED $HOME"]), "/root\n")
         self.assertEqual(out(["/usr/bin/env"], env={b"A": b"\xe4", "B": "2"}, errors="surrogateescape"), "A=\udce4\nB=2\n")
         self.assertEqual(out(["pwd"], cwd="/usr"), "/usr\n")
+        self.assertEqual(out(["printenv", "A", "B"], env={"A": "1", "B": "2"}, container={"env": {"B": "3"}}), "1\n3\n")
         with tempfile.TemporaryDirectory() as here:
             Path(here, "file").write_text("shown")
             self.assertEqual(out(["cat", "file"], cwd=here), "shown")
         self.assertEqual(out(["printenv", "C"], container={"env": {"C": "3"}}), "3\n")
         self.assertEqual(out(["printenv"], container={"env_remove": ["SECLUDE_TRIED"]}, env={"SECLUDE_TRIED": "1", "D": ""}), "D=\n")
+
+    def test_a_relative_directory_is_the_callers_own(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir("/usr/share")
+        for preset in ("sandbox", "host", "bare"):
+            for given, there in (("..", "/usr"), (b"../lib/.", "/usr/lib"), (".", "/usr/share"), (Path("../bin/"), "/usr/bin")):
+                self.assertEqual(out(["pwd", "-P"], cwd=given, preset=preset), there + "\n", (given, preset))
 
 
 class AsSubprocess(unittest.TestCase):
@@ -175,9 +193,66 @@ class Timeouts(unittest.TestCase):
             done = seclude.run(["sleep", "60"], container={"deadline": "1500ms"}, **options)
             self.assertEqual((done.returncode, done.report["cause"]), (-9, "deadline"))
 
+    def test_the_stricter_of_a_timeout_and_a_deadline_holds(self):
+        for options in ({}, {"capture_output": True}):
+            started = time.monotonic()
+            done = seclude.run(["sleep", "60"], container={"deadline": "1500ms"}, timeout=60, **options)
+            self.assertEqual((done.returncode, done.report["cause"]), (-9, "deadline"))
+            with self.assertRaises(subprocess.TimeoutExpired):
+                seclude.run(["sleep", "60"], container={"deadline": "60s"}, timeout=1, **options)
+            self.assertLess(time.monotonic() - started, 30)
+        with self.assertRaises(seclude.SecludeError) as caught:
+            seclude.run(["true"], container={"deadline": 0.0001}, timeout=60)
+        self.assertEqual((caught.exception.code, caught.exception.field), ("deadline", "container.deadline"))
+
+    def test_a_time_that_no_clock_reaches_is_none(self):
+        for options in ({"timeout": math.inf}, {"container": {"deadline": "600h"}}, {"container": {"deadline": "600h"}, "timeout": math.inf}):
+            self.assertEqual(seclude.run("sleep 0.1; cat", shell=True, input=b"x", capture_output=True, **options).stdout, b"x")
+
+    def test_the_output_of_a_timeout_is_bytes_or_none(self):
+        for script, said in (("echo before; exec sleep 60", b"before\n"), ("exec sleep 60", None)) * 5:
+            with self.assertRaises(subprocess.TimeoutExpired) as caught:
+                seclude.run(["sh", "-c", script], timeout=0.5, stdout=seclude.PIPE, text=True)
+            self.assertEqual((caught.exception.output, caught.exception.stderr), (said, None))
+
+    def test_a_command_that_takes_back_what_it_has_written_ends_in_time(self):
+        for _ in range(5):
+            started = time.monotonic()
+            with self.assertRaises(subprocess.TimeoutExpired):
+                seclude.run([PYTHON, "-c", THIEF], preset="bare", timeout=1, stdout=seclude.PIPE)
+            with seclude.Popen([PYTHON, "-c", THIEF], preset="bare", stdout=seclude.PIPE) as process:
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    process.communicate(timeout=1)
+                process.kill()
+            done = seclude.run([PYTHON, "-c", THIEF], container={"preset": "bare", "deadline": 1}, stdout=seclude.PIPE)
+            self.assertEqual(done.report["cause"], "deadline")
+            self.assertLess(time.monotonic() - started, 8)
+
+    def test_a_command_that_fills_its_own_stdin_ends_in_time(self):
+        script = """import os, time
+ours = os.open("/proc/self/fd/0", os.O_WRONLY | os.O_NONBLOCK)
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    os.read(0, 4096)
+    try: os.write(ours, bytes(4096))
+    except BlockingIOError: pass
+time.sleep(8)"""
+        for _ in range(3):
+            started = time.monotonic()
+            with self.assertRaises(subprocess.TimeoutExpired):
+                seclude.run([PYTHON, "-c", script], preset="bare", timeout=2, input=bytes(1 << 28))
+            self.assertLess(time.monotonic() - started, 7)
+
+    def test_whoever_else_has_its_pipes_is_not_waited_for_past_its_deadline(self):
+        for script in ("sleep 60 & echo $!", "sleep 60 & echo $!; wait"):
+            done = seclude.run(script, shell=True, container={"preset": "bare", "deadline": 1}, stdout=seclude.PIPE)
+            os.kill(int(done.stdout), signal.SIGKILL)
+
     def test_a_plain_process_that_leaves_somebody_with_its_pipes(self):
         with self.assertRaises(subprocess.TimeoutExpired):
             seclude.run("sleep 2 & sleep 3", shell=True, preset="bare", timeout=0.3, capture_output=True)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            seclude.run("sleep 2 & true", shell=True, preset="bare", timeout=0.3, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -227,7 +227,8 @@ pub(crate) struct NamespaceFlags {
     /// Set CLOCK_BOOTTIME ahead (or behind) of the host's; makes a time namespace
     #[arg(long, value_name = "DURATION", value_parser = values::offset, allow_hyphen_values = true)]
     pub(crate) boottime: Option<i128>,
-    /// Let the command make user namespaces, as nested containers do; /proc then has no masks
+    /// Let the command make user namespaces, as nested containers do; /proc then has no masks, and nothing is held back (--ro, --mask)
+    /// inside what it may write
     #[arg(long)]
     pub(crate) nested: bool,
 }

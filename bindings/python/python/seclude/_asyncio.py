@@ -9,6 +9,8 @@ from ._process import Popen
 
 # As asyncio has it.
 _LIMIT = 2**16
+# Seconds after which a descriptor may be had that could not be.
+_SOON = 0.02
 
 
 class _Watch:
@@ -39,15 +41,18 @@ class Process:
         self.pid: int = popen.pid
         self.stdin = self.stdout = self.stderr = None
         self._waiters: List["asyncio.Future[None]"] = []
-        self._failure: Optional[BaseException] = None
+        # What nobody was told yet.
+        self._failure: Optional[OSError] = None
         self._timer: Optional[asyncio.TimerHandle] = None
+        self._again: Optional[asyncio.TimerHandle] = None
         self._watch: Optional[_Watch] = None
         self._begin_watch()
-        if self._watch is not None:
-            self._keep_deadline()
+        self._keep_deadline()
 
     def _begin_watch(self) -> None:
+        """In the stead of the watch that there is, which stays if there can be no other."""
         watch = self._popen._running().watch()
+        self._end_watch()
         self._watch = None if watch is None else _Watch(watch)
         if self._watch is not None:
             self._loop.add_reader(self._watch.fd, self._look)
@@ -66,25 +71,38 @@ class Process:
     def _look(self) -> None:
         """There is more to know than that it runs, or its deadline has passed."""
         try:
-            if self._popen.poll() is None:
-                if self._timer is not None and self._timer.when() <= self._loop.time():
-                    self._keep_deadline()
-                # It may have ended, and what it wrote wait for its reader: that is told by another descriptor.
-                self._end_watch()
-                self._begin_watch()
+            if self._popen.poll() is not None:
+                self._over()
                 return
         except OSError as error:
-            self._failure = error
-        self._over()
+            self._over(error)
+            return
+        if self._timer is None or self._timer.when() <= self._loop.time():
+            self._keep_deadline()
+        # It may have ended, and what it wrote wait for its reader: that is told by another descriptor.
+        try:
+            self._begin_watch()
+        except OSError:
+            # No descriptor is left for it. Meanwhile the one that there is would be told of over and over.
+            if self._watch is not None:
+                self._loop.remove_reader(self._watch.fd)
+            self._again = self._loop.call_later(_SOON, self._look)
 
-    def _over(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def _over(self, failure: Optional[OSError] = None) -> None:
+        for timer in (self._timer, self._again):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._again = None
         self._end_watch()
-        waiters, self._waiters = self._waiters, []
+        waiters = [waiter for waiter in self._waiters if not waiter.done()]
+        self._waiters.clear()
         for waiter in waiters:
-            if not waiter.done():
+            if failure is None:
                 waiter.set_result(None)
+            else:
+                waiter.set_exception(failure)
+        if not waiters:
+            self._failure = failure
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.pid}>"
@@ -104,8 +122,14 @@ class Process:
         return self._popen.terminal
 
     async def wait(self) -> int:
-        """Waits for its end."""
-        if self.returncode is None and self._failure is None:
+        """Waits for its end. What keeps that from being known is told once; who waits then looks again."""
+        if self.returncode is None and self._watch is None:
+            if self._failure is None:
+                self._look()
+            failure, self._failure = self._failure, None
+            if failure is not None:
+                raise failure
+        if self.returncode is None:
             waiter: "asyncio.Future[None]" = self._loop.create_future()
             self._waiters.append(waiter)
             try:
@@ -113,9 +137,7 @@ class Process:
             finally:
                 if waiter in self._waiters:
                     self._waiters.remove(waiter)
-        if self.returncode is None:
-            assert self._failure is not None
-            raise self._failure
+        assert self.returncode is not None
         return self.returncode
 
     def send_signal(self, sig: int) -> None:

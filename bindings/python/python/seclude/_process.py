@@ -1,6 +1,8 @@
 """``run`` and ``Popen``."""
 
+import errno
 import inspect
+import io
 import json
 import math
 import os
@@ -14,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Seque
 from . import _native
 from ._container import keywords, read
 from ._errors import CalledProcessError, SecludeError, TimeoutExpired
+from ._exchange import Exchange, Reader
 
 if TYPE_CHECKING:
     from ._container import AnyContainer, AnyMount, AnyNetwork, StrOrBytesPath
@@ -26,6 +29,8 @@ _PARAMETERS = tuple(inspect.signature(subprocess.Popen._execute_child).parameter
 _RESTORED = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
 # The longest that poll(2) waits at a time, in milliseconds.
 _LONG = 1_000_000_000
+# How often somebody who was killed is looked for, in milliseconds.
+_SOON = 20
 
 
 class CompletedProcess(subprocess.CompletedProcess):  # type: ignore[type-arg]
@@ -56,6 +61,9 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
 
     _process: Optional[_native.Process] = None
     _report: Optional[str] = None
+    # When it is killed for its deadline, as time.monotonic() has it.
+    _ends: Optional[float] = None
+    _exchange: Optional[Exchange] = None
 
     def __init__(
         self,
@@ -91,7 +99,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         group: Union[str, int, None] = None,
         extra_groups: Optional[Iterable[Union[str, int]]] = None,
         umask: int = -1,
-        _deadline: Optional[float] = None,
+        _timeout: Optional[float] = None,
         **further: Any,
     ) -> None:
         if preexec_fn is not None:
@@ -100,7 +108,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             raise ValueError("process_group is not supported; start_new_session gives it a group of its own")
         self._container = read(container)
         self._keywords = keywords(preset, memory, cpus, pids, network, mounts)
-        self._deadline = _deadline
+        self._timeout = _timeout
         super().__init__(
             args,
             bufsize,
@@ -128,6 +136,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             umask=umask,
             **further,
         )
+        self.stdout, self.stderr = _given_back(self.stdout), _given_back(self.stderr)
 
     # The start, which subprocess's own __init__ calls when it has made the pipes.
     def _execute_child(self, *values: Any) -> None:
@@ -162,6 +171,8 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         if executable is None:
             executable = args[0]
         env, cwd = given["env"], given["cwd"]
+        if cwd is not None and not os.fspath(cwd):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(cwd))
         sys.audit("subprocess.Popen", executable, args, cwd, env)
         words = [os.fsencode(word) for word in args]
         program = os.fsencode(executable)
@@ -178,10 +189,13 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             "uid": _id(given["uid"]),
             "gid": _id(given["gid"]),
             "groups": None if groups is None else [_id(group, ValueError) for group in groups],
-            "deadline": self._deadline,
+            "timeout": self._timeout,
         }
         self._process = process = _native.spawn([program, *words[1:]], self._container, self._keywords, launch)
         self.pid = process.pid
+        left = process.time_left()
+        if left is not None:
+            self._ends = time.monotonic() + left
         terminal = process.take_terminal()
         if terminal is not None:
             self.terminal = open(terminal, "r+b", buffering=0)
@@ -226,7 +240,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
     def _look(self, seconds: Optional[float]) -> None:
         """Waits for the end, or so long; handlers of signals run meanwhile."""
         assert self._process is not None
-        milliseconds = _LONG if seconds is None else min(math.ceil(seconds * 1000), _LONG)
+        milliseconds = _LONG if seconds is None else _milliseconds(seconds)
         try:
             watch = self._process.watch()
         except ChildProcessError:
@@ -245,31 +259,48 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             os.close(watch)
 
     def communicate(self, input: Any = None, timeout: Optional[float] = None) -> Any:
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            own = self._process.time_left() if self._process is not None and self.returncode is None else None
-            left = None if end is None else end - time.monotonic()
-            if own is None or (left is not None and left <= own):
-                try:
-                    return super().communicate(input, left)
-                except subprocess.TimeoutExpired as error:
-                    assert timeout is not None
-                    raise self._expired(timeout, error) from None
-            # Its deadline comes first, and somebody has to keep that.
-            try:
-                return super().communicate(input, max(own, 0))
-            except subprocess.TimeoutExpired:
-                input = None
-                self.poll()
+        # Where it knows of no time subprocess blocks in a read, and somebody has to keep the deadline.
+        limit = math.inf if timeout is None and self._ends is not None else timeout
+        try:
+            return super().communicate(input, limit)
+        except subprocess.TimeoutExpired:
+            assert timeout is not None
+            raise self._expired(timeout) from None
 
-    def _expired(self, timeout: float, error: subprocess.TimeoutExpired) -> TimeoutExpired:
-        raised = TimeoutExpired(self.args, timeout, output=error.output, stderr=error.stderr)
+    def _communicate(self, input: Any, endtime: Optional[float], orig_timeout: Optional[float]) -> Any:
+        if self._exchange is None:
+            if isinstance(input, str) and isinstance(self.stdin, io.TextIOWrapper):
+                input = input.encode(self.stdin.encoding, self.stdin.errors or "strict")
+            self._exchange = Exchange(self.stdin, [self.stdout, self.stderr], input)
+        with self._exchange.without_blocking():
+            self._carry(self._exchange, endtime, orig_timeout)
+        self.wait(timeout=self._remaining_time(endtime))  # type: ignore[attr-defined]
+        return self._exchange.whole(self.stdout), self._exchange.whole(self.stderr)
+
+    def _carry(self, exchange: Exchange, end: Optional[float], timeout: Optional[float]) -> None:
+        """To the end of its pipes, or of the time."""
+        exchange.begin()
+        while exchange.goes_on():
+            now = time.monotonic()
+            if end is not None and end < now:
+                raise TimeoutExpired(self.args, timeout or 0)
+            is_late = self._ends is not None and self._ends <= now
+            if is_late and self.poll() is not None and not self._running().timed:
+                # Whoever else has its pipes may keep them for ever. What they held is read.
+                exchange.step(0)
+                return
+            times = [_milliseconds(at - now) for at in (end, None if is_late else self._ends) if at is not None]
+            exchange.step(min(times + [_SOON] * is_late, default=None))
+
+    def _expired(self, timeout: float) -> TimeoutExpired:
+        said = [None if self._exchange is None else self._exchange.said(stream) for stream in (self.stdout, self.stderr)]
+        raised = TimeoutExpired(self.args, timeout, output=said[0] or None, stderr=said[1] or None)
         raised.report = self.report
         return raised
 
     def send_signal(self, sig: int) -> None:
         """Sends a signal to the container's first process; an init hands it on to the command, those of job control (SIGSTOP and
-        SIGCONT among them) to all of its process group."""
+        SIGCONT among them) to all of its process group, where the command leads one."""
         self.poll()
         if self.returncode is None and self._process is not None:
             self._process.signal(int(sig))
@@ -320,6 +351,19 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         if self.terminal is not None:
             self.terminal.close()
         super().__exit__(*raised)
+
+
+def _milliseconds(seconds: float) -> int:
+    """As poll(2) takes them."""
+    return math.ceil(min(max(seconds, 0) * 1000, _LONG))
+
+
+def _given_back(stream: Any) -> Any:
+    """A text stream that can be given back what was read past it."""
+    if not isinstance(stream, io.TextIOWrapper) or type(stream.buffer) is not io.BufferedReader:
+        return stream
+    encoding, errors = stream.encoding, stream.errors
+    return io.TextIOWrapper(Reader(stream.detach().detach()), encoding=encoding, errors=errors)
 
 
 def _variable(name: Any, value: Any) -> Any:
@@ -391,31 +435,29 @@ def run(
             pids=pids,
             network=network,
             mounts=mounts,
-            _deadline=timeout,
+            _timeout=timeout,
             **options,
         )
     except SecludeError as error:
-        if timeout is not None and error.code == "deadline":
+        if timeout is not None and error.code == "deadline" and error.field == "timeout":
             raise TimeoutExpired(args, timeout) from error
         raise
     with process:
         try:
             stdout, stderr = process.communicate(input, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
+        except subprocess.TimeoutExpired:
             assert timeout is not None
             # Its deadline has passed, and it is killed for that.
             process.poll()
             process.kill_tree()
             process.wait()
-            raise process._expired(timeout, error) from None
+            raise process._expired(timeout) from None
         except BaseException:
             process.kill_tree()
             raise
         report = process.report or {}
-        if timeout is not None and report.get("cause") == "deadline":
-            expired = TimeoutExpired(process.args, timeout, output=stdout, stderr=stderr)
-            expired.report = report
-            raise expired
+        if timeout is not None and process._running().timed and report.get("cause") == "deadline":
+            raise process._expired(timeout)
     done = CompletedProcess(process.args, process.returncode, stdout, stderr, report)
     if check:
         done.check_returncode()

@@ -729,7 +729,7 @@ export interface ContainerRequest {
   oom_score_adj?: number | bigint | false;
   /** Run the command below a tiny init as PID 1; needs a new pid namespace. Default: in the sandbox true, else false. */
   init?: boolean;
-  /** The command may make user namespaces of its own. Default: in the sandbox false, else true. */
+  /** The command may make user namespaces of its own, and mount in them: nothing can then be read-only or masked inside what it may write, and of root's callers that is where others do not come. Default: in the sandbox false, else true. */
   nested?: boolean;
   /** A session of its own without a terminal, setsid(2). Default: in the sandbox true, else false. */
   newSession?: boolean;

@@ -682,7 +682,9 @@ class Container:
     oom_score_adj: Optional[int] = None
     #: Run the command below a tiny init as PID 1; needs a new pid namespace. Default: in the sandbox true, else false.
     init: Optional[bool] = None
-    #: The command may make user namespaces of its own. Default: in the sandbox false, else true.
+    #: The command may make user namespaces of its own, and mount in them: nothing can then be read-only or masked
+    #: inside what it may write, and of root's callers that is where others do not come. Default: in the sandbox false,
+    #: else true.
     nested: Optional[bool] = None
     #: A session of its own without a terminal, setsid(2). Default: in the sandbox true, else false.
     new_session: Optional[bool] = None

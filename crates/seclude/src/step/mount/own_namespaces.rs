@@ -71,7 +71,7 @@ pub(super) fn is_not_replaced(command: &Config, mount: &Mount) -> Result<()> {
                 _ => false,
             }
     };
-    let over = of_root.into_iter().chain(shown).filter(holds_back).last();
+    let over = of_root.into_iter().chain(shown).rfind(holds_back);
     let Some((over, _)) = over else { return Ok(()) };
     let action = format!(
         "{} lies in {}, which the command may write to: where it makes mount namespaces by itself, it can put something else in its place",

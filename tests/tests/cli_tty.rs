@@ -371,7 +371,6 @@ fn ctrl_z_stops_the_whole_job_and_fg_continues_it() {
     }
 }
 
-/// A shell with job control, and seclude's own program as `$S`.
 /// Whose group is that of the script that started it, as of a runner that has job control on and no terminal.
 #[test]
 fn a_command_that_stops_itself_stops_nobody_where_no_terminal_could_continue_it() {
@@ -387,6 +386,7 @@ fn a_command_that_stops_itself_stops_nobody_where_no_terminal_could_continue_it(
     assert_eq!(seclude_tests::stdout_of(&child.wait_with_output().unwrap()), "ended with 0", "it goes on at once");
 }
 
+/// A shell with job control, and seclude's own program as `$S`.
 fn shell() -> Terminal {
     let bin = format!("S={}", seclude_bin().display());
     Terminal::running(&["env", &bin, "PS1=> ", "TERM=dumb", "bash", "--norc", "-i"])

@@ -188,6 +188,7 @@ fn what_is_the_administrators_stays_so_by_another_mount_of_it() {
     let above = scratch.directory("above");
     scratch.directory("above/config");
     scratch.directory("above/local");
+    scratch.file("above/jail/key", "");
     // Closed by its mode alone, as no list names it.
     let script = format!(
         "mount --bind /etc {above}/config && mount -t tmpfs local /usr/local && mkdir /usr/local/etc && \
@@ -200,7 +201,8 @@ fn what_is_the_administrators_stays_so_by_another_mount_of_it() {
          run $flags sh -c \"$look\"; done; \
          cd {above}/config && run sh -c 'pwd; wc -c < shadow; ls passwd'; run --ro {above}/config/shadow cmp -n 1 shadow /dev/zero | wc -l; \
          cd {above}/local/etc && run cat key; cd /usr && run --ro {above}/local cat {above}/local/etc/key; \
-         cd {above}/config && run --no-namespaces sh -c 'test -e shadow || echo elsewhere'",
+         cd {above}/config && run --no-namespaces sh -c 'test -e shadow || echo elsewhere'; \
+         cd /usr && mount --bind /etc/shadow {above}/jail/key && test -s {above}/jail/key && run --ro {above}/jail wc -c {above}/jail/key | cut -d' ' -f1",
         above = text(&above),
         program = text(&seclude_tests::seclude_bin())
     );
@@ -222,6 +224,8 @@ fn what_is_the_administrators_stays_so_by_another_mount_of_it() {
         // Who names the file itself means it.
         "1",
         "elsewhere",
+        // A secret that is mounted below what is named.
+        "0",
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{output:?}");
 }

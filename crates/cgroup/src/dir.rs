@@ -206,7 +206,6 @@ impl Dir {
         }
     }
 
-    /// One write(2): a cgroup file takes a whole value or none.
     /// Itself, and those of its files that are there.
     pub(crate) fn give_to<'a>(&self, uid: u32, files: impl Iterator<Item = &'a str>) -> Result<(), Error> {
         let owner = Some(rustix::fs::Uid::from_raw(uid));
@@ -219,6 +218,7 @@ impl Dir {
         fchown(&self.fd, owner, None).map_err(|errno| Error::from_call("fchown", &self.path, errno))
     }
 
+    /// One write(2): a cgroup file takes a whole value or none.
     pub(crate) fn write(&self, file: &str, value: &str) -> Result<(), Error> {
         let fd = self.open_file(file, OFlags::WRONLY | OFlags::TRUNC)?;
         self.write_to(fd.as_fd(), file, value)

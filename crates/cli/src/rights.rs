@@ -73,7 +73,14 @@ impl RightsFlags {
         }
         const ALL: &str = "ALL";
         let every = || seclude::Capability::all().map(|one| one.name().to_owned()).collect::<Vec<_>>();
-        let before = request.rights.capabilities.take().unwrap_or_default();
+        // A file may spell them in several ways.
+        let one = |name: &mut String| {
+            if let Ok(known) = name.parse::<seclude::Capability>() {
+                known.name().clone_into(name);
+            }
+        };
+        let mut before = request.rights.capabilities.take().unwrap_or_default();
+        before.iter_mut().chain(&mut request.rights.ambient).for_each(one);
         let mut names = before.clone();
         // As engines have it: without all but those that are added, whichever was said first.
         let added_all = self.cap_add.iter().any(|added| matches!(added, CapabilityName::All));

@@ -45,6 +45,8 @@ pub(crate) struct Forwarder {
     resized: bool,
     /// Whether the command has a terminal: that it has stopped is told then, and is what stops this process.
     pub(crate) has_terminal: bool,
+    /// Whether somebody has had this job stop, and not the command itself.
+    stop_was_asked: bool,
 }
 
 /// Blocks these signals: from here on they wait in what is answered, signalfd(2), and interrupt nothing.
@@ -70,6 +72,7 @@ impl Forwarder {
             knows_end: false,
             resized: false,
             has_terminal: false,
+            stop_was_asked: false,
         })
     }
 
@@ -124,6 +127,7 @@ impl Forwarder {
                     _ => Signal::SIGTSTP,
                 };
                 let _ = child.signal(stop as i32);
+                self.stop_was_asked = true;
                 if !self.has_terminal {
                     jobs::stop(child, None);
                 }
@@ -179,7 +183,9 @@ impl Forwarder {
     /// continue the job. Continued in the background it has no terminal to show, and stops again.
     pub(crate) fn stop_too(&mut self, child: &mut Child) {
         let mut others = Vec::new();
-        while terminal::is_there() && jobs::can_be_continued() {
+        // What stopped itself would have nobody to continue it where no terminal is.
+        let is_meant = std::mem::take(&mut self.stop_was_asked) || terminal::is_there();
+        while is_meant && jobs::can_be_continued() {
             jobs::stop(child, Some(self.come.as_fd()));
             while let Ok(Some(come)) = self.come.read_signal() {
                 let signal = come.ssi_signo as i32;

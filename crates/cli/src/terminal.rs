@@ -27,7 +27,8 @@ pub(crate) fn size() -> Option<(u16, u16)> {
 
 /// Whether this process has a controlling terminal, tty(4): with one, somebody sits there who can have a job go on.
 pub(crate) fn is_there() -> bool {
-    std::fs::File::open("/dev/tty").is_ok()
+    const ENXIO: i32 = 6;
+    std::fs::File::open("/dev/tty").map_or_else(|error| error.raw_os_error() != Some(ENXIO), |_| true)
 }
 
 /// Whether another job has the terminal that is stdin: who reads from it, or sets its mode, is stopped by the kernel (SIGTTIN,

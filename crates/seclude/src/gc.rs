@@ -29,15 +29,15 @@ pub fn collect(parent: Option<&Path>) -> Result<Vec<String>> {
     }
     // Whoever may not look at them, or has no rights over the network, has made none.
     let links = match seclude_net::sweep() {
-        Err(error) if error.errno().is_some_and(is_no_access) => Vec::new(),
-        swept => swept.map_err(|error| from_net(NAME, error))?,
+        Err(error) if error.errno().is_some_and(is_no_access) => Ok(Vec::new()),
+        swept => swept.map_err(|error| from_net(NAME, error)),
     };
     // One may be closed to the caller, or not there at all, and the others not.
     crate::step::range::sweep();
     let directories = crate::step::own_directory::sweep();
     let mount_points = crate::made_record::sweep();
     let mut removed = cgroups_below(parent).map_err(|error| from_cgroup(NAME, error))?;
-    removed.extend(links);
+    removed.extend(links?);
     removed.extend(directories);
     removed.extend(mount_points);
     Ok(removed)

@@ -34,12 +34,17 @@ impl Config {
                 let by_itself = (mount.shown.is_none() && !mount.preset).then(|| (PathBuf::new(), source.clone()));
                 for (at, name) in by_itself.into_iter().chain(host.places.administrators_by_other_names(source)) {
                     let (target, source) = (join(&mount.target, &at), join(source, &at));
-                    if mount.stands != Some(Stands::Here) && is_meant(&source, &name, &strange) {
+                    let is_itself = at == Path::new("");
+                    if is_itself && mount.stands != Some(Stands::Here) && is_meant(&source, &name, &strange) {
+                        continue;
+                    }
+                    if is_in_a_secret(&name) {
+                        own.push(Mount::mask(target).if_present());
                         continue;
                     }
                     if is_read_only_bind(&mount) {
                         let is_in_one = strange.iter().any(|part| name.starts_with(part));
-                        if is_in_one && at == Path::new("") {
+                        if is_in_one && is_itself {
                             mount = mount.for_strangers();
                         } else if is_in_one && source.is_dir() {
                             own.push(shown_to_strangers(&source, &target));
@@ -49,7 +54,7 @@ impl Config {
                         own.extend(below.map(|(part, below)| shown_to_strangers(part, &target.join(below))));
                     }
                     let below = SECRETS.iter().filter_map(|secret| Path::new(secret).strip_prefix(&name).ok());
-                    own.extend(below.map(|below| Mount::mask(target.join(below)).if_present()));
+                    own.extend(below.map(|below| Mount::mask(join(&target, below)).if_present()));
                 }
             }
             kept.push(mount);
@@ -82,6 +87,10 @@ fn directories_of(mount: &Mount) -> Vec<PathBuf> {
         MountKind::Overlay { overlay, .. } => overlay.lowers.clone(),
         _ => Vec::new(),
     };
+    // By the host's own path, which leads through no symlink.
+    if mount.shown.is_some() || mount.stands.is_some() {
+        return given;
+    }
     // What is not there is an error of the mount.
     given.into_iter().filter_map(|path| path.canonicalize().ok()).filter(|path| path.is_dir()).collect()
 }

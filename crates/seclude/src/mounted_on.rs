@@ -49,9 +49,10 @@ pub(crate) fn are_mounted_on(places: &[Place<'_>]) -> Vec<bool> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for process in processes.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)) {
         // Most processes share one mount namespace, which may be one with a hundred thousand mounts.
-        if let Ok(namespace) = fs::read_link(process.path().join("ns/mnt"))
-            && !namespaces.insert(namespace)
-        {
+        // And each root shows what lies below it.
+        let link = |name: &str| fs::read_link(process.path().join(name)).ok();
+        let namespace = link("ns/mnt").zip(link("root"));
+        if namespace.as_ref().is_some_and(|namespace| namespaces.contains(namespace)) {
             continue;
         }
         // Whose namespace may not be seen may have the same lines.
@@ -59,6 +60,7 @@ pub(crate) fn are_mounted_on(places: &[Place<'_>]) -> Vec<bool> {
             && !seen.contains(&text)
         {
             look(&text, &own_lines, places, &mut answers);
+            namespaces.extend(namespace);
             seen.insert(text);
         }
     }

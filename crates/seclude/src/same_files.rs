@@ -63,9 +63,20 @@ pub(crate) fn other_names<'a>(
     };
     let own = place(&mounts, path).map(|(device, root)| (PathBuf::new(), device.to_owned(), root.to_vec()));
     let shown: Vec<_> = own.into_iter().chain(mounts.iter().filter_map(of_inner)).collect();
+    let places: Vec<&Path> = places.collect();
+    let lies_in_one = |mount: &&Mount<'_>| {
+        let below =
+            |place: &&Path| below(&mount.point, place.as_os_str().as_bytes()).is_some_and(|rest| !rest.is_empty());
+        places.iter().any(below)
+    };
+    // With what is mounted in them, of other file systems.
+    let inner = mounts.iter().filter(lies_in_one).map(|mount| Path::new(OsStr::from_bytes(&mount.point)));
     let mut names = Vec::new();
-    for (name, (device, of_place)) in
-        places.filter_map(|name| Some((name, place(&mounts, name.as_os_str().as_bytes())?)))
+    for (name, (device, of_place)) in places
+        .iter()
+        .copied()
+        .chain(inner)
+        .filter_map(|name| Some((name, place(&mounts, name.as_os_str().as_bytes())?)))
     {
         for (at, _, root) in shown.iter().filter(|(_, other, _)| other == device) {
             let found = match (below(&of_place, root), below(root, &of_place)) {
@@ -124,7 +135,8 @@ mod tests {
 
     const HOST: &str = "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 8:2 / /data rw - ext4 /dev/b rw\n\
                         3 1 8:2 /homes /home rw - ext4 /dev/b rw\n4 1 8:1 / /mnt/whole\\040disk rw - ext4 /dev/a rw\n\
-                        5 1 0:9 / /srv/memory rw - tmpfs t rw";
+                        5 1 0:9 / /srv/memory rw - tmpfs t rw\n6 1 8:3 / /keys rw - ext4 /dev/c rw\n\
+                        7 1 8:3 /tls /etc/letsencrypt rw - ext4 /dev/c rw";
 
     #[test]
     fn a_disk_shows_what_of_it_is_bound_elsewhere() {
@@ -159,6 +171,8 @@ mod tests {
             ("/mnt/whole disk/etc", "", "/etc"),
             ("/mnt/whole disk/etc/ssl", "", "/etc/ssl"),
             ("/mnt", "whole disk/etc", "/etc"),
+            ("/keys", "tls", "/etc/letsencrypt"),
+            ("/keys/tls/live", "", "/etc/letsencrypt/live"),
         ] {
             let found = other_names(HOST, Path::new(directory), ["/etc"].map(Path::new).into_iter());
             assert_eq!(found, [(PathBuf::from(at), PathBuf::from(name))], "{directory}");
@@ -169,6 +183,7 @@ mod tests {
         }
         // Of what shows all, once by the other name.
         let found = other_names(HOST, Path::new("/"), ["/etc"].map(Path::new).into_iter());
-        assert_eq!(found, [(PathBuf::from("mnt/whole disk/etc"), PathBuf::from("/etc"))]);
+        let expected = [("mnt/whole disk/etc", "/etc"), ("keys/tls", "/etc/letsencrypt")];
+        assert_eq!(found, expected.map(|(at, name)| (PathBuf::from(at), PathBuf::from(name))));
     }
 }

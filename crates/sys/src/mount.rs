@@ -147,7 +147,9 @@ pub fn map_ids(mount: Fd, user_namespace: Fd, recursive: bool) -> Result<()> {
 pub fn remount_with(mount: Fd, set: u32, clear: u32) -> Result<()> {
     // As in statfs(2); the lower four are those of mount(2) and of mount_setattr(2) too.
     const ST_NOSYMFOLLOW: u64 = 0x2000;
+    const ST_NOATIME: u64 = 0x0400;
     const ST_NODIRATIME: u64 = 0x0800;
+    const ST_RELATIME: u64 = 0x1000;
     const COMMON: u32 = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
     let now = statfs_flags(mount)?;
     let mut flags = k::MS_REMOUNT | k::MS_BIND | (now as u32 & !clear | set) & COMMON;
@@ -155,17 +157,21 @@ pub fn remount_with(mount: Fd, set: u32, clear: u32) -> Result<()> {
     if stays(now & ST_NOSYMFOLLOW != 0, MOUNT_ATTR_NOSYMFOLLOW) {
         flags |= k::MS_NOSYMFOLLOW;
     }
-    if clear & MOUNT_ATTR__ATIME != 0 {
-        flags |= match set & MOUNT_ATTR__ATIME {
+    // Of access times all or nothing: one flag of them says that the others are not meant.
+    if (set | clear) & (MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME) != 0 {
+        let kept = match (now & ST_NOATIME != 0, now & ST_RELATIME != 0) {
+            (true, _) => MOUNT_ATTR_NOATIME,
+            (false, true) => 0,
+            (false, false) => MOUNT_ATTR_STRICTATIME,
+        };
+        flags |= match if clear & MOUNT_ATTR__ATIME != 0 { set & MOUNT_ATTR__ATIME } else { kept } {
             MOUNT_ATTR_NOATIME => k::MS_NOATIME,
             MOUNT_ATTR_STRICTATIME => k::MS_STRICTATIME,
             _ => k::MS_RELATIME,
         };
-    }
-    if (set | clear) & (MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME) != 0
-        && stays(now & ST_NODIRATIME != 0, MOUNT_ATTR_NODIRATIME)
-    {
-        flags |= k::MS_NODIRATIME;
+        if stays(now & ST_NODIRATIME != 0, MOUNT_ATTR_NODIRATIME) {
+            flags |= k::MS_NODIRATIME;
+        }
     }
     change(mount, flags)
 }

@@ -115,6 +115,17 @@ fn told(cgroup: &Cgroup, stats: &Stats) -> Json {
         true => memory.number("memory.failcnt", ""),
         false => memory.table("", "memory.events").get("max").copied().unwrap_or(0),
     };
+    let (limit, usage) = (memory.number("memory.limit_in_bytes", "memory.max"), stats.memory_current.unwrap_or(0));
+    let swap = |v1, v2| memory.number(v1, v2);
+    let (swap_limit, swap_usage) = (
+        swap("memory.memsw.limit_in_bytes", "memory.swap.max"),
+        swap("memory.memsw.usage_in_bytes", "memory.swap.current"),
+    );
+    // Both together, which v2 counts apart.
+    let (swap_limit, swap_usage) = match memory.is_v1() {
+        true => (swap_limit, swap_usage),
+        false => (swap_limit.saturating_add(limit), swap_usage.saturating_add(usage)),
+    };
     let pids = Files::of(cgroup, Controller::Pids, "pids");
     // As others have it, 0 is none.
     let most = Some(pids.number("pids.max", "pids.max")).filter(|most| *most != u64::MAX).unwrap_or(0);
@@ -130,14 +141,14 @@ fn told(cgroup: &Cgroup, stats: &Stats) -> Json {
         "memory": {
             "cache": raw.get(if memory.is_v1() { "cache" } else { "file" }).copied().unwrap_or(0),
             "usage": {
-                "limit": memory.number("memory.limit_in_bytes", "memory.max"),
-                "usage": stats.memory_current.unwrap_or(0),
+                "limit": limit,
+                "usage": usage,
                 "max": stats.memory_peak.unwrap_or(0),
                 "failcnt": failed,
             },
             "swap": {
-                "limit": memory.number("memory.memsw.limit_in_bytes", "memory.swap.max"),
-                "usage": memory.number("memory.memsw.usage_in_bytes", "memory.swap.current"),
+                "limit": swap_limit,
+                "usage": swap_usage,
                 "failcnt": 0,
             },
             "raw": raw,

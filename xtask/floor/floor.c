@@ -107,6 +107,8 @@ struct kernel_action {
 
 struct setup {
     int socket, launcher, lock;
+    /* The parent's own pidfd, which an init watches, or -1. */
+    int spawner;
     const char *directory;
     char **argv, **envp;
 };
@@ -128,7 +130,8 @@ static int child_failed(long where) {
 static void die_with_parent(int socket) {
     DO(CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
     struct pollfd parent = {.fd = socket};
-    DO(CALL(__NR_poll, &parent, 1, 0));
+    struct timespec now = {0, 0};
+    DO(CALL(__NR_ppoll, &parent, 1, &now, 0, KERNEL_MASK));
     if (parent.revents & POLLHUP)
         child_failed(FAILED);
 }
@@ -180,7 +183,9 @@ static void raise_loopback(void) {
 static void child(void *data) {
     const struct setup *setup = data;
     die_with_parent(setup->socket);
-    DO(CALL(__NR_close_range, setup->lock + 1, setup->socket - 1, 0));
+    /* The parent's own, for an init, lies beside the lock. */
+    int kept = setup->spawner < 0 ? setup->lock : setup->spawner;
+    DO(CALL(__NR_close_range, kept + 1, setup->socket - 1, 0));
     DO(CALL(__NR_close_range, setup->socket + 1, ~0U, 0));
     char go;
     if (DO(CALL(__NR_recvfrom, setup->socket, &go, 1, 0, 0, 0)) != 1)
@@ -221,14 +226,19 @@ static void child(void *data) {
     int directory = open_at(AT_FDCWD, setup->directory, RESOLVE_NO_MAGICLINKS);
     DO(CALL(__NR_close, second));
     DO(CALL(__NR_fcntl, directory, F_SETFD, 0));
-    struct kernel_action by_default = {0};
-    /* SIGKILL and SIGSTOP have no other disposition. */
-    for (int number = 1; number <= 64; number++)
-        CALL(__NR_rt_sigaction, number, &by_default, 0, KERNEL_MASK);
+    struct kernel_action by_default = {0}, now;
+    for (int number = 1; number <= 64; number++) {
+        CALL(__NR_rt_sigaction, number, 0, &now, KERNEL_MASK);
+        if (now.handler == (void *)SIG_IGN)
+            CALL(__NR_rt_sigaction, number, &by_default, 0, KERNEL_MASK);
+    }
+    if (setup->spawner >= 0)
+        DO(CALL(__NR_fcntl, setup->spawner, F_SETFD, 0));
     DO(CALL(__NR_fcntl, setup->socket, F_SETFD, 0));
     setup->argv[2][0] = '0' + setup->socket;
     setup->argv[2][1] = '0' + directory;
     setup->argv[2][2] = '0' + setup->lock;
+    setup->argv[2][3] = '0' + setup->spawner;
     DO(CALL(__NR_execveat, setup->launcher, "", setup->argv, setup->envp, AT_EMPTY_PATH));
 }
 
@@ -341,7 +351,11 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     TRY(CALL(__NR_write, program, launcher, launcher_length));
     TRY(CALL(__NR_fcntl, program, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
     int pair[2];
+    /* By which an init sees that this process ends, whoever has a copy of its socket. */
+    long own = init ? CALL(__NR_getpid) : -1, spawner = init ? TRY(CALL(__NR_pidfd_open, own, 0)) : -1;
     TRY(CALL(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
+    /* Whose memory is hidden: of this process, or of one that was forked from it. */
+    CALL(__NR_getpid);
     long dumpable = TRY(CALL(__NR_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0));
     TRY(CALL(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0));
     int access = PROT_READ | PROT_WRITE;
@@ -353,6 +367,7 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
         .socket = pair[1],
         .launcher = program,
         .lock = lock,
+        .spawner = spawner,
         .directory = directory,
         .argv = argv,
         .envp = envp,
@@ -414,6 +429,7 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     while (busy)
         CALL(__NR_futex, &busy, FUTEX_WAIT, 1, 0);
     TRY(CALL(__NR_munmap, stack, STACK));
+    CALL(__NR_getpid);
     TRY(CALL(__NR_prctl, PR_SET_DUMPABLE, dumpable, 0, 0, 0));
     if (!init)
         TRY(CALL(__NR_close, pair[0]));
@@ -423,9 +439,12 @@ static int spawn(int init, char **argv, char **envp, const struct map *uids, con
     CALL(__NR_rt_sigtimedwait, &too_large, 0, &now, KERNEL_MASK);
     TRY(CALL(__NR_rt_sigprocmask, SIG_SETMASK, &unheld, &ignored, KERNEL_MASK));
     TRY(CALL(__NR_close, program));
+    if (init)
+        TRY(CALL(__NR_close, spawner));
 
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
     TRY(CALL(__NR_ppoll, &ended, 1, 0, 0, KERNEL_MASK));
+    CALL(__NR_getpid);
     TRY(CALL(__NR_waitid, P_PIDFD, pidfd, &status, WEXITED, 0));
     if (init) {
         TRY(CALL(__NR_recvfrom, pair[0], message, sizeof message, MSG_DONTWAIT, 0, 0));
@@ -458,8 +477,10 @@ int main(int argc, char **argv, char **envp) {
         return 2;
     }
     int init = !strcmp(argv[2], "init");
-    /* What the launcher gets: how, by which socket and in which directory with which lock (a digit each), and the command. */
-    char numbers[4] = "000", *words[argc + 1];
+    /* As Rust has it, which the child then takes back. */
+    signal(SIGPIPE, SIG_IGN);
+    /* What the launcher gets: how, by which socket, in which directory, with which lock and which parent (a digit each), and the command. */
+    char numbers[5] = "0000", *words[argc + 1];
     words[0] = argv[1], words[1] = argv[2], words[2] = numbers;
     memcpy(words + 3, argv + 3, (argc - 2) * sizeof *argv);
     struct map uids, gids;

@@ -99,12 +99,12 @@ static void as_pid_1(int socket, int directory, int lock, char **argv, char **en
     must(CALL(__NR_execve, argv[0], argv, envp));
 }
 
-static void command(int socket, int directory, int lock, const struct kernel_action *before, char **argv,
+static void command(int socket, int directory, int lock, int spawner, const struct kernel_action *before, char **argv,
                     char **envp) {
-    must(CALL(__NR_setpgid, 0, 0));
     struct kernel_action old;
     must(CALL(__NR_rt_sigaction, SIGCHLD, before, &old, KERNEL_MASK));
     must(CALL(__NR_close, lock));
+    must(CALL(__NR_close, spawner));
     must(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     must(CALL(__NR_fchdir, directory));
     must(CALL(__NR_close, directory));
@@ -114,7 +114,7 @@ static void command(int socket, int directory, int lock, const struct kernel_act
     must(CALL(__NR_execve, argv[0], argv, envp));
 }
 
-static void init(int socket, int directory, int lock, char **argv, char **envp) {
+static void init(int socket, int directory, int lock, int spawner, char **argv, char **envp) {
     CALL(__NR_prctl, PR_SET_NAME, "launcher", 0, 0, 0);
     must(CALL(__NR_fcntl, socket, F_SETFD, FD_CLOEXEC));
     must(CALL(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0));
@@ -127,9 +127,9 @@ static void init(int socket, int directory, int lock, char **argv, char **envp) 
     must(CALL(__NR_pipe2, pipe, O_CLOEXEC));
     must(CALL(__NR_close_range, ~0U, ~0U, 0));
     if (!must(CALL(__NR_clone, SIGCHLD, 0, 0, 0, 0)))
-        command(socket, directory, lock, &before, argv, envp);
+        command(socket, directory, lock, spawner, &before, argv, envp);
     must(CALL(__NR_close, pipe[1]));
-    /* All but the signals, the lock, the pipe and the socket, which lie next to each other. */
+    /* All but the signals, the lock, the parent, the pipe and the socket, which lie next to each other. */
     must(CALL(__NR_close_range, 0, signals - 1, 0));
     must(CALL(__NR_close_range, socket + 1, ~0U, 0));
     struct __user_cap_header_struct version = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -137,15 +137,16 @@ static void init(int socket, int directory, int lock, char **argv, char **envp) 
     must(CALL(__NR_capset, &version, kill));
     must(CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     must(CALL(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &filter));
-    struct pollfd started[2] = {{.fd = pipe[0], .events = POLLIN}, {.fd = socket}};
-    must(CALL(__NR_ppoll, started, 2, 0, 0, 0));
+    struct pollfd gone = {.fd = spawner, .events = POLLIN};
+    struct pollfd started[3] = {{.fd = pipe[0], .events = POLLIN}, {.fd = socket}, gone};
+    must(CALL(__NR_ppoll, started, 3, 0, 0, 0));
     char failure[2048];
     if (must(CALL(__NR_read, pipe[0], failure, sizeof failure)))
         end(FAILED);
     must(CALL(__NR_close, pipe[0]));
     must(CALL(__NR_sendto, socket, record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0));
-    struct pollfd ended[2] = {{.fd = signals, .events = POLLIN}, {.fd = socket}};
-    must(CALL(__NR_ppoll, ended, 2, 0, 0, 0));
+    struct pollfd ended[3] = {{.fd = signals, .events = POLLIN}, {.fd = socket}, gone};
+    must(CALL(__NR_ppoll, ended, 3, 0, 0, 0));
     struct signalfd_siginfo come;
     must(CALL(__NR_read, signals, &come, sizeof come));
     int status;
@@ -158,7 +159,7 @@ _Noreturn void start(long *stack) {
     char **argv = (char **)(stack + 1), **envp = argv + *stack + 1;
     int socket = argv[2][0] - '0', directory = argv[2][1] - '0', lock = argv[2][2] - '0';
     if (argv[1][0] == 'i')
-        init(socket, directory, lock, argv + 3, envp);
+        init(socket, directory, lock, argv[2][3] - '0', argv + 3, envp);
     else
         as_pid_1(socket, directory, lock, argv + 3, envp);
     end(FAILED);

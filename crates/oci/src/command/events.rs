@@ -111,15 +111,15 @@ fn told(cgroup: &Cgroup, stats: &Stats) -> Json {
     let periods = Files::of(cgroup, Controller::Cpu, "cpu").table("cpu.stat", "cpu.stat");
     let memory = Files::of(cgroup, Controller::Memory, "memory");
     let raw = memory.table("memory.stat", "memory.stat");
-    let failed = match memory.is_v1() {
-        true => memory.number("memory.failcnt", ""),
-        false => memory.table("", "memory.events").get("max").copied().unwrap_or(0),
+    // How often the limit was hit: a file of its own, or one of several events.
+    let failed = |v1: &str, v2: &str| match memory.is_v1() {
+        true => memory.number(v1, ""),
+        false => memory.table("", v2).get("max").copied().unwrap_or(0),
     };
     let (limit, usage) = (memory.number("memory.limit_in_bytes", "memory.max"), stats.memory_current.unwrap_or(0));
-    let swap = |v1, v2| memory.number(v1, v2);
     let (swap_limit, swap_usage) = (
-        swap("memory.memsw.limit_in_bytes", "memory.swap.max"),
-        swap("memory.memsw.usage_in_bytes", "memory.swap.current"),
+        memory.number("memory.memsw.limit_in_bytes", "memory.swap.max"),
+        memory.number("memory.memsw.usage_in_bytes", "memory.swap.current"),
     );
     // Both together, which v2 counts apart.
     let (swap_limit, swap_usage) = match memory.is_v1() {
@@ -144,12 +144,12 @@ fn told(cgroup: &Cgroup, stats: &Stats) -> Json {
                 "limit": limit,
                 "usage": usage,
                 "max": stats.memory_peak.unwrap_or(0),
-                "failcnt": failed,
+                "failcnt": failed("memory.failcnt", "memory.events"),
             },
             "swap": {
                 "limit": swap_limit,
                 "usage": swap_usage,
-                "failcnt": 0,
+                "failcnt": failed("memory.memsw.failcnt", "memory.swap.events"),
             },
             "raw": raw,
         },

@@ -229,10 +229,10 @@ fn process(request: &mut Request, flags: &ContainerFlags) {
     let process = &flags.process;
     request.clear_env |= process.clear_env;
     request.env_all = process.env_all.then_some(true).or(request.env_all);
-    for EnvSpec(name, value) in &process.env {
-        match value {
-            Some(value) => drop(request.env.insert(name.clone(), Text::from(value))),
-            None => request.inherit_env.push(Text::from(name.as_str())),
+    for variable in &process.env {
+        match variable {
+            EnvSpec::Set(name, value) => drop(request.env.insert(name.clone(), Text::from(value))),
+            EnvSpec::Callers(name) => request.inherit_env.push(Text::from(name)),
         }
     }
     let given = |text: Option<Text>, kept: &mut Option<Text>| *kept = text.or(kept.take());

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgMatches, Args};
 use seclude::Field;
 use seclude::request::{self as data, Mount, MountKind, Request, Text};
@@ -44,30 +45,30 @@ pub(crate) struct FileFlags {
     #[arg(long)]
     pub(crate) writable: bool,
     /// Show a file or directory of the host inside (with what is mounted below it); `\:` is a colon in a path
-    #[arg(long, value_name = "SRC[:DST]")]
+    #[arg(long, value_name = "SRC[:DST]", value_parser = OsStringValueParser::new().try_map(BindSpec::parse))]
     pub(crate) bind: Vec<BindSpec>,
     /// The same, read-only
-    #[arg(long, value_name = "SRC[:DST]")]
+    #[arg(long, value_name = "SRC[:DST]", value_parser = OsStringValueParser::new().try_map(BindSpec::parse))]
     pub(crate) ro_bind: Vec<BindSpec>,
     /// An empty directory in memory
-    #[arg(long, value_name = "DST[:size=64M,mode=1777]")]
+    #[arg(long, value_name = "DST[:size=64M,mode=1777]", value_parser = OsStringValueParser::new().try_map(TmpfsSpec::parse))]
     pub(crate) tmpfs: Vec<TmpfsSpec>,
     /// Several directories as one; the first lower wins. Without upper and work it is read-only; with the word
     /// `ephemeral` writes go to memory. `\,` is a comma in a path
-    #[arg(long, value_name = "lower=A,lower=B[,upper=C,work=D],to=E")]
+    #[arg(long, value_name = "lower=A,lower=B[,upper=C,work=D],to=E", value_parser = OsStringValueParser::new().try_map(OverlaySpec::parse))]
     pub(crate) overlay_mount: Vec<OverlaySpec>,
     /// Any mount. Types: bind, tmpfs, overlay, proc, sysfs, mqueue, devpts, dev, file, dir, symlink, mask, ro. Keys: src,
     /// dst, size, mode, lower, upper, work, content; words: ro, rw (of sysfs), nosuid, nodev, noexec, norecursive, ephemeral, optional
-    #[arg(long, value_name = "type=…,src=…,dst=…")]
+    #[arg(long, value_name = "type=…,src=…,dst=…", value_parser = OsStringValueParser::new().try_map(MountSpec::parse))]
     pub(crate) mount: Vec<MountSpec>,
     /// A file with this text, or with the content of a file of the host
-    #[arg(long, value_name = "DST=@HOSTFILE|TEXT")]
+    #[arg(long, value_name = "DST=@HOSTFILE|TEXT", value_parser = OsStringValueParser::new().try_map(FileSpec::parse))]
     pub(crate) file: Vec<FileSpec>,
     /// A directory. Where its place is the host's it goes at the end if it is empty
     #[arg(long, value_name = "DST")]
     pub(crate) dir: Vec<PathBuf>,
     /// A symlink. Where its place is the host's it goes at the end
-    #[arg(long, value_name = "TARGET:LINK")]
+    #[arg(long, value_name = "TARGET:LINK", value_parser = OsStringValueParser::new().try_map(SymlinkSpec::parse))]
     pub(crate) symlink: Vec<SymlinkSpec>,
     /// Hide a file or directory
     #[arg(long, value_name = "PATH")]

@@ -1,32 +1,45 @@
 //! The values of flags that are about files: binds, mounts, overlays, and paths with escaped separators.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use seclude::request::{Content, Mode, Mount, MountKind, Size, Text};
 
 use crate::named_files;
 use crate::values::{Parsed, mode, size};
 
-/// Splits at `separator`, but not where a backslash stands before it; `\\` is a backslash.
-fn split_escaped(text: &str, separator: char) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
+/// Splits at `separator`, but not where a backslash stands before it; `\\` is a backslash. Paths have any bytes.
+fn split_escaped(text: &OsStr, separator: u8) -> Vec<OsString> {
+    let mut parts = vec![Vec::new()];
+    let mut bytes = text.as_bytes().iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
         let last = parts.len() - 1;
-        match character {
-            '\\' if characters.peek().is_some_and(|next| *next == separator || *next == '\\') => {
-                parts[last].extend(characters.next());
+        match byte {
+            b'\\' if bytes.peek().is_some_and(|next| *next == separator || *next == b'\\') => {
+                parts[last].extend(bytes.next());
             }
-            _ if character == separator => parts.push(String::new()),
-            _ => parts[last].push(character),
+            _ if byte == separator => parts.push(Vec::new()),
+            _ => parts[last].push(byte),
         }
     }
-    parts
+    parts.into_iter().map(OsString::from_vec).collect()
+}
+
+/// The first part and the rest.
+fn split_once(text: &OsStr, separator: u8) -> Option<(&OsStr, &OsStr)> {
+    let at = text.as_bytes().iter().position(|byte| *byte == separator)?;
+    let (first, rest) = text.as_bytes().split_at(at);
+    Some((OsStr::from_bytes(first), OsStr::from_bytes(&rest[1..])))
+}
+
+/// What is a word or a number.
+fn plain(text: &OsStr) -> Parsed<&str> {
+    text.to_str().ok_or_else(|| format!("{text:?} is not UTF-8"))
 }
 
 /// A source of the host may be relative to where seclude runs.
-fn host_path(text: &str) -> Parsed<PathBuf> {
+fn host_path(text: &OsStr) -> Parsed<PathBuf> {
     std::path::absolute(text).map_err(|error| format!("{text:?}: {error}"))
 }
 
@@ -37,11 +50,9 @@ pub(crate) struct BindSpec {
     pub(crate) target: PathBuf,
 }
 
-impl FromStr for BindSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Parsed<Self> {
-        match split_escaped(text, ':').as_slice() {
+impl BindSpec {
+    pub(crate) fn parse(text: OsString) -> Parsed<Self> {
+        match split_escaped(&text, b':').as_slice() {
             [source] if !source.is_empty() => {
                 let source = host_path(source)?;
                 Ok(BindSpec { target: source.clone(), source })
@@ -49,7 +60,11 @@ impl FromStr for BindSpec {
             [source, target] if !source.is_empty() && !target.is_empty() => {
                 Ok(BindSpec { source: host_path(source)?, target: target.into() })
             }
-            _ => Err("expected SRC or SRC:DST; a colon in a path is `\\:`".into()),
+            [_, _, word] if word == "ro" => Err("expected SRC or SRC:DST; read-only is --ro-bind SRC:DST".into()),
+            _ => {
+                Err("expected SRC or SRC:DST; a colon in a path is `\\:`, and what else a mount has is --mount's"
+                    .into())
+            }
         }
     }
 }
@@ -58,14 +73,12 @@ impl FromStr for BindSpec {
 #[derive(Clone)]
 pub(crate) struct TmpfsSpec(pub(crate) Mount);
 
-impl FromStr for TmpfsSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Parsed<Self> {
-        let parts = split_escaped(text, ':');
+impl TmpfsSpec {
+    pub(crate) fn parse(text: OsString) -> Parsed<Self> {
+        let parts = split_escaped(&text, b':');
         let (target, options) = match parts.as_slice() {
             [target] => (target, ""),
-            [target, options] => (target, options.as_str()),
+            [target, options] => (target, plain(options)?),
             _ => return Err("expected DST or DST:size=…,mode=…".into()),
         };
         let mut mount = Mount::new(MountKind::Tmpfs, target);
@@ -98,11 +111,9 @@ fn flag(mount: &mut Mount, word: &str) -> bool {
 #[derive(Clone)]
 pub(crate) struct OverlaySpec(pub(crate) Mount);
 
-impl FromStr for OverlaySpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Parsed<Self> {
-        MountKeys::parse(text, &["to"])?.overlay().map(OverlaySpec)
+impl OverlaySpec {
+    pub(crate) fn parse(text: OsString) -> Parsed<Self> {
+        MountKeys::parse(&text, &["to"])?.overlay().map(OverlaySpec)
     }
 }
 
@@ -110,11 +121,9 @@ impl FromStr for OverlaySpec {
 #[derive(Clone)]
 pub(crate) struct MountSpec(pub(crate) Mount);
 
-impl FromStr for MountSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Parsed<Self> {
-        MountKeys::parse(text, &["dst", "target", "destination"])?.mount().map(MountSpec)
+impl MountSpec {
+    pub(crate) fn parse(text: OsString) -> Parsed<Self> {
+        MountKeys::parse(&text, &["dst", "target", "destination"])?.mount().map(MountSpec)
     }
 }
 
@@ -122,19 +131,19 @@ impl FromStr for MountSpec {
 #[derive(Default)]
 struct MountKeys {
     kind: Option<String>,
-    source: Option<String>,
-    target: Option<String>,
+    source: Option<OsString>,
+    target: Option<OsString>,
     lowers: Vec<PathBuf>,
     upper: Option<PathBuf>,
     work: Option<PathBuf>,
     size: Option<u64>,
     mode: Option<u32>,
-    content: Option<String>,
+    content: Option<OsString>,
     words: Vec<String>,
 }
 
 impl MountKeys {
-    fn parse(text: &str, target_names: &[&str]) -> Parsed<Self> {
+    fn parse(text: &OsStr, target_names: &[&str]) -> Parsed<Self> {
         fn once<T>(place: &mut Option<T>, key: &str, value: T) -> Parsed<()> {
             match place.replace(value) {
                 Some(_) => Err(format!("{key} is given twice")),
@@ -142,30 +151,35 @@ impl MountKeys {
             }
         }
         let mut keys = MountKeys::default();
-        for part in split_escaped(text, ',') {
-            match part.split_once('=') {
-                Some((key, value)) if target_names.contains(&key) => once(&mut keys.target, key, value.into())?,
-                Some(("type", value)) => once(&mut keys.kind, "type", value.into())?,
-                Some((key @ ("src" | "source"), value)) => once(&mut keys.source, key, value.into())?,
-                Some(("lower", value)) => keys.lowers.push(host_path(value)?),
-                Some(("upper", value)) => once(&mut keys.upper, "upper", host_path(value)?)?,
-                Some(("work", value)) => once(&mut keys.work, "work", host_path(value)?)?,
-                Some(("size", value)) => once(&mut keys.size, "size", size(value)?)?,
-                Some(("mode", value)) => once(&mut keys.mode, "mode", mode(value)?)?,
-                Some(("content", value)) => once(&mut keys.content, "content", value.into())?,
-                Some((key, _)) => return Err(format!("unknown key {key:?}")),
-                None if part.is_empty() => return Err("an empty part between commas".into()),
-                None => keys.words.push(part),
+        for part in split_escaped(text, b',') {
+            let Some((key, value)) = split_once(&part, b'=') else {
+                match plain(&part)? {
+                    "" => return Err("an empty part between commas".into()),
+                    word => keys.words.push(word.to_owned()),
+                }
+                continue;
+            };
+            match plain(key)? {
+                key if target_names.contains(&key) => once(&mut keys.target, key, value.into())?,
+                key @ "type" => once(&mut keys.kind, key, plain(value)?.into())?,
+                key @ ("src" | "source") => once(&mut keys.source, key, value.into())?,
+                "lower" => keys.lowers.push(host_path(value)?),
+                key @ "upper" => once(&mut keys.upper, key, host_path(value)?)?,
+                key @ "work" => once(&mut keys.work, key, host_path(value)?)?,
+                key @ "size" => once(&mut keys.size, key, size(plain(value)?)?)?,
+                key @ "mode" => once(&mut keys.mode, key, mode(plain(value)?)?)?,
+                key @ "content" => once(&mut keys.content, key, value.into())?,
+                key => return Err(format!("unknown key {key:?}")),
             }
         }
         Ok(keys)
     }
 
-    fn target(&mut self) -> Parsed<String> {
+    fn target(&mut self) -> Parsed<OsString> {
         self.target.take().ok_or_else(|| "where? give dst=PATH (to=PATH for --overlay-mount)".into())
     }
 
-    fn source(&mut self, why: &str) -> Parsed<String> {
+    fn source(&mut self, why: &str) -> Parsed<OsString> {
         self.source.take().ok_or_else(|| format!("src= is missing: {why}"))
     }
 
@@ -220,7 +234,7 @@ impl MountKeys {
             "dev" => MountKind::Dev,
             "file" => {
                 mount.content = Some(match (self.content.take(), self.source.take()) {
-                    (Some(content), None) => Content(content.into_bytes()),
+                    (Some(content), None) => Content(content.into_vec()),
                     (None, Some(source)) => read_file(&source)?,
                     _ => return Err("a file needs content= or src=, one of them".into()),
                 });
@@ -281,23 +295,21 @@ impl MountKeys {
 /// It is held in memory, and written inside from there.
 const MOST_CONTENT: u64 = 64 << 20;
 
-fn read_file(source: &str) -> Parsed<Content> {
+fn read_file(source: &OsStr) -> Parsed<Content> {
     let read = named_files::read(Path::new(source), MOST_CONTENT);
-    read.map(Content).map_err(|error| format!("{source}: {error}"))
+    read.map(Content).map_err(|error| format!("{}: {error}", source.display()))
 }
 
 /// `DST=@HOSTFILE` or `DST=TEXT`
 #[derive(Clone)]
 pub(crate) struct FileSpec(pub(crate) Mount);
 
-impl FromStr for FileSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Parsed<Self> {
-        let (target, content) = text.split_once('=').ok_or("expected DST=TEXT or DST=@HOSTFILE")?;
+impl FileSpec {
+    pub(crate) fn parse(text: OsString) -> Parsed<Self> {
+        let (target, content) = split_once(&text, b'=').ok_or("expected DST=TEXT or DST=@HOSTFILE")?;
         let mut mount = Mount::new(MountKind::File, target);
-        mount.content = Some(match content.strip_prefix('@') {
-            Some(source) => read_file(source)?,
+        mount.content = Some(match content.as_bytes().strip_prefix(b"@") {
+            Some(source) => read_file(OsStr::from_bytes(source))?,
             None => Content(content.as_bytes().to_vec()),
         });
         Ok(FileSpec(mount))
@@ -308,11 +320,9 @@ impl FromStr for FileSpec {
 #[derive(Clone)]
 pub(crate) struct SymlinkSpec(pub(crate) Mount);
 
-impl FromStr for SymlinkSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Parsed<Self> {
-        match split_escaped(text, ':').as_slice() {
+impl SymlinkSpec {
+    pub(crate) fn parse(text: OsString) -> Parsed<Self> {
+        match split_escaped(&text, b':').as_slice() {
             [target, link] if !target.is_empty() && !link.is_empty() => {
                 let mut mount = Mount::new(MountKind::Symlink, link);
                 mount.to = Some(Text::from(target));
@@ -331,15 +341,26 @@ mod tests {
 
     #[test]
     fn a_colon_in_a_path_can_be_escaped() {
-        let bind: BindSpec = r"/a\:b:/c".parse().unwrap();
+        let bind = BindSpec::parse(r"/a\:b:/c".into()).unwrap();
         assert_eq!((bind.source, bind.target), ("/a:b".into(), "/c".into()));
-        assert!("/a:/b:/c".parse::<BindSpec>().is_err());
-        assert!("".parse::<BindSpec>().is_err());
+        assert!(BindSpec::parse("/a:/b:/c".into()).is_err());
+        assert!(BindSpec::parse("".into()).is_err());
+    }
+
+    #[test]
+    fn a_path_has_any_bytes() {
+        let given = |text: &[u8]| OsString::from_vec(text.to_vec());
+        let bind = BindSpec::parse(given(b"/a\xff\\:b:/c\xfe")).unwrap();
+        assert_eq!((bind.source.as_os_str(), bind.target.as_os_str()), (&*given(b"/a\xff:b"), &*given(b"/c\xfe")));
+        let MountSpec(mount) = MountSpec::parse(given(b"type=file,content=\xfd,dst=/\xfe")).unwrap();
+        assert_eq!((mount.target, mount.content), (Text::from(&given(b"/\xfe")), Some(Content(vec![0xfd]))));
+        assert!(MountSpec::parse(given(b"type=\xff,dst=/a")).is_err_and(|error| error.contains("not UTF-8")));
+        assert!(TmpfsSpec::parse(given(b"/a:size=\xff")).is_err());
     }
 
     #[test]
     fn every_word_of_a_mount_means_something_or_is_an_error() {
-        assert!("type=bind,src=/a,dst=/b,ro".parse::<MountSpec>().is_ok());
+        assert!(MountSpec::parse("type=bind,src=/a,dst=/b,ro".into()).is_ok());
         for wrong in [
             "src=/a,dst=/b",
             "type=bind,dst=/b",
@@ -353,26 +374,26 @@ mod tests {
             "type=nothing,dst=/a",
             "type=bind,,dst=/b",
         ] {
-            assert!(wrong.parse::<MountSpec>().is_err(), "{wrong}");
+            assert!(MountSpec::parse(wrong.into()).is_err(), "{wrong}");
         }
-        assert!("lower=/a,lower=/b,to=/c".parse::<OverlaySpec>().is_ok());
-        assert!("lower=/a,upper=/u,to=/c".parse::<OverlaySpec>().is_err());
+        assert!(OverlaySpec::parse("lower=/a,lower=/b,to=/c".into()).is_ok());
+        assert!(OverlaySpec::parse("lower=/a,upper=/u,to=/c".into()).is_err());
     }
 
     proptest! {
         #[test]
         fn no_mount_is_too_strange_to_be_refused(text in ".{0,40}", likely in "(type=|src=|dst=|lower=|to=|ro|tmpfs|bind|/a|[,=:\\\\]){0,12}") {
             for text in [text, likely] {
-                let _ = (text.parse::<BindSpec>().is_ok(), text.parse::<TmpfsSpec>().is_ok());
-                let _ = (text.parse::<OverlaySpec>().is_ok(), text.parse::<MountSpec>().is_ok());
-                let _ = text.parse::<SymlinkSpec>().is_ok();
+                let _ = (BindSpec::parse((&text).into()).is_ok(), TmpfsSpec::parse((&text).into()).is_ok());
+                let _ = (OverlaySpec::parse((&text).into()).is_ok(), MountSpec::parse((&text).into()).is_ok());
+                let _ = SymlinkSpec::parse((&text).into()).is_ok();
             }
         }
 
         #[test]
         fn any_path_can_be_bound_to_any_other_once_its_colons_are_escaped(source in "/[^\\x00/]{1,20}", target in "/[^\\x00/]{1,20}") {
             let escape = |path: &str| path.replace('\\', r"\\").replace(':', r"\:");
-            let bind: BindSpec = format!("{}:{}", escape(&source), escape(&target)).parse().unwrap();
+            let bind = BindSpec::parse(format!("{}:{}", escape(&source), escape(&target)).into()).unwrap();
             // As paths, for which `/.` is `/`.
             prop_assert_eq!((bind.source, bind.target), (source.into(), target.into()));
         }

@@ -120,22 +120,28 @@ impl FromStr for FdSpec {
     }
 }
 
-/// `K=V`
+/// `K=V`, or the name of one of the caller's.
 #[derive(Clone)]
-pub(crate) struct EnvSpec(pub(crate) String, pub(crate) Option<OsString>);
+pub(crate) enum EnvSpec {
+    Set(String, OsString),
+    Callers(OsString),
+}
 
 impl EnvSpec {
-    /// A value may have any bytes.
+    /// A value may have any bytes, and the name of one that is handed on.
     pub(crate) fn parse(given: OsString) -> Parsed<Self> {
         let bytes = given.as_bytes();
         let end = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
         let (key, value) = bytes.split_at(end);
-        let key = str::from_utf8(key).map_err(|_| format!("the name of {given:?} is not UTF-8"))?;
         if key.is_empty() {
             return Err("expected K=V, or the name of a variable".into());
         }
-        let value = value.strip_prefix(b"=").map(|value| OsStr::from_bytes(value).to_owned());
-        Ok(EnvSpec(key.to_owned(), value))
+        let Some(value) = value.strip_prefix(b"=") else {
+            return Ok(EnvSpec::Callers(given));
+        };
+        // Keys of JSON and TOML are text.
+        let key = str::from_utf8(key).map_err(|_| format!("the name of {given:?} is not UTF-8"))?;
+        Ok(EnvSpec::Set(key.to_owned(), OsStr::from_bytes(value).to_owned()))
     }
 }
 
@@ -201,7 +207,7 @@ mod tests {
         assert_eq!(size("0"), Ok(0));
         assert_eq!(size("64M"), Ok(64 << 20));
         assert_eq!(size("2g"), Ok(2 << 30));
-        for wrong in ["", "M", "-1", "1X", "1.5M", "99999999999T", "1 M"] {
+        for wrong in ["", "M", "-1", "1X", "1.5", "99999999999T", "1 M"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
     }

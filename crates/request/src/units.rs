@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number of bytes: 268435456, or "256M". K, M, G and T are powers of 1024; KiB or KB are the same.
+/// A number of bytes: 268435456, or "256M", or "1.5G". K, M, G and T are powers of 1024; KiB or KB are the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Size(pub u64);
 
@@ -24,7 +24,7 @@ pub struct Duration {
 /// What is wrong, in one line.
 pub fn size(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a size: a number of bytes, or with K, M, G or T");
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,
         "K" | "KB" | "KIB" => 1 << 10,
@@ -33,8 +33,8 @@ pub fn size(text: &str) -> Result<u64, String> {
         "T" | "TB" | "TIB" => 1 << 40,
         _ => return Err(wrong()),
     };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(factor).ok_or_else(|| format!("{text:?} is more than 2^64 bytes"))
+    let bytes = times(digits, factor.into()).ok_or_else(wrong)?;
+    u64::try_from(bytes).map_err(|_| format!("{text:?} is more than 2^64 bytes"))
 }
 
 /// Reads a [`Duration`], in nanoseconds.
@@ -49,7 +49,7 @@ pub fn nanoseconds(text: &str) -> Result<i128, String> {
 }
 
 fn positive(text: &str, given: &str) -> Result<i128, String> {
-    let wrong = || format!("{given:?} is not a duration: a number with ms, s, m or h, such as 10s or 1.5m");
+    let wrong = || format!("{given:?} is not a duration: a number with us, ms, s, m or h, such as 10s or 1.5m");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: i128 = match &text[digits.len()..] {
         "us" => 1_000,
@@ -59,14 +59,21 @@ fn positive(text: &str, given: &str) -> Result<i128, String> {
         "h" => 3_600_000_000_000,
         _ => return Err(wrong()),
     };
+    times(digits, unit).ok_or_else(wrong)
+}
+
+/// So many units; what is less than the last whole one is dropped. A fraction has a unit to be one of.
+fn times(digits: &str, unit: i128) -> Option<i128> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > 9 {
-        return Err(wrong());
+    let is_empty = whole.is_empty() && fraction.is_empty();
+    if is_empty || !all_digits(whole) || !all_digits(fraction) || fraction.len() > 9 || (unit == 1 && whole != digits) {
+        return None;
     }
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| wrong())? };
-    let parts = if fraction.is_empty() { 0 } else { fraction.parse::<u64>().map_err(|_| wrong())? };
-    Ok(i128::from(whole) * unit + i128::from(parts) * unit / 10i128.pow(fraction.len() as u32))
+    // 2^64 units of the largest kind are less than 2^127.
+    let number = |part: &str| if part.is_empty() { Some(0) } else { part.parse::<u64>().ok() };
+    let (whole, parts) = (i128::from(number(whole)?), i128::from(number(fraction)?));
+    Some(whole * unit + parts * unit / 10i128.pow(fraction.len() as u32))
 }
 
 impl Serialize for Size {
@@ -172,7 +179,7 @@ mod schema {
                 "description": "A number of bytes, or a string with K, M, G or T (powers of 1024), such as \"256M\".",
                 "anyOf": [
                     { "type": "integer", "minimum": 0 },
-                    { "type": "string", "pattern": "^[0-9]+([KMGTkmgt]?([iI]?[bB])?)$" }
+                    { "type": "string", "pattern": "^([0-9]+[bB]?|([0-9]+(\\.[0-9]{0,9})?|\\.[0-9]{1,9})[KMGTkmgt]([iI]?[bB])?)$" }
                 ]
             })
         }
@@ -203,6 +210,9 @@ mod tests {
     fn sizes_and_times_have_units() {
         assert_eq!(size("256M"), Ok(256 << 20));
         assert_eq!(size("1kib"), Ok(1024));
+        assert_eq!((size("0.5G"), size(".5k"), size("1.5KiB")), (Ok(512 << 20), Ok(512), Ok(1536)));
+        assert!(size("1.5").is_err() && size("1.5B").is_err() && size(".M").is_err() && size("1.2.3M").is_err());
+        assert!(size("18446744073709551615T").is_err() && size("1e3M").is_err() && size("-1M").is_err());
         assert!(size("1X").is_err() && size("").is_err() && size("99999999T").is_err());
         assert_eq!(nanoseconds("1.5m"), Ok(90_000_000_000));
         assert_eq!(nanoseconds("-1h"), Ok(-3_600_000_000_000));

@@ -41,6 +41,11 @@ pub(crate) fn why_not_executable(beginning: &[u8]) -> String {
     }
 }
 
+/// Whether it is a whole program of this machine, as far as that can be seen.
+pub(crate) fn is_native(beginning: &[u8]) -> bool {
+    architecture(beginning).is_some_and(|its| its == Architecture::NATIVE.name())
+}
+
 /// That of an ELF file, by the `e_machine` of its header; one of 32 bits on a 64-bit machine has its class said with it.
 fn architecture(beginning: &[u8]) -> Option<String> {
     let (head, rest) = beginning.split_first_chunk::<18>()?;

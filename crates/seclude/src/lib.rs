@@ -62,6 +62,7 @@ mod mount_point;
 mod mount_points;
 mod mounted_on;
 mod mounts;
+mod needed;
 mod one_line;
 mod ops;
 mod patience;

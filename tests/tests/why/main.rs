@@ -113,6 +113,57 @@ fn a_home_is_not_shown_and_that_is_said() {
 }
 
 #[test]
+fn a_program_is_asked_about_with_what_is_executed_for_it() {
+    let place = Scratch::new("why-needed");
+    fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("it is ours");
+    let own = text(place.path()).to_owned();
+    place.executable("whole", "#!/bin/sh\necho ran\n");
+    place.executable("missing", "#!/opt/no/such/node\necho ran\n");
+    place.executable("second", &format!("#!{own}/missing\n"));
+    place.executable("loop", &format!("#!{own}/loop\n"));
+    place.executable("carriage", "#!/bin/sh\r\n");
+    place.executable("plain", "echo ran\n");
+    place.executable("empty", "");
+    let program = fs::read("/usr/bin/tac").expect("it is readable");
+    let cut = place.executable("foreign", "");
+    // Its e_machine, elf(5): sparc.
+    fs::write(cut, [&program[..18], &[2, 0], &program[20..]].concat()).expect("it is ours");
+    fs::copy("/usr/bin/tac", place.join("tac")).expect("it is ours");
+    let closed = format!("--mask={own}/closed");
+    place.executable("closed", "#!/bin/sh\n");
+    place.executable("by-closed", &format!("#!{own}/closed\n"));
+    let formats = fs::read_dir("/proc/sys/fs/binfmt_misc").is_ok_and(|all| all.count() > 2);
+    for (name, wanted, parts) in [
+        ("whole", 0, &[][..]),
+        ("missing", 1, &["its interpreter /opt/no/such/node: there is no /opt/no/such/node inside"]),
+        ("second", 1, &["its interpreter /opt/no/such/node: there is no"]),
+        ("loop", 1, &["too deep"]),
+        ("carriage", 1, &["its interpreter"]),
+        ("plain", 1, &["neither a program for this machine nor a script"]),
+        ("empty", 1, &["neither a program"]),
+        ("foreign", 1, &["a program for sparc"]),
+        ("by-closed", 1, &["its interpreter", "masked"]),
+        ("tac", 0, &[]),
+    ] {
+        let path = format!("{own}/{name}");
+        let flags = ["--ro", own.as_str(), closed.as_str()];
+        if formats && ["foreign", "plain", "empty"].contains(&name) {
+            println!("skipped: {name}: this machine has formats of its own, binfmt_misc");
+            continue;
+        }
+        answers(&[&flags[..], &["exec", &path]].concat(), wanted, parts);
+        let ran = seclude(&[&["run"], &flags[..], &["--", &path, "/etc/passwd"]].concat());
+        assert_eq!(ran.status.success(), wanted == 0, "the run says the same of {name}: {ran:?}");
+    }
+    // Below a root of its own that has no loader, with the modes that make a run possible there.
+    let root = Scratch::new("why-loader");
+    fs::set_permissions(root.path(), Permissions::from_mode(0o755)).expect("it is ours");
+    root.directory("proc");
+    fs::copy("/usr/bin/tac", root.join("tac")).expect("it is ours");
+    answers(&["--overlay", "--root", text(root.path()), "exec", "/tac"], 1, &["its ELF loader", "there is no"]);
+}
+
+#[test]
 fn what_is_mounted_decides_by_its_order_its_flags_and_its_symlinks() {
     let place = Scratch::new("why-mounts");
     fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("it is ours");

@@ -12,6 +12,7 @@ use seclude_sys::Errno;
 use seclude_sys::arch::ELF_LOADER;
 
 use crate::advice::Hint;
+use crate::needed::{Needed, needed};
 use crate::places::Places;
 use crate::{confinement, foreign};
 
@@ -46,13 +47,13 @@ pub(super) fn why(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Opti
             )
             .into()
         }
-        (Call::ExecInterpreter, _) => Hint::from(match interpreter(detail) {
-            Some(Interpreter::Script(line)) if line.ends_with('\r') => format!(
+        (Call::ExecInterpreter, _) => Hint::from(match needed(detail) {
+            Some(Needed::Interpreter(line)) if line.ends_with('\r') => format!(
                 "its first line ends in a carriage return (CRLF), which the kernel takes for a part of the interpreter's name, {line:?}: \
                  write it with LF, as dos2unix does"
             ),
-            Some(Interpreter::Script(line)) => format!("the script is there, its interpreter {line:?} is not{inside}"),
-            Some(Interpreter::Loader(path)) => format!("the program is there, its ELF loader {path} is not{inside}"),
+            Some(Needed::Interpreter(line)) => format!("the script is there, its interpreter {line:?} is not{inside}"),
+            Some(Needed::Loader(path)) => format!("the program is there, its ELF loader {path} is not{inside}"),
             None => format!("the file is there, but what it needs to run is not{inside}"),
         }),
         (Call::ExecDirectory, _) => "it is a directory".into(),
@@ -84,38 +85,4 @@ pub(super) fn hidden(op: Option<&Op<'_>>) -> Option<Hint> {
     let shown = whole.filter(|above| !is_home(above)).unwrap_or(directory);
     let hint = Hint::from(format!("the host has {}, which the container does not show", found.display()));
     Some(hint.with([Remedy::Set(Field::of("ro").index(0), Some(shown.to_string_lossy().into()))]))
-}
-
-enum Interpreter {
-    Script(String),
-    Loader(String),
-}
-
-/// What the beginning of a file says that it needs.
-fn interpreter(beginning: &[u8]) -> Option<Interpreter> {
-    if let Some(rest) = beginning.strip_prefix(b"#!") {
-        let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let line = String::from_utf8_lossy(line);
-        // As the kernel takes it apart: a carriage return is a part of the name.
-        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
-        return Some(Interpreter::Script(words.next().unwrap_or_default().to_owned()));
-    }
-    // ELF64, little-endian: the program headers, and among them PT_INTERP, elf(5).
-    if !beginning.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let number = |offset: usize, length: usize| -> Option<usize> {
-        let bytes = beginning.get(offset..offset.checked_add(length)?)?;
-        Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte)))
-    };
-    let (table, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
-    for index in 0..count.min(64) {
-        let header = table.checked_add(index.checked_mul(size)?)?;
-        if number(header, 4)? == 3 {
-            let start = number(header.checked_add(8)?, 8)?;
-            let path = beginning.get(start..)?.split(|byte| *byte == 0).next()?;
-            return Some(Interpreter::Loader(String::from_utf8_lossy(path).into_owned()));
-        }
-    }
-    None
 }

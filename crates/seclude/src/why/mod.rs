@@ -7,6 +7,7 @@ mod calls;
 mod connect;
 mod node;
 mod paths;
+mod program;
 mod rules;
 mod subject;
 mod tree;
@@ -30,7 +31,7 @@ pub enum Question {
     Read(PathBuf),
     /// To open a file for writing; of a directory, to make a file in it, and of what is not there, to make a file by that name.
     Write(PathBuf),
-    /// To execute a file: whether its interpreter or its ELF loader is there is not looked at.
+    /// To execute a file, and with it the interpreter of a script and an ELF program's loader; libraries are not looked for.
     Exec(PathBuf),
     /// To make a system call, by its name: what the filter says. The kernel may refuse it nonetheless, for want of a capability or by what the
     /// arguments are.

@@ -10,6 +10,7 @@ use seclude_sys::landlock::access as rights;
 use serde_json::json;
 
 use super::node::{Found, Node, What};
+use super::program::{self, Needs};
 use super::rules::{Opens, Rules};
 use super::subject::{EXECUTE, Known, READ, Subject, WRITE};
 use super::tree::{Content, Layer, Tree};
@@ -73,16 +74,49 @@ impl Paths {
     }
 
     pub(super) fn answer(&self, access: Access, path: &Path) -> Answer {
+        self.answer_to(access, path, 0)
+    }
+
+    /// `deep`: of how many programs it is the interpreter.
+    fn answer_to(&self, access: Access, path: &Path, deep: usize) -> Answer {
         let doubts = Doubts::default();
         let walked = self.tree.walk(path, |pass| self.passes(&pass, &doubts));
         let answer = match walked {
             Err(Halt::Refused(by)) => refused(by),
             Err(Halt::Unknown(why)) => Answer::new(Verdict::CannotTell, why),
-            Ok(walked) => self.come_to(access, path, &walked, &doubts),
+            Ok(walked) => match self.come_to(access, path, &walked, &doubts) {
+                answer if access == Access::Exec && answer.verdict == Verdict::Allowed => {
+                    self.with_what_it_needs(answer, walked.last(), deep)
+                }
+                answer => answer,
+            },
         };
         match (answer.verdict, doubts.into_inner().or_else(|| self.opens.doubt(access))) {
             (Verdict::Allowed, Some(why)) => Answer::new(Verdict::CannotTell, why),
             _ => answer,
+        }
+    }
+
+    /// A program that may be executed: with what is executed for it.
+    fn with_what_it_needs(&self, answer: Answer, node: &Node, deep: usize) -> Answer {
+        let What::Host(found) = &node.what else { return answer };
+        let (needed, what) = match program::needs(found) {
+            Needs::Nothing => return answer,
+            Needs::Broken(why) => return self.at(refused(why), node),
+            Needs::Unknown(why) => return Answer::new(Verdict::CannotTell, why),
+            Needs::Program { .. } if deep == program::MOST_INTERPRETERS => {
+                return self.at(refused("an interpreter of an interpreter, and so on: too deep, execve(2)"), node);
+            }
+            Needs::Program { path, what } => (path, what),
+        };
+        if needed.is_relative() {
+            let why = format!("its {what} is {needed:?}, which begins where the command is");
+            return Answer::new(Verdict::CannotTell, why);
+        }
+        let its = self.answer_to(Access::Exec, &needed, deep + 1);
+        match its.verdict {
+            Verdict::Allowed => answer,
+            _ => Answer { by: format!("its {what} {}: {}", needed.display(), its.by), ..its },
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use seclude_tests::{
-    Host, Scratch, busybox_root, has_overlays, inside, outside, refused, seclude_bin, seclude_command, stdout_of,
-    try_inside,
+    Host, Scratch, busybox_root, has_overlays, inside, outside, refusal, refused, seclude_bin, seclude_command,
+    stdout_of, try_inside,
 };
 
 /// Arguments after `run`, the exit code, and what the line has to mention.
@@ -65,7 +65,7 @@ fn files_that_a_flag_names_are_waited_for_by_nobody_and_come_by_no_symlink() {
         (["--report", "fifo"], "nobody reads it"),
         (["--report", "."], "directory"),
     ] {
-        let line = seclude_tests::refusal(125, &run(&flags));
+        let line = refusal(125, &run(&flags));
         assert!(line.contains(words), "{flags:?}: {line}");
     }
     assert_eq!(std::fs::read_to_string(own.join("secret")).unwrap(), "kept");
@@ -279,7 +279,7 @@ fn an_upper_directory_that_is_on_an_overlay_itself() {
         )
     };
     let output = try_inside(&flags, &run("/mnt/upper", "/mnt/work"));
-    let line = seclude_tests::refusal(125, &output);
+    let line = refusal(125, &output);
     assert!(line.contains("overlay") && line.contains("tmpfs"), "{line}");
     assert_eq!(inside(&flags, &run("/tmp/disk/upper", "/tmp/disk/work")), "ran", "the same with an upper on a tmpfs");
 }
@@ -466,6 +466,10 @@ fn flags_that_contradict_each_other_are_named_as_they_were_given() {
             (&["--detach", "-v", "true"], 125, "'--detach' cannot be used with '--verbose'"),
             (&["--denials", "--no-denials", "true"], 125, "'--denials' cannot be used with '--no-denials'"),
             (&["--pids", "1", "true"], 125, "--pids: cgroup: the init is a process of the container too"),
+            (&["--pids", "1", "true"], 125, "or have no init (--as-pid-1)"),
+            (&["--bind", "/etc:/usr/mnt:ro", "true"], 125, "read-only is --ro-bind SRC:DST"),
+            (&["--bind", "/etc:/usr/mnt", "true"], 125, "if it is the root's (--overlay)"),
+            (&["--timeout", "1w", "true"], 125, "a number with us, ms, s, m or h"),
             (&["--umask", "7777", "true"], 125, "--umask: "),
             (&["--oom-score-adj", "1001", "true"], 125, "--oom-score-adj: "),
             (&["--seccomp", "/nonexistent", "true"], 125, "--seccomp: "),
@@ -482,6 +486,67 @@ fn a_cgroup_to_be_swept_has_an_absolute_path() {
     assert!(seclude_tests::seclude(&["gc", "--cgroup", "/seclude-test/none"]).status.success(), "none there is none");
 }
 
+/// What is said where a shell has made ready for it; `$1` is the command.
+fn by_shell(directory: &Path, commands: &str) -> String {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", commands, "sh"]).arg(seclude_bin()).current_dir(directory);
+    refusal(125, &shell.output().expect("it starts"))
+}
+
+#[test]
+fn a_directory_that_the_caller_cannot_come_back_to_is_told_with_what_to_do() {
+    let own = Scratch::new("here");
+    let begun = |commands: &str| by_shell(own.path(), &format!("{commands}; exec \"$1\" run true"));
+    let gone = begun("mkdir gone; cd gone; rmdir ../gone");
+    assert!(gone.contains("is gone: name a working directory (--workdir DIR)"), "{gone}");
+    // 20 times 255 bytes.
+    let long = format!("n={}", "d".repeat(255));
+    let long = begun(&format!("{long}; for i in 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0; do mkdir $n; cd -P $n; done"));
+    assert!(long.contains("longer path than the 4095 bytes") && long.contains("(--workdir DIR)"), "{long}");
+    if !seclude_tests::is_root() {
+        let closed = begun("mkdir -p closed/in; cd closed/in; chmod 0 ..");
+        assert!(closed.contains("cannot be reached by its path") && closed.contains("(--workdir DIR)"), "{closed}");
+        Command::new("chmod").arg("700").arg(own.join("closed")).status().expect("it starts");
+    }
+}
+
+#[test]
+fn where_no_processes_are_left_the_limit_that_says_so_is_named() {
+    let line = by_shell(Path::new("/usr"), "exec prlimit --nproc=1 -- \"$1\" run true");
+    assert!(line.contains("RLIMIT_NPROC is 1 (ulimit -u)"), "{line}");
+}
+
+#[test]
+fn a_deadline_that_has_passed_is_told_by_what_has_set_it() {
+    let own = Scratch::new("deadline");
+    let spec = own.file("job.toml", "deadline = \"100ms\"\n");
+    let spec = spec.to_str().unwrap();
+    for (flags, said) in [
+        (&["--timeout", "100ms"][..], "killed: --timeout has passed".to_owned()),
+        (&["--spec", spec], format!("killed: --spec {spec}: deadline has passed")),
+        (&["--spec", spec, "--timeout", "50ms"], "killed: --timeout has passed".to_owned()),
+    ] {
+        let output = seclude_command(&[&["run"], flags, &["sleep", "9"]].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(137));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(&said), "{said}: {output:?}");
+    }
+}
+
+#[test]
+fn limits_that_a_user_may_not_have_are_named_with_what_to_do() {
+    let limits = ["--memory", "64M", "--pids", "7", "true"];
+    let preferred = ["run", "--prefer", "memory", "--prefer", "pids"];
+    assert!(seclude_tests::seclude(&[&preferred[..], &limits].concat()).status.success());
+    let output = seclude_tests::seclude(&[&["run"], &limits[..]].concat());
+    if output.status.success() {
+        println!("skipped: as root, or where a cgroup is delegated, there is one");
+        return;
+    }
+    let line = refusal(125, &output);
+    assert!(line.contains("seclude: --memory: cgroup"), "{line}");
+    assert!(line.contains("(--cgroup PATH, --prefer memory --prefer pids)"), "{line}");
+}
+
 #[test]
 fn a_negative_number_is_a_value_that_its_flag_refuses() {
     for flag in ["--fd", "--timeout", "--max-tmp", "--umask", "--memory", "--pids", "--preserve-fds"] {
@@ -496,7 +561,7 @@ fn what_is_no_text_is_told_with_its_flag() {
     use std::os::unix::ffi::OsStrExt;
     let bytes = std::ffi::OsStr::from_bytes(b"a\xff");
     let output = seclude_command(&["run", "--rlimit"]).arg(bytes).arg("true").output().unwrap();
-    assert!(seclude_tests::refusal(125, &output).contains("--rlimit: \"a"));
+    assert!(refusal(125, &output).contains("--rlimit: \"a"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(crate) struct FileFlags {
     /// Let --ro and --rw show a home, with all keys in it
     #[arg(long)]
     pub(crate) whole_home: bool,
-    /// How much /tmp, /var/tmp, /run and the new home hold together, in memory: 1G unless said
+    /// How much /tmp, /var/tmp, /run and the new home hold together, in memory, and /dev/shm by itself: 1G unless said
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     pub(crate) max_tmp: Option<u64>,
     /// The directory that becomes /; read-only unless --writable or --overlay

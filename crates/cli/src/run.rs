@@ -55,7 +55,10 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
         Ended::Cut(_, _, failure) => Err(failure),
         Ended::Exit(exit, _) => {
             match exit.cause() {
-                Cause::Deadline => say("killed: --timeout has passed"),
+                Cause::Deadline => {
+                    let said = words::said(&Field::of("deadline"), Some("--timeout"));
+                    say(format_args!("killed: {} has passed", said.as_deref().unwrap_or("the deadline")));
+                }
                 // Who sees 137 alone looks for the reason in the wrong place.
                 Cause::OutOfMemory | Cause::PidsLimit => say(&exit),
                 _ if flags.verbose => say(&exit),

@@ -225,6 +225,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("user.map", "sub-ids", "--map-subids"),
     ("user.map", "host-root", "--host-root"),
     ("dns", "unchanged", "--dns none"),
+    ("init", "false", "--as-pid-1"),
 ];
 
 /// In a sentence: `--dns none`. `None` is what the hint says already, or what no flag does.
@@ -238,7 +239,9 @@ pub(crate) fn say(remedy: &Remedy) -> Option<String> {
     let row = pattern(field);
     // Of a list, what is to be added.
     let word = value.map(|value| value.get(0).unwrap_or(value)).and_then(Value::as_str);
-    if let Some((_, _, flag)) = VALUES.iter().find(|(own, given, _)| *own == row && Some(*given) == word) {
+    let spelled = value.map(|value| word.map_or_else(|| value.to_string(), str::to_owned));
+    if let Some((_, _, flag)) = VALUES.iter().find(|(own, given, _)| *own == row && Some(*given) == spelled.as_deref())
+    {
         return Some((*flag).to_owned());
     }
     if let (Some(kind), Some("new")) = (namespace(field), word) {
@@ -248,8 +251,14 @@ pub(crate) fn say(remedy: &Remedy) -> Option<String> {
         return mount(value?);
     }
     let (_, flag, takes) = FLAGS.iter().find(|(own, ..)| *own == row)?;
+    let words = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     Some(match takes {
         Nothing => (*flag).to_owned(),
+        // All of them together.
+        One(_) if words.len() > 1 => {
+            let each = words.iter().filter_map(Value::as_str).map(|word| format!("{flag} {word}"));
+            each.collect::<Vec<_>>().join(" ")
+        }
         One(placeholder) => format!("{flag} {}", word.unwrap_or(placeholder)),
     })
 }
@@ -350,6 +359,8 @@ mod tests {
     fn a_remedy_is_a_flag_and_its_value() {
         for (remedy, said) in [
             (Remedy::give("dns"), "--dns ADDRESS"),
+            (Remedy::set("init", false), "--as-pid-1"),
+            (Remedy::set("prefer", serde_json::json!(["memory", "pids"])), "--prefer memory --prefer pids"),
             (Remedy::set("dns", "unchanged"), "--dns none"),
             (Remedy::set("network.ip_forward", true), "--ip-forward"),
             (Remedy::set("user.map", "sub-ids"), "--map-subids"),

@@ -124,8 +124,8 @@ pub struct Request {
     /// A home, or what is above one, may be among `ro` and `rw`. Default: false, an error.
     #[serde(skip_serializing_if = "is_default")]
     pub whole_home: bool,
-    /// How much the sandbox's own directories hold together (/tmp, /var/tmp, /run, the home), in memory; more is ENOSPC. Default:
-    /// 1 GiB.
+    /// How much the sandbox's own directories hold together (/tmp, /var/tmp, /run, the home), in memory; more is ENOSPC. /dev/shm holds as
+    /// much by itself. Default: 1 GiB.
     #[serde(skip_serializing_if = "is_default")]
     pub max_tmp: Option<Size>,
     /// What it sees as `/`. Default: in the sandbox the host's programs and their configuration, in `"host"` all of the host's tree,

@@ -53,6 +53,17 @@ pub(crate) fn open_files(limit: u64) -> u64 {
 
 /// No process could be made.
 pub(crate) fn processes() -> String {
+    let limit = getrlimit(Resource::Nproc).current.filter(|_| is_bound_by_nproc());
+    no_more_processes(limit, "the user has as many processes as it may")
+}
+
+/// The same of what the container's user asked for: it may have `limit`, or as many as the caller.
+pub(crate) fn processes_inside(limit: Option<u64>) -> String {
+    let limit = limit.or_else(|| getrlimit(Resource::Nproc).current);
+    no_more_processes(limit, "the command's user has as many processes as it may, of which an init and set-up are some")
+}
+
+fn no_more_processes(limit: Option<u64>, whose: &str) -> String {
     let full = |directory: &Path| {
         let number = |file: &str| fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok();
         let (max, current) = (number("pids.max")?, number("pids.current")?);
@@ -61,8 +72,8 @@ pub(crate) fn processes() -> String {
     if let Some((what, cgroup)) = of_own_cgroups(Controller::Pids, full) {
         return format!("the caller's cgroup {cgroup} has as many processes as it may: {what}");
     }
-    match getrlimit(Resource::Nproc).current.filter(|_| is_bound_by_nproc()) {
-        Some(limit) => format!("the user has as many processes as it may: RLIMIT_NPROC is {limit} (ulimit -u)"),
+    match limit {
+        Some(limit) => format!("{whose}: RLIMIT_NPROC is {limit} (ulimit -u)"),
         None => "there are as many processes as may be: pids.max of a cgroup that is not seen here, sysctl kernel.pid_max or \
                  kernel.threads-max"
             .into(),

@@ -4,6 +4,15 @@ use crate::error::Result;
 use crate::fault::Place;
 use crate::patience::{Canceller, Patience};
 
+/// Whether RLIMIT_NPROC binds the command's user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bound {
+    /// Root of the host's is not.
+    Not,
+    /// By what the request says, or by the caller's.
+    By(Option<u64>),
+}
+
 /// What the handle needs to know of the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Handled {
@@ -17,6 +26,8 @@ pub(crate) struct Handled {
     pub(crate) curated: bool,
     /// Whom the command is outside, uid and gid, until a map says otherwise; `u32::MAX` where only a namespace that it joins knows.
     pub(crate) user: (u32, u32),
+    /// How many processes its user may have, where that is set and binds it: RLIMIT_NPROC.
+    pub(crate) processes: Bound,
     /// Whether files have rules of landlock.
     pub(crate) landlocked: bool,
     /// Whether the working directory is the caller's, for want of another.

@@ -395,11 +395,11 @@ fn place(failed: &Failed<'_>, errno: Errno) -> Option<Hint> {
                 .with(failed.key("if_present").map(|field| Remedy::Set(field, Some(true.into()))))
         }
         Errno::ENOENT => "there is no such path inside the root".into(),
-        Errno::EROFS => {
-            "the target is missing, and what it lies in is read-only: create it there, have that directory or root be \
-                         written, or put an overlay over it"
-                .into()
-        }
+        Errno::EROFS => Hint::from(
+            "the target is missing, and what it lies in is read-only: create it there, have that directory be written, or put an overlay \
+             over the root, if it is the root's",
+        )
+        .with([Remedy::set("root.ephemeral", true)]),
         Errno::EACCES | Errno::EPERM => "the user that set-up runs as may not create or enter it".into(),
         Errno::EEXIST if matches!(op, Some(Op::Resolve { .. })) => {
             "a symlink in the target leads to what is not there \

@@ -60,7 +60,7 @@ impl Meter {
 }
 
 /// `limits.memory_max` for `memory.max`.
-fn field_of(limit: Limit) -> Field {
+pub(crate) fn field_of(limit: Limit) -> Field {
     let key = if limit == Limit::HugetlbMax { "hugetlb".to_owned() } else { limit.name().replace('.', "_") };
     Field::of("limits").key(key)
 }

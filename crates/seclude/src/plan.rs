@@ -15,9 +15,10 @@ use crate::config::capability::Capability;
 use crate::config::clone::CloneWay;
 use crate::config::namespace::Namespace;
 use crate::config::network::Network;
+use crate::config::rlimit::Resource;
 use crate::config::root::Root;
 use crate::error::{Code, Error, Result};
-use crate::handled::Handled;
+use crate::handled::{Bound, Handled};
 use crate::hint::Failed;
 use crate::host::Host;
 use crate::one_line::OneLine;
@@ -95,6 +96,7 @@ impl Plan {
                 true => (u32::MAX, u32::MAX),
                 false => (command.identity.uid.unwrap_or(host.uid), command.identity.gid.unwrap_or(host.gid)),
             },
+            processes: bound_of_processes(command, host),
             landlocked: command.landlock.has_paths() || command.no_namespaces,
             inherits_directory: step::inherits_directory(command),
             joins_pid_early: step::enters_pid_namespace_early(command)
@@ -251,6 +253,13 @@ impl Plan {
             None => error,
         }
     }
+}
+
+/// Root of the host's has as many as it likes, setrlimit(2); whoever its ids are given to has not.
+fn bound_of_processes(command: &Config, host: &Host) -> Bound {
+    let is_own = command.namespaces.is_new(Namespace::User) || command.namespaces.is_joined(Namespace::User);
+    let limit = command.rlimits.iter().find(|(resource, ..)| *resource == Resource::NPROC).map(|(_, soft, _)| *soft);
+    if host.uid == 0 && !is_own { Bound::Not } else { Bound::By(limit) }
 }
 
 /// What kind of failure a child's is.

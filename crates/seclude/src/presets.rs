@@ -74,8 +74,8 @@ impl Command {
         self
     }
 
-    /// How many bytes the sandbox's own directories hold together: /tmp, /var/tmp, /run and the home. 1 GiB unless said; more is
-    /// ENOSPC. They are in memory, and count as the command's.
+    /// How many bytes the sandbox's own directories hold together: /tmp, /var/tmp, /run and the home; /dev/shm as many by itself.
+    /// 1 GiB unless said; more is ENOSPC. They are in memory, and count as the command's.
     pub fn max_tmp(&mut self, bytes: u64) -> &mut Self {
         self.config.max_tmp = Some(bytes);
         self

@@ -24,8 +24,9 @@ use crate::child::{Child, Running, Ties};
 use crate::config::clone::CloneWay;
 use crate::discarded::Layers;
 use crate::ends::ParentEnds;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Side};
 use crate::fault::Place;
+use crate::handled::Bound;
 use crate::ledger::Ledger;
 use crate::listeners::Listening;
 use crate::patience::Patience;
@@ -54,9 +55,15 @@ pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
     let patience = plan.command.patience();
     let _held = signal::FileSizeSignal::hold();
     // Before anything is undone: which limit it was is found by looking at what is in use.
-    let explained = |error: Error| {
+    let processes = plan.command.processes;
+    let explained = move |error: Error| {
         let unexplained = error.raw_os_error().filter(|_| error.advice().is_none());
-        let exhausted = unexplained.and_then(|errno| crate::exhaustion::of(errno, error.system_call()));
+        let exhausted = unexplained.and_then(|errno| match processes {
+            Bound::By(most) if error.side() == Side::Child && errno == rustix::io::Errno::AGAIN.raw_os_error() => {
+                Some(crate::exhaustion::processes_inside(most))
+            }
+            _ => crate::exhaustion::of(errno, error.system_call()),
+        });
         error.hint_if(exhausted)
     };
     let reserved = |errno| explained(Error::parent("clone", "descriptors to undo it with", errno));

@@ -21,7 +21,7 @@ use crate::config::namespace::Namespace;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ledger::Ledger;
-use crate::meter::{empty, from_cgroup};
+use crate::meter::{empty, field_of, from_cgroup};
 use crate::program::Program;
 use crate::report::Preferred;
 
@@ -57,7 +57,8 @@ pub(super) fn compile(command: &Config, by_birth: bool) -> Result<Option<Box<dyn
     if command.init && request.limits.pids_max.is_some_and(|most| most < 2) {
         let action = "the init is a process of the container too: it and the command are two";
         let error = Error::invalid(NAME, action).at_field(Field::of("limits").key("pids_max")).contradicting();
-        return Err(error.hint("allow two processes, or have no init"));
+        let hint = Hint::from("allow two processes, or have no init");
+        return Err(error.hint(hint.with([Remedy::set("init", false)])));
     }
     if request.scope && (request.parent.is_some() || request.move_caller || request.delegated || !preferred.is_empty())
     {
@@ -255,6 +256,17 @@ fn of_the_bound(error: Error) -> Error {
     error.hint(Hint::from(text).with([Remedy::set("prefer", json!(["pids"]))]))
 }
 
+/// Of a cgroup that limits were asked for of, and that this host does not let the caller make.
+fn of_the_host(error: Error, limits: &Limits) -> Error {
+    let Some(first) = limits.limits().next() else { return error };
+    let own = error.advice().map_or_else(String::new, |own| format!("{own}; "));
+    let names: Vec<&str> = limits.limits().map(|limit| Feature::Limit(limit).name()).collect();
+    let hint = Hint::from(format!("{own}or do without the limits where they cannot be had"));
+    let remedies = error.remedies().to_vec();
+    let hint = hint.with(remedies).with([Remedy::give("cgroup.parent"), Remedy::set("prefer", json!(names))]);
+    error.at_field(field_of(first)).hint(hint)
+}
+
 impl Step for Group {
     fn name(&self) -> &'static str {
         NAME
@@ -281,9 +293,14 @@ impl Step for Group {
                 without = Some(Preferred { feature: NAME, achieved: false, reason: Some(error.to_string()) });
                 None
             }
-            made => {
-                made.map_err(failed).map_err(|error| if self.request.implied { of_the_bound(error) } else { error })?
-            }
+            made => made.map_err(|error| {
+                let (is_of_the_host, limit) = (error.is_of_the_host(), error.limit());
+                match failed(error) {
+                    error if self.request.implied => of_the_bound(error),
+                    error if is_of_the_host && limit.is_none() => of_the_host(error, &self.request.limits),
+                    error => error,
+                }
+            })?,
         };
         let preferred = self
             .preferred

@@ -111,6 +111,17 @@ pub(super) fn compile(
 }
 
 impl Bind {
+    /// Why the caller's directory, which is shown as nobody has said another, cannot be had.
+    fn cannot_be_here(&self, errno: rustix::io::Errno) -> Option<Hint> {
+        let why = match errno {
+            rustix::io::Errno::ACCESS => "cannot be reached by its path",
+            rustix::io::Errno::NAMETOOLONG => "has a longer path than the 4095 bytes that the kernel takes at once",
+            _ => return None,
+        };
+        let hint = Hint::from(format!("the caller's directory {why}: name a working directory"));
+        self.is_here.then(|| hint.with([Remedy::give("workdir")]))
+    }
+
     /// Whether the kernel can do what is asked of it: where the source's own mount is private, it would be a word and nothing else.
     fn is_seen_elsewhere(&self, found: &Statx) -> Result<()> {
         let Some(how) = self.attributes.propagation.filter(|how| how.is_of_others()) else { return Ok(()) };
@@ -144,7 +155,11 @@ impl Step for Bind {
                 let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::TYPE | StatxFlags::INO)
                     .map_err(|errno| Error::parent(NAME, &self.about, errno).call("statx").path_of("/"))?;
                 self.of_root |= identity_of(&root) == identity_of(&found);
-                let failed = |error| Error::parent(NAME, &self.about, error).call("statx").path_of(self.show.path());
+                let failed = |cause: std::io::Error| {
+                    let errno = rustix::io::Errno::from_io_error(&cause);
+                    let error = Error::parent(NAME, &self.about, cause).call("statx").path_of(self.show.path());
+                    error.hint_if(errno.and_then(|errno| self.cannot_be_here(errno)))
+                };
                 if let Some(places) = &self.closed {
                     let opened = self.show.opened().map(|opened| &**opened);
                     named::is_no_home(NAME, self.show.path(), opened, &found, places)?;
@@ -169,14 +184,8 @@ impl Step for Bind {
                 Ok(())
             }
             Err(errno) => {
-                let hint = match errno {
-                    rustix::io::Errno::NOENT => Some(Hint::from("the source does not exist")),
-                    rustix::io::Errno::ACCESS if self.is_here => {
-                        let why = "the caller's directory cannot be reached by its path: name a working directory";
-                        Some(Hint::from(why).with([Remedy::give("workdir")]))
-                    }
-                    _ => None,
-                };
+                let no_source = || (errno == rustix::io::Errno::NOENT).then(|| Hint::from("the source does not exist"));
+                let hint = self.cannot_be_here(errno).or_else(no_source);
                 let error = Error::parent(NAME, &self.about, errno).call("openat").path_of(self.show.path());
                 Err(error.at("source").hint_if(hint))
             }

@@ -112,6 +112,7 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             }
             Ok(())
         }
+        Op::HoldWay { written, below, mount } => hold_way(machine.get(Slot::ROOT), written.path, below, mount),
         Op::Attach { mount, onto } => {
             let tree = machine.get(mount);
             match mount::attach(tree, machine.get(onto)) {
@@ -423,4 +424,19 @@ pub(crate) fn open_working_directory(machine: &mut Machine<'_>, path: &CStr) -> 
     let directory = file::open(Fd::CWD, path, flags, 0, file::RESOLVE_NO_MAGICLINKS).named(Call::Openat2)?;
     machine.set(Slot::PLACE, directory);
     Ok(())
+}
+
+/// Nothing below what is written is followed that whoever writes there could have lead elsewhere.
+fn hold_way(root: Fd, written: &CStr, below: &CStr, is_mounted: bool) -> Done {
+    let base = file::open(root, written, file::O_PATH, 0, leash(Links::Followed)).named(Call::Openat2)?;
+    let found = match file::open(base, below, file::O_PATH, 0, leash(Links::Refused)) {
+        Err(Errno::ENOENT) => Ok(None),
+        found => found.named(Call::Openat2).map(Some),
+    };
+    let _ = file::close(base);
+    let Some(way) = found?.filter(|_| is_mounted) else { return Ok(()) };
+    let tree = mount::clone_tree(way, c"", true).named(Call::OpenTree)?;
+    let attached = mount::attach(tree, way).named(Call::MoveMount);
+    let _ = (file::close(tree), file::close(way));
+    attached
 }

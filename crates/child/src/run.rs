@@ -275,6 +275,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::CheckDevice { .. }
         | Op::Resolve { .. }
         | Op::ResolveIfPresent { .. }
+        | Op::HoldWay { .. }
         | Op::Attach { .. }
         | Op::Mask { .. }
         | Op::Note { .. }

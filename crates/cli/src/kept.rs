@@ -7,36 +7,55 @@ use seclude::request::{Mount, MountKind, Request, Text};
 
 use crate::Failure;
 
-/// Shows them read-only, where they are. Each directory on the way there is a mount as well: moved away, it could have another one
-/// in its place. (Without namespaces nothing can be taken away below what is given: docs/attacks.md says so.)
+/// Shows them read-only, where they are: the library holds the directories on the way there. (Without namespaces nothing can be taken away
+/// below what is given: docs/attacks.md says so.)
 ///
 /// # Errors
-/// Where one of them has several names, of which others may lie there too.
+/// Where one of them has several names, of which others may lie there too, or lies in a layer that is written to.
 pub(crate) fn keep(request: &mut Request, files: &[&Path]) -> Result<(), Failure> {
     let files = files.iter().filter_map(|file| file.canonicalize().ok()).filter(|file| file.is_file());
     for file in files.collect::<Vec<_>>() {
         for shown in request.rw.clone() {
             let Some((shown, below)) = place(&shown, &file) else { continue };
             can_be_kept(request, &file)?;
-            request.rw.extend(directories(&below).map(|way| Text::from(shown.join(way))));
             request.ro.push(Text::from(shown.join(below)));
         }
-        let binds = |mount: &&Mount| mount.kind == MountKind::Bind && mount.read_only != Some(true);
-        for bind in request.mounts.iter().filter(binds).cloned().collect::<Vec<_>>() {
-            let Some((source, below)) = bind.source.as_ref().and_then(|source| place(source, &file)) else { continue };
+        for layer in layers(request) {
+            if place(&layer, &file).is_some() {
+                return Err(Failure::new(format!(
+                    "{} lies in {layer}, a layer that the command writes to: keep it elsewhere",
+                    file.display()
+                )));
+            }
+        }
+        for (target, written) in written(request) {
+            let Some((source, below)) = place(&written, &file) else { continue };
             can_be_kept(request, &file)?;
-            let target = bind.target.as_path().to_owned();
-            let mut show = |below: &Path, read_only| {
-                let mut mount = Mount::new(MountKind::Bind, Text::from(target.join(below)));
-                mount.source = Some(Text::from(source.join(below)));
-                mount.read_only = Some(read_only);
-                request.mounts.push(mount);
-            };
-            directories(&below).for_each(|way| show(&way, false));
-            show(&below, true);
+            let mut mount = Mount::new(MountKind::Bind, Text::from(target.join(&below)));
+            mount.source = Some(Text::from(source.join(below)));
+            mount.read_only = Some(true);
+            request.mounts.push(mount);
         }
     }
     Ok(())
+}
+
+/// The directories of the host that are seen inside by another name and are written to, each with that.
+fn written(request: &Request) -> Vec<(PathBuf, Text)> {
+    let of_the_root = request.root.iter().filter_map(|root| {
+        let is_itself = root.upper.is_none() && !root.ephemeral && root.read_only != Some(true);
+        root.path.clone().filter(|_| is_itself).map(|path| (PathBuf::from("/"), path))
+    });
+    let binds = request.mounts.iter().filter(|mount| mount.kind == MountKind::Bind && mount.read_only != Some(true));
+    let binds = binds.filter_map(|bind| Some((bind.target.as_path().to_owned(), bind.source.clone()?)));
+    of_the_root.chain(binds).collect()
+}
+
+/// Those that writes come to.
+fn layers(request: &Request) -> Vec<Text> {
+    let of_the_root = request.root.iter().flat_map(|root| [root.upper.clone(), root.work.clone()]);
+    let mounted = request.mounts.iter().flat_map(|mount| [mount.upper.clone(), mount.work.clone()]);
+    of_the_root.chain(mounted).flatten().collect()
 }
 
 fn can_be_kept(request: &Request, file: &Path) -> Result<(), Failure> {
@@ -67,11 +86,4 @@ fn place(shown: &Text, file: &Path) -> Option<(PathBuf, PathBuf)> {
     };
     let below = file.ancestors().skip(1).filter_map(|above| file.strip_prefix(above).ok()).find(is_it)?.to_owned();
     Some((shown, below))
-}
-
-/// Those above it, from the outermost on.
-fn directories(below: &Path) -> impl Iterator<Item = PathBuf> {
-    let above: Vec<_> =
-        below.ancestors().skip(1).filter(|way| !way.as_os_str().is_empty()).map(Path::to_owned).collect();
-    above.into_iter().rev()
 }

@@ -387,6 +387,9 @@ fn place(failed: &Failed<'_>, errno: Errno) -> Option<Hint> {
     Some(match errno {
         Errno::ENOENT if matches!(op, Some(Op::OpenHost { .. })) => "the host's tree has no such directory".into(),
         Errno::EXDEV => "the target leaves the root, or the tree is being renamed while it is looked at".into(),
+        Errno::ELOOP if matches!(op, Some(Op::HoldWay { .. })) => {
+            "a symlink leads there, in what the command may write to, and it could give that another end: name where it leads".into()
+        }
         Errno::ELOOP if working => LEADS_NOWHERE.into(),
         Errno::ELOOP => "symlinks in the target lead in a circle, or out of a procfs".into(),
         Errno::ENOENT if working => missing_directory(failed),

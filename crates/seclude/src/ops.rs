@@ -78,6 +78,7 @@ pub(crate) fn path(op: &Op<'_>, about: &str) -> Option<PathBuf> {
         Op::Resolve { place, .. } | Op::ResolveIfPresent { place, .. } | Op::LookAgain { place, .. } => {
             Some(Path::new("/").join(bytes(place.path)))
         }
+        Op::HoldWay { written, below, .. } => Some(Path::new("/").join(bytes(written.path)).join(bytes(below))),
         _ => None,
     }
 }
@@ -135,6 +136,10 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             };
             let create = if create.is_some() { ", created if missing)" } else { ")" };
             format!("openat2({}/{}){want}{create} as {}", slot(*base), text(place.path), slot(*into))
+        }
+        Op::HoldWay { written, below, mount } => {
+            let how = if *mount { "hold" } else { "look for no symlink at" };
+            format!("{how} root/{}/{}, if it is there", text(written.path), text(below))
         }
         Op::ResolveIfPresent { base, place, into } => {
             format!("openat2({}/{}), or skip, as {}", slot(*base), text(place.path), slot(*into))

@@ -8,6 +8,7 @@ mod own_mounts;
 mod starts;
 mod streams;
 mod taken;
+mod ways;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

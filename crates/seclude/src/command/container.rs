@@ -101,7 +101,7 @@ impl Command {
     /// Has the container start in a cgroup that exists: `path` is absolute in the hierarchy (`/ci/job`), in each hierarchy that has
     /// it. Nothing is set, counted, killed or removed there. Born in it (v2, Linux 5.7), or moved before anything of it runs.
     ///
-    /// The child has a copy of the caller's memory, [`CloneWay::Copy`], which takes the longer the more that is: what is in such a
+    /// The child has a copy of the caller's memory, [`crate::CloneWay::Copy`], which takes the longer the more that is: what is in such a
     /// cgroup may be killed for lack of memory, and then with all that share it.
     ///
     /// Not together with a cgroup of its own ([`Command::limits`], [`Command::cgroup`]). The caller needs write access to its

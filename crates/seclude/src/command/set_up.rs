@@ -72,6 +72,14 @@ impl Command {
         self
     }
 
+    /// Whether the directories on the way to what is held back (read-only, masked, a file of its own) of something that the command may write
+    /// to are held with it, each by a mount of itself: renamed, they would take it along, and leave its path to the command. The kernel moves
+    /// nothing from one mount to another, rename(2). Default: true; others' runtimes do not.
+    pub fn hold_ways(&mut self, on: bool) -> &mut Self {
+        self.config.holds_ways = on;
+        self
+    }
+
     /// Hands over the listener of a filter that asks (SCMP_ACT_NOTIFY), with the pid of its process, seccomp_unotify(2), Linux 5.0: before the command is
     /// executed, and before this returns nothing of what it asks is answered. A command that waits ([`Command::hold`]) and has no_new_privs gets its filter
     /// when it is let go: [`crate::release_with`].

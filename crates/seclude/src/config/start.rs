@@ -118,6 +118,7 @@ pub(crate) struct Config {
     pub(crate) entered_root: Option<Arc<OwnedFd>>,
     /// Whether the working directory is entered while set-up has its rights.
     pub(crate) enters_by_set_up: bool,
+    pub(crate) holds_ways: bool,
     /// By their names, here and inside.
     pub(crate) net_devices: Vec<(String, String)>,
     pub(crate) when_listening: Option<WhenListening>,
@@ -253,6 +254,7 @@ impl Config {
             when_mounted: None,
             entered_root: None,
             enters_by_set_up: false,
+            holds_ways: true,
             net_devices: Vec::new(),
             when_listening: None,
             sysctls: Vec::new(),

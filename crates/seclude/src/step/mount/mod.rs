@@ -11,6 +11,7 @@ pub(super) mod overlay;
 pub(super) mod own_namespaces;
 mod set_id;
 pub(super) mod tmpfs;
+mod ways;
 
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
@@ -46,7 +47,6 @@ const MOST: usize = 4096;
 pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>>> {
     let ids = user::ids_of_files(command, host);
     let spaces = &command.namespaces;
-    let is_callers = |mount: &Mount| !mount.preset && mount.shown.is_none();
     let asked = command.mounts.iter().filter(|mount| is_callers(mount)).count();
     if asked > MOST {
         return Err(Error::invalid(NAME, format!("{asked} mounts; at most {MOST} can be had")).at("mounts"));
@@ -56,8 +56,28 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
         let action = "a new pid namespace needs a new mount namespace: /proc would show the host's processes";
         return Err(Error::invalid(NAME, action).at("namespaces.mount").contradicting());
     }
+    let places = places(command);
+    let mut ways = ways::compile(command, &places);
+    steps.extend(ways.remove(&None));
+    for (index, (mount, asked)) in command.mounts.iter().zip(places).enumerate() {
+        let step = compile_one(mount, command, host, ids, asked).map_err(|error| match asked {
+            Place::Callers(number) => asked.blamed(error).mount_of(number),
+            Place::Shown(..) | Place::Preset | Place::PidNamespace => asked.blamed(error),
+        })?;
+        steps.push(Box::new(Asked { step, place: asked }));
+        steps.extend(ways.remove(&Some(index)));
+    }
+    Ok(steps)
+}
+
+fn is_callers(mount: &Mount) -> bool {
+    !mount.preset && mount.shown.is_none()
+}
+
+/// Where the request has each of them.
+fn places(command: &Config) -> Vec<Place> {
     let mut callers = 0;
-    for mount in &command.mounts {
+    let place = |mount: &Mount| {
         let asked = match (mount.preset, command.is_sandboxed()) {
             (false, _) => match mount.shown {
                 Some((written, index)) => Place::Shown(written, index),
@@ -66,14 +86,10 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
             (true, true) => Place::Preset,
             (true, false) => Place::PidNamespace,
         };
-        let step = compile_one(mount, command, host, ids, asked).map_err(|error| match asked {
-            Place::Callers(number) => asked.blamed(error).mount_of(number),
-            Place::Shown(..) | Place::Preset | Place::PidNamespace => asked.blamed(error),
-        })?;
-        steps.push(Box::new(Asked { step, place: asked }));
         callers += usize::from(is_callers(mount));
-    }
-    Ok(steps)
+        asked
+    };
+    command.mounts.iter().map(place).collect()
 }
 
 /// Whether the caller can come to files that the child cannot, once its user namespace is another: below a directory that is closed to the

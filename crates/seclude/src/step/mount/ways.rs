@@ -1,0 +1,134 @@
+//! The directories on the way to what is held back of something that the command may write to.
+//!
+//! The kernel keeps what is mounted on from being renamed and removed, and nothing above it: moved away with its directory, it would leave
+//! its path to whatever the command puts there, for the host and for the next run to find. So each directory in between is a mount too, of
+//! itself. A symlink among them could be given another end, and is an error.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use seclude_child::op::{Create, Links, Want};
+use seclude_child::{Op, Slot};
+use seclude_request::Field;
+
+use super::{NAME, Place};
+use crate::config::Config;
+use crate::config::mount::{Mount, MountKind};
+use crate::config::root::{RootKind, Upper};
+use crate::program::Program;
+use crate::step::Step;
+
+/// What lies at a path, and by whose wish.
+struct Ways {
+    /// What the command may write to, from the root on.
+    written: PathBuf,
+    /// Below that, the outermost first: whether it is made where it is missing.
+    directories: BTreeMap<PathBuf, bool>,
+    /// What is held back itself, likewise below that, and where the request says so.
+    ends: Vec<(PathBuf, Field)>,
+    about: String,
+}
+
+/// By the mount of the list that is written to, or by the root: to be held before anything is mounted there.
+pub(super) fn compile(command: &Config, places: &[Place]) -> BTreeMap<Option<usize>, Box<dyn Step>> {
+    let mut all: BTreeMap<Option<usize>, Ways> = BTreeMap::new();
+    if !command.holds_ways || !root_is_written(command) && !command.mounts.iter().any(is_written) {
+        return BTreeMap::new();
+    }
+    for (index, (mount, place)) in command.mounts.iter().zip(places).enumerate() {
+        let Some(optional) = holds_back(mount) else { continue };
+        let above = nearest_above(command, index);
+        let written = match above.and_then(|above| command.mounts.get(above)) {
+            None if root_is_written(command) => Path::new("/"),
+            Some(above) if is_written(above) => &above.target,
+            _ => continue,
+        };
+        let Ok(below) = mount.target.strip_prefix(written) else { continue };
+        let ways = all.entry(above).or_insert_with(|| Ways::below(written));
+        ways.ends.push((below.to_owned(), place.field()));
+        for way in below.ancestors().skip(1).filter(|way| *way != Path::new("")) {
+            *ways.directories.entry(way.to_owned()).or_default() |= !optional;
+        }
+    }
+    all.into_iter().map(|(above, ways)| (above, Box::new(ways) as Box<dyn Step>)).collect()
+}
+
+impl Ways {
+    fn below(written: &Path) -> Ways {
+        let about = format!("ways in {}", written.display());
+        Ways { written: written.to_owned(), directories: BTreeMap::new(), ends: Vec::new(), about }
+    }
+}
+
+/// The last mount before this one that it lies in.
+fn nearest_above(command: &Config, index: usize) -> Option<usize> {
+    let (before, target) = (command.mounts.get(..index)?, &command.mounts.get(index)?.target);
+    before.iter().rposition(|other| is_a_mount(other) && other.target != *target && target.starts_with(&other.target))
+}
+
+fn is_a_mount(mount: &Mount) -> bool {
+    !matches!(mount.kind, MountKind::Directory { .. } | MountKind::Symlink { .. } | MountKind::Device { .. })
+}
+
+/// Whether what is written there is the host's.
+fn is_written(mount: &Mount) -> bool {
+    match &mount.kind {
+        MountKind::Bind { flags, .. } => !flags.read_only,
+        MountKind::Overlay { overlay, read_only } => matches!(overlay.upper, Upper::Directory { .. }) && !read_only,
+        _ => false,
+    }
+}
+
+fn root_is_written(command: &Config) -> bool {
+    command.root.as_ref().is_some_and(|root| match &root.kind {
+        RootKind::Host | RootKind::Directory(_) => !root.read_only,
+        RootKind::Overlay(overlay) => matches!(overlay.upper, Upper::Directory { .. }) && !root.read_only,
+        RootKind::Sandbox => false,
+    })
+}
+
+/// Whether it keeps the command from what is there; `Some(true)`: if anything is.
+fn holds_back(mount: &Mount) -> Option<bool> {
+    match &mount.kind {
+        MountKind::Bind { flags, .. } => flags.read_only.then_some(false),
+        MountKind::File { .. } => Some(false),
+        MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present } => Some(*if_present),
+        _ => None,
+    }
+}
+
+impl Step for Ways {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn field_of(&self, op: &Op<'_>) -> Option<Field> {
+        let way = match op {
+            Op::HoldWay { below, .. } => Path::new(OsStr::from_bytes(below.to_bytes())),
+            // Made on the way to the first.
+            _ => Path::new(""),
+        };
+        self.ends.iter().find(|(end, _)| end.starts_with(way)).map(|(_, field)| field.clone())
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about(&self.about);
+        let written = program.place(&self.written);
+        for (way, made) in &self.directories {
+            if *made {
+                let place = program.place(&self.written.join(way));
+                let (create, links) = (Some(Create { mode: 0o755, told: true }), Links::Followed);
+                let (base, want, into) = (Slot::ROOT, Want::Directory, Slot::PLACE);
+                program.push(Op::Resolve { base, place, want, create, links, into });
+            }
+            let below = program.text(way);
+            program.push(Op::HoldWay { written, below, mount: true });
+        }
+        for (end, _) in &self.ends {
+            let below = program.text(end);
+            program.push(Op::HoldWay { written, below, mount: false });
+        }
+    }
+}

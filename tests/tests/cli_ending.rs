@@ -1,7 +1,9 @@
 //! How a run ends: exit codes, signals, deadlines, parents that die, reports, and the streams meanwhile.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use seclude_tests::{
@@ -353,14 +355,14 @@ fn a_reader_that_does_not_read_holds_up_no_end() {
         let mut some = [0; 1];
         ended.stdout.as_mut().unwrap().read_exact(&mut some).unwrap();
         while !has_ended(ended.id()) {
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(ended.try_wait().unwrap(), None, "{way:?}: a reader that comes later finds all of it");
         kill_process(Pid::from_child(&ended), Signal::TERM).unwrap();
         assert_eq!(status_of(&mut ended), Some(143), "{way:?}");
         // The contrast.
         let mut read = start(way, "head -c 68000 /dev/zero");
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         let mut all = Vec::new();
         read.stdout.take().unwrap().read_to_end(&mut all).unwrap();
         assert_eq!((all.len(), read.wait().unwrap().code()), (68_000, Some(0)), "{way:?}");
@@ -498,4 +500,34 @@ fn a_report_that_could_not_be_written_does_not_hide_how_the_command_ended() {
     );
     let line = refused(125, &["run", "--report", "/dev/full", "/no/such"]);
     assert!(line.contains("--report /dev/full: No space left") && line.contains("ENOENT in execve"), "{line}");
+}
+
+#[test]
+fn who_reads_no_messages_holds_up_neither_the_deadline_nor_a_signal() {
+    // It fills what its messages go to as well.
+    let fill = "import os, time\nos.set_blocking(2, False)\n\
+        try:\n    while True: os.write(2, b'x' * 4096)\nexcept OSError: pass\nos.set_blocking(2, True)\ntime.sleep(60)";
+    let mut ways = vec![vec!["--timeout", "1s"], vec!["--timeout", "1s", "--denials"]];
+    if seclude_tests::is_root() {
+        ways.push(vec!["--timeout", "2s", "--stats"]);
+    }
+    for way in ways {
+        let arguments = [&["run"], &way[..], &["--", "python3", "-c", fill]].concat();
+        let mut command = seclude_command(&arguments);
+        let mut late = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let until = Instant::now() + PATIENCE;
+        while rustix::io::ioctl_fionread(late.stderr.as_ref().unwrap()).unwrap() < 60_000 {
+            assert!(Instant::now() < until, "{way:?}: it does not fill");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        while !has_ended(late.id()) {
+            assert!(Instant::now() < until, "{way:?}: the deadline is not kept");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // The last line is for whoever reads late, unless somebody has it end.
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(late.try_wait().unwrap(), None, "{way:?}");
+        kill_process(Pid::from_child(&late), Signal::TERM).unwrap();
+        assert_eq!(late.wait().unwrap().signal(), Some(15), "{way:?}");
+    }
 }

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -82,6 +83,11 @@ impl Terminal {
 
     /// Reads on until the session has ended; answers its exit code.
     fn end(&mut self) -> Option<i32> {
+        self.ended().code()
+    }
+
+    /// The same with the signal that it has ended by.
+    fn ended(&mut self) -> ExitStatus {
         let mut session = self.session.take().expect("a session");
         let ended = pidfd(session.id());
         let until = Instant::now() + PATIENCE;
@@ -93,12 +99,12 @@ impl Terminal {
             }
             self.read(Duration::from_millis(50));
         }
-        let code = session.wait().unwrap().code();
+        let status = session.wait().unwrap();
         // Unlike FIONREAD, poll(2) waits for what the kernel has not handed over yet.
         while is_readable(&self.master, Duration::ZERO) {
             self.read(Duration::ZERO);
         }
-        code
+        status
     }
 }
 
@@ -197,7 +203,31 @@ fn ctrl_c_ends_a_command_without_a_handler_with_and_without_a_terminal_of_its_ow
             assert!(terminal.read(PATIENCE), "{:?}", terminal.seen);
         }
         terminal.type_in("\x03");
-        assert_eq!(terminal.end(), Some(130), "{flags:?}: {}", terminal.seen);
+        // By the signal itself: a shell that sees another end goes on with its list.
+        assert_eq!(terminal.ended().signal(), Some(2), "{flags:?}: {}", terminal.seen);
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_loop_that_the_command_is_a_part_of() {
+    for flags in ["", "-t"] {
+        let mut shell = shell();
+        shell.type_in(&format!("for i in 1 2 3; do echo lo''op $i; $S run {flags} -- cat; done; echo af''ter\n"));
+        shell.expect("loop 1\r\n");
+        shell.type_in("word\r");
+        while shell.seen.matches("word").count() < 2 {
+            assert!(shell.read(PATIENCE), "{:?}", shell.seen);
+        }
+        let before = std::mem::take(&mut shell.seen);
+        shell.type_in("\x03");
+        // A prompt, after which the keyboard is the shell's again.
+        shell.expect("> ");
+        shell.type_in("echo do''ne\n");
+        shell.expect("done\r\n");
+        shell.seen.insert_str(0, &before);
+        assert!(!shell.seen.contains("loop 2") && !shell.seen.contains("after"), "{flags}: {}", shell.seen);
+        shell.type_in("exit\n");
+        shell.end();
     }
 }
 
@@ -389,7 +419,8 @@ fn a_command_that_stops_itself_stops_nobody_where_no_terminal_could_continue_it(
 /// A shell with job control, and seclude's own program as `$S`.
 fn shell() -> Terminal {
     let bin = format!("S={}", seclude_bin().display());
-    Terminal::running(&["env", &bin, "PS1=> ", "TERM=dumb", "bash", "--norc", "-i"])
+    let have = format!("HAVE={HAVE}");
+    Terminal::running(&["env", &bin, &have, "PS1=> ", "TERM=dumb", "bash", "--norc", "-i"])
 }
 
 #[test]
@@ -441,6 +472,53 @@ fn a_background_job_does_not_read_what_is_typed_for_others() {
     shell.expect("piped\r\n");
     shell.type_in("exit\n");
     shell.end();
+}
+
+/// Tells which of its streams it can have something of, by whatever name: read what is typed, or set how it is shown.
+const HAVE: &str = "import os, termios\nfor fd in (0, 1, 2):\n\
+    \x20   if os.isatty(fd): print('is-a-tty', fd, flush=True)\nprint('lo' + 'oked', flush=True)";
+
+#[test]
+fn in_the_background_no_stream_is_the_terminal_that_others_are_typing_in() {
+    let mut shell = shell();
+    for (stdin, background) in [("", "&"), ("< /dev/null", "&"), ("", "")] {
+        shell.type_in(&format!("$S run python3 -c \"$HAVE\" {stdin} {background}\n"));
+        shell.expect("looked\r\n");
+        let seen = std::mem::take(&mut shell.seen);
+        // The contrast: in the foreground they are.
+        assert_eq!(seen.contains("is-a-tty "), background.is_empty(), "{stdin} {background}: {seen}");
+        shell.type_in("wait; echo wa''ited\n");
+        shell.expect("waited\r\n");
+    }
+    shell.type_in("exit\n");
+    shell.end();
+}
+
+/// Has the terminal send a signal to whoever is in its foreground, whenever something can be read or written.
+const ASYNC: &str = "import fcntl, os, time, sys\nname = sys.argv[1]\n\
+    try: fcntl.fcntl(0, 10, 9); fcntl.fcntl(0, fcntl.F_SETFL, os.O_RDWR | 0o20000)\n\
+    except OSError as error: print('refu' + 'sed', error.errno, flush=True)\n\
+    else: print('se' + 't', flush=True)\n\
+    fcntl.ioctl(0, 0x5452, b'\\1\\0\\0\\0'); print('as' + 'ked', flush=True)\n\
+    if name == 'wait': time.sleep(0.3)";
+
+#[test]
+fn a_command_has_the_terminal_signal_nobody() {
+    let python = ["/usr/bin/python3", "-c", ASYNC, "wait"];
+    let bin = seclude_bin();
+    for flags in [&[][..], &["--seccomp", "none"]] {
+        let head = [bin.to_str().unwrap(), "run"];
+        let mut terminal = Terminal::running(&[&head[..], flags, &["--"], &python].concat());
+        terminal.expect("asked");
+        terminal.type_in("key\r");
+        assert_eq!(terminal.end(), Some(0), "{flags:?}: {}", terminal.seen);
+        assert!(terminal.seen.contains("refused 1"), "{flags:?}: {}", terminal.seen);
+    }
+    // The contrast: of its own terminal's foreground it is itself.
+    let mut terminal = Terminal::running(&python);
+    terminal.expect("set");
+    terminal.type_in("key\r");
+    assert_eq!(terminal.ended().signal(), Some(9), "{}", terminal.seen);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::thread;
 
 use seclude::{Denial, Denials, Exit};
 
-use crate::say;
+use crate::told::say;
 use crate::words;
 
 /// How many calls are named when a command has failed; a report has them all.

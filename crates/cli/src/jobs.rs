@@ -12,7 +12,8 @@ use rustix::process::pidfd_send_signal;
 use seclude::Child;
 
 use crate::signals::is_heeded;
-use crate::{Failure, say, terminal};
+use crate::told::say;
+use crate::{Failure, terminal};
 
 /// The task that nobody asks for by hand: it keeps a deadline while seclude itself is stopped.
 pub(crate) const KEEP_DEADLINE: &str = "keep-deadline";

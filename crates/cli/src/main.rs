@@ -25,6 +25,7 @@ mod spec;
 mod stats;
 mod tasks;
 mod terminal;
+mod told;
 mod values;
 mod watch;
 mod why;
@@ -32,7 +33,6 @@ mod words;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
@@ -43,6 +43,7 @@ use rustix::thread::capabilities;
 use seclude::Field;
 
 use args::{CompletionsFlags, ContainerFlags};
+use told::say;
 
 /// musl's own took a tenth of a short command's time.
 #[cfg(target_env = "musl")]
@@ -129,25 +130,6 @@ fn completions(flags: &CompletionsFlags) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(flags.shell, &mut tasks::command(), "seclude", &mut script);
     print(&script)
-}
-
-/// What makes a terminal show a line in another order than it is written in, UAX #9.
-fn turns(character: char) -> bool {
-    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// One line on stderr, whatever names of others' choosing are in it. If nobody listens (`2>&1 | head`), the command's status is
-/// told all the same.
-fn say(line: impl Display) {
-    let line = line.to_string();
-    let mut shown = String::with_capacity(line.len());
-    let plain = |character: &char| !character.is_control() && !turns(*character);
-    line.chars().for_each(|character| match plain(&character) {
-        true => shown.push(character),
-        false => shown.extend(character.escape_default()),
-    });
-    // In one piece: the command may write to the same file.
-    let _ = std::io::stderr().write_all(format!("seclude: {shown}\n").as_bytes());
 }
 
 /// Whether the program runs with more rights than its caller has. A namespace tool with such rights has been a way to root

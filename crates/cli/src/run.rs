@@ -15,8 +15,9 @@ use crate::report::{self, Ending};
 use crate::signals::Forwarder;
 use crate::stats::Ticker;
 use crate::terminal;
+use crate::told::{self, say};
 use crate::watch::Watch;
-use crate::{Failure, jobs, named_files, say, words};
+use crate::{Failure, jobs, named_files, signals, words};
 
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     container.base.check()?;
@@ -33,9 +34,12 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
     let ended = start_and_wait(flags, container, order, report.is_some());
     if let Some((file, path)) = report {
         let ending = match &ended {
-            Ok(Ended::Exit(exit, made) | Ended::Unread(exit, made) | Ended::Cut(exit, made, _)) => {
-                Ending::Exit { exit, made, wall: started.elapsed() }
-            }
+            Ok(
+                Ended::Exit(exit, made)
+                | Ended::Unread(exit, made)
+                | Ended::Typed(exit, made, _)
+                | Ended::Cut(exit, made, _),
+            ) => Ending::Exit { exit, made, wall: started.elapsed() },
             Ok(Ended::Detached) => return Ok(ExitCode::SUCCESS),
             Err(error) => Ending::NotStarted(error),
         };
@@ -53,6 +57,16 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
         Ended::Detached => Ok(ExitCode::SUCCESS),
         Ended::Unread(..) => Ok(ExitCode::from(128 + 13)),
         Ended::Cut(_, _, failure) => Err(failure),
+        Ended::Typed(exit, _, signal) => {
+            if flags.verbose {
+                say(&exit);
+            }
+            if flags.denials {
+                denials::unreached(&exit, usize::MAX);
+            }
+            signals::end_by(signal);
+            Ok(ExitCode::from(128 + signal as u8))
+        }
         Ended::Exit(exit, _) => {
             match exit.cause() {
                 Cause::Deadline => {
@@ -144,6 +158,8 @@ enum Ended {
     /// Nobody reads what its terminal shows.
     Unread(Exit, Box<seclude::Report>),
     Exit(Exit, Box<seclude::Report>),
+    /// By the keyboard's signal, which ends this process as well.
+    Typed(Exit, Box<seclude::Report>, i32),
     /// It has ended, and what this says has become of what it wrote.
     Cut(Exit, Box<seclude::Report>, Failure),
 }
@@ -177,7 +193,7 @@ fn start_and_wait(
 ) -> Result<Ended, Stop> {
     let mut command = compose(container, order, &flags.beside()).map_err(Stop::Flags)?;
     command.timed(timed);
-    if !flags.detach && terminal::is_anothers() {
+    if !flags.detach && terminal::are_anothers().contains(&true) {
         in_background(&mut command, container).map_err(Stop::Flags)?;
     }
     if flags.detach {
@@ -203,8 +219,13 @@ fn start_and_wait(
         std::process::exit(125)
     });
     let is_bare = container.base.preset() == Some(seclude::request::Preset::Bare);
-    let _lent = (!is_bare).then(Lent::note);
-    let mut child = command.spawn().map_err(|error| match (error.code(), signals.ended_start()) {
+    let lent = (!is_bare).then(Lent::note);
+    told::command_runs(true);
+    let spawned = command.spawn();
+    if spawned.is_err() {
+        told::command_runs(false);
+    }
+    let mut child = spawned.map_err(|error| match (error.code(), signals.ended_start()) {
         (Code::Cancelled, Some(signal)) => {
             let left: Vec<_> = error.left_behind().iter().map(|left| format!("; left behind: {left}")).collect();
             let message = format!("ended by signal {signal} before the command ran{}", left.concat());
@@ -227,11 +248,11 @@ fn start_and_wait(
     let mut cut = None;
     if let Some(master) = child.take_terminal() {
         let relayed = terminal::relay(&mut child, master, &mut watch);
-        watch.signals.has_terminal = false;
         match relayed {
             // As the command would end that had written there itself, signal(7): without a word.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 let _ = child.kill();
+                told::command_runs(false);
                 return Ok(Ended::Unread(child.wait()?, made));
             }
             Ok(false) => {
@@ -244,12 +265,19 @@ fn start_and_wait(
         }
     }
     let exit = watch.wait(&mut child);
+    // Before the first line: the command may have had the terminal take none.
+    drop(lent);
+    told::command_runs(false);
     if let Some(follower) = follower {
         follower.finish();
     }
     let ended_by = |signal| Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 };
     match (exit, watch.signals.ended_by()) {
         (Ok(exit), Some(signal)) if watch.signals.has_given_up() => Ok(Ended::Cut(exit, made, ended_by(signal))),
+        (Ok(exit), _) if cut.is_none() && watch.signals.ends_by(&exit).is_some() => {
+            let signal = watch.signals.ends_by(&exit).unwrap_or_default();
+            Ok(Ended::Typed(exit, made, signal))
+        }
         (Ok(exit), Some(signal)) if exit.signal() == Some(9) => Err(Stop::Flags(ended_by(signal))),
         (Ok(exit), _) => Ok(match cut {
             Some(failure) => Ended::Cut(exit, made, failure),
@@ -263,18 +291,29 @@ fn start_and_wait(
     }
 }
 
-/// What becomes of the terminal that is stdin where another job has it. In a session of its own nothing would stop the command:
-/// it would read what is typed for others, passwords too.
+/// What becomes of a terminal that another job has. In a session of its own nothing would stop the command: it would read what is typed
+/// for others, passwords too, by whichever of its streams, and change how they see it.
 fn in_background(command: &mut seclude::Command, container: &ContainerFlags) -> Result<(), Failure> {
     let request = command.request().map_err(|wrong| Failure::new(wrong.to_string()))?;
     let has_session = request.new_session.unwrap_or(request.preset != Some(seclude::request::Preset::Bare));
+    let [stdin, stdout, stderr] = terminal::are_anothers();
     if request.terminal.is_some() {
         jobs::wait_for_terminal();
     } else if container.process.stdio.is_none() && has_session {
-        say(
-            "another job has the terminal that is stdin: the command reads nothing (-t waits for it, < /dev/null says nothing)",
-        );
-        command.stdin(Stdio::null());
+        if stdin {
+            say(
+                "another job has the terminal that is stdin: the command reads nothing (-t waits for it, < /dev/null says nothing)",
+            );
+            command.stdin(Stdio::null());
+        }
+        if stdout {
+            command.stdout(Stdio::relay());
+        }
+        if stderr {
+            command.stderr(Stdio::relay());
+        }
+        // Whatever relays writes in the background, which a terminal can be told to have stopped: stty tostop.
+        let _ = signals::hold_output();
     }
     Ok(())
 }

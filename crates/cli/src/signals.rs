@@ -5,10 +5,11 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpgid, getpgrp};
-use seclude::{Canceller, Child};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use seclude::{Canceller, Child, Exit};
 
 use crate::{jobs, terminal};
 
@@ -29,7 +30,7 @@ const FORWARDED: [Signal; 10] = [
 const SI_KERNEL: i32 = 0x80;
 
 /// Those that end a start as well.
-const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+pub(crate) const ENDING: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
 /// Signals that came and wait to be handed on.
 pub(crate) struct Forwarder {
@@ -37,6 +38,8 @@ pub(crate) struct Forwarder {
     /// Of [`ENDING`], those that are not ignored.
     ending: Vec<Signal>,
     ended_by: Option<i32>,
+    /// The last of the keyboard's that was the command's to end by.
+    typed: Option<i32>,
     /// Whether that came when the command had ended, and what it wrote still waited for its reader.
     has_given_up: bool,
     /// Whether the command had ended when signals were looked for, and what it wrote waited.
@@ -68,6 +71,7 @@ impl Forwarder {
             come: hold(&heeded(&FORWARDED))?,
             ending: heeded(&ENDING),
             ended_by: None,
+            typed: None,
             has_given_up: false,
             knows_end: false,
             resized: false,
@@ -150,6 +154,9 @@ impl Forwarder {
             // The keyboard's is for all that are in the foreground: a shell that waits for others leaves it to them.
             let is_keyboards =
                 come.ssi_code == SI_KERNEL && [Signal::SIGINT as i32, Signal::SIGQUIT as i32].contains(&signal);
+            if is_keyboards {
+                self.typed = Some(signal);
+            }
             // The kernel has sent it to all of this job itself.
             let has_it = is_keyboards && in_this_job();
             // A process that has ended meanwhile needs no signal.
@@ -209,6 +216,16 @@ impl Forwarder {
         self.ended_by
     }
 
+    /// The keyboard's signal that the command has ended by, and that this process ends by as well: a shell that sees another end goes on
+    /// with its list or its loop. (The command's own terminal has told its foreground by itself.)
+    pub(crate) fn ends_by(&self, exit: &Exit) -> Option<i32> {
+        let signal = exit.signal()?;
+        let of_its_own = self.has_terminal && [Signal::SIGINT as i32, Signal::SIGQUIT as i32].contains(&signal);
+        let is_typed = self.typed.is_some_and(|typed| typed == signal || self.ended_by == Some(typed) && signal == 9);
+        let typed = self.typed.filter(|_| is_typed);
+        typed.or(of_its_own.then_some(signal))
+    }
+
     /// Whether the window has got another size since this was asked.
     pub(crate) fn take_resized(&mut self) -> bool {
         std::mem::take(&mut self.resized)
@@ -218,6 +235,20 @@ impl Forwarder {
     pub(crate) fn has_given_up(&self) -> bool {
         self.has_given_up
     }
+}
+
+/// Writing in the background stops nobody from here on, in no thread that is made.
+pub(crate) fn hold_output() -> io::Result<()> {
+    Ok([Signal::SIGTTOU].into_iter().collect::<SigSet>().thread_block()?)
+}
+
+/// Ends this process by a signal, if that is not ignored, and without an image of its memory.
+pub(crate) fn end_by(signal: i32) {
+    let Ok(signal) = Signal::try_from(signal) else { return };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = setrlimit(Resource::Core, none);
+    let _ = [signal].into_iter().collect::<SigSet>().thread_unblock();
+    let _ = raise(signal);
 }
 
 /// Whether the command has ended, and what it wrote has not arrived.

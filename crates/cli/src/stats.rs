@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::say;
+use crate::told::say;
 use seclude::{Meter, Psi, Reach, Stats};
 
 const EVERY: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::getpgrp;
-use rustix::stdio::{stdin, stdout};
+use rustix::stdio::{stderr, stdin, stdout};
 use rustix::termios::{
     OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
@@ -35,6 +35,11 @@ pub(crate) fn is_there() -> bool {
 /// SIGTTOU), as long as it is of the terminal's session.
 pub(crate) fn is_anothers() -> bool {
     tcgetpgrp(stdin()).is_ok_and(|foreground| foreground != getpgrp())
+}
+
+/// The same of stdin, stdout and stderr.
+pub(crate) fn are_anothers() -> [bool; 3] {
+    [stdin(), stdout(), stderr()].map(|stream| tcgetpgrp(stream).is_ok_and(|foreground| foreground != getpgrp()))
 }
 
 /// Raw mode of this terminal, as long as it lives and another job has it not.

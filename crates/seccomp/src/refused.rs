@@ -41,6 +41,10 @@ pub struct Refused {
     /// Changing the limit of core dumps, setrlimit(2): it is answered as if it were done. One that is lower than 1 byte is none that
     /// keeps the host's program for them from being run, core(5).
     pub core_limit: bool,
+    /// Having a terminal send a signal whenever it can be read or written, O_ASYNC: it sends that to whoever is in its foreground, in whatever
+    /// pid namespace, as the caller's user, and F_SETSIG says which signal. fcntl(2) is refused (EPERM); FIOASYNC of ioctl(2), by which servers
+    /// ask it of their sockets, is answered as if it were done.
+    pub signals_of_terminals: bool,
     /// Watching files and directories, inotify(7) (EPERM): it tells names, and what is done there, where nothing may be read.
     pub watches: bool,
 }
@@ -128,6 +132,9 @@ const KIND_OF_REQUEST: u64 = 0xff00;
 const F_SETLEASE: u32 = 1024;
 /// Linux 6.19: the same for directories, fcntl_delegation(2).
 const F_SETDELEG: u32 = 1040;
+const F_SETFL: u32 = 4;
+const O_ASYNC: u64 = 0o20_000;
+const FIOASYNC: u32 = 0x5452;
 const OF_WATCHES: [&str; 3] = ["inotify_init", "inotify_init1", "inotify_add_watch"];
 const EACCES: Action = Action::Errno(13);
 const EINVAL: Action = Action::Errno(22);
@@ -228,6 +235,13 @@ impl Profile {
                 // As a kernel without them: among what comes later there may be another.
                 self.override_with(name, EINVAL, &[Condition::of_int(1, Comparison::Greater, F_SETDELEG)]);
             }
+        }
+        if refused.signals_of_terminals {
+            for name in ["fcntl", "fcntl64"] {
+                let sets = Condition::of_int(1, Comparison::Equal, F_SETFL);
+                self.override_with(name, EPERM, &[sets, Condition::any(2, O_ASYNC)]);
+            }
+            self.override_with("ioctl", Action::Errno(0), &[Condition::of_int(1, Comparison::Equal, FIOASYNC)]);
         }
         if refused.watches {
             // With the first two refused, programs look again and again instead; one that was handed on is no way round either.
@@ -486,6 +500,22 @@ mod tests {
         ] {
             let [first, second, third] = arguments;
             assert_eq!(run(&program, kind, number, [first, second, third, 0, 0, 0]), answer, "{number} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn no_terminal_is_asked_to_send_signals() {
+        let program = Refused { signals_of_terminals: true, ..Default::default() }.program();
+        for (kind, fcntl, ioctl) in [(X86_64, 72, 16), (X86, 55, 54), (X86, 221, 54)] {
+            for flags in [0o20_000, 0o24_002, 0o20_000 | 1 << 40] {
+                assert_eq!(run(&program, kind, fcntl, [1, 4 | 1 << 32, flags, 0, 0, 0]), REFUSED, "{flags:o}");
+            }
+            assert_eq!(run(&program, kind, fcntl, [1, 4, 0o4_002, 0, 0, 0]), ALLOW);
+            // F_GETFL and F_SETFD.
+            assert_eq!(run(&program, kind, fcntl, [1, 3, 0o20_000, 0, 0, 0]), ALLOW);
+            assert_eq!(run(&program, kind, fcntl, [1, 2, 0o20_000, 0, 0, 0]), ALLOW);
+            assert_eq!(run(&program, kind, ioctl, [1, 0x5452, 1, 0, 0, 0]), 0x5_0000, "as if it were done");
+            assert_eq!(run(&program, kind, ioctl, [1, 0x5421, 1, 0, 0, 0]), ALLOW, "FIONBIO");
         }
     }
 

@@ -50,7 +50,7 @@ const WAITING: &str = "\
     timerfd_create timerfd_gettime timerfd_settime";
 
 const MEMORY: &str = "\
-    brk get_mempolicy madvise map_shadow_stack mbind membarrier memfd_create memfd_secret mincore mlock mlock2 \
+    brk get_mempolicy madvise map_shadow_stack mbind membarrier memfd_create mincore mlock mlock2 \
     mlockall mmap mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect \
     process_mrelease remap_file_pages set_mempolicy set_mempolicy_home_node";
 
@@ -131,6 +131,8 @@ const NETLINK_ROUTE: u32 = 0;
 const IPPROTO_MPTCP: u32 = 262;
 const IPPROTO_TCP: u32 = 6;
 const TCP_AO_ADD_KEY: u32 = 38;
+const IPPROTO_IPV6: u32 = 41;
+const IPV6_FLOWLABEL_MGR: u32 = 32;
 
 /// Asking for the bridges and VLANs of a network, sockios.h: before it looks at who asks, the kernel loads the module for them.
 const THAT_LOAD_LINKS: [u32; 6] = [0x8940, 0x8941, 0x89a0, 0x89a1, 0x8982, 0x8983];
@@ -195,6 +197,8 @@ impl Profile {
         for name in IO_URING.iter().chain(&["io_setup"]) {
             profile.add(name, ENOSYS, &[]);
         }
+        // As long as there is memory that is secret, the machine does not hibernate, memfd_secret(2).
+        profile.add("memfd_secret", ENOSYS, &[]);
         if !given.huge_pages {
             // So do pages of a pool that nobody has a share of, vm.nr_hugepages. Who asks whether memfd_create(2) is there gives it
             // all flags at once, and takes EINVAL for yes.
@@ -225,6 +229,8 @@ impl Profile {
             // By the name of an algorithm it loads any module of the kernel's cryptography, which stays, from a pool that is the machine's (TCP-AO,
             // Linux 6.7).
             profile.override_with("setsockopt", ENOPROTOOPT, &[is(1, IPPROTO_TCP), is(2, TCP_AO_ADD_KEY)]);
+            // Of flow labels all of the machine has a few thousand together, ip6_flowlabel.c.
+            profile.override_with("setsockopt", ENOPROTOOPT, &[is(1, IPPROTO_IPV6), is(2, IPV6_FLOWLABEL_MGR)]);
         }
         if !has(NET_ADMIN) && !given.nested {
             for request in THAT_LOAD_LINKS {

@@ -330,6 +330,7 @@ fn the_sandboxs_program_says_what_its_profile_says() {
         watches: true,
         beyond_files: true,
         core_limit: true,
+        signals_of_terminals: true,
     };
     let mut random = Random(2);
     for nested in [false, true] {

@@ -130,15 +130,24 @@ impl AsItIs {
 
     /// Whether a file or a directory is among them; to be asked once stdin was looked at.
     pub(super) fn view(&self) -> View {
+        self.all(streams::view, View::Nothing).into_iter().max().unwrap_or(View::Nothing)
+    }
+
+    /// Whether a terminal is.
+    pub(super) fn has_terminal(&self) -> bool {
+        self.all(|fd| rustix::termios::isatty(fd), false).contains(&true)
+    }
+
+    /// What is found of each; `other` of those that are not the caller's.
+    fn all<T: Copy>(&self, look: impl Fn(BorrowedFd<'_>) -> T, other: T) -> Vec<T> {
         let stdio = self.stdio.iter().zip(0..).map(|(kind, number)| match kind {
-            Some(_) if self.anew.how(number) != How::Not => View::Nothing,
-            Some(StdioKind::Inherit | StdioKind::Pass) => streams::view(streams::own(number)),
-            Some(StdioKind::Fd(fd)) => streams::view(fd.as_fd()),
-            Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => View::Nothing,
+            Some(_) if self.anew.how(number) != How::Not => other,
+            Some(StdioKind::Inherit | StdioKind::Pass) => look(streams::own(number)),
+            Some(StdioKind::Fd(fd)) => look(fd.as_fd()),
+            Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => other,
         });
         let extra = self.extra.iter().filter(|(_, number)| self.anew.how(*number) == How::Not);
-        let extra = extra.map(|(fd, _)| streams::view(fd.as_fd()));
-        stdio.chain(extra).max().unwrap_or(View::Nothing)
+        stdio.chain(extra.map(|(fd, _)| look(fd.as_fd()))).collect()
     }
 }
 

@@ -59,6 +59,7 @@ struct Filter {
     answers: Option<WhenListening>,
     /// Whether the command goes on as another process behind it.
     is_late: bool,
+    is_sandboxed: bool,
 }
 
 /// The files, in the parent, and the right to read them, for the launcher.
@@ -106,6 +107,7 @@ fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Res
         programs: Vec::new(),
         answers: command.when_listening.clone(),
         is_late: join::enters_pid_namespace_late(command),
+        is_sandboxed: command.is_sandboxed(),
     }))
 }
 
@@ -202,6 +204,7 @@ impl Step for Filter {
             View::Places => with_places,
         };
         self.refused.user_namespaces |= self.nesting.is_needed();
+        self.refused.signals_of_terminals = self.is_sandboxed && self.handed.has_terminal();
         let from_file = match &self.seccomp.from {
             From::File(path) => Some(read(path, &self.seccomp, self.depends)?),
             _ => None,
@@ -308,6 +311,7 @@ fn describe(refused: Refused) -> String {
         (refused.leases, "no leases of files"),
         (refused.beyond_files, "no requests of file systems that reach further than a file: snapshots, keys"),
         (refused.core_limit, "no change of the limit by which there are no core dumps"),
+        (refused.signals_of_terminals, "no signals by the caller's terminal, O_ASYNC"),
         (refused.watches, "no watching of files, inotify(7)"),
         (refused.limits_of_others, "no resource limits of other processes"),
         (

@@ -91,5 +91,7 @@ pub(super) fn refused(command: &Config, host: &Host, view: View) -> Refused {
         beyond_files: command.is_sandboxed(),
         core_limit: command.is_sandboxed() && command.rlimits.contains(&(Resource::CORE, 1, 1)),
         watches,
+        // Known when the streams are looked at.
+        signals_of_terminals: false,
     }
 }

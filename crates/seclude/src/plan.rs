@@ -62,7 +62,7 @@ impl Plan {
         if matches!(config.network, Some(Network::Names(_))) {
             host = host.with_ipv6();
         }
-        if config.is_landlocked() {
+        if config.is_landlocked() || (config.is_sandboxed() && !config.namespaces.is_new(Namespace::Net)) {
             host = host.with_landlock();
         }
         if config.is_sandboxed() || !config.shown.is_empty() {
@@ -73,7 +73,7 @@ impl Plan {
 
     /// The request with all that it comes to on this host: what steps are made of.
     pub(crate) fn completed(command: &Config, host: &Host) -> Config {
-        let command = command.completed().with_cgroup_of_its_own(host).with_limits_of_its_own(host);
+        let command = command.completed().with_cgroup_of_its_own(host).with_limits_of_its_own(host).with_names_of_its_own(host);
         command.with_tree(host).with_places_of_its_own(host)
     }
 

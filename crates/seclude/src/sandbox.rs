@@ -182,6 +182,16 @@ impl Config {
         self
     }
 
+    /// Names of unix sockets that no file has are the network namespace's. Where that is not its own, landlock leaves those of the command's own
+    /// programs (Linux 6.12): a desktop's session and display are among the others.
+    pub(crate) fn with_names_of_its_own(mut self, host: &Host) -> Config {
+        const SCOPES: u32 = 6;
+        let is_others = !self.namespaces.is_new(Namespace::Net) && !self.no_namespaces;
+        let takes_rules = self.no_new_privileges && host.landlock >= SCOPES;
+        self.landlock.sockets |= self.preset == Preset::Sandbox && is_others && takes_rules;
+        self
+    }
+
     /// No core files, no priority above others, and [`MOST_PROCESSES`] processes and threads, unless something else is said of them.
     ///
     /// The kernel counts them by the user and, from Linux 5.14 on, by the user namespace: that costs nothing and holds for whoever has no

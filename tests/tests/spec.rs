@@ -108,7 +108,9 @@ fn what_is_no_request_is_one_line_and_starts_nothing() {
         ("d.json", "{\"command\": [true]}".into(), "command[0] is true; it can be a string"),
         ("e.json", "{".into(), "it is no JSON"),
         ("f.toml", "command = [".into(), "it is no TOML"),
-        ("g.txt", whole.clone(), "its name ends neither in .toml nor in .json"),
+        // By any other name it is what it looks like.
+        ("g.txt", format!("{whole}x = 1"), "x: there is no such key"),
+        ("j.txt", "{\"x\": 1}".into(), "x: there is no such key"),
         (
             "h.toml",
             format!("{whole}[[mounts]]\ntype = \"bind\"\ntarget = \"/mnt\""),

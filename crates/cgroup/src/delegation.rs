@@ -11,6 +11,12 @@ use crate::{Error, Hierarchies};
 /// The name of a leaf that a process is moved to begins so.
 const LEAF: &str = "seclude-leaf-";
 
+/// Whether it is a leaf that nobody of that number could be in any more. (In another pid namespace it is removed all the same only if it is empty.)
+pub(crate) fn is_left(name: &Path) -> bool {
+    let pid = name.to_str().and_then(|name| name.strip_prefix(LEAF)).and_then(|pid| pid.parse::<u32>().ok());
+    pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+}
+
 impl Hierarchies {
     /// The delegated v2 cgroup of this process: the one that it is in, or the one above if that is delegated too, as
     /// it is where processes are in leaves (the no internal processes rule, cgroups(7)).
@@ -36,7 +42,7 @@ impl Hierarchies {
     /// Moves a process that is in `parent` itself to a leaf of its own below, so that controllers can be handed down
     /// there, and answers that leaf; `None` if it is elsewhere. v2 only: v1 has no such rule.
     ///
-    /// The leaf stays until [`Hierarchies::remove_leaf`].
+    /// The leaf stays until [`Hierarchies::remove_leaf`], or a sweep of `parent` once that process has ended.
     ///
     /// # Errors
     /// What making the leaf and moving there answer.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::delegation::is_left;
 use crate::dir::Dir;
 use crate::parent::{below, open_existing, release_opened};
 use crate::remove::remove_deserted;
@@ -60,6 +61,10 @@ fn sweep_one(hierarchy: &Hierarchy, parent: &Path, swept: &mut Vec<PathBuf>) -> 
     let dir = open_existing(hierarchy, parent)?;
     let mut makers: BTreeMap<(u32, u64), bool> = BTreeMap::new();
     for child in dir.children()? {
+        if is_left(&child) && dir.remove_child(&child).is_ok() {
+            swept.push(dir.path().join(&child));
+            continue;
+        }
         let Some(maker) = child.to_str().and_then(name::maker) else { continue };
         // Asked first because it costs one look for all the cgroups of a maker; the lock decides.
         if *makers.entry(maker).or_insert_with(|| name::is_alive(maker)) {

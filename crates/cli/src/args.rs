@@ -321,7 +321,7 @@ pub(crate) struct ProcessFlags {
     /// Kill it after this long: 500ms, 10s, 5m; a bare number is seconds
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Let it go on when seclude or its caller ends
+    /// Let it go on when seclude ends
     #[arg(long)]
     pub(crate) no_die_with_parent: bool,
     /// How to clone: vm, copy, legacy, or auto (the default)

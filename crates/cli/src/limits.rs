@@ -72,7 +72,8 @@ pub(crate) struct LimitFlags {
     #[cfg(feature = "systemd")]
     #[arg(long, conflicts_with_all = ["cgroup", "cgroup_move_self", "prefer"])]
     cgroup_scope: bool,
-    /// Let seclude move itself to a cgroup below its own, where its own must have no processes to hand controllers down
+    /// Let seclude move itself to a cgroup below its own, where its own must have no processes to hand controllers down; it goes
+    /// with the next run there, or `gc`
     #[arg(long)]
     cgroup_move_self: bool,
     /// Show the container its cgroup at /sys/fs/cgroup (cgroup v2); rw: it can make cgroups of its own there
@@ -80,7 +81,7 @@ pub(crate) struct LimitFlags {
     cgroup_mount: Option<Shown>,
     /// Go on without this where the host does not have it; the report says whether it holds. A name is that of a limit's
     /// flag, such as memory-swap, or net, map-subids, rlimit, oom-score-adj, time
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     prefer: Vec<Feature>,
 }
 

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const HERE: [(&[&str], &str); 17] = [
+const HERE: [(&[&str], &str); 22] = [
     (&["--volume"], "--bind SRC:DST"),
     (
         &["--ro-bind-try", "--bind-try", "--dev-bind", "--dev-bind-try"],
@@ -25,7 +25,15 @@ const HERE: [(&[&str], &str); 17] = [
         "the sandbox, which has all of its namespaces anew; or --bare --unshare user,pid,mount,net,ipc,uts,cgroup",
     ),
     (&["--unshare-user-try", "--unshare-cgroup-try"], "--prefer, of what may be missing"),
-    (&["--die-with-parent", "--new-session", "--rm"], "the default"),
+    (&["--new-session", "--rm"], "the default"),
+    (
+        &["--die-with-parent"],
+        "the default that the command ends with seclude; that ends with its own caller by the caller's word alone, such as setpriv --pdeathsig",
+    ),
+    (&["-e"], "--env NAME=VALUE"),
+    (&["-w"], "--workdir DIR"),
+    (&["-u"], "--user UID[:GID]"),
+    (&["-i"], "the default: stdin is the caller's; -t alone gives it a terminal"),
     (&["--interactive"], "the default: stdin is the caller's"),
     (
         &["--proc", "--dev"],

@@ -17,11 +17,12 @@ pub(crate) fn read(file: &Path) -> Result<Request, Failure> {
         (named_files::to_read(file).and_then(bytes), above)
     };
     let bytes = bytes.map_err(|error| failed(error.to_string()))?;
+    // A mark of some editors' (BOM), which is no part of the text.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
     let format = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => Format::Json,
         Some("toml") => Format::Toml,
-        _ if file != Path::new("-") => return Err(failed("its name ends neither in .toml nor in .json".into())),
-        // No TOML begins like this.
+        // Whatever it is called: `<(…)` and /dev/stdin have other names. No TOML begins like this.
         _ if bytes.trim_ascii_start().starts_with(b"{") => Format::Json,
         _ => Format::Toml,
     };

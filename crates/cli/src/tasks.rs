@@ -81,7 +81,7 @@ pub(crate) fn command() -> Command {
                  /etc without its secrets, and the directory that you are in, all read-only (--ro and --rw show more); a fresh /proc and \
                  /dev; an empty /tmp, /run and home, in memory; PATH, TERM, LANG, LC_*, TZ and NO_COLOR of your environment (--env NAME \
                  hands on more); only a loopback interface that is up, a tiny init, no capabilities, no new privileges, the system calls \
-                 of programs alone, a session and a keyring of its own, and death with the parent.",
+                 of programs alone, a session and a keyring of its own, and its end with that of seclude.",
             ),
         )
         .subcommand(task(

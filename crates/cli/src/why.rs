@@ -64,7 +64,7 @@ fn question(asked: &[OsString]) -> Result<Question, Failure> {
         }
         Some("read") => Question::Read(PathBuf::from(about)),
         Some("write") => Question::Write(PathBuf::from(about)),
-        Some("exec") => Question::Exec(found(Path::new(about))),
+        Some("exec") => Question::Exec(PathBuf::from(about)),
         Some("call") => Question::Call(about.to_string_lossy().into_owned()),
         Some("connect") => {
             let about = about.to_string_lossy();
@@ -84,14 +84,6 @@ fn question(asked: &[OsString]) -> Result<Question, Failure> {
             )));
         }
     })
-}
-
-/// A program that is named without a directory is looked for in PATH, as it is for `run`.
-fn found(program: &Path) -> PathBuf {
-    let is_name = program.components().count() == 1 && !program.as_os_str().as_encoded_bytes().contains(&b'/');
-    let path = std::env::var_os("PATH").filter(|_| is_name).unwrap_or_default();
-    let mut candidates = std::env::split_paths(&path).map(|directory| directory.join(program));
-    candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| program.to_owned())
 }
 
 /// As everywhere, and where the caller is as it would say that.

@@ -5,11 +5,11 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number of bytes: 268435456, or "256M", or "1.5G". K, M, G and T are powers of 1024; KiB or KB are the same.
+/// A number of bytes: 268435456, or "256M", or "1.5G". K, M, G and T are powers of 1024; Ki, KiB or KB are the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Size(pub u64);
 
-/// A length of time: a number of seconds, or a string with a unit: "500ms", "10s", "1.5m", "2h"; us is a microsecond.
+/// A length of time: a number of seconds, or a string with a unit: "500ms", "10s", "1.5m", "2h", "1d"; us is a microsecond.
 ///
 /// It may be negative where a clock is set back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -23,14 +23,16 @@ pub struct Duration {
 /// # Errors
 /// What is wrong, in one line.
 pub fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is not a size: a number of bytes, or with K, M, G or T");
+    let wrong = || {
+        format!("{text:?} is not a size: a number of bytes, or with K, M, G or T, powers of 1024 (KB, Ki and KiB too)")
+    };
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,
-        "K" | "KB" | "KIB" => 1 << 10,
-        "M" | "MB" | "MIB" => 1 << 20,
-        "G" | "GB" | "GIB" => 1 << 30,
-        "T" | "TB" | "TIB" => 1 << 40,
+        "K" | "KB" | "KI" | "KIB" => 1 << 10,
+        "M" | "MB" | "MI" | "MIB" => 1 << 20,
+        "G" | "GB" | "GI" | "GIB" => 1 << 30,
+        "T" | "TB" | "TI" | "TIB" => 1 << 40,
         _ => return Err(wrong()),
     };
     let bytes = times(digits, factor.into()).ok_or_else(wrong)?;
@@ -49,7 +51,7 @@ pub fn nanoseconds(text: &str) -> Result<i128, String> {
 }
 
 fn positive(text: &str, given: &str) -> Result<i128, String> {
-    let wrong = || format!("{given:?} is not a duration: a number with us, ms, s, m or h, such as 10s or 1.5m");
+    let wrong = || format!("{given:?} is not a duration: a number with us, ms, s, m, h or d, such as 10s or 1.5m");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: i128 = match &text[digits.len()..] {
         "us" => 1_000,
@@ -57,6 +59,7 @@ fn positive(text: &str, given: &str) -> Result<i128, String> {
         "" | "s" => 1_000_000_000,
         "m" => 60_000_000_000,
         "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
         _ => return Err(wrong()),
     };
     times(digits, unit).ok_or_else(wrong)
@@ -179,7 +182,7 @@ mod schema {
                 "description": "A number of bytes, or a string with K, M, G or T (powers of 1024), such as \"256M\".",
                 "anyOf": [
                     { "type": "integer", "minimum": 0 },
-                    { "type": "string", "pattern": "^([0-9]+[bB]?|([0-9]+(\\.[0-9]{0,9})?|\\.[0-9]{1,9})[KMGTkmgt]([iI]?[bB])?)$" }
+                    { "type": "string", "pattern": "^([0-9]+[bB]?|([0-9]+(\\.[0-9]{0,9})?|\\.[0-9]{1,9})[KMGTkmgt]([iI]?[bB]|[iI])?)$" }
                 ]
             })
         }
@@ -192,10 +195,10 @@ mod schema {
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
             json_schema!({
-                "description": "A number of seconds, or a string with us, ms, s, m or h, such as \"500ms\".",
+                "description": "A number of seconds, or a string with us, ms, s, m, h or d, such as \"500ms\".",
                 "anyOf": [
                     { "type": "number" },
-                    { "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?(us|ms|s|m|h)?$" }
+                    { "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?(us|ms|s|m|h|d)?$" }
                 ]
             })
         }
@@ -209,7 +212,7 @@ mod tests {
     #[test]
     fn sizes_and_times_have_units() {
         assert_eq!(size("256M"), Ok(256 << 20));
-        assert_eq!(size("1kib"), Ok(1024));
+        assert_eq!((size("1kib"), size("5Mi")), (Ok(1024), Ok(5 << 20)));
         assert_eq!((size("0.5G"), size(".5k"), size("1.5KiB")), (Ok(512 << 20), Ok(512), Ok(1536)));
         assert!(size("1.5").is_err() && size("1.5B").is_err() && size(".M").is_err() && size("1.2.3M").is_err());
         assert!(size("18446744073709551615T").is_err() && size("1e3M").is_err() && size("-1M").is_err());

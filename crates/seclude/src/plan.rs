@@ -73,7 +73,8 @@ impl Plan {
 
     /// The request with all that it comes to on this host: what steps are made of.
     pub(crate) fn completed(command: &Config, host: &Host) -> Config {
-        let command = command.completed().with_cgroup_of_its_own(host).with_limits_of_its_own(host).with_names_of_its_own(host);
+        let command =
+            command.completed().with_cgroup_of_its_own(host).with_limits_of_its_own(host).with_names_of_its_own(host);
         command.with_tree(host).with_places_of_its_own(host)
     }
 

@@ -155,6 +155,16 @@ fn a_program_is_asked_about_with_what_is_executed_for_it() {
         let ran = seclude(&[&["run"], &flags[..], &["--", &path, "/etc/passwd"]].concat());
         assert_eq!(ran.status.success(), wanted == 0, "the run says the same of {name}: {ran:?}");
     }
+    // A name is looked for in the command's PATH, and nowhere else.
+    answers(&["exec", "tac"], 0, &[]);
+    answers(&["--env", "PATH=/nope:/none", "exec", "tac"], 1, &["no directory of PATH", "/nope:/none"]);
+    assert_eq!(
+        seclude(&["run", "--env", "PATH=/nope", "tac", "/etc/passwd"]).status.code(),
+        Some(127),
+        "the run agrees"
+    );
+    let here = seclude_command(&["why", "exec", "whole"]).current_dir(place.path()).output().expect("it starts");
+    assert_eq!(here.status.code(), Some(1), "{here:?}");
     // Below a root of its own that has no loader, with the modes that make a run possible there.
     let root = Scratch::new("why-loader");
     fs::set_permissions(root.path(), Permissions::from_mode(0o755)).expect("it is ours");

@@ -45,16 +45,8 @@ pub(super) fn compile(command: &Config) -> Result<Compiled> {
         let action = "an init needs a new pid namespace: it has to be its first process";
         return Err(Error::invalid(NAME, action).at("init").contradicting());
     }
-    let mut env = command.inherited_env();
-    for (key, value) in &command.env {
-        if key.is_empty() || key.as_bytes().contains(&b'=') {
-            return Err(Error::invalid(NAME, format!("{key:?} cannot name an environment variable")).at("env"));
-        }
-        env.retain(|(other, _)| other != key);
-        env.extend(value.clone().map(|value| (key.clone(), value)));
-    }
-    let path = env.iter().find(|(key, _)| key == "PATH").map_or(OsStr::new(DEFAULT_PATH), |(_, value)| value);
-    let candidates = candidates(&command.program, path);
+    let env = variables(command)?;
+    let candidates = candidates(&command.program, &env);
     let envp: Arc<[OsString]> = env
         .into_iter()
         .map(|(mut entry, value)| {
@@ -83,11 +75,29 @@ pub(super) fn compile(command: &Config) -> Result<Compiled> {
     })
 }
 
+fn variables(command: &Config) -> Result<Vec<(OsString, OsString)>> {
+    let mut env = command.inherited_env();
+    for (key, value) in &command.env {
+        if key.is_empty() || key.as_bytes().contains(&b'=') {
+            return Err(Error::invalid(NAME, format!("{key:?} cannot name an environment variable")).at("env"));
+        }
+        env.retain(|(other, _)| other != key);
+        env.extend(value.clone().map(|value| (key.clone(), value)));
+    }
+    Ok(env)
+}
+
+/// Where a program of that name is looked for inside.
+pub(crate) fn where_it_may_be(program: &OsStr, command: &Config) -> Result<Vec<OsString>> {
+    Ok(candidates(program, &variables(command)?))
+}
+
 /// Where the command may be: itself if it has a slash, else in each directory of PATH, as execvp(3).
-fn candidates(program: &OsStr, path: &OsStr) -> Vec<OsString> {
+fn candidates(program: &OsStr, env: &[(OsString, OsString)]) -> Vec<OsString> {
     if program.as_bytes().contains(&b'/') {
         return vec![program.to_owned()];
     }
+    let path = env.iter().find(|(key, _)| key == "PATH").map_or(OsStr::new(DEFAULT_PATH), |(_, value)| value);
     // POSIX takes an empty entry for the working directory, which is often somebody else's.
     let directories = path.as_bytes().split(|byte| *byte == b':').filter(|directory| !directory.is_empty());
     directories
@@ -157,8 +167,9 @@ mod tests {
 
     #[test]
     fn a_bare_name_is_looked_for_in_every_directory_of_path_in_its_order_and_nowhere_else() {
-        let found = candidates(OsStr::new("ls"), OsStr::new("/a::/b"));
-        assert_eq!(found, ["/a/ls", "/b/ls"]);
-        assert_eq!(candidates(OsStr::new("./ls"), OsStr::new("/a")), ["./ls"]);
+        let env = [("PATH".into(), "/a::/b".into())];
+        assert_eq!(candidates(OsStr::new("ls"), &env), ["/a/ls", "/b/ls"]);
+        assert_eq!(candidates(OsStr::new("./ls"), &env), ["./ls"]);
+        assert_eq!(candidates(OsStr::new("ls"), &[]).len(), 6, "without one there is the usual");
     }
 }

@@ -84,6 +84,7 @@ pub(crate) use clone::ClonePlan;
 pub(crate) use descriptors::highest as highest_descriptor;
 pub(crate) use egress::allowed;
 use exec::Compiled;
+pub(crate) use exec::where_it_may_be;
 pub(crate) use filter::asked::{Asked, asked};
 pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late, makes_namespaces_late};

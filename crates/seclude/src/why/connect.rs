@@ -33,6 +33,7 @@ pub(super) fn answer(config: &Config, host: &str, port: u16) -> Result<Answer> {
     }
     Ok(match (&config.network, &place) {
         (Some(Network::Names(names)), _) => of_names(&allowed(names)?, &place, port),
+        (None, Place::Itself) if !config.namespaces.is_new(Namespace::Net) => of_the_hosts(config),
         (_, Place::Itself) => itself(),
         (Some(Network::Veth(veth)), _) => of_host(&place, veth.request.host_access, veth.request.nat),
         (Some(Network::Pasta(pasta)), _) => of_host(&place, pasta.host_access, true),
@@ -44,13 +45,17 @@ pub(super) fn answer(config: &Config, host: &str, port: u16) -> Result<Answer> {
             let field = Some(Field::of("network"));
             Answer::new(Verdict::Refused, "it has a loopback alone").at(field).with(remedies)
         }
-        (None, _) if config.namespaces.is_joined(Namespace::Net) => Answer::new(
-            Verdict::CannotTell,
-            "its network namespace is one that is there already, and has what that has",
-        )
-        .at(Some(Field::of("namespaces").key("net"))),
-        (None, _) => Answer::new(Verdict::Allowed, "its network is the host's own, with all that it reaches"),
+        (None, _) => of_the_hosts(config),
     })
+}
+
+/// A network namespace that is there already.
+fn of_the_hosts(config: &Config) -> Answer {
+    if config.namespaces.is_joined(Namespace::Net) {
+        let by = "its network namespace is one that is there already, and has what that has";
+        return Answer::new(Verdict::CannotTell, by).at(Some(Field::of("namespaces").key("net")));
+    }
+    Answer::new(Verdict::Allowed, "its network is the host's own, with all that it reaches")
 }
 
 fn place(config: &Config, host: &str) -> Result<Place> {

@@ -13,7 +13,7 @@ mod subject;
 mod tree;
 mod walk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use seclude_request::{Field, Remedy};
 
@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::host::Host;
 use crate::plan::Plan;
+use crate::step;
 use paths::Paths;
 
 /// What might be done inside. A relative path begins where the caller is, as those of [`crate::Command::ro`] do.
@@ -31,7 +32,7 @@ pub enum Question {
     Read(PathBuf),
     /// To open a file for writing; of a directory, to make a file in it, and of what is not there, to make a file by that name.
     Write(PathBuf),
-    /// To execute a file, and with it the interpreter of a script and an ELF program's loader; libraries are not looked for.
+    /// To execute a file, by its path or by its name in PATH, and with it the interpreter of a script and an ELF program's loader; libraries are not looked for.
     Exec(PathBuf),
     /// To make a system call, by its name: what the filter says. The kernel may refuse it nonetheless, for want of a capability or by what the
     /// arguments are.
@@ -126,6 +127,34 @@ impl Why {
         Ok(Why { config, host, paths })
     }
 
+    /// Of a program that is named without a directory: in the first of PATH that it can be executed from, as execvp(3) has it.
+    fn named(&self, program: &Path) -> Result<Answer> {
+        let paths = match &self.paths {
+            Ok(paths) => paths,
+            Err(answer) => return Ok(answer.clone()),
+        };
+        let candidates = step::where_it_may_be(program.as_os_str(), &self.config)?;
+        let answers = candidates.iter().map(|candidate| paths.answer(paths::Access::Exec, Path::new(candidate)));
+        let mut refused = Vec::new();
+        for answer in answers {
+            match answer.verdict {
+                Verdict::Refused => refused.push(answer),
+                _ => return Ok(answer),
+            }
+        }
+        // What is on the host, and what would show it, is of more use than what is not there.
+        let said = refused.iter().position(|answer| !answer.remedies.is_empty());
+        Ok(match said.map(|at| refused.swap_remove(at)) {
+            Some(answer) => answer,
+            None => {
+                let all = candidates.iter().filter_map(|candidate| Path::new(candidate).parent());
+                let all: Vec<String> = all.map(|directory| directory.display().to_string()).collect();
+                let by = format!("no directory of PATH has a program of that name inside: {}", all.join(":"));
+                Answer::new(Verdict::Refused, by).at(Some(Field::of("env").key("PATH")))
+            }
+        })
+    }
+
     /// Answers a question. It looks at the host's files as they are now.
     ///
     /// # Errors
@@ -137,6 +166,7 @@ impl Why {
             Question::Connect(host, port) => return connect::answer(&self.config, host, *port),
             Question::Read(path) => (Read, path),
             Question::Write(path) => (Write, path),
+            Question::Exec(path) if !path.as_os_str().as_encoded_bytes().contains(&b'/') => return self.named(path),
             Question::Exec(path) => (Exec, path),
         };
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());

@@ -9,8 +9,8 @@ use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use seclude::Child;
-use serde_json::Value as Json;
+use seclude::{Child, Code};
+use serde_json::{Value as Json, json};
 
 use crate::fate::{self, Fate};
 use crate::launch::Composed;
@@ -34,7 +34,7 @@ pub struct Bounds {
 #[napi(object)]
 pub struct Ended {
     pub pid: Option<u32>,
-    /// The report, as JSON.
+    /// The report, as JSON; neither that nor a failure where it has not run in its time.
     pub report: Option<String>,
     /// What an Error is made of, as JSON.
     pub failure: Option<String>,
@@ -70,6 +70,11 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let [stdout, stderr] = run.output.map(|output| output.map(Buffer::from));
     let (report, failure) = match answer {
         Ok(report) => (Some(report.to_string()), None),
+        // Nobody but the time gives it up.
+        Err(failure) if failure["kind"] == Code::Cancelled.name() && failure["leftBehind"] == json!([]) => {
+            run.timed_out = true;
+            (None, None)
+        }
         Err(failure) => (None, Some(failure.to_string())),
     };
     Ended {

@@ -98,7 +98,11 @@ impl Case {
             "{name}"
         );
         assert_eq!(known(&self.0["expect"], &["stdout", "code", "signal", "cause"]), nothing, "{name}");
-        assert_eq!(known(&self.0["expect_error"], &["code", "kind", "field", "step", "contains", "remedy"]), nothing, "{name}");
+        assert_eq!(
+            known(&self.0["expect_error"], &["code", "kind", "field", "step", "contains", "remedy"]),
+            nothing,
+            "{name}"
+        );
         assert_ne!(self.0["expect"].is_object(), self.0["expect_error"].is_object(), "{name}");
         assert_ne!(self.0["request"].is_object(), self.0["text"].is_string(), "{name}");
         for need in self.0["needs"].as_array().into_iter().flatten() {
@@ -137,7 +141,9 @@ impl Case {
                 let remedies = found["remedies"].as_array().map_or(&[][..], Vec::as_slice);
                 // With a value that the case does not name.
                 let is = |found: &&Json, remedy: &Json| {
-                    remedy.as_object().is_some_and(|remedy| remedy.iter().all(|(key, value)| found[key.as_str()] == *value))
+                    remedy
+                        .as_object()
+                        .is_some_and(|remedy| remedy.iter().all(|(key, value)| found[key.as_str()] == *value))
                 };
                 if remedy.as_ref().is_some_and(|remedy| !remedies.iter().any(|found| is(&found, remedy))) {
                     wrong.push(format!("of the remedies {remedies:?} none is {remedy:?}"));

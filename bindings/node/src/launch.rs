@@ -5,8 +5,8 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use napi::bindgen_prelude::{Buffer, Object, Result};
-use napi::{Env, Error, Status};
+use napi::bindgen_prelude::{Buffer, Function, JsObjectValue, JsValue, Object, Result, Unknown};
+use napi::{Env, Error, JsRangeError, JsTypeError, Status};
 use napi_derive::napi;
 use rustix::fs::{MemfdFlags, OFlags, SeekFrom, memfd_create, seek};
 use seclude::request::{Field, Text, Value};
@@ -203,11 +203,25 @@ fn throw(env: &Env, wrong: &Wrong) -> Error {
     let thrown = match wrong {
         Wrong::Type(message) => env.throw_type_error(message, Some("ERR_INVALID_ARG_TYPE")),
         Wrong::Range(message) => env.throw_range_error(message, Some("ERR_OUT_OF_RANGE")),
+        Wrong::Remedied(wrong, remedies) => throw_with(env, wrong, &remedies.to_string()),
     };
     match thrown {
         Ok(()) => Error::new(Status::PendingException, ""),
         Err(error) => error,
     }
+}
+
+/// With `remedies`, which are JSON.
+fn throw_with(env: &Env, wrong: &Wrong, remedies: &str) -> Result<()> {
+    let made = match wrong {
+        Wrong::Type(message) => JsTypeError::from(Error::new("ERR_INVALID_ARG_TYPE", message)).into_unknown(*env),
+        Wrong::Range(message) => JsRangeError::from(Error::new("ERR_OUT_OF_RANGE", message)).into_unknown(*env),
+        Wrong::Remedied(wrong, _) => return throw_with(env, wrong, remedies),
+    };
+    let parse: Function<'_, String, Unknown<'_>> =
+        env.get_global()?.get_named_property::<Object<'_>>("JSON")?.get_named_property("parse")?;
+    made.coerce_to_object()?.set_named_property("remedies", parse.call(remedies.to_owned())?)?;
+    env.throw(made)
 }
 
 fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<Vec<(i32, OwnedFd)>> {

@@ -431,7 +431,7 @@ export interface Action {
 
 /**
  * Starts a process. It returns at once, while set-up goes on elsewhere. Options that cannot be meant throw a TypeError or
- * RangeError with the key's path; a set-up that fails rejects `spawned`, `exited` and `report` with a SecludeError.
+ * RangeError with the key's path, and `remedies` where something is known to help; a set-up that fails rejects `spawned`, `exited` and `report` with a SecludeError.
  */
 export function spawn(options: SpawnOptions & { cmd: Cmd }): Subprocess;
 export function spawn(cmd: Cmd, options?: SpawnOptions): Subprocess;

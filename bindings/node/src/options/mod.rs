@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 
 use seclude::request::{Field, Request, Spelling, Value, Why};
 use seclude::{First, Limit, Limits, Plan};
+use serde_json::Value as Json;
 
 use draft::Draft;
 pub(crate) use names::Names;
@@ -24,6 +25,8 @@ pub(crate) enum Wrong {
     Type(String),
     /// A value out of range: a RangeError.
     Range(String),
+    /// One of these, and what can be done, as data.
+    Remedied(Box<Wrong>, Json),
 }
 
 pub(crate) type Read<T> = Result<T, Wrong>;

@@ -195,7 +195,9 @@ class Process:
         terminal = self.terminal
         if terminal is None or terminal.closed:
             return None
-        fd, said, over = terminal.fileno(), [], self._loop.create_future()
+        fd: int = terminal.fileno()
+        said: List[bytes] = []
+        over: "asyncio.Future[None]" = self._loop.create_future()
 
         def read() -> None:
             try:

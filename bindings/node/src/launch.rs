@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{Buffer, Function, JsObjectValue, JsValue, Object, Result, Unknown};
 use napi::{Env, Error, JsRangeError, JsTypeError, Status};
@@ -68,7 +69,7 @@ pub(crate) struct Composed {
     pub(crate) command: Command,
     pub(crate) facts: Facts,
     /// How the options call what it is about that a start fails.
-    pub(crate) names: Names,
+    pub(crate) names: Arc<Names>,
     /// Our ends of what else than its first three descriptors it is connected by.
     pub(crate) further: Vec<(i32, OwnedFd)>,
     pub(crate) ahead: bool,
@@ -141,7 +142,7 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
     let plan = command.plan().map_err(|error| throw(env, &names.refused(&error)))?;
     let facts = Facts::of(&plan, outlives);
     let input = launch.input.map(|bytes| bytes.to_vec());
-    Ok(Composed { command, facts, names, further, ahead: launch.ahead, files: launch.files, input })
+    Ok(Composed { command, facts, names: Arc::new(names), further, ahead: launch.ahead, files: launch.files, input })
 }
 
 /// What is JavaScript's by nature, put into the request; whether it outlives this process.

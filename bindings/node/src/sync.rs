@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::Buffer;
@@ -48,11 +49,12 @@ pub struct Ended {
 
 pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let started = Instant::now();
-    let facts = composed.facts;
+    let (facts, names) = (composed.facts, composed.names.clone());
     let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
     let mut run = Run {
         bounds,
         facts,
+        names,
         limit,
         pid: None,
         output: [None, None],
@@ -99,6 +101,7 @@ fn time_before(limit: Option<Instant>) -> Option<Duration> {
 struct Run<'a> {
     bounds: &'a Bounds,
     facts: Facts,
+    names: Arc<Names>,
     limit: Option<Instant>,
     pid: Option<u32>,
     output: [Option<Vec<u8>>; 2],
@@ -151,7 +154,7 @@ impl Run<'_> {
             }
             if exit.is_none() {
                 self.keep_bounds(&mut child)?;
-                exit = child.try_wait().map_err(|error| report::failure(&error, &Names::default()))?;
+                exit = child.try_wait().map_err(|error| report::failure(&error, &self.names))?;
                 if exit.is_none() && self.stopped && process::waits_for_readers(&child) {
                     // It has ended, by the signal or before that, and who reads what it wrote takes longer.
                     self.is_what_ends_it();
@@ -160,7 +163,7 @@ impl Run<'_> {
             }
         }
         match exit {
-            Some(exit) => Ok(exit.to_json(&made, started.elapsed(), &|remedy| Names::default().as_json(remedy))),
+            Some(exit) => Ok(exit.to_json(&made, started.elapsed(), &|remedy| self.names.as_json(remedy))),
             None => Err(report::invalid("wait", "it has not ended")),
         }
     }

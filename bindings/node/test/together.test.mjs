@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { explain, spawn, spawnSync } from '../index.mjs';
-import { it, run, said, without } from './kit.mjs';
+import { it, run, said, until, without } from './kit.mjs';
 
 const noSandbox = without('sandbox');
 const noContainer = without('user namespace', 'pid namespace', 'net namespace', 'fresh /proc');
@@ -188,5 +188,20 @@ it('brings the namespaces that a noun needs; whoever adds one says so here, and 
     const { actions } = explain(['true'], { container: { preset: 'bare', [noun]: value } });
     const [, names] = /new namespaces: ([a-z ]*)/.exec(actions.find(({ step }) => step === 'clone').action);
     assert.deepEqual(names.split(' ').filter((name) => name !== 'none').sort(), brought, `${noun}: ${names}`);
+  }
+});
+
+const noNumber = process.arch === 'x64' ? false : 'skipped: the number of a system call is of x86-64';
+
+it('spells the remedies of what was refused as the caller has spelled the container', noSandbox, noNumber, async () => {
+  const bpf = ['python3', '-c', 'import ctypes; ctypes.CDLL(None).syscall(321, 0, 0, 0); input()'];
+  for (const [container, set] of [[{}, 'container.rights.capabilities'], [{ capabilities: ['KILL'] }, 'container.capabilities']]) {
+    const { report } = spawnSync(bpf, { container });
+    assert.equal(report.denials[0].remedies[0].set, set);
+    const child = spawn(bpf, { container, stdin: 'pipe', stderr: 'ignore' });
+    await until('it is refused', () => child.denials().length > 0);
+    assert.equal(child.denials()[0].remedies[0].set, set);
+    child.kill('SIGKILL');
+    assert.equal((await child.report).denials[0].remedies[0].set, set);
   }
 });

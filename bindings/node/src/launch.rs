@@ -179,8 +179,8 @@ fn command(launch: &Launch, options: Options) -> options::Read<(Command, bool, N
     if let Some(env) = &launch.env {
         command.environment(env.chunks_exact(2).map(pair));
     }
-    let inherits = request.env_all.unwrap_or(launch.env.is_none()) && !request.clear_env;
-    if inherits || !request.inherit_env.is_empty() {
+    let cleared = request.clear_env || (launch.env.is_some() && request.env_all != Some(true));
+    if !cleared || !request.inherit_env.is_empty() {
         // Here, on the thread that may change the environment, and never later on another.
         match &launch.caller_env {
             Some(env) => command.caller_env(env.chunks_exact(2).map(pair)),

@@ -38,7 +38,11 @@ it('hands on what container.inheritEnv and envAll name, and sets what env has, a
       assert.equal(of({ envAll: true }, { A: 'a', SECLUDE_KEPT: 'mine' }), 'a mine other', preset);
       assert.equal(of({ envAll: true, envRemove: ['A', 'SECLUDE_KEPT'] }, own), '- - other', preset);
     }
+    // Where the environment is an object of JavaScript's, it is that.
+    process.env.LC_SECLUDE = 'of this process';
+    assert.equal(env({ container: { preset: 'bare', envAll: false } }).get('LC_SECLUDE'), 'of this process');
   } finally {
+    delete process.env.LC_SECLUDE;
     delete process.env.SECLUDE_KEPT;
     delete process.env.SECLUDE_OTHER;
   }

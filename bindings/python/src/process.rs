@@ -116,8 +116,8 @@ fn surround(composed: &mut Composed, launch: &Launch) -> PyResult<()> {
         };
         command.environment(env.iter().map(variable));
     }
-    let inherits = request.env_all.unwrap_or(launch.env.is_none()) && !request.clear_env;
-    if inherits || !request.inherit_env.is_empty() {
+    let cleared = request.clear_env || (launch.env.is_some() && request.env_all != Some(true));
+    if !cleared || !request.inherit_env.is_empty() {
         command.caller_env(std::env::vars_os());
     }
     if let Some(arg0) = &launch.arg0 {

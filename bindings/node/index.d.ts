@@ -55,12 +55,15 @@ interface Common {
   /** What the command sees as its own name, instead of the command. */
   argv0?: string | false;
   /**
-   * The working directory inside. A relative path is below this process's own, and not for a container with a `root` of its
+   * The working directory inside. A relative path is below this process's own, and an error for a container with a `root` of its
    * own. Default: this process's own, if the container has the host's tree, else `/`. The sandbox shows it there, read-only, unless it is
    * a home or above one.
    */
   cwd?: string | URL | false;
-  /** The whole environment; `false`: none. Default: `process.env`; of that the sandbox hands on PATH, TERM, LANG, LC_*, TZ and NO_COLOR, and what `inheritEnv` names. */
+  /**
+   * The whole environment, but for what `container.inheritEnv` and `envAll: true` hand on besides, and what `container.env` sets; `false`: none.
+   * Default: `process.env`; of that the sandbox hands on PATH, TERM, LANG, LC_*, TZ and NO_COLOR, and what `inheritEnv` names.
+   */
   env?: Record<string, string | number | bigint | boolean | null | undefined> | null | false;
   /**
    * Milliseconds from the call after which it is stopped: by `killSignal` if that is given, else as by `killTree()`; also
@@ -92,7 +95,10 @@ interface Common {
         windows?: unknown;
       }
     | false;
-  /** Stops it, as `timeout` does; in `spawnSync` nothing can abort meanwhile. One that is aborted already throws its reason. */
+  /**
+   * Stops it, as `timeout` does. One that is aborted already throws its reason, and nothing is started. In `spawnSync` nothing can abort meanwhile,
+   * as in Node.js, AbortSignal.timeout() included: there it is `timeout` that ends it.
+   */
   signal?: AbortSignal | false;
   /** Of other systems; it changes nothing. */
   windowsHide?: boolean;
@@ -112,7 +118,7 @@ export interface TerminalOptions {
   cols?: number | false;
   /** Lines, 1 to 65535. Default: 24. */
   rows?: number | false;
-  /** What kind of terminal it is: the command's `TERM`, unless `env` has one. Default: "xterm-256color". */
+  /** What kind of terminal it is: the command's `TERM`, unless `env` or `container.env` has one. Default: "xterm-256color". */
   name?: string | false;
   /** What the command says, as it comes. One that says more than you take waits until you do. */
   data?: ((terminal: Terminal, data: Uint8Array) => void) | false;
@@ -309,16 +315,17 @@ export interface ResourceUsage {
 
 /** What there is after the end. */
 export interface SyncSubprocess {
-  readonly pid: number;
-  /** If stdout was "pipe". */
+  /** `undefined` if `timeout` was over before it ran. */
+  readonly pid: number | undefined;
+  /** If stdout was "pipe", and it ran. */
   readonly stdout: Buffer | null;
-  /** If stderr was "pipe". */
+  /** If stderr was "pipe", and it ran. */
   readonly stderr: Buffer | null;
   readonly exitCode: number | null;
   readonly signalCode: string | null;
   /** Whether it exited with 0. */
   readonly success: boolean;
-  /** Whether it has ended by `timeout` or `container.deadline`; `report.cause` is "deadline" for that one. */
+  /** Whether it has ended by `timeout`, which holds for the start as well, or `container.deadline`; `report.cause` is "deadline" for that one. */
   readonly exitedDueToTimeout: boolean;
   /** Whether it has by `maxBuffer`. */
   readonly exitedDueToMaxBuffer: boolean;
@@ -327,7 +334,8 @@ export interface SyncSubprocess {
   /** Whether SIGKILL was sent to it, `killGrace` after a signal that it took no notice of. */
   readonly killEscalated: boolean;
   readonly resourceUsage: ResourceUsage;
-  readonly report: Report;
+  /** `null` if `timeout` was over before it ran. */
+  readonly report: Report | null;
 }
 
 /** The counters of a container's cgroup; `null` is not counted here. Times in microseconds. */
@@ -423,7 +431,7 @@ export interface Action {
 
 /**
  * Starts a process. It returns at once, while set-up goes on elsewhere. Options that cannot be meant throw a TypeError or
- * RangeError with the key's path; a set-up that fails rejects `spawned`, `exited` and `report` with a SecludeError.
+ * RangeError with the key's path, and `remedies` where something is known to help; a set-up that fails rejects `spawned`, `exited` and `report` with a SecludeError.
  */
 export function spawn(options: SpawnOptions & { cmd: Cmd }): Subprocess;
 export function spawn(cmd: Cmd, options?: SpawnOptions): Subprocess;
@@ -446,7 +454,7 @@ type Spelled<Names extends string, T> = {
 
 /** Which keys a container has in another form than a request. */
 type Reformed =
-  | "command" | "root" | "network" | "dns" | "hosts" | "cgroup" | "mounts" | "limits" | "namespaces" | "rlimits" | "prefer";
+  | "command" | "root" | "network" | "dns" | "hosts" | "cgroup" | "mounts" | "limits" | "namespaces" | "rlimits" | "prefer" | "terminal";
 
 /**
  * What the process is born in: the sandbox, as changed by what is said here; `preset: "bare"` begins from nothing. It is a request, as
@@ -455,6 +463,8 @@ type Reformed =
  * off. Each key may be in snake case as well.
  */
 export interface Container extends Omit<ContainerRequest, Reformed> {
+  /** A terminal is asked for by the option of that name, which gives it out. */
+  terminal?: false;
   /** New, shared or existing namespaces, and whose ids a user namespace has. */
   namespace?: NamespaceKeys | false;
   /** The same as `namespace`. */

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Stdio;
 
 use seclude::request::{Format, Request};
-use seclude::{Command, Error};
+use seclude::{Command, Error, Field};
 use serde_json::{Map, Value as Json, json};
 
-use crate::is_root;
+use crate::{is_root, seclude_bin};
 
 /// One thing that every door does alike.
 pub struct Case(Json);
@@ -27,12 +27,13 @@ pub enum Outcome {
 }
 
 /// The files, by their names. They are in the program: it may run where the checkout is not.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("errors.json", include_str!("../doors/errors.json")),
     ("landlock.json", include_str!("../doors/landlock.json")),
     ("limits.json", include_str!("../doors/limits.json")),
     ("mounts.json", include_str!("../doors/mounts.json")),
     ("namespaces.json", include_str!("../doors/namespaces.json")),
+    ("nouns.json", include_str!("../doors/nouns.json")),
     ("process.json", include_str!("../doors/process.json")),
     ("seccomp.json", include_str!("../doors/seccomp.json")),
     ("user.json", include_str!("../doors/user.json")),
@@ -97,7 +98,11 @@ impl Case {
             "{name}"
         );
         assert_eq!(known(&self.0["expect"], &["stdout", "code", "signal", "cause"]), nothing, "{name}");
-        assert_eq!(known(&self.0["expect_error"], &["code", "kind", "field", "step", "contains"]), nothing, "{name}");
+        assert_eq!(
+            known(&self.0["expect_error"], &["code", "kind", "field", "step", "contains", "remedy"]),
+            nothing,
+            "{name}"
+        );
         assert_ne!(self.0["expect"].is_object(), self.0["expect_error"].is_object(), "{name}");
         assert_ne!(self.0["request"].is_object(), self.0["text"].is_string(), "{name}");
         for need in self.0["needs"].as_array().into_iter().flatten() {
@@ -129,9 +134,23 @@ impl Case {
                 let Some(expected) = error.as_object() else { return vec![format!("it is refused: {found}")] };
                 let mut expected = expected.clone();
                 expected.entry("code").or_insert_with(|| json!("invalid"));
+                let remedy = expected.remove("remedy");
                 let part = expected.remove("contains");
                 let part = part.as_ref().and_then(Json::as_str).unwrap_or_default();
                 let mut wrong = different(&expected, found);
+                let remedies = found["remedies"].as_array().map_or(&[][..], Vec::as_slice);
+                // With a value that the case does not name.
+                let is = |found: &&Json, remedy: &Json| {
+                    remedy
+                        .as_object()
+                        .is_some_and(|remedy| remedy.iter().all(|(key, value)| found[key.as_str()] == *value))
+                };
+                if remedy.as_ref().is_some_and(|remedy| !remedies.iter().any(|found| is(&found, remedy))) {
+                    wrong.push(format!("of the remedies {remedies:?} none is {remedy:?}"));
+                }
+                if remedy.is_none() && !remedies.is_empty() {
+                    wrong.push(format!("nothing is said of the remedies {remedies:?}"));
+                }
                 if !found["message"].as_str().is_some_and(|message| message.contains(part)) {
                     wrong.push(format!("the message {} does not contain {part:?}", found["message"]));
                 }
@@ -150,8 +169,10 @@ fn different(expected: &Map<String, Json>, found: &Json) -> Vec<String> {
 pub fn by_library(case: &Case) -> Outcome {
     let refused = |error: &Error| {
         let field = error.field().map(ToString::to_string);
+        let remedies: Vec<Json> = error.remedies().iter().map(|remedy| remedy.to_json(&Field::to_string)).collect();
         Outcome::Refused(json!({
             "code": error.code().name(), "kind": null, "field": field, "step": error.step(), "message": error.to_string(),
+            "remedies": remedies,
         }))
     };
     let request = Request::parse(case.request().as_bytes(), Format::Json);
@@ -180,6 +201,52 @@ pub fn by_library(case: &Case) -> Outcome {
             Outcome::Ran { stdout: String::from_utf8(output.stdout).expect("UTF-8"), report }
         }
     }
+}
+
+/// Through the command, its report told in a file of `place`. It reads the request from stdin where the command reads nothing there.
+pub fn by_command(case: &Case, place: &Path) -> Outcome {
+    let (spec, report) = (place.join("spec.json"), place.join("report.json"));
+    let _ = std::fs::remove_file(&report);
+    let by_stdin = case.0["text"].is_null() && case.stdin().is_empty();
+    let file = if by_stdin { Path::new("-") } else { &spec };
+    std::fs::write(&spec, case.request()).expect("the spec is written");
+    let mut command = std::process::Command::new(seclude_bin());
+    command.args(["run", "--spec"]).arg(file).arg("--report").arg(&report);
+    let mut command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the command starts");
+    let mut stdin = command.stdin.take().expect("a pipe");
+    let request = case.request();
+    // One that does not read it is no failure.
+    let _ = stdin.write_all(if by_stdin { request.as_bytes() } else { case.stdin().as_bytes() });
+    drop(stdin);
+    let output = command.wait_with_output().expect("the command ends");
+    let report = std::fs::read(&report).unwrap_or_else(|error| panic!("{}: no report: {error}", case.name()));
+    let mut report: Json = serde_json::from_slice(&report).expect("a report in JSON");
+    let Json::Object(error) = report["error"].take() else {
+        let mut stdout = String::from_utf8(output.stdout).expect("UTF-8");
+        if case.0["request"]["terminal"].is_object() {
+            // It is what its own output leads to, and ends lines as terminals do.
+            stdout = stdout.replace("\r\n", "\n");
+        }
+        return Outcome::Ran { stdout, report };
+    };
+    let mut error = Json::Object(error);
+    if error["step"].is_null() {
+        // What cannot be meant is told in one line that begins with its place.
+        let (expected, message) = (&case.0["expect_error"], error["message"].as_str().unwrap_or_default());
+        let line = message.strip_prefix(&format!("--spec {}: ", file.display())).unwrap_or_default();
+        let is_told = |field: &&str| {
+            let rest = line.strip_prefix(field);
+            rest.is_some_and(|rest| rest.starts_with(": ") || rest.starts_with(" is "))
+        };
+        let field = expected["field"].as_str().filter(is_told);
+        error = json!({
+            "code": "invalid", "kind": expected["kind"], "field": field, "step": "request", "message": message,
+        });
+    } else {
+        error["kind"] = Json::Null;
+    }
+    assert!(output.status.code().is_some_and(|code| (125..128).contains(&code)), "{}", case.name());
+    Outcome::Refused(error)
 }
 
 /// Through a program that is a door.

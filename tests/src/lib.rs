@@ -24,7 +24,7 @@ pub use cgroups::{Cgroups, ExistingCgroup, cgroup_mounts, make_cgroup, on_v2};
 pub use cli::{
     Background, Detached, inside, outside, python, refusal, refused, seclude_command, try_inside, try_outside,
 };
-pub use doors::{Case, Outcome, by_library, by_program, cases, door_files};
+pub use doors::{Case, Outcome, by_command, by_library, by_program, cases, door_files};
 pub use filter::{call, filtered, run_again_without_mount_setattr};
 pub use helper::{
     PATIENCE, ends_within, helper, helper_inside, pidfd, role, status_field, tell, told, told_inside, told_line,

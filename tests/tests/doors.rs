@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use seclude_tests::{Case, Outcome, by_library, by_program, cases, door_files};
+use seclude_tests::{Case, Outcome, Scratch, by_command, by_library, by_program, cases, door_files};
 
 fn run_all(door: &str, run: &dyn Fn(&Case) -> Outcome) {
     let mut failed = Vec::new();
@@ -22,6 +22,12 @@ fn run_all(door: &str, run: &dyn Fn(&Case) -> Outcome) {
 #[test]
 fn the_library_does_what_the_table_says() {
     run_all("the library", &by_library);
+}
+
+#[test]
+fn the_command_does_what_the_table_says() {
+    let place = Scratch::new("doors");
+    run_all("the command", &|case| by_command(case, place.path()));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A request is compiled into a plan without doing anything, and the plan says what will be done.
 
 use seclude::{
-    Action, CloneWay, Command, Host, Moment, Mount, Namespace, Overlay, Pasta, Plan, Publish, Resource, Root, UserMap,
-    Veth,
+    Action, CloneWay, Command, First, Host, Moment, Mount, Namespace, Overlay, Pasta, Plan, Publish, Resource, Root,
+    UserMap, Veth,
 };
 
 fn actions(build: impl FnOnce(&mut Command)) -> Vec<Action> {
@@ -19,6 +19,23 @@ fn position(actions: &[Action], step: &str, word: &str) -> usize {
 fn last_position(actions: &[Action], step: &str, word: &str) -> usize {
     let found = actions.iter().rposition(|action| action.step == step && action.action.contains(word));
     found.unwrap_or_else(|| panic!("no {step} action with {word:?}"))
+}
+
+#[test]
+fn it_knows_who_is_the_first_process() {
+    let first = |build: fn(&mut Command) -> &mut Command| {
+        let mut command = Command::new("true");
+        build(&mut command);
+        command.plan().expect("it compiles").first()
+    };
+    assert_eq!(first(|command| command), None);
+    assert_eq!(first(Command::sandbox), Some(First::Init));
+    assert_eq!(first(|command| command.sandbox().as_pid_1()), Some(First::Command));
+    assert_eq!(first(|command| command.sandbox().share(Namespace::Pid)), None);
+    assert_eq!(first(|command| command.unshare(Namespace::Mount).unshare(Namespace::Pid)), Some(First::Command));
+    if Host::current().with_landlock().landlock >= 6 {
+        assert_eq!(first(Command::no_namespaces), None);
+    }
 }
 
 #[test]

@@ -10,7 +10,16 @@ use anyhow::{Context, Result, bail};
 use crate::workspace;
 
 /// What has the sources that run for a user.
-const PLACES: [&str; 2] = ["crates", "bindings/node/src"];
+const PLACES: [&str; 8] = [
+    "crates",
+    "bindings/node/src",
+    "bindings/node/lib",
+    "bindings/python/src",
+    "bindings/python/python",
+    "bindings/python/cpython",
+    "bindings/c/src",
+    "bindings/c/examples",
+];
 /// What gives the words of an error.
 const WORDS: [&str; 9] = [
     ".action()",
@@ -24,15 +33,66 @@ const WORDS: [&str; 9] = [
     "wrong.to_string()",
 ];
 /// What looks for something in them.
-const LOOKS: [&str; 8] = [
+const LOOKS: [&str; 12] = [
     ".contains(",
     ".starts_with(",
     ".ends_with(",
     ".strip_prefix(",
     ".strip_suffix(",
     ".split_once(",
+    ".split(",
+    ".rsplit(",
+    ".find(",
+    ".matches(",
     "() == \"",
     "() != \"",
+];
+
+/// The same of a language whose statements are lines.
+struct Lines {
+    extension: &'static str,
+    comment: &'static str,
+    words: &'static [&'static str],
+    looks: &'static [&'static str],
+}
+
+const LANGUAGES: [Lines; 2] = [
+    Lines {
+        extension: "js",
+        comment: "//",
+        words: &[".message", ".hint", ".action", ".stack", "String(error)", "String(cause)", "error.toString()"],
+        looks: &[
+            ".includes(",
+            ".startsWith(",
+            ".endsWith(",
+            ".indexOf(",
+            ".match(",
+            ".search(",
+            ".split(",
+            ".test(",
+            ".exec(",
+            "=== '",
+            "!== '",
+        ],
+    },
+    Lines {
+        extension: "py",
+        comment: "#",
+        words: &["str(error)", "str(raised)", "str(exc)", "str(e)", ".message", ".hint", ".action", ".strerror"],
+        looks: &[
+            ".startswith(",
+            ".endswith(",
+            ".find(",
+            ".index(",
+            ".split(",
+            ".partition(",
+            "re.match(",
+            "re.search(",
+            " in ",
+            " == ",
+            " != ",
+        ],
+    },
 ];
 
 pub(crate) fn check() -> Result<()> {
@@ -43,7 +103,10 @@ pub(crate) fn check() -> Result<()> {
         let short = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
         let text = fs::read_to_string(&file).with_context(|| short.clone())?;
         seen += 1;
-        wrong.extend(decisions(&text).into_iter().map(|line| format!("{short}:{line}")));
+        let extension = file.extension().unwrap_or_default();
+        let lines = LANGUAGES.iter().find(|language| extension == language.extension);
+        let found = lines.map_or_else(|| decisions(&text), |language| language.decisions(&text));
+        wrong.extend(found.into_iter().map(|line| format!("{short}:{line}")));
     }
     if seen < 100 {
         bail!("only {seen} sources were found: they are looked for in the wrong places");
@@ -55,7 +118,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Every Rust source below `place` but tests.
+/// Every source below `place` but tests.
 fn sources(place: &Path, mut found: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(place).with_context(|| place.display().to_string())?;
     let mut entries: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
@@ -64,7 +127,9 @@ fn sources(place: &Path, mut found: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default();
         if path.is_dir() && name != "tests" && name != "target" {
             found = sources(&path, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| {
+            extension == "rs" || LANGUAGES.iter().any(|language| extension == language.extension)
+        }) {
             found.push(path);
         }
     }
@@ -101,6 +166,39 @@ fn decisions(text: &str) -> Vec<usize> {
     lines.sort_unstable();
     lines.dedup();
     lines
+}
+
+impl Lines {
+    /// The lines in which something is looked for in an error's words, or in what has a name for them since then.
+    fn decisions(&self, text: &str) -> Vec<usize> {
+        let code: String = text
+            .lines()
+            .map(|line| if line.trim_start().starts_with(self.comment) { "\n".to_owned() } else { format!("{line}\n") })
+            .collect();
+        let (mut found, mut names) = (Vec::new(), Vec::<String>::new());
+        for (number, line) in (1..).zip(joined(&code).lines()) {
+            // The end of a function, or of a class.
+            if line.starts_with(|c: char| !c.is_whitespace()) {
+                names.clear();
+            }
+            let has = |word: &str| {
+                line.match_indices(word).any(|(at, _)| {
+                    let whole = |c: char| !c.is_alphanumeric() && c != '_';
+                    line[at + word.len()..].chars().next().is_none_or(whole)
+                })
+            };
+            let looks = self.looks.iter().any(|looks| line.contains(looks));
+            let told = self.words.iter().any(|word| has(word));
+            let named = || names.iter().any(|name| has(name));
+            if looks && (told || named()) {
+                found.push(number);
+            } else if told && let Some((target, _)) = line.split_once(" = ") {
+                let target = target.trim().trim_start_matches("const ").trim_start_matches("let ");
+                names.extend(target.chars().all(|c| c.is_alphanumeric() || c == '_').then(|| target.to_owned()));
+            }
+        }
+        found
+    }
 }
 
 /// Chains that go over lines, in one; its lines are those behind it.
@@ -159,6 +257,41 @@ mod tests {
             r#"match error.step() { "exec" if error.action() == "no command" => 1, _ => 2 };"#,
         ] {
             assert_eq!(decisions(bad).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn so_it_is_in_other_languages() {
+        let [js, py] = &LANGUAGES;
+        for bad in [
+            "if (error.message.includes('new mount')) return;",
+            "if (/no such/.test(error.message)) return;",
+            "const said = failure.hint;\n  if (said.startsWith('x')) return;",
+            "return error.action === 'no command';",
+            "error\n  .message\n  .split(' ');",
+        ] {
+            assert_eq!(js.decisions(bad).len(), 1, "{bad}");
+        }
+        for good in [
+            "super(failure.message);",
+            "throw new Error(`${path}: ${error.message}`);",
+            "// error.message.includes('x')",
+            "if (failure.messages.includes('x')) return;",
+            "function one() {\n  const said = error.message;\n}\nfunction two(said) {\n  return said.includes('x');\n}",
+        ] {
+            assert_eq!(js.decisions(good), [0; 0], "{good}");
+        }
+        for bad in [
+            "if 'root' in str(error):",
+            "return error.strerror.startswith('No')",
+            "    said = error.hint\n    if said == 'x':",
+        ] {
+            assert_eq!(py.decisions(bad).len(), 1, "{bad}");
+        }
+        for good in
+            ["raise ValueError(f'{path}: {error}')", "return str(self._facts['message'])", "# 'x' in str(error)"]
+        {
+            assert_eq!(py.decisions(good), [0; 0], "{good}");
         }
     }
 

@@ -17,8 +17,13 @@ const PACKAGE: &str = "bindings/python";
 const MODULE: &str = "python/seclude/_native.abi3.so";
 /// The distribution's own, which an ordinary user can run as well.
 const INTERPRETER: &str = "/usr/bin/python3";
-/// CPython's, where they are installed.
-const FOREIGN_TESTS: [&str; 2] = ["test.test_subprocess", "test.test_asyncio.test_subprocess"];
+/// CPython's, where they are installed, and what their processes are born in.
+const FOREIGN_TESTS: [(&str, &str); 4] = [
+    ("bare", "test.test_subprocess"),
+    ("bare", "test.test_asyncio.test_subprocess"),
+    ("sandbox", "test.test_subprocess"),
+    ("sandbox", "test.test_asyncio.test_subprocess"),
+];
 /// Runs what it may need most: a command in the sandbox, one without, and the command of the wheel.
 const FIRST_USE: &str = "import seclude, subprocess, sys, os\n\
                          for preset in ('sandbox', 'bare'): seclude.run(['true'], preset=preset, check=True)\n\
@@ -101,9 +106,10 @@ fn test(package: &Path, python: &Path) -> Result<()> {
             failed.insert(format!("the tests as {USER}"));
         }
     }
-    for (name, test) in foreign {
-        if !test.finish(name)? {
-            failed.insert(name.to_owned());
+    for test in foreign {
+        let name = test.name.clone();
+        if !test.finish()? {
+            failed.insert(name);
         }
     }
     ensure!(failed.is_empty(), "these failed: {failed:?}");
@@ -112,34 +118,38 @@ fn test(package: &Path, python: &Path) -> Result<()> {
 
 /// A module of CPython's tests that runs in the background.
 struct Foreign {
+    /// As it begins its summary.
+    name: String,
     child: Child,
     said: PathBuf,
 }
 
 impl Foreign {
-    fn start(package: &Path, python: &Path) -> Result<Vec<(&'static str, Foreign)>> {
+    fn start(package: &Path, python: &Path) -> Result<Vec<Foreign>> {
         let is_there = Command::new(python).args(["-c", "import test.test_subprocess"]).current_dir("/").output()?;
         if !is_there.status.success() {
             println!("CPython's own tests: not run: not installed (Debian: libpython3.11-testsuite, by the version)");
             return Ok(Vec::new());
         }
-        let start = |name: &'static str| {
-            let place = target().join("python").join(name);
+        let start = |(preset, module): (&str, &str)| {
+            let name = format!("{module} ({preset})");
+            let place = target().join("python").join(preset).join(module);
             fs::create_dir_all(&place)?;
             let said = place.join("said");
             let output = File::create(&said)?;
             let mut shim = interpreter(Command::new(python), package);
-            shim.arg(package.join("cpython/shim.py")).arg(name).current_dir(&place);
+            shim.arg(package.join("cpython/shim.py")).args([preset, module]).current_dir(&place);
             let child = shim.stdout(output.try_clone()?).stderr(output).spawn()?;
-            Ok((name, Foreign { child, said }))
+            Ok(Foreign { name, child, said })
         };
         FOREIGN_TESTS.into_iter().map(start).collect()
     }
 
-    fn finish(mut self, name: &str) -> Result<bool> {
+    fn finish(mut self) -> Result<bool> {
         let status = self.child.wait()?;
         let said = fs::read_to_string(&self.said)?;
-        let summary = said.lines().skip_while(|line| !line.starts_with(&format!("{name}: "))).collect::<Vec<_>>();
+        let summary =
+            said.lines().skip_while(|line| !line.starts_with(&format!("{}: ", self.name))).collect::<Vec<_>>();
         println!("\n{}", summary.join("\n"));
         if !status.success() {
             println!("{}", self.said.display());

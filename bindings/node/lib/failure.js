@@ -19,6 +19,13 @@ function wrong(Type, path, value, expected) {
   return error;
 }
 
+/** An error that names the option whose own code has thrown. */
+function unreadable(path, cause) {
+  const error = new TypeError(`${path}: it cannot be read`, { cause });
+  error.code = 'ERR_INVALID_ARG_TYPE';
+  return error;
+}
+
 /** More than that of a string is not shown. */
 const LONGEST = 200;
 
@@ -34,4 +41,4 @@ function show(value) {
   return value.constructor?.name && value.constructor.name !== 'Object' ? `a ${value.constructor.name}` : 'an object';
 }
 
-module.exports = { SecludeError, wrong };
+module.exports = { SecludeError, unreadable, wrong };

@@ -4,8 +4,8 @@ const { resolve } = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { isMainThread } = require('node:worker_threads');
 
-const { wrong } = require('./failure.js');
-const { allPlain, merged, plain } = require('./plain.js');
+const { unreadable, wrong } = require('./failure.js');
+const { WHOLE, allPlain, isArray, merged, plain, property } = require('./plain.js');
 const { numberOf } = require('./signals.js');
 const { atTerminal, readStdio } = require('./stdio.js');
 const { sizeOf } = require('./terminal.js');
@@ -30,7 +30,7 @@ const GRACE = 1000;
 
 /** The options of `spawn(options)` and `spawn(cmd, options)`, understood. */
 function read(first, second, defaults) {
-  const options = Array.isArray(first) ? plain(second ?? {}, 'options') : plain(first, 'options');
+  const options = Array.isArray(first) ? plain(second ?? {}, WHOLE) : plain(first, WHOLE);
   if (Array.isArray(first) && 'cmd' in options) throw wrong(TypeError, 'cmd', options.cmd, 'given once');
   const given = Array.isArray(first) ? merged(options, { cmd: first }) : options;
   for (const key of Object.keys(given)) {
@@ -48,11 +48,10 @@ function read(first, second, defaults) {
   const contained = container(given.container);
   return {
     // What is not in it is not there: the addon would find it in a prototype.
-    launch: merged(environment(given.env), {
+    launch: merged(environment(given.env, contained?.container), directory(given), {
       file,
       args,
       argv0: text(given, 'argv0'),
-      cwd: directory(given, contained),
       stdio: stdio.codes,
       files: stdio.files,
       input: stdio.input,
@@ -94,7 +93,7 @@ function command(cmd) {
   const words = [];
   // Not by forEach, which passes over holes.
   for (let index = 0; index < cmd.length; index += 1) {
-    const word = cmd[index];
+    const word = property(cmd, index, `cmd[${index}]`);
     if (typeof word !== 'string') throw wrong(TypeError, `cmd[${index}]`, word, 'a string');
     words.push(noNul(word, `cmd[${index}]`));
   }
@@ -115,22 +114,17 @@ function text(given, key) {
 }
 
 /** The working directory. A relative one is this process's own, in a tree that is this process's own. */
-function directory(given, contained) {
+function directory(given) {
   if (given.cwd instanceof URL) {
     if (given.cwd.protocol !== 'file:') throw wrong(RangeError, 'cwd', given.cwd.href, 'a path or a file: URL');
-    return noNul(fileURLToPath(given.cwd), 'cwd');
+    return { cwd: noNul(fileURLToPath(given.cwd), 'cwd') };
   }
   const value = text(given, 'cwd');
-  if (value === undefined || value.startsWith('/')) return value;
+  if (value === undefined) return {};
+  if (value.startsWith('/')) return { cwd: value };
   if (value === '') throw wrong(RangeError, 'cwd', value, 'a path, which is not empty');
-  if (hasOwnTree(contained?.container)) throw wrong(RangeError, 'cwd', value, 'an absolute path inside container.root');
-  return resolve(value);
-}
-
-function hasOwnTree(container) {
-  const root = container === true ? undefined : container?.root;
-  const path = typeof root === 'object' && root !== null ? (root.path ?? root.lowers?.[0]) : root;
-  return on(path) && path !== null && path !== '/';
+  // Whose tree it is, the addon knows.
+  return { cwd: resolve(value), relativeCwd: value };
 }
 
 function idle(given, key) {
@@ -219,15 +213,25 @@ function twiceSaid(path, other) {
 // object of JavaScript's.
 const own = isMainThread && process.versions.bun === undefined ? process.env : undefined;
 
-/** What was given, or what is the caller's own, each as names and values by turns; nothing for the process's. */
-function environment(given) {
+/** What of a container asks for the caller's own beside what was given. */
+const INHERITS = ['inheritEnv', 'inherit_env', 'envAll', 'env_all'];
+
+/** What was given, and what is the caller's own, each as names and values by turns; nothing for the process's. */
+function environment(given, container) {
   const env = given ?? process.env;
   if (env === own) return {};
+  if (env === process.env) return { callerEnv: variables(env) };
+  const inherits = own === undefined && INHERITS.some((key) => on(container?.[key]));
+  return { env: variables(env), callerEnv: inherits ? variables(process.env) : undefined };
+}
+
+function variables(env) {
   const flat = [];
   if (typeof env !== 'object' && env !== false) throw wrong(TypeError, 'env', env, 'an object');
   // An array, a Map: its entries are no properties. It need not be plain: the runtimes' own is not.
-  if (env[Symbol.iterator]) throw wrong(TypeError, 'env', env, 'an object of names and values');
-  for (const [name, value] of Object.entries(env || {})) {
+  if (env && property(env, Symbol.iterator, 'env')) throw wrong(TypeError, 'env', env, 'an object of names and values');
+  for (const name of namesOf(env || {})) {
+    const value = property(env, name, `env.${name}`);
     if (value === undefined) continue;
     // As Node.js and Bun write them, also null; an object would be "[object Object]".
     if (value !== null && !['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
@@ -238,13 +242,20 @@ function environment(given) {
     }
     flat.push(name, noNul(String(value), `env.${name}`));
   }
-  // Of the caller's own the sandbox has what it has of any.
-  return env === process.env ? { callerEnv: flat } : { env: flat };
+  return flat;
+}
+
+function namesOf(env) {
+  try {
+    return Object.keys(env);
+  } catch (cause) {
+    throw unreadable('env', cause);
+  }
 }
 
 function container(value) {
   if (!on(value)) return undefined;
-  if (value !== true && (typeof value !== 'object' || value === null || Array.isArray(value))) {
+  if (value !== true && (typeof value !== 'object' || value === null || isArray(value, 'container'))) {
     throw wrong(TypeError, 'container', value, 'an object, true for the sandbox, or false for none');
   }
   return { container: allPlain(value, 'container') };

@@ -1,6 +1,6 @@
 'use strict';
 
-const { wrong } = require('./failure.js');
+const { unreadable, wrong } = require('./failure.js');
 
 // What is given is copied, each property read once, into objects without a prototype: whatever somebody has put into
 // Object.prototype is no option, and what was looked at is what is done.
@@ -16,16 +16,53 @@ function merged(...objects) {
  */
 function plain(value, path) {
   if (typeof value !== 'object' || value === null) throw wrong(TypeError, path, value, 'an object');
-  const prototype = Object.getPrototypeOf(value);
-  // Object.prototype, also that of another realm.
-  const isPlain = prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty'));
+  let isPlain;
+  let keys;
+  try {
+    const prototype = Object.getPrototypeOf(value);
+    // Object.prototype, also that of another realm.
+    isPlain = prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty'));
+    keys = isPlain ? Reflect.ownKeys(value) : [];
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
   if (!isPlain) throw wrong(TypeError, path, value, 'a plain object, with properties of its own alone');
   const copy = merged();
-  for (const key of Reflect.ownKeys(value)) {
+  for (const key of keys) {
     if (typeof key === 'symbol') throw wrong(TypeError, path, value, `an object without ${String(key)}`);
-    copy[key] = value[key];
+    copy[key] = property(value, key, path === WHOLE ? key : `${path}.${key}`);
   }
   return copy;
+}
+
+/** Not part of the path of an option. */
+const WHOLE = 'options';
+
+/** What a property has, whose getter may throw. */
+function property(value, key, path) {
+  try {
+    return value[key];
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** Also that a proxy may throw at. */
+function isBytes(value, path) {
+  try {
+    return ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** And that one does which was revoked. */
+function isArray(value, path) {
+  try {
+    return Array.isArray(value);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
 }
 
 /** More than any option has; an array can say that it has as many as nobody could look through. */
@@ -44,15 +81,18 @@ const MOST_VALUES = 2 ** 18;
 function allPlain(value, path, above = [], count = { values: 0 }) {
   count.values += 1;
   if (count.values > MOST_VALUES) throw wrong(RangeError, path, value, `less: with it there are more than ${MOST_VALUES} values`);
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value;
+  if (typeof value !== 'object' || value === null || isBytes(value, path)) return value;
   if (above.includes(value)) throw wrong(TypeError, path, value, 'less deeply nested: it holds itself');
   if (above.length > DEEPEST) throw wrong(RangeError, path, value, `an object that is not nested deeper than ${DEEPEST} levels`);
   const inside = [...above, value];
-  if (Array.isArray(value)) {
-    const { length } = value;
+  if (isArray(value, path)) {
+    const length = property(value, 'length', path);
     few(length, path);
     const copy = [];
-    for (let index = 0; index < length; index += 1) copy.push(allPlain(value[index], `${path}[${index}]`, inside, count));
+    for (let index = 0; index < length; index += 1) {
+      const at = `${path}[${index}]`;
+      copy.push(allPlain(property(value, index, at), at, inside, count));
+    }
     return copy;
   }
   const copy = plain(value, path);
@@ -60,4 +100,4 @@ function allPlain(value, path, above = [], count = { values: 0 }) {
   return copy;
 }
 
-module.exports = { allPlain, merged, plain };
+module.exports = { WHOLE, allPlain, isArray, merged, plain, property };

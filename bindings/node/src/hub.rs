@@ -88,7 +88,7 @@ impl Hub {
         exited: f64,
     ) -> Result<Process> {
         let mut command = launch::compose(&env, launch, container.as_ref())?;
-        let process = Process::starting(command.facts, std::mem::take(&mut command.further));
+        let process = Process::starting(command.facts, command.names.clone(), std::mem::take(&mut command.further));
         setup::start(command, process.shared(), self.answers.clone(), spawned, exited);
         Ok(process)
     }

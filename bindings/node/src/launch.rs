@@ -1,11 +1,13 @@
 //! From what `lib/` has made of the options to a request of the library.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
-use napi::bindgen_prelude::{Buffer, Object, Result};
-use napi::{Env, Error, Status};
+use napi::bindgen_prelude::{Buffer, Function, JsObjectValue, JsValue, Object, Result, Unknown};
+use napi::{Env, Error, JsRangeError, JsTypeError, Status};
 use napi_derive::napi;
 use rustix::fs::{MemfdFlags, OFlags, SeekFrom, memfd_create, seek};
 use seclude::request::{Field, Text, Value};
@@ -27,6 +29,8 @@ pub struct Launch {
     pub args: Vec<String>,
     pub argv0: Option<String>,
     pub cwd: Option<String>,
+    /// As it was said, where that was relative to the caller's.
+    pub relative_cwd: Option<String>,
     /// Names and values by turns; without it the caller's environment, as far as the container has it.
     pub env: Option<Vec<String>>,
     /// The caller's, where that is an object of JavaScript's (a worker's, Bun's); else this process's own.
@@ -65,7 +69,7 @@ pub(crate) struct Composed {
     pub(crate) command: Command,
     pub(crate) facts: Facts,
     /// How the options call what it is about that a start fails.
-    pub(crate) names: Names,
+    pub(crate) names: Arc<Names>,
     /// Our ends of what else than its first three descriptors it is connected by.
     pub(crate) further: Vec<(i32, OwnedFd)>,
     pub(crate) ahead: bool,
@@ -132,76 +136,93 @@ pub(crate) fn compose(env: &Env, launch: Launch, options: Option<&Object<'_>>) -
         Err(refused) => return Err(throw(env, &refused.wrong()?)),
     };
     let read = options::read(given).and_then(|options| command(&launch, options));
-    let (mut command, facts, names) = read.map_err(|wrong| throw(env, &wrong))?;
+    let (mut command, outlives, names) = read.map_err(|wrong| throw(env, &wrong))?;
     let further = stdio(env, &mut command, &launch)?;
     // What several options mean together is known here: a plan is compiled without a system call.
-    command.plan().map_err(|error| throw(env, &names.refused(&error)))?;
+    let plan = command.plan().map_err(|error| throw(env, &names.refused(&error)))?;
+    let facts = Facts::of(&plan, outlives);
     let input = launch.input.map(|bytes| bytes.to_vec());
-    Ok(Composed { command, facts, names, further, ahead: launch.ahead, files: launch.files, input })
+    Ok(Composed { command, facts, names: Arc::new(names), further, ahead: launch.ahead, files: launch.files, input })
 }
 
-/// What is JavaScript's by nature, put into the request.
-fn command(launch: &Launch, options: Options) -> options::Read<(Command, Facts, Names)> {
+/// What is JavaScript's by nature, put into the request; whether it outlives this process.
+fn command(launch: &Launch, options: Options) -> options::Read<(Command, bool, Names)> {
     let Options { mut request, names, joined } = options;
     let given = [
         ("command", "cmd", !request.command.is_empty()),
         ("arg0", "argv0", request.arg0.is_some() && launch.argv0.is_some()),
         ("workdir", "cwd", request.workdir.is_some() && launch.cwd.is_some()),
+        ("terminal", "terminal", request.terminal.is_some() && launch.terminal.is_some()),
     ];
     if let Some((field, key, _)) = given.into_iter().find(|(.., twice)| *twice) {
         return Err(Wrong::Type(format!("{}: {key} says it already", names.place(&Field::of(field)))));
+    }
+    if request.terminal.is_some() {
+        let why = "nobody could read it; the option terminal makes one that is given out";
+        return Err(Wrong::Type(format!("{}: {why}", names.place(&Field::of("terminal")))));
+    }
+    if let Some(said) = launch.relative_cwd.as_ref().filter(|_| request.has_own_tree()) {
+        return Err(Wrong::Range(format!(
+            "cwd is the string {said:?}; it can be an absolute path inside container.root"
+        )));
     }
     request.command = [&launch.file].into_iter().chain(&launch.args).map(Text::from).collect();
     request.arg0 = launch.argv0.as_ref().map(Text::from).or(request.arg0);
     if let Ok(directory) = std::env::current_dir() {
         request.paths_from(&directory);
     }
-    let (variables, removed) = (std::mem::take(&mut request.env), std::mem::take(&mut request.env_remove));
     let mut command = Command::from_request(&request).map_err(|wrong| options::refused(&names, &wrong))?;
     if let Some(directory) = &launch.cwd {
         command.caller_dir(directory);
     }
-    match &launch.env {
-        _ if request.clear_env => {}
-        Some(env) => {
-            command.env_clear();
-            for pair in env.chunks_exact(2) {
-                command.env(&pair[0], &pair[1]);
-            }
-        }
+    let pair = |pair: &[String]| (OsString::from(&pair[0]), OsString::from(&pair[1]));
+    if let Some(env) = &launch.env {
+        command.environment(env.chunks_exact(2).map(pair));
+    }
+    let cleared = request.clear_env || (launch.env.is_some() && request.env_all != Some(true));
+    if !cleared || !request.inherit_env.is_empty() {
         // Here, on the thread that may change the environment, and never later on another.
-        None => drop(match &launch.caller_env {
-            Some(env) => command.caller_env(env.chunks_exact(2).map(|pair| ((&pair[0]).into(), (&pair[1]).into()))),
+        match &launch.caller_env {
+            Some(env) => command.caller_env(env.chunks_exact(2).map(pair)),
             None => command.caller_env(std::env::vars_os()),
-        }),
-    }
-    for name in &removed {
-        command.env_remove(name.as_os_str());
-    }
-    for (name, value) in &variables {
-        command.env(name, value.as_os_str());
+        };
     }
     if let Some(TerminalOptions { rows, columns, name }) = &launch.terminal {
         command.terminal(*rows, *columns);
-        if let Some(name) = name {
+        let said = request.env.contains_key("TERM") || request.env_remove.iter().any(|name| name.as_os_str() == "TERM");
+        if let Some(name) = name.as_ref().filter(|_| !said) {
             command.env("TERM", name);
         }
     }
     if let Some(directory) = joined {
         command.join_cgroup_fd(directory);
     }
-    Ok((command, Facts::of(&request), names))
+    Ok((command, request.die_with_parent == Some(false), names))
 }
 
 fn throw(env: &Env, wrong: &Wrong) -> Error {
     let thrown = match wrong {
         Wrong::Type(message) => env.throw_type_error(message, Some("ERR_INVALID_ARG_TYPE")),
         Wrong::Range(message) => env.throw_range_error(message, Some("ERR_OUT_OF_RANGE")),
+        Wrong::Remedied(wrong, remedies) => throw_with(env, wrong, &remedies.to_string()),
     };
     match thrown {
         Ok(()) => Error::new(Status::PendingException, ""),
         Err(error) => error,
     }
+}
+
+/// With `remedies`, which are JSON.
+fn throw_with(env: &Env, wrong: &Wrong, remedies: &str) -> Result<()> {
+    let made = match wrong {
+        Wrong::Type(message) => JsTypeError::from(Error::new("ERR_INVALID_ARG_TYPE", message)).into_unknown(*env),
+        Wrong::Range(message) => JsRangeError::from(Error::new("ERR_OUT_OF_RANGE", message)).into_unknown(*env),
+        Wrong::Remedied(wrong, _) => return throw_with(env, wrong, remedies),
+    };
+    let parse: Function<'_, String, Unknown<'_>> =
+        env.get_global()?.get_named_property::<Object<'_>>("JSON")?.get_named_property("parse")?;
+    made.coerce_to_object()?.set_named_property("remedies", parse.call(remedies.to_owned())?)?;
+    env.throw(made)
 }
 
 fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<Vec<(i32, OwnedFd)>> {

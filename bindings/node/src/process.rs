@@ -27,6 +27,8 @@ const SIGKILL: i32 = 9;
 
 /// What JavaScript, the start and the wait all look at.
 pub(crate) struct Shared {
+    /// How its options call what it is told of.
+    names: Arc<Names>,
     state: Mutex<State>,
     /// Ends the start; `None` where there are no descriptors for one.
     canceller: Mutex<Option<Canceller>>,
@@ -120,13 +122,16 @@ pub struct Process {
 }
 
 impl Process {
-    pub(crate) fn starting(facts: Facts, further: Vec<(i32, OwnedFd)>) -> Process {
+    pub(crate) fn starting(facts: Facts, names: Arc<Names>, further: Vec<(i32, OwnedFd)>) -> Process {
         let state = Mutex::new(State::Starting { kill: false });
         let canceller = Mutex::new(Canceller::new().ok());
         let given_up = Mutex::new(Some(watch::Sender::new(false)));
         let further = Mutex::new(further);
         let (stdin, terminal, output) = Default::default();
-        Process { shared: Arc::new(Shared { state, canceller, given_up, stdin, terminal, further, output }), facts }
+        Process {
+            shared: Arc::new(Shared { names, state, canceller, given_up, stdin, terminal, further, output }),
+            facts,
+        }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -292,7 +297,7 @@ impl Process {
     #[napi]
     pub fn denials(&self) -> Option<String> {
         let State::Running(running) = &*lock(&self.shared.state) else { return None };
-        Some(running.denials.to_json(&|remedy| Names::default().as_json(remedy)).to_string())
+        Some(running.denials.to_json(&|remedy| self.shared.names.as_json(remedy)).to_string())
     }
 
     /// Stops every process of the container.
@@ -313,11 +318,10 @@ impl Process {
         request: f64,
         ask: impl FnOnce(&Meter) -> seclude::Result<Answer> + Send + 'static,
     ) {
-        let answers = answers.answers();
+        let (answers, names) = (answers.answers(), self.shared.names.clone());
         match self.meter() {
             Ok(meter) => reactor::block(move || {
-                let answer =
-                    ask(&meter).unwrap_or_else(|error| Answer::Failed(report::failure(&error, &Names::default())));
+                let answer = ask(&meter).unwrap_or_else(|error| Answer::Failed(report::failure(&error, &names)));
                 answers.send(request, answer);
             }),
             Err(failure) => answers.send(request, Answer::Failed(failure)),
@@ -426,11 +430,10 @@ pub(crate) fn attend(
         let _ = lock(&child).kill();
     }
     answers.send(spawned, Answer::Value(json!({ "pid": pid })));
+    let names = shared.names.clone();
     reactor::spawn(async move {
-        let answer = match ended(child, pidfd, &let_go).await {
-            Ok(exit) => {
-                Answer::Value(exit.to_json(&made, started.elapsed(), &|remedy| Names::default().as_json(remedy)))
-            }
+        let answer = match ended(child, pidfd, &let_go, &names).await {
+            Ok(exit) => Answer::Value(exit.to_json(&made, started.elapsed(), &|remedy| names.as_json(remedy))),
             Err(failure) => Answer::Failed(failure),
         };
         answers.send(exited, answer);
@@ -442,6 +445,7 @@ async fn ended(
     child: Arc<Mutex<Child>>,
     pidfd: std::io::Result<OwnedFd>,
     let_go: &AtomicBool,
+    names: &Names,
 ) -> std::result::Result<Exit, Json> {
     let failed = |error: std::io::Error| report::of_io("wait", "the pidfd", &error);
     let pidfd = pidfd.map_err(failed)?;
@@ -478,7 +482,7 @@ async fn ended(
                 }
                 tokio::task::yield_now().await;
             }
-            Err(error) => return Err(report::failure(&error, &Names::default())),
+            Err(error) => return Err(report::failure(&error, names)),
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use seclude::Child;
-use serde_json::Value as Json;
+use seclude::{Child, Code};
+use serde_json::{Value as Json, json};
 
 use crate::fate::{self, Fate};
 use crate::launch::Composed;
@@ -34,7 +35,7 @@ pub struct Bounds {
 #[napi(object)]
 pub struct Ended {
     pub pid: Option<u32>,
-    /// The report, as JSON.
+    /// The report, as JSON; neither that nor a failure where it has not run in its time.
     pub report: Option<String>,
     /// What an Error is made of, as JSON.
     pub failure: Option<String>,
@@ -48,11 +49,12 @@ pub struct Ended {
 
 pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let started = Instant::now();
-    let facts = composed.facts;
+    let (facts, names) = (composed.facts, composed.names.clone());
     let limit = bounds.timeout.map(|milliseconds| started + Duration::from_secs_f64(milliseconds / 1e3));
     let mut run = Run {
         bounds,
         facts,
+        names,
         limit,
         pid: None,
         output: [None, None],
@@ -70,6 +72,11 @@ pub(crate) fn run(composed: Composed, bounds: &Bounds) -> Ended {
     let [stdout, stderr] = run.output.map(|output| output.map(Buffer::from));
     let (report, failure) = match answer {
         Ok(report) => (Some(report.to_string()), None),
+        // Nobody but the time gives it up.
+        Err(failure) if failure["kind"] == Code::Cancelled.name() && failure["leftBehind"] == json!([]) => {
+            run.timed_out = true;
+            (None, None)
+        }
         Err(failure) => (None, Some(failure.to_string())),
     };
     Ended {
@@ -94,6 +101,7 @@ fn time_before(limit: Option<Instant>) -> Option<Duration> {
 struct Run<'a> {
     bounds: &'a Bounds,
     facts: Facts,
+    names: Arc<Names>,
     limit: Option<Instant>,
     pid: Option<u32>,
     output: [Option<Vec<u8>>; 2],
@@ -146,7 +154,7 @@ impl Run<'_> {
             }
             if exit.is_none() {
                 self.keep_bounds(&mut child)?;
-                exit = child.try_wait().map_err(|error| report::failure(&error, &Names::default()))?;
+                exit = child.try_wait().map_err(|error| report::failure(&error, &self.names))?;
                 if exit.is_none() && self.stopped && process::waits_for_readers(&child) {
                     // It has ended, by the signal or before that, and who reads what it wrote takes longer.
                     self.is_what_ends_it();
@@ -155,7 +163,7 @@ impl Run<'_> {
             }
         }
         match exit {
-            Some(exit) => Ok(exit.to_json(&made, started.elapsed(), &|remedy| Names::default().as_json(remedy))),
+            Some(exit) => Ok(exit.to_json(&made, started.elapsed(), &|remedy| self.names.as_json(remedy))),
             None => Err(report::invalid("wait", "it has not ended")),
         }
     }

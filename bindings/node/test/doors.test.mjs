@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 
-import { SecludeError, spawnSync } from '../index.mjs';
+import { SecludeError, spawn, spawnSync } from '../index.mjs';
 import { isRoot, it } from './kit.mjs';
 
 const place = new URL('../../../tests/doors/', import.meta.url);
@@ -22,13 +22,33 @@ function spelled(value) {
 /** A word that is no text is none of JavaScript's. */
 const text = (word) => (word?.hex === undefined ? word : Buffer.from(word.hex, 'hex').toString());
 
-function run({ request: { command, ...container }, stdin = '' }) {
+async function run({ request: { command, terminal, ...container }, stdin = '' }) {
   const cmd = Array.isArray(command) ? command.map(text) : command;
+  if (terminal) return atTerminal(cmd, spelled(container), terminal);
   const { stdout, report } = spawnSync({ cmd, container: spelled(container), stdin: Buffer.from(stdin), stderr: 'inherit' });
   return { stdout: String(stdout), ...report };
 }
 
-function refusal({ code = 'invalid', kind, field, step, contains = '' }, error, options) {
+/** Here it is an option, and where the streams lead. */
+async function atTerminal(cmd, container, { rows, columns: cols }) {
+  const said = [];
+  const child = spawn(cmd, { container, terminal: { rows, cols, data: (_, data) => said.push(data) } });
+  const report = await child.report;
+  return { stdout: Buffer.concat(said).toString().replaceAll('\r\n', '\n'), ...report };
+}
+
+/** A place as it is spelled here. */
+const placed = (field) => field.replace(/^command/, 'cmd').replace(/^workdir/, 'cwd').replace(/^(?!cmd|cwd)/, 'container.').split('.').map(camel).join('.');
+
+/** As data, with a value that the case does not name. */
+function remedied(remedy, error, options) {
+  if (remedy === undefined) return assert.deepEqual(error.remedies ?? [], [], options);
+  const wanted = Object.entries(remedy).map(([key, value]) => [key, key === 'set' || key === 'leave' ? placed(value) : value]);
+  return assert.ok(error.remedies?.some((found) => wanted.every(([key, value]) => found[key] === value)), `${options}: ${error.message}: ${JSON.stringify(error.remedies)}`);
+}
+
+function refusal({ code = 'invalid', kind, field, step, contains = '', remedy }, error, options) {
+  remedied(remedy, error, options);
   assert.ok(error.message.includes(contains), `${options}: ${error.message}`);
   const key = field === undefined ? undefined : field.replace(/^command/, 'cmd').replace(/^(?!cmd)/, 'container.').split('.').map(camel).join('.');
   if (error instanceof SecludeError) {
@@ -53,7 +73,7 @@ it('does and refuses what every door does and refuses', async () => {
     if (one.request === undefined || (needs.includes('root') && !isRoot) || (needs.includes('user') && isRoot)) continue;
     let found;
     try {
-      found = run(one);
+      found = await run(one);
     } catch (error) {
       if (['cgroup', 'landlock'].some((need) => needs.includes(need) && error.step === need)) {
         console.log(`skipped: ${name}: ${error.message}`);

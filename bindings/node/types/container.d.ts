@@ -5,7 +5,7 @@ type Spelled<Names extends string, T> = {
 
 /** Which keys a container has in another form than a request. */
 type Reformed =
-  | "command" | "root" | "network" | "dns" | "hosts" | "cgroup" | "mounts" | "limits" | "namespaces" | "rlimits" | "prefer";
+  | "command" | "root" | "network" | "dns" | "hosts" | "cgroup" | "mounts" | "limits" | "namespaces" | "rlimits" | "prefer" | "terminal";
 
 /**
  * What the process is born in: the sandbox, as changed by what is said here; `preset: "bare"` begins from nothing. It is a request, as
@@ -14,6 +14,8 @@ type Reformed =
  * off. Each key may be in snake case as well.
  */
 export interface Container extends Omit<ContainerRequest, Reformed> {
+  /** A terminal is asked for by the option of that name, which gives it out. */
+  terminal?: false;
   /** New, shared or existing namespaces, and whose ids a user namespace has. */
   namespace?: NamespaceKeys | false;
   /** The same as `namespace`. */

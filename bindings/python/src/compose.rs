@@ -3,8 +3,10 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use seclude::Command;
 use seclude::request::{Field, Part, Request, Spelling, Value, Why, Wrong};
+use seclude::{Command, Remedy};
+
+use serde_json::Value as Json;
 
 use crate::object::{self, error_of};
 
@@ -37,6 +39,11 @@ impl Names {
     /// `keyword` stands for what is at `path`.
     pub(crate) fn add(&mut self, keyword: &str, path: &[Part]) {
         self.keywords.push((keyword.to_owned(), path.to_vec()));
+    }
+
+    /// A remedy as data.
+    pub(crate) fn as_json(&self, remedy: &Remedy) -> Json {
+        remedy.to_json(&|field| self.place(field))
     }
 
     /// The path of a field as the caller wrote it.
@@ -95,11 +102,21 @@ pub(crate) fn compose(
             continue;
         }
         let keys: Vec<&str> = path.split('.').collect();
+        // What the container has of the same in another place is not to stand beside it.
+        match path.as_str() {
+            "network" => leave(&mut entries, &["namespaces", "net"]),
+            "namespaces.net" => leave(&mut entries, &["network"]),
+            _ => {}
+        }
         set(&mut entries, &keys, value);
         let path = keys.into_iter().map(|key| Part::Key(key.to_owned())).collect();
         names.keywords.push((name.clone(), path));
     }
     if !command.is_empty() {
+        // Another command's own name is none for this one.
+        if entries.iter().any(|(key, value)| key == "command" && *value != Value::Null) {
+            leave(&mut entries, &["arg0"]);
+        }
         set(&mut entries, &["command"], Value::List(words(command)?));
     }
     let read = Request::from_value(&Value::Object(entries), Spelling::Snake);
@@ -147,6 +164,19 @@ fn set(entries: &mut Vec<(String, Value)>, keys: &[&str], value: Value) {
     }
     if let Value::Object(entries) = slot {
         set(entries, rest, value);
+    }
+}
+
+/// Takes out what `keys` lead to, if there is anything.
+fn leave(entries: &mut Vec<(String, Value)>, keys: &[&str]) {
+    match keys {
+        [] => {}
+        [key] => entries.retain(|(name, _)| name != key),
+        [key, rest @ ..] => {
+            if let Some((_, Value::Object(below))) = entries.iter_mut().find(|(name, _)| name == key) {
+                leave(below, rest);
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use pyo3::exceptions::{PyChildProcessError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use seclude::{Code, Error, Field, Limit, Remedy};
+use seclude::{Code, Error, Limit, Remedy};
 use serde_json::Value as Json;
 
 use crate::compose::Names;
@@ -29,8 +29,7 @@ fn made(py: Python<'_>, error: &Error, names: &Names) -> PyResult<PyErr> {
     let facts = PyDict::new(py);
     let field = error.field().map(|field| names.place(field));
     let hint = error.advice().map(|hint| Remedy::behind(hint, error.remedies(), |remedy| say(remedy, names)));
-    let remedies: Vec<Json> =
-        error.remedies().iter().map(|remedy| remedy.to_json(&|field: &Field| names.place(field))).collect();
+    let remedies: Vec<Json> = error.remedies().iter().map(|remedy| names.as_json(remedy)).collect();
     let message = match (error.code(), &field) {
         // Nothing has been done yet: it is about what was said, not about a step.
         (Code::Invalid, Some(field)) => {
@@ -59,9 +58,15 @@ fn made(py: Python<'_>, error: &Error, names: &Names) -> PyResult<PyErr> {
 /// An OSError of the binding's own part.
 pub(crate) fn of_io(error: std::io::Error) -> PyErr {
     match error.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, std::io::Error::from_raw_os_error(number).to_string())),
+        Some(number) => Python::attach(|py| PyOSError::new_err((number, strerror(py, number)))),
         None => PyOSError::new_err(error.to_string()),
     }
+}
+
+/// What Python calls an error number: Rust's text has the number in it, which Python says itself.
+pub(crate) fn strerror(py: Python<'_>, number: i32) -> String {
+    let said = py.import("os").and_then(|os| os.call_method1("strerror", (number,))?.extract());
+    said.unwrap_or_else(|_| "?".to_owned())
 }
 
 /// The handle belongs to the process that this one was forked from.

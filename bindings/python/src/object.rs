@@ -171,7 +171,10 @@ fn mapping(entries: &Bound<'_, PyDict>, left: usize, count: &mut usize) -> Resul
                 expected: "one with strings as keys".into(),
             });
         };
-        let key = key.to_string_lossy().into_owned();
+        // Other bytes would be another key, of which nobody has spoken.
+        let Ok(key) = key.to_cow().map(|key| key.into_owned()) else {
+            return wrong(Why::Range(format!("the key {} is no UTF-8", key.repr()?)));
+        };
         let value = convert(&value, left, count).map_err(|refused| refused.below(|| Part::Key(key.clone())))?;
         converted.push((key, value));
     }

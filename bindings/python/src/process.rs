@@ -94,7 +94,7 @@ pub(crate) fn spawn(
     let (pid, made) = (child.id(), serde_json::to_value(child.report()).unwrap_or_default());
     let state = Mutex::new(State::Running(Box::new(child)));
     let (timed, killed) = (timeout.is_some(), AtomicBool::new(false));
-    Ok(Process { owner: std::process::id(), pid, timed, made, started, killed, state })
+    Ok(Process { owner: std::process::id(), pid, names, timed, made, started, killed, state })
 }
 
 /// Longer than anybody waits.
@@ -107,24 +107,18 @@ fn length(seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds.max(0.0)).map_or(AGES, |length| length.min(AGES)))
 }
 
-/// Its directory, and its environment, as it is now: here, where no other thread of Python's changes it, and never later.
+/// Its directory, and its environment, the caller's as it is now: here, where no other thread of Python's changes it, and never later.
 fn surround(composed: &mut Composed, launch: &Launch) -> PyResult<()> {
     let Composed { command, request, names } = composed;
-    match &launch.env {
-        Some(env) => {
-            command.env_clear();
-            for (name, value) in env {
-                command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
-            }
-        }
-        None if request.clear_env => {}
-        None => drop(command.caller_env(std::env::vars_os())),
+    if let Some(env) = &launch.env {
+        let variable = |(name, value): &(Vec<u8>, Vec<u8>)| {
+            (OsStr::from_bytes(name).to_owned(), OsStr::from_bytes(value).to_owned())
+        };
+        command.environment(env.iter().map(variable));
     }
-    for (name, value) in &request.env {
-        command.env(name, value.as_os_str());
-    }
-    for name in &request.env_remove {
-        command.env_remove(name.as_os_str());
+    let cleared = request.clear_env || (launch.env.is_some() && request.env_all != Some(true));
+    if !cleared || !request.inherit_env.is_empty() {
+        command.caller_env(std::env::vars_os());
     }
     if let Some(arg0) = &launch.arg0 {
         command.arg0(OsStr::from_bytes(arg0));
@@ -141,11 +135,10 @@ fn surround(composed: &mut Composed, launch: &Launch) -> PyResult<()> {
 
 /// A relative directory is this process's own, in a tree that is this process's own.
 fn from_here(directory: &Path, request: &Request) -> PyResult<PathBuf> {
-    let root = request.root.as_ref().and_then(|root| root.path.as_ref().or(root.lowers.first()));
     if directory.is_absolute() || directory.as_os_str().is_empty() {
         return Ok(directory.to_owned());
     }
-    if root.is_some_and(|root| root.as_os_str() != "/") {
+    if request.has_own_tree() {
         let line = format!("cwd is {directory:?}; it can be an absolute path inside container.root");
         return Err(PyValueError::new_err(line));
     }
@@ -186,6 +179,8 @@ pub(crate) struct Process {
     /// The process that started it. One that was forked from that has a copy of all this, and no child.
     owner: u32,
     pid: u32,
+    /// How the caller calls what it is told of.
+    names: Names,
     /// Its deadline is the caller's timeout.
     timed: bool,
     made: Json,
@@ -229,7 +224,7 @@ impl Process {
 
     fn of_meter<T: Send>(&self, py: Python<'_>, ask: impl FnOnce(&Meter) -> seclude::Result<T> + Send) -> PyResult<T> {
         let meter = self.meter(py)?;
-        py.detach(|| ask(&meter)).map_err(|error| failure::raise(py, &error, &Names::default()))
+        py.detach(|| ask(&meter)).map_err(|error| failure::raise(py, &error, &self.names))
     }
 }
 
@@ -265,7 +260,7 @@ impl Process {
 
     /// How it has ended, if it has. Kills it if its deadline has passed, and waits for that.
     fn poll(&self, py: Python<'_>) -> PyResult<Option<Ended>> {
-        let (made, started) = (&self.made, self.started);
+        let (made, started, names) = (&self.made, self.started, &self.names);
         let ended = self.with(py, |state| {
             let child = match state {
                 State::Ended(ended) => return Ok(Ok(Some(ended.clone()))),
@@ -278,8 +273,7 @@ impl Process {
             }
             match looked {
                 Ok(Some(exit)) => {
-                    let report =
-                        exit.to_json(made, started.elapsed(), &|remedy| remedy.to_json(&Field::to_string)).to_string();
+                    let report = exit.to_json(made, started.elapsed(), &|remedy| names.as_json(remedy)).to_string();
                     let ended = (exit.code(), exit.signal(), report);
                     *state = State::Ended(ended.clone());
                     Ok(Ok(Some(ended)))
@@ -288,7 +282,7 @@ impl Process {
                 Err(error) => Ok(Err(error)),
             }
         })?;
-        ended.map_err(|error| failure::raise(py, &error, &Names::default()))
+        ended.map_err(|error| failure::raise(py, &error, &self.names))
     }
 
     /// Seconds until its deadline, if it has one.
@@ -336,9 +330,7 @@ impl Process {
     /// What its filter of system calls has refused so far, as JSON.
     fn denials(&self, py: Python<'_>) -> PyResult<String> {
         self.with(py, |state| match state {
-            State::Running(child) => {
-                Ok(child.denials().to_json(&|remedy| remedy.to_json(&Field::to_string)).to_string())
-            }
+            State::Running(child) => Ok(child.denials().to_json(&|remedy| self.names.as_json(remedy)).to_string()),
             State::Ended((.., report)) => {
                 let report: Json = serde_json::from_str(report).unwrap_or_default();
                 Ok(report["denials"].to_string())

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use rustix::fs::OFlags;
 use seclude::request::{self, Format, MOST_BYTES, Request, Spelling};
 
+use crate::failure::strerror;
 use crate::object::{error_of, object};
 
 /// Reads a request from a TOML or JSON file, and looks whether it is one; its paths begin where the file lies. Nothing but a regular file
@@ -18,7 +19,7 @@ use crate::object::{error_of, object};
 pub(crate) fn load<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
     let name = path.display().to_string();
     let failed = |error: std::io::Error| match error.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, reason(&error), path.clone())),
+        Some(number) => PyOSError::new_err((number, strerror(py, number), path.clone())),
         None => PyOSError::new_err(format!("{name}: {error}")),
     };
     let format = match path.extension().and_then(|extension| extension.to_str()) {
@@ -70,10 +71,4 @@ fn read(path: &PathBuf) -> Result<Vec<u8>, Refused> {
     // Files of /proc have no length.
     file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(Refused::System)?;
     if bytes.len() > MOST_BYTES { Err(Refused::Large) } else { Ok(bytes) }
-}
-
-/// Without the number, which Python says itself.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

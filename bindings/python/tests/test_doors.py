@@ -66,10 +66,20 @@ class Doors(unittest.TestCase):
         if isinstance(error, seclude.SecludeError):
             self.assertEqual(error.code, expected.get("code", "invalid"))
             self.assertEqual(step, expected.get("step", step))
+        remedies = getattr(error, "remedies", [])
+        if "remedy" in expected:
+            # With a value that the case does not name.
+            remedy = {key: f"container.{value}" if key in ("set", "leave") else value for key, value in expected["remedy"].items()}
+            found = [{key: value for key, value in found.items() if key in remedy} for found in remedies]
+            self.assertIn(remedy, found)
+        else:
+            self.assertEqual(remedies, [])
         field = expected.get("field")
         if field == "command" and isinstance(error, seclude.SecludeError):
             # It was looked for and found: no fault of the value.
             self.assertEqual(error.field, "args")
+        elif field is not None and isinstance(error, seclude.SecludeError):
+            self.assertEqual(error.field, f"container.{field}")
         elif field is not None and field.startswith("command"):
             self.assertRegex(str(error), r"^(args|expected str)")
         elif field is not None:

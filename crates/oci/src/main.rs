@@ -49,8 +49,8 @@ fn main() -> ExitCode {
             }
             // Engines show one line.
             let text = error.to_string();
-            let said = text.split("\n\n").next().unwrap_or_default();
-            let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            let said = text.lines().take_while(|line| !line.is_empty());
+            let line = said.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
             eprintln!("seclude-oci: error: {}", line.strip_prefix("error: ").unwrap_or(&line));
             return ExitCode::from(FAILED);
         }

@@ -4,7 +4,7 @@ use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
-use crate::{Part, Value, Wrong, snake};
+use crate::{Duration, Field, Part, Value, Why, Wrong, snake};
 
 /// How the keys of objects are spelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -12,7 +12,7 @@ pub enum Spelling {
     /// `read_only`, as in TOML and JSON.
     #[default]
     Snake,
-    /// `readOnly`; the other is taken as well. It is JavaScript's, which has one type for all numbers.
+    /// `readOnly`; the other is taken as well. It is JavaScript's, which has one type for all numbers, and whose times are milliseconds.
     Camel,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    fn of(&self, value: &'a Value) -> At<'a> {
+    fn of<'b>(&self, value: &'b Value) -> At<'b> {
         At { value, spelling: self.spelling }
     }
 
@@ -110,13 +110,29 @@ impl<'de> Deserializer<'de> for At<'_> {
             other => {
                 let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
                 let expected = words.join(", ");
-                Err(Wrong::new(crate::Field::whole(), crate::Why::Type { found: other.kind(), expected }))
+                Err(Wrong::new(Field::whole(), Why::Type { found: other.kind(), expected }))
             }
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+        const EXPECTED: &str = "a number of milliseconds, or a string such as \"500ms\" or \"10s\"";
+        if (name, self.spelling) != (Duration::NAME, Spelling::Camel) {
+            return visitor.visit_newtype_struct(self);
+        }
+        let seconds = match self.value {
+            Value::Text(_) => return visitor.visit_newtype_struct(self),
+            Value::Integer(number) => Value::Float(*number as f64 / 1e3),
+            // No clock counts further.
+            Value::Float(number) if number.abs() < 1e15 => Value::Float(number / 1e3),
+            Value::Float(number) => {
+                return Err(Wrong::range(Field::whole(), format!("{number}; it can be {EXPECTED}")));
+            }
+            other => {
+                return Err(Wrong::new(Field::whole(), Why::Type { found: other.kind(), expected: EXPECTED.into() }));
+            }
+        };
+        visitor.visit_newtype_struct(self.of(&seconds))
     }
 
     whole_numbers! {

@@ -312,6 +312,12 @@ impl Request {
         }
     }
 
+    /// Whether its tree is another than the host's: no path of the host's leads anywhere in it.
+    pub fn has_own_tree(&self) -> bool {
+        let top = self.root.as_ref().and_then(|root| root.path.as_ref().or(root.lowers.first()));
+        top.is_some_and(|top| top.as_os_str() != "/")
+    }
+
     /// Makes its paths of the host, which may be relative, begin at `directory`.
     pub fn paths_from(&mut self, directory: &Path) {
         let root = self.root.iter_mut().flat_map(|root| {

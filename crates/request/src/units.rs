@@ -135,14 +135,23 @@ impl Serialize for Duration {
     }
 }
 
+impl Duration {
+    /// What a deserializer knows it by.
+    pub(crate) const NAME: &'static str = "Duration";
+}
+
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         struct DurationVisitor;
-        impl Visitor<'_> for DurationVisitor {
+        impl<'de> Visitor<'de> for DurationVisitor {
             type Value = Duration;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number of seconds, or a string such as \"500ms\" or \"10s\"")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Duration, D::Error> {
+                deserializer.deserialize_any(self)
             }
 
             fn visit_u64<E>(self, seconds: u64) -> Result<Duration, E> {
@@ -164,7 +173,8 @@ impl<'de> Deserialize<'de> for Duration {
                 nanoseconds(text).map(|nanoseconds| Duration { nanoseconds }).map_err(E::custom)
             }
         }
-        deserializer.deserialize_any(DurationVisitor)
+        // By its name, as one language's numbers are of another unit.
+        deserializer.deserialize_newtype_struct(Duration::NAME, DurationVisitor)
     }
 }
 

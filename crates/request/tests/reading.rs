@@ -233,6 +233,20 @@ fn keys_of_ours_are_in_camel_case_for_doors_that_have_it_and_keys_of_the_callers
     let request = Request::from_value(&value, Spelling::Camel).unwrap();
     assert_eq!(request.limits.memory_max.map(|size| size.0), Some(1024));
     assert_eq!(request.env.keys().collect::<Vec<_>>(), ["homeDir"]);
+    // Of JavaScript's numbers those of times are milliseconds, whatever has them.
+    let times = object(vec![
+        ("deadline", Value::Integer(1500)),
+        ("timeOffsets", object(vec![("boottime", Value::Float(-0.5))])),
+        ("network", object(vec![("type", Value::Text("veth".into())), ("latency", Value::Text("2s".into()))])),
+    ]);
+    let request = Request::from_value(&times, Spelling::Camel).unwrap();
+    let nanoseconds = |length: Option<seclude_request::Duration>| length.map(|length| length.nanoseconds);
+    assert_eq!(nanoseconds(request.deadline), Some(1_500_000_000));
+    assert_eq!(nanoseconds(request.time_offsets.boottime), Some(-500_000));
+    assert_eq!(nanoseconds(request.network.unwrap().latency), Some(2_000_000_000));
+    let seconds = object(vec![("deadline", Value::Integer(1500))]);
+    let request = Request::from_value(&seconds, Spelling::Snake).unwrap();
+    assert_eq!(nanoseconds(request.deadline), Some(1_500_000_000_000));
     let wrong = object(vec![("limits", object(vec![("memroyMax", Value::Integer(1))]))]);
     let wrong = Request::from_value(&wrong, Spelling::Camel).unwrap_err();
     assert_eq!(wrong.camel("container"), "container.limits.memroyMax: there is no such key; the nearest is memoryMax");

@@ -87,6 +87,15 @@ impl Command {
         self
     }
 
+    /// Has these variables in the stead of what is handed on of the caller's environment by itself. What is asked for, by name
+    /// ([`Command::inherit_env`]) or as a whole ([`Command::env_all`]), is handed on besides; all that is set or removed one by one wins.
+    pub fn environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> &mut Self {
+        self.config.clear_env |= self.config.whole_env != Some(true);
+        let variables = variables.into_iter().map(|(name, value)| (name, Some(value)));
+        self.config.env.splice(0..0, variables);
+        self
+    }
+
     /// Hands on this variable of the caller's environment. The sandbox hands on PATH, TERM, LANG, LC_*, TZ and NO_COLOR, and else
     /// none but what is named here.
     pub fn inherit_env(&mut self, key: impl AsRef<OsStr>) -> &mut Self {

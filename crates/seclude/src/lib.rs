@@ -117,7 +117,7 @@ pub use host::Host;
 pub use isolation::Gap;
 pub use meter::Meter;
 pub use patience::Canceller;
-pub use plan::Plan;
+pub use plan::{First, Plan};
 pub use proc_pid::proc_is_of_own_pid_namespace;
 pub use reach::{Reach, Reached, Unreached};
 pub use report::{Connection, Entered, Placement, Preferred, Report, RootMade, StepTime, StepTimes};

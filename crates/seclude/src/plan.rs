@@ -35,6 +35,15 @@ pub struct Plan {
     pub(crate) command: Handled,
 }
 
+/// The first process of a pid namespace, whose end is that of all in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum First {
+    /// The command: a signal that it has no handler for does nothing to it, but SIGKILL and SIGSTOP.
+    Command,
+    /// A tiny init, whose child the command is.
+    Init,
+}
+
 impl Plan {
     /// For this host, as it is now.
     pub(crate) fn of(config: &Config) -> Result<Plan> {
@@ -155,6 +164,15 @@ impl Plan {
             legacy: self.clone.way == CloneWay::Legacy,
             cgroup: self.steps.iter().find_map(|step| step.birthplace()),
             stuck: self.command.stuck,
+        }
+    }
+
+    /// Who will be PID 1 of a new pid namespace; `None` if there is none.
+    pub fn first(&self) -> Option<First> {
+        match (self.command.new_pid, self.command.init) {
+            (false, _) => None,
+            (true, true) => Some(First::Init),
+            (true, false) => Some(First::Command),
         }
     }
 

@@ -24,6 +24,25 @@ fn the_command_sees_itself_under_another_name_if_it_is_given_one() {
 }
 
 #[test]
+fn another_environment_is_in_the_stead_of_the_callers_but_for_what_is_asked_for() {
+    let callers =
+        || [("KEPT", "kept"), ("OTHER", "other"), ("A", "theirs")].map(|(name, value)| (name.into(), value.into()));
+    let own = || [("A".into(), "a".into()), ("B".into(), "b".into())];
+    let said = |build: fn(&mut Command) -> &mut Command| {
+        let mut command = Command::new("/usr/bin/env");
+        build(&mut command).environment(own()).caller_env(callers());
+        let mut lines: Vec<String> = said(&command.output().expect("it runs")).lines().map(str::to_owned).collect();
+        lines.sort();
+        lines.join(" ")
+    };
+    assert_eq!(said(|command| command), "A=a B=b");
+    assert_eq!(said(|command| command.inherit_env("KEPT").inherit_env("A")), "A=a B=b KEPT=kept");
+    assert_eq!(said(|command| command.env_all(true)), "A=a B=b KEPT=kept OTHER=other");
+    assert_eq!(said(|command| command.env_all(true).env_clear()), "A=a B=b");
+    assert_eq!(said(|command| command.env_all(true).env_remove("B").env("A", "set")), "A=set KEPT=kept OTHER=other");
+}
+
+#[test]
 fn the_environment_is_the_callers_with_what_was_set_and_without_what_was_removed() {
     let list = |command: &mut Command| -> Vec<String> {
         said(&command.output().unwrap()).split('\0').filter(|line| !line.is_empty()).map(str::to_owned).collect()

@@ -40,8 +40,7 @@ impl Draft {
                     self.spread(&field, Value::Object(Vec::new()), &from, &[])?;
                     self.cgroup = Some(from);
                 }
-                ("user" | "rights" | "cgroup", value) => self.spread(&field, value, &from, &[])?,
-                ("time_offsets", value) => self.spread(&field, value, &from, tables::TIME)?,
+                ("user" | "rights" | "cgroup" | "time_offsets", value) => self.spread(&field, value, &from, &[])?,
                 (name, value) => {
                     if ["uid", "gid"].contains(&name) && value != Value::Bool(false) {
                         self.somebody.get_or_insert_with(|| from.clone());
@@ -62,7 +61,7 @@ impl Draft {
                 ("time", value @ Value::Object(_)) => {
                     let (join, offsets) = without(value, "join");
                     self.namespace("time", join.map_or(Value::Bool(true), |join| Value::Object(vec![join])), &from)?;
-                    self.spread(&Field::of("time_offsets"), offsets, &from, tables::TIME)?;
+                    self.spread(&Field::of("time_offsets"), offsets, &from, &[])?;
                 }
                 ("net", value) if !is_origin(&value) => self.network(&Field::of("network"), value, &from)?,
                 (kind, value) => {

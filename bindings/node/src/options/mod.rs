@@ -11,8 +11,9 @@ mod tree;
 
 use std::os::fd::OwnedFd;
 
-use seclude::request::{Field, Namespace, Preset, Request, Spelling, Value, Why};
-use seclude::{Limit, Limits};
+use seclude::request::{Field, Request, Spelling, Value, Why};
+use seclude::{First, Limit, Limits, Plan};
+use serde_json::Value as Json;
 
 use draft::Draft;
 pub(crate) use names::Names;
@@ -24,6 +25,8 @@ pub(crate) enum Wrong {
     Type(String),
     /// A value out of range: a RangeError.
     Range(String),
+    /// One of these, and what can be done, as data.
+    Remedied(Box<Wrong>, Json),
 }
 
 pub(crate) type Read<T> = Result<T, Wrong>;
@@ -97,14 +100,10 @@ pub(crate) fn refused(names: &Names, wrong: &seclude::request::Wrong) -> Wrong {
 }
 
 impl Facts {
-    pub(crate) fn of(request: &Request) -> Facts {
-        let sandbox = request.preset != Some(Preset::Bare);
-        let new_pid = match &request.namespaces.pid {
-            None => sandbox,
-            Some(pid) => *pid == Namespace::New,
-        };
-        let init = new_pid && request.init.unwrap_or(sandbox);
-        Facts { outlives: request.die_with_parent == Some(false), first: new_pid && !init, init }
+    /// The plan knows what a request comes to.
+    pub(crate) fn of(plan: &Plan, outlives: bool) -> Facts {
+        let first = plan.first();
+        Facts { outlives, first: first == Some(First::Command), init: first == Some(First::Init) }
     }
 }
 

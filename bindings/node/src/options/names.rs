@@ -110,7 +110,11 @@ impl Names {
             message.push_str(&Remedy::behind(hint, error.remedies(), |remedy| self.say(remedy)));
         }
         // A value that is well by itself is of the wrong kind there.
-        if error.contradicts() { Wrong::Type(message) } else { Wrong::Range(message) }
+        let wrong = if error.contradicts() { Wrong::Type(message) } else { Wrong::Range(message) };
+        match error.remedies() {
+            [] => wrong,
+            remedies => Wrong::Remedied(Box::new(wrong), remedies.iter().map(|remedy| self.as_json(remedy)).collect()),
+        }
     }
 
     /// What to set, to what if that is one value, in the spelling of where it is.

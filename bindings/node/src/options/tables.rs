@@ -23,7 +23,6 @@ pub(super) const CONTAINER: &[Row] = &[
     ("no_new_privs", "rights.no_new_privileges", same),
     ("rlimit", "rlimits", same),
     ("dns", "dns", dns),
-    ("deadline", "deadline", milliseconds),
 ];
 
 pub(super) const LIMITS: &[Row] = &[
@@ -42,13 +41,11 @@ pub(super) const NETWORK: &[Row] = &[
     ("ip6", "ipv6", same),
     ("ports", "publish", ports),
     ("publish", "publish", ports),
-    ("latency", "latency", milliseconds),
 ];
 
 pub(super) const CALLER_AS: &[Row] = &[("uid", "caller_uid", same), ("gid", "caller_gid", same)];
 pub(super) const EXTENT: &[Row] =
     &[("inside_id", "inside", same), ("outside_id", "outside", same), ("length", "count", same)];
-pub(super) const TIME: &[Row] = &[("monotonic", "monotonic", milliseconds), ("boottime", "boottime", milliseconds)];
 
 /// Of an overlay, wherever it is, and of every other entry's options.
 pub(super) const LAYERS: &[Row] = &[
@@ -103,18 +100,6 @@ pub(super) fn wrong_type(from: &Field, value: &Value, expected: &str) -> Wrong {
 
 pub(super) fn same(value: Value, _: &Field) -> Read<Value> {
     Ok(value)
-}
-
-pub(super) fn milliseconds(value: Value, from: &Field) -> Read<Value> {
-    const EXPECTED: &str = "a number of milliseconds, or a string such as \"500ms\" or \"10s\"";
-    match value {
-        Value::Integer(number) => Ok(Value::Float(number as f64 / 1e3)),
-        // No clock counts further.
-        Value::Float(number) if number.abs() < 1e15 => Ok(Value::Float(number / 1e3)),
-        Value::Float(number) => Err(Wrong::Range(format!("{from} is {number}; it can be {EXPECTED}"))),
-        Value::Text(_) | Value::Bool(false) => Ok(value),
-        other => Err(wrong_type(from, &other, EXPECTED)),
-    }
 }
 
 fn percent(value: Value, from: &Field) -> Read<Value> {

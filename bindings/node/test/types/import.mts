@@ -71,7 +71,7 @@ const asked: Container[] = [
   { mounts: [{ type: 'bind', source: '/a', target: '/b', readOnly: true }, { type: 'symlink', to: 'a', target: '/b' }, { type: 'tmpfs', to: '/c' }] },
   { limits: { memoryMax: '256M', cpu_max: 0.5, hugetlb: [{ pageSize: '2M', max: 0 }] }, namespaces: { pid: 'new', net: '/run/netns/a' } },
   { user: { map: 'extents', uidMap: [{ inside: 0, outside: 5, count: 1 }], groups: [] }, root: { lowers: ['/a', '/b'], ephemeral: true } },
-  { deadline: '10s', terminal: { rows: 5, columns: 5 }, hosts: [{ name: 'a', address: '::1' }], dns: 'unchanged', rights: { capabilities: ['ALL'] } },
+  { deadline: '10s', terminal: false, hosts: [{ name: 'a', address: '::1' }], dns: 'unchanged', rights: { capabilities: ['ALL'] } },
   { network: { type: 'veth', address: '10.0.0.2', pointToPoint: true }, cgroup: { count_all: true }, env: { A: '1' }, umask: '022' },
 ];
 void asked;

@@ -186,9 +186,40 @@ class Process:
         feed = self._feed(input) if self.stdin is not None else nothing()
         out = self.stdout.read() if self.stdout is not None else nothing()
         err = self.stderr.read() if self.stderr is not None else nothing()
-        _, stdout, stderr = await asyncio.gather(feed, out, err)
+        _, stdout, stderr, typed = await asyncio.gather(feed, out, err, self._read_terminal())
         await self.wait()
-        return stdout, stderr
+        return typed if self.stdout is None else stdout, stderr
+
+    async def _read_terminal(self) -> Optional[bytes]:
+        """What it says at its terminal, to the end of that: it would wait for who reads it."""
+        terminal = self.terminal
+        if terminal is None or terminal.closed:
+            return None
+        fd: int = terminal.fileno()
+        said: List[bytes] = []
+        over: "asyncio.Future[None]" = self._loop.create_future()
+
+        def read() -> None:
+            try:
+                chunk = os.read(fd, _LIMIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                # EIO: nobody has its other end open.
+                chunk = b""
+            if chunk:
+                said.append(chunk)
+            elif not over.done():
+                over.set_result(None)
+
+        os.set_blocking(fd, False)
+        self._loop.add_reader(fd, read)
+        try:
+            await over
+        finally:
+            self._loop.remove_reader(fd)
+        terminal.close()
+        return b"".join(said)
 
 
 async def create_subprocess_exec(

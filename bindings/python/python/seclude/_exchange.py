@@ -1,6 +1,7 @@
 """What ``communicate`` carries to a command and from it."""
 
 import contextlib
+import errno
 import io
 import os
 import select
@@ -113,6 +114,11 @@ class Exchange:
             said = os.read(stream.fileno(), _CHUNK)
         except BlockingIOError:
             return
+        except OSError as error:
+            # Of a terminal that is its end: nobody has its other end open.
+            if error.errno != errno.EIO:
+                raise
+            said = b""
         if said:
             self._said[stream].append(said)
             return
@@ -129,8 +135,10 @@ class Exchange:
             reader = stream.buffer
             if isinstance(reader, Reader) and not stream.closed:
                 reader.rest = said
-                self._texts[stream] = stream.read()
-                stream.close()
+                try:
+                    self._texts[stream] = stream.read()
+                finally:
+                    stream.close()
             else:
                 text = said.decode(stream.encoding, stream.errors or "strict")
                 self._texts[stream] = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -56,7 +56,7 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
     ``pid`` is that of the container's first process: with an init that is the init, and the command is its child.
     """
 
-    #: Our end of its terminal, if the container has one.
+    #: Our end of its terminal, if the container has one. ``communicate`` reads it, and answers it as stdout where nothing else is.
     terminal: Optional[IO[bytes]] = None
 
     _process: Optional[_native.Process] = None
@@ -259,8 +259,9 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             os.close(watch)
 
     def communicate(self, input: Any = None, timeout: Optional[float] = None) -> Any:
-        # Where it knows of no time subprocess blocks in a read, and somebody has to keep the deadline.
-        limit = math.inf if timeout is None and self._ends is not None else timeout
+        # Where it knows of no time subprocess blocks in a read, and somebody has to keep the deadline, and to read the terminal.
+        is_needed = self._ends is not None or self.terminal is not None
+        limit = math.inf if timeout is None and is_needed else timeout
         try:
             return super().communicate(input, limit)
         except subprocess.TimeoutExpired:
@@ -271,11 +272,26 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         if self._exchange is None:
             if isinstance(input, str) and isinstance(self.stdin, io.TextIOWrapper):
                 input = input.encode(self.stdin.encoding, self.stdin.errors or "strict")
-            self._exchange = Exchange(self.stdin, [self.stdout, self.stderr], input)
+            self._exchange = Exchange(self.stdin, [self.stdout, self.stderr, self.terminal], input)
         with self._exchange.without_blocking():
             self._carry(self._exchange, endtime, orig_timeout)
         self.wait(timeout=self._remaining_time(endtime))  # type: ignore[attr-defined]
-        return self._exchange.whole(self.stdout), self._exchange.whole(self.stderr)
+        try:
+            stdout, stderr = self._exchange.whole(self.stdout), self._exchange.whole(self.stderr)
+            return self._typed(self._exchange) if self.stdout is None else stdout, stderr
+        except UnicodeDecodeError:
+            for stream in (self.stdout, self.stderr):
+                if stream is not None:
+                    stream.close()
+            raise
+
+    def _typed(self, exchange: Exchange) -> Any:
+        """What it has said at its terminal, which is its stdout where nothing else is."""
+        said = exchange.said(self.terminal)
+        if said is None or not self.text_mode:  # type: ignore[attr-defined]
+            return said
+        encoding, errors = self.encoding, self.errors  # type: ignore[attr-defined]
+        return io.TextIOWrapper(io.BytesIO(said), encoding=encoding, errors=errors).read()
 
     def _carry(self, exchange: Exchange, end: Optional[float], timeout: Optional[float]) -> None:
         """To the end of its pipes, or of the time."""
@@ -293,7 +309,8 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
             exchange.step(min(times + [_SOON] * is_late, default=None))
 
     def _expired(self, timeout: float) -> TimeoutExpired:
-        said = [None if self._exchange is None else self._exchange.said(stream) for stream in (self.stdout, self.stderr)]
+        streams = (self.terminal if self.stdout is None else self.stdout, self.stderr)
+        said = [None if self._exchange is None else self._exchange.said(stream) for stream in streams]
         raised = TimeoutExpired(self.args, timeout, output=said[0] or None, stderr=said[1] or None)
         raised.report = self.report
         return raised

@@ -112,7 +112,12 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
             "it works: every step up to the exec was made and undone, and the command is there\n".to_owned()
         }
         (None, false) => "it works: every step up to the exec was made and undone\n".to_owned(),
-        (Some(error), false) => format!("it does not work: {}\n", error.message_with(say)),
+        (Some(_), false) => String::new(),
+    };
+    let text = match failed {
+        // As `run` says it, with the flag.
+        Some(error) if !as_json => format!("it does not work: {}\n", Failure::from(error).message),
+        _ => text,
     };
     crate::print(text.as_bytes())?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -223,7 +223,10 @@ impl Request {
             }
         }
         if let Some(index) = self.rw.iter().position(|path| self.ro.contains(path)) {
-            return Err(Wrong::contradicts(Field::of("rw").index(index), "ro has the same path"));
+            return Err(Wrong::contradicts(
+                Field::of("rw").index(index),
+                "ro has the same path: name it in one of the two",
+            ));
         }
         let is_no_name = |name: &Text| name.is_empty() || name.as_os_str().as_encoded_bytes().contains(&b'=');
         if let Some(index) = self.inherit_env.iter().position(is_no_name) {

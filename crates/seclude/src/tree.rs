@@ -54,7 +54,7 @@ impl Config {
         let is_curated = self.namespaces.is_new(Namespace::Mount) && self.root.as_ref().is_some_and(Root::is_curated);
         let (named, real) = self.caller_dir.clone().filter(|_| self.workdir.is_none()).unzip();
         let real = real.flatten();
-        let is_hosts = self.preset == Preset::Host && self.root.as_ref().is_some_and(Root::shows_the_host);
+        let is_hosts = self.preset != Preset::Bare && self.root.as_ref().is_some_and(Root::shows_the_host);
         let here =
             real.clone().or_else(|| host.directory.clone().filter(|_| self.workdir.is_none() && named.is_none()));
         let here = here.filter(|_| is_hosts && self.namespaces.is_new(Namespace::Mount));
@@ -90,6 +90,13 @@ impl Config {
             .filter(|at| self.mounts.get(*at).is_some_and(|mount| mount.target != here));
         // Of /dev only what programs keep in its memory.
         if here.starts_with("/dev") && (here == Path::new("/dev/shm") || !here.starts_with("/dev/shm")) {
+            return;
+        }
+        let is_new = |mount: &Mount| mount.preset && is_empty(mount) && mount.target == here;
+        if inherited && self.mounts.iter().any(is_new) && !self.shown.iter().any(|shown| shown.path == here) {
+            // The new one, which is another.
+            self.workdir = Some(here.clone());
+            self.moved_from = Some(here);
             return;
         }
         let over_it = at.and_then(|at| self.mounts.get(at)).map(|mount| mount.target.clone());

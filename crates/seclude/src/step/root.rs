@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx};
 
 use seclude_child::op::Place;
 use seclude_child::{Op, Slot};
-use seclude_request::Field;
+use seclude_request::{Field, Remedy};
 use seclude_sys::Fd;
 use seclude_sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 
@@ -22,6 +22,7 @@ use super::show::{self, Show};
 use super::user::{self, Ids};
 use super::{Preparation, Step, names};
 use crate::action::Describe;
+use crate::advice::Hint;
 use crate::config::Config;
 use crate::config::attributes::Propagation;
 use crate::config::mount::{MountKind, Source};
@@ -87,11 +88,13 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Tree>> {
     let in_place = command.root.as_ref().filter(|root| root.in_place && has_tree(command));
     if !command.namespaces.is_new(Namespace::Mount) && in_place.is_none() {
         let why = "it needs a new mount namespace: the mounts would be the host's own";
+        let remedy = || Hint::from("have one").with([Remedy::set("namespaces.mount", "new")]);
         if command.root.is_some() {
-            return Err(Error::invalid(NAME, why).at("root").contradicting());
+            return Err(Error::invalid(NAME, why).at("root").contradicting().hint(remedy()));
         }
         if let Some(mount) = command.mounts.first() {
             let error = Error::invalid("mount", format!("{}: {why}", mount.target.display())).contradicting();
+            let error = error.hint(remedy());
             return Err(match mount.preset {
                 true => error.at("namespaces.mount"),
                 false => match mount.shown {

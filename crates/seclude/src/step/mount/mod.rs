@@ -54,7 +54,8 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
     let mut steps: Vec<Box<dyn Step>> = Vec::new();
     if spaces.is_new(Namespace::Pid) && !crate::step::has_tree(command) {
         let action = "a new pid namespace needs a new mount namespace: /proc would show the host's processes";
-        return Err(Error::invalid(NAME, action).at("namespaces.mount").contradicting());
+        let hint = Hint::from("have one").with([Remedy::set("namespaces.mount", "new")]);
+        return Err(Error::invalid(NAME, action).at("namespaces.mount").contradicting().hint(hint));
     }
     let places = places(command);
     let mut ways = ways::compile(command, &places);

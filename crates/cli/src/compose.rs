@@ -41,6 +41,8 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, beside: &Besid
     kept::keep(&mut request, &named)?;
     let refused = |wrong| spec::refused(&wrong, flags.base.spec_file());
     let mut command = Command::from_request(&request).map_err(refused)?;
+    // What confines it is kept in every preset.
+    command.hold_ways(!named.is_empty());
     descriptors(&mut command, &flags.process)?;
     if let Some(streams) = flags.process.stdio {
         let stdio = || if streams == Streams::Pass { Stdio::pass() } else { Stdio::relay() };

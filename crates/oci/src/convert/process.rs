@@ -47,7 +47,7 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
     if !process.cwd.starts_with('/') {
         return Err(Failure::at("process.cwd", format!("{:?} is not absolute", process.cwd)));
     }
-    command.current_dir(&process.cwd).current_dir_by_set_up(true).hold_ways(false);
+    command.current_dir(&process.cwd).current_dir_by_set_up(true);
     environment(command, process, home)?;
     let user = &process.user;
     if user.username.as_ref().is_some_and(|name| !name.is_empty()) {

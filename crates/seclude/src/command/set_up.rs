@@ -74,7 +74,8 @@ impl Command {
 
     /// Whether the directories on the way to what is held back (read-only, masked, a file of its own) of something that the command may write
     /// to are held with it, each by a mount of itself: renamed, they would take it along, and leave its path to the command. The kernel moves
-    /// nothing from one mount to another, rename(2). Default: true; others' runtimes do not.
+    /// nothing from one mount to another, rename(2), and a symlink on the way is an error. With the presets that show the host they are in
+    /// any case; default else: false, as in others' runtimes.
     pub fn hold_ways(&mut self, on: bool) -> &mut Self {
         self.config.holds_ways = on;
         self

@@ -254,7 +254,7 @@ impl Config {
             when_mounted: None,
             entered_root: None,
             enters_by_set_up: false,
-            holds_ways: true,
+            holds_ways: false,
             net_devices: Vec::new(),
             when_listening: None,
             sysctls: Vec::new(),

@@ -16,6 +16,7 @@ use seclude_request::Field;
 use super::{NAME, Place};
 use crate::config::Config;
 use crate::config::mount::{Mount, MountKind};
+use crate::config::preset::Preset;
 use crate::config::root::{RootKind, Upper};
 use crate::program::Program;
 use crate::step::Step;
@@ -34,7 +35,8 @@ struct Ways {
 /// By the mount of the list that is written to, or by the root: to be held before anything is mounted there.
 pub(super) fn compile(command: &Config, places: &[Place]) -> BTreeMap<Option<usize>, Box<dyn Step>> {
     let mut all: BTreeMap<Option<usize>, Ways> = BTreeMap::new();
-    if !command.holds_ways || !root_is_written(command) && !command.mounts.iter().any(is_written) {
+    let is_wanted = command.holds_ways || command.preset != Preset::Bare;
+    if !is_wanted || !root_is_written(command) && !command.mounts.iter().any(is_written) {
         return BTreeMap::new();
     }
     for (index, (mount, place)) in command.mounts.iter().zip(places).enumerate() {

@@ -76,6 +76,10 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     converted.notes.iter().for_each(|told| context.log.note(told));
     // Whatever contradicts itself is known before anything is made.
     converted.command.plan().map_err(|error| converted.origins.explain(error))?;
+    if let Some(notify) = Notify::of(&spec)? {
+        // Also where it is sent nothing before the start.
+        notify.look()?;
+    }
     let rules = device_rules(context, linux)?;
     for told in spec.process.iter().flat_map(|process| [unknown_capabilities(process), not_ambient(process)]).flatten()
     {

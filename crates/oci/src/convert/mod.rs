@@ -63,8 +63,8 @@ struct Tree<'a> {
     origins: &'a mut Origins,
     /// What is passed over.
     notes: &'a mut Vec<String>,
-    /// Whether /dev is read-only in the end.
-    closes_dev: bool,
+    /// File systems that are read-only once all is there that is made in them: where each comes from, and where it is.
+    closes: Vec<(String, String)>,
 }
 
 impl Tree<'_> {
@@ -128,26 +128,29 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     }
     command.root(tree);
     let mut notes = Vec::new();
-    let mut mounted = Tree { command: &mut command, origins: &mut origins, notes: &mut notes, closes_dev: false };
+    let mut mounted = Tree { command: &mut command, origins: &mut origins, notes: &mut notes, closes: Vec::new() };
     mounts::apply(&mut mounted, spec, linux, &rootfs, circumstances)?;
     devices::apply(&mut mounted, spec, linux)?;
-    if mounted.closes_dev {
-        if process.terminal {
-            // Something for the terminal to lie on.
-            mounted.mount("process.terminal", Mount::bind("/dev/null", "/dev/console"));
-        }
-        mounted.mount("mounts (/dev)", Mount::read_only_path("/dev"));
+    if process.terminal && mounted.closes.iter().any(|(_, target)| target.trim_end_matches('/') == "/dev") {
+        // Something for the terminal to lie on.
+        mounted.mount("process.terminal", Mount::bind("/dev/null", "/dev/console"));
     }
     let cwd = process.cwd.trim_end_matches('/');
     if !cwd.is_empty() {
         // Others make it, and images rely on that.
-        mounted.mount("process.cwd", Mount::directory(cwd));
+        mounted.mount("process.cwd", Mount::directory(cwd).links_made_good());
+    }
+    // The innermost first: what is mounted in one that is closed stays as it is.
+    for (origin, target) in std::mem::take(&mut mounted.closes).into_iter().rev() {
+        mounted.mount(origin, Mount::read_only_path(target).not_recursive());
     }
     for (index, path) in linux.masked_paths.iter().enumerate() {
         mounted.mount(format!("linux.maskedPaths[{index}]"), Mount::mask(path).if_present());
     }
     for (index, path) in linux.readonly_paths.iter().enumerate() {
-        mounted.mount(format!("linux.readonlyPaths[{index}]"), Mount::read_only_path(path).if_present());
+        // Of it alone, as others have it: a volume that is mounted below it was asked for with options of its own.
+        let closed = Mount::read_only_path(path).if_present().not_recursive();
+        mounted.mount(format!("linux.readonlyPaths[{index}]"), closed);
     }
     if process.terminal {
         command.console(true);

@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use seclude::{Attributes, IdMap, Mount};
 
-use super::places::{Brought, behind_links};
+use super::places::Brought;
 use super::{Circumstances, Tree, cgroup_mount, namespaces};
 use crate::copy_up::CopyUp;
 use crate::failure::{Failure, Result};
@@ -52,12 +52,9 @@ fn one(
     if mount.destination.is_empty() {
         return Err(Failure::at(format!("{origin}.destination"), "it is empty"));
     }
-    // The specification has those of old that are relative begin there.
+    // The specification has those of old that are relative begin there. Links are followed by whoever mounts there, in the tree as it is then,
+    // and what they lead to is made where it is missing, as others do it: what the image has may be hidden by an earlier mount.
     let absolute = format!("/{}", mount.destination.trim_start_matches('/'));
-    // Others make what its links lead to where that is missing, but for views of the kernel's, which go to where they are said.
-    let is_view = mount.kind.as_deref().is_some_and(|kind| ["proc", "sysfs"].contains(&kind));
-    let behind = behind_links(rootfs, &absolute).filter(|_| !is_view);
-    let absolute = behind.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or(absolute);
     let target = absolute.as_str();
     let mut options = options(mount);
     let maps = maps(mount, linux, origin)?;
@@ -84,7 +81,8 @@ fn one(
         })?;
         brought.add(target, Some(source.clone()));
         // As others do: engines look themselves whether what they share comes from elsewhere.
-        let mut bind = Mount::bind(source, target).attributes(options.attributes.of_private_sources(true));
+        let mut bind =
+            Mount::bind(source, target).attributes(options.attributes.of_private_sources(true)).links_made_good();
         bind = match maps {
             Some(Maps::Own(uids, gids)) => bind.id_mapped_by(uids, gids),
             Some(Maps::Containers) => bind.id_mapped(),
@@ -106,6 +104,8 @@ fn one(
         tree.mount(origin, bind);
         return Ok(());
     }
+    // What it is mounted on.
+    let below = brought.at(rootfs, target);
     brought.add(target, None);
     if options.id_mapped {
         return Err(Failure::at(format!("{origin}.options"), "only a bind is shown under other ids"));
@@ -123,22 +123,23 @@ fn one(
         is_ordinary(rootfs, target, kind).map_err(|failure| failure.or_at(&format!("{origin}.destination")))?;
     }
     // What is made and mounted in there comes first: it is read-only once all is there.
-    let closes = kind == "tmpfs" && target.trim_end_matches('/') == "/dev" && options.attributes.is_read_only();
-    if closes {
+    if kind == "tmpfs" && options.attributes.is_read_only() {
         options.attributes.add("rw");
-        tree.closes_dev = true;
+        tree.closes.push((origin.to_owned(), absolute.clone()));
     }
     if kind == "tmpfs"
         && !options.copies_up
         && !options.data.iter().any(|(key, _)| key == "mode")
-        && let Some(mode) = mode_of(rootfs, target)
+        && let Some(mode) = below.as_ref().and_then(|(root, path)| mode_of(root, path))
     {
         options.data.push(("mode".to_owned(), Some(format!("{mode:o}"))));
     }
-    let mut made = Mount::file_system(kind, target).attributes(options.attributes);
-    if options.copies_up {
+    let mut made = Mount::file_system(kind, target).attributes(options.attributes).links_made_good();
+    if options.copies_up
+        && let Some((image, target)) = below
+    {
         let has_mode = options.data.iter().any(|(key, _)| key == "mode");
-        let copy = CopyUp { image: rootfs.to_owned(), target: target.to_owned(), has_mode };
+        let copy = CopyUp { image, target, has_mode };
         made = made.filled_by(move |root| copy.fill(&root));
     }
     if let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) {
@@ -180,8 +181,8 @@ fn is_ordinary(rootfs: &Path, target: &str, kind: &str) -> Result<()> {
     }
 }
 
-/// The mode of the directory of the image that a tmpfs is mounted on, which it takes over where it has none of its own.
-fn mode_of(rootfs: &Path, target: &str) -> Option<u32> {
+/// The mode of the directory that a tmpfs is mounted on, which it takes over where it has none of its own.
+fn mode_of(rootfs: &Path, target: &Path) -> Option<u32> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, rootfs, flags, Mode::empty()).ok()?;
     let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;

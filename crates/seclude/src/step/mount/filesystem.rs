@@ -24,6 +24,7 @@ struct FileSystem {
     data: Vec<(String, Option<String>)>,
     attributes: Attributes,
     fill: Option<Fill>,
+    links: Links,
     target: PathBuf,
     about: String,
 }
@@ -47,6 +48,7 @@ pub(super) fn compile(
         data: data.to_vec(),
         attributes,
         fill: mount.fill.clone(),
+        links: if VIEWS.contains(&name) { Links::Refused } else { super::links(mount) },
         target: target.to_owned(),
         about,
     }))
@@ -91,9 +93,7 @@ impl Step for FileSystem {
             }
             None => program.push(Op::FsMount { fs: slot, attributes: own.set }),
         }
-        let is_view = VIEWS.contains(&self.name.as_str());
-        let links = if is_view { Links::Refused } else { Links::Followed };
-        attach_slot(program, slot, &self.target, Want::Directory, 0o755, links);
+        attach_slot(program, slot, &self.target, Want::Directory, 0o755, self.links);
         if own.set & MOUNT_ATTR_RDONLY != 0 {
             if self.fill.is_some() {
                 program.push(Op::SetAttributes { mount: slot, set: MOUNT_ATTR_RDONLY, recursive: false });

@@ -6,6 +6,7 @@ pub(crate) mod cgroup_mount;
 mod devices;
 mod mounts;
 mod namespaces;
+mod options;
 mod places;
 mod process;
 mod refused;
@@ -24,6 +25,7 @@ use crate::spec::{Linux, Process, Spec};
 
 pub(crate) use namespaces::is_in_place;
 use namespaces::{MountsIn, has_new_user, has_other_user};
+pub(crate) use options::all as mount_options;
 pub(crate) use process::{
     Home, apply as apply_process, begin as begin_process, confine, environment, ids, not_ambient, unknown_capabilities,
 };
@@ -102,7 +104,6 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     if !is_directory.is_dir() {
         return Err(Failure::at("root.path", format!("{} is no directory", rootfs.display())));
     }
-    let home = Home::In(&rootfs);
     let mut command = process::begin(process)?;
     let mut origins = Origins::default();
     let mounts_in = MountsIn::of(linux);
@@ -111,7 +112,6 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
         return Err(Failure::at("linux.namespaces", why));
     }
     namespaces::apply(&mut command, linux)?;
-    process::apply(&mut command, process, home)?;
     process::ids(&mut command, process, linux);
     command.new_session(true).new_keyring(circumstances.keyring);
 
@@ -129,7 +129,7 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     command.root(tree);
     let mut notes = Vec::new();
     let mut mounted = Tree { command: &mut command, origins: &mut origins, notes: &mut notes, closes: Vec::new() };
-    mounts::apply(&mut mounted, spec, linux, &rootfs, circumstances)?;
+    let brought = mounts::apply(&mut mounted, spec, linux, &rootfs, circumstances)?;
     devices::apply(&mut mounted, spec, linux)?;
     if process.terminal && mounted.closes.iter().any(|(_, target)| target.trim_end_matches('/') == "/dev") {
         // Something for the terminal to lie on.
@@ -152,6 +152,13 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
         let closed = Mount::read_only_path(path).if_present().not_recursive();
         mounted.mount(format!("linux.readonlyPaths[{index}]"), closed);
     }
+    // As its mounts have it, and not as the image does.
+    let passwd = brought.at(&rootfs, process::PASSWD);
+    process::apply(
+        &mut command,
+        process,
+        Home::In(passwd.as_ref().map(|(root, path)| (root.as_path(), path.as_path()))),
+    )?;
     if process.terminal {
         command.console(true);
     }

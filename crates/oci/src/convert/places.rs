@@ -2,15 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-/// Binds of the same configuration, by their targets in the root: whoever binds what lies below one of them in the image means what that has
-/// brought there.
+/// Mounts of the same configuration, by their targets in the root: whoever names what lies below one of them means what that has brought
+/// there.
 #[derive(Default)]
-pub(super) struct Brought(Vec<(PathBuf, Option<PathBuf>)>);
+pub(super) struct Brought(Vec<(PathBuf, From)>);
+
+/// What a mount shows.
+pub(super) enum From {
+    /// This of the host: a bind.
+    Host(PathBuf),
+    /// What lay there before, as a file system of its own.
+    Copied,
+    Nothing,
+}
 
 impl Brought {
-    /// `source`: of a bind.
-    pub(super) fn add(&mut self, target: &str, source: Option<PathBuf>) {
-        self.0.push((target.into(), source));
+    pub(super) fn add(&mut self, target: &str, from: From) {
+        self.0.push((target.into(), from));
     }
 
     /// Where the source of a bind really is: a path below the image that an earlier bind lies over is one below that bind's own source.
@@ -19,28 +27,30 @@ impl Brought {
         let Ok(inside) = source.strip_prefix(rootfs).map(|inside| Path::new("/").join(inside)) else {
             return Ok(source);
         };
-        match self.over(&inside) {
+        match self.over(&inside).next() {
             None => Ok(source),
-            Some((_, Some((from, rest)))) if rest.as_os_str().is_empty() => Ok(from.to_owned()),
-            Some((_, Some((from, rest)))) => Ok(from.join(rest)),
-            Some((target, None)) => Err(target.to_owned()),
+            Some((_, From::Host(from), rest)) if rest.as_os_str().is_empty() => Ok(from.to_owned()),
+            Some((_, From::Host(from), rest)) => Ok(from.join(rest)),
+            Some((target, From::Copied | From::Nothing, _)) => Err(target.to_owned()),
         }
     }
 
-    /// What on the host is at a place in the root, as a root and a path in that. `None`: nothing, as a file system that is new lies over it.
+    /// What is at a place in the root, as the host has it: a root, and a path in that; empty, the root itself, which may be a file. `None`: nothing, as a
+    /// file system that is new lies over it.
     pub(super) fn at(&self, rootfs: &Path, place: &str) -> Option<(PathBuf, PathBuf)> {
         let inside = Path::new("/").join(place);
-        match self.over(&inside) {
-            None => Some((rootfs.to_owned(), inside)),
-            Some((_, brought)) => brought.map(|(from, rest)| (from.to_owned(), Path::new("/").join(rest))),
+        match self.over(&inside).find(|(_, from, _)| !matches!(from, From::Copied)) {
+            None => Some((rootfs.to_owned(), inside.clone())),
+            Some((_, From::Host(from), rest)) => Some((from.to_owned(), rest.to_owned())),
+            Some(_) => None,
         }
     }
 
-    /// The last mount that lies over it, and of a bind the source, and where it is below that.
-    fn over<'a>(&'a self, inside: &'a Path) -> Option<(&'a Path, Option<(&'a Path, &'a Path)>)> {
-        self.0.iter().rev().filter(|(target, _)| target != Path::new("/")).find_map(|(target, from)| {
+    /// The mounts that lie over it, the last first, and where it is below each.
+    fn over<'a>(&'a self, inside: &'a Path) -> impl Iterator<Item = (&'a Path, &'a From, &'a Path)> {
+        self.0.iter().rev().filter(|(target, _)| target != Path::new("/")).filter_map(|(target, from)| {
             let rest = inside.strip_prefix(target).ok()?;
-            Some((target.as_path(), from.as_deref().map(|from| (from, rest))))
+            Some((target.as_path(), from, rest))
         })
     }
 }

@@ -271,7 +271,7 @@ impl Making<'_> {
             let failed = |error: seclude::cgroup::Error| Failure::at("linux.resources.devices", error.to_string());
             cgroup.set_devices(rules).map_err(failed)?;
         }
-        self.linux.resources.as_ref().map_or(Ok(()), |limits| resources::apply(cgroup, limits))
+        self.linux.resources.as_ref().map_or(Ok(()), |limits| resources::apply(cgroup, limits).map(drop))
     }
 
     fn hand_over(&self, child: &mut Child) -> Result<Option<OwnedFd>> {

@@ -350,13 +350,13 @@ fn console(new: &New, spec: &Spec, keeps: bool) -> Result<Option<OwnedFd>> {
 }
 
 /// The scope that its cgroup is to be, where systemd makes it.
-fn scope(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<Unit>> {
+pub(super) fn scope(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<Unit>> {
     let asked = context.cgroups == CgroupManager::Systemd;
     asked.then(|| Unit::of(&linux.cgroups_path, id, is_user(context))).transpose()
 }
 
 /// Where its cgroup is to be; `None`: a user who names none has none.
-fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<PathBuf>> {
+pub(super) fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<PathBuf>> {
     const FIELD: &str = "linux.cgroupsPath";
     let named = linux.cgroups_path.as_str();
     if context.cgroups == CgroupManager::Disabled {

@@ -36,7 +36,7 @@ pub(super) fn resume(context: &Context<'_>, id: &str) -> Result<()> {
 
 pub(super) fn run(context: &Context<'_>, update: &Update) -> Result<()> {
     let entry = context.store.lock(&update.id)?;
-    let record = entry.record()?.ok_or_else(|| Failure::new(format!("container {}: it was never made", update.id)))?;
+    let record = entry.made()?;
     let status = record.status(&entry);
     if status == Status::Stopped {
         return Err(Failure::new(format!("container not running: {}", update.id)));

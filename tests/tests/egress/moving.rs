@@ -60,6 +60,20 @@ for _ in range(100):
 }
 
 #[test]
+fn the_command_line_has_as_many_open_files_as_it_may_and_its_command_those_of_the_caller() {
+    let said = lines(
+        r#"many='import socket, resource
+all = [socket.create_connection(("one.test", 443), 30) for _ in range(150)]
+for s in all: s.sendall(b"x")
+print(sum(s.recv(64) != b"" for s in all), *resource.getrlimit(resource.RLIMIT_NOFILE))'
+        ulimit -S -n 256; ulimit -H -n 4096; $S run --allow one.test -- python3 -c "$many"
+        $S run --allow one.test --rlimit NOFILE=300:500 -- python3 -c "$many"
+        $S run -- sh -c 'ulimit -S -n; ulimit -H -n'; ulimit -S -n"#,
+    );
+    assert_eq!(said, ["150 256 4096", "150 300 500", "256", "4096", "256"]);
+}
+
+#[test]
 fn a_server_that_never_ends_a_connection_holds_none_that_the_program_has_closed() {
     let said = lines(
         r#"cat > mute.py <<'END'

@@ -131,3 +131,21 @@ fn capabilities_have_the_specifications_spelling_and_no_other() {
     assert!(said.contains("ignoring unknown or unavailable capabilities: [CHOWN Cap_Setuid cap_fowner]"), "{said}");
     bundle.nothing_is_left();
 }
+
+#[test]
+fn without_any_rule_of_devices_the_usual_ones_are_open_and_those_that_are_named() {
+    root_only!();
+    let mut bundle = Bundle::new("norules");
+    bundle.set(
+        "/process/capabilities",
+        json!({ "bounding": ["CAP_MKNOD"], "effective": ["CAP_MKNOD"], "permitted": ["CAP_MKNOD"] }),
+    );
+    // 10:237 is loop-control; where the kernel has none it says so to whoever may open it.
+    let script = "mknod /tmp/node c 10 237 && (true < /tmp/node) 2>&1; echo x > /dev/null && echo open";
+    let said = bundle.says(script);
+    assert!(said.contains("Operation not permitted") && said.ends_with("open"), "{said}");
+    let named = json!([{ "path": "/dev/named", "type": "c", "major": 10, "minor": 237 }]);
+    let said = bundle.says_with("/linux/devices", named, "(true < /dev/named) 2>&1; true");
+    assert!(!said.contains("Operation not permitted"), "{said}");
+    bundle.nothing_is_left();
+}

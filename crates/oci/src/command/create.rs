@@ -268,8 +268,15 @@ impl Making<'_> {
 
     fn limit(&self, cgroup: &Cgroup) -> Result<()> {
         if let Some(rules) = &self.rules {
-            let failed = |error: seclude::cgroup::Error| Failure::at("linux.resources.devices", error.to_string());
-            cgroup.set_devices(rules).map_err(failed)?;
+            const FIELD: &str = "linux.resources.devices";
+            let is_said = self.linux.resources.as_ref().is_some_and(|limits| !limits.devices.is_empty());
+            match cgroup.set_devices(rules) {
+                // Nobody has asked for what cannot be had.
+                Err(error @ seclude::cgroup::Error::Unsupported { .. }) if !is_said => {
+                    self.context.log.warn(&format!("{FIELD}: all devices are open, as {error}"));
+                }
+                set => set.map_err(|error| Failure::at(FIELD, error.to_string()))?,
+            }
         }
         self.linux.resources.as_ref().map_or(Ok(()), |limits| resources::apply(cgroup, limits).map(drop))
     }
@@ -400,7 +407,7 @@ fn device_rules(context: &Context<'_>, linux: &Linux) -> Result<Option<Devices>>
     let rules = linux.resources.as_ref().map_or(&[][..], |limits| limits.devices.as_slice());
     let allowed = allowed(rules, &linux.devices)?;
     if !is_user(context) {
-        return Ok(allowed);
+        return Ok(Some(allowed));
     }
     if !rules.is_empty() {
         context.log.warn("linux.resources.devices: a user can set none, and the host's permissions hold alone");

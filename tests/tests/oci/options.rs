@@ -62,7 +62,7 @@ fn several_options_in_one_string_are_each_what_they_say() {
 fn layers_of_an_overlay_may_be_longer_together_than_the_kernel_takes_at_once() {
     root_only!();
     let place = Scratch::new("oci-layers");
-    let layers = [("a", 140), ("b:", 70), ("c", 140)].map(|(name, times)| place.join(&name.repeat(times)));
+    let layers = [("a", 140), ("b:", 70), ("c", 140)].map(|(name, times)| place.join(name.repeat(times)));
     for (layer, file) in layers.iter().zip(["first", "second", "third"]) {
         fs::create_dir(layer).unwrap();
         fs::write(layer.join(file), file).unwrap();

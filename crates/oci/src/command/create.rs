@@ -262,16 +262,16 @@ impl Making<'_> {
         // A user's is its own already, or nobody else's to give.
         let owner = cgroup_mount::owner(self.spec, hierarchies).filter(|_| !is_user(self.context));
         owner.map_or(Ok(()), |uid| cgroup.give_to(uid))?;
-        self.limit(cgroup)?;
+        self.limit(cgroup, record)?;
         Ok(converted)
     }
 
-    fn limit(&self, cgroup: &Cgroup) -> Result<()> {
-        if let Some(rules) = &self.rules {
-            const FIELD: &str = "linux.resources.devices";
-            let is_said = self.linux.resources.as_ref().is_some_and(|limits| !limits.devices.is_empty());
+    fn limit(&self, cgroup: &Cgroup, record: &Record) -> Result<()> {
+        const FIELD: &str = "linux.resources.devices";
+        let is_said = self.linux.resources.as_ref().is_some_and(|limits| !limits.devices.is_empty());
+        // What nobody has asked for changes nothing for others who are in a cgroup that was there.
+        if let Some(rules) = self.rules.as_ref().filter(|_| is_said || record.owns_cgroup()) {
             match cgroup.set_devices(rules) {
-                // Nobody has asked for what cannot be had.
                 Err(error @ seclude::cgroup::Error::Unsupported { .. }) if !is_said => {
                     self.context.log.warn(&format!("{FIELD}: all devices are open, as {error}"));
                 }

@@ -185,7 +185,12 @@ static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 /// Waits for that word: where nobody would answer, nothing is executed. Not right where it is handed over: who goes on as another process
 /// has whoever answers look at that one, so the word comes behind it.
 pub(crate) fn until_served(order: &Order) {
-    if HANDED_OVER.swap(false, Ordering::Relaxed) && !wait::has_said_go(order.socket) {
+    // One thread: nobody writes between the two, and some processors have a library for doing both at once.
+    if !HANDED_OVER.load(Ordering::Relaxed) {
+        return;
+    }
+    HANDED_OVER.store(false, Ordering::Relaxed);
+    if !wait::has_said_go(order.socket) {
         kernel::exit(crate::FAILED);
     }
 }

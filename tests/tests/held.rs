@@ -4,9 +4,10 @@ use std::fs;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
-use seclude::{Code, Command, Namespace, Stdio, release};
+use seclude::{Code, Command, Namespace, Seccomp, Stdio, release};
 use seclude_tests::{PATIENCE, Scratch, ends_within, pidfd};
 
 /// A socket to wait on, and where it is.
@@ -157,4 +158,30 @@ fn what_is_done_once_it_is_mounted_finds_the_root_where_it_lies_and_can_end_the_
     let mut command = Command::new("/bin/true");
     let error = command.when_mounted(|_| Ok(())).spawn().unwrap_err();
     assert_eq!(error.field().unwrap().to_string(), "namespaces.mount");
+}
+
+#[test]
+fn nothing_is_executed_before_whoever_answers_what_its_filter_asks_has_the_listener() {
+    let asks = serde_json::json!([{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY" }]);
+    let profile = serde_json::json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": asks });
+    for (init, is_taken) in [(false, false), (true, false), (false, true), (true, true)] {
+        let place = Scratch::new("asks");
+        let mark = place.join("mark");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo ran > \"$0\""]).arg(&mark).unshare(Namespace::User);
+        command.unshare(Namespace::Mount).unshare(Namespace::Pid).init(init).no_new_privileges(true);
+        command.seccomp(Seccomp::oci(profile.clone()).denials(false));
+        let (seen, before) = (mark.clone(), Duration::from_millis(50));
+        command.when_listening(move |_, listener| {
+            std::thread::sleep(before);
+            assert!(!seen.exists(), "it runs");
+            drop(listener);
+            if is_taken { Ok(()) } else { Err(std::io::Error::other("nobody takes it")) }
+        });
+        match command.spawn() {
+            Ok(mut child) => assert!(is_taken && child.wait().unwrap().success(), "init: {init}"),
+            Err(error) => assert!(!is_taken && error.to_string().contains("nobody takes it"), "init: {init}: {error}"),
+        }
+        assert_eq!(mark.exists(), is_taken, "init: {init}");
+    }
 }

@@ -61,8 +61,8 @@ fn by_symlink(base: Fd, place: &Place<'_>, flags: u32, links: Links) -> Done<sec
 /// include/uapi/linux/magic.h
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
-/// As many symlinks to what is missing are followed; path_resolution(7) has 40 for those to what is there.
-const HOPS: usize = 8;
+/// As many symlinks to what is missing are followed: as path_resolution(7) has for those to what is there.
+const HOPS: usize = 40;
 
 /// What is made, and how.
 struct Making {

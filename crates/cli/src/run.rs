@@ -17,7 +17,7 @@ use crate::stats::Ticker;
 use crate::terminal;
 use crate::told::{self, say};
 use crate::watch::Watch;
-use crate::{Failure, jobs, named_files, signals, words};
+use crate::{Failure, jobs, named_files, open_files, signals, words};
 
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     container.base.check()?;
@@ -210,6 +210,7 @@ fn start_and_wait(
             }
         };
     }
+    open_files::make_room(&mut command);
     let failed = |what: &str, error: std::io::Error| Stop::Flags(Failure::new(format!("{what}: {error}")));
     // Before the command can be there: a signal that comes meanwhile is handed on, too.
     let signals = Forwarder::new().map_err(|error| failed("signals", error))?;

@@ -1,6 +1,6 @@
 //! All that is allowed, and the sockets that it takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::rule::listed;
@@ -29,6 +29,8 @@ pub struct Allow {
     exact: BTreeMap<Name, Open>,
     /// By what stands behind the `*`.
     below: BTreeMap<Name, Open>,
+    /// Names that some of them lie below.
+    parents: BTreeSet<String>,
     /// Of all exact names, in all.
     ports: usize,
     slots: Slots,
@@ -192,6 +194,7 @@ impl Allow {
         }
         self.ports = all;
         self.exact.insert(name.clone(), own);
+        self.parents.extend(name.parents().map(str::to_owned));
         Ok(())
     }
 
@@ -208,6 +211,7 @@ impl Allow {
             () if all * 2 > MOST_LISTENERS => AllowError::TooMany,
             () => {
                 self.ports = all;
+                self.parents.extend(above.parents().chain([above.as_str()]).map(str::to_owned));
                 return Ok(());
             }
         };
@@ -253,6 +257,11 @@ impl Allow {
     /// The same by UDP.
     pub fn is_private_by_datagrams(&self, name: &Name, port: u16) -> bool {
         self.open(name).datagrams.private.contains(port)
+    }
+
+    /// Whether allowed names lie below it: then it is there, with nothing of its own.
+    pub(crate) fn is_above(&self, name: &str) -> bool {
+        self.parents.contains(name)
     }
 
     /// Whether it has a rule of its own, and with that its sockets before anybody asks for it.

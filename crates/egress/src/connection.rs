@@ -103,7 +103,7 @@ pub(crate) struct Way {
     /// In the place of a pipe.
     piece: VecDeque<u8>,
     /// Nothing comes any more.
-    ended: bool,
+    pub(crate) ended: bool,
     /// And that was said on.
     pub(crate) over: bool,
 }

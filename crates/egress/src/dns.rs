@@ -21,6 +21,8 @@ pub enum Answer {
     Addresses(Ipv4Addr, Option<Ipv6Addr>),
     /// The address that was asked for is this name's.
     Pointer(String),
+    /// The name is there, and has nothing but names below it.
+    Nothing,
     /// There is no such name.
     NoSuchName,
 }

@@ -71,7 +71,8 @@ impl NameServer {
         let below = name.parse::<Name>().ok().filter(|name| self.allow.ports_of(name).is_some());
         let Some(below) = below else {
             tally.refused(name, Why::NotAllowed);
-            return Answer::NoSuchName;
+            // Who asks from the top on (RFC 9156), and who keeps answers, takes a name that is not there for the end of all below it (RFC 8020).
+            return if self.allow.is_above(name) { Answer::Nothing } else { Answer::NoSuchName };
         };
         // One address takes half the sockets of two, and there is nobody who has none of IPv4 here.
         self.open(below, tally).map_or(Answer::NoSuchName, |slot| Answer::Addresses(slot.v4(), None))
@@ -193,5 +194,30 @@ impl Stream {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_allowed_names_lie_below_is_there_and_has_nothing_of_its_own() {
+        let mut allow = Allow::nothing();
+        for rule in ["a.b.example.org:443", "*.zone.test:443"] {
+            allow.add(&rule.parse().unwrap()).unwrap();
+        }
+        let tally = Tally::default();
+        let mut server = NameServer::new(allow, false, Vec::new());
+        let mut find = |name: &str| server.find(&Asked::Name(name.to_owned()), &tally);
+        for above in ["b.example.org", "example.org", "org", "zone.test", "test"] {
+            assert!(matches!(find(above), Answer::Nothing), "{above}");
+        }
+        for other in ["c.example.org", "x.a.b.example.org", "ample.org", "net"] {
+            assert!(matches!(find(other), Answer::NoSuchName), "{other}");
+        }
+        assert!(matches!(find("a.b.example.org"), Answer::Addresses(..)));
+        // They are refused all the same.
+        assert!(tally.refusals().iter().any(|refused| refused.name == "example.org" && refused.why == Why::NotAllowed));
     }
 }

@@ -46,6 +46,7 @@
 //!    bytes of the file whose interpreter or loader is missing, or which is no program here (it is not sent if they cannot be read). The init
 //!    ends with code 125.
 //! 2. *Listener*, tag 247, if an act asks for one: with the descriptor, or the errno for which there is none and the filter answers by itself.
+//!    Where LISTENS is 2, the spawner answers with one byte once whoever answers has it, and nothing is executed before.
 //! 3. *Running*, tag 253: the command's execve has succeeded, or, with `w`, all is done but that. A child that was killed before its execve is told as
 //!    *Running* too, and its end as *Ended*.
 //! 4. With `t`, *Stopped*, tag 251, any number of times: a signal, the value, has stopped the command. SIGCONT to the init

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{setfsgid, setfsuid};
 use rustix::fs::{
@@ -23,9 +23,10 @@ const DEEPEST: usize = 128;
 /// One such mount.
 #[derive(Clone, Debug)]
 pub(crate) struct CopyUp {
-    /// The root as the image has it.
+    /// The root as the image has it, or what an earlier mount has brought there.
     pub(crate) image: PathBuf,
-    pub(crate) target: String,
+    /// In that; empty, all of it.
+    pub(crate) target: PathBuf,
     /// Whether the directory's own permissions were said.
     pub(crate) has_mode: bool,
 }
@@ -44,7 +45,7 @@ impl CopyUp {
         };
         let image = openat(CWD, &self.image, DIRECTORY, Mode::empty()).map_err(failed)?;
         let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let target = self.target.trim_start_matches('/');
+        let target = Path::new(".").join(self.target.strip_prefix("/").unwrap_or(&self.target));
         let from = match openat2(image, target, DIRECTORY, Mode::empty(), leash) {
             Ok(from) => from,
             Err(Errno::NOENT) => return Ok(()),

@@ -20,11 +20,9 @@ const USUAL: [(u32, Option<u32>); 9] = [
     (136, None),
 ];
 
-/// `None`: nothing is said, and nothing set.
-pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<Option<Devices>> {
-    if rules.is_empty() {
-        return Ok(None);
-    }
+/// What they come to; without any the usual nodes and those that are named, as others have it: a container that may make nodes is not to come
+/// to the host's disks because nobody has said that it may not.
+pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<Devices> {
     // As others have it: what no rule allows is not allowed, wherever the list begins.
     let mut now = Devices::These(Vec::new());
     for (index, rule) in rules.iter().enumerate() {
@@ -75,7 +73,7 @@ pub(crate) fn allowed(rules: &[spec::DeviceRule], devices: &[Device]) -> Result<
         list.extend([DeviceKind::Char, DeviceKind::Block].map(|kind| DeviceRule::all_of(kind, MKNOD)));
         list.extend(usual);
     }
-    Ok(Some(now))
+    Ok(now)
 }
 
 fn apply(now: &mut Devices, rule: &spec::DeviceRule, field: &str) -> Result<()> {
@@ -170,23 +168,26 @@ mod tests {
             rule(json!({ "allow": true, "type": "c", "major": 10, "minor": 200, "access": "rwm" })),
             rule(json!({ "allow": false, "type": "c", "major": 10, "minor": 229, "access": "rwm" })),
         ];
-        let Ok(Some(Devices::These(list))) = allowed(&rules, &[]) else { panic!() };
+        let Ok(Devices::These(list)) = allowed(&rules, &[]) else { panic!() };
         let has = |major, minor| list.iter().any(|rule| (rule.major, rule.minor) == (Some(major), Some(minor)));
         assert!(has(10, 200) && has(1, 3) && !has(10, 229) && !has(8, 0));
         let all = rule(json!({ "allow": true, "access": "rwm" }));
-        assert_eq!(allowed(&[rules[0].clone(), all.clone()], &[]).unwrap(), Some(Devices::AllBut(Vec::new())));
-        let Ok(Some(Devices::These(list))) = allowed(&rules[2..], &[]) else { panic!() };
+        assert_eq!(allowed(&[rules[0].clone(), all.clone()], &[]).unwrap(), Devices::AllBut(Vec::new()));
+        let Ok(Devices::These(list)) = allowed(&rules[2..], &[]) else { panic!() };
         assert!(!list.iter().any(|rule| rule.major == Some(10)), "nothing but the usual");
-        let Ok(Some(Devices::AllBut(list))) = allowed(&[all.clone(), rules[2].clone()], &[]) else { panic!() };
+        let Ok(Devices::AllBut(list)) = allowed(&[all.clone(), rules[2].clone()], &[]) else { panic!() };
         assert_eq!(list.iter().map(|rule| (rule.major, rule.minor)).collect::<Vec<_>>(), [(Some(10), Some(229))]);
         let again = rule(json!({ "allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm" }));
         let back = [all.clone(), rules[2].clone(), again];
-        assert_eq!(allowed(&back, &[]).unwrap(), Some(Devices::AllBut(Vec::new())), "and that one after all");
+        assert_eq!(allowed(&back, &[]).unwrap(), Devices::AllBut(Vec::new()), "and that one after all");
         let null = rule(json!({ "allow": false, "type": "c", "major": 1, "minor": 3, "access": "w" }));
-        assert_eq!(allowed(&[all, null], &[]).unwrap(), Some(Devices::AllBut(Vec::new())), "the usual ones are there");
+        assert_eq!(allowed(&[all, null], &[]).unwrap(), Devices::AllBut(Vec::new()), "the usual ones are there");
+        let Ok(Devices::These(list)) = allowed(&[], &[]) else { panic!() };
+        assert!(list.iter().any(|rule| (rule.major, rule.minor) == (Some(1), Some(3))), "nothing is said");
+        assert!(list.iter().all(|rule| rule.major.is_some() || rule.access == MKNOD), "{list:?}");
         let node = Device { path: "/dev/sda".to_owned(), kind: "b".to_owned(), major: 8, ..Device::default() };
         let of_node = |rules: &[spec::DeviceRule]| match allowed(rules, std::slice::from_ref(&node)) {
-            Ok(Some(Devices::These(list))) => list.iter().any(|rule| rule.major == Some(8)),
+            Ok(Devices::These(list)) => list.iter().any(|rule| rule.major == Some(8)),
             _ => panic!(),
         };
         assert!(of_node(&rules[1..]), "a node that no rule is about");

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod before;
 mod bundle;
 mod caller;
 mod command;

@@ -17,6 +17,8 @@ pub(crate) struct Notify {
     path: PathBuf,
     version: String,
     metadata: String,
+    /// Whether anything is asked.
+    asks: bool,
 }
 
 impl Notify {
@@ -24,6 +26,9 @@ impl Notify {
     pub(crate) fn of(spec: &Spec) -> Result<Option<Notify>> {
         let Some(seccomp) = spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) else { return Ok(None) };
         let text = |key: &str| seccomp[key].as_str().unwrap_or_default().to_owned();
+        let notifies = |action: &Json| action.as_str() == Some("SCMP_ACT_NOTIFY");
+        let rules = seccomp["syscalls"].as_array().into_iter().flatten();
+        let asks = notifies(&seccomp["defaultAction"]) || rules.into_iter().any(|rule| notifies(&rule["action"]));
         let (path, metadata) = (text("listenerPath"), text("listenerMetadata"));
         match (path.as_str(), metadata.is_empty()) {
             ("", true) => Ok(None),
@@ -31,8 +36,13 @@ impl Notify {
                 Err(Failure::at("linux.seccomp.listenerMetadata", "there is no listenerPath that it is for"))
             }
             (other, _) if !other.starts_with('/') => Err(Failure::at(FIELD, format!("{path:?} is not absolute"))),
-            _ => Ok(Some(Notify { path: path.into(), version: spec.oci_version.clone(), metadata })),
+            _ => Ok(Some(Notify { path: path.into(), version: spec.oci_version.clone(), metadata, asks })),
         }
+    }
+
+    /// Looks whether somebody is there, if anything is asked, without a connection that an agent would have to do something with.
+    pub(crate) fn look(&self) -> Result<()> {
+        if self.asks { sockets::is_of_somebody(FIELD, &self.path) } else { Ok(()) }
     }
 
     /// The specification's "container process state": one a connection, with the listener.

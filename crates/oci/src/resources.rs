@@ -3,6 +3,7 @@
 use seclude::cgroup::{Cgroup, Controller, FileValue, HierarchyOf};
 use serde_json::Value as Json;
 
+use crate::before::Before;
 use crate::failure::{Failure, Result};
 use crate::spec::{Cpu, Memory, Network, Resources, ThrottleDevice};
 
@@ -31,8 +32,8 @@ pub(crate) fn weight_of_shares(shares: u64) -> u64 {
     (10_f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
 }
 
-/// Sets all of them, devices apart.
-pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<()> {
+/// Sets all of them, devices apart, or none; answers what there was before.
+pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<Before> {
     let mut settings = Settings { cgroup, list: Vec::new() };
     if let Some(memory) = &resources.memory {
         settings.memory(memory)?;
@@ -334,10 +335,12 @@ impl Settings<'_> {
     }
 
     /// In order; what the kernel refuses because of another that is still to come is tried once more behind that: memory and swap
-    /// together are never less than memory, and which is raised first depends on what there is.
-    fn write(self) -> Result<()> {
-        let mut again = Vec::new();
+    /// together are never less than memory, and which is raised first depends on what there is. All of it, or nothing: what was written before
+    /// one that fails is put back.
+    fn write(self) -> Result<Before> {
+        let (mut again, mut before) = (Vec::new(), Before::default());
         for setting in &self.list {
+            before.note(self.cgroup, &setting.entry);
             if self.cgroup.write(&setting.entry).is_err() {
                 again.push(setting);
             }
@@ -347,9 +350,11 @@ impl Settings<'_> {
             let failed = |error: seclude::cgroup::Error| {
                 Failure::at(setting.field.clone(), format!("{value:?} to {file}: {error}"))
             };
-            self.cgroup.write(&setting.entry).map_err(failed)?;
+            if let Err(failure) = self.cgroup.write(&setting.entry).map_err(failed) {
+                return Err(before.put_back(self.cgroup).into_iter().fold(failure, Failure::and));
+            }
         }
-        Ok(())
+        Ok(before)
     }
 }
 

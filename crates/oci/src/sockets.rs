@@ -65,14 +65,27 @@ pub(crate) fn is_waited_on(directory: BorrowedFd<'_>, name: &str) -> bool {
 
 /// The socket of a caller that wants a descriptor, given by this flag; whoever does not listen is not waited for.
 pub(crate) fn of_caller(flag: &str, path: &Path) -> Result<OwnedFd> {
-    let named = |errno| Failure::of(format_args!("{flag} {}", path.display()), errno);
+    let socket = new(SocketType::STREAM, SocketFlags::NONBLOCK)?;
+    connect_to(&socket, path).map_err(|errno| Failure::of(format_args!("{flag} {}", path.display()), errno))?;
+    Ok(socket)
+}
+
+/// Looks whether there is a socket of a caller's, and connects to none: to one of another type the kernel says so (EPROTOTYPE), and
+/// that somebody has it.
+pub(crate) fn is_of_somebody(flag: &str, path: &Path) -> Result<()> {
+    let socket = new(SocketType::DGRAM, SocketFlags::NONBLOCK)?;
+    match connect_to(&socket, path) {
+        Ok(()) | Err(Errno::PROTOTYPE) => Ok(()),
+        Err(errno) => Err(Failure::of(format_args!("{flag} {}", path.display()), errno)),
+    }
+}
+
+fn connect_to(socket: &OwnedFd, path: &Path) -> Result<(), Errno> {
     let directory = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = openat(CWD, directory, flags, Mode::empty()).map_err(named)?;
-    let name = path.file_name().ok_or_else(|| named(Errno::INVAL))?.to_string_lossy();
-    let socket = new(SocketType::STREAM, SocketFlags::NONBLOCK)?;
-    connect(&socket, &address(directory.as_fd(), &name)?).map_err(named)?;
-    Ok(socket)
+    let directory = openat(CWD, directory, flags, Mode::empty())?;
+    let name = path.file_name().ok_or(Errno::INVAL)?.to_string_lossy();
+    connect(socket, &SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))?)
 }
 
 /// Hands a descriptor over, with a word that says what it is.

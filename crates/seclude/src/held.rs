@@ -29,7 +29,7 @@ pub fn release(connection: OwnedFd, program: &Path) -> Result<()> {
 /// The same of one whose filter asks ([`crate::Command::when_listening`]): `serve` is handed its listener before the exec.
 ///
 /// # Errors
-/// As [`release`], and what `serve` answers; then the command is still there, and is not to go on: whoever has its pid ends it.
+/// As [`release`], and what `serve` answers; then nothing is executed, and it ends.
 pub fn release_with(connection: OwnedFd, program: &Path, serve: impl FnOnce(OwnedFd) -> io::Result<()>) -> Result<()> {
     release_unless(connection, program, None, serve)
 }
@@ -48,16 +48,14 @@ pub fn release_unless(
     let failed =
         |call| move |errno: rustix::io::Errno| Error::parent(NAME, program.display().to_string(), errno).call(call);
     let gone = || failed("recv")(rustix::io::Errno::SRCH).hint("it ended while it waited");
-    loop {
+    let go = || loop {
         match send(&connection, b"G", SendFlags::NOSIGNAL) {
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Err(gone()),
-            sent => {
-                sent.map_err(failed("sendto"))?;
-                break;
-            }
+            sent => return sent.map(drop).map_err(failed("sendto")),
         }
-    }
+    };
+    go()?;
     let time = socket_timeout(&connection, Timeout::Recv).map_err(failed("getsockopt"))?;
     let mut serve = Some(serve);
     let (record, length) = loop {
@@ -75,6 +73,8 @@ pub fn release_unless(
             (Some(Message::Listener(_)), Some(listener), Some(serve)) => {
                 let failed = |error| Error::parent("filter", "the caller's own work with its listener", error);
                 serve(listener).map_err(|error| failed(error).at("seccomp"))?;
+                // Without this it executes nothing.
+                go()?;
             }
             _ => break (record, length),
         }

@@ -60,6 +60,50 @@ for _ in range(100):
 }
 
 #[test]
+fn the_command_line_has_as_many_open_files_as_it_may_and_its_command_those_of_the_caller() {
+    let said = lines(
+        r#"many='import socket, resource
+all = [socket.create_connection(("one.test", 443), 30) for _ in range(150)]
+for s in all: s.sendall(b"x")
+print(sum(s.recv(64) != b"" for s in all), *resource.getrlimit(resource.RLIMIT_NOFILE))'
+        ulimit -S -n 256; ulimit -H -n 4096; $S run --allow one.test -- python3 -c "$many"
+        $S run --allow one.test --rlimit NOFILE=300:500 -- python3 -c "$many"
+        $S run -- sh -c 'ulimit -S -n; ulimit -H -n'; ulimit -S -n"#,
+    );
+    assert_eq!(said, ["150 256 4096", "150 300 500", "256", "4096", "256"]);
+}
+
+#[test]
+fn a_server_that_never_ends_a_connection_holds_none_that_the_program_has_closed() {
+    let said = lines(
+        r#"cat > mute.py <<'END'
+import socket
+s = socket.create_server(("93.184.216.34", 8443), backlog=4096); print("serving", flush=True)
+all = []
+while True: all.append(s.accept()[0])
+END
+        out python3 mute.py > mute.said & until_said serving mute.said
+        ulimit -n 256; $S run --report report --allow one.test:443,8443 -- python3 -c '
+import socket, time
+def answers():
+    for _ in range(50):
+        try: s = socket.create_connection(("one.test", 443), 30); return s.recv(64)[0] > 0
+        except (OSError, IndexError): time.sleep(0.1)
+kept = socket.create_connection(("one.test", 443), 30); kept.recv(64)
+for _ in range(300):
+    s = socket.create_connection(("one.test", 8443), 30); s.sendall(b"x"); s.close()
+    time.sleep(0.005)
+print(answers())
+kept.sendall(b"still"); print(kept.recv(64).decode())
+# What the program has left to the kernel is asked for.
+line = [line.split() for file in ("tcp", "tcp6") for line in open("/proc/net/" + file)]
+print({it[5][:2] for it in line if it[1].endswith(":01BB") and it[3] == "01"})'
+        python3 -c 'import json; print(json.load(open("report"))["reach"]["unreached"])'"#,
+    );
+    assert_eq!(said, ["True", "still", "{'02'}", "[]"]);
+}
+
+#[test]
 fn connections_that_are_not_read_take_nothing_from_those_that_are() {
     // Of 256 descriptors there are fewer pipes than connections with something in them.
     let said = lines(

@@ -96,6 +96,7 @@ fn rules_of_devices_hold() {
     let caps = ["CAP_MKNOD", "CAP_DAC_OVERRIDE"];
     bundle.set("/process/capabilities", json!({ "bounding": caps, "effective": caps, "permitted": caps }));
     let script = "mknod /tmp/node c 10 237 && { (: < /tmp/node) && echo open || echo refused; } 2>/dev/null; rm /tmp/node; echo x > /dev/null && echo null";
+    bundle.set("/linux/resources", json!({ "devices": [{ "allow": true, "access": "rwm" }] }));
     assert_eq!(bundle.says(script), "open\nnull");
     bundle.set("/linux/resources", json!({ "devices": [{ "allow": false, "access": "rwm" }] }));
     assert_eq!(bundle.says(script), "refused\nnull");

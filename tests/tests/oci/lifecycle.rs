@@ -329,3 +329,45 @@ fn a_lease_of_the_containers_list_of_users_holds_no_exec_up() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+#[test]
+fn what_was_never_made_is_to_engines_what_does_not_exist() {
+    let mut bundle = Bundle::new("nevermade");
+    bundle.script("true").write();
+    // As a creation leaves it that is killed at its very beginning.
+    fs::create_dir_all(bundle.root().join("one")).unwrap();
+    for command in
+        [&["start", "one"][..], &["state", "one"], &["kill", "one"], &["exec", "one", "true"], &["update", "one"]]
+    {
+        let said = bundle.refused(command);
+        assert!(said.contains("container does not exist: one"), "{said}");
+    }
+    bundle.must(&["delete", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn one_whose_state_cannot_be_read_is_told_and_can_be_deleted() {
+    root_only!();
+    for path in [true, false] {
+        let mut bundle = Bundle::new("unread");
+        if !path {
+            bundle.set("/linux/cgroupsPath", json!(""));
+        }
+        bundle.script("while :; do sleep 0.1; done").write();
+        bundle.must(&["run", "--detach", "one"]);
+        let pid = bundle.state("one")["pid"].to_string();
+        fs::write(bundle.root().join("one/state.json"), "{\"ociVersion\": \"1.").unwrap();
+        let listed = bundle.oci(&["list"]);
+        let told = String::from_utf8_lossy(&listed.stderr).into_owned();
+        assert!(listed.status.success() && told.contains("one: state.json: "), "{told}");
+        assert!(bundle.refused(&["delete", "one"]).contains("`delete --force` removes what can be found of it"));
+        bundle.must(&["delete", "--force", "one"]);
+        let began = std::time::Instant::now();
+        while std::path::Path::new("/proc").join(&pid).exists() {
+            assert!(began.elapsed() < seclude_tests::PATIENCE, "its processes go with its cgroup");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        bundle.nothing_is_left();
+    }
+}

@@ -13,6 +13,7 @@ mod lifecycle;
 mod many;
 mod net_devices;
 mod notify;
+mod options;
 mod places;
 mod preserved;
 mod recorded;

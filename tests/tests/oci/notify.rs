@@ -94,15 +94,52 @@ fn without_anybody_there_it_does_not_start() {
     for no_new_privileges in [true, false] {
         let (mut bundle, _) = asking("nobody", no_new_privileges);
         bundle.script("true").write();
-        let said = bundle.refused(&["run", "one"]);
+        let said = bundle.refused(&["create", "one"]);
         assert!(said.contains("linux.seccomp.listenerPath"), "{said}");
         bundle.nothing_is_left();
     }
     // Nor where what hands the listener over would have to be answered first.
-    let (mut bundle, _) = asking("self", true);
-    bundle.set("/linux/seccomp/syscalls", json!([{ "names": ["sendmsg"], "action": "SCMP_ACT_NOTIFY" }])).write();
-    let said = bundle.refused(&["create", "one"]);
-    assert!(said.starts_with("seclude-oci: error: linux.seccomp: ") && said.contains("sendmsg"), "{said}");
+    let (mut bundle, path) = asking("self", true);
+    let _agent = UnixListener::bind(&path).unwrap();
+    for (action, call) in [("SCMP_ACT_NOTIFY", "sendmsg"), ("SCMP_ACT_NOTIFY", "read"), ("SCMP_ACT_ERRNO", "read")] {
+        let asks = json!({ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" });
+        bundle.set("/linux/seccomp/syscalls", json!([asks, { "names": [call], "action": action }])).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.starts_with("seclude-oci: error: linux.seccomp: ") && said.contains(call), "{said}");
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
+fn nothing_of_a_program_runs_whose_listener_nobody_has_taken() {
+    // Whether it runs was a matter of luck.
+    for _ in 0..10 {
+        let (mut bundle, path) = asking("untaken", true);
+        bundle.script("echo ran > /mark").write();
+        let agent = UnixListener::bind(&path).unwrap();
+        bundle.must(&["create", "one"]);
+        drop(agent);
+        // What another test is forking at this moment may have a copy, which would still take it.
+        std::fs::remove_file(&path).unwrap();
+        let said = bundle.refused(&["start", "one"]);
+        assert!(said.contains("linux.seccomp.listenerPath"), "{said}");
+        bundle.becomes("one", "stopped");
+        assert!(!bundle.rootfs.join("mark").exists(), "it ran");
+        bundle.must(&["delete", "one"]);
+        bundle.nothing_is_left();
+    }
+    let (mut bundle, path) = asking("untakenexec", true);
+    bundle.script("while :; do sleep 0.1; done").write();
+    let agent = taken(UnixListener::bind(&path).unwrap());
+    bundle.must(&["run", "--detach", "one"]);
+    agent.join().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    for _ in 0..10 {
+        let said = bundle.refused(&["exec", "one", "sh", "-c", "echo ran > /mark"]);
+        assert!(said.contains("linux.seccomp.listenerPath"), "{said}");
+        assert!(!bundle.rootfs.join("mark").exists(), "it ran");
+    }
+    bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
 

@@ -35,6 +35,78 @@ fn a_target_behind_links_to_what_is_not_there_is_made_in_the_root() {
 }
 
 #[test]
+fn links_of_the_image_are_followed_in_what_the_mounts_before_have_left() {
+    let shown = Scratch::new("oci-hidden");
+    fs::write(shown.join("file"), "shown").unwrap();
+    let tmpfs = |destination: &str| json!({ "destination": destination, "type": "tmpfs", "source": "tmpfs" });
+    // The link is hidden by the time something is mounted below it.
+    let mut bundle = Bundle::new("hidden");
+    fs::create_dir_all(bundle.rootfs.join("opt/real")).unwrap();
+    fs::create_dir(bundle.rootfs.join("data")).unwrap();
+    symlink("/opt/real", bundle.rootfs.join("data/l")).unwrap();
+    bundle.mount(tmpfs("/data")).mount(bind(shown.path(), "/data/l/q"));
+    assert_eq!(bundle.says("ls -l /data | grep -c '^d.* l$'; cat /data/l/q/file; ls /opt/real"), "1\nshown");
+    bundle.nothing_is_left();
+    // What it leads to is hidden, as of each image that has a resolver of systemd's.
+    let mut bundle = Bundle::new("stub");
+    fs::create_dir_all(bundle.rootfs.join("run/systemd/resolve")).unwrap();
+    fs::create_dir_all(bundle.rootfs.join("etc")).unwrap();
+    fs::write(bundle.rootfs.join("run/systemd/resolve/stub-resolv.conf"), "of the image").unwrap();
+    symlink("../run/systemd/resolve/stub-resolv.conf", bundle.rootfs.join("etc/resolv.conf")).unwrap();
+    bundle.mount(tmpfs("/run")).mount(bind(&shown.join("file"), "/etc/resolv.conf"));
+    assert_eq!(bundle.says("cat /etc/resolv.conf /run/systemd/resolve/stub-resolv.conf"), "shownshown");
+    let image = fs::read_to_string(bundle.rootfs.join("run/systemd/resolve/stub-resolv.conf")).unwrap();
+    assert_eq!(image, "of the image");
+    bundle.nothing_is_left();
+    // And its mode, and what is to be copied.
+    for (over, mode) in [(tmpfs("/a"), "1777"), (bind(shown.path(), "/a"), "750")] {
+        let mut bundle = Bundle::new("hiddenmode");
+        for (directory, mode) in [(bundle.rootfs.join("a/b"), 0o711), (shown.join("b"), 0o750)] {
+            fs::create_dir_all(&directory).unwrap();
+            fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        fs::write(bundle.rootfs.join("a/b/file"), "of the image").unwrap();
+        let below = json!({ "destination": "/a/b", "type": "tmpfs", "source": "tmpfs" });
+        bundle.mount(over.clone()).mount(below);
+        assert_eq!(bundle.says("stat -c %a /a/b"), mode);
+        bundle.set("/mounts/4/options", json!(["tmpcopyup"]));
+        assert_eq!(bundle.says("ls /a/b"), "");
+        bundle.nothing_is_left();
+    }
+    // A working directory behind a link to what is missing.
+    let mut bundle = Bundle::new("cwdlink");
+    symlink("/made/here", bundle.rootfs.join("work")).unwrap();
+    bundle.set("/process/cwd", json!("/work/below"));
+    assert_eq!(bundle.says("/bin/pwd"), "/made/here/below");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn what_is_mounted_in_a_read_only_tmpfs_is_made_before_it_is_closed() {
+    let shown = Scratch::new("oci-closedtmpfs");
+    fs::write(shown.join("file"), "shown").unwrap();
+    let mut bundle = Bundle::new("closedtmpfs");
+    bundle.mount(json!({ "destination": "/t", "type": "tmpfs", "source": "tmpfs", "options": ["ro"] }));
+    bundle.mount(bind(shown.path(), "/t/below")).set("/process/cwd", json!("/t/cwd"));
+    let script = "cat /t/below/file; echo; ls -d /t/cwd; touch /t/made 2>&1; touch /t/below/made && echo written";
+    let said = bundle.says(script);
+    assert_eq!(said, "shown\n/t/cwd\ntouch: /t/made: Read-only file system\nwritten");
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_read_only_path_leaves_what_is_mounted_below_it_as_it_was_asked_for() {
+    let volume = Scratch::new("oci-volume");
+    fs::set_permissions(volume.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let mut bundle = Bundle::new("rovolume");
+    fs::create_dir_all(bundle.rootfs.join("opt/volume")).unwrap();
+    bundle.mount(bind(volume.path(), "/opt/volume")).set("/linux/readonlyPaths", json!(["/opt"]));
+    let said = bundle.says("touch /opt/made 2>&1; touch /opt/volume/made && echo written");
+    assert_eq!(said, "touch: /opt/made: Read-only file system\nwritten");
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn a_source_below_an_earlier_mount_is_what_that_has_brought() {
     let shown = Scratch::new("oci-brought");
     fs::create_dir(shown.join("dir")).unwrap();

@@ -250,3 +250,29 @@ fn a_cgroup_that_is_shown_to_be_written_is_its_users() {
         bundle.nothing_is_left();
     }
 }
+
+#[test]
+fn an_update_that_fails_changes_nothing() {
+    root_only!();
+    let mut bundle = Bundle::new("wholeupdate");
+    let limits = json!({ "memory": { "limit": 33_554_432 }, "pids": { "limit": 20 }, "cpu": { "shares": 512 } });
+    bundle.set("/linux/resources", limits).script("while :; do sleep 0.1; done").write();
+    bundle.must(&["run", "--detach", "one"]);
+    let files = || {
+        let read = |directory: std::path::PathBuf, file: &str| fs::read_to_string(directory.join(file)).ok();
+        let names = ["memory.limit_in_bytes", "memory.max", "pids.max", "cpu.shares", "cpu.weight"];
+        let all = bundle.cgroups().into_iter().flat_map(|at| names.map(|name| read(at.join("one"), name)));
+        all.flatten().collect::<Vec<_>>()
+    };
+    let before = files();
+    assert!(before.len() >= 3, "{before:?}");
+    // No machine has that processor.
+    let asked = ["--memory", "64M", "--cpu-share", "2000", "--pids-limit", "30", "--cpuset-cpus", "99999"];
+    let said = bundle.refused(&[&["update"], &asked[..], &["one"]].concat());
+    assert!(said.contains("linux.resources.cpu.cpus"), "{said}");
+    assert_eq!(files(), before);
+    bundle.must(&[&["update"], &asked[..6], &["one"]].concat());
+    assert!(files().iter().zip(&before).filter(|(now, before)| now != before).count() >= 3, "{before:?}");
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}

@@ -368,6 +368,9 @@ impl Server {
                 count.received += received;
             });
         }
+        if up.ended {
+            tenant.ended.insert(key);
+        }
         let both = [there, back];
         if is_drained || both.contains(&Next::Broken) {
             self.give_up(key);
@@ -393,6 +396,7 @@ impl Server {
             Whom::Inside(_) => self.keep(id, inner, reset),
         }
         let Some(tenant) = self.tenants.get_mut(&id) else { return };
+        tenant.ended.remove(&key);
         self.budget.give_back(&mut tenant.own, 2);
         match stage {
             Stage::Hello { .. } | Stage::Asking => whom.count(&tenant.tally, |count| count.failed += 1),

@@ -71,10 +71,10 @@ fn renewed(socket: OwnedFd) -> Option<OwnedFd> {
 impl Server {
     /// A connection to a port of the host that is published.
     pub(super) fn enter(&mut self, id: u64, port: u16, accepted: OwnedFd) {
-        let Some(tenant) = self.tenants.get_mut(&id) else { return };
         let outer = End::new(accepted);
         let whom = Whom::Inside(port);
-        let is_room = self.budget.take(&mut tenant.own, 2);
+        let is_room = self.make_room(id, 2);
+        let Some(tenant) = self.tenants.get_mut(&id) else { return };
         let Some(socket) = is_room.then(|| tenant.doors.take()).flatten() else {
             if is_room {
                 self.budget.give_back(&mut tenant.own, 2);

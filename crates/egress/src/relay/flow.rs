@@ -108,8 +108,9 @@ impl Server {
         if let Some((_, quietest)) = own.first().copied().filter(|_| own.len() >= MOST) {
             self.close_flow(quietest);
         }
+        let has_room = self.make_room(id, 1);
         let tenant = self.tenants.get_mut(&id)?;
-        if !self.budget.take(&mut tenant.own, 1) {
+        if !has_room {
             tenant.tally.refused(name.as_str(), Why::TooMany);
             tenant.tally.count(&name, |count| count.failed += 1);
             return None;

@@ -97,6 +97,8 @@ pub(super) struct Tenant {
     /// Descriptors of its connections.
     pub(super) own: usize,
     pub(super) connections: usize,
+    /// Those of which the namespace's own end has ended, by their age.
+    pub(super) ended: BTreeSet<u64>,
     streams: usize,
     /// What goes by UDP: when something of it came last, and its key.
     pub(super) flows: BTreeSet<(Instant, u64)>,
@@ -238,8 +240,22 @@ impl Server {
         let (spare, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Spare);
         let server = NameServer::new(allow, ipv6, spare.into_iter().map(|(_, socket)| socket).collect());
         let (own, connections, streams, flows, waiting, leaving) = (0, 0, 0, BTreeSet::new(), 0, None);
-        let tenant =
-            Tenant { server, tally, lookup, judge, doors, held, own, connections, streams, flows, waiting, leaving };
+        let ended = BTreeSet::new();
+        let tenant = Tenant {
+            server,
+            tally,
+            lookup,
+            judge,
+            doors,
+            held,
+            own,
+            connections,
+            ended,
+            streams,
+            flows,
+            waiting,
+            leaving,
+        };
         self.tenants.insert(id, tenant);
         sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket));
     }

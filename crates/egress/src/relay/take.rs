@@ -10,7 +10,7 @@ use rustix::net::{RecvFlags, recv, sockopt};
 
 use super::dial::{Connection, Stage, Whom};
 use super::serve::{Server, Timer, Token};
-use crate::connection::End;
+use crate::connection::{End, look_for_its_peer};
 use crate::hello::{self, Hello};
 use crate::tally::Why;
 use crate::{HOST, Name};
@@ -26,10 +26,11 @@ const MOST_LOOKS: u8 = 64;
 impl Server {
     /// A connection to a slot: its name is looked up now.
     pub(super) fn take(&mut self, id: u64, name: Name, port: u16, accepted: OwnedFd) {
-        let Some(tenant) = self.tenants.get_mut(&id) else { return };
         let inner = End::new(accepted);
         // Its own, and that of the other half.
-        if !self.budget.take(&mut tenant.own, 2) {
+        let has_room = self.make_room(id, 2);
+        let Some(tenant) = self.tenants.get_mut(&id) else { return };
+        if !has_room {
             tenant.tally.refused(name.as_str(), Why::TooMany);
             tenant.tally.count(&name, |count| count.failed += 1);
             return inner.reset();
@@ -38,6 +39,8 @@ impl Server {
         let is_host = name.as_str() == HOST;
         let says_hello = tenant.server.allow.requires_sni() && !is_host;
         let _ = sockopt::set_tcp_nodelay(&inner.socket, true);
+        // A program that has closed it may have left it to the kernel, which keeps it for a minute: then that answers with a reset.
+        look_for_its_peer(&inner.socket);
         let now = Instant::now();
         let key = self.next();
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
@@ -54,6 +57,19 @@ impl Server {
             self.connect(key, [Ipv4Addr::LOCALHOST.into()].into(), now + CONNECT);
         } else {
             self.ask(key);
+        }
+    }
+
+    /// Takes so many descriptors for a namespace. With none left the oldest of its connections goes whose program has closed its own end: a peer
+    /// that never does could hold it for ever, and with some more of them everything else.
+    pub(super) fn make_room(&mut self, id: u64, count: usize) -> bool {
+        loop {
+            let Some(tenant) = self.tenants.get_mut(&id) else { return false };
+            if self.budget.take(&mut tenant.own, count) {
+                return true;
+            }
+            let Some(oldest) = tenant.ended.pop_first() else { return false };
+            self.give_up(oldest);
         }
     }
 

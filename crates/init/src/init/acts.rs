@@ -5,6 +5,7 @@
 //! is to name. The docs of `seclude_init` list them.
 
 use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::kernel::{self, Bytes, Errno, Fd, Text};
 use crate::order::Order;
@@ -152,7 +153,9 @@ fn filter(order: &Order, file: Fd, flags: usize, listens: u8, instructions: &mut
     let program = instructions.get_mut(..length?).unwrap_or(&mut []);
     if listens == 2 {
         kernel::close(file);
-        return hand_over(order, privileges::install_asking(program, flags)?);
+        hand_over(order, privileges::install_asking(program, flags)?)?;
+        HANDED_OVER.store(true, Ordering::Relaxed);
+        return Ok(());
     }
     program.iter_mut().for_each(ask_instead);
     match privileges::install_listener(program, flags) {
@@ -174,6 +177,22 @@ fn hand_over(order: &Order, listener: Fd) -> kernel::Result<()> {
     let sent = kernel::send_descriptor(order.socket, &Report::listener(0).record(), listener);
     kernel::close(listener);
     sent
+}
+
+/// Whether somebody has been sent the listener of a filter that asks of itself, and has not said yet that whoever answers has it.
+static HANDED_OVER: AtomicBool = AtomicBool::new(false);
+
+/// Waits for that word: where nobody would answer, nothing is executed. Not right where it is handed over: who goes on as another process
+/// has whoever answers look at that one, so the word comes behind it.
+pub(crate) fn until_served(order: &Order) {
+    // One thread: nobody writes between the two, and some processors have a library for doing both at once.
+    if !HANDED_OVER.load(Ordering::Relaxed) {
+        return;
+    }
+    HANDED_OVER.store(false, Ordering::Relaxed);
+    if !wait::has_said_go(order.socket) {
+        kernel::exit(crate::FAILED);
+    }
 }
 
 /// An answer by an error number becomes a question. Not by ENOSYS: that is an older kernel's answer, upon which programs take

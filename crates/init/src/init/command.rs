@@ -25,6 +25,9 @@ pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
     // One that waits has gone on before, so that its pid stays.
     let done = done.and_then(|()| if order.waits { Ok(()) } else { go_on_as_sibling(order).map_err(init) });
     let done = done.and_then(|()| tie(order).map_err(init));
+    if done.is_ok() {
+        acts::until_served(order);
+    }
     if order.holds && done.is_ok() {
         kernel::send(order.socket, &Report::running().record());
         watch::until_outlived(order);
@@ -117,6 +120,7 @@ fn settle(order: &Order, on_child: &Action) -> Result<()> {
 /// Its rights and limits; then nothing of ours is open but the pipe.
 fn ready(order: &Order) -> core::result::Result<(), Report> {
     acts::all(order)?;
+    acts::until_served(order);
     kernel::close(order.socket);
     let init = |errno| order.failure(order.calls.init, errno);
     // Without the socket there is nothing left to hide. Where the filter refuses it, the exec does it.

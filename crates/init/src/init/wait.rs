@@ -4,6 +4,7 @@
 //! this process ends with it. From then on there is one descriptor, a socket that listens. Who connects there and sends a
 //! byte has the command executed, and is told over the connection as a spawner is: an end of file, or why not.
 
+use crate::acts;
 use crate::command::{go_on_as_sibling, hide, rehearse};
 use crate::kernel::{self, Errno, Fd, Text};
 use crate::order::Order;
@@ -20,6 +21,7 @@ pub(crate) fn for_another(order: &Order, listener: Fd) -> Result<(), Report> {
     // An act may have undone it.
     hide(order).map_err(init)?;
     go_on_as_sibling(order).map_err(init)?;
+    acts::until_served(order);
     // The socket tells of the spawner's end from here on: the signal could come when it has said go and ended.
     kernel::set_parent_death_signal(0).map_err(init)?;
     kernel::send(order.socket, &Report::running().record());
@@ -55,7 +57,8 @@ fn is_there(order: &Order) -> Result<(), Report> {
     }
 }
 
-fn has_said_go(socket: Fd) -> bool {
+#[inline(never)]
+pub(crate) fn has_said_go(socket: Fd) -> bool {
     let mut go = [0];
     loop {
         match kernel::read(socket, &mut go) {

@@ -76,6 +76,10 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     converted.notes.iter().for_each(|told| context.log.note(told));
     // Whatever contradicts itself is known before anything is made.
     converted.command.plan().map_err(|error| converted.origins.explain(error))?;
+    if let Some(notify) = Notify::of(&spec)? {
+        // Also where it is sent nothing before the start.
+        notify.look()?;
+    }
     let rules = device_rules(context, linux)?;
     for told in spec.process.iter().flat_map(|process| [unknown_capabilities(process), not_ambient(process)]).flatten()
     {
@@ -258,16 +262,23 @@ impl Making<'_> {
         // A user's is its own already, or nobody else's to give.
         let owner = cgroup_mount::owner(self.spec, hierarchies).filter(|_| !is_user(self.context));
         owner.map_or(Ok(()), |uid| cgroup.give_to(uid))?;
-        self.limit(cgroup)?;
+        self.limit(cgroup, record)?;
         Ok(converted)
     }
 
-    fn limit(&self, cgroup: &Cgroup) -> Result<()> {
-        if let Some(rules) = &self.rules {
-            let failed = |error: seclude::cgroup::Error| Failure::at("linux.resources.devices", error.to_string());
-            cgroup.set_devices(rules).map_err(failed)?;
+    fn limit(&self, cgroup: &Cgroup, record: &Record) -> Result<()> {
+        const FIELD: &str = "linux.resources.devices";
+        let is_said = self.linux.resources.as_ref().is_some_and(|limits| !limits.devices.is_empty());
+        // What nobody has asked for changes nothing for others who are in a cgroup that was there.
+        if let Some(rules) = self.rules.as_ref().filter(|_| is_said || record.owns_cgroup()) {
+            match cgroup.set_devices(rules) {
+                Err(error @ seclude::cgroup::Error::Unsupported { .. }) if !is_said => {
+                    self.context.log.warn(&format!("{FIELD}: all devices are open, as {error}"));
+                }
+                set => set.map_err(|error| Failure::at(FIELD, error.to_string()))?,
+            }
         }
-        self.linux.resources.as_ref().map_or(Ok(()), |limits| resources::apply(cgroup, limits))
+        self.linux.resources.as_ref().map_or(Ok(()), |limits| resources::apply(cgroup, limits).map(drop))
     }
 
     fn hand_over(&self, child: &mut Child) -> Result<Option<OwnedFd>> {
@@ -346,13 +357,13 @@ fn console(new: &New, spec: &Spec, keeps: bool) -> Result<Option<OwnedFd>> {
 }
 
 /// The scope that its cgroup is to be, where systemd makes it.
-fn scope(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<Unit>> {
+pub(super) fn scope(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<Unit>> {
     let asked = context.cgroups == CgroupManager::Systemd;
     asked.then(|| Unit::of(&linux.cgroups_path, id, is_user(context))).transpose()
 }
 
 /// Where its cgroup is to be; `None`: a user who names none has none.
-fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<PathBuf>> {
+pub(super) fn cgroup_path(id: &str, linux: &Linux, context: &Context<'_>) -> Result<Option<PathBuf>> {
     const FIELD: &str = "linux.cgroupsPath";
     let named = linux.cgroups_path.as_str();
     if context.cgroups == CgroupManager::Disabled {
@@ -396,7 +407,7 @@ fn device_rules(context: &Context<'_>, linux: &Linux) -> Result<Option<Devices>>
     let rules = linux.resources.as_ref().map_or(&[][..], |limits| limits.devices.as_slice());
     let allowed = allowed(rules, &linux.devices)?;
     if !is_user(context) {
-        return Ok(allowed);
+        return Ok(Some(allowed));
     }
     if !rules.is_empty() {
         context.log.warn("linux.resources.devices: a user can set none, and the host's permissions hold alone");

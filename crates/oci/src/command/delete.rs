@@ -1,5 +1,7 @@
 //! `delete`: everything that there was for a container goes, however much of it was made.
 
+mod unread;
+
 use std::time::{Duration, Instant};
 
 use seclude::cgroup::{Cgroup, Hierarchies};
@@ -56,7 +58,12 @@ fn seize(context: &Context<'_>, id: &str) -> Result<Entry> {
 
 /// Of one that is locked.
 pub(super) fn delete(context: &Context<'_>, entry: Entry, force: bool) -> Result<()> {
-    let Some(record) = entry.record()? else { return entry.remove() };
+    let record = match entry.record() {
+        Ok(Some(record)) => record,
+        Ok(None) => return entry.remove(),
+        Err(failure) if force => return unread::delete(context, entry, failure),
+        Err(failure) => return Err(failure.and("`delete --force` removes what can be found of it")),
+    };
     if let Some(process) = record.process.filter(|process| process.is_alive()) {
         let waits = entry.waits();
         if !force && !waits {

@@ -56,10 +56,15 @@ pub(super) fn run(context: &Context<'_>, id: &str, signal: &str, all: bool) -> R
 
 /// One by one, as they are found.
 pub(super) fn each(record: &Record, cgroup: &Cgroup, number: i32) -> Result<()> {
-    for pid in record.processes(cgroup)? {
+    each_of(|| record.processes(cgroup), number)
+}
+
+/// The same of those that whoever is asked says.
+pub(super) fn each_of(processes: impl Fn() -> Result<Vec<u32>>, number: i32) -> Result<()> {
+    for pid in processes()? {
         let Some(process) = i32::try_from(pid).ok().and_then(|pid| Identity::of(pid).ok()) else { continue };
         // Between the list and the look the pid may have become somebody else's.
-        if record.processes(cgroup)?.contains(&pid) {
+        if processes()?.contains(&pid) {
             process.signal(number)?;
         }
     }

@@ -3,7 +3,7 @@
 use super::{Context, look, write};
 use crate::arguments::Listed;
 use crate::failure::{Failure, Result};
-use crate::state::State;
+use crate::state::{State, is_there};
 
 pub(super) fn run(context: &Context<'_>, quiet: bool, format: Listed) -> Result<()> {
     let ids = context.store.ids()?;
@@ -12,9 +12,11 @@ pub(super) fn run(context: &Context<'_>, quiet: bool, format: Listed) -> Result<
     }
     let mut states: Vec<State> = Vec::new();
     for id in ids {
-        // It may be gone by now, or not be there yet.
-        if let Ok((_, Some(record), status)) = look(context, &id) {
-            states.push(record.full_state(&id, status));
+        match look(context, &id) {
+            Ok((_, Some(record), status)) => states.push(record.full_state(&id, status)),
+            Err(failure) if is_there(&context.store, &id) => context.log.warn(&failure.to_string()),
+            // It is gone by now, or not there yet.
+            Ok((_, None, _)) | Err(_) => {}
         }
     }
     if format == Listed::Json {

@@ -115,8 +115,8 @@ fn look(context: &Context<'_>, id: &str) -> Result<(crate::state::Entry, Option<
 
 /// The same of one that was made.
 fn look_at_made(context: &Context<'_>, id: &str) -> Result<(crate::state::Entry, Record, Status)> {
-    let (entry, record, status) = look(context, id)?;
-    let record = record.ok_or_else(|| Failure::new(format!("container {id}: it was never made")))?;
+    let (entry, _, status) = look(context, id)?;
+    let record = entry.made()?;
     Ok((entry, record, status))
 }
 

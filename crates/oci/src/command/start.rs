@@ -17,7 +17,7 @@ use crate::state::{Entry, Record, SOCKET, Status};
 
 pub(super) fn run(context: &Context<'_>, id: &str) -> Result<()> {
     let entry = context.store.lock(id)?;
-    let record = entry.record()?.ok_or_else(|| Failure::new(format!("container {id}: it was never made")))?;
+    let record = entry.made()?;
     let spec = entry.config()?;
     start(&entry, &record, &spec, false)
 }

@@ -36,7 +36,7 @@ pub(super) fn resume(context: &Context<'_>, id: &str) -> Result<()> {
 
 pub(super) fn run(context: &Context<'_>, update: &Update) -> Result<()> {
     let entry = context.store.lock(&update.id)?;
-    let record = entry.record()?.ok_or_else(|| Failure::new(format!("container {}: it was never made", update.id)))?;
+    let record = entry.made()?;
     let status = record.status(&entry);
     if status == Status::Stopped {
         return Err(Failure::new(format!("container not running: {}", update.id)));
@@ -49,10 +49,13 @@ pub(super) fn run(context: &Context<'_>, update: &Update) -> Result<()> {
         // v1 there would be none for a moment.
         context.log.note("linux.resources.devices: passed over, as by others: an update changes no rules of devices");
     }
-    if let Some(unit) = &record.scope {
-        unit.update(&asked)?;
+    let before = resources::apply(&cgroup, &asked)?;
+    let Some(unit) = &record.scope else { return Ok(()) };
+    // Systemd is told of nothing that the kernel refuses, and writes the files of some of it in its own way.
+    if let Err(failure) = unit.update(&asked) {
+        return Err(before.put_back(&cgroup).into_iter().fold(failure, Failure::and));
     }
-    resources::apply(&cgroup, &asked)
+    resources::apply(&cgroup, &asked).map(drop)
 }
 
 /// What is asked for, from a file and then by flags.

@@ -39,9 +39,14 @@ pub(super) fn apply(tree: &mut Tree<'_>, spec: &Spec, linux: &Linux) -> Result<(
         mount.kind.as_deref() == Some("bind") || mount.options.iter().any(bind)
     };
     let shown = spec.mounts.iter().any(|mount| is_dev(&mount.destination) && is_bound(mount));
+    // What the configuration mounts there is what is to be there, as engines have it that have no device of their own to make.
+    let is_mounted = |path: &str| {
+        let destination = |mount: &crate::spec::Mount| format!("/{}", mount.destination.trim_matches('/'));
+        spec.mounts.iter().any(|mount| destination(mount) == path)
+    };
     let bound = has_other_user(linux) || !is_root_of_the_host();
     for (path, major, minor) in DEFAULT {
-        if shown || linux.devices.iter().any(|device| device.path == path) {
+        if shown || is_mounted(path) || linux.devices.iter().any(|device| device.path == path) {
             continue;
         }
         let number = DeviceNumber { major, minor };

@@ -6,6 +6,7 @@ pub(crate) mod cgroup_mount;
 mod devices;
 mod mounts;
 mod namespaces;
+mod options;
 mod places;
 mod process;
 mod refused;
@@ -24,6 +25,7 @@ use crate::spec::{Linux, Process, Spec};
 
 pub(crate) use namespaces::is_in_place;
 use namespaces::{MountsIn, has_new_user, has_other_user};
+pub(crate) use options::all as mount_options;
 pub(crate) use process::{
     Home, apply as apply_process, begin as begin_process, confine, environment, ids, not_ambient, unknown_capabilities,
 };
@@ -63,8 +65,8 @@ struct Tree<'a> {
     origins: &'a mut Origins,
     /// What is passed over.
     notes: &'a mut Vec<String>,
-    /// Whether /dev is read-only in the end.
-    closes_dev: bool,
+    /// File systems that are read-only once all is there that is made in them: where each comes from, and where it is.
+    closes: Vec<(String, String)>,
 }
 
 impl Tree<'_> {
@@ -102,7 +104,6 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     if !is_directory.is_dir() {
         return Err(Failure::at("root.path", format!("{} is no directory", rootfs.display())));
     }
-    let home = Home::In(&rootfs);
     let mut command = process::begin(process)?;
     let mut origins = Origins::default();
     let mounts_in = MountsIn::of(linux);
@@ -111,7 +112,6 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
         return Err(Failure::at("linux.namespaces", why));
     }
     namespaces::apply(&mut command, linux)?;
-    process::apply(&mut command, process, home)?;
     process::ids(&mut command, process, linux);
     command.new_session(true).new_keyring(circumstances.keyring);
 
@@ -128,27 +128,37 @@ pub(crate) fn convert(spec: &Spec, circumstances: &Circumstances<'_>) -> Result<
     }
     command.root(tree);
     let mut notes = Vec::new();
-    let mut mounted = Tree { command: &mut command, origins: &mut origins, notes: &mut notes, closes_dev: false };
-    mounts::apply(&mut mounted, spec, linux, &rootfs, circumstances)?;
+    let mut mounted = Tree { command: &mut command, origins: &mut origins, notes: &mut notes, closes: Vec::new() };
+    let brought = mounts::apply(&mut mounted, spec, linux, &rootfs, circumstances)?;
     devices::apply(&mut mounted, spec, linux)?;
-    if mounted.closes_dev {
-        if process.terminal {
-            // Something for the terminal to lie on.
-            mounted.mount("process.terminal", Mount::bind("/dev/null", "/dev/console"));
-        }
-        mounted.mount("mounts (/dev)", Mount::read_only_path("/dev"));
+    if process.terminal && mounted.closes.iter().any(|(_, target)| target.trim_end_matches('/') == "/dev") {
+        // Something for the terminal to lie on.
+        mounted.mount("process.terminal", Mount::bind("/dev/null", "/dev/console"));
     }
     let cwd = process.cwd.trim_end_matches('/');
     if !cwd.is_empty() {
         // Others make it, and images rely on that.
-        mounted.mount("process.cwd", Mount::directory(cwd));
+        mounted.mount("process.cwd", Mount::directory(cwd).links_made_good());
+    }
+    // The innermost first: what is mounted in one that is closed stays as it is.
+    for (origin, target) in std::mem::take(&mut mounted.closes).into_iter().rev() {
+        mounted.mount(origin, Mount::read_only_path(target).not_recursive());
     }
     for (index, path) in linux.masked_paths.iter().enumerate() {
         mounted.mount(format!("linux.maskedPaths[{index}]"), Mount::mask(path).if_present());
     }
     for (index, path) in linux.readonly_paths.iter().enumerate() {
-        mounted.mount(format!("linux.readonlyPaths[{index}]"), Mount::read_only_path(path).if_present());
+        // Of it alone, as others have it: a volume that is mounted below it was asked for with options of its own.
+        let closed = Mount::read_only_path(path).if_present().not_recursive();
+        mounted.mount(format!("linux.readonlyPaths[{index}]"), closed);
     }
+    // As its mounts have it, and not as the image does.
+    let passwd = brought.at(&rootfs, process::PASSWD);
+    process::apply(
+        &mut command,
+        process,
+        Home::In(passwd.as_ref().map(|(root, path)| (root.as_path(), path.as_path()))),
+    )?;
     if process.terminal {
         command.console(true);
     }

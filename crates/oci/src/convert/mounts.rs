@@ -4,27 +4,14 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
-use seclude::{Attributes, IdMap, Mount};
+use seclude::{IdMap, Mount};
 
-use super::places::{Brought, behind_links};
+use super::options::{self, Options};
+use super::places::{Brought, From};
 use super::{Circumstances, Tree, cgroup_mount, namespaces};
 use crate::copy_up::CopyUp;
 use crate::failure::{Failure, Result};
 use crate::spec::{self, Linux, NamespaceKind, Spec};
-
-/// What an option says.
-#[derive(Default)]
-struct Options {
-    bind: bool,
-    recursive: bool,
-    copies_up: bool,
-    /// `idmap`, or with all below it `ridmap`.
-    id_mapped: bool,
-    ids_below: bool,
-    attributes: Attributes,
-    /// The file system's own.
-    data: Vec<(String, Option<String>)>,
-}
 
 pub(super) fn apply(
     tree: &mut Tree<'_>,
@@ -32,13 +19,13 @@ pub(super) fn apply(
     linux: &Linux,
     rootfs: &Path,
     circumstances: &Circumstances<'_>,
-) -> Result<()> {
+) -> Result<Brought> {
     let mut brought = Brought::default();
     for (index, mount) in spec.mounts.iter().enumerate() {
         let origin = format!("mounts[{index}]");
         one(tree, mount, linux, (rootfs, &mut brought), circumstances, &origin)?;
     }
-    Ok(())
+    Ok(brought)
 }
 
 fn one(
@@ -52,23 +39,21 @@ fn one(
     if mount.destination.is_empty() {
         return Err(Failure::at(format!("{origin}.destination"), "it is empty"));
     }
-    // The specification has those of old that are relative begin there.
+    // The specification has those of old that are relative begin there. Links are followed by whoever mounts there, in the tree as it is then,
+    // and what they lead to is made where it is missing, as others do it: what the image has may be hidden by an earlier mount.
     let absolute = format!("/{}", mount.destination.trim_start_matches('/'));
-    // Others make what its links lead to where that is missing, but for views of the kernel's, which go to where they are said.
-    let is_view = mount.kind.as_deref().is_some_and(|kind| ["proc", "sysfs"].contains(&kind));
-    let behind = behind_links(rootfs, &absolute).filter(|_| !is_view);
-    let absolute = behind.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or(absolute);
     let target = absolute.as_str();
-    let mut options = options(mount);
+    let mut options = Options::of(mount);
     let maps = maps(mount, linux, origin)?;
     options.id_mapped |= maps.is_some();
     let kind = mount.kind.as_deref().unwrap_or_default();
     if options.bind || kind == "bind" || kind == "rbind" {
-        // mount(2) passes them over, and engines go by that.
+        // mount(2) passes over what is of a file system, and engines go by that.
         if let Some((word, _)) = options.data.iter().find(|(_, value)| value.is_none()) {
             return Err(unknown(origin, word, "is no option of a bind"));
         }
-        if let Some((word, _)) = options.data.first() {
+        let words = options.of_the_file_system.iter().copied();
+        if let Some(word) = options.data.iter().map(|(word, _)| word.as_str()).chain(words).next() {
             tree.notes
                 .push(format!("{origin}.options: {word:?} is of a file system that is mounted, and none of a bind's"));
         }
@@ -82,9 +67,10 @@ fn one(
             );
             Failure::at(format!("{origin}.source"), why)
         })?;
-        brought.add(target, Some(source.clone()));
+        brought.add(target, From::Host(source.clone()));
         // As others do: engines look themselves whether what they share comes from elsewhere.
-        let mut bind = Mount::bind(source, target).attributes(options.attributes.of_private_sources(true));
+        let mut bind =
+            Mount::bind(source, target).attributes(options.attributes.of_private_sources(true)).links_made_good();
         bind = match maps {
             Some(Maps::Own(uids, gids)) => bind.id_mapped_by(uids, gids),
             Some(Maps::Containers) => bind.id_mapped(),
@@ -106,7 +92,9 @@ fn one(
         tree.mount(origin, bind);
         return Ok(());
     }
-    brought.add(target, None);
+    // What it is mounted on.
+    let below = brought.at(rootfs, target);
+    brought.add(target, if options.copies_up { From::Copied } else { From::Nothing });
     if options.id_mapped {
         return Err(Failure::at(format!("{origin}.options"), "only a bind is shown under other ids"));
     }
@@ -123,22 +111,23 @@ fn one(
         is_ordinary(rootfs, target, kind).map_err(|failure| failure.or_at(&format!("{origin}.destination")))?;
     }
     // What is made and mounted in there comes first: it is read-only once all is there.
-    let closes = kind == "tmpfs" && target.trim_end_matches('/') == "/dev" && options.attributes.is_read_only();
-    if closes {
+    if kind == "tmpfs" && options.attributes.is_read_only() {
         options.attributes.add("rw");
-        tree.closes_dev = true;
+        tree.closes.push((origin.to_owned(), absolute.clone()));
     }
     if kind == "tmpfs"
         && !options.copies_up
         && !options.data.iter().any(|(key, _)| key == "mode")
-        && let Some(mode) = mode_of(rootfs, target)
+        && let Some(mode) = below.as_ref().and_then(|(root, path)| mode_of(root, path))
     {
         options.data.push(("mode".to_owned(), Some(format!("{mode:o}"))));
     }
-    let mut made = Mount::file_system(kind, target).attributes(options.attributes);
-    if options.copies_up {
+    let mut made = Mount::file_system(kind, target).attributes(options.attributes).links_made_good();
+    if options.copies_up
+        && let Some((image, target)) = below
+    {
         let has_mode = options.data.iter().any(|(key, _)| key == "mode");
-        let copy = CopyUp { image: rootfs.to_owned(), target: target.to_owned(), has_mode };
+        let copy = CopyUp { image, target, has_mode };
         made = made.filled_by(move |root| copy.fill(&root));
     }
     if let Some(source) = mount.source.as_ref().filter(|source| !source.is_empty()) {
@@ -149,6 +138,12 @@ fn one(
         made = made.filled_by(move |root| labelled(&root, &label));
     } else if !linux.mount_label.is_empty() && !UNLABELLED.contains(&kind) {
         made = made.data("context", Some(&linux.mount_label));
+    }
+    for word in &options.of_the_file_system {
+        match options::has_effect(word, kind) {
+            true => made = made.data(*word, None),
+            false => tree.notes.push(format!("{origin}.options: {word:?} has no effect on {kind}")),
+        }
     }
     for (key, value) in &options.data {
         made = made.data(key, value.as_deref());
@@ -180,12 +175,14 @@ fn is_ordinary(rootfs: &Path, target: &str, kind: &str) -> Result<()> {
     }
 }
 
-/// The mode of the directory of the image that a tmpfs is mounted on, which it takes over where it has none of its own.
-fn mode_of(rootfs: &Path, target: &str) -> Option<u32> {
+/// The mode of the directory that a tmpfs is mounted on, which it takes over where it has none of its own.
+fn mode_of(rootfs: &Path, target: &Path) -> Option<u32> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, rootfs, flags, Mode::empty()).ok()?;
     let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let found = openat2(&root, target, flags, Mode::empty(), leash).ok()?;
+    let found =
+        openat2(&root, Path::new(".").join(target.strip_prefix("/").unwrap_or(target)), flags, Mode::empty(), leash)
+            .ok()?;
     fstat(&found).ok().map(|found| found.st_mode & 0o7777)
 }
 
@@ -214,31 +211,6 @@ fn maps(mount: &spec::Mount, linux: &Linux, origin: &str) -> Result<Option<Maps>
 
 /// Views of the kernel, which have labels of their own.
 const UNLABELLED: [&str; 3] = ["proc", "sysfs", "cgroup2"];
-
-/// What the kernel keeps for each file system, and takes as words of its own.
-const OF_THE_FILE_SYSTEM: [&str; 8] =
-    ["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", "iversion"];
-
-fn options(mount: &spec::Mount) -> Options {
-    let mut options = Options::default();
-    for word in &mount.options {
-        match word.as_str() {
-            "bind" => options.bind = true,
-            "rbind" => (options.bind, options.recursive) = (true, true),
-            "defaults" | "" => {}
-            "tmpcopyup" => options.copies_up = true,
-            "idmap" => options.id_mapped = true,
-            "ridmap" => (options.id_mapped, options.ids_below) = (true, true),
-            word if options.attributes.add(word) => {}
-            word if OF_THE_FILE_SYSTEM.contains(&word) => options.data.push((word.to_owned(), None)),
-            word => match word.split_once('=') {
-                Some((key, value)) => options.data.push((key.to_owned(), Some(value.to_owned()))),
-                None => options.data.push((word.to_owned(), None)),
-            },
-        }
-    }
-    options
-}
 
 fn unknown(origin: &str, word: &str, why: &str) -> Failure {
     Failure::at(format!("{origin}.options"), format!("{word:?} {why}"))

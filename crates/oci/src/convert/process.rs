@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::Path;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
@@ -17,12 +17,14 @@ use crate::spec::{self, IdMapping, Linux, Process};
 
 /// Where its /etc/passwd is.
 pub(crate) enum Home<'a> {
-    /// Below this directory.
-    In(&'a Path),
+    /// At this path below a directory, or, where that is empty, this file. `None`: there is none.
+    In(Option<(&'a Path, &'a Path)>),
     /// In the root that is open as this.
     At(BorrowedFd<'a>),
 }
 
+/// In a container's root.
+pub(crate) const PASSWD: &str = "/etc/passwd";
 /// How long whoever has it may take to give it out.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// No user has more names than that, and a container could have a file without end.
@@ -134,22 +136,26 @@ pub(crate) fn environment(command: &mut Command, process: &Process, home: Home<'
 /// As the container's own /etc/passwd has it. Whoever is in there may have made of that what never answers (FUSE), so a thread asks, whose wait
 /// a signal ends: no signal ends its own.
 fn home_of(uid: u32, home: Home<'_>) -> Result<Option<String>> {
-    let path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = match home {
-        Home::In(path_of_root) => openat(CWD, path_of_root, path, Mode::empty()).ok(),
-        Home::At(root) => root.try_clone_to_owned().ok(),
+    let path = OFlags::PATH | OFlags::CLOEXEC;
+    let (root, file) = match home {
+        Home::In(Some((root, file))) => (openat(CWD, root, path, Mode::empty()).ok(), file.to_owned()),
+        Home::In(None) => (None, PathBuf::new()),
+        Home::At(root) => (root.try_clone_to_owned().ok(), PASSWD.into()),
     };
     let Some(root) = root else { return Ok(None) };
-    let found = interrupts::wait_for(PATIENCE, move || read_home(uid, root.as_fd()))?;
+    let found = interrupts::wait_for(PATIENCE, move || read_home(uid, root, &file))?;
     let late = || format!("HOME: the container's /etc/passwd is not to be had for {} s", PATIENCE.as_secs());
     found.ok_or_else(|| Failure::at("process.env", late()))
 }
 
 /// By a walk that does not leave its root, of a plain file alone.
-fn read_home(uid: u32, root: BorrowedFd<'_>) -> Option<String> {
+fn read_home(uid: u32, root: OwnedFd, file: &Path) -> Option<String> {
     let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     // Looked at before it is opened: to open a device may do something.
-    let found = openat2(root, "etc/passwd", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), leash).ok()?;
+    let found = match file.as_os_str().is_empty() {
+        true => root,
+        false => openat2(root, file, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), leash).ok()?,
+    };
     let found = File::from(found);
     if !found.metadata().ok()?.is_file() {
         return None;
@@ -178,11 +184,17 @@ fn capabilities(sets: Option<&spec::Capabilities>) -> CapabilitySets {
     }
 }
 
+/// By the specification's own spelling: others are passed over by the rest of the world, and so would be rights that nobody else gives.
+fn known(name: &str) -> Option<Capability> {
+    let is_spelled = name.starts_with("CAP_") && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    is_spelled.then(|| name.parse().ok()).flatten()
+}
+
 /// Those of a configuration that no kernel has, each once: engines have lists of later ones, and the specification has them told.
 pub(crate) fn unknown_capabilities(process: &Process) -> Option<String> {
     let sets = process.capabilities.as_ref()?;
     let all = [&sets.bounding, &sets.effective, &sets.permitted, &sets.inheritable, &sets.ambient];
-    let unknown = all.into_iter().flatten().filter(|name| name.parse::<Capability>().is_err());
+    let unknown = all.into_iter().flatten().filter(|name| known(name).is_none());
     let unknown: BTreeSet<&str> = unknown.map(String::as_str).collect();
     let names: Vec<&str> = unknown.into_iter().collect();
     (!names.is_empty())
@@ -193,9 +205,8 @@ pub(crate) fn unknown_capabilities(process: &Process) -> Option<String> {
 /// for more, and go by that nobody minds; so it is told.
 pub(crate) fn not_ambient(process: &Process) -> Option<String> {
     let sets = process.capabilities.as_ref()?;
-    let lacks = |name: &&String| {
-        name.parse::<Capability>().is_ok() && !(sets.permitted.contains(name) && sets.inheritable.contains(name))
-    };
+    let lacks =
+        |name: &&String| known(name).is_some() && !(sets.permitted.contains(name) && sets.inheritable.contains(name));
     let names: Vec<&str> = sets.ambient.iter().filter(lacks).map(String::as_str).collect();
     let why = "what is not permitted and inheritable cannot be ambient";
     let told = |name: &&str| format!("can't raise ambient capability {name}: {why}");
@@ -205,5 +216,5 @@ pub(crate) fn not_ambient(process: &Process) -> Option<String> {
 
 /// Those of them that there are.
 fn set(names: &[String]) -> Capabilities {
-    names.iter().filter_map(|name| name.parse::<Capability>().ok()).fold(Capabilities::NONE, Capabilities::with)
+    names.iter().filter_map(|name| known(name)).fold(Capabilities::NONE, Capabilities::with)
 }

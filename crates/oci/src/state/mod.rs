@@ -171,6 +171,13 @@ fn missing(id: &str) -> Failure {
     Failure::new(format!("container does not exist: {id}"))
 }
 
+/// Whose creation was killed: to engines, which know it by these words, it is none.
+fn never_made(id: &str) -> Failure {
+    Failure::new(format!(
+        "container does not exist: {id}: its creation came to nothing, and `delete` removes what is left of it"
+    ))
+}
+
 /// Whether it is one that is not there.
 pub(crate) fn is_there(store: &Store, id: &str) -> bool {
     store.look(id).is_ok()
@@ -215,6 +222,11 @@ impl Entry {
         serde_json::from_slice(&text).map(Some).map_err(|error| Failure::new(format!("{}: {RECORD}: {error}", self.id)))
     }
 
+    /// The same of one that was made.
+    pub(crate) fn made(&self) -> Result<Record> {
+        self.record()?.ok_or_else(|| never_made(&self.id))
+    }
+
     pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Failure::new(error.to_string()))?;
         self.write(RECORD, &text)
@@ -222,8 +234,7 @@ impl Entry {
 
     /// The configuration that it was made of.
     pub(crate) fn config(&self) -> Result<Spec> {
-        let text =
-            self.read(CONFIG)?.ok_or_else(|| Failure::new(format!("container {}: it was never made", self.id)))?;
+        let text = self.read(CONFIG)?.ok_or_else(|| never_made(&self.id))?;
         serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{}: {CONFIG}: {error}", self.id)))
     }
 

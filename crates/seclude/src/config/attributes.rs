@@ -109,6 +109,12 @@ impl Attributes {
         true
     }
 
+    /// All words that [`Attributes::add`] knows.
+    pub fn words() -> impl Iterator<Item = String> {
+        let words = WORDS.iter().map(|(word, ..)| *word).chain(PROPAGATION.iter().map(|(word, _)| *word));
+        words.flat_map(|word| [word.to_owned(), format!("r{word}")])
+    }
+
     /// Whether the mount itself cannot be written.
     pub fn is_read_only(&self) -> bool {
         self.own.set & sys::MOUNT_ATTR_RDONLY != 0

@@ -29,6 +29,8 @@ pub struct Mount {
     pub(crate) id_mapped: Option<IdMapped>,
     /// Of a file system by its name.
     pub(crate) fill: Option<Fill>,
+    /// Whether what symlinks of its target lead to is made where it is missing.
+    pub(crate) links_made_good: bool,
 }
 
 /// Under which ids a bind is shown, where that is said.
@@ -141,6 +143,8 @@ pub(crate) enum MountKind {
     },
     ReadOnlyPath {
         if_present: bool,
+        /// With what is mounted below it.
+        recursive: bool,
     },
 }
 
@@ -167,6 +171,7 @@ impl Mount {
             attributes: Attributes::new(),
             id_mapped: None,
             fill: None,
+            links_made_good: false,
         }
     }
 
@@ -260,7 +265,7 @@ impl Mount {
 
     /// Makes what is there read-only, with what is mounted below it.
     pub fn read_only_path(target: impl AsRef<Path>) -> Mount {
-        Mount::new(target, MountKind::ReadOnlyPath { if_present: false })
+        Mount::new(target, MountKind::ReadOnlyPath { if_present: false, recursive: true })
     }
 
     /// A new file system of this type (`tmpfs`, `proc`, `sysfs`, `mqueue`, `devpts`, `cgroup2`, …), as the kernel makes it of
@@ -374,7 +379,7 @@ impl Mount {
     #[must_use]
     pub fn if_present(mut self) -> Mount {
         match &mut self.kind {
-            MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present } => *if_present = true,
+            MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present, .. } => *if_present = true,
             _ => {}
         }
         self
@@ -405,12 +410,20 @@ impl Mount {
     }
 
     /// For a bind: without what is mounted below the source. In a user namespace the kernel refuses that (EINVAL)
-    /// if something is: it would uncover what the mount hides.
+    /// if something is: it would uncover what the mount hides. For a [`Mount::read_only_path`]: what is mounted below it stays as it is.
     #[must_use]
     pub fn not_recursive(mut self) -> Mount {
-        if let MountKind::Bind { recursive, .. } = &mut self.kind {
+        if let MountKind::Bind { recursive, .. } | MountKind::ReadOnlyPath { recursive, .. } = &mut self.kind {
             *recursive = false;
         }
+        self
+    }
+
+    /// For a bind, a directory and a [`Mount::file_system`] that is no view of the kernel's: what symlinks of the target lead to is made where it is
+    /// missing, in the tree as the mounts before it have left it, and never outside of it. Without, that is an error.
+    #[must_use]
+    pub fn links_made_good(mut self) -> Mount {
+        self.links_made_good = true;
         self
     }
 

@@ -256,8 +256,8 @@ fn mount(mount: &Mount, index: usize) -> Raised<data::Mount> {
             data.mode = (*mode != 0o755).then_some(data::Mode(*mode));
             Kind::Directory
         }
-        // What the kernel alone knows the options of, and nodes: a request has its own names for the usual ones.
-        MountKind::FileSystem { .. } | MountKind::Device { .. } => {
+        // What the kernel alone knows the options of, nodes, and what is read-only for itself alone: a request has its own names for the usual ones.
+        MountKind::FileSystem { .. } | MountKind::Device { .. } | MountKind::ReadOnlyPath { recursive: false, .. } => {
             return Err(Wrong::contradicts(Field::of("mounts").index(index), "a request has no name for it"));
         }
         MountKind::Symlink { to, .. } => {
@@ -268,7 +268,7 @@ fn mount(mount: &Mount, index: usize) -> Raised<data::Mount> {
             data.if_present = *if_present;
             Kind::Mask
         }
-        MountKind::ReadOnlyPath { if_present } => {
+        MountKind::ReadOnlyPath { if_present, .. } => {
             data.if_present = *if_present;
             Kind::ReadOnlyPath
         }

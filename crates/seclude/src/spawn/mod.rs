@@ -367,7 +367,9 @@ impl Attendance<'_> {
                     follow(newborn, pid)?;
                     is_among_others = true;
                     // Who answers is to look at the process that asks.
-                    listener.take().map_or(Ok(()), |listener| self.serve(newborn, listener))?;
+                    if let Some(listener) = listener.take() {
+                        self.serve(newborn, listener)?;
+                    }
                 }
                 other @ (Event::Terminal(_)
                 | Event::Layers(_)
@@ -440,10 +442,12 @@ impl Attendance<'_> {
 }
 
 impl Attendance<'_> {
+    /// And lets it go on, as it executes nothing before.
     fn serve(&self, newborn: &Newborn, listener: OwnedFd) -> Result<()> {
         let born = Born::of(newborn);
-        let step = self.plan.steps.iter().find(|step| step.serves());
-        step.map_or(Ok(()), |step| step.serve(&born, listener).map_err(|error| error.or_at(step.field())))
+        let Some(step) = self.plan.steps.iter().find(|step| step.serves()) else { return Ok(()) };
+        step.serve(&born, listener).map_err(|error| error.or_at(step.field()))?;
+        self.channel.go()
     }
 }
 

@@ -40,7 +40,9 @@ const NAME: &str = "filter";
 /// The calls by which a listener is handed over; and, where the command goes on as another process behind it, those by which it does, and is
 /// known.
 const HANDED_OVER: [&str; 11] =
-    ["sendmsg", "close", "clone", "sendto", "exit", "exit_group", "prctl", "setsid", "ioctl", "read", "rt_sigprocmask"];
+    ["sendmsg", "close", "read", "clone", "sendto", "exit", "exit_group", "prctl", "setsid", "ioctl", "rt_sigprocmask"];
+/// How many of them each listener is handed over by.
+const ALWAYS: usize = 3;
 
 struct Filter {
     seccomp: Seccomp,
@@ -155,9 +157,13 @@ impl Filter {
             return wrong("SCMP_ACT_NOTIFY, and nobody would be notified".to_owned());
         }
         // Between the filter and the command's exec the launcher makes them, and whoever answers does not have the listener yet.
-        let named = if self.is_late { &HANDED_OVER[..] } else { &HANDED_OVER[..2] };
-        match profile.notifies_of(named) {
-            Some(call) => wrong(format!("SCMP_ACT_NOTIFY for {call}, by which the listener itself is handed over")),
+        let always = HANDED_OVER.get(..ALWAYS).unwrap_or(&HANDED_OVER);
+        let named = if self.is_late { &HANDED_OVER[..] } else { always };
+        if let Some(call) = profile.notifies_of(named) {
+            return wrong(format!("SCMP_ACT_NOTIFY for {call}, by which the listener itself is handed over"));
+        }
+        match profile.refuses_one_of(always) {
+            Some(call) => wrong(format!("it does not allow {call}, by which its listener is handed over")),
             None => Ok(()),
         }
     }

@@ -290,7 +290,10 @@ impl Tree {
             MountKind::FileSystem { name, .. } => return self.kernel(target, name, mount.attributes.is_read_only()),
             MountKind::Device { .. } => return self.kernel(target, "a device", false),
             MountKind::Symlink { to, .. } => return self.link(target, to),
-            MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present } => {
+            MountKind::ReadOnlyPath { recursive: false, .. } => {
+                return self.kernel(target, "read-only without what is mounted below it", true);
+            }
+            MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present, .. } => {
                 let is_mask = matches!(mount.kind, MountKind::Mask { .. });
                 let content = if is_mask { Content::Masked } else { Content::Again { closes: true } };
                 let words = if is_mask { format!("{shown} is hidden") } else { format!("{shown} is made read-only") };

@@ -36,6 +36,7 @@ struct Bind {
     is_here: bool,
     is_apart: bool,
     attributes: Attributes,
+    links: Links,
     about: String,
 }
 
@@ -55,6 +56,8 @@ pub(super) struct Circumstances {
     pub(super) is_apart: bool,
     /// On top of the flags.
     pub(super) attributes: Attributes,
+    /// What becomes of symlinks in its target.
+    pub(super) links: Links,
     /// Under other ids in any case.
     pub(super) id_mapped: Option<IdMapped>,
     /// What makes the namespace of a map.
@@ -77,6 +80,7 @@ pub(super) fn compile(
         is_here,
         is_apart,
         attributes,
+        links,
         id_mapped,
         starter,
         by_parent,
@@ -106,6 +110,7 @@ pub(super) fn compile(
         is_here,
         is_apart: is_apart && !flags.read_only,
         attributes,
+        links,
         about,
     }))
 }
@@ -199,7 +204,7 @@ impl Step for Bind {
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
         self.show.copy(program, Slot::TREE);
-        attach(program, &self.target, Want::Like(Slot::TREE), 0o755, Links::Followed);
+        attach(program, &self.target, Want::Like(Slot::TREE), 0o755, self.links);
         self.show.covers(program, Slot::TREE);
         if self.of_root && self.recursive && self.show.is_childs() {
             let place = program.place(&self.target);

@@ -58,18 +58,19 @@ struct Directory {
     told: bool,
     /// It stays writable where the root that it lies in is closed.
     own: bool,
+    links: Links,
     about: String,
 }
 
 /// `preset`: it lies in what is the container's own in any case.
-pub(super) fn directory(target: &Path, mode: u32, preset: bool) -> Box<dyn Step> {
+pub(super) fn directory(target: &Path, mode: u32, preset: bool, links: Links) -> Box<dyn Step> {
     let about = format!("directory {}, mode {mode:o}", target.display());
-    Box::new(Directory { target: target.to_owned(), mode, told: !preset, own: false, about })
+    Box::new(Directory { target: target.to_owned(), mode, told: !preset, own: false, links, about })
 }
 
 pub(super) fn own_directory(target: &Path, mode: u32) -> Box<dyn Step> {
     let about = format!("empty directory {}, mode {mode:o}", target.display());
-    Box::new(Directory { target: target.to_owned(), mode, told: false, own: true, about })
+    Box::new(Directory { target: target.to_owned(), mode, told: false, own: true, links: Links::Followed, about })
 }
 
 impl Step for Directory {
@@ -86,7 +87,7 @@ impl Step for Directory {
             place,
             want,
             create: Some(Create { mode: self.mode, told: self.told }),
-            links: Links::Followed,
+            links: self.links,
             into,
         });
         if self.own {

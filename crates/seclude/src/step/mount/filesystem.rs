@@ -18,12 +18,39 @@ use crate::step::Step;
 /// What set-up and checks go by: an image in which these lead elsewhere would have them look at the wrong file (CVE-2019-19921).
 const VIEWS: [&str; 6] = ["proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts"];
 
+/// What fsconfig(2) takes of a value.
+const LONGEST: usize = 255;
+
+/// Layers of an overlay that are too long for one value, one by one: Linux 6.8. The kernel has them with `\\` before what is no separator, and one
+/// by one as they are; behind `::` those that hold data alone.
+fn apart(kind: &str, key: &str, value: Option<&str>) -> Vec<(String, Option<String>)> {
+    let whole = || vec![(key.to_owned(), value.map(str::to_owned))];
+    let Some(layers) = value.filter(|value| (kind, key) == ("overlay", "lowerdir") && value.len() > LONGEST) else {
+        return whole();
+    };
+    let (mut all, mut layer, mut is_data, mut bytes) = (Vec::new(), String::new(), false, layers.chars());
+    let mut end = |layer: &mut String, is_data: &mut bool| match std::mem::take(layer) {
+        empty if empty.is_empty() => *is_data = true,
+        layer => all.push(((if *is_data { "datadir+" } else { "lowerdir+" }).to_owned(), Some(layer))),
+    };
+    while let Some(next) = bytes.next() {
+        match next {
+            ':' => end(&mut layer, &mut is_data),
+            '\\' => layer.extend(bytes.next()),
+            next => layer.push(next),
+        }
+    }
+    end(&mut layer, &mut is_data);
+    all
+}
+
 struct FileSystem {
     name: String,
     source: Option<String>,
     data: Vec<(String, Option<String>)>,
     attributes: Attributes,
     fill: Option<Fill>,
+    links: Links,
     target: PathBuf,
     about: String,
 }
@@ -40,13 +67,22 @@ pub(super) fn compile(
     if name.is_empty() {
         return Err(Error::invalid(NAME, format!("{}: a file system without a type", target.display())).at("kind"));
     }
+    let data = data.iter().flat_map(|(key, value)| apart(name, key, value.as_deref())).collect::<Vec<_>>();
+    for (key, value) in &data {
+        let length = value.as_deref().map_or(0, str::len);
+        if length > LONGEST {
+            let action = format!("{}: {key} has {length} bytes, and the kernel takes {LONGEST}", target.display());
+            return Err(Error::invalid(NAME, action).at("data"));
+        }
+    }
     let about = format!("{name} on {}{}", target.display(), attributes.describe());
     Ok(Box::new(FileSystem {
         name: name.to_owned(),
         source: source.map(str::to_owned),
-        data: data.to_vec(),
+        data,
         attributes,
         fill: mount.fill.clone(),
+        links: if VIEWS.contains(&name) { Links::Refused } else { super::links(mount) },
         target: target.to_owned(),
         about,
     }))
@@ -91,9 +127,7 @@ impl Step for FileSystem {
             }
             None => program.push(Op::FsMount { fs: slot, attributes: own.set }),
         }
-        let is_view = VIEWS.contains(&self.name.as_str());
-        let links = if is_view { Links::Refused } else { Links::Followed };
-        attach_slot(program, slot, &self.target, Want::Directory, 0o755, links);
+        attach_slot(program, slot, &self.target, Want::Directory, 0o755, self.links);
         if own.set & MOUNT_ATTR_RDONLY != 0 {
             if self.fill.is_some() {
                 program.push(Op::SetAttributes { mount: slot, set: MOUNT_ATTR_RDONLY, recursive: false });

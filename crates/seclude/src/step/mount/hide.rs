@@ -21,7 +21,7 @@ struct Hide {
 #[derive(Clone, Copy)]
 enum How {
     Mask,
-    ReadOnly,
+    ReadOnly { recursive: bool },
 }
 
 pub(super) fn mask(target: &Path, if_present: bool) -> Result<Box<dyn Step>> {
@@ -29,8 +29,10 @@ pub(super) fn mask(target: &Path, if_present: bool) -> Result<Box<dyn Step>> {
     Ok(hide(target, if_present, How::Mask, "mask"))
 }
 
-pub(super) fn read_only(target: &Path, if_present: bool) -> Box<dyn Step> {
-    hide(target, if_present, How::ReadOnly, "read-only")
+/// `recursive`: with what is mounted below it.
+pub(super) fn read_only(target: &Path, if_present: bool, recursive: bool) -> Box<dyn Step> {
+    let word = if recursive { "read-only" } else { "read-only, without what is mounted below," };
+    hide(target, if_present, How::ReadOnly { recursive }, word)
 }
 
 fn hide(target: &Path, if_present: bool, how: How, word: &str) -> Box<dyn Step> {
@@ -55,11 +57,11 @@ impl Step for Hide {
         });
         match self.how {
             How::Mask => program.push(Op::Mask { place: Slot::PLACE }),
-            How::ReadOnly => {
+            How::ReadOnly { recursive } => {
                 program.push(Op::CloneFrom { from: Slot::PLACE, name: c"", recursive: true, into: Slot::TREE });
                 let set = MOUNT_ATTR_RDONLY;
                 program.push(Op::Attach { mount: Slot::TREE, onto: Slot::PLACE });
-                program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive: true });
+                program.push(Op::SetAttributes { mount: Slot::TREE, set, recursive });
                 program.push(Op::CheckReadOnly { mount: Slot::TREE });
             }
         }

@@ -276,6 +276,7 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
                     is_here: mount.stands == Some(Stands::Here),
                     is_apart: own_namespaces::may_copy_set_id(command, host),
                     attributes: mount.attributes,
+                    links: links(mount),
                     id_mapped: mount.id_mapped.clone(),
                     starter: command.starter,
                     // Without the mounts below, the kernel's own refusal keeps what they hide.
@@ -310,7 +311,7 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
             dev::compile(target, bound)
         }
         MountKind::File { content, mode, read_only } => file::file(target, content, *mode, *read_only)?,
-        MountKind::Directory { mode } => file::directory(target, *mode, mount.preset),
+        MountKind::Directory { mode } => file::directory(target, *mode, mount.preset, links(mount)),
         MountKind::OwnDirectory { mode } => file::own_directory(target, *mode),
         MountKind::Symlink { to, keep } => file::symlink(target, to, *keep, mount.preset)?,
         MountKind::FileSystem { name, source, data } => {
@@ -318,11 +319,16 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
         }
         MountKind::Device { device } => device::compile(target, *device, command)?,
         MountKind::Mask { if_present } => hide::mask(target, *if_present)?,
-        MountKind::ReadOnlyPath { if_present } => {
+        MountKind::ReadOnlyPath { if_present, recursive } => {
             not_the_root(target)?;
-            hide::read_only(target, *if_present)
+            hide::read_only(target, *if_present, *recursive)
         }
     })
+}
+
+/// What becomes of symlinks in its target.
+fn links(mount: &Mount) -> Links {
+    if mount.links_made_good { Links::MadeGood } else { Links::Followed }
 }
 
 /// Without a cgroup of its own a container would see its caller's, and could write all that its user may.

@@ -96,7 +96,7 @@ fn holds_back(mount: &Mount) -> Option<bool> {
     match &mount.kind {
         MountKind::Bind { flags, .. } => flags.read_only.then_some(false),
         MountKind::File { .. } => Some(false),
-        MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present } => Some(*if_present),
+        MountKind::Mask { if_present } | MountKind::ReadOnlyPath { if_present, .. } => Some(*if_present),
         _ => None,
     }
 }

@@ -57,8 +57,15 @@ impl Hierarchies {
             return Ok(None);
         }
         let name = PathBuf::from(format!("{LEAF}{pid}"));
-        dir.make_child(&name)?;
-        dir.open_child(&name)?.write("cgroup.procs", &pid.to_string())?;
+        let moved = || {
+            dir.make_child(&name)?;
+            dir.open_child(&name)?.write("cgroup.procs", &pid.to_string())
+        };
+        // A sweep that does not know the process may have removed it, empty as it was.
+        match moved() {
+            Err(error) if error.is_gone() => moved()?,
+            other => other?,
+        }
         Ok(Some(parent.join(name)))
     }
 

@@ -112,7 +112,9 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             }
             Ok(())
         }
-        Op::HoldWay { written, below, mount } => hold_way(machine.get(Slot::ROOT), written.path, below, mount),
+        Op::HoldWay { written, below, mount, strict } => {
+            hold_way(machine.get(Slot::ROOT), written.path, below, mount, strict)
+        }
         Op::Attach { mount, onto } => {
             let tree = machine.get(mount);
             match mount::attach(tree, machine.get(onto)) {
@@ -427,16 +429,24 @@ pub(crate) fn open_working_directory(machine: &mut Machine<'_>, path: &CStr) -> 
 }
 
 /// Nothing below what is written is followed that whoever writes there could have lead elsewhere.
-fn hold_way(root: Fd, written: &CStr, below: &CStr, is_mounted: bool) -> Done {
+fn hold_way(root: Fd, written: &CStr, below: &CStr, is_mounted: bool, strict: bool) -> Done {
     let base = file::open(root, written, file::O_PATH, 0, leash(Links::Followed)).named(Call::Openat2)?;
     let found = match file::open(base, below, file::O_PATH, 0, leash(Links::Refused)) {
         Err(Errno::ENOENT) => Ok(None),
+        Err(Errno::ELOOP) if !strict => Ok(None),
         found => found.named(Call::Openat2).map(Some),
     };
     let _ = file::close(base);
-    let Some(way) = found?.filter(|_| is_mounted) else { return Ok(()) };
+    let Some(way) = found? else { return Ok(()) };
+    let held = if is_mounted { hold(way) } else { Ok(()) };
+    let _ = file::close(way);
+    held
+}
+
+/// By a mount of it on itself.
+fn hold(way: Fd) -> Done {
     let tree = mount::clone_tree(way, c"", true).named(Call::OpenTree)?;
     let attached = mount::attach(tree, way).named(Call::MoveMount);
-    let _ = (file::close(tree), file::close(way));
+    let _ = file::close(tree);
     attached
 }

@@ -166,8 +166,8 @@ pub enum Op<'a> {
     /// The same, but if the place is missing the ops up to the next [`Op::CheckReadOnly`] or [`Op::Mask`] are skipped.
     ResolveIfPresent { base: Slot, place: Place<'a>, into: Slot },
     /// openat2(RESOLVE_NO_SYMLINKS) of what is `below` the place `written` in [`Slot::ROOT`], if anything is there; `mount`:
-    /// open_tree(OPEN_TREE_CLONE) of it and move_mount(2) onto itself
-    HoldWay { written: Place<'a>, below: &'a CStr, mount: bool },
+    /// open_tree(OPEN_TREE_CLONE) of it and move_mount(2) onto itself; `strict`: a symlink is an error
+    HoldWay { written: Place<'a>, below: &'a CStr, mount: bool, strict: bool },
     /// What follows is part number so many of the host's tree: if what [`Op::CloneTree`] opens or [`Op::Attach`] attaches is not
     /// there any more, or [`Op::SameAs`] finds another in its place, the ops up to the next [`Op::EndPart`] are skipped, and the
     /// parent is told.

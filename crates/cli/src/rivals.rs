@@ -28,7 +28,7 @@ const HERE: [(&[&str], &str); 22] = [
     (&["--new-session", "--rm"], "the default"),
     (
         &["--die-with-parent"],
-        "the default that the command ends with seclude; that ends with its own caller by the caller's word alone, such as setpriv --pdeathsig",
+        "the default that the command ends with seclude; that ends with its own caller by the caller's word alone, as setpriv(1) has it",
     ),
     (&["-e"], "--env NAME=VALUE"),
     (&["-w"], "--workdir DIR"),

@@ -161,7 +161,7 @@ fn a_value_of_another_type_or_out_of_range_is_told_with_what_can_be() {
         (r#"{"limits":[]}"#, "limits is a list; it can be an object"),
         (
             r#"{"limits":{"memory_max":"256X"}}"#,
-            "limits.memory_max: \"256X\" is not a size: a number of bytes, or with K, M, G or T",
+            "limits.memory_max: \"256X\" is not a size: a number of bytes, or with K, M, G or T, powers of 1024 (KB, Ki and KiB too)",
         ),
         (
             r#"{"limits":{"memory_max":-1}}"#,

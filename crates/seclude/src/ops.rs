@@ -137,7 +137,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
             let create = if create.is_some() { ", created if missing)" } else { ")" };
             format!("openat2({}/{}){want}{create} as {}", slot(*base), text(place.path), slot(*into))
         }
-        Op::HoldWay { written, below, mount } => {
+        Op::HoldWay { written, below, mount, .. } => {
             let how = if *mount { "hold" } else { "look for no symlink at" };
             format!("{how} root/{}/{}, if it is there", text(written.path), text(below))
         }

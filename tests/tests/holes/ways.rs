@@ -142,3 +142,63 @@ fn the_spec_and_the_report_are_kept_in_a_root_that_is_written_to_and_in_no_layer
         refused(125, &[&["run", "--spec", inside.to_str().unwrap(), "--root", own], &layer[..], &["true"]].concat());
     assert!(line.contains("a layer that the command writes to: keep it elsewhere"), "{line}");
 }
+
+#[test]
+fn what_lies_in_a_mount_within_another_is_not_put_aside_with_that() {
+    let scratch = Scratch::new("ways-within");
+    let project = scratch.directory("project");
+    fs::create_dir_all(project.join("a/b")).unwrap();
+    open(scratch.path());
+    let own = project.to_str().unwrap();
+    let (inner, file) = (format!("{own}/a/b"), format!("{own}/a/b/file"));
+    let (to, within) = (format!("{own}:/mnt/p"), format!("{inner}:/mnt/p/a/b"));
+    let bound = ["--bind", &to, "--bind", &within, "--ro-path", "/mnt/p/a/b/file"];
+    for (flags, inside) in [
+        (&["--rw", own, "--rw", &inner, "--ro", &file][..], own),
+        (&["--rw", own, "--tmpfs", &inner, "--ro", &file], own),
+        (&bound, "/mnt/p"),
+    ] {
+        fs::write(&file, "own").unwrap();
+        let script = format!("cd {inside} && mv a aside; mkdir -p a/b; echo evil > a/b/file; true");
+        let output = seclude(&[&["run"], flags, &["sh", "-c", &script]].concat());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("cannot move 'a'"), "{flags:?}: {output:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "own", "{flags:?}");
+    }
+    // The spec that says so is kept likewise.
+    let spec = project.join("a/b/box.toml");
+    fs::write(&spec, "rw = [\"../..\", \".\"]\n").unwrap();
+    let script = format!("cd {own} && mv a aside; mkdir -p a/b; echo 'preset = \"bare\"' > a/b/box.toml; true");
+    let output = seclude(&["run", "--spec", spec.to_str().unwrap(), "sh", "-c", &script]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(fs::read_to_string(&spec).unwrap(), "rw = [\"../..\", \".\"]\n");
+}
+
+#[test]
+fn however_much_is_held_back_no_descriptors_are_kept_for_it() {
+    let scratch = Scratch::new("ways-many");
+    let many = scratch.directory("many");
+    let mut flags: Vec<String> = vec!["run".into(), "--rw".into(), many.to_str().unwrap().into()];
+    for number in 0..300 {
+        let file = many.join(number.to_string());
+        fs::write(&file, "").unwrap();
+        flags.extend(["--ro-path".into(), file.to_str().unwrap().into()]);
+    }
+    open(scratch.path());
+    let mut command = std::process::Command::new("prlimit");
+    command.arg("--nofile=128").arg("--").arg(seclude_tests::seclude_bin()).args(flags).arg("true");
+    let output = command.current_dir("/usr").output().expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn secrets_of_the_hosts_may_lie_behind_symlinks_in_what_is_written() {
+    seclude_tests::root_only!();
+    // In a mount namespace of the test's own, of an /etc that is nobody's.
+    let script = "mount -t tmpfs none /mnt && mkdir /mnt/etc && cp -a /etc/passwd /etc/group /mnt/etc/ && mkdir /mnt/etc/static && \
+        echo secret > /mnt/etc/static/sudoers && ln -s static/sudoers /mnt/etc/sudoers && ln -s nowhere /mnt/etc/wireguard && \
+        mount --bind /mnt/etc /etc && cd /usr && exec \"$1\" run --rw /etc -- true";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(seclude_tests::seclude_bin());
+    let output = command.output().expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+}

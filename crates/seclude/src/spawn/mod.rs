@@ -59,7 +59,12 @@ pub(crate) fn spawn_here(mut plan: Plan) -> Result<Child> {
     let explained = move |error: Error| {
         let unexplained = error.raw_os_error().filter(|_| error.advice().is_none());
         let exhausted = unexplained.and_then(|errno| match processes {
-            Bound::By(most) if error.side() == Side::Child && errno == rustix::io::Errno::AGAIN.raw_os_error() => {
+            // (openat2(2) says it of renames.)
+            Bound::By(most)
+                if error.side() == Side::Child
+                    && errno == rustix::io::Errno::AGAIN.raw_os_error()
+                    && error.system_call() != Some("openat2") =>
+            {
                 Some(crate::exhaustion::processes_inside(most))
             }
             _ => crate::exhaustion::of(errno, error.system_call()),

@@ -104,7 +104,7 @@ impl Paths {
             Needs::Nothing => return answer,
             Needs::Broken(why) => return self.at(refused(why), node),
             Needs::Unknown(why) => return Answer::new(Verdict::CannotTell, why),
-            Needs::Program { .. } if deep == program::MOST_INTERPRETERS => {
+            Needs::Program { what: program::INTERPRETER, .. } if deep == program::MOST_INTERPRETERS => {
                 return self.at(refused("an interpreter of an interpreter, and so on: too deep, execve(2)"), node);
             }
             Needs::Program { path, what } => (path, what),

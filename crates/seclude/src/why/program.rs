@@ -13,6 +13,8 @@ use crate::needed::{Needed, needed};
 /// How many interpreters a script may have, one for the other: fs/exec.c.
 pub(super) const MOST_INTERPRETERS: usize = 5;
 
+pub(super) const INTERPRETER: &str = "interpreter";
+
 /// As much as program headers and a path behind them take.
 const BEGINNING: u64 = 64 << 10;
 
@@ -39,7 +41,7 @@ pub(super) fn needs(found: &Found) -> Needs {
     match needed(&beginning) {
         // A relative one is resolved, an empty one is none.
         Some(Needed::Interpreter(name)) if name.is_empty() => Needs::Broken("its #! line names no interpreter".into()),
-        Some(Needed::Interpreter(name)) => Needs::Program { path: name.into(), what: "interpreter" },
+        Some(Needed::Interpreter(name)) => Needs::Program { path: name.into(), what: INTERPRETER },
         Some(Needed::Loader(name)) if is_native(&beginning) => Needs::Program { path: name.into(), what: "ELF loader" },
         None if is_native(&beginning) => Needs::Nothing,
         // Of 32 bits, or for another machine by an emulator.

@@ -15,6 +15,7 @@ use seclude_request::Field;
 
 use super::{NAME, Place};
 use crate::config::Config;
+use crate::config::attributes::Propagation;
 use crate::config::mount::{Mount, MountKind};
 use crate::config::preset::Preset;
 use crate::config::root::{RootKind, Upper};
@@ -25,11 +26,19 @@ use crate::step::Step;
 struct Ways {
     /// What the command may write to, from the root on.
     written: PathBuf,
-    /// Below that, the outermost first: whether it is made where it is missing.
-    directories: BTreeMap<PathBuf, bool>,
+    /// Below that, the outermost first.
+    directories: BTreeMap<PathBuf, How>,
     /// What is held back itself, likewise below that, and where the request says so.
-    ends: Vec<(PathBuf, Field)>,
+    ends: BTreeMap<PathBuf, (How, Field)>,
     about: String,
+}
+
+#[derive(Clone, Copy, Default)]
+struct How {
+    /// Where it is missing.
+    made: bool,
+    /// A symlink is an error; what the preset hides may be behind one of the administrator's.
+    strict: bool,
 }
 
 /// By the mount of the list that is written to, or by the root: to be held before anything is mounted there.
@@ -41,17 +50,21 @@ pub(super) fn compile(command: &Config, places: &[Place]) -> BTreeMap<Option<usi
     }
     for (index, (mount, place)) in command.mounts.iter().zip(places).enumerate() {
         let Some(optional) = holds_back(mount) else { continue };
-        let above = nearest_above(command, index);
-        let written = match above.and_then(|above| command.mounts.get(above)) {
-            None if root_is_written(command) => Path::new("/"),
-            Some(above) if is_written(above) => &above.target,
-            _ => continue,
-        };
-        let Ok(below) = mount.target.strip_prefix(written) else { continue };
-        let ways = all.entry(above).or_insert_with(|| Ways::below(written));
-        ways.ends.push((below.to_owned(), place.field()));
-        for way in below.ancestors().skip(1).filter(|way| *way != Path::new("")) {
-            *ways.directories.entry(way.to_owned()).or_default() |= !optional;
+        // Up to the root: what lies in another mount is put aside with that.
+        let (mut inner, mut how) = (index, How { made: !optional, strict: !matches!(place, Place::Preset) });
+        loop {
+            let above = nearest_above(command, inner);
+            let written = match above.and_then(|above| command.mounts.get(above)) {
+                None if root_is_written(command) => Some(Path::new("/")),
+                Some(above) if is_written(above) => Some(above.target.as_path()),
+                _ => None,
+            };
+            let target = command.mounts.get(inner).map(|inner| inner.target.as_path());
+            if let Some((written, below)) = written.and_then(|it| Some((it, target?.strip_prefix(it).ok()?))) {
+                all.entry(above).or_insert_with(|| Ways::below(written)).hold(below, how, place);
+            }
+            let Some(above) = above else { break };
+            (inner, how.made) = (above, true);
         }
     }
     all.into_iter().map(|(above, ways)| (above, Box::new(ways) as Box<dyn Step>)).collect()
@@ -60,7 +73,15 @@ pub(super) fn compile(command: &Config, places: &[Place]) -> BTreeMap<Option<usi
 impl Ways {
     fn below(written: &Path) -> Ways {
         let about = format!("ways in {}", written.display());
-        Ways { written: written.to_owned(), directories: BTreeMap::new(), ends: Vec::new(), about }
+        Ways { written: written.to_owned(), directories: BTreeMap::new(), ends: BTreeMap::new(), about }
+    }
+
+    fn hold(&mut self, end: &Path, how: How, place: &Place) {
+        self.ends.entry(end.to_owned()).or_insert_with(|| (how, place.field()));
+        for way in end.ancestors().skip(1).filter(|way| *way != Path::new("")) {
+            let known = self.directories.entry(way.to_owned()).or_default();
+            *known = How { made: known.made || how.made, strict: known.strict || how.strict };
+        }
     }
 }
 
@@ -77,6 +98,8 @@ fn is_a_mount(mount: &Mount) -> bool {
 /// Whether what is written there is the host's.
 fn is_written(mount: &Mount) -> bool {
     match &mount.kind {
+        // What is mounted where mounts are seen elsewhere would be there as well.
+        MountKind::Bind { .. } if mount.attributes.propagation.is_some_and(Propagation::is_of_others) => false,
         MountKind::Bind { flags, .. } => !flags.read_only,
         MountKind::Overlay { overlay, read_only } => matches!(overlay.upper, Upper::Directory { .. }) && !read_only,
         _ => false,
@@ -112,25 +135,30 @@ impl Step for Ways {
             // Made on the way to the first.
             _ => Path::new(""),
         };
-        self.ends.iter().find(|(end, _)| end.starts_with(way)).map(|(_, field)| field.clone())
+        self.ends.iter().find(|(end, _)| end.starts_with(way)).map(|(_, (_, field))| field.clone())
     }
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
         let written = program.place(&self.written);
-        for (way, made) in &self.directories {
-            if *made {
+        let mut directories = self.directories.iter().peekable();
+        while let Some((way, How { made, .. })) = directories.next() {
+            // Those above it are made with it.
+            let has_more = directories.peek().is_some_and(|(next, how)| how.made && next.starts_with(way));
+            if *made && !has_more {
                 let place = program.place(&self.written.join(way));
                 let (create, links) = (Some(Create { mode: 0o755, told: true }), Links::Followed);
                 let (base, want, into) = (Slot::ROOT, Want::Directory, Slot::PLACE);
                 program.push(Op::Resolve { base, place, want, create, links, into });
             }
-            let below = program.text(way);
-            program.push(Op::HoldWay { written, below, mount: true });
         }
-        for (end, _) in &self.ends {
+        for (way, How { strict, .. }) in &self.directories {
+            let below = program.text(way);
+            program.push(Op::HoldWay { written, below, mount: true, strict: *strict });
+        }
+        for (end, (How { strict, .. }, _)) in self.ends.iter().filter(|(_, (how, _))| how.strict) {
             let below = program.text(end);
-            program.push(Op::HoldWay { written, below, mount: false });
+            program.push(Op::HoldWay { written, below, mount: false, strict: *strict });
         }
     }
 }

@@ -783,7 +783,7 @@ export interface ContainerRequest {
   wholeHome?: boolean;
   /** The same as `wholeHome`. */
   whole_home?: boolean;
-  /** How much the sandbox's own directories hold together (/tmp, /var/tmp, /run, the home), in memory; more is ENOSPC. Default: 1 GiB. */
+  /** How much the sandbox's own directories hold together (/tmp, /var/tmp, /run, the home), in memory; more is ENOSPC. /dev/shm holds as much by itself. Default: 1 GiB. */
   maxTmp?: Size | false;
   /** The same as `maxTmp`. */
   max_tmp?: Size | false;

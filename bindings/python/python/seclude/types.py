@@ -16,7 +16,7 @@ Preset = Literal["sandbox", "host", "bare"]
 Text = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 #: Permissions: octal digits in a string, such as "755", or a number.
 Mode = Union[str, int]
-#: A number of seconds, or a string with us, ms, s, m or h, such as "500ms".
+#: A number of seconds, or a string with us, ms, s, m, h or d, such as "500ms".
 Duration = Union[float, str]
 #: How the process is made.
 Clone = Literal["auto", "vm", "copy", "legacy"]
@@ -727,7 +727,7 @@ class Container:
     #: A home, or what is above one, may be among `ro` and `rw`. Default: false, an error.
     whole_home: Optional[bool] = None
     #: How much the sandbox's own directories hold together (/tmp, /var/tmp, /run, the home), in memory; more is ENOSPC.
-    #: Default: 1 GiB.
+    #: /dev/shm holds as much by itself. Default: 1 GiB.
     max_tmp: Optional[Size] = None
     #: What it sees as `/`. Default: in the sandbox the host's programs and their configuration, in `"host"` all of the
     #: host's tree, both read-only.

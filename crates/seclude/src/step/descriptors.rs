@@ -130,24 +130,26 @@ impl AsItIs {
 
     /// Whether a file or a directory is among them; to be asked once stdin was looked at.
     pub(super) fn view(&self) -> View {
-        self.all(streams::view, View::Nothing).into_iter().max().unwrap_or(View::Nothing)
+        let look = |number, fd: BorrowedFd<'_>| match self.anew.how(number) {
+            How::Not => streams::view(fd),
+            _ => View::Nothing,
+        };
+        self.all(look).into_iter().max().unwrap_or(View::Nothing)
     }
 
-    /// Whether a terminal is.
+    /// Whether a terminal is, opened anew or not.
     pub(super) fn has_terminal(&self) -> bool {
-        self.all(|fd| rustix::termios::isatty(fd), false).contains(&true)
+        self.all(|_, fd| rustix::termios::isatty(fd)).contains(&true)
     }
 
-    /// What is found of each; `other` of those that are not the caller's.
-    fn all<T: Copy>(&self, look: impl Fn(BorrowedFd<'_>) -> T, other: T) -> Vec<T> {
-        let stdio = self.stdio.iter().zip(0..).map(|(kind, number)| match kind {
-            Some(_) if self.anew.how(number) != How::Not => other,
-            Some(StdioKind::Inherit | StdioKind::Pass) => look(streams::own(number)),
-            Some(StdioKind::Fd(fd)) => look(fd.as_fd()),
-            Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => other,
+    /// What is found of each that is the caller's.
+    fn all<T>(&self, look: impl Fn(i32, BorrowedFd<'_>) -> T) -> Vec<T> {
+        let stdio = self.stdio.iter().zip(0..).filter_map(|(kind, number)| match kind {
+            Some(StdioKind::Inherit | StdioKind::Pass) => Some(look(number, streams::own(number))),
+            Some(StdioKind::Fd(fd)) => Some(look(number, fd.as_fd())),
+            Some(StdioKind::Null | StdioKind::Piped | StdioKind::Relay) | None => None,
         });
-        let extra = self.extra.iter().filter(|(_, number)| self.anew.how(*number) == How::Not);
-        stdio.chain(extra.map(|(fd, _)| look(fd.as_fd()))).collect()
+        stdio.chain(self.extra.iter().map(|(fd, number)| look(*number, fd.as_fd()))).collect()
     }
 }
 

@@ -17,8 +17,7 @@ pub(crate) fn read(file: &Path) -> Result<Request, Failure> {
         (named_files::to_read(file).and_then(bytes), above)
     };
     let bytes = bytes.map_err(|error| failed(error.to_string()))?;
-    // A mark of some editors' (BOM), which is no part of the text.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
+    let bytes = without_mark(&bytes);
     let format = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => Format::Json,
         Some("toml") => Format::Toml,
@@ -26,11 +25,16 @@ pub(crate) fn read(file: &Path) -> Result<Request, Failure> {
         _ if bytes.trim_ascii_start().starts_with(b"{") => Format::Json,
         _ => Format::Toml,
     };
-    let mut request = Request::parse(&bytes, format).map_err(|wrong| failed(wrong.to_string()))?;
+    let mut request = Request::parse(bytes, format).map_err(|wrong| failed(wrong.to_string()))?;
     let directory = std::path::absolute(if directory.as_os_str().is_empty() { Path::new(".") } else { &directory });
     request.paths_from(&directory.map_err(|error| failed(error.to_string()))?);
     words::begun_from(file, &request);
     Ok(request)
+}
+
+/// A mark of some editors' (BOM) is no part of the text.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 /// As many bytes as a request may have, and one more if there are more: reading ends there.

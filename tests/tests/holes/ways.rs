@@ -4,7 +4,12 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use seclude_tests::{Host, Scratch, busybox_root, has_overlays, refused, seclude};
+use seclude_tests::{Host, Scratch, busybox_root, has_overlays, refused, seclude, to_write};
+
+/// `run` of what is written to.
+fn run() -> Vec<&'static str> {
+    [&["run"], to_write()].concat()
+}
 
 /// A project of three directories, each with something in it that is not to be changed.
 fn project(scratch: &Scratch) -> std::path::PathBuf {
@@ -50,7 +55,7 @@ fn what_is_held_back_is_not_put_aside_with_the_directory_that_it_lies_in() {
     let bound = [vec!["--bind".to_owned(), format!("{own}:/mnt/p")], at("/mnt/p")].concat();
     for (flags, inside) in [(by_path, own), (bound, "/mnt/p")] {
         let script = format!("cd {inside} && {ASIDE}");
-        let words: Vec<&str> = ["run"].into_iter().chain(flags.iter().map(String::as_str)).collect();
+        let words: Vec<&str> = run().into_iter().chain(flags.iter().map(String::as_str)).collect();
         let output = seclude(&[&words[..], &["sh", "-c", &script]].concat());
         assert!(output.status.success(), "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -64,7 +69,7 @@ fn what_is_held_back_is_not_put_aside_with_the_directory_that_it_lies_in() {
         assert_eq!(fs::read_to_string(project.join(".git/new")).unwrap(), "made\n", "what lies beside it is written");
     }
     // The contrast: without a word about them they are the command's.
-    let output = seclude(&["run", "--rw", own, "sh", "-c", &format!("cd {own} && {ASIDE}")]);
+    let output = seclude(&[&run()[..], &["--rw", own, "sh", "-c", &format!("cd {own} && {ASIDE}")]].concat());
     assert!(output.status.success(), "{output:?}");
     assert!(project.join(".git.aside").exists() && project.join(".git/hooks/pre-commit").exists());
     host.assert_back("a command that puts aside what it may not write");
@@ -89,7 +94,7 @@ fn in_a_root_and_in_a_layer_that_stay_it_is_not_put_aside_either() {
             println!("skipped: no overlays here");
             continue;
         }
-        let flags = [&["run", "--root", own], flags, &["--ro-path", "/srv/deep/held"]].concat();
+        let flags = [&run()[..], &["--root", own], flags, &["--ro-path", "/srv/deep/held"]].concat();
         let output = seclude(&[&flags[..], &["/bin/sh", "-c", script]].concat());
         assert!(output.status.success(), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("can't rename '/srv'"), "{output:?}");
@@ -106,11 +111,12 @@ fn a_symlink_on_the_way_is_not_followed_in_what_the_command_may_write_to() {
     symlink("conf", project.join("link")).unwrap();
     let own = project.to_str().unwrap();
     for flag in ["--mask", "--ro-path"] {
-        let line = refused(125, &["run", "--rw", own, flag, &format!("{own}/link/secret/key"), "true"]);
+        let line =
+            refused(125, &[&run()[..], &["--rw", own, flag, &format!("{own}/link/secret/key"), "true"]].concat());
         assert!(line.contains(&format!("{flag}: ")) && line.contains("name where it leads"), "{line}");
     }
     let optional = format!("type=mask,dst={own}/none/key,optional");
-    assert!(seclude(&["run", "--rw", own, "--mount", &optional, "true"]).status.success());
+    assert!(seclude(&[&run()[..], &["--rw", own, "--mount", &optional, "true"]].concat()).status.success());
     assert!(!project.join("none").exists(), "of what may be missing nothing is made");
 }
 
@@ -128,8 +134,8 @@ fn the_spec_and_the_report_are_kept_in_a_root_that_is_written_to_and_in_no_layer
     let (spec_path, report_path) = (spec.to_str().unwrap(), report.to_str().unwrap());
     let script = "for it in spec report; do echo evil > /conf/$it.json; done; mv /conf /aside; mkdir -p /conf; \
         echo evil > /conf/spec.json; echo '{\"code\": 0}' > /conf/report.json; exit 7";
-    let flags = ["run", "--spec", spec_path, "--report", report_path, "--root", own, "--writable"];
-    let output = seclude(&[&flags[..], &["/bin/sh", "-c", script]].concat());
+    let flags = ["--spec", spec_path, "--report", report_path, "--root", own, "--writable"];
+    let output = seclude(&[&run()[..], &flags[..], &["/bin/sh", "-c", script]].concat());
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert_eq!(fs::read_to_string(&spec).unwrap(), "{}");
     assert!(fs::read_to_string(&report).unwrap().contains("\"code\": 7"));
@@ -160,7 +166,7 @@ fn what_lies_in_a_mount_within_another_is_not_put_aside_with_that() {
     ] {
         fs::write(&file, "own").unwrap();
         let script = format!("cd {inside} && mv a aside; mkdir -p a/b; echo evil > a/b/file; true");
-        let output = seclude(&[&["run"], flags, &["sh", "-c", &script]].concat());
+        let output = seclude(&[&run()[..], flags, &["sh", "-c", &script]].concat());
         assert!(String::from_utf8_lossy(&output.stderr).contains("cannot move 'a'"), "{flags:?}: {output:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "own", "{flags:?}");
     }
@@ -168,7 +174,7 @@ fn what_lies_in_a_mount_within_another_is_not_put_aside_with_that() {
     let spec = project.join("a/b/box.toml");
     fs::write(&spec, "rw = [\"../..\", \".\"]\n").unwrap();
     let script = format!("cd {own} && mv a aside; mkdir -p a/b; echo 'preset = \"bare\"' > a/b/box.toml; true");
-    let output = seclude(&["run", "--spec", spec.to_str().unwrap(), "sh", "-c", &script]);
+    let output = seclude(&[&run()[..], &["--spec", spec.to_str().unwrap(), "sh", "-c", &script]].concat());
     assert!(output.status.success(), "{output:?}");
     assert_eq!(fs::read_to_string(&spec).unwrap(), "rw = [\"../..\", \".\"]\n");
 }
@@ -177,7 +183,8 @@ fn what_lies_in_a_mount_within_another_is_not_put_aside_with_that() {
 fn however_much_is_held_back_no_descriptors_are_kept_for_it() {
     let scratch = Scratch::new("ways-many");
     let many = scratch.directory("many");
-    let mut flags: Vec<String> = vec!["run".into(), "--rw".into(), many.to_str().unwrap().into()];
+    let mut flags: Vec<String> = run().into_iter().map(str::to_owned).collect();
+    flags.extend(["--rw".into(), many.to_str().unwrap().into()]);
     for number in 0..300 {
         let file = many.join(number.to_string());
         fs::write(&file, "").unwrap();
@@ -196,9 +203,9 @@ fn secrets_of_the_hosts_may_lie_behind_symlinks_in_what_is_written() {
     // In a mount namespace of the test's own, of an /etc that is nobody's.
     let script = "mount -t tmpfs none /mnt && mkdir /mnt/etc && cp -a /etc/passwd /etc/group /mnt/etc/ && mkdir /mnt/etc/static && \
         echo secret > /mnt/etc/static/sudoers && ln -s static/sudoers /mnt/etc/sudoers && ln -s nowhere /mnt/etc/wireguard && \
-        mount --bind /mnt/etc /etc && cd /usr && exec \"$1\" run --rw /etc -- true";
+        mount --bind /mnt/etc /etc && cd /usr && exec \"$@\" --rw /etc -- true";
     let mut command = std::process::Command::new("unshare");
-    command.args(["-m", "sh", "-c", script, "sh"]).arg(seclude_tests::seclude_bin());
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(seclude_tests::seclude_bin()).args(run());
     let output = command.output().expect("it starts");
     assert!(output.status.success(), "{output:?}");
 }

@@ -38,11 +38,11 @@ pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, beside: &Besid
     let named = [flags.base.spec_file().filter(|file| *file != Path::new("-")), filter.as_ref().map(Text::as_path)];
     let named: Vec<&Path> =
         named.into_iter().flatten().chain(flags.network.named_files()).chain(beside.report).collect();
-    kept::keep(&mut request, &named)?;
+    let is_kept = kept::keep(&mut request, &named)?;
     let refused = |wrong| spec::refused(&wrong, flags.base.spec_file());
     let mut command = Command::from_request(&request).map_err(refused)?;
-    // What confines it is kept in every preset.
-    command.hold_ways(!named.is_empty());
+    // In every preset.
+    command.hold_ways(is_kept);
     descriptors(&mut command, &flags.process)?;
     if let Some(streams) = flags.process.stdio {
         let stdio = || if streams == Streams::Pass { Stdio::pass() } else { Stdio::relay() };

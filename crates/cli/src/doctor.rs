@@ -106,18 +106,16 @@ fn rehearse(plan: &[OsString], as_json: bool) -> Result<ExitCode, Failure> {
     // Whatever is there instead of a command that was not given: up to the exec all has worked.
     let failed = failed.filter(|error| named || !matches!(error.code(), Code::NotFound | Code::NotExecutable));
     let works = failed.is_none();
-    let text = match (&failed, as_json) {
-        (_, true) => format!("{:#}\n", json!({ "works": works, "error": failed.as_ref().map(report::describe) })),
-        (None, false) if named => {
+    let text = match failed {
+        failed if as_json => {
+            format!("{:#}\n", json!({ "works": works, "error": failed.as_ref().map(report::describe) }))
+        }
+        None if named => {
             "it works: every step up to the exec was made and undone, and the command is there\n".to_owned()
         }
-        (None, false) => "it works: every step up to the exec was made and undone\n".to_owned(),
-        (Some(_), false) => String::new(),
-    };
-    let text = match failed {
+        None => "it works: every step up to the exec was made and undone\n".to_owned(),
         // As `run` says it, with the flag.
-        Some(error) if !as_json => format!("it does not work: {}\n", Failure::from(error).message),
-        _ => text,
+        Some(error) => format!("it does not work: {}\n", Failure::from(error).message),
     };
     crate::print(text.as_bytes())?;
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -10,9 +10,12 @@ use crate::Failure;
 /// Shows them read-only, where they are: the library holds the directories on the way there. (Without namespaces nothing can be taken away
 /// below what is given: docs/attacks.md says so.)
 ///
+/// Answers whether any is kept.
+///
 /// # Errors
 /// Where one of them has several names, of which others may lie there too, or lies in a layer that is written to.
-pub(crate) fn keep(request: &mut Request, files: &[&Path]) -> Result<(), Failure> {
+pub(crate) fn keep(request: &mut Request, files: &[&Path]) -> Result<bool, Failure> {
+    let before = (request.ro.len(), request.mounts.len());
     let files = files.iter().filter_map(|file| file.canonicalize().ok()).filter(|file| file.is_file());
     for file in files.collect::<Vec<_>>() {
         for shown in request.rw.clone() {
@@ -37,7 +40,7 @@ pub(crate) fn keep(request: &mut Request, files: &[&Path]) -> Result<(), Failure
             request.mounts.push(mount);
         }
     }
-    Ok(())
+    Ok(before != (request.ro.len(), request.mounts.len()))
 }
 
 /// The directories of the host that are seen inside by another name and are written to, each with that.

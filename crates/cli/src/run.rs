@@ -15,7 +15,7 @@ use crate::report::{self, Ending};
 use crate::signals::Forwarder;
 use crate::stats::Ticker;
 use crate::terminal;
-use crate::told::{self, say};
+use crate::told::{Running, say};
 use crate::watch::Watch;
 use crate::{Failure, jobs, named_files, open_files, signals, words};
 
@@ -221,12 +221,8 @@ fn start_and_wait(
     });
     let is_bare = container.base.preset() == Some(seclude::request::Preset::Bare);
     let lent = (!is_bare).then(Lent::note);
-    told::command_runs(true);
-    let spawned = command.spawn();
-    if spawned.is_err() {
-        told::command_runs(false);
-    }
-    let mut child = spawned.map_err(|error| match (error.code(), signals.ended_start()) {
+    let running = Running::begin();
+    let mut child = command.spawn().map_err(|error| match (error.code(), signals.ended_start()) {
         (Code::Cancelled, Some(signal)) => {
             let left: Vec<_> = error.left_behind().iter().map(|left| format!("; left behind: {left}")).collect();
             let message = format!("ended by signal {signal} before the command ran{}", left.concat());
@@ -249,11 +245,11 @@ fn start_and_wait(
     let mut cut = None;
     if let Some(master) = child.take_terminal() {
         let relayed = terminal::relay(&mut child, master, &mut watch);
+        watch.signals.had_terminal();
         match relayed {
             // As the command would end that had written there itself, signal(7): without a word.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 let _ = child.kill();
-                told::command_runs(false);
                 return Ok(Ended::Unread(child.wait()?, made));
             }
             Ok(false) => {
@@ -268,17 +264,18 @@ fn start_and_wait(
     let exit = watch.wait(&mut child);
     // Before the first line: the command may have had the terminal take none.
     drop(lent);
-    told::command_runs(false);
+    drop(running);
     if let Some(follower) = follower {
         follower.finish();
     }
     let ended_by = |signal| Failure { message: format!("ended by signal {signal}"), code: 128 + signal as u8 };
+    if let (Ok(exit), None) = (&exit, &cut)
+        && let Some(signal) = watch.signals.ends_by(exit)
+    {
+        return Ok(Ended::Typed(exit.clone(), made, signal));
+    }
     match (exit, watch.signals.ended_by()) {
         (Ok(exit), Some(signal)) if watch.signals.has_given_up() => Ok(Ended::Cut(exit, made, ended_by(signal))),
-        (Ok(exit), _) if cut.is_none() && watch.signals.ends_by(&exit).is_some() => {
-            let signal = watch.signals.ends_by(&exit).unwrap_or_default();
-            Ok(Ended::Typed(exit, made, signal))
-        }
         (Ok(exit), Some(signal)) if exit.signal() == Some(9) => Err(Stop::Flags(ended_by(signal))),
         (Ok(exit), _) => Ok(match cut {
             Some(failure) => Ended::Cut(exit, made, failure),

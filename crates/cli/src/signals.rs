@@ -48,6 +48,8 @@ pub(crate) struct Forwarder {
     resized: bool,
     /// Whether the command has a terminal: that it has stopped is told then, and is what stops this process.
     pub(crate) has_terminal: bool,
+    /// Whether it had one until its end.
+    had_terminal: bool,
     /// Whether somebody has had this job stop, and not the command itself.
     stop_was_asked: bool,
 }
@@ -76,6 +78,7 @@ impl Forwarder {
             knows_end: false,
             resized: false,
             has_terminal: false,
+            had_terminal: false,
             stop_was_asked: false,
         })
     }
@@ -216,11 +219,16 @@ impl Forwarder {
         self.ended_by
     }
 
+    /// All that its terminal has to show is shown.
+    pub(crate) fn had_terminal(&mut self) {
+        (self.has_terminal, self.had_terminal) = (false, true);
+    }
+
     /// The keyboard's signal that the command has ended by, and that this process ends by as well: a shell that sees another end goes on
     /// with its list or its loop. (The command's own terminal has told its foreground by itself.)
     pub(crate) fn ends_by(&self, exit: &Exit) -> Option<i32> {
         let signal = exit.signal()?;
-        let of_its_own = self.has_terminal && [Signal::SIGINT as i32, Signal::SIGQUIT as i32].contains(&signal);
+        let of_its_own = self.had_terminal && [Signal::SIGINT as i32, Signal::SIGQUIT as i32].contains(&signal);
         let is_typed = self.typed.is_some_and(|typed| typed == signal || self.ended_by == Some(typed) && signal == 9);
         let typed = self.typed.filter(|_| is_typed);
         typed.or(of_its_own.then_some(signal))

@@ -25,9 +25,20 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// What a pipe takes whole once it takes any, pipe(7).
 const PIPE_BUF: usize = 4096;
 
-/// From when a command runs, and when it has ended.
-pub(crate) fn command_runs(on: bool) {
-    RUNS.store(on, Ordering::Relaxed);
+/// As long as it lives a command runs.
+pub(crate) struct Running(());
+
+impl Running {
+    pub(crate) fn begin() -> Running {
+        RUNS.store(true, Ordering::Relaxed);
+        Running(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNS.store(false, Ordering::Relaxed);
+    }
 }
 
 /// What makes a terminal show a line in another order than it is written in, UAX #9.

@@ -209,3 +209,25 @@ fn secrets_of_the_hosts_may_lie_behind_symlinks_in_what_is_written() {
     let output = command.output().expect("it starts");
     assert!(output.status.success(), "{output:?}");
 }
+
+#[test]
+fn without_a_preset_the_way_to_what_confines_is_held_and_no_other_is() {
+    let scratch = Scratch::new("ways-bare");
+    let project = project(&scratch);
+    symlink("conf", project.join("link")).unwrap();
+    let own = project.to_str().unwrap();
+    let (inside, beside) = (project.join("conf/secret/box.toml"), scratch.file("box.toml", "preset = \"bare\"\n"));
+    fs::write(&inside, "preset = \"bare\"\n").unwrap();
+    let bind = format!("{own}:/mnt");
+    let flags = ["--unshare", "user,mount,pid", "--bind", &bind];
+    let begun = |spec: &Path, more: &[&str], script: &str| {
+        let spec = ["run", "--spec", spec.to_str().unwrap()];
+        seclude(&[&spec[..], &flags, more, &["--", "/bin/sh", "-c", script]].concat())
+    };
+    let aside = "mv /mnt/conf /mnt/aside";
+    let output = begun(&inside, &[], aside);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot move"), "{output:?}");
+    // A symlink is followed there as it is anywhere, and what lies beside is not held.
+    let output = begun(&beside, &["--ro-path", "/mnt/link/secret"], aside);
+    assert!(output.status.success() && project.join("aside").exists(), "{output:?}");
+}

@@ -77,7 +77,10 @@ impl Ways {
     }
 
     fn hold(&mut self, end: &Path, how: How, place: &Place) {
-        self.ends.entry(end.to_owned()).or_insert_with(|| (how, place.field()));
+        let known = self.ends.entry(end.to_owned()).or_insert_with(|| (how, place.field()));
+        if how.strict && !known.0.strict {
+            *known = (how, place.field());
+        }
         for way in end.ancestors().skip(1).filter(|way| *way != Path::new("")) {
             let known = self.directories.entry(way.to_owned()).or_default();
             *known = How { made: known.made || how.made, strict: known.strict || how.strict };

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpgid, getpgrp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seclude::{Canceller, Child, Exit};
 
@@ -109,16 +110,27 @@ impl Forwarder {
     /// The kernel drops a signal for the first process of a pid namespace if that has no handler for it, where any
     /// other process would end: a `sleep` could not be interrupted. So what would have ended it ends the container.
     ///
-    /// Answers the last of those that came of which seclude itself would end.
-    pub(crate) fn deliver(&mut self, child: &mut Child) -> Option<i32> {
+    /// Answers the last of those that came of which seclude itself would end. `knows_end`: the handle has told of the command's end; of
+    /// one that it has not told of yet, signals are kept until it has.
+    pub(crate) fn deliver(&mut self, child: &mut Child, knows_end: bool) -> Option<i32> {
         let mut ending = None;
-        // What comes now may have been sent before that, and to the command.
         let waits = waits_for_a_reader(child);
-        while let Ok(Some(come)) = self.come.read_signal() {
+        while knows_end || waits || !has_ended(child) {
+            let Ok(Some(come)) = self.come.read_signal() else { break };
             let signal = come.ssi_signo as i32;
+            let in_this_job = || getpgid(Some(Pid::from_raw(child.id() as i32))) == Ok(getpgrp());
+            // The keyboard's is for all that are in the foreground: a shell that waits for others leaves it to them.
+            let is_keyboards =
+                come.ssi_code == SI_KERNEL && [Signal::SIGINT as i32, Signal::SIGQUIT as i32].contains(&signal);
+            if is_keyboards {
+                self.typed = Some(signal);
+            }
+            // The kernel has sent it to all of this job itself.
+            let has_it = is_keyboards && in_this_job();
             if self.ending.iter().any(|ending| *ending as i32 == signal) {
                 ending = Some(signal);
-                if self.knows_end {
+                // Nobody else could be told any more, but of what the command may have ended by.
+                if self.knows_end || waits && !has_it {
                     self.give_up(signal);
                     let _ = child.kill();
                     continue;
@@ -144,7 +156,6 @@ impl Forwarder {
                 let _ = child.signal(signal);
                 continue;
             }
-            let in_this_job = || getpgid(Some(Pid::from_raw(child.id() as i32))) == Ok(getpgrp());
             if signal == Signal::SIGWINCH as i32 {
                 match self.has_terminal {
                     true => self.resized = true,
@@ -154,14 +165,6 @@ impl Forwarder {
                 }
                 continue;
             }
-            // The keyboard's is for all that are in the foreground: a shell that waits for others leaves it to them.
-            let is_keyboards =
-                come.ssi_code == SI_KERNEL && [Signal::SIGINT as i32, Signal::SIGQUIT as i32].contains(&signal);
-            if is_keyboards {
-                self.typed = Some(signal);
-            }
-            // The kernel has sent it to all of this job itself.
-            let has_it = is_keyboards && in_this_job();
             // A process that has ended meanwhile needs no signal.
             if leaves_it_to_the_default(child.id(), signal) == Some(true) {
                 self.ended_by.get_or_insert(signal);
@@ -262,6 +265,11 @@ pub(crate) fn end_by(signal: i32) {
 /// Whether the command has ended, and what it wrote has not arrived.
 fn waits_for_a_reader(child: &Child) -> bool {
     child.end_notice().as_raw_fd() != child.pidfd().as_raw_fd()
+}
+
+fn has_ended(child: &Child) -> bool {
+    let now = Timespec::default();
+    poll(&mut [PollFd::from_borrowed_fd(child.pidfd(), PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 /// The signals that this process ignores, a bit each; where /proc is not there, none.

@@ -139,12 +139,13 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
     let mut typed: Vec<u8> = Vec::new();
     let mut buffer = [0; 16 * 1024];
     let (mut screen, mut afterwards, mut is_known) = (Screen::open()?, 0, false);
+    // A signal that came when the command had ended, before that was seen here.
+    let mut too_late = None;
     loop {
         let exit = child.try_wait().map_err(io::Error::from)?;
         let ended = exit.is_some();
         if ended && !std::mem::replace(&mut is_known, true) {
-            // What has come by now was for the command.
-            watch.attend(child);
+            too_late = watch.attend(child, true);
         }
         if let Some(exit) = &exit {
             let is_killed = matches!(exit.cause(), Cause::Deadline | Cause::Killed);
@@ -154,6 +155,12 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
             }
             if !screen.pending.is_empty() && (is_killed || is_late) && !screen.is_read()? {
                 return Ok(is_killed);
+            }
+            if let Some(signal) = too_late.filter(|_| !screen.pending.is_empty())
+                && !screen.is_read()?
+            {
+                watch.signals.give_up(signal);
+                return Ok(true);
             }
         }
         let shown_by = (!unused || ended).then_some(&master);
@@ -165,7 +172,7 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
         while let Ok(Some(_)) = stopped.read_signal() {}
         screen.show()?;
         unused = false;
-        let come = watch.attend(child);
+        let come = watch.attend(child, ended);
         if let Some(signal) = come.filter(|_| ended && !screen.pending.is_empty()) {
             watch.signals.give_up(signal);
             return Ok(true);

@@ -25,11 +25,11 @@ impl Watch {
     }
 
     /// After each poll. Answers a signal that came, of which seclude itself would end.
-    pub(crate) fn attend(&mut self, child: &mut Child) -> Option<i32> {
+    pub(crate) fn attend(&mut self, child: &mut Child, knows_end: bool) -> Option<i32> {
         if let Some(stats) = &mut self.stats {
             stats.tick();
         }
-        self.signals.deliver(child)
+        self.signals.deliver(child, knows_end)
     }
 
     /// Waits for the end of the child.
@@ -39,7 +39,7 @@ impl Watch {
                 return Ok(exit);
             }
             if self.signals.has_to_note(child) {
-                self.attend(child);
+                self.attend(child, true);
                 continue;
             }
             let left = self.time_left(child);
@@ -51,7 +51,7 @@ impl Watch {
             match poll(&mut polled, left.as_ref()) {
                 Ok(1..) if !polled[0].revents().is_empty() => {}
                 _ => {
-                    self.attend(child);
+                    self.attend(child, false);
                 }
             }
         }

@@ -364,6 +364,12 @@ fn commands_that_are_missing_or_cannot_be_executed() {
             check(&[(&arguments, code, word)], Some(&root));
         }
     }
+    // Where a name was looked for is told, and of a path there is nothing of that.
+    let searched = refused(127, &["run", "--root", &base, "--env", "PATH=/no/such:/bin", "no-such-command"]);
+    assert!(searched.contains("in its PATH /no/such:/bin"), "{searched}");
+    let empty = refused(127, &["run", "--root", &base, "--env", "PATH=", "sh"]);
+    assert!(empty.contains("its PATH is empty"), "{empty}");
+    assert!(!refused(127, &["run", "--root", &base, "/no/such/command"]).contains("PATH"));
     check(&[(&["--root", &base, "/bin/empty"], 126, "exec")], Some(&root));
     assert_eq!(inside(&["--root", &base], "/bin/works"), "ran");
 }

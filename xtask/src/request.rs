@@ -81,7 +81,7 @@ EXAMPLE```
 
 * What is not said is as the preset has it. Unknown keys are errors, at any depth.
 * Sizes are numbers of bytes or strings with K, M, G or T (powers of 1024); lengths of time are numbers of seconds or strings with us,
-  ms, s, m or h; permissions are octal digits in a string.
+  ms, s, m, h or d, such as \"1h30m\"; permissions are octal digits in a string.
 * Paths, names and arguments that are no UTF-8 are written as `{ hex = \"2f746d702fff\" }`, two digits a byte.
 * In a file, paths of the host are relative to where the file lies. A request has at most 4 MiB, and 16 levels.
 * With flags on top, a flag that has a single value wins, lists go on with what flags add, and `--no-mounts` and its like empty one.

@@ -15,7 +15,7 @@ pub(crate) type Parsed<T> = Result<T, String>;
 /// Bytes: a number, or one with K, M, G, T (powers of 1024).
 pub(crate) use seclude::request::size;
 
-/// A length of time: a number with ms, s, m or h; a bare one is seconds.
+/// A length of time, more than none: a number with a unit, or some; a bare one is seconds.
 pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     match nanoseconds(text)? {
         ..=0 if text.starts_with('-') => Err(format!("{text:?} is not a duration: it has to be more than 0")),

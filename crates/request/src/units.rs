@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Size(pub u64);
 
-/// A length of time: a number of seconds, or a string with a unit: "500ms", "10s", "1.5m", "2h", "1d"; us is a microsecond.
+/// A length of time: a number of seconds, or a string with a unit: "500ms", "10s", "1.5m", "1h30m", "1d"; us is a microsecond.
 ///
 /// It may be negative where a clock is set back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -51,18 +51,29 @@ pub fn nanoseconds(text: &str) -> Result<i128, String> {
 }
 
 fn positive(text: &str, given: &str) -> Result<i128, String> {
-    let wrong = || format!("{given:?} is not a duration: a number with us, ms, s, m, h or d, such as 10s or 1.5m");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: i128 = match &text[digits.len()..] {
-        "us" => 1_000,
-        "ms" => 1_000_000,
-        "" | "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        "d" => 86_400_000_000_000,
-        _ => return Err(wrong()),
-    };
-    times(digits, unit).ok_or_else(wrong)
+    let wrong =
+        || format!("{given:?} is not a duration: a number with us, ms, s, m, h or d, such as 10s, 1.5m or 1h30m");
+    let (mut all, mut rest) = (0_i128, text);
+    loop {
+        let (number, with_unit) = rest.split_at(rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len()));
+        let next = with_unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(with_unit.len());
+        let nanoseconds: i128 = match &with_unit[..next] {
+            "us" => 1_000,
+            "ms" => 1_000_000,
+            // Without one it is all there is.
+            "" if rest.len() != text.len() => return Err(wrong()),
+            "" | "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            "d" => 86_400_000_000_000,
+            _ => return Err(wrong()),
+        };
+        all = times(number, nanoseconds).and_then(|part| all.checked_add(part)).ok_or_else(wrong)?;
+        rest = &with_unit[next..];
+        if rest.is_empty() {
+            return Ok(all);
+        }
+    }
 }
 
 /// So many units; what is less than the last whole one is dropped. A fraction has a unit to be one of.
@@ -208,7 +219,7 @@ mod schema {
                 "description": "A number of seconds, or a string with us, ms, s, m, h or d, such as \"500ms\".",
                 "anyOf": [
                     { "type": "number" },
-                    { "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?(us|ms|s|m|h|d)?$" }
+                    { "type": "string", "pattern": "^-?(N|(N(us|ms|s|m|h|d))+)$".replace('N', r"([0-9]+(\.[0-9]{0,9})?|\.[0-9]{1,9})") }
                 ]
             })
         }
@@ -230,6 +241,8 @@ mod tests {
         assert_eq!(nanoseconds("1.5m"), Ok(90_000_000_000));
         assert_eq!(nanoseconds("-1h"), Ok(-3_600_000_000_000));
         assert_eq!(nanoseconds(".25s"), Ok(250_000_000));
+        assert_eq!((nanoseconds("1m30s"), nanoseconds("-1h0.5m")), (Ok(90_000_000_000), Ok(-3_630_000_000_000)));
+        assert!(nanoseconds("1m30").is_err() && nanoseconds("1m-30s").is_err() && nanoseconds("1m 30s").is_err());
         assert!(nanoseconds(".s").is_err() && nanoseconds(".").is_err());
         assert!(nanoseconds("1w").is_err() && nanoseconds("").is_err() && nanoseconds("--1s").is_err());
     }

@@ -1,5 +1,7 @@
 //! What no mount and no capability can hold back, on top of any profile.
 
+pub(crate) mod sockets;
+
 use crate::groups::IO_URING;
 use crate::{Action, Comparison, Condition, Profile, Program};
 
@@ -53,17 +55,6 @@ const S_ISUID_S_ISGID: u64 = 0o6000;
 const O_CREAT: u64 = 0o100;
 const O_TMPFILE: u64 = 0o20_000_000;
 const CLONE_NEWUSER: u64 = 0x1000_0000;
-const MSG_FASTOPEN: u64 = 0x2000_0000;
-const AF_UNIX: u32 = 1;
-const OVER_IP: [u32; 2] = [2, 10];
-/// The bits of socket(2)'s second argument that are no flags.
-const TYPE: u64 = 0xf;
-const SOCK_STREAM: u64 = 1;
-const SOCK_DGRAM: u64 = 2;
-const SOCK_SEQPACKET: u64 = 5;
-const SOCK_RAW: u64 = 3;
-/// Whatever is to be chosen by the type, ICMP, TCP, UDP, ICMPv6.
-pub(crate) const PLAIN: [u32; 5] = [0, 1, 6, 17, 58];
 /// All that change what stat(2) shows, or what lies beside it.
 const OF_METADATA: [&str; 26] = [
     "chmod",
@@ -138,12 +129,6 @@ const FIOASYNC: u32 = 0x5452;
 const OF_WATCHES: [&str; 3] = ["inotify_init", "inotify_init1", "inotify_add_watch"];
 const EACCES: Action = Action::Errno(13);
 const EINVAL: Action = Action::Errno(22);
-const EPROTONOSUPPORT: Action = Action::Errno(93);
-const EOPNOTSUPP: Action = Action::Errno(95);
-
-/// Calls that send, and which of their arguments are the flags.
-const THAT_SEND: [(&str, u8); 3] = [("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)];
-
 /// A call, and which of its arguments is the mode that a file gets.
 const THAT_CHANGE_A_MODE: [(&str, u8); 4] = [("chmod", 1), ("fchmod", 1), ("fchmodat", 2), ("fchmodat2", 2)];
 
@@ -266,50 +251,6 @@ impl Profile {
             self.override_with("ioctl", EPERM, &others);
         }
     }
-
-    /// Of sockets over IP all but those that have one of these protocols, or are raw: for those the kernel asks for CAP_NET_RAW.
-    pub(crate) fn refuse_protocols_but(&mut self, kept: &[u32]) {
-        let of_type = |comparison: Comparison, value: u64| Condition { argument: 1, mask: TYPE, comparison, value };
-        for family in OVER_IP.map(|family| Condition::of_int(0, Comparison::Equal, family)) {
-            // Without a protocol the type is one's name as well: SCTP, DCCP, and packets of a link by their old name.
-            self.override_with("socket", EPROTONOSUPPORT, &[family, of_type(Comparison::Greater, SOCK_RAW)]);
-            let mut others = vec![family, of_type(Comparison::NotEqual, SOCK_RAW)];
-            others.extend(kept.iter().map(|protocol| Condition::of_int(2, Comparison::NotEqual, *protocol)));
-            self.override_with("socket", EPROTONOSUPPORT, &others);
-        }
-    }
-
-    fn refuse_sockets(&mut self, refused: Refused) {
-        let Refused { beside_tcp, datagrams, unix_sockets, listening, .. } = refused;
-        if !(beside_tcp || datagrams || unix_sockets || listening) {
-            return;
-        }
-        // All of i386's in one, with arguments in memory: libraries have gone past it since Linux 4.3.
-        self.override_with("socketcall", ENOSYS, &[]);
-        let of_type = |comparison: Comparison, value: u64| Condition { argument: 1, mask: TYPE, comparison, value };
-        let is = |argument: u8, value: u32| Condition::of_int(argument, Comparison::Equal, value);
-        if datagrams {
-            for family in OVER_IP {
-                self.override_with("socket", EACCES, &[is(0, family), of_type(Comparison::Equal, SOCK_DGRAM)]);
-            }
-        }
-        if beside_tcp {
-            self.refuse_protocols_but(&PLAIN);
-            for (name, flags) in THAT_SEND {
-                self.override_with(name, EOPNOTSUPP, &[Condition::any(flags, MSG_FASTOPEN)]);
-            }
-            IO_URING.iter().for_each(|name| self.override_with(name, ENOSYS, &[]));
-        }
-        if unix_sockets {
-            self.override_with("socket", EACCES, &[is(0, AF_UNIX)]);
-            // One of a pair of datagrams sends to any address; SOCK_RAW is another name for that, unix(7).
-            let others = [SOCK_STREAM, SOCK_SEQPACKET].map(|connected| of_type(Comparison::NotEqual, connected));
-            self.override_with("socketpair", EACCES, &others);
-        }
-        if listening {
-            self.override_with("listen", EACCES, &[]);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -345,11 +286,11 @@ mod tests {
     use super::*;
     use crate::Architecture::{self, Aarch64, X32, X86, X86_64};
 
-    const ALLOW: u32 = 0x7fff_0000;
+    pub(super) const ALLOW: u32 = 0x7fff_0000;
     const REFUSED: u32 = 0x5_0001;
-    const MISSING: u32 = 0x5_0026;
+    pub(super) const MISSING: u32 = 0x5_0026;
 
-    fn run(program: &Program, architecture: Architecture, number: u32, arguments: [u64; 6]) -> u32 {
+    pub(super) fn run(program: &Program, architecture: Architecture, number: u32, arguments: [u64; 6]) -> u32 {
         program.run(architecture, number, &arguments).unwrap().0
     }
 
@@ -436,53 +377,6 @@ mod tests {
             assert_eq!(run(&program, architecture, number, [0; 6]), REFUSED, "{number}");
         }
         assert_eq!(run(&program, X86_64, 90, [0, 0o4755, 0, 0, 0, 0]), ALLOW);
-    }
-
-    #[test]
-    fn what_goes_past_rules_of_ports_is_refused_and_tcp_is_not() {
-        let refused = Refused { beside_tcp: true, ..Default::default() };
-        let program = refused.program();
-        let socket = |program: &Program, arguments: [u64; 3]| {
-            let [family, kind, protocol] = arguments;
-            run(program, X86_64, 41, [family, kind, protocol, 0, 0, 0])
-        };
-        for plain in [[2, 1, 0], [10, 0x80801, 6], [2, 2, 17], [2, 2, 1], [1, 5, 0], [2, 3, 255], [16, 3, 0]] {
-            assert_eq!(socket(&program, plain), ALLOW, "{plain:?}");
-        }
-        // MPTCP, SMC, SCTP by its name and by its type, DCCP; high bits hide nothing.
-        for other in
-            [[2, 1, 262], [10, 0x80001, 262], [2, 1, 256], [2, 1, 132], [2, 5, 0], [2, 6, 33], [1 << 32 | 2, 1, 262]]
-        {
-            assert_eq!(socket(&program, other), 0x5_0000 | 93, "{other:?}");
-        }
-        for (number, flags) in [(44, 3), (46, 2), (307, 3)] {
-            let mut arguments = [0; 6];
-            assert_eq!(run(&program, X86_64, number, arguments), ALLOW);
-            arguments[flags] = 0x2000_4000;
-            assert_eq!(run(&program, X86_64, number, arguments), 0x5_0000 | 95, "{number}");
-        }
-        let mut profile = Profile::unlimited();
-        profile.refuse(refused);
-        assert!(profile.always_allows_with("sendmsg", 2, 0x4000));
-        assert!(!profile.always_allows_with("sendmsg", 2, 0x2000_0000) && !profile.always_allows_with("sendmsg", 1, 0));
-        assert_eq!(run(&program, X86, 102, [0; 6]), MISSING);
-        assert_eq!(run(&program, X86, 359, [2, 1, 262, 0, 0, 0]), 0x5_0000 | 93);
-        let closed = Refused { datagrams: true, unix_sockets: true, listening: true, ..Default::default() }.program();
-        for (number, arguments, answer) in [
-            (41, [2, 2, 0], 0x5_000d),
-            (41, [10, 0x802, 0], 0x5_000d),
-            (41, [1, 1, 0], 0x5_000d),
-            (53, [1, 2, 0], 0x5_000d),
-            (53, [1, 3, 0], 0x5_000d),
-            (53, [1, 0x80803, 0], 0x5_000d),
-            (53, [1, 1, 0], ALLOW),
-            (53, [1, 0x80805, 0], ALLOW),
-            (50, [3, 1, 0], 0x5_000d),
-            (41, [2, 1, 0], ALLOW),
-        ] {
-            let [first, second, third] = arguments;
-            assert_eq!(run(&closed, X86_64, number, [first, second, third, 0, 0, 0]), answer, "{number} {arguments:?}");
-        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! left out answers EPERM; one for which programs have another way answers ENOSYS, so that they take it.
 
 use crate::groups::{CLOCK, DEBUG, IO_URING, MODULE, MOUNT, NAMESPACES, RAW_IO, REBOOT};
-use crate::refused::PLAIN;
+use crate::refused::sockets::PLAIN;
 use crate::rule::Comparison::{Equal, NotEqual};
 use crate::{Action, Condition, Profile};
 

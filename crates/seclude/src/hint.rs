@@ -180,6 +180,8 @@ pub(crate) fn namespace_file(errno: ParentErrno) -> Option<Hint> {
 /// What is known of an op that failed in the child.
 pub(crate) struct Failed<'a> {
     pub(crate) op: Option<&'a Op<'a>>,
+    /// What it is about, as the plan has it.
+    pub(crate) about: &'a str,
     /// Of the request, as its step says.
     pub(crate) field: Option<&'a Field>,
     /// The file system that is being made, if one is.
@@ -211,7 +213,7 @@ impl Failed<'_> {
 
 /// Why an op failed in the child.
 pub(crate) fn child(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hint> {
-    let &Failed { op, detail, rooted, .. } = failed;
+    let &Failed { op, detail, .. } = failed;
     let confined = || {
         // Whatever the call needs, it needs it in a namespace that the child has just made.
         let refused = matches!(errno, Errno::EPERM | Errno::EACCES);
@@ -229,7 +231,7 @@ pub(crate) fn child(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hin
         ),
         Call::Openat2 if matches!(op, Some(Op::AllowPath { .. })) => rule_of_path(errno),
         Call::Execve | Call::ExecDirectory | Call::ExecInterpreter | Call::Launch => {
-            exec::why(call, errno, detail, rooted)
+            exec::why(failed, call, errno)
         }
         Call::Netlink
             if matches!(op, Some(Op::Packets { .. }))

@@ -257,6 +257,7 @@ impl Plan {
         };
         let failed = Failed {
             op,
+            about,
             field: field.as_ref(),
             file_system,
             detail,

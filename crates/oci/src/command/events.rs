@@ -13,7 +13,11 @@ use crate::state::Status;
 
 pub(super) fn run(context: &Context<'_>, id: &str, once: bool, interval: &str) -> Result<()> {
     let wrong = || Failure::new(format!("--interval {interval:?} is no time, such as 5s or 500ms"));
-    let interval = duration(interval).ok_or_else(wrong)?;
+    let length = seclude::request::nanoseconds(interval)
+        .ok()
+        .and_then(|length| u64::try_from(length).ok())
+        .filter(|length| *length > 0);
+    let interval = length.map(Duration::from_nanos).ok_or_else(wrong)?;
     let mut seen = false;
     let mut killed = None;
     loop {
@@ -47,21 +51,6 @@ pub(super) fn run(context: &Context<'_>, id: &str, once: bool, interval: &str) -
             }
         }
     }
-}
-
-/// One number with a unit, of seconds without one.
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(digits)?;
-    let number = number.parse::<u64>().ok()?;
-    let milliseconds = match unit {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(milliseconds).filter(|all| *all > 0).map(Duration::from_millis)
 }
 
 /// Of a file of numbers with names, whichever version the hierarchy of this controller is of.

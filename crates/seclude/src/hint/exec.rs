@@ -1,6 +1,6 @@
 //! Why the command itself cannot be executed.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,6 +12,7 @@ use seclude_sys::Errno;
 use seclude_sys::arch::ELF_LOADER;
 
 use crate::advice::Hint;
+use crate::hint::Failed;
 use crate::needed::{Needed, needed};
 use crate::places::Places;
 use crate::{confinement, foreign};
@@ -35,8 +36,24 @@ pub(super) fn not_allowed(op: Option<&Op<'_>>) -> Hint {
     hint.with([Remedy::Set(Field::of("landlock").key("exec").index(0), value)])
 }
 
+/// The directories of PATH, for a name that is looked for in them.
+fn where_it_was_looked_for(failed: &Failed<'_>) -> String {
+    let Some(Op::Exec { candidates, .. } | Op::Rehearse { candidates }) = failed.op else { return String::new() };
+    if failed.about.contains('/') {
+        return String::new();
+    }
+    let directory =
+        |candidate: &&CStr| Path::new(OsStr::from_bytes(candidate.to_bytes())).parent().map(Path::to_path_buf);
+    let all: Vec<String> = candidates.iter().filter_map(directory).map(|path| path.display().to_string()).collect();
+    match &all[..] {
+        [] => ": its PATH is empty".to_owned(),
+        all => format!(", in its PATH {}", all.join(":")),
+    }
+}
+
 /// Why an exec failed.
-pub(super) fn why(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Option<Hint> {
+pub(super) fn why(failed: &Failed<'_>, call: Call, errno: Errno) -> Option<Hint> {
+    let &Failed { detail, rooted, .. } = failed;
     let inside = if rooted { " inside the root" } else { "" };
     Some(match (call, errno) {
         (Call::Launch, Errno::EACCES | Errno::EPERM) => {
@@ -57,7 +74,7 @@ pub(super) fn why(call: Call, errno: Errno, detail: &[u8], rooted: bool) -> Opti
             None => format!("the file is there, but what it needs to run is not{inside}"),
         }),
         (Call::ExecDirectory, _) => "it is a directory".into(),
-        (_, Errno::ENOENT) => format!("there is no such command{inside}").into(),
+        (_, Errno::ENOENT) => format!("there is no such command{inside}{}", where_it_was_looked_for(failed)).into(),
         (_, Errno::ENOTDIR) => format!("a part of its path is not a directory{inside}").into(),
         (_, Errno::EACCES) => "it may not be executed: its mode, or a noexec mount".into(),
         (_, Errno::ENOEXEC) => foreign::why_not_executable(detail).into(),

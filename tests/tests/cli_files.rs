@@ -459,3 +459,54 @@ fn a_report_to_a_descriptor_of_ones_own_comes_where_that_stands() {
             .contains("--report /dev/fd/77: this descriptor is not open")
     );
 }
+
+#[test]
+fn what_is_hidden_or_read_only_lies_over_what_is_shown_at_the_same_path() {
+    let scratch = Scratch::new("same-place");
+    let file = scratch.file("file", "secret");
+    let directory = scratch.directory("directory");
+    scratch.file("directory/key", "key");
+    let (file, directory) = (text(&file).to_owned(), text(&directory).to_owned());
+    let look = format!(
+        "cat {file}; ls {directory}; touch {directory}/new 2>/dev/null && rm {directory}/new && echo written; :"
+    );
+    let shown = ["--ro", &file, "--rw", &directory];
+    assert_eq!(inside(&shown, &look), "secretkey\nwritten");
+    assert_eq!(inside(&[&shown[..], &["--mask", &file, "--mask", &directory]].concat(), &look), "");
+    assert_eq!(inside(&[&["--mask", &file, "--mask", &directory], &shown[..]].concat(), &look), "", "in either order");
+    assert_eq!(inside(&[&shown[..], &["--ro-path", &directory]].concat(), &look), "secretkey");
+    // Of two that give something one would be lost.
+    let given = format!("{file}=other");
+    let bound = format!("{directory}:{directory}");
+    let overlaid = format!("lower={directory},to={directory}");
+    let twice = format!("{directory}/.");
+    for (flags, flag, list) in [
+        (["--file", &given], "--file", "ro"),
+        (["--tmpfs", &directory], "--tmpfs", "rw"),
+        (["--bind", &bound], "--bind", "rw"),
+        (["--overlay-mount", &overlaid], "--overlay-mount", "rw"),
+        (["--ro", &twice], "--ro", "rw"),
+    ] {
+        let line = refused(125, &[&["run"], &shown[..], &flags[..], &["true"]].concat());
+        assert!(line.contains(flag) && line.contains(&format!("is in {list} as well")), "{flags:?}: {line}");
+    }
+    inside(&["--ro", &file, "--ro", &file], "true");
+}
+
+#[test]
+fn the_callers_own_hosts_and_name_servers_stay() {
+    let (hosts, servers) = ("/etc/hosts=own", "/etc/resolv.conf=own");
+    let read = "cat /etc/hosts; echo; hostname";
+    assert_eq!(inside(&["--file", hosts, "--hostname", "foo"], read), "own\nfoo");
+    assert!(inside(&["--hostname", "foo"], read).contains("127.0.0.1"), "the contrast");
+    assert_eq!(inside(&["--ro", "/etc/hosts", "--hostname", "foo"], "cat /etc/hosts"), outside("cat /etc/hosts"));
+    assert_eq!(inside(&["--mask", "/etc/hosts", "--hostname", "foo"], "cat /etc/hosts"), "");
+    assert_eq!(inside(&["--file", servers, "--allow", "example.org"], "cat /etc/resolv.conf"), "own");
+    for (flags, flag) in [
+        (["--file", hosts, "--add-host", "a:192.0.2.1"], "--add-host"),
+        (["--file", servers, "--dns", "192.0.2.1"], "--dns"),
+    ] {
+        let line = refused(125, &[&["run"], &flags[..], &["true"]].concat());
+        assert!(line.contains(flag) && line.contains("whose content stays"), "{line}");
+    }
+}

@@ -231,6 +231,27 @@ fn what_is_the_administrators_stays_so_by_another_mount_of_it() {
 }
 
 #[test]
+fn what_is_the_administrators_stays_so_where_the_root_is_the_hosts_by_whatever_name() {
+    if !is_root() || !Path::new("/etc/shadow").is_file() {
+        return;
+    }
+    let scratch = Scratch::new("administrator-root");
+    let script = format!(
+        "mount --rbind / {other}; run() {{ {program} run \"$@\"; }}; cd /usr; \
+         for flags in '--root /' '--root / --overlay' '--root {other}' '--preset host'; do \
+         run $flags sh -c 'wc -c < /etc/shadow; wc -c < /etc/passwd' | tr '\\n' ' '; done; echo; run --root / --ro /etc/shadow wc -c /etc/shadow",
+        other = text(&scratch.directory("other")),
+        program = text(&seclude_tests::seclude_bin()),
+    );
+    let output = std::process::Command::new("unshare").args(["--mount", "sh", "-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let sizes = ["/etc/shadow", "/etc/passwd"].map(|path| fs::metadata(path).unwrap().len());
+    let [secret, passwd] = sizes;
+    let expected = format!("0 {passwd} 0 {passwd} 0 {passwd} {secret} {passwd} \n{secret} /etc/shadow\n");
+    assert_eq!(said, expected, "the preset of all that the host has is the contrast: {output:?}");
+}
+
+#[test]
 fn a_directory_of_secrets_that_is_closed_stops_no_start() {
     if !is_root() || !Path::new("/etc/ssl").is_dir() {
         return;

@@ -328,7 +328,7 @@ impl Config {
         Some((last, covered))
     }
 
-    /// Each after what the caller has mounted above it, and before what it has below.
+    /// Each after what the caller has mounted above it, and before what it has below, or there: what is hidden or read-only of it.
     fn show(&mut self, host: &Host, keeps: bool) {
         let mut counts = [0; 2];
         for shown in self.shown.clone() {
@@ -342,8 +342,11 @@ impl Config {
             let mount = if is_strange && !shown.written { mount.for_strangers() } else { mount };
             let mount = Mount { shown: Some((shown.written, *count)), ..mount };
             *count += 1;
-            let above =
-                |other: &Mount| (other.preset && other.stands.is_none()) || shown.path.starts_with(&other.target);
+            let above = |other: &Mount| match (other.preset, other.shown) {
+                (true, _) => other.stands.is_none() || shown.path.starts_with(&other.target),
+                (false, Some(_)) => shown.path.starts_with(&other.target),
+                (false, None) => shown.path.starts_with(&other.target) && shown.path != other.target,
+            };
             let place = self.mounts.iter().rposition(above).map_or(0, |last| last + 1);
             self.mounts.insert(place, mount);
             if keeps {

@@ -45,6 +45,15 @@ pub(super) fn compile(command: &Config, claimed: &Claimed, closing: &Closing, id
     if has_names(command) && matches!(command.dns, Some(Dns::Host | Dns::Servers(_))) {
         return Err(egress::answers_itself());
     }
+    if command.dns.as_ref().is_some_and(|dns| *dns != Dns::Unchanged) && is_own(command, RESOLV_CONF) {
+        return Err(has_its_own(RESOLV_CONF)
+            .at("dns")
+            .hint(Hint::from("name the servers there, or leave that mount out")));
+    }
+    if (has_peers(command) || !command.host_entries.is_empty()) && is_own(command, HOSTS) {
+        let field = if command.host_entries.is_empty() { "network.peers" } else { "hosts" };
+        return Err(has_its_own(HOSTS).at(field).hint(Hint::from("write the entries there, or leave that mount out")));
+    }
     if dns != Dns::Unchanged {
         if let Dns::Servers(servers) = &dns
             && servers.is_empty()
@@ -96,11 +105,21 @@ pub(super) fn compile(command: &Config, claimed: &Claimed, closing: &Closing, id
 fn dns(command: &Config) -> Dns {
     let connected = command.network.is_some() && command.namespaces.is_new(Namespace::Mount);
     command.dns.clone().unwrap_or(match connected {
+        true if is_own(command, RESOLV_CONF) => Dns::Unchanged,
         // It answers at every address, and an address of its own looks like one.
         true if has_names(command) => Dns::Servers(vec![slots::OWN.into()]),
         true => Dns::Host,
         false => Dns::Unchanged,
     })
+}
+
+/// Whether the caller has a mount of its own there: what was not asked for by name stays away from it.
+fn is_own(command: &Config, path: &str) -> bool {
+    command.mounts.iter().any(|mount| !mount.preset && mount.target() == Path::new(path))
+}
+
+fn has_its_own(path: &str) -> Error {
+    Error::invalid(NAME, format!("{path} is a mount of its own, whose content stays")).contradicting()
 }
 
 fn has_names(command: &Config) -> bool {
@@ -115,7 +134,7 @@ fn wants_hosts(command: &Config) -> bool {
     let named = command.is_sandboxed() && command.hostname.is_some() && command.namespaces.is_new(Namespace::Mount);
     // The host's has addresses, which lead nowhere there, also for names that are allowed.
     let named = named || has_names(command) && command.namespaces.is_new(Namespace::Mount);
-    asks_for_hosts(command) || named
+    (asks_for_hosts(command) || named) && !is_own(command, HOSTS)
 }
 
 /// Otherwise it is for the host name or a network of names alone, and a root without such a file goes without.

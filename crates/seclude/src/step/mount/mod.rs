@@ -58,6 +58,7 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
         return Err(Error::invalid(NAME, action).at("namespaces.mount").contradicting().hint(hint));
     }
     let places = places(command);
+    one_at_a_place(command, &places)?;
     let mut ways = ways::compile(command, &places);
     steps.extend(ways.remove(&None));
     for (index, (mount, asked)) in command.mounts.iter().zip(places).enumerate() {
@@ -69,6 +70,29 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
         steps.extend(ways.remove(&Some(index)));
     }
     Ok(steps)
+}
+
+/// What is shown of the host by its own path, and something else there: one of the two would be lost without a word.
+fn one_at_a_place(command: &Config, places: &[Place]) -> Result<()> {
+    for (mount, place) in command.mounts.iter().zip(places) {
+        // They change what is there, and give nothing.
+        let changes =
+            matches!(mount.kind, MountKind::Mask { .. } | MountKind::ReadOnlyPath { .. } | MountKind::Directory { .. });
+        let is_written = |mount: &Mount| mount.shown.map(|(written, _)| written);
+        let is_another = |other: &Mount| {
+            other.shown.is_some() && other.target == mount.target && is_written(other) != is_written(mount)
+        };
+        let shown = command.mounts.iter().zip(places).find(|(other, _)| is_another(other));
+        let Some((_, shown)) = shown.filter(|_| !changes && !mount.preset) else { continue };
+        let (path, list) = (mount.target.display(), shown.field());
+        let action = format!("{path} is in {} as well: name it in one of the two", list.first().unwrap_or_default());
+        let error = Error::invalid(NAME, action).contradicting();
+        return Err(match *place {
+            Place::Callers(number) => place.blamed(error.at("target")).mount_of(number),
+            _ => place.blamed(error),
+        });
+    }
+    Ok(())
 }
 
 fn is_callers(mount: &Mount) -> bool {

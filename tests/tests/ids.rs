@@ -352,3 +352,19 @@ fn other_namespaces_without_a_user_namespace_are_for_root() {
     assert!(error.advice().unwrap().contains("new user namespace"), "{error}");
     assert!(shell("true").unshare(Namespace::User).unshare(Namespace::Uts).status().unwrap().success());
 }
+
+#[test]
+fn the_number_that_means_no_change_is_no_id() {
+    for (key, set) in [
+        ("user.uid", (|command| command.uid(u32::MAX)) as fn(&mut Command) -> &mut Command),
+        ("user.gid", |command| command.gid(u32::MAX)),
+        ("user.groups", |command| command.groups([1, u32::MAX])),
+    ] {
+        let mut command = Command::new("/bin/id");
+        command.unshare(Namespace::User);
+        assert!(command.clone().plan().is_ok(), "the contrast");
+        let error = set(&mut command).plan().unwrap_err();
+        assert_eq!((error.code(), error.side()), (Code::Invalid, Side::Plan), "{error}");
+        assert_eq!(error.field().map(ToString::to_string).as_deref(), Some(key), "{error}");
+    }
+}

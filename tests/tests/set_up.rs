@@ -42,7 +42,7 @@ fn helper_process() {
     assert_eq!(OwnProcess::look(), before);
 }
 
-/// A directory with a newuidmap of our own, and the spawner that finds it first.
+/// A directory with a newuidmap of our own, and the spawner that is told of it.
 fn with_newuidmap(script: &str, part: &str) -> (Scratch, std::process::Command) {
     let place = Scratch::new("newuidmap");
     let path = place.path().display();
@@ -50,7 +50,7 @@ fn with_newuidmap(script: &str, part: &str) -> (Scratch, std::process::Command) 
     assert!(made.success());
     place.executable("newuidmap", &format!("#!/bin/sh\ncd {path}\n{script}\n"));
     let mut spawner = helper(part);
-    spawner.env("PATH", format!("{path}:/usr/bin:/bin")).env("MAPPING", place.join("pid"));
+    spawner.env("SECLUDE_FAULT_HELPERS", place.path()).env("MAPPING", place.join("pid"));
     (place, spawner)
 }
 
@@ -106,7 +106,7 @@ fn a_helper_that_says_it_succeeded_is_not_believed_without_a_map() {
 fn a_host_without_the_helper_says_what_to_install() {
     ordinary_user_only!();
     let (_place, mut spawner) = with_newuidmap("exit 1", "plain");
-    let told = told(&spawner.env("PATH", "/nowhere").output().unwrap());
+    let told = told(&spawner.env("SECLUDE_FAULT_HELPERS", "/nowhere").output().unwrap());
     assert!(told[2].contains("newuidmap is not installed"), "{told:?}");
     assert!(told[2].contains("uidmap"), "{told:?}");
     let own = Command::new("/bin/true").unshare(Namespace::User).status().unwrap();
@@ -160,21 +160,35 @@ fn a_map_for_ids_that_are_not_ours_never_comes_to_the_helper() {
 }
 
 #[test]
-fn no_helper_is_taken_from_below_where_the_caller_stands() {
+fn an_id_mapper_that_gains_no_privileges_is_told_of() {
     ordinary_user_only!();
-    // As node_modules/.bin, which code that ran inside before may have written.
-    for (stands, is_taken) in [(Some(""), false), (Some("elsewhere"), false), (None, true)] {
+    let (place, mut spawner) = with_newuidmap("", "plain");
+    for helper in ["newuidmap", "newgidmap"] {
+        // A copy is nobody's setuid program.
+        fs::remove_file(place.join(helper)).ok();
+        fs::copy(format!("/usr/bin/{helper}"), place.join(helper)).expect("package uidmap");
+    }
+    let told = told(&spawner.output().unwrap());
+    assert!(told[2].contains("neither setuid root nor has it file capabilities"), "{told:?}");
+}
+
+#[test]
+fn no_helper_is_taken_from_where_another_than_root_could_have_left_it() {
+    ordinary_user_only!();
+    // As node_modules/.bin, which code that ran inside before may have written, wherever the caller stands.
+    for stands in [Some(""), Some("elsewhere"), None] {
         let place = Scratch::new("planted");
         std::fs::create_dir(place.join("elsewhere")).unwrap();
         let bin = place.directory("bin");
         place.executable("bin/newuidmap", &format!("#!/bin/sh\n: > {}/ran\n{REAL}\n", place.path().display()));
+        let stands = stands.map_or("/usr".into(), |stands| place.join(stands));
+        let path = format!("{}:/usr/bin:/bin", bin.display());
+        let found = std::process::Command::new("sh").args(["-c", "command -v newuidmap"]).env("PATH", &path).output();
+        assert!(found.unwrap().stdout.starts_with(bin.as_os_str().as_encoded_bytes()), "a shell takes it");
         let mut command =
             seclude_tests::seclude_command(&["run", "--bare", "--unshare", "user", "--map-subids", "true"]);
-        command
-            .current_dir(stands.map_or("/usr".into(), |stands| place.join(stands)))
-            .env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
-        let output = command.output().unwrap();
+        let output = command.current_dir(&stands).env("PATH", path).output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        assert_eq!(place.join("ran").exists(), is_taken, "{stands:?}");
+        assert!(!place.join("ran").exists(), "{stands:?}");
     }
 }

@@ -33,8 +33,8 @@ pub(crate) struct RunFlags {
     /// Say on stderr, once a second, what the container uses, and with --allow the bytes to and from each name; makes a cgroup
     #[arg(long, conflicts_with = "detach")]
     pub(crate) stats: bool,
-    /// Say on stderr each system call that is refused, as it comes: which, to whom, and what would allow it. Without this that is said once the
-    /// command has failed
+    /// Say on stderr each system call that is refused, as it comes: which, to whom, and what would allow it (but for one that --deny-syscall
+    /// answers ENOSYS, as a kernel without it would). Without this that is said once the command has failed
     #[arg(long, conflicts_with = "detach")]
     pub(crate) denials: bool,
     /// Say on stderr how it was made and how it ended

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const HERE: [(&[&str], &str); 22] = [
+const HERE: [(&[&str], &str); 24] = [
     (&["--volume"], "--bind SRC:DST"),
     (
         &["--ro-bind-try", "--bind-try", "--dev-bind", "--dev-bind-try"],
@@ -48,6 +48,8 @@ const HERE: [(&[&str], &str); 22] = [
     ),
     (&["--seccomp-bpf", "--add-seccomp-fd"], "--seccomp FILE"),
     (&["--pids-limit"], "--pids N"),
+    (&["--name"], "--hostname NAME; a container has none of its own, but its pid (--detach)"),
+    (&["--privileged"], "--cap-add NAME, --nested or --preset host, by what it is wanted for"),
 ];
 
 /// What is said instead of the parser's complaint, where it is about one of those.

@@ -68,7 +68,7 @@ pub(crate) fn command() -> Command {
         .max_term_width(110)
         .about("Run a command born inside a Linux container: it starts there or not at all")
         .after_help(
-            "Exit status: the command's own; 125 seclude failed before the command ran, or could not write its report, 126 \
+            "Exit status: the command's own; 125 seclude failed before the command ran, or could not write its report or all of its output, 126 \
              it cannot be executed, 127 it was not found, 128+N signal N ended it.\n\nFirst steps:  seclude run id    seclude explain id    seclude \
              doctor",
         )

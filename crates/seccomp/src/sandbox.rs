@@ -31,6 +31,8 @@ pub struct Given {
     pub huge_pages: bool,
     /// Process 1 is not the command, and is to be there when somebody wants its end.
     pub init: bool,
+    /// It may make children of its parent's, CLONE_PARENT of clone(2): an init reaps them, whoever else started it does not.
+    pub siblings: bool,
 }
 
 const FILES: &str = "\
@@ -118,6 +120,8 @@ const SYSLOG: u32 = 34;
 const PERFMON: u32 = 38;
 const BPF: u32 = 39;
 
+const CLONE_PARENT: u64 = 0x8000;
+const CLONE_THREAD: u64 = 0x1_0000;
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET, clone(2). (NEWTIME is a signal's bit there.)
 const NEW_NAMESPACES: u64 = 0x7e02_0000;
 
@@ -187,6 +191,12 @@ impl Profile {
             profile.override_with("clone", EPERM, &[Condition::any(0, NEW_NAMESPACES)]);
             // Its flags are in memory; libraries take clone(2) then.
             profile.add("clone3", ENOSYS, &[]);
+        }
+        if !given.siblings {
+            // Whoever started it waits for the command alone: a child of its own, clone(2) with CLONE_PARENT, would be a zombie until it ends.
+            let no_thread = Condition { argument: 0, mask: CLONE_THREAD, comparison: Equal, value: 0 };
+            profile.override_with("clone", EPERM, &[Condition::any(0, CLONE_PARENT), no_thread]);
+            profile.override_with("clone3", ENOSYS, &[]);
         }
         if given.nested {
             // A container inside has a session keyring of its own, without a name that could be somebody else's.
@@ -349,7 +359,7 @@ mod tests {
     #[test]
     fn the_init_is_nobodys_to_slow_down() {
         let with = |init| Profile::sandbox(Given { init, capabilities: u64::MAX, ..Given::default() });
-        let nested = Profile::sandbox(Given { init: true, nested: true, ..Given::default() });
+        let nested = Profile::sandbox(Given { init: true, siblings: true, nested: true, ..Given::default() });
         let calls: [(&str, &[u64]); 10] = [
             ("sched_setaffinity", &[1, 8, 1]),
             ("sched_setscheduler", &[1 | 1 << 32, 5]),

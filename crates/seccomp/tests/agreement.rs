@@ -336,7 +336,13 @@ fn the_sandboxs_program_says_what_its_profile_says() {
     for nested in [false, true] {
         for capabilities in [0, u64::MAX, 1 << 21, 1 << 19, 1 << 12] {
             for refused in [Refused::default(), all, Refused { set_id: true, ..Refused::default() }] {
-                let mut profile = Profile::sandbox(Given { nested, capabilities, init: !nested, huge_pages: false });
+                let mut profile = Profile::sandbox(Given {
+                    nested,
+                    capabilities,
+                    init: !nested,
+                    siblings: !nested,
+                    huge_pages: false,
+                });
                 profile.refuse(refused);
                 let program = profile.compile();
                 program.check().unwrap();

@@ -222,6 +222,8 @@ pub(crate) struct Judge {
     pub(crate) refused: Refused,
     /// Whether the profile is the sandbox's own, of which more is known.
     pub(crate) is_own: bool,
+    /// Whether its capabilities are of another user namespace than the caller's.
+    pub(crate) is_remote: bool,
     /// The name of the capability with this number.
     pub(crate) capability: fn(u32) -> Option<&'static str>,
 }
@@ -329,11 +331,16 @@ impl Judge {
         let number = Architecture::NATIVE.number_of(name).unwrap_or(u32::MAX);
         let brought = |given| Profile::sandbox(given).evaluate(Architecture::NATIVE, number, arguments).allows();
         let allow = Remedy::set("seccomp.allow", json!([name]));
-        if self.is_own && brought(Given { init: true, ..Given::default() }) {
+        if self.is_own && brought(Given { init: true, siblings: true, ..Given::default() }) {
             // The caller has refused it, which goes before all that is allowed.
             return Vec::new();
         }
-        if let Some(capability) = needed(name, arguments).filter(|_| self.is_own).and_then(self.capability) {
+        let needed = needed(name, arguments).filter(|_| self.is_own);
+        if self.is_remote && needed.is_some_and(|needed| OF_THE_HOST.contains(&needed)) {
+            // With it the kernel itself would refuse the call.
+            return Vec::new();
+        }
+        if let Some(capability) = needed.and_then(self.capability) {
             return vec![Remedy::set("rights.capabilities", json!([capability]))];
         }
         if self.is_own && !self.refused.limits_of_others && makes_user_namespace(name, arguments) {
@@ -342,7 +349,7 @@ impl Judge {
         // (As above.)
         if self.is_own
             && !self.refused.limits_of_others
-            && brought(Given { nested: true, init: true, ..Given::default() })
+            && brought(Given { nested: true, init: true, siblings: true, ..Given::default() })
         {
             return vec![nested(), allow];
         }
@@ -352,6 +359,9 @@ impl Judge {
 
 const NETLINK: u32 = 16;
 const NETLINK_AUDIT: u32 = 9;
+
+/// Capabilities that the kernel asks for in the host's own user namespace alone: modules, ports, accounting, the clock, its log.
+const OF_THE_HOST: [u32; 5] = [16, 17, 20, 25, 34];
 
 /// The capability that brings a call along, where the kernel would refuse it to who has none: that the filter allowed it were no help.
 fn needed(name: &str, arguments: &[u64; 6]) -> Option<u32> {
@@ -366,7 +376,8 @@ fn needed(name: &str, arguments: &[u64; 6]) -> Option<u32> {
     }
     let number = Architecture::NATIVE.number_of(name)?;
     let brings = |bit: &u32| {
-        let profile = Profile::sandbox(Given { init: true, capabilities: 1 << bit, ..Given::default() });
+        let profile =
+            Profile::sandbox(Given { init: true, siblings: true, capabilities: 1 << bit, ..Given::default() });
         profile.evaluate(Architecture::NATIVE, number, arguments).allows()
     };
     // What has a capability of its own is not told to take the one for everything.

@@ -1,7 +1,8 @@
 //! Programs of the host's that a start needs: newuidmap, newgidmap, pasta.
 //!
 //! They run outside, with the caller's rights, so none is taken from where code that ran in a container before could have left it:
-//! such as node_modules/.bin of the project that it was shown to write, which package managers put first in PATH.
+//! such as node_modules/.bin of the project that it was shown to write, which package managers put first in PATH. As nobody knows what was
+//! shown to which, of PATH only what is root's counts.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,31 +20,27 @@ const INSTALLED: [&str; 8] = [
     "/run/current-system/sw/bin",
 ];
 
-/// Where `name` is: in PATH, or where programs are installed.
+/// Where `name` is: where programs are installed, or in PATH.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    let installed = || first(INSTALLED.into_iter().map(PathBuf::from), name);
-    in_path(name).or_else(installed)
-}
-
-/// The first in PATH.
-pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
+    #[cfg(feature = "fault")]
+    if let Some(place) = std::env::var_os("SECLUDE_FAULT_HELPERS").map(PathBuf::from) {
+        let installed = INSTALLED.into_iter().filter(|_| place.is_dir()).map(PathBuf::from);
+        return first(std::iter::once(place.clone()).chain(installed), name);
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let here = std::env::current_dir().and_then(|here| here.canonicalize()).ok();
-    first(std::env::split_paths(&path).filter(|place| is_nobody_elses(place, here.as_deref())), name)
+    let in_path = std::env::split_paths(&path).filter(|place| is_roots(&place.join(name)));
+    first(INSTALLED.into_iter().map(PathBuf::from).chain(in_path), name)
 }
 
 fn first(places: impl Iterator<Item = PathBuf>, name: &str) -> Option<PathBuf> {
     places.map(|place| place.join(name)).find(|program| program.is_file())
 }
 
-/// Whether a directory of PATH is neither for others to write nor near the caller's: below it, or below what both lie in, as the
-/// node_modules/.bin of a project above.
-fn is_nobody_elses(place: &Path, here: Option<&Path>) -> bool {
-    if INSTALLED.iter().any(|installed| place == Path::new(installed)) {
-        return true;
-    }
-    let (Ok(real), Ok(found)) = (place.canonicalize(), place.metadata()) else { return false };
-    let is_near =
-        |here: &Path| real.components().zip(here.components()).take_while(|(one, other)| one == other).count() > 1;
-    place.is_absolute() && found.mode() & 0o022 == 0 && !here.is_some_and(is_near)
+/// Whether root alone can change what is found there, at any level: no container of the caller's was given that to write to.
+fn is_roots(program: &Path) -> bool {
+    let Ok(real) = program.canonicalize() else { return false };
+    // In a sticky directory nobody else takes away what is root's.
+    let is_closed = |mode: u32| mode & 0o022 == 0 || mode & 0o1000 != 0;
+    let is_roots = |part: &Path| part.metadata().is_ok_and(|found| found.uid() == 0 && is_closed(found.mode()));
+    program.is_absolute() && program.parent().is_some_and(is_roots) && real.ancestors().all(is_roots)
 }

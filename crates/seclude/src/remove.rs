@@ -7,38 +7,74 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, chmodat, fchmod, openat2, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, ResolveFlags, Stat, chmodat, fchmod, fstat, openat2, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
-/// Removes the directory `name` in `parent` with all that is in it. It follows no symlink and leaves its file system by no
-/// mount: what is mounted in there is not ours.
-pub(crate) fn directory(parent: &OwnedFd, name: &str) -> io::Result<()> {
-    directory_until(parent, name, Instant::now() + PATIENCE)
+/// A directory to be removed with all that is in it. Whoever may write beside it can have put another by its name; and with root's rights what
+/// was moved into it would go, also what the mover itself may not touch.
+pub(crate) struct Directory<'a> {
+    pub(crate) parent: &'a OwnedFd,
+    pub(crate) name: &'a str,
+    /// What was made, where that is open: by its name nothing else goes.
+    pub(crate) made: Option<&'a OwnedFd>,
+    /// Whose directories are emptied.
+    pub(crate) owners: &'a [u32],
 }
 
-fn directory_until(parent: &OwnedFd, name: &str, until: Instant) -> io::Result<()> {
-    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        // What was deleted inside an overlay has left a whiteout there for the next time.
-        Err(Errno::NOTEMPTY | Errno::EXIST) => {}
-        Err(errno) => return Err(errno.into()),
+impl Directory<'_> {
+    /// It follows no symlink and leaves its file system by no mount: what is mounted in there is not ours.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.remove_until(Instant::now() + PATIENCE)
     }
-    let c_name = CString::new(name)?;
-    empty(&open(parent, &c_name)?, until)?;
-    Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+
+    fn remove_until(&self, until: Instant) -> io::Result<()> {
+        let found = match statat(self.parent, self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(()),
+            found => found?,
+        };
+        self.is_it(&found)?;
+        match unlinkat(self.parent, self.name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            // What was deleted inside an overlay has left a whiteout there for the next time.
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let opened = open(self.parent, &CString::new(self.name)?, self.owners)?;
+        self.is_it(&fstat(&opened)?)?;
+        empty(&opened, self.owners, until)?;
+        Ok(unlinkat(self.parent, self.name, AtFlags::REMOVEDIR)?)
+    }
+
+    fn is_it(&self, found: &Stat) -> io::Result<()> {
+        if let Some(made) = self.made {
+            let made = fstat(made)?;
+            if (made.st_dev, made.st_ino) != (found.st_dev, found.st_ino) {
+                return Err(io::Error::other("another lies there by now"));
+            }
+        }
+        is_of(found, self.owners)
+    }
 }
 
-fn open(parent: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+fn is_of(found: &Stat, owners: &[u32]) -> io::Result<()> {
+    let others = || io::Error::other(format!("a directory of user {}'s is in its place, or in it", found.st_uid));
+    if owners.contains(&found.st_uid) { Ok(()) } else { Err(others()) }
+}
+
+fn open(parent: impl AsFd, name: &CStr, owners: &[u32]) -> io::Result<OwnedFd> {
     let leash = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat2(&parent, name, flags, Mode::empty(), leash) {
+    let seen = openat2(&parent, name, flags | OFlags::PATH, Mode::empty(), leash)?;
+    is_of(&fstat(&seen)?, owners)?;
+    match openat2(&seen, c".", flags, Mode::empty(), leash) {
         // A running overlay leaves its directory closed even to its owner.
         Err(Errno::ACCESS) => {
-            let seen = openat2(&parent, name, flags | OFlags::PATH, Mode::empty(), leash)?;
             // What fchmod(2) cannot do with O_PATH: by the only path that leads to this very directory.
             let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&seen));
             chmodat(rustix::fs::CWD, path, Mode::RWXU, AtFlags::empty())?;
-            Ok(openat2(&parent, name, flags, Mode::empty(), leash)?)
+            Ok(openat2(&seen, c".", flags, Mode::empty(), leash)?)
         }
         opened => Ok(opened?),
     }
@@ -56,7 +92,7 @@ fn in_time(until: Instant) -> io::Result<()> {
 
 /// Without recursion, as whoever filled it chose how deep it is: what is not empty two levels down is lifted to the top, under a name
 /// that nobody guesses. So three descriptors do, and little of the stack.
-fn empty(top: &OwnedFd, until: Instant) -> io::Result<()> {
+fn empty(top: &OwnedFd, owners: &[u32], until: Instant) -> io::Result<()> {
     let mut lifted = RandomState::new().build_hasher().finish();
     fchmod(top, Mode::RWXU)?;
     loop {
@@ -68,13 +104,13 @@ fn empty(top: &OwnedFd, until: Instant) -> io::Result<()> {
         }
         for name in full {
             in_time(until)?;
-            let below = open(top, &name)?;
+            let below = open(top, &name, owners)?;
             fchmod(&below, Mode::RWXU)?;
             let mut deeper = Vec::new();
             unlink_all(&below, until, |name| deeper.push(name.to_owned()))?;
             for inner in deeper {
                 // Its own ".." changes: that takes the right to write to it.
-                fchmod(open(&below, &inner)?, Mode::RWXU)?;
+                fchmod(open(&below, &inner, owners)?, Mode::RWXU)?;
                 lifted = lifted.wrapping_add(1);
                 renameat(&below, &inner, top, format!("{lifted:016x}"))?;
             }
@@ -136,7 +172,33 @@ mod tests {
         // As little of the stack as a thread can have.
         let (path, small) = (above.join(&name), std::thread::Builder::new().stack_size(64 * 1024));
         let until = Instant::now() + Duration::from_secs(600);
-        small.spawn(move || directory_until(&parent, &name, until).unwrap()).unwrap().join().unwrap();
+        let owners = [rustix::process::geteuid().as_raw()];
+        let work = move || {
+            Directory { parent: &parent, name: &name, made: None, owners: &owners }.remove_until(until).unwrap();
+        };
+        small.spawn(work).unwrap().join().unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_anothers_or_lies_there_instead_stays() {
+        let above = std::env::temp_dir().join(format!("seclude-test-remove-others-{}", std::process::id()));
+        let make = |name: &str| std::fs::create_dir_all(above.join(name)).unwrap();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        make("made/in/it");
+        make("other/in/it");
+        let parent = openat(CWD, &above, flags, Mode::empty()).unwrap();
+        let made = openat(&parent, "made", flags, Mode::empty()).unwrap();
+        let own = [rustix::process::geteuid().as_raw()];
+        let remove = |name, owners: &[u32]| Directory { parent: &parent, name, made: Some(&made), owners }.remove();
+        assert!(remove("other", &own).is_err() && above.join("other/in/it").exists());
+        assert!(remove("made", &[u32::MAX]).is_err() && above.join("made/in/it").exists());
+        if own == [0] {
+            std::os::unix::fs::chown(above.join("made/in"), Some(1), None).unwrap();
+            assert!(remove("made", &own).is_err() && above.join("made/in/it").exists());
+            std::os::unix::fs::chown(above.join("made/in"), Some(0), None).unwrap();
+        }
+        assert!(remove("made", &own).is_ok() && !above.join("made").exists());
+        std::fs::remove_dir_all(&above).unwrap();
     }
 }

@@ -416,3 +416,59 @@ fn how_it_went_is_not_the_commands_to_say() {
     assert_eq!((output.status.code(), told["code"].as_i64()), (Some(3), Some(3)), "{text}");
     assert!(project.join("new").exists(), "the rest can be written: {output:?}");
 }
+
+/// What a container of root's may move, though it may not look into it, goes by nobody's clean-up.
+#[test]
+fn what_the_command_has_put_where_something_goes_at_the_end_stays() {
+    root_only!();
+    let place = Scratch::new("put-there");
+    let another = |name: &str| {
+        place.file(format!("{name}/key"), "precious");
+        for path in [place.join(name), place.join(format!("{name}/key"))] {
+            std::os::unix::fs::chown(path, Some(1001), Some(1001)).unwrap();
+        }
+        std::fs::set_permissions(place.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    };
+    let is_whole = |path: &str| place.join(path).join("key").exists();
+    let closed = "import os\ntry: os.listdir(v); print('seen')\nexcept PermissionError: print('closed')\n";
+    // Without namespaces: the command's own directory, by one call.
+    place.directory("temporary");
+    std::fs::set_permissions(place.join("temporary"), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
+    another("temporary/victim");
+    let victim = place.join("temporary/victim").display().to_string();
+    let script = format!(
+        "v = '{victim}'\n{closed}import ctypes\nown = os.path.dirname(os.environ['HOME']).encode()\n\
+         exchanged = ctypes.CDLL(None).renameat2(-100, own, -100, v.encode(), 2)\nprint(exchanged, own.decode())"
+    );
+    let temporary = place.join("temporary").display().to_string();
+    let arguments = ["run", "--no-namespaces", "--rw", &temporary, "python3", "-c", &script];
+    let output = seclude_command(&arguments).current_dir("/usr").env("TMPDIR", &temporary).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let own = said.lines().last().and_then(|line| line.strip_prefix("0 ")).expect("it was exchanged").to_owned();
+    assert!(said.starts_with("closed\n"), "{said}");
+    assert!(Path::new(&own).join("key").exists(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another lies there by now"), "{output:?}");
+    assert_eq!(output.status.code(), Some(125), "the command's success does not hide it");
+
+    // In an overlay's work directory: what the kernel leaves there goes, and nothing else that has its name.
+    for name in ["overlay/upper", "overlay/work", "lower"] {
+        place.directory(name);
+    }
+    another("overlay/homes/alice");
+    let overlay = place.join("overlay").display().to_string();
+    let mount = format!("lower={},upper={overlay}/upper,work={overlay}/work,to=/mnt", place.join("lower").display());
+    let run = |script: &str| {
+        let arguments = ["run", "--rw", &overlay, "--overlay-mount", &mount, "python3", "-c", script];
+        seclude_command(&arguments).current_dir("/usr").output().unwrap()
+    };
+    let ended = run("open('/mnt/file', 'w').write('text')");
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(std::fs::read_dir(place.join("overlay/work")).unwrap().count(), 0, "the kernel's own goes");
+    let output = run(&format!(
+        "v = '{overlay}/homes/alice'\n{closed}os.rename('{overlay}/work/work', '{overlay}/work/aside')\n\
+         os.rename('{overlay}/homes', '{overlay}/work/work')"
+    ));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "closed\n", "{output:?}");
+    assert!(is_whole("overlay/work/work/alice"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("a directory of user 1001's is in"), "{output:?}");
+}

@@ -238,3 +238,21 @@ fn two_hundred_orphans_leave_no_zombie() {
         while cat /proc/[0-9]*/stat 2>/dev/null | grep -q ') Z '; do :; done; echo none";
     assert_eq!(said(&below_init(script).output().unwrap()), "none");
 }
+
+#[test]
+fn nobody_gets_children_of_whoever_started_the_command() {
+    // CLONE_PARENT: below an init they are that one's, who reaps them; otherwise they would be zombies of this process, or outlive the command.
+    let script = "import ctypes, os\nclone = ctypes.CDLL(None, use_errno=True).syscall\n\
+                  made = clone(56 if os.uname().machine == 'x86_64' else 220, 0x8000 | 17, 0, 0, 0, 0)\n\
+                  if made == 0: os._exit(0)\nprint('made' if made > 0 else ctypes.get_errno(), os.system('true'))";
+    for (flags, said) in [
+        (&[][..], "made 0"),
+        (&["--share", "pid"], "1 0"),
+        (&["--no-namespaces"], "1 0"),
+        (&["--share", "pid", "--seccomp", "none"], "made 0"),
+    ] {
+        let arguments = [&["run"], flags, &["/usr/bin/python3", "-c", script]].concat();
+        let output = seclude_tests::seclude_command(&arguments).current_dir("/usr").output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), said, "{flags:?}: {output:?}");
+    }
+}

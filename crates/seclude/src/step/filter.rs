@@ -62,6 +62,8 @@ struct Filter {
     /// Whether the command goes on as another process behind it.
     is_late: bool,
     is_sandboxed: bool,
+    /// Whether its capabilities are of another user namespace than the caller's.
+    is_remote: bool,
 }
 
 /// The files, in the parent, and the right to read them, for the launcher.
@@ -76,6 +78,8 @@ fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Res
             nested: command.nested,
             capabilities,
             init: command.init,
+            // The launcher makes one, where the command goes on as another process behind the filter.
+            siblings: command.init || join::enters_pid_namespace_late(command),
             huge_pages: counts_huge_pages(command),
         },
         kernel: Host::kernel(),
@@ -110,6 +114,8 @@ fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Res
         answers: command.when_listening.clone(),
         is_late: join::enters_pid_namespace_late(command),
         is_sandboxed: command.is_sandboxed(),
+        is_remote: [command.namespaces.is_new(Namespace::User), command.namespaces.is_joined(Namespace::User)]
+            .contains(&true),
     }))
 }
 
@@ -171,7 +177,7 @@ impl Filter {
     fn judge(&self, program: Code, profile: Profile) -> Judge {
         let is_own = self.seccomp.from == From::Default;
         let capability = |number: u32| Capability::all().find(|known| known.bit() == 1 << number).map(Capability::name);
-        Judge { program, profile, refused: self.refused, is_own, capability }
+        Judge { program, profile, refused: self.refused, is_own, is_remote: self.is_remote, capability }
     }
 
     /// Whoever is asked about what it refuses, or why nobody is.

@@ -13,7 +13,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{
-    CWD, Dir, FileType, FlockOperation, Gid, Mode, OFlags, Uid, fchmod, fchown, flock, fstat, mkdirat, openat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Gid, Mode, OFlags, Uid, fchmod, fchown, flock, fstat, mkdirat, openat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -98,18 +99,19 @@ impl Step for OwnDirectory {
         let made = match made {
             Ok(made) => Arc::new(made),
             Err(error) => {
-                let _ = remove::directory(&parent, name);
+                let _ = unlinkat(&parent, name, AtFlags::REMOVEDIR);
                 return Err(error);
             }
         };
         let (held, left) = (made.clone(), made.clone());
         let name = name.to_owned();
+        let owners = [geteuid().as_raw()].into_iter().chain(self.user.map(|(uid, _)| uid)).collect::<Vec<_>>();
         preparation.ledger.push_leaving(
             format!("{}", self.path.display()),
             move || {
                 // Until it is gone nobody else is to look for it.
-                let _held = held;
-                remove::directory(&parent, &name)
+                let made = held;
+                remove::Directory { parent: &parent, name: &name, made: Some(&made), owners: &owners }.remove()
             },
             // As long as this process lives, so does what uses it.
             move || std::mem::forget(left),
@@ -150,18 +152,26 @@ pub(crate) fn sweep() -> Vec<String> {
         name.strip_prefix(PREFIX)
             .is_some_and(|number| number.len() == 16 && number.bytes().all(|b| b.is_ascii_hexdigit()))
     };
-    let is_dead = |name: &String| {
-        let Ok(opened) = openat(&parent, name.as_str(), flags | OFlags::NOFOLLOW, Mode::empty()) else { return false };
-        let Ok(found) = fstat(&opened) else { return false };
+    let dead = |name: &String| -> Option<OwnedFd> {
+        let opened = openat(&parent, name.as_str(), flags | OFlags::NOFOLLOW, Mode::empty()).ok()?;
+        let found = fstat(&opened).ok()?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let is_old = u64::try_from(found.st_mtime).is_ok_and(|changed| now.as_secs() > changed + YOUNG.as_secs());
         let is_ours =
             found.st_uid == geteuid().as_raw() && FileType::from_raw_mode(found.st_mode) == FileType::Directory;
         // The lock is kept by nobody: what holds it next to us is another sweep, and both may remove it.
-        is_ours && is_old && flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok()
+        (is_ours && is_old && flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok()).then_some(opened)
     };
-    let dead = names.filter(is_one).filter(is_dead);
-    dead.filter(|name| remove::directory(&parent, name).is_ok())
+    let remove = |name: &String| {
+        let made = dead(name)?;
+        // Whose command it was for.
+        let user = statat(&made, home(Path::new("")), AtFlags::SYMLINK_NOFOLLOW).ok().map(|home| home.st_uid);
+        let owners: Vec<u32> = [geteuid().as_raw()].into_iter().chain(user).collect();
+        remove::Directory { parent: &parent, name, made: Some(&made), owners: &owners }.remove().ok()
+    };
+    names
+        .filter(is_one)
+        .filter(|name| remove(name).is_some())
         .map(|name| above.join(name).display().to_string())
         .collect()
 }

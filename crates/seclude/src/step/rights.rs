@@ -62,6 +62,12 @@ impl Step for Carry {
 
 pub(super) fn compile(command: &Config, host: &Host) -> Result<Option<Box<dyn Step>>> {
     let identity = command.identity.clone();
+    // To the kernel it says that an id stays as it is, setresuid(2): root's, that is.
+    let given = [("user.uid", identity.uid), ("user.gid", identity.gid)];
+    let groups = identity.groups.iter().flatten().map(|id| ("user.groups", Some(*id)));
+    if let Some((key, _)) = given.into_iter().chain(groups).find(|(_, id)| *id == Some(u32::MAX)) {
+        return Err(Error::invalid(NAME, "4294967295 is no id").at(key));
+    }
     let allowed = command.capabilities.unwrap_or(Capabilities::ALL).bits();
     if command.ambient.bits() & !allowed != 0 {
         return Err(Error::invalid(NAME, "an ambient capability must be among the capabilities")

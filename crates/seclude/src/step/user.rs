@@ -444,7 +444,7 @@ fn run_helper(helper: &'static str, pid: i32, map: &IdMap, starter: Starter) -> 
             ]),
         )
     };
-    let program = helper_programs::in_path(helper).ok_or_else(missing)?;
+    let program = helper_programs::find(helper).ok_or_else(missing)?;
     let mut command = Config::new(program.clone().into(), starter);
     command.args = [pid.to_string()].into_iter().chain(map.to_helper_args()).map(std::ffi::OsString::from).collect();
     command.no_new_privileges = false;

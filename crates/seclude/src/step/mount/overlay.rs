@@ -8,8 +8,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, Statx, openat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, StatVfsMountFlags, Statx, fstat, openat, statat};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use seclude_child::op::{Links, Place, Want};
 use seclude_child::{Op, Slot};
 use seclude_request::{Field, Remedy};
@@ -391,7 +392,10 @@ fn kept_attributes(open: &OwnedFd) -> rustix::io::Result<u32> {
 fn removed_at_the_end(work: &Arc<OwnedFd>, path: &Path, ledger: &mut Ledger) {
     if let Err(Errno::NOENT) = statat(work, KERNELS, AtFlags::SYMLINK_NOFOLLOW) {
         let (work, name) = (work.clone(), path.join(KERNELS).display().to_string());
-        ledger.push(format!("directory {name}"), move || remove::directory(&work, KERNELS));
+        ledger.push(format!("directory {name}"), move || {
+            let owners = [geteuid().as_raw(), fstat(&work)?.st_uid];
+            remove::Directory { parent: &work, name: KERNELS, made: None, owners: &owners }.remove()
+        });
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) fn compile(command: &Config, places: &[Place]) -> BTreeMap<Option<usi
 
 impl Ways {
     fn below(written: &Path) -> Ways {
-        let about = format!("ways in {}", written.display());
+        let about = format!("directories on the way to what is held back in {}", written.display());
         Ways { written: written.to_owned(), directories: BTreeMap::new(), ends: BTreeMap::new(), about }
     }
 

@@ -639,3 +639,12 @@ fn a_script_with_carriage_returns_is_told_so() {
     let line = refused(127, &flags);
     assert!(line.contains("carriage return") && line.contains(r"/bin/sh\r"), "{line}");
 }
+
+#[test]
+fn a_value_that_is_there_and_empty_is_told_as_that() {
+    for flag in ["--ro", "--root", "--upper"] {
+        let line = refused(125, &["run", flag, "", "true"]);
+        assert!(line.contains(flag) && line.contains("its value is empty"), "{line}");
+    }
+    assert!(refused(125, &["run", "--ro"]).contains("value is required"), "and one that is missing as that");
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
-use seclude_tests::{Scratch, is_root, seclude, seclude_command, stdout_of};
+use seclude_tests::{Scratch, is_root, refused, seclude, seclude_command, stdout_of};
 
 /// A directory with a request in it, and something that it shows.
 fn prepared(toml: &str) -> Scratch {
@@ -192,4 +192,15 @@ fn rights_of_a_file_are_changed_by_flags_as_those_of_flags_are() {
     ] {
         assert_eq!(said(flags), format!("{ids}\n{ambient}"), "{flags:?}");
     }
+}
+
+#[test]
+fn a_file_behind_the_flag_that_prints_is_not_taken_for_the_command() {
+    let scratch = Scratch::new("printed");
+    let file = scratch.file("job.toml", "command = [\"true\"]\n");
+    let file = file.to_str().unwrap();
+    let line = refused(125, &["explain", "--spec", file, "--memory", "64M"]);
+    assert!(line.contains(&format!("--spec={file}")), "{line}");
+    let printed = stdout_of(&seclude_command(&["explain", &format!("--spec={file}"), "--spec"]).output().unwrap());
+    assert!(printed.contains("\"true\""), "{printed}");
 }

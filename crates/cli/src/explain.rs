@@ -1,5 +1,7 @@
 //! `seclude explain`: the plan, printed; or the request that the flags make.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, FromArgMatches};
@@ -32,6 +34,11 @@ pub(crate) fn explain(
     crate::print(text.as_bytes())
 }
 
+fn looks_like_a_request(program: &Path) -> bool {
+    let has_its_name = program.extension().is_some_and(|extension| extension == "toml" || extension == "json");
+    has_its_name && program.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o111 == 0)
+}
+
 fn print_request(
     flags: &ExplainFlags,
     run: &RunFlags,
@@ -54,6 +61,13 @@ fn print_request(
     let named = container.base.preset().is_some();
     let request = if named { command.whole_request() } else { command.request() };
     let request = request.map_err(|wrong| Failure::new(wrong.to_string()))?;
+    // Of the flags that read a file this one alone may have none, so the next word is the command's.
+    if let Some(program) = request.command.first().filter(|program| looks_like_a_request(program.as_path())) {
+        let program = program.as_path().display();
+        return Err(Failure::new(format!(
+            "--spec: {program} would be the command, and cannot be executed: to begin from that file, --spec={program}"
+        )));
+    }
     let text = match flags.json {
         true => request.to_json() + "\n",
         false => request.to_toml().map_err(|error| Failure::new(format!("as TOML: {error}; ask for --json")))?,

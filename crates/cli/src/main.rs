@@ -39,7 +39,7 @@ use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use rustix::thread::capabilities;
 use seclude::Field;
 
@@ -75,7 +75,8 @@ fn main() -> ExitCode {
             return ExitCode::from(125);
         }
         Err(error) if error.use_stderr() => {
-            say(rivals::hint(&error).unwrap_or_else(|| one_line(&error.render().to_string())));
+            let better = rivals::hint(&error).or_else(|| empty_value(&error));
+            say(better.unwrap_or_else(|| one_line(&error.render().to_string())));
             return ExitCode::from(125);
         }
         // Help and version are answers.
@@ -157,6 +158,20 @@ fn is_secure_execution() -> bool {
 }
 
 /// The parser's complaint without its usage text: what is wrong, and its tip.
+/// The parser says that a value is missing which is there and empty, as of a variable that is not set.
+fn empty_value(error: &clap::Error) -> Option<String> {
+    let of = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
+    };
+    let is_empty =
+        error.kind() == ErrorKind::InvalidValue && of(ContextKind::InvalidValue).is_some_and(String::is_empty);
+    // (Left out it is no word at all.)
+    let is_there = std::env::args_os().any(|word| word.is_empty());
+    let argument = of(ContextKind::InvalidArg).filter(|_| is_empty && is_there)?;
+    Some(format!("{argument}: its value is empty"))
+}
+
 fn one_line(rendered: &str) -> String {
     // That what was meant as a flag could be a command's name helps nobody.
     let is_of_use = |line: &&str| !line.trim_start().starts_with("tip: to pass");

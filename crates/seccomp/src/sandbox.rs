@@ -120,6 +120,11 @@ const SYSLOG: u32 = 34;
 const PERFMON: u32 = 38;
 const BPF: u32 = 39;
 
+const SOL_SOCKET: u32 = 1;
+const SO_ATTACH_FILTER: u32 = 26;
+const SO_ATTACH_BPF: u32 = 50;
+const SO_ATTACH_REUSEPORT_CBPF: u32 = 51;
+const SO_ATTACH_REUSEPORT_EBPF: u32 = 52;
 const CLONE_PARENT: u64 = 0x8000;
 const CLONE_THREAD: u64 = 0x1_0000;
 /// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET, clone(2). (NEWTIME is a signal's bit there.)
@@ -206,6 +211,14 @@ impl Profile {
         // Each takes from a number that all of the machine has together, fs.aio-max-nr, and programs do without.
         for name in IO_URING.iter().chain(&["io_setup"]) {
             profile.add(name, ENOSYS, &[]);
+        }
+        if !has(NET_RAW) && !has(NET_ADMIN) {
+            // Filters of packets are compiled into memory that all of the machine has together, net.core.bpf_jit_limit, as are those of system
+            // calls: where it is used up, nobody else's sandbox starts.
+            let of_sockets = Condition::of_int(1, Equal, SOL_SOCKET);
+            for attach in [SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF] {
+                profile.override_with("setsockopt", EPERM, &[of_sockets, Condition::of_int(2, Equal, attach)]);
+            }
         }
         // As long as there is memory that is secret, the machine does not hibernate, memfd_secret(2).
         profile.add("memfd_secret", ENOSYS, &[]);

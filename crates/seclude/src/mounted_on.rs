@@ -3,10 +3,13 @@
 //! The kernel tells where a mount lies by names in the mount that it lies on, and that mount by a path in its file system: both together
 //! are a path there, which is looked for below every mount that this process has of the same file system.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs;
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, open, openat2};
 
@@ -40,12 +43,17 @@ fn lines(mountinfo: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
+/// How long it is looked for: whoever may make mount namespaces can fill them with ever so many mounts.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Which of `places` have a mount on them, as answers in the same order. A process whose mounts cannot be read is not seen.
+/// Where there is too much to look at in time, they have.
 pub(crate) fn are_mounted_on(places: &[Place<'_>]) -> Vec<bool> {
     let mut answers = vec![false; places.len()];
+    let until = Instant::now() + PATIENCE;
     let Ok(own) = mountinfo("/proc/self/mountinfo") else { return answers };
     let own_lines: Vec<_> = lines(&own).collect();
-    let (mut namespaces, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let (mut namespaces, mut seen, hashed) = (BTreeSet::new(), BTreeSet::new(), RandomState::new());
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for process in processes.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)) {
         // Most processes share one mount namespace, which may be one with a hundred thousand mounts.
@@ -57,24 +65,32 @@ pub(crate) fn are_mounted_on(places: &[Place<'_>]) -> Vec<bool> {
         }
         // Whose namespace may not be seen may have the same lines.
         if let Ok(text) = mountinfo(process.path().join("mountinfo"))
-            && !seen.contains(&text)
+            && seen.insert(hashed.hash_one(&text))
         {
-            look(&text, &own_lines, places, &mut answers);
+            look(&text, &own_lines, places, &mut answers, until);
             namespaces.extend(namespace);
-            seen.insert(text);
+        }
+        if Instant::now() > until {
+            // What has not been looked at may be there.
+            answers.fill(true);
+            break;
         }
     }
     answers
 }
 
-fn look(mountinfo: &str, own: &[Line<'_>], places: &[Place<'_>], answers: &mut [bool]) {
+fn look(mountinfo: &str, own: &[Line<'_>], places: &[Place<'_>], answers: &mut [bool], until: Instant) {
     let theirs: Vec<_> = lines(mountinfo).collect();
+    let by_id: HashMap<&str, &Line<'_>> = theirs.iter().map(|line| (line.id, line)).collect();
     for line in &theirs {
+        if Instant::now() > until {
+            return;
+        }
         let Some(name) = line.point.file_name() else { continue };
         for (place, answer) in places.iter().zip(answers.iter_mut()) {
             if !*answer && place.name == name {
-                let below = theirs.iter().filter(|below| below.id == line.parent);
-                *answer = below.filter_map(|below| lies_in(line, below)).any(|(device, directory)| {
+                let below = by_id.get(line.parent).and_then(|below| lies_in(line, below));
+                *answer = below.is_some_and(|(device, directory)| {
                     own.iter().filter(|mount| mount.device == device).any(|mount| {
                         let Ok(rest) = directory.strip_prefix(&mount.root) else { return false };
                         is_at(own, mount, rest, place.directory)

@@ -156,7 +156,7 @@ impl Unreached {
     pub fn message_with(&self, say: impl Fn(&Remedy) -> Option<String>) -> String {
         let why = match (self.why, &self.address) {
             (_, Some((address, special))) => format!("it leads to {address}, which is {special}"),
-            ("not-allowed", _) => "it is not allowed".to_owned(),
+            ("not-allowed", _) => "it is not allowed; unless another port is named, that would be for 443".to_owned(),
             ("unresolved", _) => "the host knows no address of it".to_owned(),
             ("taken", _) => "the container itself has taken its port".to_owned(),
             ("sni", _) => match &self.sni {

@@ -261,19 +261,24 @@ fn what_all_of_the_machine_has_together_is_not_taken_by_one() {
         print(call(206, 1, ctypes.byref(ctypes.c_ulong())), call(9, 0, 1 << 21, 3, 0x40022, -1, 0), call(319, b'x', 4), call(29, 0, 1 << 21, 0o4600), end=' ')\n\
         import socket, struct\n\
         label = struct.pack('16sIBBHHHI', bytes(15) + b'\\1', 0, 0, 1, 1, 0, 0, 0)\n\
-        try: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).setsockopt(41, 32, label); print(0, call(447, 0))\n\
-        except OSError as error: print(error.errno, call(447, 0))";
+        def sets(kind, *option):\n    \
+        try: socket.socket(kind, socket.SOCK_DGRAM).setsockopt(*option); return 0\n    \
+        except OSError as error: return error.errno\n\
+        filters = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 1))\n\
+        attached = struct.pack('HxxxxxxP', 1, ctypes.addressof(filters))\n\
+        print(sets(socket.AF_INET6, 41, 32, label), call(447, 0), sets(socket.AF_UNIX, 1, 26, attached))";
     let usr = Path::new("/usr");
     let said = |flags: &[&str]| stdout_of(&run(usr, flags, script)).trim().to_owned();
-    assert_eq!(said(&[]), "38 12 22 12 92 38");
+    assert_eq!(said(&[]), "38 12 22 12 92 38 1");
+    assert!(said(&["--cap-add", "NET_RAW"]).ends_with(" 0"), "who makes packets filters them");
     assert!(said(&["--allow-syscall", "io_setup"]).starts_with("0 12"));
     // (The pool may be empty.)
     let outside = python(usr, script);
     // (A machine may have no IPv6, and no secret memory.)
-    let [setup, _, memfd, _, label, _] = outside.split_whitespace().collect::<Vec<_>>()[..] else {
+    let [setup, _, memfd, _, label, _, filter] = outside.split_whitespace().collect::<Vec<_>>()[..] else {
         panic!("{outside}")
     };
-    assert_eq!((setup, memfd), ("0", "0"), "{outside}");
+    assert_eq!((setup, memfd, filter), ("0", "0", "0"), "{outside}");
     assert!(label == "0" || !Path::new("/proc/net/if_inet6").exists(), "{outside}");
 }
 

@@ -1319,12 +1319,16 @@ export interface Report {
     unreached: Array<{
       /** The name, as it was asked for. */
       name: string;
-      /** not-allowed; address: it leads to one that is no public address; unresolved: the host knows none; too-many connections at once. */
-      why: "not-allowed" | "address" | "unresolved" | "too-many";
+      /** not-allowed; address: it leads to one that is no public address; unresolved: the host knows none; too-many connections at once; taken: the container itself has its port; sni: its connection does not ask for it by TLS; unreachable: the host could connect to none of its addresses. */
+      why: "not-allowed" | "address" | "unresolved" | "too-many" | "taken" | "sni" | "unreachable";
       /** The address that it leads to, if that is why. */
       address: string | null;
       /** What that is, such as private. */
       special: string | null;
+      /** The name that TLS asked for in its place, if that is why and there was one. */
+      sni: string | null;
+      /** What whoever reads of it is told besides: refusal of the network. */
+      refusal: string | null;
       /** How often. */
       times: number;
       /** What would allow it, as data; empty: nothing does. */

@@ -40,6 +40,8 @@ pub enum Why {
     Taken,
     /// What was sent is no TLS, or asks for another name.
     Sni,
+    /// None of its addresses could be connected to, from the host.
+    Unreachable,
 }
 
 impl Why {
@@ -52,6 +54,7 @@ impl Why {
             Why::TooMany => "too-many",
             Why::Taken => "taken",
             Why::Sni => "sni",
+            Why::Unreachable => "unreachable",
         }
     }
 }

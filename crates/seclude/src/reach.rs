@@ -85,7 +85,8 @@ pub struct Unreached {
     /// The name, as it was asked for.
     pub name: String,
     /// Why: `"not-allowed"`, `"address"` (it leads to one that is no public address), `"unresolved"` (the host knows none), `"too-many"`
-    /// connections, or names below a `*`, `"taken"` (the container itself has its port) or `"sni"` (its connection does not ask for it by TLS).
+    /// connections, or names below a `*`, `"taken"` (the container itself has its port) `"sni"` (its connection does not ask for it by TLS) or `"unreachable"` (from the host
+    /// none of its addresses could be connected to).
     pub why: &'static str,
     /// The address that it leads to, if that is why, and what that is, such as `"private"`.
     pub address: Option<(IpAddr, &'static str)>,
@@ -156,13 +157,14 @@ impl Unreached {
     pub fn message_with(&self, say: impl Fn(&Remedy) -> Option<String>) -> String {
         let why = match (self.why, &self.address) {
             (_, Some((address, special))) => format!("it leads to {address}, which is {special}"),
-            ("not-allowed", _) => "it is not allowed; unless another port is named, that would be for 443".to_owned(),
+            ("not-allowed", _) => "it is not allowed".to_owned(),
             ("unresolved", _) => "the host knows no address of it".to_owned(),
             ("taken", _) => "the container itself has taken its port".to_owned(),
             ("sni", _) => match &self.sni {
                 Some(other) => format!("its connection asks for {other} by TLS"),
                 None => "its connection does not begin with TLS that asks for it".to_owned(),
             },
+            ("unreachable", _) => "the host itself could connect to none of its addresses".to_owned(),
             _ => "there are too many connections, or names".to_owned(),
         };
         let times = if self.times > 1 { format!(", {} times", self.times) } else { String::new() };

@@ -53,16 +53,17 @@ for it in json.load(open("report"))["reach"]["unreached"]: print(it["name"], it[
     );
     assert!(said[..6].iter().all(|said| said == RESET), "{said:?}");
     assert_eq!(
-        said[6..11],
+        said[6..12],
         [
             "loopback.test address loopback []",
             "private.test address private [{'set': 'network.allow_private', 'value': ['private.test:80']}]",
             "metadata.test address metadata []",
             "own.test address host []",
+            "dead.test unreachable None []",
             "none.test unresolved None []",
         ]
     );
-    assert!(said[11..].iter().all(|said| said.contains("hello")), "they are there: {said:?}");
+    assert!(said[12..].iter().all(|said| said.contains("hello")), "they are there: {said:?}");
 }
 
 #[test]

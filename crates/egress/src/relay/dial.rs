@@ -205,7 +205,7 @@ impl Server {
             }
             let Some(address) = left.pop_front() else {
                 if attempts.is_empty() {
-                    self.give_up(key);
+                    self.reaches_nobody(key);
                 }
                 return;
             };
@@ -218,6 +218,7 @@ impl Server {
                 }
             }
             let part = *tried;
+            *tried = part.saturating_add(1);
             let dialled = dial(address, connection.port).and_then(|socket| {
                 let flags = EventFlags::OUT | EventFlags::ET;
                 epoll::add(&self.shared.epoll, &socket, Token::Attempt(key, part).data(), flags)?;
@@ -226,7 +227,7 @@ impl Server {
             match dialled {
                 Ok(socket) => {
                     attempts.push((part, socket));
-                    (*tried, *next) = (part + 1, now + NEXT);
+                    *next = now + NEXT;
                     if !left.is_empty() {
                         self.timers.tell(now + NEXT, Timer::Connection(key));
                     }
@@ -300,8 +301,20 @@ impl Server {
                 }
                 self.give_up(key);
             }
-            Stage::Connecting { .. } => self.give_up(key),
+            Stage::Connecting { .. } => self.reaches_nobody(key),
         }
+    }
+
+    /// None of its addresses was to be connected to. What is inside has a connection that is reset, and knows no reason.
+    fn reaches_nobody(&mut self, key: u64) {
+        if let Some(Connection { whom: Whom::Name(name), stage: Stage::Connecting { tried, .. }, tenant, .. }) =
+            self.connections.get(&key)
+            && *tried > 0
+            && let Some(tenant) = self.tenants.get(tenant)
+        {
+            tenant.tally.refused(name.as_str(), Why::Unreachable);
+        }
+        self.give_up(key);
     }
 
     /// What epoll says of one of the two sockets.

@@ -211,6 +211,8 @@ fn a_name_that_leads_nowhere_or_where_it_may_not_is_reset_and_noted() {
     let nobody = net(&server, |_| Ok(vec![Ipv4Addr::new(127, 0, 0, 9).into()]), |_, _| None);
     assert!(is_reset(TcpStream::connect(nobody.slot).unwrap()));
     comes_to(&nobody, 1, |count| count.failed);
+    let refusals = nobody.seat.tally().refusals();
+    assert_eq!(refusals.iter().map(|it| (it.name.as_str(), it.why)).collect::<Vec<_>>(), [(NAME, Why::Unreachable)]);
 }
 
 #[test]

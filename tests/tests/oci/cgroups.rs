@@ -365,3 +365,55 @@ fn nothing_is_executed_without_a_limit_that_the_container_had() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+#[test]
+fn no_limit_moves_a_process_of_the_host_into_the_containers_cgroup() {
+    root_only!();
+    let mut bundle = bundle("moves", None);
+    let mut other = Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = other.id().to_string();
+    let its_cgroups = || fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let before = its_cgroups();
+    let asks = [
+        ("cgroup.procs", pid.as_str()),
+        ("cgroup.threads", &pid),
+        ("../cgroup.procs", &pid),
+        ("cgroup.kill", "1"),
+        ("..", "1"),
+    ];
+    for (file, value) in asks {
+        bundle.set("/linux/resources", json!({ "unified": { file: value } })).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: error: linux.resources.unified.{file}: ")), "{said}");
+        bundle.nothing_is_left();
+    }
+    // Nor later, when it has a cgroup.
+    bundle.set("/linux/resources", json!({})).write();
+    bundle.must(&["run", "--detach", "one"]);
+    let update = bundle.join("update.json");
+    for (file, value) in asks {
+        fs::write(&update, json!({ "unified": { file: value } }).to_string()).unwrap();
+        let said = bundle.refused(&["update", "-r", update.to_str().unwrap(), "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: error: linux.resources.unified.{file}: ")), "{said}");
+    }
+    assert_eq!(bundle.status("one"), "running");
+    bundle.must(&["delete", "--force", "one"]);
+    assert_eq!(its_cgroups(), before);
+    assert!(other.try_wait().unwrap().is_none(), "it runs on");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn how_deep_and_how_many_cgroups_are_below_can_be_limited() {
+    root_only!();
+    let mut bundle = bundle("depth", None);
+    let limits = json!({ "unified": { "cgroup.max.depth": "3", "cgroup.max.descendants": "7" } });
+    bundle.set("/linux/resources", limits).write();
+    bundle.must(&["run", "--detach", "one"]);
+    let has = |file: &str| places(&bundle).iter().find_map(|place| fs::read_to_string(place.join(file)).ok()).unwrap();
+    assert_eq!((has("cgroup.max.depth"), has("cgroup.max.descendants")), ("3\n".to_owned(), "7\n".to_owned()));
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}

@@ -62,6 +62,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         Some(unit) => Some(unit.path()?),
         None => cgroup_path(id, linux, context)?,
     };
+    linux.resources.as_ref().map_or(Ok(()), resources::check)?;
     if cgroup.is_none() {
         can_do_without(linux)?;
     }

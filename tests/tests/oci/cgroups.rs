@@ -417,3 +417,26 @@ fn how_deep_and_how_many_cgroups_are_below_can_be_limited() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+#[test]
+fn limits_that_the_kernel_tells_in_other_words_are_set() {
+    root_only!();
+    let mut bundle = bundle("words", None);
+    let has_v1 = cgroup_mounts().iter().any(|point| point.ends_with("memory"));
+    // What is in its own words there, and what was asked for.
+    let (limits, file, words) = match has_v1 {
+        true => (json!({ "memory": { "disableOOMKiller": true } }), "memory.oom_control", "oom_kill_disable 1\n"),
+        false => (json!({ "unified": { "cpu.max": "max" } }), "cpu.max", "max 100000\n"),
+    };
+    let has = || places(&bundle).iter().find_map(|place| fs::read_to_string(place.join(file)).ok()).unwrap();
+    for limits in [limits, json!({})] {
+        let asked = limits != json!({});
+        let mut config = bundle.config.clone();
+        config["linux"]["resources"] = limits;
+        fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+        bundle.must(&["run", "--detach", "one"]);
+        assert_eq!(has().contains(words), asked || !has_v1, "{}", has());
+        bundle.must(&["delete", "--force", "one"]);
+    }
+    bundle.nothing_is_left();
+}

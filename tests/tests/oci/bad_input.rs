@@ -201,3 +201,47 @@ fn a_root_that_cannot_be_had_is_refused() {
     let said = bundle.refused(&["--root", file.join("below").to_str().unwrap(), "create", "one"]);
     assert!(said.contains("--root"), "{said}");
 }
+
+#[test]
+fn a_list_is_not_taken_for_an_object() {
+    let mut bundle = Bundle::new("lists");
+    bundle.script("sleep 100");
+    let good = bundle.config.clone();
+    let rootfs = bundle.rootfs.path().to_str().unwrap().to_owned();
+    let allow = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [["mkdir"]] });
+    for (pointer, value, field) in [
+        ("/process/user", json!([0, 0]), "process.user: "),
+        ("/root", json!([rootfs, true]), "root: "),
+        ("/linux/resources", json!([[], [64_000_000]]), "linux.resources: "),
+        ("/linux/resources", json!({ "memory": [64_000_000] }), "linux.resources.memory: "),
+        ("/mounts", json!([["/mnt", "tmpfs"]]), "mounts[0]: "),
+        ("/linux/seccomp", json!(["SCMP_ACT_ALLOW"]), "linux.seccomp: "),
+        ("/linux/seccomp", allow, "linux.seccomp: "),
+    ] {
+        bundle.config = good.clone();
+        bundle.set(pointer, value).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: error: {field}")), "{pointer}: {said}");
+    }
+    fs::write(bundle.join("config.json"), "[]").unwrap();
+    assert!(bundle.refused(&["create", "one"]).contains("config.json: invalid type: sequence"));
+    // Nor by the files of other commands.
+    bundle.config = good;
+    bundle.write();
+    bundle.must(&["run", "--detach", "one"]);
+    let file = bundle.join("file.json");
+    let path = file.to_str().unwrap();
+    let process = |user: Value| json!({ "user": user, "args": ["true"], "env": ["PATH=/bin"], "cwd": "/" }).to_string();
+    fs::write(&file, process(json!([0, 0]))).unwrap();
+    let said = bundle.refused(&["exec", "--process", path, "one"]);
+    assert!(said.contains("user: invalid type: sequence"), "{said}");
+    fs::write(&file, process(json!({ "uid": 0, "gid": 0 }))).unwrap();
+    bundle.must(&["exec", "--process", path, "one"]);
+    for text in ["[]", r#"{"memory":[64000000]}"#] {
+        fs::write(&file, text).unwrap();
+        let said = bundle.refused(&["update", "-r", path, "one"]);
+        assert!(said.contains("invalid type: sequence"), "{said}");
+    }
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}

@@ -74,6 +74,42 @@ fn signals_go_on_to_what_runs_in_the_foreground() {
 }
 
 #[test]
+fn every_signal_that_is_not_the_runtimes_own_goes_on() {
+    let mut bundle = Bundle::new("allsignals");
+    // Its own: faults, KILL and STOP, its children's, the terminal's, URG; PIPE, which it ignores; and two that libc has.
+    let own = [4, 5, 6, 7, 8, 9, 11, 13, 17, 19, 21, 22, 23, 31, 32, 33];
+    let others: Vec<u32> = (1..=64).filter(|number| !own.contains(number)).collect();
+    let traps: String = others.iter().map(|number| format!("trap 'echo {number}' {number}; ")).collect();
+    bundle.script(&format!("{traps} trap 'echo no' URG; echo up; while :; do sleep 0.05; done")).write();
+    let send = |pid: u32, signal: u32| {
+        let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status().unwrap();
+        assert!(sent.success(), "{signal}");
+    };
+    let ways =
+        [&["run", "one"][..], &["exec", "two", "sh", "-c", bundle.config["process"]["args"][2].as_str().unwrap()]];
+    for way in ways {
+        if way[0] == "exec" {
+            bundle.must(&["run", "--detach", "two"]);
+        }
+        let mut run = seclude_tests::Background::of(&mut bundle.command(way));
+        assert_eq!(run.line(), "up");
+        // The contrast.
+        send(run.child().id(), 23);
+        for signal in &others {
+            send(run.child().id(), *signal);
+            assert_eq!(run.line(), signal.to_string(), "{way:?}");
+        }
+        if way[0] == "exec" {
+            bundle.must(&["delete", "--force", "two"]);
+        } else {
+            bundle.must(&["kill", "one", "KILL"]);
+        }
+        assert_eq!(run.end().0, Some(137), "{way:?}");
+    }
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn a_command_that_is_not_there_is_an_error_of_its_creation() {
     let mut bundle = Bundle::new("nosuch");
     bundle.set("/process/args", json!(["nosuch"])).write();

@@ -245,3 +245,43 @@ fn a_list_is_not_taken_for_an_object() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+#[test]
+fn what_a_configuration_says_to_a_terminal_is_shown_and_not_said() {
+    let mut bundle = Bundle::new("escapes");
+    let bad = "\u{1b}[31mno\u{7}\u{9b}\u{202e}\r\nseclude-oci: error: forged";
+    let good = bundle.config.clone();
+    let leads_astray = |said: &str| said.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+    let log = bundle.join("log");
+    let cases = [
+        ("/root/path", json!(bad)),
+        ("/process/cwd", json!(bad)),
+        ("/process/args", json!([bad])),
+        ("/linux/sysctl", json!({ bad: "1" })),
+        ("/linux/resources", json!({ "unified": { format!("cgroup.{bad}"): "1" } })),
+        ("/mounts", json!([{ "destination": bad, "type": bad, "source": bad, "options": [bad] }])),
+    ];
+    for (pointer, value) in cases {
+        bundle.config = good.clone();
+        bundle.set(pointer, value).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.contains(r"\u{1b}[31mno\u{7}\u{9b}\u{202e}"), "{pointer}: {said:?}");
+        assert!(!leads_astray(&said), "{pointer}: {said:?}");
+        let said = bundle.refused(&["--log", log.to_str().unwrap(), "--log-format", "json", "create", "one"]);
+        assert!(!leads_astray(&said) && !leads_astray(&fs::read_to_string(&log).unwrap()), "{pointer}: {said:?}");
+    }
+    // Nor by what is told and passed over, or a word of the command line.
+    bundle.config = good;
+    bundle.set("/linux/new", json!({ "a": { bad: 1 } })).set(&format!("/{}", bad.replace('/', "")), json!(1)).write();
+    let told = bundle.oci(&["--debug", "run", "one"]);
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(
+        told.contains(r"\u{1b}[31mno") && !leads_astray(&told) && !told.contains("\nseclude-oci: error"),
+        "{told:?}"
+    );
+    for arguments in [&["kill", "one", bad][..], &["state", bad], &["create", &format!("--{bad}"), "one"], &[bad]] {
+        let said = bundle.refused(arguments);
+        assert!(!leads_astray(&said), "{arguments:?}: {said:?}");
+    }
+    bundle.nothing_is_left();
+}

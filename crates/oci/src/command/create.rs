@@ -93,11 +93,22 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     let rdt = linux.intel_rdt.as_ref().map(|asked| Group::of(asked, id)).transpose()?;
 
     let entry = context.store.create(id)?;
+    let looked = || -> Result<_> {
+        let rootfs_on = is_in_place(linux).then(|| mounted::mount_of(&converted.rootfs)).transpose()?;
+        Ok((rootfs_on, entry.mark()?))
+    };
+    let (rootfs_on, cgroup_mark) = match looked() {
+        Ok(looked) => looked,
+        Err(failure) => {
+            entry.abandon();
+            return Err(failure);
+        }
+    };
     let mut record = Record {
         oci_version: spec.oci_version.clone(),
         bundle: bundle.clone(),
         rootfs: converted.rootfs.clone(),
-        rootfs_on: is_in_place(linux).then(|| mounted::mount_of(&converted.rootfs)).transpose()?,
+        rootfs_on,
         process: None,
         cgroup: cgroup.clone(),
         scope,
@@ -105,7 +116,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         cgroup_is: CgroupIs::NotKnown,
         cgroup_in: Vec::new(),
         cgroup_dirs: Vec::new(),
-        cgroup_mark: entry.mark()?,
+        cgroup_mark,
         created: rfc3339(SystemTime::now()),
         owner: rustix::process::getuid().as_raw(),
         annotations: spec.annotations.clone(),

@@ -285,3 +285,30 @@ fn what_a_configuration_says_to_a_terminal_is_shown_and_not_said() {
     }
     bundle.nothing_is_left();
 }
+
+#[test]
+fn what_is_effective_and_not_permitted_is_refused_before_anything_is_made() {
+    let mut bundle = Bundle::new("effective");
+    let mark = bundle.join("mark");
+    let hook = json!({ "path": "/bin/sh", "args": ["sh", "-c", format!("touch {}", mark.display())] });
+    bundle.set("/hooks", json!({ "createRuntime": [hook] })).script("true");
+    let sets = |effective: &[&str], permitted: &[&str]| json!({ "bounding": ["CAP_KILL", "CAP_CHOWN"], "effective": effective, "permitted": permitted });
+    bundle.set("/process/capabilities", sets(&["CAP_KILL", "CAP_CHOWN"], &["CAP_CHOWN"])).write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.starts_with("seclude-oci: error: process.capabilities.effective: CAP_KILL "), "{said}");
+    assert!(!mark.exists());
+    // What no kernel has is told and passed over, and less may be effective than is permitted.
+    bundle.set("/process/capabilities", sets(&["CAP_CHOWN", "CAP_NONE"], &["CAP_KILL", "CAP_CHOWN"])).write();
+    bundle.must(&["run", "one"]);
+    assert!(mark.exists());
+    bundle.script("sleep 100").write();
+    bundle.must(&["run", "--detach", "one"]);
+    let file = bundle.join("process.json");
+    let process = json!({ "args": ["true"], "cwd": "/", "user": {}, "capabilities": sets(&["CAP_KILL"], &[]) });
+    fs::write(&file, process.to_string()).unwrap();
+    let said = bundle.refused(&["exec", "--process", file.to_str().unwrap(), "one"]);
+    assert!(said.starts_with("seclude-oci: error: process.capabilities.effective: CAP_KILL "), "{said}");
+    bundle.must(&["exec", "--cap", "CAP_KILL", "one", "true"]);
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}

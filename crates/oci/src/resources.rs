@@ -97,6 +97,14 @@ pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<Before> {
     settings.write()
 }
 
+/// What limits its memory, if anything does: the field and what it has.
+pub(crate) fn memory_limit(resources: &Resources) -> Option<(String, String)> {
+    let limit = resources.memory.as_ref().and_then(|memory| memory.limit).filter(|limit| *limit > 0);
+    let limit = limit.map(|limit| ("memory.limit", limit.to_string()));
+    let unified = || resources.unified.get("memory.max").map(|limit| ("unified.memory.max", limit.clone()));
+    limit.or_else(unified).map(|(field, limit)| (format!("{BASE}.{field}"), limit))
+}
+
 /// The first that is asked for and needs a cgroup, devices apart: what limits nothing asks for nothing.
 pub(crate) fn first_asked(resources: &Resources) -> Option<String> {
     let mut all = serde_json::to_value(resources).ok()?;

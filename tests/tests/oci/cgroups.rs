@@ -440,3 +440,21 @@ fn limits_that_the_kernel_tells_in_other_words_are_set() {
     }
     bundle.nothing_is_left();
 }
+
+#[test]
+fn a_limit_of_memory_that_its_start_does_not_fit_in_is_named() {
+    root_only!();
+    let mut bundle = bundle("little", None);
+    for limit in [4096, 65_536] {
+        bundle.set("/linux/resources", json!({ "memory": { "limit": limit } })).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: error: linux.resources.memory.limit: {limit} ")), "{said}");
+        bundle.nothing_is_left();
+    }
+    // What it fits in is no reason for anything else.
+    bundle.set("/linux/resources", json!({ "memory": { "limit": 64 << 20 } })).set("/process/args", json!(["nosuch"]));
+    bundle.write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.starts_with("seclude-oci: error: process.args: "), "{said}");
+    bundle.nothing_is_left();
+}

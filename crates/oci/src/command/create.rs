@@ -203,8 +203,8 @@ impl Making<'_> {
         }
         processors::all();
         let spawned = command.spawn();
-        let mut child =
-            spawned.map_err(|error| interrupts::explain(error, |error| converted.origins.explain(error)))?;
+        let mut child = spawned
+            .map_err(|error| interrupts::explain(error, |error| self.explain(error, &converted.origins, made)))?;
         let process = Identity::of(child.id() as i32)?;
         made.holder = None;
         let terminal = self.hand_over(&mut child)?;
@@ -219,6 +219,18 @@ impl Making<'_> {
         entry.write_record(record)?;
         child.leave()?;
         Ok(terminal)
+    }
+
+    /// An end that its process could not tell of was the kernel's, where somebody in the new cgroup was killed for memory: what it is to be
+    /// made with counts as well.
+    fn explain(&self, error: seclude::Error, origins: &Origins, made: &Made) -> Failure {
+        let killed =
+            |cgroup: &Cgroup| cgroup.events().is_ok_and(|events| events.oom_kill.is_some_and(|killed| killed > 0));
+        let is_end = error.step() == "child" && made.cgroup.as_ref().is_some_and(killed);
+        match self.linux.resources.as_ref().filter(|_| is_end).and_then(resources::memory_limit) {
+            Some((field, limit)) => Failure::at(field, format!("{limit} is too little for its start: {error}")),
+            None => origins.explain(error),
+        }
     }
 
     /// The hooks of its creation, while its process has its namespaces and its mounts, and the host's tree still.

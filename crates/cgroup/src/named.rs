@@ -453,7 +453,7 @@ fn can_be_taken(hierarchy: &Hierarchy, dir: &Dir, path: &Path, made: bool, holde
 fn page_of(file: &str) -> u64 {
     const PAGE: u64 = 4096;
     let of_bytes = ["_in_bytes", ".min", ".low", ".high", ".max"].iter().any(|end| file.ends_with(end));
-    if !file.starts_with("hugetlb.") && !(file.starts_with("memory.") && of_bytes) {
+    if !(file.starts_with("hugetlb.") || file.starts_with("memory.") && of_bytes) {
         return 1;
     }
     let size = file.strip_prefix("hugetlb.").and_then(|rest| rest.split('.').next());

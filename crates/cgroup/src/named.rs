@@ -448,9 +448,14 @@ fn can_be_taken(hierarchy: &Hierarchy, dir: &Dir, path: &Path, made: bool, holde
     }
 }
 
-/// Bytes of which the kernel keeps whole ones alone: pages, and of huge pages those of the file's size, such as `hugetlb.2MB.max`.
+/// Bytes of which the kernel keeps whole ones alone: pages, and of huge pages those of the file's size, such as `hugetlb.2MB.max`. What is no
+/// number of bytes is kept as it is: `memory.oom_control` has 1 or 0.
 fn page_of(file: &str) -> u64 {
     const PAGE: u64 = 4096;
+    let of_bytes = ["_in_bytes", ".min", ".low", ".high", ".max"].iter().any(|end| file.ends_with(end));
+    if !(file.starts_with("hugetlb.") || file.starts_with("memory.") && of_bytes) {
+        return 1;
+    }
     let size = file.strip_prefix("hugetlb.").and_then(|rest| rest.split('.').next());
     size.and_then(|size| number(size.strip_suffix('B')?)).filter(|size| *size > PAGE).unwrap_or(PAGE)
 }
@@ -472,15 +477,36 @@ fn number(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_shl(shift)
 }
 
+/// Whether what is read back is what was written. Some files have it in a line of several, in front of other numbers or behind a name:
+/// `cpu.max` has "max 100000", `io.weight` "default 200", `memory.oom_control` "oom_kill_disable 1".
 fn holds(wanted: &str, found: &str, unit: u64) -> bool {
+    let in_line = |line: &str| {
+        let named = ["default ", "oom_kill_disable "].iter().find_map(|name| line.strip_prefix(name));
+        let (first, rest) = named.unwrap_or(line).split_once(' ').unwrap_or((named.unwrap_or(line), ""));
+        // Words behind it say something else of it: a cpuset.cpus.partition that came to nothing is "root invalid".
+        is_value(wanted.trim(), first, unit)
+            && rest.split(' ').all(|word| word.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    is_value(wanted, found, unit) || found.lines().any(in_line)
+}
+
+fn is_value(wanted: &str, found: &str, unit: u64) -> bool {
     let (wanted, found) = (wanted.trim(), found.trim());
     match (number(wanted), number(found)) {
         _ if wanted == found => true,
         (Some(wanted), Some(found)) => wanted == found || wanted / unit * unit == found,
+        // cpu.uclamp.min has "50.00".
+        _ if is_same_fraction(wanted, found) => true,
         // None, and the most that the kernel counts, in its words.
         _ if wanted == "-1" => true,
         _ => wanted.contains([' ', ',', '-', ':', '\n']),
     }
+}
+
+fn is_same_fraction(one: &str, other: &str) -> bool {
+    let number =
+        |text: &str| text.parse::<f64>().ok().filter(|_| text.bytes().all(|c| c.is_ascii_digit() || c == b'.'));
+    number(one).zip(number(other)).is_some_and(|(one, other)| one == other)
 }
 
 fn identity(place: &Place) -> Result<(String, u64, u64), Error> {
@@ -491,6 +517,20 @@ fn identity(place: &Place) -> Result<(String, u64, u64), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_back_may_have_a_name_before_it_and_numbers_behind_it() {
+        let same = |wanted, found| holds(wanted, found, page_of("memory.oom_control"));
+        assert!(same("1", "oom_kill_disable 1\nunder_oom 0\noom_kill 0\n"));
+        assert!(!same("1", "oom_kill_disable 0\nunder_oom 1\noom_kill 1\n"));
+        assert!(same("max", "max 100000\n") && same("50000", "50000 100000\n"));
+        assert!(!same("max", "50000 100000\n") && !same("100000", "max 100000\n"));
+        assert!(same("200", "default 200\n") && same("200", "default 200\n8:0 50\n") && same("20", "20\n8:0 50\n"));
+        assert!(!same("50", "default 200\n8:0 50\n"));
+        assert!(same("50", "50.00\n") && same("12.5", "12.50\n") && !same("50", "50.50\n"));
+        assert!(!holds("5", "0\n", page_of("pids.max")) && holds("5", "0\n", page_of("memory.swap.max")));
+        assert!(same("root", "root\n") && !same("root", "root invalid (no cpus)\n") && !same("root", "member\n"));
+    }
 
     #[test]
     fn what_is_read_back_may_be_less_by_part_of_a_page_and_nothing_else() {

@@ -6,7 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use serde::de::DeserializeOwned;
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
+use serde::{Deserializer, forward_to_deserialize_any};
 use serde_json::Value as Json;
 
 use crate::failure::{Failure, Result};
@@ -61,7 +63,7 @@ pub(crate) fn read_json_from<T: DeserializeOwned + serde::Serialize>(
     }
     let wrong = |error: serde_json::Error| Failure::new(format!("{name}: {error}"));
     let document = without_nulls(serde_json::from_slice(&text).map_err(wrong)?);
-    let read: T = serde_path_to_error::deserialize(&document).map_err(|error| {
+    let read: T = serde_path_to_error::deserialize(AsWritten(&document)).map_err(|error| {
         let field = error.path().to_string();
         match error.path().iter().next() {
             Some(_) => Failure::at(field, format!("{} (in {name})", error.into_inner())),
@@ -73,6 +75,79 @@ pub(crate) fn read_json_from<T: DeserializeOwned + serde::Serialize>(
     // Whether the document's own order is kept is up to who else uses the parser in a build.
     unknown.sort();
     Ok((read, unknown))
+}
+
+/// A value in which a list is no object. To what is derived it is one whose fields come in their order, by which `"user": [5, 6]` would be
+/// a uid and a gid, and `[]` a configuration that has nothing in it.
+struct AsWritten<'a>(&'a Json);
+
+impl<'de> Deserializer<'de> for AsWritten<'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Json::Array(list) => {
+                let mut items = SeqDeserializer::new(list.iter().map(AsWritten));
+                let read = visitor.visit_seq(&mut items)?;
+                items.end().map(|()| read)
+            }
+            Json::Object(map) => {
+                let mut entries = MapDeserializer::new(map.iter().map(|(key, value)| (key.as_str(), AsWritten(value))));
+                let read = visitor.visit_map(&mut entries)?;
+                entries.end().map(|()| read)
+            }
+            plain => plain.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Json::Array(_) => Err(de::Error::invalid_type(de::Unexpected::Seq, &"an object")),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Json::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for AsWritten<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
 }
 
 /// Go writes what is not there as null.
@@ -149,6 +224,36 @@ pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> std::io::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Resources;
+
+    #[test]
+    fn a_list_is_no_object() {
+        let whole = |text: &str| read_json_from::<Spec>(text.as_bytes(), "test").map(drop);
+        for (field, list, object) in [
+            ("process.user", r#"{"process":{"user":[5,6]}}"#, r#"{"process":{"user":{"uid":5,"gid":6}}}"#),
+            ("root", r#"{"root":["rootfs",true]}"#, r#"{"root":{"path":"rootfs","readonly":true}}"#),
+            ("mounts[0]", r#"{"mounts":[["/a","tmpfs"]]}"#, r#"{"mounts":[{"destination":"/a","type":"tmpfs"}]}"#),
+            (
+                "linux.resources",
+                r#"{"linux":{"resources":[[],[64000000]]}}"#,
+                r#"{"linux":{"resources":{"memory":{"limit":64000000}}}}"#,
+            ),
+            (
+                "linux.resources.rdma.a",
+                r#"{"linux":{"resources":{"rdma":{"a":[1,2]}}}}"#,
+                r#"{"linux":{"resources":{"rdma":{"a":{"hcaHandles":1}}}}}"#,
+            ),
+        ] {
+            let said = whole(list).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("{field}: invalid type: sequence, expected an object")), "{said}");
+            assert!(whole(object).is_ok(), "{object}");
+        }
+        assert!(whole("[]").is_err() && whole("{}").is_ok());
+        let resources = |text: &str| read_json_from::<Resources>(text.as_bytes(), "test").map(drop);
+        assert!(resources("[]").is_err() && resources(r#"{"memory":[1]}"#).is_err() && resources("{}").is_ok());
+        // What is a list, or a text in its stead, stays one.
+        assert!(whole(r#"{"process":{"args":["a"],"env":[]},"linux":{"intelRdt":{"schemata":"a"}}}"#).is_ok());
+    }
 
     #[test]
     fn fields_that_nobody_knows_are_found_wherever_they_are() {

@@ -1,9 +1,9 @@
 //! Why a command did not do what it was asked for: one line, which names the field of config.json that it is about.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 
-use seclude::Code;
+use seclude::{Code, OneLine};
 
 /// The exit status of everything that fails here, as engines know it from others.
 pub(crate) const FAILED: u8 = 1;
@@ -57,9 +57,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.text.replace(['\n', '\r'], " ");
+        // Whoever made the configuration has chosen what is in it, names of fields among that.
+        let mut line = OneLine(f);
         match &self.field {
-            Some(field) => write!(f, "{field}: {text}"),
-            None => f.write_str(&text),
+            Some(field) => write!(line, "{field}: {text}"),
+            None => line.write_str(&text),
         }
     }
 }

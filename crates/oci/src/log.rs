@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
+use seclude::OneLine;
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
@@ -65,6 +66,7 @@ impl Log {
 
     fn write(&self, level: &str, message: &str) {
         let time = rfc3339(SystemTime::now());
+        let message = &one_line(message);
         let line = match (self.format, &self.file) {
             (Format::Json, _) => json!({ "level": level, "msg": message, "time": time }).to_string(),
             (Format::Text, Some(_)) => format!("time=\"{time}\" level={level} msg={message:?}"),
@@ -77,4 +79,11 @@ impl Log {
             None => writeln!(std::io::stderr(), "{line}"),
         };
     }
+}
+
+/// As it leads no terminal astray: what is passed over is told by names that somebody else has chosen.
+pub(crate) fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    let _ = std::fmt::Write::write_str(&mut OneLine(&mut line), message);
+    line
 }

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             // Engines show one line.
             let text = error.to_string();
             let said = text.lines().take_while(|line| !line.is_empty());
-            let line = said.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+            let line = log::one_line(&said.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" "));
             eprintln!("seclude-oci: error: {}", line.strip_prefix("error: ").unwrap_or(&line));
             return ExitCode::from(FAILED);
         }

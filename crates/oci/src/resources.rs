@@ -32,8 +32,25 @@ pub(crate) fn weight_of_shares(shares: u64) -> u64 {
     (10_f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
 }
 
+/// What is no limit, though it has a file: `cgroup.procs` takes any process of the host into the cgroup, which is then killed with what is
+/// in it, and `cgroup.kill`, `cgroup.freeze` and `cgroup.subtree_control` are ours. Known before anything is made.
+pub(crate) fn check(resources: &Resources) -> Result<()> {
+    const LIMITS: [&str; 2] = ["cgroup.max.depth", "cgroup.max.descendants"];
+    let why = |file: &str| match file {
+        "" | "." | ".." => Some("it is no name of a file of a cgroup"),
+        _ if file.contains(['/', '\0']) => Some("it is no name of a file of a cgroup"),
+        _ if file.starts_with("cgroup.") && !LIMITS.contains(&file) => Some(
+            "it says what is in the cgroup, and is no limit: of those are cgroup.max.depth and cgroup.max.descendants alone",
+        ),
+        _ => None,
+    };
+    let wrong = resources.unified.keys().find_map(|file| Some((file, why(file)?)));
+    wrong.map_or(Ok(()), |(file, why)| Err(Failure::at(format!("{BASE}.unified.{file}"), why)))
+}
+
 /// Sets all of them, devices apart, or none; answers what there was before.
 pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<Before> {
+    check(resources)?;
     let mut settings = Settings { cgroup, list: Vec::new() };
     if let Some(memory) = &resources.memory {
         settings.memory(memory)?;
@@ -78,6 +95,14 @@ pub(crate) fn apply(cgroup: &Cgroup, resources: &Resources) -> Result<Before> {
         settings.v2(&format!("unified.{file}"), file, value);
     }
     settings.write()
+}
+
+/// What limits its memory, if anything does: the field and what it has.
+pub(crate) fn memory_limit(resources: &Resources) -> Option<(String, String)> {
+    let limit = resources.memory.as_ref().and_then(|memory| memory.limit).filter(|limit| *limit > 0);
+    let limit = limit.map(|limit| ("memory.limit", limit.to_string()));
+    let unified = || resources.unified.get("memory.max").map(|limit| ("unified.memory.max", limit.clone()));
+    limit.or_else(unified).map(|(field, limit)| (format!("{BASE}.{field}"), limit))
 }
 
 /// The first that is asked for and needs a cgroup, devices apart: what limits nothing asks for nothing.
@@ -360,7 +385,37 @@ impl Settings<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::weight_of_shares;
+    use super::{check, weight_of_shares};
+    use crate::spec::Resources;
+
+    #[test]
+    fn what_is_in_a_cgroup_is_no_limit_of_it() {
+        let asks = |file: &str| {
+            let unified = [(file.to_owned(), "1".to_owned())].into();
+            check(&Resources { unified, ..Resources::default() })
+        };
+        for file in ["memory.high", "cgroup.max.depth", "cgroup.max.descendants", "pids.max"] {
+            assert!(asks(file).is_ok(), "{file}");
+        }
+        for file in [
+            "cgroup.procs",
+            "cgroup.threads",
+            "cgroup.kill",
+            "cgroup.freeze",
+            "cgroup.type",
+            "cgroup.subtree_control",
+            "cgroup.",
+            "",
+            ".",
+            "..",
+            "../pids.max",
+            "below/cgroup.procs",
+            "a\0b",
+        ] {
+            let said = asks(file).unwrap_err().to_string();
+            assert!(said.starts_with("linux.resources.unified."), "{said}");
+        }
+    }
 
     #[test]
     fn the_least_the_default_and_the_most_of_the_shares_are_those_of_the_weights() {

@@ -152,6 +152,30 @@ impl Fields {
     }
 }
 
+/// Those of the fields with objects that have a list of them.
+const LISTS: [&str; 3] = ["archMap", "syscalls", "args"];
+
+impl Fields {
+    /// Where a list is in an object's place. What is derived takes it for one whose fields come in their order, by which
+    /// `["SCMP_ACT_ALLOW"]` would be a profile.
+    fn list_for_object(&self, value: &Json, path: &str) -> Option<String> {
+        match value {
+            Json::Array(_) => Some(path.to_owned()),
+            Json::Object(map) => self.0.iter().filter(|(_, fields)| !fields.0.is_empty()).find_map(|(name, fields)| {
+                let path = if path.is_empty() { (*name).to_owned() } else { format!("{path}.{name}") };
+                match map.get(*name)? {
+                    Json::Array(list) if LISTS.contains(name) => list
+                        .iter()
+                        .enumerate()
+                        .find_map(|(index, one)| fields.list_for_object(one, &format!("{path}[{index}]"))),
+                    other => fields.list_for_object(other, &path),
+                }
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// An action without its error number.
 #[derive(Clone, Copy)]
 struct Word(Action);
@@ -199,6 +223,10 @@ impl Profile {
     /// # Errors
     /// [`Error::Profile`].
     pub fn from_oci(document: &Json, host: Host<'_>) -> Result<Profile, Error> {
+        if let Some(path) = ALL.list_for_object(document, "") {
+            let place = if path.is_empty() { "the profile" } else { &path };
+            return Err(wrong(format!("{place} is a list, and no object")));
+        }
         let document: Document = Document::deserialize(document).map_err(wrong)?;
         let mut profile = Profile::new(document.default_action.with(document.default_errno_ret)?);
         if matches!(profile.default, Action::Errno(_) | Action::KillProcess | Action::KillThread | Action::Trap) {
@@ -355,6 +383,35 @@ mod tests {
     fn answer(profile: &Profile, name: &str, first: u64) -> Action {
         let kind = Architecture::NATIVE;
         profile.evaluate(kind, kind.number_of(name).unwrap(), &[first, 0, 0, 0, 0, 0])
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        let with = |syscalls: Json| json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": syscalls });
+        let entry = |key: &str, value: Json| {
+            let mut entry = json!({ "names": ["mkdir"], "action": "SCMP_ACT_ALLOW" });
+            entry[key] = value;
+            with(json!([entry]))
+        };
+        let argument = json!({ "index": 0, "value": 1, "op": "SCMP_CMP_EQ" });
+        for (list, place, object) in [
+            (json!(["SCMP_ACT_ERRNO"]), "the profile", with(json!([]))),
+            (with(json!([[["mkdir"], null, "SCMP_ACT_ALLOW"]])), "syscalls[0]", entry("comment", json!("a"))),
+            (
+                entry("args", json!([[0, 1, null, "SCMP_CMP_EQ"]])),
+                "syscalls[0].args[0]",
+                entry("args", json!([argument])),
+            ),
+            (
+                entry("excludes", json!([["CAP_A"]])),
+                "syscalls[0].excludes",
+                entry("excludes", json!({ "caps": ["CAP_A"] })),
+            ),
+        ] {
+            let said = read(list).unwrap_err().to_string();
+            assert!(said.contains(&format!("{place} is a list, and no object")), "{said}");
+            assert!(read(object).is_ok());
+        }
     }
 
     #[test]

@@ -116,6 +116,9 @@ pub use held::{release, release_unless, release_with};
 pub use host::Host;
 pub use isolation::Gap;
 pub use meter::Meter;
+/// For the command lines over this library, whose own lines have others' names in them as well.
+#[doc(hidden)]
+pub use one_line::OneLine;
 pub use patience::Canceller;
 pub use plan::{First, Plan};
 pub use proc_pid::proc_is_of_own_pid_namespace;

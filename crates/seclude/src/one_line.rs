@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 /// Writes on as one line that leads no terminal astray: whoever made a file has chosen its name, newlines, escape sequences and
 /// marks that turn the direction of what follows among it (CVE-2021-42574). Those come as `\n`, `\u{1b}`.
-pub(crate) struct OneLine<'a, W: ?Sized>(pub(crate) &'a mut W);
+pub struct OneLine<'a, W: ?Sized>(pub &'a mut W);
 
 fn leads_astray(character: char) -> bool {
     character.is_control()

@@ -201,3 +201,114 @@ fn a_root_that_cannot_be_had_is_refused() {
     let said = bundle.refused(&["--root", file.join("below").to_str().unwrap(), "create", "one"]);
     assert!(said.contains("--root"), "{said}");
 }
+
+#[test]
+fn a_list_is_not_taken_for_an_object() {
+    let mut bundle = Bundle::new("lists");
+    bundle.script("sleep 100");
+    let good = bundle.config.clone();
+    let rootfs = bundle.rootfs.path().to_str().unwrap().to_owned();
+    let allow = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [["mkdir"]] });
+    for (pointer, value, field) in [
+        ("/process/user", json!([0, 0]), "process.user: "),
+        ("/root", json!([rootfs, true]), "root: "),
+        ("/linux/resources", json!([[], [64_000_000]]), "linux.resources: "),
+        ("/linux/resources", json!({ "memory": [64_000_000] }), "linux.resources.memory: "),
+        ("/mounts", json!([["/mnt", "tmpfs"]]), "mounts[0]: "),
+        ("/linux/seccomp", json!(["SCMP_ACT_ALLOW"]), "linux.seccomp: "),
+        ("/linux/seccomp", allow, "linux.seccomp: "),
+    ] {
+        bundle.config = good.clone();
+        bundle.set(pointer, value).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: error: {field}")), "{pointer}: {said}");
+    }
+    fs::write(bundle.join("config.json"), "[]").unwrap();
+    assert!(bundle.refused(&["create", "one"]).contains("config.json: invalid type: sequence"));
+    // Nor by the files of other commands.
+    bundle.config = good;
+    bundle.write();
+    bundle.must(&["run", "--detach", "one"]);
+    let file = bundle.join("file.json");
+    let path = file.to_str().unwrap();
+    let process = |user: Value| json!({ "user": user, "args": ["true"], "env": ["PATH=/bin"], "cwd": "/" }).to_string();
+    fs::write(&file, process(json!([0, 0]))).unwrap();
+    let said = bundle.refused(&["exec", "--process", path, "one"]);
+    assert!(said.contains("user: invalid type: sequence"), "{said}");
+    fs::write(&file, process(json!({ "uid": 0, "gid": 0 }))).unwrap();
+    bundle.must(&["exec", "--process", path, "one"]);
+    for text in ["[]", r#"{"memory":[64000000]}"#] {
+        fs::write(&file, text).unwrap();
+        let said = bundle.refused(&["update", "-r", path, "one"]);
+        assert!(said.contains("invalid type: sequence"), "{said}");
+    }
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn what_a_configuration_says_to_a_terminal_is_shown_and_not_said() {
+    let mut bundle = Bundle::new("escapes");
+    let bad = "\u{1b}[31mno\u{7}\u{9b}\u{202e}\r\nseclude-oci: error: forged";
+    let good = bundle.config.clone();
+    let leads_astray = |said: &str| said.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+    let log = bundle.join("log");
+    let cases = [
+        ("/root/path", json!(bad)),
+        ("/process/cwd", json!(bad)),
+        ("/process/args", json!([bad])),
+        ("/linux/sysctl", json!({ bad: "1" })),
+        ("/linux/resources", json!({ "unified": { format!("cgroup.{bad}"): "1" } })),
+        ("/mounts", json!([{ "destination": bad, "type": bad, "source": bad, "options": [bad] }])),
+    ];
+    for (pointer, value) in cases {
+        bundle.config = good.clone();
+        bundle.set(pointer, value).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.contains(r"\u{1b}[31mno\u{7}\u{9b}\u{202e}"), "{pointer}: {said:?}");
+        assert!(!leads_astray(&said), "{pointer}: {said:?}");
+        let said = bundle.refused(&["--log", log.to_str().unwrap(), "--log-format", "json", "create", "one"]);
+        assert!(!leads_astray(&said) && !leads_astray(&fs::read_to_string(&log).unwrap()), "{pointer}: {said:?}");
+    }
+    // Nor by what is told and passed over, or a word of the command line.
+    bundle.config = good;
+    bundle.set("/linux/new", json!({ "a": { bad: 1 } })).set(&format!("/{}", bad.replace('/', "")), json!(1)).write();
+    let told = bundle.oci(&["--debug", "run", "one"]);
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(
+        told.contains(r"\u{1b}[31mno") && !leads_astray(&told) && !told.contains("\nseclude-oci: error"),
+        "{told:?}"
+    );
+    for arguments in [&["kill", "one", bad][..], &["state", bad], &["create", &format!("--{bad}"), "one"], &[bad]] {
+        let said = bundle.refused(arguments);
+        assert!(!leads_astray(&said), "{arguments:?}: {said:?}");
+    }
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn what_is_effective_and_not_permitted_is_refused_before_anything_is_made() {
+    let mut bundle = Bundle::new("effective");
+    let mark = bundle.join("mark");
+    let hook = json!({ "path": "/bin/sh", "args": ["sh", "-c", format!("touch {}", mark.display())] });
+    bundle.set("/hooks", json!({ "createRuntime": [hook] })).script("true");
+    let sets = |effective: &[&str], permitted: &[&str]| json!({ "bounding": ["CAP_KILL", "CAP_CHOWN"], "effective": effective, "permitted": permitted });
+    bundle.set("/process/capabilities", sets(&["CAP_KILL", "CAP_CHOWN"], &["CAP_CHOWN"])).write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.starts_with("seclude-oci: error: process.capabilities.effective: CAP_KILL "), "{said}");
+    assert!(!mark.exists());
+    // What no kernel has is told and passed over, and less may be effective than is permitted.
+    bundle.set("/process/capabilities", sets(&["CAP_CHOWN", "CAP_NONE"], &["CAP_KILL", "CAP_CHOWN"])).write();
+    bundle.must(&["run", "one"]);
+    assert!(mark.exists());
+    bundle.script("sleep 100").write();
+    bundle.must(&["run", "--detach", "one"]);
+    let file = bundle.join("process.json");
+    let process = json!({ "args": ["true"], "cwd": "/", "user": {}, "capabilities": sets(&["CAP_KILL"], &[]) });
+    fs::write(&file, process.to_string()).unwrap();
+    let said = bundle.refused(&["exec", "--process", file.to_str().unwrap(), "one"]);
+    assert!(said.starts_with("seclude-oci: error: process.capabilities.effective: CAP_KILL "), "{said}");
+    bundle.must(&["exec", "--cap", "CAP_KILL", "one", "true"]);
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}

@@ -365,3 +365,96 @@ fn nothing_is_executed_without_a_limit_that_the_container_had() {
     bundle.must(&["delete", "--force", "one"]);
     bundle.nothing_is_left();
 }
+
+#[test]
+fn no_limit_moves_a_process_of_the_host_into_the_containers_cgroup() {
+    root_only!();
+    let mut bundle = bundle("moves", None);
+    let mut other = Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = other.id().to_string();
+    let its_cgroups = || fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let before = its_cgroups();
+    let asks = [
+        ("cgroup.procs", pid.as_str()),
+        ("cgroup.threads", &pid),
+        ("../cgroup.procs", &pid),
+        ("cgroup.kill", "1"),
+        ("..", "1"),
+    ];
+    for (file, value) in asks {
+        bundle.set("/linux/resources", json!({ "unified": { file: value } })).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: error: linux.resources.unified.{file}: ")), "{said}");
+        bundle.nothing_is_left();
+    }
+    // Nor later, when it has a cgroup.
+    bundle.set("/linux/resources", json!({})).write();
+    bundle.must(&["run", "--detach", "one"]);
+    let update = bundle.join("update.json");
+    for (file, value) in asks {
+        fs::write(&update, json!({ "unified": { file: value } }).to_string()).unwrap();
+        let said = bundle.refused(&["update", "-r", update.to_str().unwrap(), "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: error: linux.resources.unified.{file}: ")), "{said}");
+    }
+    assert_eq!(bundle.status("one"), "running");
+    bundle.must(&["delete", "--force", "one"]);
+    assert_eq!(its_cgroups(), before);
+    assert!(other.try_wait().unwrap().is_none(), "it runs on");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn how_deep_and_how_many_cgroups_are_below_can_be_limited() {
+    root_only!();
+    let mut bundle = bundle("depth", None);
+    let limits = json!({ "unified": { "cgroup.max.depth": "3", "cgroup.max.descendants": "7" } });
+    bundle.set("/linux/resources", limits).write();
+    bundle.must(&["run", "--detach", "one"]);
+    let has = |file: &str| places(&bundle).iter().find_map(|place| fs::read_to_string(place.join(file)).ok()).unwrap();
+    assert_eq!((has("cgroup.max.depth"), has("cgroup.max.descendants")), ("3\n".to_owned(), "7\n".to_owned()));
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn limits_that_the_kernel_tells_in_other_words_are_set() {
+    root_only!();
+    let mut bundle = bundle("words", None);
+    let has_v1 = cgroup_mounts().iter().any(|point| point.ends_with("memory"));
+    // What is in its own words there, and what was asked for.
+    let (limits, file, words) = match has_v1 {
+        true => (json!({ "memory": { "disableOOMKiller": true } }), "memory.oom_control", "oom_kill_disable 1\n"),
+        false => (json!({ "unified": { "cpu.max": "max" } }), "cpu.max", "max 100000\n"),
+    };
+    let has = || places(&bundle).iter().find_map(|place| fs::read_to_string(place.join(file)).ok()).unwrap();
+    for limits in [limits, json!({})] {
+        let asked = limits != json!({});
+        let mut config = bundle.config.clone();
+        config["linux"]["resources"] = limits;
+        fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+        bundle.must(&["run", "--detach", "one"]);
+        assert_eq!(has().contains(words), asked || !has_v1, "{}", has());
+        bundle.must(&["delete", "--force", "one"]);
+    }
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_limit_of_memory_that_its_start_does_not_fit_in_is_named() {
+    root_only!();
+    let mut bundle = bundle("little", None);
+    for limit in [4096, 65_536] {
+        bundle.set("/linux/resources", json!({ "memory": { "limit": limit } })).write();
+        let said = bundle.refused(&["create", "one"]);
+        assert!(said.starts_with(&format!("seclude-oci: error: linux.resources.memory.limit: {limit} ")), "{said}");
+        bundle.nothing_is_left();
+    }
+    // What it fits in is no reason for anything else.
+    bundle.set("/linux/resources", json!({ "memory": { "limit": 64 << 20 } })).set("/process/args", json!(["nosuch"]));
+    bundle.write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.starts_with("seclude-oci: error: process.args: "), "{said}");
+    bundle.nothing_is_left();
+}

@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::BufRead;
+use std::process::Stdio;
 
 use seclude_tests::{Bundle, root_only};
 use serde_json::json;
@@ -70,6 +71,42 @@ fn signals_go_on_to_what_runs_in_the_foreground() {
     run.signal(rustix::process::Signal::USR1);
     assert_eq!(run.line(), "got it");
     assert_eq!(run.end().0, Some(4));
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn every_signal_that_is_not_the_runtimes_own_goes_on() {
+    let mut bundle = Bundle::new("allsignals");
+    // Its own: faults, KILL and STOP, its children's, the terminal's, URG; PIPE, which it ignores; and two that libc has.
+    let own = [4, 5, 6, 7, 8, 9, 11, 13, 17, 19, 21, 22, 23, 31, 32, 33];
+    let others: Vec<u32> = (1..=64).filter(|number| !own.contains(number)).collect();
+    let traps: String = others.iter().map(|number| format!("trap 'echo {number}' {number}; ")).collect();
+    bundle.script(&format!("{traps} trap 'echo no' URG; echo up; while :; do sleep 0.05; done")).write();
+    let send = |pid: u32, signal: u32| {
+        let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status().unwrap();
+        assert!(sent.success(), "{signal}");
+    };
+    let ways =
+        [&["run", "one"][..], &["exec", "two", "sh", "-c", bundle.config["process"]["args"][2].as_str().unwrap()]];
+    for way in ways {
+        if way[0] == "exec" {
+            bundle.must(&["run", "--detach", "two"]);
+        }
+        let mut run = seclude_tests::Background::of(&mut bundle.command(way));
+        assert_eq!(run.line(), "up");
+        // The contrast.
+        send(run.child().id(), 23);
+        for signal in &others {
+            send(run.child().id(), *signal);
+            assert_eq!(run.line(), signal.to_string(), "{way:?}");
+        }
+        if way[0] == "exec" {
+            bundle.must(&["delete", "--force", "two"]);
+        } else {
+            bundle.must(&["kill", "one", "KILL"]);
+        }
+        assert_eq!(run.end().0, Some(137), "{way:?}");
+    }
     bundle.nothing_is_left();
 }
 
@@ -370,4 +407,64 @@ fn one_whose_state_cannot_be_read_is_told_and_can_be_deleted() {
         }
         bundle.nothing_is_left();
     }
+}
+
+#[test]
+fn a_creation_for_which_there_are_too_few_descriptors_leaves_no_name_taken() {
+    let mut bundle = Bundle::new("few");
+    bundle.script("true").write();
+    let (mut refused, mut made) = (0, 0);
+    for most in 3..48 {
+        let script = format!("ulimit -n {most}; exec \"$0\" --root \"$1\" create one");
+        let mut create = std::process::Command::new("sh");
+        create.args(["-c", &script]).arg(seclude_tests::oci_bin()).arg(bundle.root()).current_dir(bundle.path());
+        let created = create.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        match created.success() {
+            true => {
+                bundle.must(&["delete", "--force", "one"]);
+                made += 1;
+            }
+            false => refused += 1,
+        }
+        // What could not be undone, as that needs some as well, is a container that has come to nothing, and can be deleted.
+        if bundle.root().join("one").exists() {
+            assert_eq!(bundle.status("one"), "stopped", "with {most}");
+            bundle.must(&["delete", "one"]);
+        }
+    }
+    bundle.nothing_is_left();
+    assert!(refused > 3 && made > 0, "{refused} {made}");
+}
+
+#[test]
+fn what_is_no_container_is_not_listed() {
+    let mut bundle = Bundle::new("listed");
+    bundle.script("true").write();
+    // A root that is not there has none, and is made by nobody who only asks.
+    assert_eq!((bundle.must(&["list", "-q"]), bundle.must(&["list", "-f", "json"])), (String::new(), "[]".to_owned()));
+    for command in [
+        &["state", "one"][..],
+        &["kill", "one"],
+        &["start", "one"],
+        &["delete", "one"],
+        &["ps", "one"],
+        &["events", "one"],
+        &["exec", "one", "true"],
+    ] {
+        assert!(bundle.refused(command).ends_with("container does not exist: one"), "{command:?}");
+    }
+    bundle.must(&["delete", "--force", "one"]);
+    assert!(!bundle.root().exists());
+    bundle.must(&["create", "one"]);
+    fs::write(bundle.root().join("file"), "").unwrap();
+    fs::create_dir(bundle.root().join("half")).unwrap();
+    std::os::unix::fs::symlink("one", bundle.root().join("link")).unwrap();
+    assert_eq!(bundle.must(&["list", "-q"]), "one");
+    let all: serde_json::Value = serde_json::from_str(&bundle.must(&["list", "-f", "json"])).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 1);
+    fs::remove_file(bundle.root().join("file")).unwrap();
+    fs::remove_file(bundle.root().join("link")).unwrap();
+    bundle.must(&["delete", "half"]);
+    bundle.must(&["delete", "--force", "one"]);
+    bundle.nothing_is_left();
 }

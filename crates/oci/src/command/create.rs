@@ -62,6 +62,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         Some(unit) => Some(unit.path()?),
         None => cgroup_path(id, linux, context)?,
     };
+    linux.resources.as_ref().map_or(Ok(()), resources::check)?;
     if cgroup.is_none() {
         can_do_without(linux)?;
     }
@@ -92,11 +93,22 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
     let rdt = linux.intel_rdt.as_ref().map(|asked| Group::of(asked, id)).transpose()?;
 
     let entry = context.store.create(id)?;
+    let looked = || -> Result<_> {
+        let rootfs_on = is_in_place(linux).then(|| mounted::mount_of(&converted.rootfs)).transpose()?;
+        Ok((rootfs_on, entry.mark()?))
+    };
+    let (rootfs_on, cgroup_mark) = match looked() {
+        Ok(looked) => looked,
+        Err(failure) => {
+            entry.abandon();
+            return Err(failure);
+        }
+    };
     let mut record = Record {
         oci_version: spec.oci_version.clone(),
         bundle: bundle.clone(),
         rootfs: converted.rootfs.clone(),
-        rootfs_on: is_in_place(linux).then(|| mounted::mount_of(&converted.rootfs)).transpose()?,
+        rootfs_on,
         process: None,
         cgroup: cgroup.clone(),
         scope,
@@ -104,7 +116,7 @@ pub(super) fn create(context: &Context<'_>, new: &New, id: &str, keeps: bool) ->
         cgroup_is: CgroupIs::NotKnown,
         cgroup_in: Vec::new(),
         cgroup_dirs: Vec::new(),
-        cgroup_mark: entry.mark()?,
+        cgroup_mark,
         created: rfc3339(SystemTime::now()),
         owner: rustix::process::getuid().as_raw(),
         annotations: spec.annotations.clone(),
@@ -191,8 +203,8 @@ impl Making<'_> {
         }
         processors::all();
         let spawned = command.spawn();
-        let mut child =
-            spawned.map_err(|error| interrupts::explain(error, |error| converted.origins.explain(error)))?;
+        let mut child = spawned
+            .map_err(|error| interrupts::explain(error, |error| self.explain(error, &converted.origins, made)))?;
         let process = Identity::of(child.id() as i32)?;
         made.holder = None;
         let terminal = self.hand_over(&mut child)?;
@@ -207,6 +219,18 @@ impl Making<'_> {
         entry.write_record(record)?;
         child.leave()?;
         Ok(terminal)
+    }
+
+    /// An end that its process could not tell of was the kernel's, where somebody in the new cgroup was killed for memory: what it is to be
+    /// made with counts as well.
+    fn explain(&self, error: seclude::Error, origins: &Origins, made: &Made) -> Failure {
+        let killed =
+            |cgroup: &Cgroup| cgroup.events().is_ok_and(|events| events.oom_kill.is_some_and(|killed| killed > 0));
+        let is_end = error.step() == "child" && made.cgroup.as_ref().is_some_and(killed);
+        match self.linux.resources.as_ref().filter(|_| is_end).and_then(resources::memory_limit) {
+            Some((field, limit)) => Failure::at(field, format!("{limit} is too little for its start: {error}")),
+            None => origins.explain(error),
+        }
     }
 
     /// The hooks of its creation, while its process has its namespaces and its mounts, and the host's tree still.

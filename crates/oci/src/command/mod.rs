@@ -71,8 +71,12 @@ pub(crate) fn run(arguments: Arguments, log: &Log, preserved: Preserved) -> Resu
     {
         interrupts::hold()?;
     }
+    let root = root(global)?;
     let context = Context {
-        store: Store::open(&root(global)?)?,
+        store: match &arguments.command {
+            Command::Create { .. } | Command::Run { .. } => Store::make(&root)?,
+            _ => Store::open(&root)?,
+        },
         log,
         rootless: global.rootless,
         cgroups: if global.systemd_cgroup { CgroupManager::Systemd } else { global.cgroup_manager },

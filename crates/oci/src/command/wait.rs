@@ -16,37 +16,59 @@ use seclude::Signaller;
 use crate::failure::{Failure, Result};
 use crate::interrupts;
 
-/// Those that somebody sends to have something of the process.
-const FORWARDED: [Signal; 9] = [
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGTERM,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGALRM,
-    Signal::SIGCONT,
-    Signal::SIGWINCH,
+/// Those that are this process's own, whoever runs: what its own faults come to, its children's ends, and what a terminal says to whoever
+/// asks it from the background. (Go's runtime sends itself SIGURG, so nobody who calls a runtime means anything by it.) All others would end
+/// or stop it alone, and leave the container without anybody who waits.
+const OWN: [Signal; 13] = [
+    Signal::SIGILL,
+    Signal::SIGTRAP,
+    Signal::SIGABRT,
+    Signal::SIGBUS,
+    Signal::SIGFPE,
+    Signal::SIGKILL,
+    Signal::SIGSEGV,
+    Signal::SIGCHLD,
+    Signal::SIGSTOP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGURG,
+    Signal::SIGSYS,
 ];
 
 /// Signals that wait to be handed on.
-pub(super) struct Signals(SignalFd);
+pub(super) struct Signals {
+    come: SignalFd,
+    /// As a set of bits.
+    ignored: u64,
+}
 
 impl Signals {
     /// From here on they interrupt nothing. What is started has none of it.
     pub(super) fn hold() -> Result<Signals> {
         let failed = |errno: nix::Error| Failure::of("signals", std::io::Error::from(errno));
-        // One that the caller ignores, as nohup(1) has it, is nobody's.
+        // One that the caller ignores, as nohup(1) has it, is nobody's; so is SIGPIPE, which this program ignores itself.
         let ignored = interrupts::ignored();
-        let is_ours = |signal: &&Signal| ignored & 1 << (**signal as i32 - 1) == 0;
-        let set: SigSet = FORWARDED.iter().filter(is_ours).copied().collect();
+        let mut set = SigSet::all();
+        OWN.iter().for_each(|signal| set.remove(*signal));
+        // Of those of real time, which have no names here, none can be taken out of a set; they are passed over as they come.
+        Signal::iterator().filter(|signal| is_in(ignored, *signal as i32)).for_each(|signal| set.remove(signal));
         set.thread_block().map_err(failed)?;
-        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Signals).map_err(failed)
+        let come = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)?;
+        Ok(Signals { come, ignored })
     }
 
     fn next(&self) -> Option<i32> {
-        self.0.read_signal().ok().flatten().map(|come| come.ssi_signo as i32)
+        loop {
+            let signal = self.come.read_signal().ok().flatten()?.ssi_signo as i32;
+            if !is_in(self.ignored, signal) {
+                return Some(signal);
+            }
+        }
     }
+}
+
+fn is_in(set: u64, signal: i32) -> bool {
+    set >> (signal - 1) & 1 == 1
 }
 
 /// The caller's own terminal, without a keyboard of its own meanwhile.
@@ -114,7 +136,7 @@ fn attend(pidfd: BorrowedFd<'_>, process: &Signaller, master: Option<&OwnedFd>, 
     loop {
         let mut polled = vec![
             PollFd::from_borrowed_fd(pidfd, PollFlags::IN),
-            PollFd::from_borrowed_fd(signals.0.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(signals.come.as_fd(), PollFlags::IN),
         ];
         let wants = if keyboard.typed.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         polled.extend(master.map(|master| PollFd::new(master, wants)));

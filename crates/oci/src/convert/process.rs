@@ -80,7 +80,14 @@ pub(crate) fn apply(command: &mut Command, process: &Process, home: Home<'_>) ->
 
 /// What it may do, and what it can never gain.
 fn rights(command: &mut Command, process: &Process) -> Result<()> {
-    command.capability_sets(capabilities(process.capabilities.as_ref()));
+    let sets = capabilities(process.capabilities.as_ref());
+    // The kernel would say so as well, of all sets together, and once everything is made: capset(2).
+    let beyond = |capability: &Capability| sets.effective.has(*capability) && !sets.permitted.has(*capability);
+    if let Some(capability) = Capability::all().find(beyond) {
+        let why = format!("{capability} is not permitted, and what is effective has to be");
+        return Err(Failure::at("process.capabilities.effective", why));
+    }
+    command.capability_sets(sets);
     command.no_new_privileges(process.no_new_privileges);
     if !process.apparmor_profile.is_empty() {
         command.apparmor(&process.apparmor_profile);

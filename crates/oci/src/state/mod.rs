@@ -33,7 +33,8 @@ pub(crate) const SOCKET: &str = "start.sock";
 
 /// All containers of one root.
 pub(crate) struct Store {
-    dir: OwnedFd,
+    /// `None`: there is no root, and no container.
+    dir: Option<OwnedFd>,
     path: PathBuf,
 }
 
@@ -67,19 +68,31 @@ pub(crate) fn check_id(id: &str) -> Result<()> {
 }
 
 impl Store {
-    /// Opens the root, which is made where it is missing.
+    /// Opens the root as it is: whoever only asks makes nothing.
     pub(crate) fn open(path: &Path) -> Result<Store> {
-        let named = |error| Failure::of(format_args!("--root {}", path.display()), error);
+        let dir = match openat(CWD, path, DIRECTORY, Mode::empty()) {
+            Ok(dir) => Some(dir),
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(Failure::of(format_args!("--root {}", path.display()), errno)),
+        };
+        Ok(Store { dir, path: path.to_owned() })
+    }
+
+    /// The same of one that is to have a container, and is made where it is missing.
+    pub(crate) fn make(path: &Path) -> Result<Store> {
         let made =
             std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o711).create(path);
-        made.map_err(named)?;
-        let dir = openat(CWD, path, DIRECTORY, Mode::empty()).map_err(|errno| named(errno.into()))?;
-        Ok(Store { dir, path: path.to_owned() })
+        made.map_err(|error| Failure::of(format_args!("--root {}", path.display()), error))?;
+        Store::open(path)
+    }
+
+    fn dir(&self) -> Result<&OwnedFd> {
+        self.dir.as_ref().ok_or_else(|| Failure::of(format_args!("--root {}", self.path.display()), Errno::NOENT))
     }
 
     /// A word that no other root of the host has.
     pub(crate) fn mark(&self) -> Result<String> {
-        let found = fstat(&self.dir).map_err(|errno| Failure::of(self.path.display(), errno))?;
+        let found = fstat(self.dir()?).map_err(|errno| Failure::of(self.path.display(), errno))?;
         Ok(format!("{:x}-{:x}", found.st_dev, found.st_ino))
     }
 
@@ -87,14 +100,30 @@ impl Store {
     pub(crate) fn create(&self, id: &str) -> Result<Entry> {
         check_id(id)?;
         let exists = || Failure::new(format!("container with given ID already exists: {id}"));
-        match mkdirat(&self.dir, id, Mode::from_raw_mode(0o700)) {
+        let dir = self.dir()?;
+        match mkdirat(dir, id, Mode::from_raw_mode(0o700)) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Err(exists()),
             Err(errno) => return Err(Failure::of(self.path.join(id).display(), errno)),
         }
         // Another may have deleted it in between, and a third have made it anew: then it is that one's.
-        let entry = self.lock(id)?;
-        if entry.read(CONFIG)?.is_some() { Err(exists()) } else { Ok(entry) }
+        let entry = match self.lock(id) {
+            Ok(entry) => entry,
+            Err(failure) => {
+                // Nobody is to find a name taken that nobody has. Only an empty one goes, and by a call that needs no descriptor: the lack of
+                // those may be why.
+                let _ = unlinkat(dir, id, AtFlags::REMOVEDIR);
+                return Err(failure);
+            }
+        };
+        match entry.read(CONFIG) {
+            Ok(None) => Ok(entry),
+            Ok(Some(_)) => Err(exists()),
+            Err(failure) => {
+                entry.abandon();
+                Err(failure)
+            }
+        }
     }
 
     /// One that is there, locked: nobody else changes anything of it meanwhile.
@@ -138,11 +167,12 @@ impl Store {
     /// One that is there, as it is at this moment.
     pub(crate) fn look(&self, id: &str) -> Result<Entry> {
         check_id(id)?;
+        let Some(dir) = &self.dir else { return Err(missing(id)) };
         let failed = |errno| Failure::of(format_args!("container {id}"), errno);
-        match openat(&self.dir, id, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(dir) => {
-                let above = rustix::io::fcntl_dupfd_cloexec(&self.dir, 3).map_err(failed)?;
-                Ok(Entry { dir, id: id.to_owned(), above, is_mine: false })
+        match openat(dir, id, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(own) => {
+                let above = rustix::io::fcntl_dupfd_cloexec(dir, 3).map_err(failed)?;
+                Ok(Entry { dir: own, id: id.to_owned(), above, is_mine: false })
             }
             Err(Errno::NOENT) => Err(missing(id)),
             Err(errno) => Err(failed(errno)),
@@ -153,7 +183,8 @@ impl Store {
     pub(crate) fn ids(&self) -> Result<Vec<String>> {
         let failed = |errno| Failure::of(self.path.display(), errno);
         let mut ids = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.dir).map_err(failed)? {
+        let Some(dir) = &self.dir else { return Ok(ids) };
+        for entry in rustix::fs::Dir::read_from(dir).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if check_id(&name).is_ok() {
@@ -290,6 +321,14 @@ impl Entry {
             openat(&self.dir, &other, flags, Mode::from_raw_mode(0o600)).map_err(|errno| failed(errno.into()))?;
         File::from(file).write_all(content).map_err(failed)?;
         renameat(&self.dir, &other, &self.dir, name).map_err(|errno| failed(errno.into()))
+    }
+
+    /// Removes one that has nothing in it yet but who works on it, without any descriptor more: there may be none left.
+    pub(crate) fn abandon(self) {
+        for name in [WORKER.to_owned(), format!(".{WORKER}")] {
+            let _ = unlinkat(&self.dir, name, AtFlags::empty());
+        }
+        let _ = unlinkat(&self.above, &self.id, AtFlags::REMOVEDIR);
     }
 
     /// Removes all of it.

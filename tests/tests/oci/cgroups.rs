@@ -421,7 +421,7 @@ fn how_deep_and_how_many_cgroups_are_below_can_be_limited() {
 #[test]
 fn limits_that_the_kernel_tells_in_other_words_are_set() {
     root_only!();
-    let mut bundle = bundle("words", None);
+    let bundle = bundle("words", None);
     let has_v1 = cgroup_mounts().iter().any(|point| point.ends_with("memory"));
     // What is in its own words there, and what was asked for.
     let (limits, file, words) = match has_v1 {

@@ -400,7 +400,11 @@ mod tests {
 
     #[test]
     fn what_is_given_brings_its_calls_along_and_no_others() {
-        let of = |nested, capabilities| Profile::sandbox(Given { nested, capabilities, ..Given::default() });
+        let given = |nested, capabilities| Given { nested, capabilities, siblings: true, ..Given::default() };
+        let of = |nested, capabilities| Profile::sandbox(given(nested, capabilities));
+        let alone = Profile::sandbox(Given { siblings: false, ..given(true, 0) });
+        assert!(!answer(&alone, "clone3", &[]).allows() && !answer(&alone, "clone", &[CLONE_PARENT]).allows());
+        assert!(answer(&alone, "clone", &[CLONE_PARENT | CLONE_THREAD]).allows());
         let (none, nested, admin) = (of(false, 0), of(true, 0), of(false, 1 << SYS_ADMIN));
         for name in ["mount", "unshare", "setns", "pivot_root", "move_mount"] {
             let answers = [&none, &nested, &admin].map(|profile| answer(profile, name, &[]).allows());

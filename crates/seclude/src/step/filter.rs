@@ -78,8 +78,10 @@ fn filter(command: &Config, host: &Host, nesting: &ByFilter, anew: &Anew) -> Res
             nested: command.nested,
             capabilities,
             init: command.init,
-            // The launcher makes one, where the command goes on as another process behind the filter.
-            siblings: command.init || join::enters_pid_namespace_late(command),
+            // Process 1 of a pid namespace has none. The launcher makes one, where the command goes on as another process behind the filter.
+            siblings: command.init
+                || command.namespaces.is_new(Namespace::Pid)
+                || join::enters_pid_namespace_late(command),
             huge_pages: counts_huge_pages(command),
         },
         kernel: Host::kernel(),

@@ -379,6 +379,19 @@ fn a_reader_that_does_not_read_holds_up_no_end() {
         kill_process(seclude, Signal::TERM).unwrap();
         kill_process(seclude, Signal::CONT).unwrap();
         assert_eq!(status_of(&mut ended), Some(143), "{way:?}");
+        // Who reads has all of it, and the status is the command's own.
+        let (mut ended, mut reader) = start(way, &format!("{more_than_it_holds}; sleep 0.3; exit 7"));
+        reader.read_exact(&mut some).unwrap();
+        let seclude = Pid::from_child(&ended);
+        kill_process(seclude, Signal::STOP).unwrap();
+        while !has_ended(ended.id()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        kill_process(seclude, Signal::TERM).unwrap();
+        kill_process(seclude, Signal::CONT).unwrap();
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).unwrap();
+        assert_eq!((rest.len(), status_of(&mut ended)), (5999, Some(7)), "{way:?}");
         // The contrast.
         let (mut read, mut reader) = start(way, more_than_it_holds);
         std::thread::sleep(Duration::from_millis(300));

@@ -491,6 +491,11 @@ fn what_is_hidden_or_read_only_lies_over_what_is_shown_at_the_same_path() {
         assert!(line.contains(flag) && line.contains(&format!("is in {list} as well")), "{flags:?}: {line}");
     }
     inside(&["--ro", &file, "--ro", &file], "true");
+    // Also where something above it was asked for in between.
+    let (above, key) = (text(scratch.path()).to_owned(), format!("{directory}/key"));
+    let covered = ["--mask", &key, "--tmpfs", &above, "--ro", &directory];
+    assert_eq!(inside(&covered, &format!("cat {key}; ls {directory}")), "key");
+    assert_eq!(inside(&covered[2..], &format!("cat {key}; ls {directory}")), "keykey", "the contrast");
 }
 
 #[test]
@@ -501,6 +506,8 @@ fn the_callers_own_hosts_and_name_servers_stay() {
     assert!(inside(&["--hostname", "foo"], read).contains("127.0.0.1"), "the contrast");
     assert_eq!(inside(&["--ro", "/etc/hosts", "--hostname", "foo"], "cat /etc/hosts"), outside("cat /etc/hosts"));
     assert_eq!(inside(&["--mask", "/etc/hosts", "--hostname", "foo"], "cat /etc/hosts"), "");
+    let read_only = ["--ro-path", "/etc/hosts", "--add-host", "a:192.0.2.1"];
+    assert!(inside(&read_only, "cat /etc/hosts").contains("192.0.2.1"), "which gives nothing of its own");
     assert_eq!(inside(&["--file", servers, "--allow", "example.org"], "cat /etc/resolv.conf"), "own");
     for (flags, flag) in [
         (["--file", hosts, "--add-host", "a:192.0.2.1"], "--add-host"),

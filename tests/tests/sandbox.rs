@@ -239,7 +239,8 @@ fn what_is_the_administrators_stays_so_where_the_root_is_the_hosts_by_whatever_n
     let script = format!(
         "mount --rbind / {other}; run() {{ {program} run \"$@\"; }}; cd /usr; \
          for flags in '--root /' '--root / --overlay' '--root {other}' '--preset host'; do \
-         run $flags sh -c 'wc -c < /etc/shadow; wc -c < /etc/passwd' | tr '\\n' ' '; done; echo; run --root / --ro /etc/shadow wc -c /etc/shadow",
+         run $flags sh -c 'wc -c < /etc/shadow; wc -c < /etc/passwd' | tr '\\n' ' '; done; echo; \
+         cd {other} && run --root / sh -c 'pwd; wc -c < etc/shadow; wc -c < etc/passwd' | tr '\\n' ' '; echo; cd /usr; run --root / --ro /etc/shadow wc -c /etc/shadow",
         other = text(&scratch.directory("other")),
         program = text(&seclude_tests::seclude_bin()),
     );
@@ -247,7 +248,9 @@ fn what_is_the_administrators_stays_so_where_the_root_is_the_hosts_by_whatever_n
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let sizes = ["/etc/shadow", "/etc/passwd"].map(|path| fs::metadata(path).unwrap().len());
     let [secret, passwd] = sizes;
-    let expected = format!("0 {passwd} 0 {passwd} 0 {passwd} {secret} {passwd} \n{secret} /etc/shadow\n");
+    let other = scratch.join("other").display().to_string();
+    let expected =
+        format!("0 {passwd} 0 {passwd} 0 {passwd} {secret} {passwd} \n{other} 0 {passwd} \n{secret} /etc/shadow\n");
     assert_eq!(said, expected, "the preset of all that the host has is the contrast: {output:?}");
 }
 

@@ -157,7 +157,6 @@ fn is_secure_execution() -> bool {
     pairs.iter().any(|[kind, value]| u64::from_ne_bytes(*kind) == AT_SECURE && *value != [0; 8])
 }
 
-/// The parser's complaint without its usage text: what is wrong, and its tip.
 /// The parser says that a value is missing which is there and empty, as of a variable that is not set.
 fn empty_value(error: &clap::Error) -> Option<String> {
     let of = |kind| match error.get(kind) {
@@ -172,6 +171,7 @@ fn empty_value(error: &clap::Error) -> Option<String> {
     Some(format!("{argument}: its value is empty"))
 }
 
+/// The parser's complaint without its usage text: what is wrong, and its tip.
 fn one_line(rendered: &str) -> String {
     // That what was meant as a flag could be a command's name helps nobody.
     let is_of_use = |line: &&str| !line.trim_start().starts_with("tip: to pass");

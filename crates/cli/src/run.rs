@@ -274,8 +274,10 @@ fn start_and_wait(
     {
         return Ok(Ended::Typed(exit.clone(), made, signal));
     }
+    if let (Ok(exit), Some(signal)) = (&exit, watch.signals.cut_by(&child)) {
+        return Ok(Ended::Cut(exit.clone(), made, ended_by(signal)));
+    }
     match (exit, watch.signals.ended_by()) {
-        (Ok(exit), Some(signal)) if watch.signals.has_given_up() => Ok(Ended::Cut(exit, made, ended_by(signal))),
         (Ok(exit), Some(signal)) if exit.signal() == Some(9) => Err(Stop::Flags(ended_by(signal))),
         (Ok(exit), _) => Ok(match cut {
             Some(failure) => Ended::Cut(exit, made, failure),

@@ -41,8 +41,10 @@ pub(crate) struct Forwarder {
     ended_by: Option<i32>,
     /// The last of the keyboard's that was the command's to end by.
     typed: Option<i32>,
-    /// Whether that came when the command had ended, and what it wrote still waited for its reader.
+    /// What has ended the showing of what the command wrote before its end.
     has_given_up: bool,
+    /// The first that came when the command had ended, and what it wrote still waited for its reader.
+    cut_by: Option<i32>,
     /// Whether the command had ended when signals were looked for, and what it wrote waited.
     knows_end: bool,
     /// Whether the window has another size than the command's terminal.
@@ -76,6 +78,7 @@ impl Forwarder {
             ended_by: None,
             typed: None,
             has_given_up: false,
+            cut_by: None,
             knows_end: false,
             resized: false,
             has_terminal: false,
@@ -129,9 +132,9 @@ impl Forwarder {
             let has_it = is_keyboards && in_this_job();
             if self.ending.iter().any(|ending| *ending as i32 == signal) {
                 ending = Some(signal);
-                // Nobody else could be told any more, but of what the command may have ended by.
+                // Nobody else could be told any more, but of what the command may have ended by. What is read goes on being written.
                 if self.knows_end || waits && !has_it {
-                    self.give_up(signal);
+                    self.cut_by.get_or_insert(signal);
                     let _ = child.kill();
                     continue;
                 }
@@ -242,9 +245,10 @@ impl Forwarder {
         std::mem::take(&mut self.resized)
     }
 
-    /// Whether a signal has ended the showing of what the command wrote before its end.
-    pub(crate) fn has_given_up(&self) -> bool {
-        self.has_given_up
+    /// The signal for which some of what the command wrote before its end has not arrived.
+    pub(crate) fn cut_by(&self, child: &Child) -> Option<i32> {
+        let given_up = self.ended_by.filter(|_| self.has_given_up);
+        given_up.or(self.cut_by.filter(|_| child.has_lost_output()))
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Child {
     is_given_up: bool,
     /// Whether its deadline passed when it had ended.
     is_late: bool,
+    /// Whether some of its output has not arrived, as nobody waited for that.
+    has_lost_output: bool,
     exit: Option<Exit>,
 }
 
@@ -165,6 +167,7 @@ impl Child {
             has_ended: false,
             is_given_up: false,
             is_late: false,
+            has_lost_output: false,
             exit: None,
         }
     }
@@ -190,6 +193,12 @@ impl Child {
     /// How it was made and what that cost.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// Whether some of what it wrote to an output that is relayed has not arrived, as nobody waited any more for whoever reads that: it was
+    /// killed, or its deadline had passed. Not before its end.
+    pub fn has_lost_output(&self) -> bool {
+        self.has_lost_output
     }
 
     /// What its filter of system calls has refused so far; none where [`Report::deaf`] says why.

@@ -35,7 +35,7 @@ pub fn collect(parent: Option<&Path>) -> Result<Vec<String>> {
     // One may be closed to the caller, or not there at all, and the others not.
     crate::step::range::sweep();
     let directories = crate::step::own_directory::sweep();
-    let mount_points = crate::made_record::sweep();
+    let mount_points = crate::made_record::sweep(None);
     let mut removed = cgroups_below(parent).map_err(|error| from_cgroup(NAME, error))?;
     removed.extend(links?);
     removed.extend(directories);

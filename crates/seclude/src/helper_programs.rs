@@ -28,7 +28,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
         return first(std::iter::once(place.clone()).chain(installed), name);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&path).filter(|place| is_roots(&place.join(name)));
+    let in_path = std::env::split_paths(&path).filter_map(|place| roots(&place));
     first(INSTALLED.into_iter().map(PathBuf::from).chain(in_path), name)
 }
 
@@ -36,11 +36,13 @@ fn first(places: impl Iterator<Item = PathBuf>, name: &str) -> Option<PathBuf> {
     places.map(|place| place.join(name)).find(|program| program.is_file())
 }
 
-/// Whether root alone can change what is found there, at any level: no container of the caller's was given that to write to.
-fn is_roots(program: &Path) -> bool {
-    let Ok(real) = program.canonicalize() else { return false };
-    // In a sticky directory nobody else takes away what is root's.
-    let is_closed = |mode: u32| mode & 0o022 == 0 || mode & 0o1000 != 0;
-    let is_roots = |part: &Path| part.metadata().is_ok_and(|found| found.uid() == 0 && is_closed(found.mode()));
-    program.is_absolute() && program.parent().is_some_and(is_roots) && real.ancestors().all(is_roots)
+/// The real path of a directory in which root alone can change what is found, at any level: no container of the caller's was given that to
+/// write to. (A symlink in it is root's as well.)
+fn roots(place: &Path) -> Option<PathBuf> {
+    let real = place.canonicalize().ok().filter(|_| place.is_absolute())?;
+    let is_closed = |part: &Path, but: u32| {
+        part.metadata().is_ok_and(|found| found.uid() == 0 && (found.mode() & 0o022 == 0 || found.mode() & but != 0))
+    };
+    // Above it, in a sticky directory nobody else takes away what is root's.
+    (is_closed(&real, 0) && real.ancestors().skip(1).all(|part| is_closed(part, 0o1000))).then_some(real)
 }

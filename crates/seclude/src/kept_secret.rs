@@ -25,10 +25,13 @@ impl Config {
             .map(|part| part.path.as_path())
             .filter(|path| host.gives_ids() && !has_its_owners(path))
             .collect();
+        let is_curated = self.root.as_ref().is_none_or(Root::is_curated);
         let mut kept =
             self.root.as_ref().and_then(as_a_mount).map_or_else(Vec::new, |root| keep(root, host, &strange).1);
         for mount in std::mem::take(&mut self.mounts) {
-            let is_presets = mount.preset && mount.stands.is_none();
+            // A tree of the host's as a whole has one of the preset's for where the caller is, and those that were made above.
+            let is_bind = matches!(mount.kind, MountKind::Bind { .. });
+            let is_presets = mount.preset && mount.stands.is_none() && (is_curated || !is_bind);
             if is_presets || mount.id_mapped.is_some() {
                 kept.push(mount);
                 continue;

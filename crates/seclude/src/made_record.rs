@@ -13,6 +13,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, ResolveFlags, flock, fstat, mkdirat, open, openat,
@@ -223,7 +224,7 @@ pub(crate) fn sweep_once() {
     // (A `Once` that another thread is in while this one forks would be waited for without end.)
     static SWEPT: AtomicBool = AtomicBool::new(false);
     if !SWEPT.swap(true, Ordering::Relaxed) {
-        drop(sweep());
+        drop(sweep(Some(PATIENCE)));
         // Links and rules are root's to make.
         if geteuid().is_root() {
             seclude_net::sweep_if_left();
@@ -231,8 +232,12 @@ pub(crate) fn sweep_once() {
     }
 }
 
-/// Removes what containers have left that are over; answers what.
-pub(crate) fn sweep() -> Vec<String> {
+/// How long a start looks: where the mounts of the machine take long to read, each record does.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Removes what containers have left that are over, as far as it is found within this time; answers what.
+pub(crate) fn sweep(within: Option<Duration>) -> Vec<String> {
+    let began = Instant::now();
     let mut removed = Vec::new();
     let Some(directory) = own_directory(false) else { return removed };
     let readable = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -240,6 +245,9 @@ pub(crate) fn sweep() -> Vec<String> {
     for entry in entries.flatten() {
         if matches!(entry.file_name().to_bytes(), b"." | b"..") {
             continue;
+        }
+        if within.is_some_and(|within| began.elapsed() > within) {
+            break;
         }
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let Ok(file) = openat(&directory, entry.file_name(), flags, Mode::empty()) else { continue };

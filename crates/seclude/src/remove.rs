@@ -17,10 +17,16 @@ use rustix::io::Errno;
 pub(crate) struct Directory<'a> {
     pub(crate) parent: &'a OwnedFd,
     pub(crate) name: &'a str,
-    /// What was made, where that is open: by its name nothing else goes.
-    pub(crate) made: Option<&'a OwnedFd>,
-    /// Whose directories are emptied.
-    pub(crate) owners: &'a [u32],
+    pub(crate) known: Known<'a>,
+}
+
+/// What it is known by, and whose directories are emptied in it: who put something there could have done no more with its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Known<'a> {
+    /// It is open, so nothing else goes by its name. What is in it is of this user, who is the command.
+    Made(&'a OwnedFd, u32),
+    /// It is of one of these users, and what is in it of the same.
+    OneOf(&'a [u32]),
 }
 
 impl Directory<'_> {
@@ -34,40 +40,45 @@ impl Directory<'_> {
             Err(Errno::NOENT) => return Ok(()),
             found => found?,
         };
-        self.is_it(&found)?;
+        let owner = self.owner_in(&found)?;
         match unlinkat(self.parent, self.name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             // What was deleted inside an overlay has left a whiteout there for the next time.
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let opened = open(self.parent, &CString::new(self.name)?, self.owners)?;
-        self.is_it(&fstat(&opened)?)?;
-        empty(&opened, self.owners, until)?;
+        let opened = open(self.parent, &CString::new(self.name)?, found.st_uid)?;
+        self.owner_in(&fstat(&opened)?)?;
+        empty(&opened, owner, until)?;
         Ok(unlinkat(self.parent, self.name, AtFlags::REMOVEDIR)?)
     }
 
-    fn is_it(&self, found: &Stat) -> io::Result<()> {
-        if let Some(made) = self.made {
-            let made = fstat(made)?;
-            if (made.st_dev, made.st_ino) != (found.st_dev, found.st_ino) {
-                return Err(io::Error::other("another lies there by now"));
+    /// Whose directories are emptied, if what was found is it.
+    fn owner_in(&self, found: &Stat) -> io::Result<u32> {
+        match self.known {
+            Known::Made(made, owner) => {
+                let made = fstat(made)?;
+                let is_it = (made.st_dev, made.st_ino) == (found.st_dev, found.st_ino);
+                if is_it { Ok(owner) } else { Err(io::Error::other("another lies there by now")) }
             }
+            Known::OneOf(owners) if owners.contains(&found.st_uid) => Ok(found.st_uid),
+            Known::OneOf(_) => Err(anothers(found)),
         }
-        is_of(found, self.owners)
     }
 }
 
-fn is_of(found: &Stat, owners: &[u32]) -> io::Result<()> {
-    let others = || io::Error::other(format!("a directory of user {}'s is in its place, or in it", found.st_uid));
-    if owners.contains(&found.st_uid) { Ok(()) } else { Err(others()) }
+fn anothers(found: &Stat) -> io::Error {
+    io::Error::other(format!("a directory of user {}'s is in its place, or in it", found.st_uid))
 }
 
-fn open(parent: impl AsFd, name: &CStr, owners: &[u32]) -> io::Result<OwnedFd> {
+fn open(parent: impl AsFd, name: &CStr, owner: u32) -> io::Result<OwnedFd> {
     let leash = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let seen = openat2(&parent, name, flags | OFlags::PATH, Mode::empty(), leash)?;
-    is_of(&fstat(&seen)?, owners)?;
+    let found = fstat(&seen)?;
+    if found.st_uid != owner {
+        return Err(anothers(&found));
+    }
     match openat2(&seen, c".", flags, Mode::empty(), leash) {
         // A running overlay leaves its directory closed even to its owner.
         Err(Errno::ACCESS) => {
@@ -92,7 +103,7 @@ fn in_time(until: Instant) -> io::Result<()> {
 
 /// Without recursion, as whoever filled it chose how deep it is: what is not empty two levels down is lifted to the top, under a name
 /// that nobody guesses. So three descriptors do, and little of the stack.
-fn empty(top: &OwnedFd, owners: &[u32], until: Instant) -> io::Result<()> {
+fn empty(top: &OwnedFd, owner: u32, until: Instant) -> io::Result<()> {
     let mut lifted = RandomState::new().build_hasher().finish();
     fchmod(top, Mode::RWXU)?;
     loop {
@@ -104,13 +115,13 @@ fn empty(top: &OwnedFd, owners: &[u32], until: Instant) -> io::Result<()> {
         }
         for name in full {
             in_time(until)?;
-            let below = open(top, &name, owners)?;
+            let below = open(top, &name, owner)?;
             fchmod(&below, Mode::RWXU)?;
             let mut deeper = Vec::new();
             unlink_all(&below, until, |name| deeper.push(name.to_owned()))?;
             for inner in deeper {
                 // Its own ".." changes: that takes the right to write to it.
-                fchmod(open(&below, &inner, owners)?, Mode::RWXU)?;
+                fchmod(open(&below, &inner, owner)?, Mode::RWXU)?;
                 lifted = lifted.wrapping_add(1);
                 renameat(&below, &inner, top, format!("{lifted:016x}"))?;
             }
@@ -174,7 +185,7 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(600);
         let owners = [rustix::process::geteuid().as_raw()];
         let work = move || {
-            Directory { parent: &parent, name: &name, made: None, owners: &owners }.remove_until(until).unwrap();
+            Directory { parent: &parent, name: &name, known: Known::OneOf(&owners) }.remove_until(until).unwrap();
         };
         small.spawn(work).unwrap().join().unwrap();
         assert!(!path.exists());
@@ -189,16 +200,22 @@ mod tests {
         make("other/in/it");
         let parent = openat(CWD, &above, flags, Mode::empty()).unwrap();
         let made = openat(&parent, "made", flags, Mode::empty()).unwrap();
-        let own = [rustix::process::geteuid().as_raw()];
-        let remove = |name, owners: &[u32]| Directory { parent: &parent, name, made: Some(&made), owners }.remove();
-        assert!(remove("other", &own).is_err() && above.join("other/in/it").exists());
-        assert!(remove("made", &[u32::MAX]).is_err() && above.join("made/in/it").exists());
-        if own == [0] {
+        let own = rustix::process::geteuid().as_raw();
+        let others = [own + 1];
+        let remove = |name, known| Directory { parent: &parent, name, known }.remove();
+        let is_there = |path: &str| above.join(path).exists();
+        assert!(remove("other", Known::Made(&made, own)).is_err() && is_there("other/in/it"));
+        assert!(remove("made", Known::Made(&made, own + 1)).is_err() && is_there("made/in/it"));
+        assert!(remove("made", Known::OneOf(&others)).is_err() && is_there("made/in/it"));
+        if own == 0 {
+            // Each user's alone: what the other could not have emptied stays.
             std::os::unix::fs::chown(above.join("made/in"), Some(1), None).unwrap();
-            assert!(remove("made", &own).is_err() && above.join("made/in/it").exists());
+            for known in [Known::Made(&made, 0), Known::OneOf(&[0, 1])] {
+                assert!(remove("made", known).is_err() && is_there("made/in/it"));
+            }
             std::os::unix::fs::chown(above.join("made/in"), Some(0), None).unwrap();
         }
-        assert!(remove("made", &own).is_ok() && !above.join("made").exists());
+        assert!(remove("made", Known::Made(&made, own)).is_ok() && !is_there("made"));
         std::fs::remove_dir_all(&above).unwrap();
     }
 }

@@ -348,7 +348,14 @@ impl Config {
                 (false, None) => shown.path.starts_with(&other.target) && shown.path != other.target,
             };
             let place = self.mounts.iter().rposition(above).map_or(0, |last| last + 1);
-            self.mounts.insert(place, mount);
+            // What hides of it was asked for before something above it may have been.
+            let hides = |other: &Mount| {
+                let is_one = matches!(other.kind, MountKind::Mask { .. } | MountKind::ReadOnlyPath { .. });
+                is_one && !other.preset && other.target.starts_with(&shown.path)
+            };
+            let (hiding, before): (Vec<Mount>, Vec<Mount>) = self.mounts.drain(..place).partition(hides);
+            let place = before.len();
+            self.mounts.splice(0..0, before.into_iter().chain([mount]).chain(hiding));
             if keeps {
                 // What is named is shown, and not the secrets in it.
                 let mut kept: Vec<Mount> = Vec::new();

@@ -455,6 +455,25 @@ fn what_the_command_has_put_where_something_goes_at_the_end_stays() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("another lies there by now"), "{output:?}");
     assert_eq!(output.status.code(), Some(125), "the command's success does not hide it");
 
+    // As another user: what is its own goes, and what of root's it has moved along with that stays.
+    place.file("of-users/build/keys/key", "root's");
+    place.file("of-users/plain/text", "the user's");
+    for path in ["of-users", "of-users/build", "of-users/plain", "of-users/plain/text"] {
+        std::os::unix::fs::chown(place.join(path), Some(1000), Some(1000)).unwrap();
+    }
+    let users = place.join("of-users").display().to_string();
+    for (moved, stays) in [("plain", false), ("build", true)] {
+        let script = format!("mv {users}/{moved} $HOME/ && echo $HOME");
+        let arguments = ["run", "--no-namespaces", "--user", "1000", "--rw", &users, "sh", "-c", &script];
+        let output = seclude_command(&arguments).current_dir("/usr").env("TMPDIR", &temporary).output().unwrap();
+        let home = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let own = Path::new(&home).parent().expect("the command's own directory");
+        assert_eq!(own.exists(), stays, "{output:?}");
+        let keys = outside(&format!("find {} -path '*/keys/key'", own.parent().unwrap().display()));
+        assert_eq!(keys.lines().count(), usize::from(stays), "{output:?}");
+        assert_eq!(output.status.success(), !stays, "{output:?}");
+    }
+
     // In an overlay's work directory: what the kernel leaves there goes, and nothing else that has its name.
     for name in ["overlay/upper", "overlay/work", "lower"] {
         place.directory(name);

@@ -218,7 +218,6 @@ impl Server {
                 }
             }
             let part = *tried;
-            *tried = part.saturating_add(1);
             let dialled = dial(address, connection.port).and_then(|socket| {
                 let flags = EventFlags::OUT | EventFlags::ET;
                 epoll::add(&self.shared.epoll, &socket, Token::Attempt(key, part).data(), flags)?;
@@ -227,7 +226,7 @@ impl Server {
             match dialled {
                 Ok(socket) => {
                     attempts.push((part, socket));
-                    *next = now + NEXT;
+                    (*tried, *next) = (part + 1, now + NEXT);
                     if !left.is_empty() {
                         self.timers.tell(now + NEXT, Timer::Connection(key));
                     }
@@ -237,7 +236,9 @@ impl Server {
                         self.budget.give_back(&mut tenant.own, 1);
                     }
                 }
-                Err(_) => {}
+                // A want of the host's own tells nothing of the name.
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {}
+                Err(_) => *tried = part.saturating_add(1),
             }
         }
     }

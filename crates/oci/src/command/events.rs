@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context<'_>, id: &str, once: bool, interval: &str) -
     let length = seclude::request::nanoseconds(interval)
         .ok()
         .and_then(|length| u64::try_from(length).ok())
-        .filter(|length| *length > 0);
+        .filter(|length| *length >= 1_000_000);
     let interval = length.map(Duration::from_nanos).ok_or_else(wrong)?;
     let mut seen = false;
     let mut killed = None;

@@ -161,8 +161,8 @@ impl Child {
         let unwritten = if self.ties.process == std::process::id() {
             let _ = keeper.map(JoinHandle::join);
             // Whoever kills it waits for no reader, and knows; a deadline is nobody's decision about what it wrote before its end.
-            let late =
-                (self.is_late && relays.iter().any(Carrying::has_dropped)).then_some(rustix::io::Errno::TIMEDOUT);
+            self.has_lost_output = relays.iter().any(Carrying::has_dropped);
+            let late = (self.is_late && self.has_lost_output).then_some(rustix::io::Errno::TIMEDOUT);
             // All of them, whatever becomes of one.
             relays.into_iter().filter_map(Carrying::finish).last().or(late)
         } else {

@@ -21,7 +21,7 @@ use super::{Preparation, Step, mount};
 use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::Config;
-use crate::config::mount::Source;
+use crate::config::mount::{MountKind, Source};
 use crate::config::namespace::Namespace;
 use crate::config::network::{Dns, Network};
 use crate::error::{Error, Result};
@@ -115,7 +115,8 @@ fn dns(command: &Config) -> Dns {
 
 /// Whether the caller has a mount of its own there: what was not asked for by name stays away from it.
 fn is_own(command: &Config, path: &str) -> bool {
-    command.mounts.iter().any(|mount| !mount.preset && mount.target() == Path::new(path))
+    let gives = |kind: &MountKind| !matches!(kind, MountKind::ReadOnlyPath { .. } | MountKind::Directory { .. });
+    command.mounts.iter().any(|mount| !mount.preset && mount.target() == Path::new(path) && gives(&mount.kind))
 }
 
 fn has_its_own(path: &str) -> Error {

@@ -24,11 +24,13 @@ use super::{Preparation, Step};
 use crate::action::Describe;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::remove;
+use crate::remove::{self, Known};
 
 const NAME: &str = "directory";
 /// What its name begins with; sixteen digits follow, which nobody can guess.
 const PREFIX: &str = "seclude-";
+/// The mode of one whose command runs as another user, who may go through it and no more.
+const FOR_ANOTHER: Mode = Mode::RWXU.union(Mode::XGRP).union(Mode::XOTH);
 /// Until it is that old, it may be that its maker has no lock on it yet.
 const YOUNG: Duration = Duration::from_secs(5);
 
@@ -105,19 +107,19 @@ impl Step for OwnDirectory {
         };
         let (held, left) = (made.clone(), made.clone());
         let name = name.to_owned();
-        let owners = [geteuid().as_raw()].into_iter().chain(self.user.map(|(uid, _)| uid)).collect::<Vec<_>>();
+        let owner = self.user.map_or(geteuid().as_raw(), |(uid, _)| uid);
         preparation.ledger.push_leaving(
             format!("{}", self.path.display()),
             move || {
                 // Until it is gone nobody else is to look for it.
                 let made = held;
-                remove::Directory { parent: &parent, name: &name, made: Some(&made), owners: &owners }.remove()
+                remove::Directory { parent: &parent, name: &name, known: Known::Made(&made, owner) }.remove()
             },
             // As long as this process lives, so does what uses it.
             move || std::mem::forget(left),
         );
         flock(&made, FlockOperation::NonBlockingLockExclusive).map_err(failed("flock"))?;
-        let mode = if self.user.is_some() { Mode::RWXU | Mode::XGRP | Mode::XOTH } else { Mode::RWXU };
+        let mode = if self.user.is_some() { FOR_ANOTHER } else { Mode::RWXU };
         fchmod(&made, mode).map_err(failed("fchmod"))?;
         for place in [home(&self.path), temporary(&self.path)] {
             let Some(name) = place.file_name() else { continue };
@@ -139,6 +141,14 @@ impl Step for OwnDirectory {
             format!("make {shown}, which goes at the end, with an empty home and temporary directory in it"),
         );
     }
+}
+
+/// As whom its command ran: of a directory that the command could change it is whoever made it.
+fn owner_in(made: &OwnedFd) -> Option<u32> {
+    let is_anothers = Mode::from_raw_mode(fstat(made).ok()?.st_mode) == FOR_ANOTHER;
+    let home = statat(made, home(Path::new("")), AtFlags::SYMLINK_NOFOLLOW).ok();
+    let home = home.filter(|home| is_anothers && FileType::from_raw_mode(home.st_mode) == FileType::Directory);
+    Some(home.map_or(geteuid().as_raw(), |home| home.st_uid))
 }
 
 /// Removes those whose makers are dead; answers their paths. What cannot be looked at, or is somebody else's, stays.
@@ -164,10 +174,7 @@ pub(crate) fn sweep() -> Vec<String> {
     };
     let remove = |name: &String| {
         let made = dead(name)?;
-        // Whose command it was for.
-        let user = statat(&made, home(Path::new("")), AtFlags::SYMLINK_NOFOLLOW).ok().map(|home| home.st_uid);
-        let owners: Vec<u32> = [geteuid().as_raw()].into_iter().chain(user).collect();
-        remove::Directory { parent: &parent, name, made: Some(&made), owners: &owners }.remove().ok()
+        remove::Directory { parent: &parent, name, known: Known::Made(&made, owner_in(&made)?) }.remove().ok()
     };
     names
         .filter(is_one)

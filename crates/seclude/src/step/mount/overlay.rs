@@ -30,7 +30,7 @@ use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::places::{Identity, identity_of};
 use crate::program::Program;
-use crate::remove;
+use crate::remove::{self, Known};
 use crate::step::root::{absolute, scratch_entry};
 use crate::step::show::{self, Show};
 use crate::step::user::{self, Ids};
@@ -394,7 +394,7 @@ fn removed_at_the_end(work: &Arc<OwnedFd>, path: &Path, ledger: &mut Ledger) {
         let (work, name) = (work.clone(), path.join(KERNELS).display().to_string());
         ledger.push(format!("directory {name}"), move || {
             let owners = [geteuid().as_raw(), fstat(&work)?.st_uid];
-            remove::Directory { parent: &work, name: KERNELS, made: None, owners: &owners }.remove()
+            remove::Directory { parent: &work, name: KERNELS, known: Known::OneOf(&owners) }.remove()
         });
     }
 }

@@ -66,7 +66,8 @@ for place in sys.argv[1:]:
             s.sendall(b"hello"); s.shutdown(socket.SHUT_WR)
             print(b"".join(iter(lambda: s.recv(65536), b"")).decode())
     except socket.gaierror: print("no such name")
-    except OSError as error: print(type(error).__name__)'
+    # A reset that comes before what is sent, or before the end of that, has these names.
+    except OSError as error: print("ConnectionResetError" if error.errno in (32, 107) else type(error).__name__)'
 ask() { python3 -c "$ask" "$@" 2>&1; }
 "#;
 

@@ -264,7 +264,8 @@ fn of_a_call_it_is_said_what_the_filter_does() {
     answers(&["call", "socket"], 2, &["it depends on its arguments", "EAFNOSUPPORT if argument 0"]);
     answers(&["call", "unshare"], 1, &["EPERM", "--nested"]);
     answers(&["call", "clone3"], 1, &["ENOSYS"]);
-    answers(&["call", "init_module"], 1, &["(--cap-add SYS_MODULE)"]);
+    answers(&["call", "chroot"], 1, &["(--cap-add SYS_CHROOT)"]);
+    answers(&["call", "init_module"], 1, &["EPERM: it is not in the default profile"]);
     answers(&["--cap-add", "SYS_MODULE", "call", "init_module"], 0, &["the kernel may refuse it nonetheless"]);
     answers(&["call", "socketcall"], 1, &[&format!("{} has no such call", std::env::consts::ARCH)]);
     answers(&["--deny-syscall", "mkdir=EACCES", "call", "mkdir"], 1, &["EACCES: the default profile; refuse mkdir"]);

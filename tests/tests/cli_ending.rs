@@ -371,24 +371,12 @@ fn a_reader_that_does_not_read_holds_up_no_end() {
         // By one that comes after its end, before that is seen.
         let (mut ended, mut reader) = start(way, &format!("{more_than_it_holds}; sleep 0.3"));
         reader.read_exact(&mut some).unwrap();
-        let seclude = Pid::from_child(&ended);
-        kill_process(seclude, Signal::STOP).unwrap();
-        while !has_ended(ended.id()) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        kill_process(seclude, Signal::TERM).unwrap();
-        kill_process(seclude, Signal::CONT).unwrap();
+        end_unseen(&ended);
         assert_eq!(status_of(&mut ended), Some(143), "{way:?}");
         // Who reads has all of it, and the status is the command's own.
         let (mut ended, mut reader) = start(way, &format!("{more_than_it_holds}; sleep 0.3; exit 7"));
         reader.read_exact(&mut some).unwrap();
-        let seclude = Pid::from_child(&ended);
-        kill_process(seclude, Signal::STOP).unwrap();
-        while !has_ended(ended.id()) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        kill_process(seclude, Signal::TERM).unwrap();
-        kill_process(seclude, Signal::CONT).unwrap();
+        end_unseen(&ended);
         let mut rest = Vec::new();
         reader.read_to_end(&mut rest).unwrap();
         assert_eq!((rest.len(), status_of(&mut ended)), (5999, Some(7)), "{way:?}");
@@ -399,6 +387,17 @@ fn a_reader_that_does_not_read_holds_up_no_end() {
         reader.read_to_end(&mut all).unwrap();
         assert_eq!((all.len(), read.wait().unwrap().code()), (6000, Some(0)), "{way:?}");
     }
+}
+
+/// A signal that comes when the command has ended, and seclude, which is stopped meanwhile, has not seen that.
+fn end_unseen(child: &std::process::Child) {
+    let seclude = Pid::from_child(child);
+    kill_process(seclude, Signal::STOP).unwrap();
+    while !has_ended(child.id()) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(seclude, Signal::TERM).unwrap();
+    kill_process(seclude, Signal::CONT).unwrap();
 }
 
 /// What it ends with, while nobody reads what it writes.

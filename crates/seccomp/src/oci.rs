@@ -27,8 +27,7 @@ const ENOSYS: Action = Action::Errno(38);
 struct Document {
     default_action: Word,
     default_errno_ret: Option<u16>,
-    #[serde(rename = "defaultErrno")]
-    _default_errno: Option<String>,
+    default_errno: Option<String>,
     #[serde(default)]
     architectures: Option<Vec<String>>,
     #[serde(default)]
@@ -60,8 +59,7 @@ struct Entry {
     name: Option<String>,
     action: Word,
     errno_ret: Option<u16>,
-    #[serde(rename = "errno")]
-    _errno: Option<String>,
+    errno: Option<String>,
     #[serde(default)]
     args: Option<Vec<Argument>>,
     #[serde(rename = "comment")]
@@ -210,6 +208,14 @@ impl Word {
     }
 }
 
+/// Podman's files name the error as well, and where there are both it is the name that counts.
+fn numbered(name: Option<&str>, number: Option<u16>) -> Result<Option<u16>, Error> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(number) };
+    let named = || (1..=4095).find(|number| syscalls::Errno::new(i32::from(*number)).name() == Some(name));
+    let found = name.parse().ok().or_else(named);
+    found.map(Some).ok_or_else(|| wrong(format!("{name:?} is no error number, such as ENOSYS")))
+}
+
 fn wrong(why: impl fmt::Display) -> Error {
     Error::Profile(why.to_string())
 }
@@ -228,7 +234,7 @@ impl Profile {
             return Err(wrong(format!("{place} is a list, and no object")));
         }
         let document: Document = Document::deserialize(document).map_err(wrong)?;
-        let mut profile = Profile::new(document.default_action.with(document.default_errno_ret)?);
+        let mut profile = Profile::new(document.default_action.with(numbered(document.default_errno.as_deref(), document.default_errno_ret)?)?);
         if matches!(profile.default, Action::Errno(_) | Action::KillProcess | Action::KillThread | Action::Trap) {
             profile.unknown = Some(ENOSYS);
             profile.ends_with_its_rules = true;
@@ -251,7 +257,7 @@ impl Profile {
     }
 
     fn add_entry(&mut self, entry: &Entry, host: Host<'_>) -> Result<(), Error> {
-        let action = entry.action.with(entry.errno_ret)?;
+        let action = entry.action.with(numbered(entry.errno.as_deref(), entry.errno_ret)?)?;
         let conditions = entry.args.iter().flatten().map(condition).collect::<Result<Vec<_>, _>>()?;
         let names = entry.names.iter().chain(&entry.name);
         if names.clone().next().is_none() {
@@ -456,6 +462,11 @@ mod tests {
         assert_eq!((answer(&either, "socket", 7), answer(&both, "socket", 5)), (Action::Errno(97), Action::Allow));
         let masked = of(json!([{ "index": 0, "value": 6, "valueTwo": 3, "op": "SCMP_CMP_MASKED_EQ" }]));
         assert_eq!((answer(&masked, "socket", 10), answer(&masked, "socket", 4)), (Action::Errno(97), Action::Allow));
+        // As Podman's files say it, whose name counts.
+        let rule = json!({ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errno": "EROFS" });
+        let named = json!({ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrno": "ENOSYS", "defaultErrnoRet": 1, "syscalls": [rule] });
+        let named = read(named).unwrap();
+        assert_eq!((answer(&named, "mkdir", 0), answer(&named, "getcwd", 0)), (Action::Errno(30), Action::Errno(38)));
         // A call that is newer than all that are named.
         let old = json!({ "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{ "names": ["getcwd", "openat2"], "action": "SCMP_ACT_ALLOW" }] });
         let old = read(old).unwrap();
@@ -471,6 +482,8 @@ mod tests {
             (json!({ "defaultAction": "SCMP_ACT_SING" }), "SCMP_ACT_SING"),
             (json!({ "defaultAction": "SCMP_ACT_ALLOW", "sycsalls": [] }), "sycsalls"),
             (json!({ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 4096 }), "4096"),
+            (json!({ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrno": "ENONE" }), "\"ENONE\" is no error number"),
+            (rule(json!({ "names": ["read"], "action": "SCMP_ACT_LOG", "errno": "EIO" })), "syscalls[0]: errnoRet"),
             (json!({ "defaultAction": "SCMP_ACT_ALLOW", "flags": ["X"] }), "\"X\" is no flag"),
             (json!({ "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["X"] }), "\"X\" is no architecture"),
             (rule(json!({ "names": [], "action": "SCMP_ACT_LOG" })), "syscalls[0]: it names no call"),

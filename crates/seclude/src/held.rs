@@ -57,7 +57,7 @@ pub fn release_unless(
     };
     go()?;
     let time = socket_timeout(&connection, Timeout::Recv).map_err(failed("getsockopt"))?;
-    let mut serve = Some(serve);
+    let (mut serve, mut has_taken_it) = (Some(serve), false);
     let (record, length) = loop {
         if canceller.is_some() {
             let until = time.map(|time| Instant::now() + time);
@@ -70,6 +70,7 @@ pub fn release_unless(
             errno => failed("recvmsg")(errno),
         })?;
         match (Message::decode(record), listener, serve.take()) {
+            (Some(Message::Running), None, kept) if length == LENGTH => (has_taken_it, serve) = (true, kept),
             (Some(Message::Listener(_)), Some(listener), Some(serve)) => {
                 let failed = |error| Error::parent("filter", "the caller's own work with its listener", error);
                 serve(listener).map_err(|error| failed(error).at("seccomp"))?;
@@ -80,7 +81,8 @@ pub fn release_unless(
         }
     };
     if length == 0 {
-        return Ok(());
+        // An exec closes it, and so does an end before that.
+        return if has_taken_it { Ok(()) } else { Err(gone()) };
     }
     match Message::decode(record).filter(|_| length == LENGTH) {
         Some(Message::Failed { call, errno, .. }) => {

@@ -209,7 +209,7 @@ impl<'a> Program<'a> {
             Ok(text) => text,
             Err(_) => {
                 let name = self.names.get(self.step).copied().unwrap_or("plan");
-                let shown = String::from_utf8_lossy(bytes).replace('\0', "\\0");
+                let shown = String::from_utf8_lossy(bytes);
                 self.wrong.get_or_insert_with(|| Error::invalid(name, format!("{shown:?} has a NUL byte in it")));
                 c""
             }

@@ -54,6 +54,8 @@ fn what_cannot_be_meant_is_refused_by_its_name() {
         ("/process/args", json!([]), "process.args"),
         ("/process/cwd", json!("here"), "process.cwd"),
         ("/process/env", json!(["NOTHING"]), "process.env[0]"),
+        ("/process/env", json!(["A=a", "B=b\0c"]), "process.env: "),
+        ("/process/args", json!(["true", "a\0b"]), "process.args: "),
         ("/process/rlimits", json!([{ "type": "RLIMIT_A", "soft": 1, "hard": 1 }]), "process.rlimits[0].type"),
         ("/linux/personality", json!({ "domain": "BSD" }), "linux.personality.domain"),
         ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": "3-1" }), "linux.memoryPolicy.nodes"),

@@ -51,6 +51,34 @@ fn what_waits_is_small_and_has_one_descriptor_besides_the_commands_own() {
 }
 
 #[test]
+fn start_succeeds_where_the_command_runs_and_nowhere_else() {
+    let mut bundle = Bundle::new("few");
+    let mark = bundle.rootfs.join("tmp/mark");
+    // Below what anything of ours could have as its number; and a tree of more mounts than there may be open files.
+    for (limit, mounts) in [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (8, 0), (16, 0), (40, 0), (59, 0), (64, 1100)] {
+        bundle.set("/process/args", json!(["touch", "/tmp/mark"]));
+        bundle.set("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": limit, "hard": limit }]));
+        let more = json!({ "type": "tmpfs", "source": "none", "options": ["size=4k"] });
+        let given = bundle.config["mounts"].as_array().unwrap().clone();
+        let many = (0..mounts).map(|number| {
+            let mut one = more.clone();
+            one["destination"] = json!(format!("/tmp/of/{number}"));
+            one
+        });
+        bundle.set("/mounts", given.iter().cloned().chain(many).collect());
+        let output = bundle.run("one");
+        bundle.set("/mounts", given.into());
+        let has_run = fs::remove_file(&mark).is_ok();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), has_run, "{limit}: {said}");
+        // With fewer it could not be told by a descriptor, nor the command open its file.
+        let tells = said.contains("EMFILE") || said.contains("Too many open files");
+        assert!(if limit < 4 { tells } else { has_run }, "{limit}: {said}");
+        bundle.nothing_is_left();
+    }
+}
+
+#[test]
 fn run_ends_with_the_commands_exit_code_and_leaves_nothing() {
     let mut bundle = Bundle::new("run");
     for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)] {

@@ -9,7 +9,7 @@ use super::helper::Throughput;
 use super::names::Way;
 use super::network::Network;
 use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, LIMITED, SANDBOX, SANDBOX_AS_PID_1, SECLUDE, UNTIL_CLONE};
-use super::rivals::{BWRAP, RUNC};
+use super::rivals::{BWRAP, CRUN, OWN_RUNTIME, RUNC};
 use super::rounds::Row;
 
 #[derive(Serialize)]
@@ -77,6 +77,8 @@ pub(super) fn wanted(
         ratio("library from 4 GiB / from 16 MiB, p50", AS_MUCH, AS_LITTLE, 1.15),
         ratio("seclude run / bwrap, p50", SECLUDE, BWRAP, 0.65),
         ratio("seclude run / runc run, p50", SECLUDE, RUNC, 0.1),
+        ratio("seclude-oci run / runc run, p50", OWN_RUNTIME, RUNC, 0.15),
+        ratio("seclude-oci run / crun run, p50", OWN_RUNTIME, CRUN, 0.4),
     ];
     let limits = p50(LIMITED).zip(p50(LIBRARY)).map(|(limited, free)| limited - free);
     all.push(Wanted {

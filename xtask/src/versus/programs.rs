@@ -20,6 +20,8 @@ pub(super) struct Programs {
     pub(super) until_clone: PathBuf,
     /// The binary of the command line as it is given out.
     pub(super) seclude: PathBuf,
+    /// The OCI runtime likewise.
+    pub(super) runtime: PathBuf,
     /// This program.
     pub(super) own: PathBuf,
     /// Where the bench keeps its things.
@@ -41,13 +43,14 @@ pub(super) fn build() -> Result<Programs> {
         );
     }
     let exit = exit(&directory)?;
-    let seclude = crate::dist::build()?;
+    let (seclude, runtime) = (crate::dist::build()?, crate::dist::build_runtime()?);
     Ok(Programs {
         exit,
         floor: compile(&directory, "floor", FLOOR, &[])?,
         launcher: compile(&directory, "launcher", LAUNCHER, &["-static", "-nostdlib", "-fno-stack-protector", "-s"])?,
         until_clone: compile(&directory, "until_clone", UNTIL_CLONE, &[])?,
         seclude,
+        runtime,
         own: std::env::current_exe().context("the path of this program")?,
         directory,
     })

@@ -1,7 +1,7 @@
-//! The others, where they are installed.
+//! The others, where they are installed, and the runtime of our own, which runs what two of them run.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -13,7 +13,9 @@ use crate::workspace;
 
 pub(super) const BWRAP: &str = "bwrap";
 pub(super) const RUNC: &str = "runc run";
-const CRUN: &str = "crun run";
+pub(super) const CRUN: &str = "crun run";
+/// Beside [`RUNC`] with the same cgroups, and beside [`CRUN`], which makes none.
+pub(super) const OWN_RUNTIME: &str = "seclude-oci run";
 
 /// One that was found, or why it is not measured.
 pub(super) struct Rival {
@@ -41,7 +43,9 @@ pub(super) fn all(programs: &Programs) -> Result<Vec<Rival>> {
         move || words.clone()
     };
     let bundle = Bundle::make(programs)?;
+    let own = programs.runtime.clone();
     Ok(vec![
+        runs(OWN_RUNTIME, own, "makes cgroups", bundle.run(&[], "seclude-oci")),
         rival("unshare", "no root of its own, no /tmp, lo down", fixed(&unshare)),
         rival(BWRAP, "--unshare-all --bind / / --proc /proc --tmpfs /tmp", fixed(&bwrap)),
         rival(
@@ -59,6 +63,10 @@ fn rival(name: &'static str, note: &str, args: impl Fn() -> Vec<OsString> + 'sta
     let Some(program) = workspace::find(program) else {
         return Rival { name, contestant: Err("not installed".to_owned()) };
     };
+    runs(name, program, note, args)
+}
+
+fn runs(name: &'static str, program: PathBuf, note: &str, args: impl Fn() -> Vec<OsString> + 'static) -> Rival {
     if let Some(why) = refusal(&program, &args()) {
         return Rival { name, contestant: Err(format!("does not run here: {why}")) };
     }

@@ -133,7 +133,7 @@ fn one(
         // A test's: fail here, or have the spawner killed here.
         b'f' => Err(Errno(words.number(10)?)),
         b'!' => {
-            kernel::send(order.socket, &Report::kill_parent().record());
+            kernel::send(order.socket.get(), &Report::kill_parent().record());
             watch::outlived(order);
             Ok(())
         }
@@ -167,14 +167,14 @@ fn filter(order: &Order, file: Fd, flags: usize, listens: u8, instructions: &mut
             let again = kernel::read_words(file, program);
             kernel::close(file);
             again?;
-            kernel::send(order.socket, &Report::listener(errno.0).record());
+            kernel::send(order.socket.get(), &Report::listener(errno.0).record());
             privileges::install_filter(program, flags).map(drop)
         }
     }
 }
 
 fn hand_over(order: &Order, listener: Fd) -> kernel::Result<()> {
-    let sent = kernel::send_descriptor(order.socket, &Report::listener(0).record(), listener);
+    let sent = kernel::send_descriptor(order.socket.get(), &Report::listener(0).record(), listener);
     kernel::close(listener);
     sent
 }
@@ -190,7 +190,7 @@ pub(crate) fn until_served(order: &Order) {
         return;
     }
     HANDED_OVER.store(false, Ordering::Relaxed);
-    if !wait::has_said_go(order.socket) {
+    if !wait::has_said_go(order.socket.get()) {
         kernel::exit(crate::FAILED);
     }
 }

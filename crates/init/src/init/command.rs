@@ -17,7 +17,7 @@ pub(crate) fn run(order: &Order, on_child: &Action, pipe: Fd, buffer: &mut Buffe
 /// This process becomes the command; answers how much of `buffer` says why it did not.
 pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
     let init = |errno| order.failure(order.calls.init, errno);
-    let done = kernel::set_close_on_exec(order.socket).map_err(init);
+    let done = kernel::set_close_on_exec(order.socket.get()).map_err(init);
     let done = done.and_then(|()| hide(order).map_err(init));
     let done = done.and_then(|()| acts::all(order));
     // An act may have undone it.
@@ -29,7 +29,7 @@ pub(crate) fn replace(order: &Order, buffer: &mut Buffer) -> usize {
         acts::until_served(order);
     }
     if order.holds && done.is_ok() {
-        kernel::send(order.socket, &Report::running().record());
+        kernel::send(order.socket.get(), &Report::running().record());
         watch::until_outlived(order);
         kernel::exit(0);
     }
@@ -51,7 +51,7 @@ pub(crate) fn go_on_as_sibling(order: &Order) -> Result<()> {
     match kernel::fork_sibling()? {
         Fork::Child => lead(order),
         Fork::Parent(pid) => {
-            kernel::send(order.socket, &Report::moved(pid).record());
+            kernel::send(order.socket.get(), &Report::moved(pid).record());
             kernel::exit(0)
         }
     }
@@ -83,7 +83,7 @@ fn tie(order: &Order) -> Result<()> {
     }
     kernel::set_parent_death_signal(kernel::SIGKILL)?;
     // The spawner may have died before: then nobody will send the signal.
-    if kernel::hung_up(order.socket) {
+    if kernel::hung_up(order.socket.get()) {
         kernel::exit(crate::FAILED);
     }
     Ok(())
@@ -121,7 +121,7 @@ fn settle(order: &Order, on_child: &Action) -> Result<()> {
 fn ready(order: &Order) -> core::result::Result<(), Report> {
     acts::all(order)?;
     acts::until_served(order);
-    kernel::close(order.socket);
+    kernel::close(order.socket.get());
     let init = |errno| order.failure(order.calls.init, errno);
     // Without the socket there is nothing left to hide. Where the filter refuses it, the exec does it.
     let _ = kernel::set_dumpable(true);

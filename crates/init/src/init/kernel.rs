@@ -53,6 +53,7 @@ impl Errno {
     pub(crate) const EACCES: Errno = Errno(13);
     pub(crate) const ENOTDIR: Errno = Errno(20);
     pub(crate) const EINVAL: Errno = Errno(22);
+    pub(crate) const EMFILE: Errno = Errno(24);
     pub(crate) const ENOSYS: Errno = Errno(38);
     pub(crate) const ENOTTY: Errno = Errno(25);
     pub(crate) const ETOOMANYREFS: Errno = Errno(109);
@@ -241,14 +242,6 @@ pub(crate) fn accept(listener: Fd) -> Result<Fd> {
             accepted => return accepted.map(|fd| Fd(fd as i32)),
         }
     }
-}
-
-/// `dup3(2)`, close-on-exec: from here on `onto` is the same as `from`, which is closed.
-pub(crate) fn move_onto(from: Fd, onto: Fd) -> Result<()> {
-    // SAFETY: no pointers are passed.
-    let moved = check(unsafe { syscall(number::DUP3, [from.0 as usize, onto.0 as usize, O_CLOEXEC, 0, 0, 0]) });
-    close(from);
-    moved.map(drop)
 }
 
 /// `pipe2(2)`: the end to read from and the end to write to, close-on-exec.

@@ -76,7 +76,7 @@ fn run(order: &Order, buffer: &mut Buffer) -> ! {
         Fork::Parent(command) => {
             kernel::close(prepared.pipe_write);
             // An end of the command's standard output held here would keep its reader from seeing the end.
-            close_all_but(|| [order.socket, prepared.pipe_read, prepared.signals].into_iter().chain(acts::held(order)));
+            close_all_but(|| [order.socket.get(), prepared.pipe_read, prepared.signals].into_iter().chain(acts::held(order)));
             privileges::keep_right_to_signal();
             own_filter::install();
             let mut watch = Watch::new(order);
@@ -85,7 +85,7 @@ fn run(order: &Order, buffer: &mut Buffer) -> ! {
             if received > 0 {
                 fail(order, buffer.get(..received).unwrap_or(&[]));
             }
-            kernel::send(order.socket, &Report::running().record());
+            kernel::send(order.socket.get(), &Report::running().record());
             watch.run(prepared.signals, command)
         }
     }
@@ -102,7 +102,7 @@ struct Prepared {
 fn prepare(order: &Order) -> Result<(Prepared, Fork)> {
     kernel::set_name(kernel::Text::from(c"seclude-init"));
     // The command must not find the socket, neither as a descriptor of its own nor through /proc/1/fd.
-    kernel::set_close_on_exec(order.socket)?;
+    kernel::set_close_on_exec(order.socket.get())?;
     kernel::set_dumpable(false)?;
     // It would come when the spawner's thread ends; what counts is its process, so the socket is watched instead.
     kernel::set_parent_death_signal(0)?;
@@ -121,9 +121,9 @@ fn prepare(order: &Order) -> Result<(Prepared, Fork)> {
 /// Passes a failure on, the file's beginning as a record of its own, and ends.
 fn fail(order: &Order, received: &[u8]) -> ! {
     if let Some((record, beginning)) = received.split_at_checked(report::RECORD) {
-        kernel::send(order.socket, record);
+        kernel::send(order.socket.get(), record);
         if !beginning.is_empty() {
-            kernel::send(order.socket, beginning);
+            kernel::send(order.socket.get(), beginning);
         }
     }
     kernel::exit(FAILED)

@@ -1,5 +1,6 @@
 //! The init's own argv: what it is to do.
 
+use core::cell::Cell;
 use core::ffi::c_char;
 
 use crate::kernel::{Errno, Fd, Text};
@@ -51,7 +52,8 @@ pub(crate) struct Calls {
 }
 
 pub(crate) struct Order {
-    pub(crate) socket: Fd,
+    /// Where it tells what becomes of the start: the spawner's, later that of whoever has let it go.
+    pub(crate) socket: Cell<Fd>,
     /// The command is to lead the terminal's foreground.
     pub(crate) terminal: bool,
     /// The command stays in this process's group, which is its caller's.
@@ -109,7 +111,7 @@ impl Order {
         let command = ACTS + 2 + acts + candidates;
         arguments.get(command)?;
         Some(Order {
-            socket: Fd(socket as i32),
+            socket: Cell::new(Fd(socket as i32)),
             terminal: flags.terminal,
             in_job: flags.in_job,
             detached: flags.detached,

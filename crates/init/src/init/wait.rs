@@ -17,6 +17,12 @@ pub(crate) fn for_another(order: &Order, listener: Fd) -> Result<(), Report> {
         return Ok(());
     }
     is_there(order)?;
+    // Nobody could be told of it later that the limit of open files leaves no number for the connection.
+    match kernel::open(Text::from(c"/")) {
+        Ok(spare) => kernel::close(spare),
+        Err(Errno::EMFILE) => return Err(init(Errno::EMFILE)),
+        Err(_) => {}
+    }
     kernel::set_name(Text::from(c"seclude-init"));
     // An act may have undone it.
     hide(order).map_err(init)?;
@@ -24,11 +30,11 @@ pub(crate) fn for_another(order: &Order, listener: Fd) -> Result<(), Report> {
     acts::until_served(order);
     // The socket tells of the spawner's end from here on: the signal could come when it has said go and ended.
     kernel::set_parent_death_signal(0).map_err(init)?;
-    kernel::send(order.socket, &Report::running().record());
-    if !has_said_go(order.socket) {
+    kernel::send(order.socket.get(), &Report::running().record());
+    if !has_said_go(order.socket.get()) {
         kernel::exit(crate::FAILED);
     }
-    kernel::close(order.socket);
+    kernel::close(order.socket.get());
     loop {
         let caller = kernel::accept(listener).map_err(init)?;
         // Whoever ends before its byte has started nothing.
@@ -37,8 +43,10 @@ pub(crate) fn for_another(order: &Order, listener: Fd) -> Result<(), Report> {
             continue;
         }
         kernel::close(listener);
-        // What fails from here on is told there.
-        return kernel::move_onto(caller, order.socket).map_err(init);
+        // What fails from here on is told there. An end of file without this is no start: it ended while it waited.
+        order.socket.set(caller);
+        kernel::send(caller, &Report::running().record());
+        return Ok(());
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(crate) fn new(order: &'a Order) -> Watch<'a> {
         // Its socket hangs up with it, unless a process that was forked from it meanwhile has a copy of its end.
-        Watch { order, socket: order.socket, spawner: acts::spawner(order).unwrap_or(Fd::NONE) }
+        Watch { order, socket: order.socket.get(), spawner: acts::spawner(order).unwrap_or(Fd::NONE) }
     }
 
     /// Waits until there is something to be read; ends the init if the spawner is gone first.
@@ -65,12 +65,12 @@ impl<'a> Watch<'a> {
 
 /// Waits until the spawner is gone, or has closed its end.
 pub(crate) fn until_outlived(order: &Order) {
-    while !kernel::hangs_up_within(order.socket, 999) {}
+    while !kernel::hangs_up_within(order.socket.get(), 999) {}
 }
 
 /// Waits until the spawner is gone, or a tenth of a second: it may not have closed its copy of our end yet.
 pub(crate) fn outlived(order: &Order) {
-    kernel::hangs_up_within(order.socket, 100);
+    kernel::hangs_up_within(order.socket.get(), 100);
 }
 
 fn forward(order: &Order, signals: Fd, command: Pid) {
@@ -92,7 +92,7 @@ fn reap(order: &Order, command: Pid) {
         match kernel::reap(order.terminal) {
             Ok(Some((pid, status))) if status & 0xff == 0x7f => {
                 if pid == command {
-                    kernel::send(order.socket, &Report::stopped((status >> 8 & 0xff) as u32).record());
+                    kernel::send(order.socket.get(), &Report::stopped((status >> 8 & 0xff) as u32).record());
                 }
             }
             Ok(Some((pid, status))) if pid == command => end(order, status),
@@ -107,7 +107,7 @@ fn reap(order: &Order, command: Pid) {
 }
 
 fn end(order: &Order, status: i32) -> ! {
-    kernel::send(order.socket, &Report::ended(status).record());
+    kernel::send(order.socket.get(), &Report::ended(status).record());
     let signal = status & 0x7f;
     kernel::exit(if signal == 0 { status >> 8 & 0xff } else { 128 + signal })
 }

@@ -81,6 +81,10 @@ fn variables(command: &Config) -> Result<Vec<(OsString, OsString)>> {
         if key.is_empty() || key.as_bytes().contains(&b'=') {
             return Err(Error::invalid(NAME, format!("{key:?} cannot name an environment variable")).at("env"));
         }
+        if value.as_ref().is_some_and(|value| value.as_bytes().contains(&0)) {
+            let action = format!("the value of {key:?} has a NUL byte in it");
+            return Err(Error::invalid(NAME, action).at_field(Field::of("env").key(key.to_string_lossy())));
+        }
         env.retain(|(other, _)| other != key);
         env.extend(value.clone().map(|value| (key.clone(), value)));
     }

@@ -144,7 +144,6 @@ pub mod number {
     pub const UNSHARE: u32 = 97;
     pub const ACCEPT4: u32 = 242;
     pub const SIGNALFD4: u32 = 74;
-    pub const DUP3: u32 = 24;
     pub const PIPE2: u32 = 59;
     pub const PRLIMIT64: u32 = 261;
     pub const SECCOMP: u32 = 277;

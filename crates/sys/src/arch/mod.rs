@@ -56,7 +56,6 @@ as_in_the_headers! {
     UNSHARE __NR_unshare
     ACCEPT4 __NR_accept4
     SIGNALFD4 __NR_signalfd4
-    DUP3 __NR_dup3
     PIPE2 __NR_pipe2
     PRLIMIT64 __NR_prlimit64
     SECCOMP __NR_seccomp

@@ -140,7 +140,6 @@ pub mod number {
     pub const UNSHARE: u32 = 272;
     pub const ACCEPT4: u32 = 288;
     pub const SIGNALFD4: u32 = 289;
-    pub const DUP3: u32 = 292;
     pub const PIPE2: u32 = 293;
     pub const PRLIMIT64: u32 = 302;
     pub const SECCOMP: u32 = 317;

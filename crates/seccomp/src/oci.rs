@@ -234,7 +234,9 @@ impl Profile {
             return Err(wrong(format!("{place} is a list, and no object")));
         }
         let document: Document = Document::deserialize(document).map_err(wrong)?;
-        let mut profile = Profile::new(document.default_action.with(numbered(document.default_errno.as_deref(), document.default_errno_ret)?)?);
+        let mut profile = Profile::new(
+            document.default_action.with(numbered(document.default_errno.as_deref(), document.default_errno_ret)?)?,
+        );
         if matches!(profile.default, Action::Errno(_) | Action::KillProcess | Action::KillThread | Action::Trap) {
             profile.unknown = Some(ENOSYS);
             profile.ends_with_its_rules = true;

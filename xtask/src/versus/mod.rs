@@ -3,6 +3,7 @@
 mod bundle;
 mod calls;
 mod contestants;
+mod filter;
 pub(crate) mod helper;
 pub(crate) mod limits;
 pub(crate) mod names;
@@ -33,7 +34,8 @@ pub(crate) struct Options {
     /// How often each is measured
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Only what has this in its name; `throughput` is the one with many threads, `network` the one with veth pairs
+    /// Only what has this in its name; `throughput` is the one with many threads, `network` the one with veth pairs,
+    /// `filter` what system calls cost
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// The networks alone: veth pairs, and names beside pasta
@@ -64,7 +66,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let many = asked_for("throughput");
     let connected = asked_for("network");
-    if contestants.is_empty() && absentees.is_empty() && !many && !connected {
+    let filtered = asked_for("filter");
+    if contestants.is_empty() && absentees.is_empty() && !many && !connected && !filtered {
         bail!("nothing has {:?} in its name", only.unwrap_or_default());
     }
     let mut rows = rounds::measure(contestants, options.runs, &mut progress)?;
@@ -79,12 +82,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         None
     };
+    let filter = if filtered {
+        progress.show("what system calls cost");
+        Some(filter::measure(&programs)?)
+    } else {
+        None
+    };
     drop(progress);
 
     let binary_bytes = fs::metadata(&programs.seclude).context("the size of the binary")?.len();
-    let wanted = outcome::wanted(&rows, throughput.as_ref(), network.as_ref(), binary_bytes);
-    let outcome =
-        Outcome { host, rows, throughput, network: network.and_then(Result::ok), binary_bytes, floor_check, wanted };
+    let wanted = outcome::wanted(&rows, throughput.as_ref(), network.as_ref(), filter.as_ref(), binary_bytes);
+    let outcome = Outcome {
+        host,
+        rows,
+        throughput,
+        network: network.and_then(Result::ok),
+        filter,
+        binary_bytes,
+        floor_check,
+        wanted,
+    };
     print!("{outcome}");
     let file = workspace::target().join("versus.json");
     let json = serde_json::to_string_pretty(&outcome)?;

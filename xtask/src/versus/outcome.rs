@@ -5,6 +5,7 @@ use std::fs;
 
 use serde::Serialize;
 
+use super::filter::Filter;
 use super::helper::Throughput;
 use super::names::Way;
 use super::network::Network;
@@ -18,6 +19,7 @@ pub(super) struct Outcome {
     pub(super) rows: Vec<Row>,
     pub(super) throughput: Option<Throughput>,
     pub(super) network: Option<Network>,
+    pub(super) filter: Option<Filter>,
     pub(super) binary_bytes: u64,
     pub(super) floor_check: String,
     pub(super) wanted: Vec<Wanted>,
@@ -59,6 +61,7 @@ pub(super) fn wanted(
     rows: &[Row],
     throughput: Option<&Throughput>,
     network: Option<&Result<Network, String>>,
+    filter: Option<&Filter>,
     binary: u64,
 ) -> Vec<Wanted> {
     let p50 = |name: &str| rows.iter().find(|row| row.name == name).and_then(|row| row.time).map(|time| time.p50);
@@ -114,7 +117,34 @@ pub(super) fn wanted(
         met: throughput.map(|t| t.growth_kib() <= FLAT_KIB),
     });
     all.extend(network.into_iter().flat_map(of_network));
+    all.extend(of_filter(filter));
     all
+}
+
+/// Those of "A preset that confines".
+fn of_filter(filter: Option<&Filter>) -> [Wanted; 2] {
+    let refused = filter.map(|filter| (filter.listened_to.refused_ns - filter.alone.refused_ns) / 1e3);
+    // A few instructions of a filter are there for everybody; what counts is that whoever answers costs nothing more.
+    let allowed = filter.map(|filter| filter.listened_to.allowed_ns - filter.alone.allowed_ns);
+    [
+        Wanted {
+            what: "a refused call that is listed / by the filter, p50",
+            wanted: "<= +10 us".into(),
+            measured: refused.map(|more| format!("{more:+.1} us")),
+            met: refused.map(|more| more <= 10.0),
+        },
+        Wanted {
+            what: "an allowed call with the list / without, p50",
+            wanted: "<= +5 ns".into(),
+            measured: allowed.zip(filter).map(|(more, filter)| {
+                format!(
+                    "{more:+.1} ns; without a filter {:+.1} ns",
+                    filter.without.allowed_ns - filter.alone.allowed_ns
+                )
+            }),
+            met: allowed.map(|more| more <= 5.0),
+        },
+    ]
 }
 
 /// The wishes of issue 4.

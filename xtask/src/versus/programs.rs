@@ -16,6 +16,8 @@ pub(super) struct Programs {
     pub(super) floor: PathBuf,
     /// The same for its init.
     pub(super) launcher: PathBuf,
+    /// What tells how long calls take.
+    pub(super) calls: PathBuf,
     /// The tracer that stops a program at its first clone.
     pub(super) until_clone: PathBuf,
     /// The binary of the command line as it is given out.
@@ -31,6 +33,7 @@ pub(super) struct Programs {
 const EXIT: &str = include_str!("../../floor/exit.c");
 const FLOOR: &str = include_str!("../../floor/floor.c");
 const LAUNCHER: &str = include_str!("../../floor/launcher.c");
+const CALLS: &str = include_str!("../../floor/calls.c");
 const UNTIL_CLONE: &str = include_str!("../../floor/until_clone.c");
 
 pub(super) fn build() -> Result<Programs> {
@@ -48,6 +51,7 @@ pub(super) fn build() -> Result<Programs> {
         exit,
         floor: compile(&directory, "floor", FLOOR, &[])?,
         launcher: compile(&directory, "launcher", LAUNCHER, &["-static", "-nostdlib", "-fno-stack-protector", "-s"])?,
+        calls: compile(&directory, "calls", CALLS, &["-static"])?,
         until_clone: compile(&directory, "until_clone", UNTIL_CLONE, &[])?,
         seclude,
         runtime,

@@ -23,6 +23,7 @@ pub(super) const MOVED: &str = "library, limits, moved";
 pub(super) const AS_LITTLE: &str = "library from 16 MiB";
 pub(super) const AS_MUCH: &str = "library from 4 GiB";
 pub(super) const SECLUDE: &str = "seclude run";
+pub(super) const SECLUDE_SANDBOX: &str = "seclude run, sandbox";
 pub(super) const UNTIL_CLONE: &str = "seclude run, exec to clone";
 
 /// All that `wanted` names; what cannot be measured here is a row at once.
@@ -98,11 +99,11 @@ pub(super) fn all(programs: &Programs, wanted: impl Fn(&str) -> bool) -> Result<
         let note = "the whole program, with the isolation of the library's row";
         all.push(Contestant::new(SECLUDE, note, move || time_process(&seclude, &args)));
     }
-    if wanted("seclude run, sandbox") {
+    if wanted(SECLUDE_SANDBOX) {
         let (seclude, exit) = (programs.seclude.clone(), programs.exit.clone());
         let args = ["run".into(), "--".into(), exit.into_os_string()];
         let note = "the whole program, with all that the sandbox has";
-        all.push(Contestant::new("seclude run, sandbox", note, move || time_process(&seclude, &args)));
+        all.push(Contestant::new(SECLUDE_SANDBOX, note, move || time_process(&seclude, &args)));
     }
     if wanted(UNTIL_CLONE) {
         all.push(until_clone(programs));

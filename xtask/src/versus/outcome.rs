@@ -9,8 +9,10 @@ use super::filter::Filter;
 use super::helper::Throughput;
 use super::names::Way;
 use super::network::Network;
-use super::ours::{AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, LIMITED, SANDBOX, SANDBOX_AS_PID_1, SECLUDE, UNTIL_CLONE};
-use super::rivals::{BWRAP, CRUN, OWN_RUNTIME, RUNC};
+use super::ours::{
+    AS_LITTLE, AS_MUCH, FLOOR, LIBRARY, LIMITED, SANDBOX, SANDBOX_AS_PID_1, SECLUDE, SECLUDE_SANDBOX, UNTIL_CLONE,
+};
+use super::rivals::{BWRAP, BWRAP_LIKE_SANDBOX, CRUN, OWN_RUNTIME, RUNC};
 use super::rounds::Row;
 
 #[derive(Serialize)]
@@ -79,6 +81,7 @@ pub(super) fn wanted(
         ratio("library sandbox / as PID 1, p50", SANDBOX, SANDBOX_AS_PID_1, 1.15),
         ratio("library from 4 GiB / from 16 MiB, p50", AS_MUCH, AS_LITTLE, 1.15),
         ratio("seclude run / bwrap, p50", SECLUDE, BWRAP, 0.65),
+        ratio("seclude run, sandbox / bwrap with its places, p50", SECLUDE_SANDBOX, BWRAP_LIKE_SANDBOX, 0.85),
         ratio("seclude run / runc run, p50", SECLUDE, RUNC, 0.1),
         ratio("seclude-oci run / runc run, p50", OWN_RUNTIME, RUNC, 0.15),
         ratio("seclude-oci run / crun run, p50", OWN_RUNTIME, CRUN, 0.4),
@@ -297,7 +300,7 @@ impl Display for Outcome {
                 None => "not measured",
             };
             let measured = wanted.measured.as_deref().unwrap_or("-");
-            writeln!(f, "{:<46}{:>12}  {:<12}  {measured}", wanted.what, wanted.wanted, verdict)?;
+            writeln!(f, "{:<52}{:>12}  {:<12}  {measured}", wanted.what, wanted.wanted, verdict)?;
         }
         Ok(())
     }

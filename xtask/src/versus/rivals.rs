@@ -1,6 +1,6 @@
 //! The others, where they are installed, and the runtime of our own, which runs what two of them run.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +12,8 @@ use super::programs::Programs;
 use crate::workspace;
 
 pub(super) const BWRAP: &str = "bwrap";
+/// Beside the sandbox as it is without a word.
+pub(super) const BWRAP_LIKE_SANDBOX: &str = "bwrap, the sandbox's places";
 pub(super) const RUNC: &str = "runc run";
 pub(super) const CRUN: &str = "crun run";
 /// Beside [`RUNC`] with the same cgroups, and beside [`CRUN`], which makes none.
@@ -42,12 +44,18 @@ pub(super) fn all(programs: &Programs) -> Result<Vec<Rival>> {
         let words: Vec<OsString> = words.iter().map(OsString::from).chain([exit.clone()]).collect();
         move || words.clone()
     };
+    let like_sandbox: Vec<OsString> = places_of_the_sandbox()?.into_iter().chain([exit.clone()]).collect();
     let bundle = Bundle::make(programs)?;
     let own = programs.runtime.clone();
     Ok(vec![
         runs(OWN_RUNTIME, own, "makes cgroups", bundle.run(&[], "seclude-oci")),
         rival("unshare", "no root of its own, no /tmp, lo down", fixed(&unshare)),
         rival(BWRAP, "--unshare-all --bind / / --proc /proc --tmpfs /tmp", fixed(&bwrap)),
+        rival(
+            BWRAP_LIKE_SANDBOX,
+            "/usr, /etc and the like, four tmpfs, /proc, /dev; no ids, cgroup or filter",
+            move || like_sandbox.clone(),
+        ),
         rival(
             CRUN,
             "a root of one file, tmpfs on /dev; no cgroups",
@@ -57,9 +65,33 @@ pub(super) fn all(programs: &Programs) -> Result<Vec<Rival>> {
     ])
 }
 
+/// What shows with bubblewrap what the sandbox shows.
+fn places_of_the_sandbox() -> Result<Vec<OsString>> {
+    let here = std::env::current_dir()?.into_os_string();
+    let home = std::env::var_os("HOME").unwrap_or_else(|| "/home/user".into());
+    let mut words: Vec<OsString> = vec!["--unshare-all".into(), "--die-with-parent".into()];
+    let mut add = |parts: &[&OsStr]| words.extend(parts.iter().map(|part| (*part).to_owned()));
+    for place in ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/etc", "/sys"].map(Path::new)
+    {
+        match std::fs::read_link(place) {
+            Ok(to) => add(&[OsStr::new("--symlink"), to.as_os_str(), place.as_os_str()]),
+            Err(_) if place.exists() => add(&[OsStr::new("--ro-bind"), place.as_os_str(), place.as_os_str()]),
+            Err(_) => {}
+        }
+    }
+    for place in ["/tmp", "/var/tmp", "/run", "/home"].map(OsStr::new).into_iter().chain([home.as_os_str()]) {
+        add(&[OsStr::new("--tmpfs"), place]);
+    }
+    for parts in [["--proc", "/proc"], ["--dev", "/dev"], ["--tmpfs", "/dev/shm"]] {
+        add(&parts.map(OsStr::new));
+    }
+    add(&[OsStr::new("--ro-bind"), &here, &here]);
+    Ok(words)
+}
+
 /// `name` is the program's, and may say which of its commands is meant.
 fn rival(name: &'static str, note: &str, args: impl Fn() -> Vec<OsString> + 'static) -> Rival {
-    let program = name.split(' ').next().unwrap_or(name);
+    let program = name.split([' ', ',']).next().unwrap_or(name);
     let Some(program) = workspace::find(program) else {
         return Rival { name, contestant: Err("not installed".to_owned()) };
     };

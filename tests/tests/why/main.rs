@@ -200,6 +200,13 @@ fn what_is_mounted_decides_by_its_order_its_flags_and_its_symlinks() {
     answers(&["--file", "/tmp/f=text", "exec", "/tmp/f"], 1, &["mode 644"]);
     // What would not start allows nothing, and refuses nothing.
     answers(&["--bind", "/nonexistent:/mnt/own", "read", "/etc/passwd"], 2, &["it would not start"]);
+    let behind = ["--bind", &bind, "--mask", "/mnt/own/link"];
+    answers(
+        &[&behind[..], &["read", "/etc/passwd"]].concat(),
+        2,
+        &["it would not start: a symlink is on the way to link"],
+    );
+    assert_eq!(try_inside(&behind, "true").status.code(), Some(125), "the run says the same");
 }
 
 #[test]

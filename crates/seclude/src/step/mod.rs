@@ -90,6 +90,7 @@ pub(crate) use holder::{is_hidden, is_needed as holds_user_namespace};
 pub(crate) use join::{enters_pid_namespace_early, enters_pid_namespace_late, makes_namespaces_late};
 pub(crate) use landlock::asked::{Granted, grants};
 pub(crate) use landlock::gaps;
+pub(crate) use mount::{Held, strictly_held};
 pub(crate) use mounted::is_needed as attends_mounts;
 pub(crate) use named::is_no_home;
 pub(crate) use names::are_wanted as gives_names;

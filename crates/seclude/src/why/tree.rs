@@ -8,14 +8,14 @@ use seclude_links::For;
 use seclude_request::Field;
 
 use super::node::{Found, Node, Shown, What};
-use super::walk::Halt;
+use super::walk::{Halt, Pass};
 use crate::config::Config;
 use crate::config::mount::{Flags, Mount, MountKind, Source};
 use crate::config::namespace::Namespace;
 use crate::config::root::{Overlay, Root, RootKind, Upper};
 use crate::host::Host;
 use crate::mounts::Mounts;
-use crate::step;
+use crate::step::{self, Held};
 
 /// What is mounted at a place.
 pub(super) struct Layer {
@@ -111,8 +111,10 @@ impl Tree {
             return Ok(tree);
         }
         let closes = tree.make_root(config, host)?;
+        let held = step::strictly_held(config);
+        tree.hold(held.iter().filter(|held| held.above.is_none()))?;
         let mut callers = 0;
-        for mount in &config.mounts {
+        for (index, mount) in config.mounts.iter().enumerate() {
             let field = match mount.shown {
                 Some((written, index)) => Field::of(if written { "rw" } else { "ro" }).index(index),
                 None if mount.preset => Field::of("preset"),
@@ -126,6 +128,7 @@ impl Tree {
             for layer in &mut tree.layers[before..] {
                 (layer.field, layer.preset, layer.stands) = (Some(field.clone()), mount.preset, mount.stands.is_some());
             }
+            tree.hold(held.iter().filter(|held| held.above == Some(index)))?;
         }
         if step::gives_names(config) {
             for file in ["/etc/resolv.conf", "/etc/hosts"] {
@@ -136,6 +139,25 @@ impl Tree {
         }
         tree.layers[0].read_only |= closes;
         Ok(tree)
+    }
+
+    /// Where a symlink is on the way to what is held back of what is written, the start fails.
+    fn hold<'a>(&self, held: impl Iterator<Item = &'a Held<'a>>) -> Result<(), Halt> {
+        for Held { written, below, .. } in held {
+            let Ok(walked) = self.walk(written, |_| Ok(())) else { continue };
+            let top = walked.last();
+            let walked = self.walk(&written.join(below), |pass| match pass {
+                Pass::Link { directory, .. } if directory.path.starts_with(&top.path) => {
+                    Err(fails(format!("a symlink is on the way to {} in {}", below.display(), written.display())))
+                }
+                _ => Ok(()),
+            });
+            // What is not there, or cannot be looked at, is told of the mount itself.
+            if let Err(halt @ Halt::Unknown(_)) = walked {
+                return Err(halt);
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, at: &Path, content: Content, words: String, field: Option<Field>) -> &mut Layer {

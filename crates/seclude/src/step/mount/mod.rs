@@ -38,6 +38,7 @@ use crate::program::Program;
 
 pub(super) use file::write_to_scratch;
 pub(super) use kernel::make_proc;
+pub(crate) use ways::{Held, strictly_held};
 
 const NAME: &str = "mount";
 /// The kernel's own limit for a namespace is 100,000 (fs.mount-max); a handshake message can name 65,535 ops, and a

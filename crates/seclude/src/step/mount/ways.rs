@@ -37,21 +37,34 @@ struct Ways {
 struct How {
     /// Where it is missing.
     made: bool,
-    /// A symlink is an error; what the preset hides may be behind one of the administrator's.
+    /// A symlink is an error.
     strict: bool,
 }
 
-/// By the mount of the list that is written to, or by the root: to be held before anything is mounted there.
-pub(super) fn compile(command: &Config, places: &[Place]) -> BTreeMap<Option<usize>, Box<dyn Step>> {
-    let mut all: BTreeMap<Option<usize>, Ways> = BTreeMap::new();
+/// What is held back of something that the command may write to.
+pub(crate) struct Held<'a> {
+    /// Which mount of the list that is; the root without one.
+    pub(crate) above: Option<usize>,
+    /// Its path.
+    pub(crate) written: &'a Path,
+    /// Which mount of the list holds it back.
+    by: usize,
+    /// Where, below that path.
+    pub(crate) below: &'a Path,
+    made: bool,
+}
+
+/// All of it, with what the mounts that it lies in lie in.
+pub(crate) fn held(command: &Config) -> Vec<Held<'_>> {
     let is_wanted = command.holds_ways || command.preset != Preset::Bare;
     if !is_wanted || !root_is_written(command) && !command.mounts.iter().any(is_written) {
-        return BTreeMap::new();
+        return Vec::new();
     }
-    for (index, (mount, place)) in command.mounts.iter().zip(places).enumerate() {
+    let mut all = Vec::new();
+    for (by, mount) in command.mounts.iter().enumerate() {
         let Some(optional) = holds_back(mount) else { continue };
         // Up to the root: what lies in another mount is put aside with that.
-        let (mut inner, mut how) = (index, How { made: !optional, strict: !matches!(place, Place::Preset) });
+        let (mut inner, mut made) = (by, !optional);
         loop {
             let above = nearest_above(command, inner);
             let written = match above.and_then(|above| command.mounts.get(above)) {
@@ -61,11 +74,34 @@ pub(super) fn compile(command: &Config, places: &[Place]) -> BTreeMap<Option<usi
             };
             let target = command.mounts.get(inner).map(|inner| inner.target.as_path());
             if let Some((written, below)) = written.and_then(|it| Some((it, target?.strip_prefix(it).ok()?))) {
-                all.entry(above).or_insert_with(|| Ways::below(written)).hold(below, how, place);
+                all.push(Held { above, written, by, below, made });
             }
             let Some(above) = above else { break };
-            (inner, how.made) = (above, true);
+            (inner, made) = (above, true);
         }
+    }
+    all
+}
+
+/// Whether a symlink on the way is an error: what the preset hides may be behind one of the administrator's.
+fn is_strict(command: &Config, mount: &Mount) -> bool {
+    !(mount.preset && command.is_sandboxed())
+}
+
+/// Those on whose way nobody may have put a symlink.
+pub(crate) fn strictly_held(command: &Config) -> Vec<Held<'_>> {
+    let mut all = held(command);
+    all.retain(|held| command.mounts.get(held.by).is_some_and(|mount| is_strict(command, mount)));
+    all
+}
+
+/// By the mount of the list that is written to, or by the root: to be held before anything is mounted there.
+pub(super) fn compile(command: &Config, places: &[Place]) -> BTreeMap<Option<usize>, Box<dyn Step>> {
+    let mut all: BTreeMap<Option<usize>, Ways> = BTreeMap::new();
+    for Held { above, written, by, below, made } in held(command) {
+        let (Some(mount), Some(place)) = (command.mounts.get(by), places.get(by)) else { continue };
+        let how = How { made, strict: is_strict(command, mount) };
+        all.entry(above).or_insert_with(|| Ways::below(written)).hold(below, how, place);
     }
     all.into_iter().map(|(above, ways)| (above, Box::new(ways) as Box<dyn Step>)).collect()
 }

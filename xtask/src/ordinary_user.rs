@@ -51,7 +51,7 @@ impl OrdinaryUser {
         command
     }
 
-    fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.place.join("home")
     }
 }

@@ -288,7 +288,7 @@ pub enum Op<'a> {
     TakeOver { fd: Fd, into: Slot },
     /// open(2) of the file that is the root of a tree, and lseek(2)
     OpenToRead { tree: Slot, offset: u64, into: Slot },
-    /// Sends the parent what a slot has, which it counts the files of.
+    /// Sends the parent what a slot has, and waits for its GO: it counts the files that are there before the command is.
     SendLayers { directory: Slot },
     /// open(2) of the file that is the root of a tree, in the place of a descriptor of it, with its status flags; lseek(2), if it is not 0
     Reopen { tree: Slot, at: Fd, flags: u32, offset: u64, close_on_exec: bool },

@@ -308,7 +308,9 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::Route { request } => socket::route_request(request).named(Call::Netlink),
         Op::Packets { batch } => socket::filter_request(batch).named(Call::Netlink),
         Op::SendLayers { directory } => {
-            socket::send_with_fd(socket, &Message::Layers.encode(), machine.get(directory)).named(Call::Send).map(drop)
+            socket::send_with_fd(socket, &Message::Layers.encode(), machine.get(directory)).named(Call::Send)?;
+            // What the command writes is not to be taken for set-up's own.
+            wait_for_go(socket)
         }
         Op::Serve { ref address, stream } => serve(socket, address, stream),
         Op::Spare { count } => spare(socket, count),

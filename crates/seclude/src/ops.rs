@@ -214,7 +214,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::OpenToRead { tree, offset, into } => {
             format!("open({}, O_RDONLY), lseek({offset}), as {}", slot(*tree), slot(*into))
         }
-        Op::SendLayers { directory } => format!("sendmsg({}) to the parent", slot(*directory)),
+        Op::SendLayers { directory } => format!("sendmsg({}) to the parent, wait for GO", slot(*directory)),
         Op::Reopen { tree, at, .. } => format!("open({}), dup3 to {}", slot(*tree), at.0),
         Op::Keep { fd } => format!("keep {} for the launcher", fd.0),
         Op::CloseSlots => "close all that set-up has open".into(),

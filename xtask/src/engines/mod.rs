@@ -38,6 +38,8 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 enum Which {
     Podman,
+    /// As an ordinary user
+    PodmanRootless,
     Docker,
     Containerd,
     Slurm,
@@ -47,11 +49,11 @@ enum Which {
 
 impl Which {
     /// Those of one machine.
-    const ALL: [Which; 3] = [Which::Podman, Which::Docker, Which::Containerd];
+    const ALL: [Which; 4] = [Which::Podman, Which::PodmanRootless, Which::Docker, Which::Containerd];
 
     fn program(self) -> &'static str {
         match self {
-            Which::Podman => "podman",
+            Which::Podman | Which::PodmanRootless => "podman",
             Which::Docker => "dockerd",
             Which::Containerd => "containerd",
             // They bring their own Debian.
@@ -61,7 +63,7 @@ impl Which {
 
     fn cluster(self) -> Option<cluster::Which> {
         match self {
-            Which::Podman | Which::Docker | Which::Containerd => None,
+            Which::Podman | Which::PodmanRootless | Which::Docker | Which::Containerd => None,
             Which::Slurm => Some(cluster::Which::Slurm),
             Which::Swarm => Some(cluster::Which::Swarm),
             Which::Kubernetes => Some(cluster::Which::Kubernetes),
@@ -89,6 +91,10 @@ trait Engine {
     fn flags(&self) -> String;
     /// The same with a runtime that is not there, up to `run`.
     fn without_runtime(&self) -> String;
+    /// Whose it is, by number.
+    fn user(&self) -> String {
+        "0".to_owned()
+    }
 }
 
 pub(crate) fn run_engines(options: &Options) -> Result<()> {
@@ -112,6 +118,7 @@ pub(crate) fn run_engines(options: &Options) -> Result<()> {
         let place = Place::new(&runtime()?)?;
         let engine: Box<dyn Engine> = match which {
             Which::Podman => Box::new(podman::start(&place)?),
+            Which::PodmanRootless => Box::new(podman::start_rootless(&place)?),
             Which::Docker => Box::new(docker::start(&place)?),
             Which::Containerd => Box::new(containerd::start(&place)?),
             Which::Slurm | Which::Swarm | Which::Kubernetes => bail!("it is a cluster"),
@@ -150,12 +157,17 @@ fn rustix_is_root() -> bool {
 fn try_all(which: Which, engine: &dyn Engine, place: &Place) -> Result<Vec<Went>> {
     let mut all = Vec::new();
     for case in cases::CASES.iter().filter(|case| case.is_for(which)) {
+        if let Some(missing) = case.needs.filter(|program| crate::workspace::find(program).is_none()) {
+            println!("{}: {}: not tried: {missing} is not installed", engine.name(), case.name);
+            continue;
+        }
         let before = place.calls();
         let variables = [
             ("E", engine.words()),
             ("N", engine.without_runtime()),
             ("C", engine.flags()),
             ("D", place.path().display().to_string()),
+            ("U", engine.user()),
         ];
         let wrong = match place.shell(case.script, &variables)? {
             (code, said) if code != case.code => Some(format!("exit code {code}: {}", last(&said))),

@@ -44,7 +44,7 @@ impl Place {
         self.path.join("runtime")
     }
 
-    fn make_wrapper(&self, runtime: &Path) -> Result<()> {
+    pub(super) fn make_wrapper(&self, runtime: &Path) -> Result<()> {
         let calls = self.path.join("calls");
         let text = format!("#!/bin/sh\necho \"$*\" >> {}\nexec {} \"$@\"\n", calls.display(), runtime.display());
         fs::write(self.wrapper(), text)?;
@@ -54,6 +54,13 @@ impl Place {
 
     pub(super) fn image(&self) -> PathBuf {
         self.path.join("image.tar")
+    }
+
+    /// Where it writes that down, whoever calls it.
+    pub(super) fn open_calls(&self) -> Result<()> {
+        let calls = self.path.join("calls");
+        fs::write(&calls, "")?;
+        Ok(fs::set_permissions(&calls, fs::Permissions::from_mode(0o666))?)
     }
 
     /// How often the runtime was called.

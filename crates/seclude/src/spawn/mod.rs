@@ -393,7 +393,10 @@ impl Attendance<'_> {
                     let gone = matches!(message, Message::LeftOut(_));
                     if gone { &mut report.left_out } else { &mut report.read_only }.extend(part);
                 }
-                Event::Layers(directory) => arrived.layers = Some(Layers::new(directory)),
+                Event::Layers(directory) => {
+                    arrived.layers = Some(Layers::new(directory));
+                    channel.go()?;
+                }
                 Event::Served(socket) => {
                     if let Some(reach) = self.reach {
                         let failed = |error| Error::parent("egress", "begin to relay", error).at("network");

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import unittest
+import unittest.mock
 
 import seclude
 from kit import full_connection, open_descriptors
@@ -45,6 +46,26 @@ class Asyncio(unittest.IsolatedAsyncioTestCase):
             process = await seclude.create_subprocess_exec("readlink", "/proc/self/ns/pid", stdout=PIPE, preset=preset)
             said, _ = await process.communicate()
             self.assertEqual(said.decode().strip() == ours, same)
+
+    async def test_of_a_start_that_is_cancelled_nothing_runs_on(self):
+        pids = []
+
+        class Noted(seclude.Popen):
+            def __init__(self, *args, **options):
+                super().__init__(*args, **options)
+                pids.append(self.pid)
+
+        for options in ({}, {"stdin": PIPE, "stdout": PIPE}):
+            for preset in ("sandbox", "bare"):
+                container = {"preset": preset, "die_with_parent": False}
+                with unittest.mock.patch("seclude._asyncio.Popen", Noted):
+                    start = seclude.create_subprocess_exec("sleep", "1000", container=container, **options)
+                    task = asyncio.get_running_loop().create_task(start)
+                    asyncio.get_running_loop().call_soon(task.cancel)
+                    with self.assertRaises(asyncio.CancelledError):
+                        await task
+                with self.assertRaises(ProcessLookupError):
+                    os.kill(pids.pop(), 0)
 
     async def test_many_at_once_and_no_thread_for_each(self):
         before = threading.active_count()

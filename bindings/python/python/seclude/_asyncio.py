@@ -274,14 +274,19 @@ async def _start(
     process = None
     try:
         process = Process(popen, loop)
+        # Whoever cancels the task that starts it hears of that here, as from asyncio's own: once it is done, nobody could.
+        await asyncio.sleep(0)
         if popen.stdin is not None:
             process.stdin = await _writer(loop, popen.stdin)
         if popen.stdout is not None:
             process.stdout = await _reader(loop, popen.stdout, limit)
         if popen.stderr is not None:
             process.stderr = await _reader(loop, popen.stderr, limit)
-    except BaseException:
+    except BaseException as error:
         popen.kill_tree()
+        if process is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            # Nothing of it is left when that is heard of.
+            await process.wait()
         raise
     return process
 

@@ -12,18 +12,22 @@ class SecludeError extends Error {
 }
 Object.defineProperty(SecludeError.prototype, 'name', { value: 'SecludeError', configurable: true, writable: true });
 
-/** An error that names the option. */
-function wrong(Type, path, value, expected) {
-  const error = new Type(`${path} is ${show(value)}; it can be ${expected}`);
+/** An error that names the option, in its text and as data. */
+function about(Type, path, text, options) {
+  const error = new Type(text, options);
   error.code = Type === RangeError ? 'ERR_OUT_OF_RANGE' : 'ERR_INVALID_ARG_TYPE';
+  error.field = path;
   return error;
 }
 
-/** An error that names the option whose own code has thrown. */
+/** One whose value cannot be meant. */
+function wrong(Type, path, value, expected) {
+  return about(Type, path, `${path} is ${show(value)}; it can be ${expected}`);
+}
+
+/** One whose own code has thrown. */
 function unreadable(path, cause) {
-  const error = new TypeError(`${path}: it cannot be read`, { cause });
-  error.code = 'ERR_INVALID_ARG_TYPE';
-  return error;
+  return about(TypeError, path, `${path}: it cannot be read`, { cause });
 }
 
 /** More than that of a string is not shown. */
@@ -41,4 +45,4 @@ function show(value) {
   return value.constructor?.name && value.constructor.name !== 'Object' ? `a ${value.constructor.name}` : 'an object';
 }
 
-module.exports = { SecludeError, unreadable, wrong };
+module.exports = { SecludeError, about, unreadable, wrong };

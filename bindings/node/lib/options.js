@@ -4,7 +4,7 @@ const { resolve } = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { isMainThread } = require('node:worker_threads');
 
-const { unreadable, wrong } = require('./failure.js');
+const { about, unreadable, wrong } = require('./failure.js');
 const { WHOLE, allPlain, isArray, merged, plain, property } = require('./plain.js');
 const { numberOf } = require('./signals.js');
 const { atTerminal, readStdio } = require('./stdio.js');
@@ -72,9 +72,7 @@ function read(first, second, defaults) {
 }
 
 function unknown(key, keys) {
-  const error = new TypeError(`${key}: there is no such key; there are ${keys.join(', ')}`);
-  error.code = 'ERR_INVALID_ARG_TYPE';
-  return error;
+  return about(TypeError, key, `${key}: there is no such key; there are ${keys.join(', ')}`);
 }
 
 /** Whether an option is there; `false` means off. */
@@ -204,9 +202,7 @@ function isBytes(value) {
 }
 
 function twiceSaid(path, other) {
-  const error = new TypeError(`${path}: ${other} says it already`);
-  error.code = 'ERR_INVALID_ARG_TYPE';
-  return error;
+  return about(TypeError, path, `${path}: ${other} says it already`);
 }
 
 // Node's main thread has no environment but the process's own, which the addon reads much faster. Elsewhere it is an

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 use crate::descriptor;
 use crate::opening::Opening;
-use crate::options::{self, Facts, Names, Options, Wrong};
+use crate::options::{self, Facts, Names, Options, Told, Wrong};
 use crate::report;
 use crate::terminal::TerminalOptions;
 use crate::value;
@@ -155,16 +155,17 @@ fn command(launch: &Launch, options: Options) -> options::Read<(Command, bool, N
         ("terminal", "terminal", request.terminal.is_some() && launch.terminal.is_some()),
     ];
     if let Some((field, key, _)) = given.into_iter().find(|(.., twice)| *twice) {
-        return Err(Wrong::Type(format!("{}: {key} says it already", names.place(&Field::of(field)))));
+        let place = names.place(&Field::of(field));
+        return Err(Wrong::type_of(&place, format!("{place}: {key} says it already")));
     }
     if request.terminal.is_some() {
         let why = "nobody could read it; the option terminal makes one that is given out";
-        return Err(Wrong::Type(format!("{}: {why}", names.place(&Field::of("terminal")))));
+        let place = names.place(&Field::of("terminal"));
+        return Err(Wrong::type_of(&place, format!("{place}: {why}")));
     }
     if let Some(said) = launch.relative_cwd.as_ref().filter(|_| request.has_own_tree()) {
-        return Err(Wrong::Range(format!(
-            "cwd is the string {said:?}; it can be an absolute path inside container.root"
-        )));
+        let line = format!("cwd is the string {said:?}; it can be an absolute path inside container.root");
+        return Err(Wrong::range_of(&"cwd", line));
     }
     request.command = [&launch.file].into_iter().chain(&launch.args).map(Text::from).collect();
     request.arg0 = launch.argv0.as_ref().map(Text::from).or(request.arg0);
@@ -202,9 +203,8 @@ fn command(launch: &Launch, options: Options) -> options::Read<(Command, bool, N
 
 fn throw(env: &Env, wrong: &Wrong) -> Error {
     let thrown = match wrong {
-        Wrong::Type(message) => env.throw_type_error(message, Some("ERR_INVALID_ARG_TYPE")),
-        Wrong::Range(message) => env.throw_range_error(message, Some("ERR_OUT_OF_RANGE")),
-        Wrong::Remedied(wrong, remedies) => throw_with(env, wrong, &remedies.to_string()),
+        Wrong::Remedied(wrong, remedies) => throw_with(env, wrong, Some(&remedies.to_string())),
+        wrong => throw_with(env, wrong, None),
     };
     match thrown {
         Ok(()) => Error::new(Status::PendingException, ""),
@@ -212,16 +212,25 @@ fn throw(env: &Env, wrong: &Wrong) -> Error {
     }
 }
 
-/// With `remedies`, which are JSON.
-fn throw_with(env: &Env, wrong: &Wrong, remedies: &str) -> Result<()> {
-    let made = match wrong {
-        Wrong::Type(message) => JsTypeError::from(Error::new("ERR_INVALID_ARG_TYPE", message)).into_unknown(*env),
-        Wrong::Range(message) => JsRangeError::from(Error::new("ERR_OUT_OF_RANGE", message)).into_unknown(*env),
+/// With the option's name, and with `remedies`, which are JSON.
+fn throw_with(env: &Env, wrong: &Wrong, remedies: Option<&str>) -> Result<()> {
+    let (field, made) = match wrong {
+        Wrong::Type(Told { field, message }) => {
+            (field, JsTypeError::from(Error::new("ERR_INVALID_ARG_TYPE", message)).into_unknown(*env))
+        }
+        Wrong::Range(Told { field, message }) => {
+            (field, JsRangeError::from(Error::new("ERR_OUT_OF_RANGE", message)).into_unknown(*env))
+        }
         Wrong::Remedied(wrong, _) => return throw_with(env, wrong, remedies),
     };
+    let mut error = made.coerce_to_object()?;
+    if !field.is_empty() {
+        error.set_named_property("field", field.as_str())?;
+    }
+    let Some(remedies) = remedies else { return env.throw(made) };
     let parse: Function<'_, String, Unknown<'_>> =
         env.get_global()?.get_named_property::<Object<'_>>("JSON")?.get_named_property("parse")?;
-    made.coerce_to_object()?.set_named_property("remedies", parse.call(remedies.to_owned())?)?;
+    error.set_named_property("remedies", parse.call(remedies.to_owned())?)?;
     env.throw(made)
 }
 
@@ -229,7 +238,8 @@ fn stdio(env: &Env, command: &mut Command, launch: &Launch) -> Result<Vec<(i32, 
     let mut further = Vec::new();
     for (number, kind) in (0..).zip(&launch.stdio) {
         let wrong = |error: std::io::Error| {
-            throw(env, &Wrong::Range(format!("{}: descriptor {kind}: {error}", name_of(number))))
+            let place = name_of(number);
+            throw(env, &Wrong::range_of(&place, format!("{place}: descriptor {kind}: {error}")))
         };
         let stdio = match (*kind, number) {
             // The library puts it where nothing else is.

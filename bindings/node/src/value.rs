@@ -47,13 +47,16 @@ impl Refused {
     pub(crate) fn wrong(self) -> Result<Wrong, Error> {
         match self {
             Refused::Runtime(error) => Err(error),
-            Refused::Many => Ok(Wrong::Range(format!("the options have more than {MOST_VALUES} values"))),
+            Refused::Many => Ok(Wrong::range_of(&"", format!("the options have more than {MOST_VALUES} values"))),
             Refused::Kind(parts, kind) => {
                 let field = parts.into_iter().rev().fold(Field::whole(), |field, part| match part {
                     Part::Key(key) => field.key(key),
                     Part::Index(index) => field.index(index),
                 });
-                Ok(Wrong::Type(format!("{field} is {kind}; it can be left out, or data of a key's own type")))
+                Ok(Wrong::type_of(
+                    &field,
+                    format!("{field} is {kind}; it can be left out, or data of a key's own type"),
+                ))
             }
         }
     }

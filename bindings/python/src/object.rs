@@ -53,10 +53,16 @@ impl From<PyErr> for Refused {
     }
 }
 
-/// A TypeError or a ValueError, told of `place`.
+/// A TypeError or a ValueError, told of `place`, which it has as its `field` too.
 pub(crate) fn error_of(wrong: &Wrong, place: &str) -> PyErr {
     let line = wrong.said_of(place);
-    if wrong.is_type() { PyTypeError::new_err(line) } else { PyValueError::new_err(line) }
+    about(if wrong.is_type() { PyTypeError::new_err(line) } else { PyValueError::new_err(line) }, place)
+}
+
+/// With the key that it is about, as data.
+pub(crate) fn about(error: PyErr, field: &str) -> PyErr {
+    let given = Python::attach(|py| error.value(py).setattr("field", field));
+    given.map_or_else(|failed| failed, |()| error)
 }
 
 /// The value that an object is: of `None`, bools, numbers, strings, bytes, paths, lists, tuples, mappings and dataclasses.

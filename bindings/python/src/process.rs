@@ -16,6 +16,7 @@ use seclude::{Child, Command, Field, Meter, Stdio};
 use serde_json::Value as Json;
 
 use crate::compose::{Composed, Keyword, Names, compose};
+use crate::object::about;
 use crate::{descriptor, failure};
 
 /// What `subprocess.Popen` is given besides the command and its container.
@@ -126,7 +127,7 @@ fn surround(composed: &mut Composed, launch: &Launch) -> PyResult<()> {
     if let Some(directory) = &launch.cwd {
         if request.workdir.is_some() {
             let place = names.place(&Field::of("workdir"));
-            return Err(PyValueError::new_err(format!("{place}: cwd says it already")));
+            return Err(about(PyValueError::new_err(format!("{place}: cwd says it already")), &place));
         }
         command.caller_dir(from_here(directory, request)?);
     }
@@ -140,7 +141,7 @@ fn from_here(directory: &Path, request: &Request) -> PyResult<PathBuf> {
     }
     if request.has_own_tree() {
         let line = format!("cwd is {directory:?}; it can be an absolute path inside container.root");
-        return Err(PyValueError::new_err(line));
+        return Err(about(PyValueError::new_err(line), "cwd"));
     }
     Ok(std::env::current_dir().map_err(failure::of_io)?.join(directory))
 }

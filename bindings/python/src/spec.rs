@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use seclude::request::{self, Format, MOST_BYTES, Request, Spelling};
 
 use crate::failure::strerror;
-use crate::object::{error_of, object};
+use crate::object::{about, error_of, object};
 
 /// Reads a request from a TOML or JSON file, and looks whether it is one; its paths begin where the file lies. Nothing but a regular file
 /// is read.
@@ -38,7 +38,7 @@ pub(crate) fn load<'py>(py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, P
     })?;
     let value = request::value(&bytes, format).map_err(|wrong| PyValueError::new_err(format!("{name}: {wrong}")))?;
     let mut request = Request::from_value(&value, Spelling::Snake)
-        .map_err(|wrong| error_of(&wrong, &format!("{name}: {}", wrong.field)))?;
+        .map_err(|wrong| about(error_of(&wrong, &format!("{name}: {}", wrong.field)), &wrong.field.to_string()))?;
     request.paths_from(std::path::absolute(&path).map_err(failed)?.parent().unwrap_or(Path::new("/")));
     let value = serde_json::to_value(&request).and_then(serde_json::from_value);
     object(py, &value.map_err(|error| PyValueError::new_err(format!("{name}: {error}")))?)

@@ -83,12 +83,10 @@ impl Draft {
             Value::Object(entries) => match <[_; 1]>::try_from(entries) {
                 Ok([(key, path)]) if key == "join" => absolute(path, &below(from, "join"))?,
                 Ok([(key, _)]) => {
-                    return Err(Wrong::Type(format!(
-                        "{}: there is no such key; there is join",
-                        from.clone().key(&key)
-                    )));
+                    let place = from.clone().key(&key);
+                    return Err(Wrong::type_of(&place, format!("{place}: there is no such key; there is join")));
                 }
-                Err(_) => return Err(Wrong::Type(format!("{from}.join is missing"))),
+                Err(_) => return Err(Wrong::type_of(&from, format!("{from}.join is missing"))),
             },
             other => return Err(wrong_type(from, &other, "true, false, an object with join, \"new\" or \"inherit\"")),
         };
@@ -109,7 +107,7 @@ impl Draft {
                 let ids = matches!(&rest, Value::Object(entries) if !entries.is_empty());
                 if [join.is_some(), caller.is_some(), ids].into_iter().filter(|way| *way).count() != 1 {
                     let message = "it can have uidMap and gidMap, or callerAs, or join: one of these";
-                    return Err(Wrong::Type(format!("{from}: {message}")));
+                    return Err(Wrong::type_of(&from, format!("{from}: {message}")));
                 }
                 if let Some((key, caller)) = caller {
                     let place = from.clone().key(&key);
@@ -174,9 +172,9 @@ impl Draft {
                 };
                 match (&mode, &join) {
                     (Some(_), Some(_)) => {
-                        return Err(Wrong::Type(format!("{from}: it can have a mode or join, not both")));
+                        return Err(Wrong::type_of(&from, format!("{from}: it can have a mode or join, not both")));
                     }
-                    (None, None) => return Err(Wrong::Type(format!("{from}: it needs a mode: {MODES}"))),
+                    (None, None) => return Err(Wrong::type_of(&from, format!("{from}: it needs a mode: {MODES}"))),
                     _ => {}
                 }
                 let at = mode.as_ref().map_or(from.clone(), |(key, _)| from.clone().key(key));
@@ -195,7 +193,8 @@ impl Draft {
             }
             (_, _, Some((key, _))) => {
                 let modes = if key == "allow" { "\"names\"" } else { "\"veth\" or \"pasta\"" };
-                Err(Wrong::Type(format!("{}: it needs mode {modes}", from.clone().key(key))))
+                let place = from.clone().key(key);
+                Err(Wrong::type_of(&place, format!("{place}: it needs mode {modes}")))
             }
             (Some(origin), ..) => self.namespace("net", origin, from),
         }
@@ -284,7 +283,8 @@ impl Draft {
             Value::Text(_) | Value::Bool(false) => self.put(join, value, from),
             Value::Integer(number) => {
                 let copied = i32::try_from(number).map_err(std::io::Error::other).and_then(descriptor::copy_of);
-                let wrong = |_| Wrong::Range(format!("{from} is {number}; it can be a descriptor that is open"));
+                let wrong =
+                    |_| Wrong::range_of(&from, format!("{from} is {number}; it can be a descriptor that is open"));
                 self.joined = Some(copied.map_err(wrong)?);
                 self.names.row(join, from.clone());
                 Ok(())

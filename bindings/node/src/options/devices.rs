@@ -21,11 +21,11 @@ pub(super) fn number(device: &Value, from: &Field) -> Read<DeviceNumber> {
 }
 
 fn at(path: &str, from: &Field) -> Read<(&'static str, DeviceNumber)> {
-    let found = fs::metadata(path).map_err(|error| Wrong::Range(format!("{from}: {path}: {error}")))?;
+    let found = fs::metadata(path).map_err(|error| Wrong::range_of(&from, format!("{from}: {path}: {error}")))?;
     let kind = match found.file_type() {
         kind if kind.is_char_device() => "char",
         kind if kind.is_block_device() => "block",
-        _ => return Err(Wrong::Range(format!("{from}: {path} is not a device"))),
+        _ => return Err(Wrong::range_of(&from, format!("{from}: {path} is not a device"))),
     };
     Ok((kind, DeviceNumber::from_rdev(found.rdev())))
 }
@@ -43,7 +43,7 @@ pub(super) fn rule(rule: &str, from: &Field) -> Read<Value> {
         }
     };
     let expected = "it can be a path such as \"/dev/null:rw\", or a number such as \"c 136:*:rw\"";
-    let wrong = || Wrong::Range(format!("{from} is {rule:?}; {expected}"));
+    let wrong = || Wrong::range_of(&from, format!("{from} is {rule:?}; {expected}"));
     if !(2..=3).contains(&parts.len()) {
         return Err(wrong());
     }

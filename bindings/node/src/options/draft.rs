@@ -41,7 +41,7 @@ pub(super) struct Draft {
 
 /// A key that contradicts another.
 pub(super) fn said_twice(from: &Field, other: &Field) -> Wrong {
-    Wrong::Type(format!("{from}: {other} says it already"))
+    Wrong::type_of(&from, format!("{from}: {other} says it already"))
 }
 
 impl Draft {
@@ -147,7 +147,7 @@ impl Draft {
             self.imply("mount", &from)?;
         }
         if let Some(from) = self.as_pid_1.as_ref().filter(|_| self.at("namespaces.pid") != Some(&text("new"))) {
-            return Err(Wrong::Type(format!("{from}: it needs a new pid namespace")));
+            return Err(Wrong::type_of(&from, format!("{from}: it needs a new pid namespace")));
         }
         let join = Field::of("cgroup").key("join");
         if let Some(own) = self.cgroup.as_ref().filter(|_| self.has(&join)) {

@@ -53,7 +53,7 @@ impl Draft {
         for (key, value) in options.into_iter().filter(|(_, value)| *value != Value::Bool(false)) {
             let from = place.clone().key(&key);
             if renamed(tables::ENTRIES, &key) != kind {
-                return Err(Wrong::Type(format!("{from}: it is not for an entry of the type {word:?}")));
+                return Err(Wrong::type_of(&from, format!("{from}: it is not for an entry of the type {word:?}")));
             }
             if !matches!(value, Value::Object(_)) {
                 return Err(wrong_type(&from, &value, "an object"));

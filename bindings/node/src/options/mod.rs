@@ -9,6 +9,7 @@ mod names;
 mod tables;
 mod tree;
 
+use std::fmt::Display;
 use std::os::fd::OwnedFd;
 
 use seclude::request::{Field, Request, Spelling, Value, Why};
@@ -22,11 +23,28 @@ pub(crate) use names::Names;
 #[derive(Debug)]
 pub(crate) enum Wrong {
     /// An unknown key, a value of the wrong type or a contradiction: a TypeError.
-    Type(String),
+    Type(Told),
     /// A value out of range: a RangeError.
-    Range(String),
+    Range(Told),
     /// One of these, and what can be done, as data.
     Remedied(Box<Wrong>, Json),
+}
+
+/// What is said of an option, and which it is, as data.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) field: String,
+    pub(crate) message: String,
+}
+
+impl Wrong {
+    pub(crate) fn type_of(field: &impl Display, message: String) -> Wrong {
+        Wrong::Type(Told { field: field.to_string(), message })
+    }
+
+    pub(crate) fn range_of(field: &impl Display, message: String) -> Wrong {
+        Wrong::Range(Told { field: field.to_string(), message })
+    }
 }
 
 pub(crate) type Read<T> = Result<T, Wrong>;
@@ -95,8 +113,9 @@ pub(crate) fn read(given: Value) -> Read<Options> {
 
 /// What a request is refused with.
 pub(crate) fn refused(names: &Names, wrong: &seclude::request::Wrong) -> Wrong {
-    let message = wrong.camel_of(&names.place(&wrong.field).to_string());
-    if wrong.is_type() { Wrong::Type(message) } else { Wrong::Range(message) }
+    let place = names.place(&wrong.field);
+    let message = wrong.camel_of(&place.to_string());
+    if wrong.is_type() { Wrong::type_of(&place, message) } else { Wrong::range_of(&place, message) }
 }
 
 impl Facts {
@@ -124,6 +143,6 @@ fn online(request: &Request, names: &Names) -> Read<()> {
         let place = names.place(&Field::of("limits").key(key));
         // The library counts CPUs, this key percent.
         let each = if place.last() == Some("cpu") { ", each of which is 100" } else { "" };
-        Wrong::Range(format!("{place} is {}; it can be {}{each}", error.value, error.expected))
+        Wrong::range_of(&place, format!("{place} is {}; it can be {}{each}", error.value, error.expected))
     })
 }

@@ -110,7 +110,8 @@ impl Names {
             message.push_str(&Remedy::behind(hint, error.remedies(), |remedy| self.say(remedy)));
         }
         // A value that is well by itself is of the wrong kind there.
-        let wrong = if error.contradicts() { Wrong::Type(message) } else { Wrong::Range(message) };
+        let wrong =
+            if error.contradicts() { Wrong::type_of(&place, message) } else { Wrong::range_of(&place, message) };
         match error.remedies() {
             [] => wrong,
             remedies => Wrong::Remedied(Box::new(wrong), remedies.iter().map(|remedy| self.as_json(remedy)).collect()),

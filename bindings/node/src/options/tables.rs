@@ -95,7 +95,7 @@ pub(super) fn text(text: &str) -> Value {
 
 /// What a value is, and what it could be.
 pub(super) fn wrong_type(from: &Field, value: &Value, expected: &str) -> Wrong {
-    Wrong::Type(format!("{from} is {}; it can be {expected}", value.kind()))
+    Wrong::type_of(&from, format!("{from} is {}; it can be {expected}", value.kind()))
 }
 
 pub(super) fn same(value: Value, _: &Field) -> Read<Value> {
@@ -110,7 +110,10 @@ fn percent(value: Value, from: &Field) -> Read<Value> {
     };
     match number.is_finite() && number >= 1.0 {
         true => Ok(Value::Float(number / 100.0)),
-        false => Err(Wrong::Range(format!("{from} is {number}; it can be percent of one CPU, 1 to 100 for each CPU"))),
+        false => Err(Wrong::range_of(
+            &from,
+            format!("{from} is {number}; it can be percent of one CPU, 1 to 100 for each CPU"),
+        )),
     }
 }
 
@@ -151,7 +154,7 @@ pub(super) fn absolute(value: Value, from: &Field) -> Read<Value> {
     match value {
         Value::Text(given) => match path::absolute(&given) {
             Ok(path) => Ok(Value::Text(path.to_string_lossy().into_owned())),
-            Err(error) => Err(Wrong::Range(format!("{from}: {given:?}: {error}"))),
+            Err(error) => Err(Wrong::range_of(&from, format!("{from}: {given:?}: {error}"))),
         },
         other => Err(wrong_type(from, &other, "a path")),
     }

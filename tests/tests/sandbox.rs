@@ -580,9 +580,13 @@ fn a_command_that_the_host_has_where_the_sandbox_has_nothing_is_told_with_the_wa
 
 #[test]
 fn whoever_the_command_runs_as_has_a_name_and_a_home_of_its_own() {
-    let look = "id -un; (: > ~/x) && echo written; [ $(getent passwd $(id -u) | cut -d: -f6) = $HOME ] && echo named";
-    assert_eq!(inside(&[], look), "root\nwritten\nnamed");
-    assert_eq!(inside(&["--user", "54321"], look), "seclude\nwritten\nnamed");
+    let look = "id -un; (: > ~/x) && echo written; [ $(getent passwd $(id -u) | cut -d: -f6) = $HOME ] && echo named; \
+        [ $(stat -c %a:%u ~) = 700:$(id -u) ] && echo own";
+    assert_eq!(inside(&[], look), "root\nwritten\nnamed\nown");
+    assert_eq!(inside(&["--user", "54321"], look), "seclude\nwritten\nnamed\nown");
+    if !is_root() {
+        assert_eq!(inside(&["--map-subids", "--user", "1234"], look), "seclude\nwritten\nnamed\nown");
+    }
     assert_eq!(outside("getent passwd 54321 || echo nobody"), "nobody");
 }
 

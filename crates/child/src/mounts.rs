@@ -214,6 +214,10 @@ pub(crate) fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         Op::LinkToSlot { base, name, to } => link_to(machine.get(base), name, machine.get(to)),
         Op::WriteFile { base, name, bytes, mode } => write_file(machine.get(base), name, bytes, mode),
         Op::ChangeMode { file, mode } => file::chmod(machine.get(file), mode).named(Call::Chmod),
+        Op::GiveAway { directory, uid, gid } => match file::change_owner_at(machine.get(directory), uid, gid) {
+            Err(Errno::EINVAL) => Ok(()),
+            given => given.named(Call::Chown),
+        },
         Op::GoTo { directory } => file::fchdir(machine.get(directory)).named(Call::Chdir),
         // Every other op is performed by `run`, which sends only these here.
         _ => Ok(()),

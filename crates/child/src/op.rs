@@ -221,6 +221,8 @@ pub enum Op<'a> {
     WriteFile { base: Slot, name: &'a CStr, bytes: &'a [u8], mode: u32 },
     /// fchmod(2)
     ChangeMode { file: Slot, mode: u32 },
+    /// fchownat(2) of a directory that set-up has made; an id that the user namespace does not have is told by who becomes it
+    GiveAway { directory: Slot, uid: u32, gid: u32 },
     /// fchdir(2)
     GoTo { directory: Slot },
 

@@ -299,6 +299,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         | Op::SameAs { .. }
         | Op::WriteFile { .. }
         | Op::ChangeMode { .. }
+        | Op::GiveAway { .. }
         | Op::GoTo { .. } => mounts::perform(machine, op),
 
         Op::Ruleset { files, net, scopes } => landlock::create(machine, files, net, scopes),

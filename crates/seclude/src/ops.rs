@@ -175,6 +175,7 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::WriteFile { base, name, bytes, .. } => {
             format!("write {} bytes to {}/{}", bytes.len(), slot(*base), text(name))
         }
+        Op::GiveAway { directory, uid, gid } => format!("fchownat({}, {uid}, {})", slot(*directory), *gid as i32),
         Op::ChangeMode { file, mode } => format!("fchmod({}, {mode:o})", slot(*file)),
         Op::GoTo { directory } => format!("fchdir({})", slot(*directory)),
         Op::Ruleset { .. } => "landlock_create_ruleset as ruleset".into(),

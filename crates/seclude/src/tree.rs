@@ -141,12 +141,17 @@ impl Config {
         mounts.push(Mount::symlink("/run", "/var/run"));
         // Where administrators mount things, and scripts expect a place for it.
         mounts.extend(["/media", "/mnt", "/srv"].map(Mount::directory));
-        // Set-up makes it as the first id that there is. Nobody but the command is inside, if it is another.
+        // Set-up makes it as the first id that there is.
         let is_its_own = match self.uid_inside(host) {
             0 => true,
             uid => matches!(&self.user_map, Some(UserMap::CallerAs { uid: only, .. }) if *only == uid),
         };
-        mounts.push(Mount::own_directory(&home, if is_its_own { 0o700 } else { 0o777 }));
+        let owner = (self.uid_inside(host), self.identity.gid);
+        mounts.push(match self.namespaces.origin(Namespace::User) {
+            // Whose ids nobody here knows. Nobody but the command is inside.
+            Origin::Joined(_) if !is_its_own => Mount::own_directory(&home, 0o777),
+            _ => Mount::own_home(&home, (!is_its_own).then_some(owner)),
+        });
         // Of one that is joined what is the host's would show the host's processes.
         let proc = match self.namespaces.origin(Namespace::Pid) {
             Origin::Inherited => places.proc.then(|| Mount::bind("/proc", "/proc").read_only().for_strangers()),

@@ -124,6 +124,8 @@ pub(crate) enum MountKind {
     /// An empty directory of the sandbox's own root, which can be written though that cannot.
     OwnDirectory {
         mode: u32,
+        /// The user and the group, if they are not those of set-up; the group as it is without one.
+        owner: Option<(u32, Option<u32>)>,
     },
     File {
         content: Arc<[u8]>,
@@ -493,7 +495,12 @@ impl Mount {
 
     /// An empty directory of the sandbox's own root.
     pub(crate) fn own_directory(target: impl AsRef<Path>, mode: u32) -> Mount {
-        Mount::new(target, MountKind::OwnDirectory { mode })
+        Mount::new(target, MountKind::OwnDirectory { mode, owner: None })
+    }
+
+    /// Such a one of the command's user, which nobody else comes to.
+    pub(crate) fn own_home(target: impl AsRef<Path>, owner: Option<(u32, Option<u32>)>) -> Mount {
+        Mount::new(target, MountKind::OwnDirectory { mode: 0o700, owner })
     }
 
     /// `mounts` without the preset's own, if those are what it begins with.

@@ -252,7 +252,7 @@ fn mount(mount: &Mount, index: usize) -> Raised<data::Mount> {
             data.read_only = on(*read_only);
             Kind::File
         }
-        MountKind::Directory { mode } | MountKind::OwnDirectory { mode } => {
+        MountKind::Directory { mode } | MountKind::OwnDirectory { mode, .. } => {
             data.mode = (*mode != 0o755).then_some(data::Mode(*mode));
             Kind::Directory
         }

@@ -300,9 +300,14 @@ impl Tree {
             MountKind::Mqueue => return self.kernel(target, "mqueue", false),
             MountKind::Devpts => return self.kernel(target, "devpts", false),
             MountKind::Dev => return self.devices(target),
-            MountKind::OwnDirectory { mode } => {
+            MountKind::OwnDirectory { mode, owner } => {
                 let again = Content::Again { closes: false };
-                (again, Want::Directory(*mode), format!("{shown} is memory of its own"))
+                // The command is who owns it.
+                (
+                    again,
+                    Want::Directory(if owner.is_some() { 0o777 } else { *mode }),
+                    format!("{shown} is memory of its own"),
+                )
             }
             MountKind::File { mode, read_only, .. } => {
                 flags = Flags { read_only: *read_only, nodev: true, ..flags };

@@ -58,6 +58,8 @@ struct Directory {
     told: bool,
     /// It stays writable where the root that it lies in is closed.
     own: bool,
+    /// Who gets it, with or without a group.
+    owner: Option<(u32, Option<u32>)>,
     links: Links,
     about: String,
 }
@@ -65,12 +67,14 @@ struct Directory {
 /// `preset`: it lies in what is the container's own in any case.
 pub(super) fn directory(target: &Path, mode: u32, preset: bool, links: Links) -> Box<dyn Step> {
     let about = format!("directory {}, mode {mode:o}", target.display());
-    Box::new(Directory { target: target.to_owned(), mode, told: !preset, own: false, links, about })
+    Box::new(Directory { target: target.to_owned(), mode, told: !preset, own: false, owner: None, links, about })
 }
 
-pub(super) fn own_directory(target: &Path, mode: u32) -> Box<dyn Step> {
-    let about = format!("empty directory {}, mode {mode:o}", target.display());
-    Box::new(Directory { target: target.to_owned(), mode, told: false, own: true, links: Links::Followed, about })
+pub(super) fn own_directory(target: &Path, mode: u32, owner: Option<(u32, Option<u32>)>) -> Box<dyn Step> {
+    let whose = owner.map_or_else(String::new, |(uid, _)| format!(", of user {uid}"));
+    let about = format!("empty directory {}, mode {mode:o}{whose}", target.display());
+    let (target, links) = (target.to_owned(), Links::Followed);
+    Box::new(Directory { target, mode, told: false, own: true, owner, links, about })
 }
 
 impl Step for Directory {
@@ -90,6 +94,10 @@ impl Step for Directory {
             links: self.links,
             into,
         });
+        if let Some((uid, gid)) = self.owner {
+            // (-1: as it is.)
+            program.push(Op::GiveAway { directory: Slot::PLACE, uid, gid: gid.unwrap_or(u32::MAX) });
+        }
         if self.own {
             // A mount of its own, which is not the one that is closed.
             program.push(Op::CloneFrom { from: Slot::PLACE, name: c"", recursive: false, into: Slot::TREE });

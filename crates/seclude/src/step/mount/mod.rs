@@ -337,7 +337,7 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
         }
         MountKind::File { content, mode, read_only } => file::file(target, content, *mode, *read_only)?,
         MountKind::Directory { mode } => file::directory(target, *mode, mount.preset, links(mount)),
-        MountKind::OwnDirectory { mode } => file::own_directory(target, *mode),
+        MountKind::OwnDirectory { mode, owner } => file::own_directory(target, *mode, *owner),
         MountKind::Symlink { to, keep } => file::symlink(target, to, *keep, mount.preset)?,
         MountKind::FileSystem { name, source, data } => {
             filesystem::compile(target, name, source.as_deref(), data, mount)?

@@ -233,6 +233,9 @@ pub enum Op<'a> {
     Serve { address: SocketAddr, stream: bool },
     /// As many times socket(2) of TCP and IPv4, and sendmsg(2): sockets of its network namespace that are bound nowhere, for the parent
     Spare { count: u32 },
+    /// socket(2) that sees the segments of its network namespace, and sendmsg(2); where there is none to be had, one of UDP in its place, of
+    /// which nothing is heard
+    Watch { ipv6: bool },
     /// sethostname(2)
     Hostname { name: &'a [u8] },
     /// setdomainname(2)

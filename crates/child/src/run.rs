@@ -312,6 +312,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
         }
         Op::Serve { ref address, stream } => serve(socket, address, stream),
         Op::Spare { count } => spare(socket, count),
+        Op::Watch { ipv6 } => watch(socket, ipv6),
         Op::Hostname { name } => process::set_hostname(name).named(Call::Sethostname),
         Op::Domainname { name } => process::set_domainname(name).named(Call::Setdomainname),
 
@@ -501,6 +502,14 @@ fn spare(parent: Fd, count: u32) -> Done {
         sent?;
     }
     Ok(())
+}
+
+fn watch(parent: Fd, ipv6: bool) -> Done {
+    // What is refused is refused without it, too: the parent sees by its type that nothing will be told.
+    let made = socket::segments(ipv6).or_else(|_| socket::internet(false, false)).named(Call::Socket)?;
+    let sent = socket::send_with_fd(parent, &Message::Served.encode(), made).named(Call::Send);
+    let _ = file::close(made);
+    sent.map(drop)
 }
 
 fn default_signals(kept: u64) -> Done {

@@ -15,6 +15,8 @@ pub const STOCK: usize = 128;
 const MOST_RULES: usize = 1024;
 /// Where names are asked for.
 const DNS: u16 = 53;
+/// Rules of one name that are told.
+const MOST_SHOWN: usize = 4;
 /// Overlaps that are told one by one.
 const MOST_OVERLAPS: usize = 20;
 
@@ -109,6 +111,11 @@ pub enum Kind {
     Datagrams,
     /// The same by TCP.
     Questions,
+    /// What sees the connections that the namespace's kernel refuses, of IPv6 or of IPv4; it is bound nowhere.
+    Refused {
+        /// Which of the two.
+        ipv6: bool,
+    },
     /// Neither bound nor listening: for a name below a `*`, once that is asked for. Of TCP and IPv4.
     Spare,
     /// The same, for connections from outside.
@@ -335,6 +342,9 @@ impl Allow {
                 wanted.push(Wanted { address: SocketAddr::new(address, DNS), kind });
             }
         }
+        for (ipv6, address) in [false, true].into_iter().zip(any).take(families) {
+            wanted.push(Wanted { address: SocketAddr::new(address, 0), kind: Kind::Refused { ipv6 } });
+        }
         for name in self.exact.keys() {
             let Some(slot) = self.slots.of(name.as_str()) else { continue };
             let Open { streams, datagrams } = self.open(name);
@@ -353,6 +363,18 @@ impl Allow {
             wanted.extend((0..count).map(|_| Wanted { address, kind: kind.clone() }));
         }
         wanted
+    }
+
+    /// The rules that a name has, joined.
+    pub(crate) fn rules_of(&self, name: &Name) -> String {
+        let rules = self.rules.iter().map(|(rule, _)| rule).filter(|rule| rule.pattern.is_of(name));
+        let own = self.exact.get(HOST).filter(|_| name.as_str() == HOST);
+        let own = own.map(|open| format!("{HOST}:{}", open.streams.ports));
+        let mut lines: Vec<String> = rules.map(Rule::to_string).chain(own).collect();
+        let more = lines.len().saturating_sub(MOST_SHOWN);
+        lines.truncate(MOST_SHOWN);
+        lines.extend((more > 0).then(|| format!("{more} more")));
+        lines.join(" and ")
     }
 
     /// The name that lies at this address.
@@ -384,18 +406,18 @@ mod tests {
     fn a_listener_is_bound_to_the_slot_alone() {
         let allow = allow(&["github.com:22,443", "GITHUB.com:443"]).unwrap();
         let sockets = allow.sockets(true);
-        assert_eq!(sockets.len(), 4 + 4);
-        for wanted in &sockets[4..] {
+        assert_eq!(sockets.len(), 4 + 2 + 4);
+        for wanted in &sockets[6..] {
             assert!(!wanted.address.ip().is_unspecified());
             assert_eq!(allow.at(wanted.address.ip()).map(Name::as_str), Some("github.com"));
         }
-        assert_eq!(allow.sockets(false).len(), 2 + 2);
+        assert_eq!(allow.sockets(false).len(), 2 + 1 + 2);
     }
 
     #[test]
     fn a_port_by_udp_has_a_socket_of_its_own_and_is_none_of_tcp() {
         let mut allow = allow(&["a.org:443,udp/443", "b.org:udp/123"]).unwrap();
-        let kinds: Vec<Kind> = allow.sockets(false).into_iter().skip(2).map(|wanted| wanted.kind).collect();
+        let kinds: Vec<Kind> = allow.sockets(false).into_iter().skip(3).map(|wanted| wanted.kind).collect();
         let (a, b) = (name("a.org"), name("b.org"));
         assert_eq!(kinds, [Kind::Name(a.clone(), 443), Kind::Flows(a.clone(), 443), Kind::Flows(b.clone(), 123)]);
         assert_eq!((allow.ports_of(&b), allow.datagrams_of(&b).to_string().as_str()), (None, "123"));
@@ -410,7 +432,7 @@ mod tests {
 
     #[test]
     fn nothing_allowed_still_has_its_name_server() {
-        assert_eq!(Allow::nothing().sockets(true).len(), 4);
+        assert_eq!(Allow::nothing().sockets(true).len(), 6);
     }
 
     #[test]
@@ -426,7 +448,7 @@ mod tests {
         assert!(allow.is_private(&name("x.b.example.org"), 5432));
         assert!(!allow.is_private(&name("x.b.example.org"), 443) && !allow.is_private(&name("a.example.org"), 5432));
         // The exact one is bound at once, the others have what is spare.
-        assert_eq!(allow.sockets(false).len(), 2 + 2 + STOCK);
+        assert_eq!(allow.sockets(false).len(), 3 + 2 + STOCK);
         assert_eq!(allow.overlaps().len(), 4);
     }
 
@@ -462,10 +484,10 @@ mod tests {
         allow.add_loopback(5432).unwrap();
         allow.add_loopback(6379).unwrap();
         assert_eq!(allow.ports_of(&name(HOST)).map(|ports| ports.to_string()).as_deref(), Some("5432,6379"));
-        assert_eq!(allow.sockets(false).len(), 2 + 1 + 2);
+        assert_eq!(allow.sockets(false).len(), 3 + 1 + 2);
         assert_eq!(allow.add_loopback(53), Err(AllowError::Dns));
         assert_eq!(allow.add(&HOST.parse().unwrap()), Err(AllowError::Host));
-        assert_eq!(allow.sockets(false).len(), 2 + 1 + 2, "what is refused leaves nothing");
+        assert_eq!(allow.sockets(false).len(), 3 + 1 + 2, "what is refused leaves nothing");
     }
 
     #[test]

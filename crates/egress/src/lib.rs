@@ -21,6 +21,7 @@ mod name_server;
 mod own_address;
 mod ports;
 pub mod relay;
+mod resets;
 mod resolver;
 mod rule;
 pub mod slots;

@@ -9,7 +9,7 @@ use rustix::net::{bind, listen};
 use seclude_sys::{Fd, socket};
 
 use crate::dns::{self, Answer, Asked};
-use crate::slots::Slot;
+use crate::slots::{self, Slot};
 use crate::tally::{Tally, Why};
 use crate::{Allow, Name};
 
@@ -113,6 +113,19 @@ impl NameServer {
         }
         self.missing.insert(name, missing);
         Some(slot)
+    }
+
+    /// A place that the namespace's kernel has refused: a slot, as its name has other ports, or an address that is no name's.
+    pub(crate) fn note(&self, place: SocketAddr, tally: &Tally) {
+        let (ip, port) = (place.ip(), place.port());
+        match Slot::of(ip).and_then(|slot| self.allow.slots().name(slot)) {
+            // Whoever it was has let go of it by now.
+            Some(name) if self.allow.ports_of(name).is_some_and(|ports| ports.contains(port)) => {}
+            Some(name) => tally.refused_port(name, port, self.allow.rules_of(name)),
+            // Its own.
+            None if ip == IpAddr::V4(slots::OWN) || ip == IpAddr::V6(slots::OWN6) => {}
+            None => tally.refused_number(place),
+        }
     }
 
     /// Answers what has come by UDP, as from the address that it was sent to.

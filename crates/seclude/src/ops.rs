@@ -185,6 +185,9 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Serve { address, stream: true } => format!("socket, bind({address}), listen; sendmsg of it to the parent"),
         Op::Spare { count } => format!("{count} times socket; sendmsg of it to the parent"),
         Op::Serve { address, stream: false } => format!("socket, bind({address}); sendmsg of it to the parent"),
+        Op::Watch { ipv6 } => {
+            format!("socket of the segments of {}; sendmsg of it to the parent", if *ipv6 { "IPv6" } else { "IPv4" })
+        }
         Op::Hostname { .. } => "sethostname".into(),
         Op::Domainname { .. } => "setdomainname".into(),
         Op::Rlimit { .. } => "prlimit64".into(),

@@ -237,6 +237,33 @@ pub fn internet(ipv6: bool, stream: bool) -> Result<Fd> {
     unsafe { call!(__NR_socket, family, kind, 0) }.map(|fd| Fd(fd as i32))
 }
 
+/// `socket(2)` that gets a copy of each segment of TCP that comes to its network namespace, raw(7); close-on-exec.
+#[inline(always)]
+pub fn segments(ipv6: bool) -> Result<Fd> {
+    const TCP: u32 = 6;
+    let family = if ipv6 { net::AF_INET6 } else { net::AF_INET };
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_socket, family, net::SOCK_RAW | k::O_CLOEXEC, TCP) }.map(|fd| Fd(fd as i32))
+}
+
+/// An instruction of classic BPF, `struct sock_filter`: what it does, jumps if true and if false, its operand.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instruction(pub u16, pub u8, pub u8, pub u32);
+
+/// SO_ATTACH_FILTER: what the program answers 0 for does not come to the socket.
+pub fn attach_filter(socket: Fd, program: &[Instruction]) -> Result<()> {
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        filter: *const Instruction,
+    }
+    let program = Program { length: program.len() as u16, filter: program.as_ptr() };
+    let (level, option) = (net::SOL_SOCKET, net::SO_ATTACH_FILTER);
+    // SAFETY: the one struct points at so many instructions, and both live through the call, which copies them.
+    unsafe { call!(__NR_setsockopt, socket.arg(), level, option, &raw const program, size_of::<Program>()) }.map(drop)
+}
+
 /// `bind(2)`
 #[inline(always)]
 pub fn bind(socket: Fd, to: &SocketAddr) -> Result<()> {

@@ -10,5 +10,6 @@ mod holes;
 mod moving;
 mod names;
 mod published;
+mod refused;
 mod wildcards;
 mod world;

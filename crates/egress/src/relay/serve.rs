@@ -20,6 +20,7 @@ use super::{DRAIN, Judge, Opened, Order, Shared};
 use crate::budget::Budget;
 use crate::connection::{End, Pipes};
 use crate::name_server::{NameServer, Stream};
+use crate::resets;
 use crate::resolver::{Lookup, Resolver};
 use crate::tally::Tally;
 use crate::{Kind, Name};
@@ -28,6 +29,8 @@ use crate::{Kind, Name};
 const AT_A_TIME: usize = 64;
 /// How long a listener rests when this process has no descriptor left, or the namespace no socket for what comes from outside.
 const REST: Duration = Duration::from_millis(100);
+/// Sockets that see what namespaces' kernels refuse. Before Linux 6.3 all of the machine's are in one list, which each segment of TCP goes through.
+const MOST_WATCHED: usize = 256;
 /// Streams of questions that one namespace can have, and how long each can take.
 const MOST_STREAMS: usize = 32;
 const STREAM: Duration = Duration::from_secs(30);
@@ -119,6 +122,8 @@ pub(super) struct Server {
     pub(super) resolver: Resolver,
     pub(super) tenants: HashMap<u64, Tenant>,
     pub(super) sockets: HashMap<u64, Socket>,
+    /// Those that see what namespaces' kernels refuse.
+    watched: usize,
     streams: HashMap<u64, Stream>,
     pub(super) connections: HashMap<u64, Connection>,
     pub(super) flows: HashMap<u64, Flow>,
@@ -145,6 +150,7 @@ impl Server {
             resolver,
             tenants: HashMap::new(),
             sockets: HashMap::new(),
+            watched: 0,
             streams: HashMap::new(),
             connections: HashMap::new(),
             flows: HashMap::new(),
@@ -256,6 +262,14 @@ impl Server {
             waiting,
             leaving,
         };
+        let (refused, sockets): (Vec<_>, Vec<_>) =
+            sockets.into_iter().partition(|(kind, _)| matches!(kind, Kind::Refused { .. }));
+        let are_heard = self.watched + refused.len() <= MOST_WATCHED
+            && refused.iter().all(|(kind, socket)| resets::watch(socket, *kind == Kind::Refused { ipv6: true }));
+        match are_heard {
+            true => refused.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket)),
+            false => tenant.tally.deafen(),
+        }
         self.tenants.insert(id, tenant);
         sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket));
     }
@@ -265,6 +279,7 @@ impl Server {
         // One that cannot be watched is closed: whoever connects to it is refused.
         let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
         if nonblocking.is_ok() && self.watch(&socket, Token::Socket(key), EventFlags::IN).is_ok() {
+            self.watched += usize::from(matches!(kind, Kind::Refused { .. }));
             self.sockets.insert(key, Socket { tenant: id, kind, socket });
         }
     }
@@ -302,6 +317,7 @@ impl Server {
     fn close_socket(&mut self, key: u64) {
         self.timers.forget(Timer::Rested(key));
         if let Some(socket) = self.sockets.remove(&key) {
+            self.watched -= usize::from(matches!(socket.kind, Kind::Refused { .. }));
             self.unwatch(&socket.socket);
         }
     }
@@ -312,6 +328,14 @@ impl Server {
             let Some(tenant) = self.tenants.get_mut(id) else { return };
             if matches!(kind, Kind::Flows(..)) {
                 return self.take_datagrams(key);
+            }
+            if matches!(kind, Kind::Refused { .. }) {
+                match resets::next(socket) {
+                    Ok(place) => place.into_iter().for_each(|place| tenant.server.note(place, &tenant.tally)),
+                    Err(Errno::INTR) => {}
+                    Err(_) => return,
+                }
+                continue;
             }
             if *kind == Kind::Datagrams {
                 tenant.server.answer_datagrams(socket, &tenant.tally);

@@ -568,3 +568,17 @@ fn ever_new_senders_of_datagrams_leave_nothing_behind_with_the_relay() {
     assert_eq!((server.flows.len(), server.timers.len(), server.tenants[&1].waiting), (0, 0, 0));
     assert!(server.tenants[&1].flows.is_empty());
 }
+
+#[test]
+fn without_a_socket_that_sees_what_is_refused_it_is_said_that_nothing_is_told_of_that() {
+    let began = |sockets| {
+        let mut seat = Seat::take().unwrap();
+        seat.begin_with(Allow::nothing(), false, sockets, here, |_, _| None);
+        let tally = seat.tally();
+        seat.leave();
+        tally.is_deaf()
+    };
+    let in_its_place = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    assert!(began(vec![(Kind::Refused { ipv6: false }, in_its_place.into())]));
+    assert!(!began(Vec::new()));
+}

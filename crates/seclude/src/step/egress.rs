@@ -225,6 +225,11 @@ impl Step for Egress {
             match &wanted.kind {
                 Kind::Name(name, port) => program.about_owned(format!("{name}, port {port}")),
                 Kind::Flows(name, port) => program.about_owned(format!("{name}, port {port} of UDP")),
+                Kind::Refused { ipv6 } => {
+                    program.about("what its own kernel refuses");
+                    program.push(Op::Watch { ipv6: *ipv6 });
+                    continue;
+                }
                 _ => program.about("questions for names"),
             }
             program.push(Op::Serve { address: wanted.address, stream });

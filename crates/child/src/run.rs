@@ -311,7 +311,7 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             socket::send_with_fd(socket, &Message::Layers.encode(), machine.get(directory)).named(Call::Send).map(drop)
         }
         Op::Serve { ref address, stream } => serve(socket, address, stream),
-        Op::Spare { count } => spare(socket, count),
+        Op::Spare { ipv6, count } => spare(socket, ipv6, count),
         Op::Watch { ipv6 } => watch(socket, ipv6),
         Op::Hostname { name } => process::set_hostname(name).named(Call::Sethostname),
         Op::Domainname { name } => process::set_domainname(name).named(Call::Setdomainname),
@@ -494,9 +494,9 @@ fn serve(parent: Fd, address: &SocketAddr, stream: bool) -> Done {
     opened.map(drop)
 }
 
-fn spare(parent: Fd, count: u32) -> Done {
+fn spare(parent: Fd, ipv6: bool, count: u32) -> Done {
     for _ in 0..count {
-        let made = socket::internet(false, true).named(Call::Socket)?;
+        let made = socket::internet(ipv6, true).named(Call::Socket)?;
         let sent = socket::send_with_fd(parent, &Message::Served.encode(), made).named(Call::Send);
         let _ = file::close(made);
         sent?;

@@ -1,7 +1,7 @@
-//! All that is allowed, and the sockets that it takes.
+//! All that is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::rule::listed;
 use crate::slots::{Slot, Slots};
@@ -14,7 +14,7 @@ pub const STOCK: usize = 128;
 /// How many rules there can be, as each is compared with all others.
 const MOST_RULES: usize = 1024;
 /// Where names are asked for.
-const DNS: u16 = 53;
+pub(crate) const DNS: u16 = 53;
 /// Rules of one name that are told.
 const MOST_SHOWN: usize = 4;
 /// Overlaps that are told one by one.
@@ -98,39 +98,6 @@ pub enum AllowError {
     /// More rules than there may be.
     #[error("there can be {MOST_RULES} rules")]
     TooManyRules,
-}
-
-/// What a socket is for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A name's port, by TCP.
-    Name(Name, u16),
-    /// A name's port, by UDP.
-    Flows(Name, u16),
-    /// Questions for names, by UDP.
-    Datagrams,
-    /// The same by TCP.
-    Questions,
-    /// What sees the connections that the namespace's kernel refuses, of IPv6 or of IPv4; it is bound nowhere.
-    Refused {
-        /// Which of the two.
-        ipv6: bool,
-    },
-    /// Neither bound nor listening: for a name below a `*`, once that is asked for. Of TCP and IPv4.
-    Spare,
-    /// The same, for connections from outside.
-    Inward,
-    /// None of the namespace's: a listener outside, whose connections go to this port of the namespace's 127.0.0.1.
-    Published(u16),
-}
-
-/// A socket of the namespace that the relay is to be given.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Wanted {
-    /// Where it is bound; of one that is spare, nowhere.
-    pub address: SocketAddr,
-    /// What it is for.
-    pub kind: Kind,
 }
 
 impl Allow {
@@ -332,37 +299,22 @@ impl Allow {
         &self.slots
     }
 
-    /// The sockets, in the order in which the relay takes them; `ipv6`: whether the host has it.
-    pub fn sockets(&self, ipv6: bool) -> Vec<Wanted> {
-        let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-        let families = if ipv6 { 2 } else { 1 };
-        let mut wanted = Vec::new();
-        for address in any.into_iter().take(families) {
-            for kind in [Kind::Datagrams, Kind::Questions] {
-                wanted.push(Wanted { address: SocketAddr::new(address, DNS), kind });
-            }
-        }
-        for (ipv6, address) in [false, true].into_iter().zip(any).take(families) {
-            wanted.push(Wanted { address: SocketAddr::new(address, 0), kind: Kind::Refused { ipv6 } });
-        }
-        for name in self.exact.keys() {
-            let Some(slot) = self.slots.of(name.as_str()) else { continue };
+    /// Each exact name, and its ports by TCP and by UDP.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = (&Name, Slot, Ports, Ports)> {
+        self.exact.keys().filter_map(|name| {
             let Open { streams, datagrams } = self.open(name);
-            let streams = streams.ports.iter().map(|port| (port, Kind::Name(name.clone(), port)));
-            let datagrams = datagrams.ports.iter().map(|port| (port, Kind::Flows(name.clone(), port)));
-            for (port, kind) in streams.chain(datagrams) {
-                let addresses = [IpAddr::V4(slot.v4()), IpAddr::V6(slot.v6())].into_iter().take(families);
-                let each =
-                    addresses.map(|address| Wanted { address: SocketAddr::new(address, port), kind: kind.clone() });
-                wanted.extend(each);
-            }
-        }
-        for (kind, is_wanted) in [(Kind::Spare, !self.below.is_empty()), (Kind::Inward, self.enters)] {
-            let address = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-            let count = if is_wanted { STOCK } else { 0 };
-            wanted.extend((0..count).map(|_| Wanted { address, kind: kind.clone() }));
-        }
-        wanted
+            Some((name, self.slots.of(name.as_str())?, streams.ports, datagrams.ports))
+        })
+    }
+
+    /// Whether there are names that are not known before they are asked for.
+    pub(crate) fn has_names_below(&self) -> bool {
+        !self.below.is_empty()
+    }
+
+    /// Whether connections from outside come in.
+    pub(crate) fn enters(&self) -> bool {
+        self.enters
     }
 
     /// The rules that a name has, joined.
@@ -391,6 +343,7 @@ fn shown((rule, private): &(Rule, bool)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     fn allow(rules: &[&str]) -> Result<Allow, AllowError> {
         let mut allow = Allow::nothing();
@@ -403,23 +356,12 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_bound_to_the_slot_alone() {
-        let allow = allow(&["github.com:22,443", "GITHUB.com:443"]).unwrap();
-        let sockets = allow.sockets(true);
-        assert_eq!(sockets.len(), 4 + 2 + 4);
-        for wanted in &sockets[6..] {
-            assert!(!wanted.address.ip().is_unspecified());
-            assert_eq!(allow.at(wanted.address.ip()).map(Name::as_str), Some("github.com"));
-        }
-        assert_eq!(allow.sockets(false).len(), 2 + 1 + 2);
-    }
-
-    #[test]
     fn a_port_by_udp_has_a_socket_of_its_own_and_is_none_of_tcp() {
         let mut allow = allow(&["a.org:443,udp/443", "b.org:udp/123"]).unwrap();
         let kinds: Vec<Kind> = allow.sockets(false).into_iter().skip(3).map(|wanted| wanted.kind).collect();
         let (a, b) = (name("a.org"), name("b.org"));
-        assert_eq!(kinds, [Kind::Name(a.clone(), 443), Kind::Flows(a.clone(), 443), Kind::Flows(b.clone(), 123)]);
+        let later = Kind::Later { name: a.clone(), port: 443, ipv6: false };
+        assert_eq!(kinds, [Kind::Flows(a.clone(), 443), Kind::Flows(b.clone(), 123), later]);
         assert_eq!((allow.ports_of(&b), allow.datagrams_of(&b).to_string().as_str()), (None, "123"));
         allow.add_private(&"b.org:udp/5353".parse().unwrap()).unwrap();
         assert!(allow.is_private_by_datagrams(&b, 5353) && !allow.is_private_by_datagrams(&b, 123));
@@ -447,7 +389,7 @@ mod tests {
         assert_eq!(ports("badexample.org"), None);
         assert!(allow.is_private(&name("x.b.example.org"), 5432));
         assert!(!allow.is_private(&name("x.b.example.org"), 443) && !allow.is_private(&name("a.example.org"), 5432));
-        // The exact one is bound at once, the others have what is spare.
+        // The exact one has its own, the others have what is spare.
         assert_eq!(allow.sockets(false).len(), 3 + 2 + STOCK);
         assert_eq!(allow.overlaps().len(), 4);
     }

@@ -183,7 +183,9 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::Route { .. } => "rtnetlink request".into(),
         Op::Packets { .. } => "transaction of nf_tables".into(),
         Op::Serve { address, stream: true } => format!("socket, bind({address}), listen; sendmsg of it to the parent"),
-        Op::Spare { count } => format!("{count} times socket; sendmsg of it to the parent"),
+        Op::Spare { ipv6, count } => {
+            format!("{count} times socket of {}; sendmsg of it to the parent", if *ipv6 { "IPv6" } else { "IPv4" })
+        }
         Op::Serve { address, stream: false } => format!("socket, bind({address}); sendmsg of it to the parent"),
         Op::Watch { ipv6 } => {
             format!("socket of the segments of {}; sendmsg of it to the parent", if *ipv6 { "IPv6" } else { "IPv4" })

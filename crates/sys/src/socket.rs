@@ -289,7 +289,7 @@ pub fn listen(socket: Fd, backlog: u32) -> Result<()> {
     unsafe { call!(__NR_listen, socket.arg(), backlog) }.map(drop)
 }
 
-/// Options of ip(7) and ipv6(7), their levels with them.
+/// Options of ip(7), ipv6(7) and tcp(7), their levels with them.
 pub mod option {
     /// IP_PKTINFO: a datagram says which address it was sent to.
     pub const PACKET_INFO: (u32, u32) = (0, 8);
@@ -297,6 +297,8 @@ pub mod option {
     pub const PACKET_INFO6: (u32, u32) = (41, 49);
     /// IPV6_V6ONLY
     pub const ONLY_V6: (u32, u32) = (41, 26);
+    /// TCP_REPAIR: a port is had beside who has it, among other things
+    pub const REPAIR: (u32, u32) = (6, 19);
     /// IPV6_FREEBIND: an address is the host's by a route, and not by a link. Linux 4.15.
     pub const FREE_BIND6: (u32, u32) = (41, 78);
 }

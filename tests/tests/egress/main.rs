@@ -3,6 +3,7 @@
 //! The servers, the name server and the addresses are the tests' own, in network namespaces of their own.
 
 mod bad_input;
+mod beside;
 mod datagrams;
 mod elsewhere;
 mod hello;

@@ -1,6 +1,6 @@
 //! The thread itself: what epoll tells, what time tells, and whose turn it is.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,7 +19,7 @@ use super::timers::Timers;
 use super::{DRAIN, Judge, Opened, Order, Shared};
 use crate::budget::Budget;
 use crate::connection::{End, Pipes};
-use crate::name_server::{NameServer, Stream};
+use crate::name_server::{Fresh, Later, NameServer, Stream, release};
 use crate::resets;
 use crate::resolver::{Lookup, Resolver};
 use crate::tally::Tally;
@@ -115,6 +115,8 @@ pub(super) struct Socket {
     pub(super) tenant: u64,
     pub(super) kind: Kind,
     pub(super) socket: OwnedFd,
+    /// What it accepts is to be released first.
+    forced: bool,
 }
 
 pub(super) struct Server {
@@ -244,7 +246,14 @@ impl Server {
         let (inward, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Inward);
         let doors = Doors::new(inward.into_iter().map(|(_, socket)| socket).collect());
         let (spare, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Spare);
-        let server = NameServer::new(allow, ipv6, spare.into_iter().map(|(_, socket)| socket).collect());
+        let (mut later, mut rest) = (BTreeMap::<Name, Vec<Later>>::new(), Vec::new());
+        for (kind, socket) in sockets {
+            match kind {
+                Kind::Later { name, port, ipv6 } => later.entry(name).or_default().push(Later { port, ipv6, socket }),
+                kind => rest.push((kind, socket)),
+            }
+        }
+        let server = NameServer::new(allow, ipv6, spare.into_iter().map(|(_, socket)| socket).collect(), later);
         let (own, connections, streams, flows, waiting, leaving) = (0, 0, 0, BTreeSet::new(), 0, None);
         let ended = BTreeSet::new();
         let tenant = Tenant {
@@ -263,32 +272,32 @@ impl Server {
             leaving,
         };
         let (refused, sockets): (Vec<_>, Vec<_>) =
-            sockets.into_iter().partition(|(kind, _)| matches!(kind, Kind::Refused { .. }));
+            rest.into_iter().partition(|(kind, _)| matches!(kind, Kind::Refused { .. }));
         let are_heard = self.watched + refused.len() <= MOST_WATCHED
             && refused.iter().all(|(kind, socket)| resets::watch(socket, *kind == Kind::Refused { ipv6: true }));
         match are_heard {
-            true => refused.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket)),
+            true => refused.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket, false)),
             false => tenant.tally.deafen(),
         }
         self.tenants.insert(id, tenant);
-        sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket));
+        sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket, false));
     }
 
-    fn look_after(&mut self, id: u64, kind: Kind, socket: OwnedFd) {
+    fn look_after(&mut self, id: u64, kind: Kind, socket: OwnedFd, forced: bool) {
         let key = self.next();
         // One that cannot be watched is closed: whoever connects to it is refused.
         let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
         if nonblocking.is_ok() && self.watch(&socket, Token::Socket(key), EventFlags::IN).is_ok() {
             self.watched += usize::from(matches!(kind, Kind::Refused { .. }));
-            self.sockets.insert(key, Socket { tenant: id, kind, socket });
+            self.sockets.insert(key, Socket { tenant: id, kind, socket, forced });
         }
     }
 
-    /// Names below a `*` that were asked for just now.
+    /// Names that were asked for just now, for the first time.
     fn look_after_fresh(&mut self, id: u64) {
         let fresh = self.tenants.get_mut(&id).map(|tenant| tenant.server.take_fresh()).unwrap_or_default();
-        for (name, port, socket) in fresh {
-            self.look_after(id, Kind::Name(name, port), socket);
+        for Fresh { name, port, socket, forced } in fresh {
+            self.look_after(id, Kind::Name(name, port), socket, forced);
         }
     }
 
@@ -324,7 +333,7 @@ impl Server {
 
     fn heard_from(&mut self, key: u64) {
         for _ in 0..AT_A_TIME {
-            let Some(Socket { tenant: id, kind, socket }) = self.sockets.get(&key) else { return };
+            let Some(Socket { tenant: id, kind, socket, forced }) = self.sockets.get(&key) else { return };
             let Some(tenant) = self.tenants.get_mut(id) else { return };
             if matches!(kind, Kind::Flows(..)) {
                 return self.take_datagrams(key);
@@ -371,6 +380,7 @@ impl Server {
                     let (id, port) = (*id, *port);
                     self.enter(id, port, accepted);
                 }
+                Kind::Name(..) if *forced && release(&accepted).is_err() => {}
                 Kind::Name(name, port) => {
                     let (id, name, port) = (*id, name.clone(), *port);
                     self.take(id, name, port, accepted);

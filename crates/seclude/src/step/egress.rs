@@ -218,12 +218,8 @@ impl Step for Egress {
             program.about(about);
             program.push(Op::Route { request });
         }
-        let is_unbound = |wanted: &&Wanted| matches!(wanted.kind, Kind::Spare | Kind::Inward);
-        let spare = self.sockets.iter().filter(is_unbound).count();
-        for wanted in self.sockets.iter().filter(|wanted| !is_unbound(wanted)) {
-            let stream = !matches!(wanted.kind, Kind::Datagrams | Kind::Flows(..));
+        for wanted in self.sockets.iter().filter(|wanted| wanted.kind.unbound().is_none()) {
             match &wanted.kind {
-                Kind::Name(name, port) => program.about_owned(format!("{name}, port {port}")),
                 Kind::Flows(name, port) => program.about_owned(format!("{name}, port {port} of UDP")),
                 Kind::Refused { ipv6 } => {
                     program.about("what its own kernel refuses");
@@ -232,12 +228,16 @@ impl Step for Egress {
                 }
                 _ => program.about("questions for names"),
             }
+            let stream = wanted.kind == Kind::Questions;
             program.push(Op::Serve { address: wanted.address, stream });
         }
         // The last ones, as the relay expects them.
-        if spare > 0 {
-            program.about("sockets for names below a `*`, and for connections from outside");
-            program.push(Op::Spare { count: spare as u32 });
+        for ipv6 in [false, true] {
+            let count = self.sockets.iter().filter(|wanted| wanted.kind.unbound() == Some(ipv6)).count() as u32;
+            if count > 0 {
+                program.about("sockets for names once they are asked for, and for connections from outside");
+                program.push(Op::Spare { ipv6, count });
+            }
         }
     }
 

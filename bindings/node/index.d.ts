@@ -805,7 +805,7 @@ export interface ContainerRequest {
   terminal?: TerminalSize | false;
   /** How it is connected. Default: a loopback alone. */
   network?: Network | false;
-  /** Lines of its /etc/hosts, which is then one of its own. */
+  /** Lines of its /etc/hosts, which is then one of its own. Of a network of names: where an allowed name leads, in the place of what the host says; that line is not in the file. */
   hosts?: Array<HostEntry> | false;
   /** What is mounted or put into its tree, one by one in this order, after what the preset has. */
   mounts?: Array<Mount> | false;

@@ -88,7 +88,7 @@ pub(crate) struct NetworkFlags {
     /// beside --allow)
     #[arg(long, value_name = "ADDR|host|none")]
     dns: Vec<DnsSpec>,
-    /// A line of /etc/hosts
+    /// A line of /etc/hosts; of a name that --allow has: the address that it leads to
     #[arg(long, value_name = "NAME:ADDR")]
     add_host: Vec<HostSpec>,
     /// At most so many bits a second in each direction, such as 10M (veth)

@@ -36,6 +36,8 @@ pub struct Allow {
     /// Of all exact names, in all.
     ports: usize,
     slots: Slots,
+    /// Names whose addresses are said, so that nobody is asked for them.
+    placed: BTreeMap<Name, Vec<IpAddr>>,
     requires_sni: bool,
     enters: bool,
 }
@@ -123,6 +125,27 @@ impl Allow {
         }
         let host: Name = HOST.parse().map_err(|_| AllowError::Host)?;
         self.open_exact(&host, &Open { streams: Access::to(&Ports::one(port), false), datagrams: Access::default() })
+    }
+
+    /// An allowed name leads to this address, and no others but those that are said as well; it is judged as any other. `false`: the name is not
+    /// allowed, or the host's own loopback.
+    pub fn place(&mut self, name: &Name, address: IpAddr) -> bool {
+        let open = self.open(name);
+        let is_allowed = name.as_str() != HOST && open.count() > 0;
+        if is_allowed {
+            self.placed.entry(name.clone()).or_default().push(address);
+        }
+        is_allowed
+    }
+
+    /// Where a name leads by [`Allow::place`]; empty: wherever the host says.
+    pub fn placed(&self, name: &Name) -> &[IpAddr] {
+        self.placed.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// All such names.
+    pub fn all_placed(&self) -> impl Iterator<Item = (&Name, &[IpAddr])> {
+        self.placed.iter().map(|(name, addresses)| (name, addresses.as_slice()))
     }
 
     /// Whether a connection has to begin with TLS, and ask for the name that it is to.

@@ -78,9 +78,17 @@ struct Work {
     running: HashMap<u64, Vec<Instant>>,
     /// Of all of them.
     busy: usize,
-    done: Vec<(Name, io::Result<Vec<IpAddr>>)>,
+    done: Vec<Found>,
     threads: usize,
     over: bool,
+}
+
+/// What is known of a name.
+pub(crate) struct Found {
+    pub(crate) name: Name,
+    /// Whose it is alone; none: of all who ask for it.
+    pub(crate) by: Option<u64>,
+    pub(crate) addresses: io::Result<Vec<IpAddr>>,
 }
 
 struct Asked {
@@ -165,7 +173,13 @@ impl Resolver {
         self.0.work().asked.retain(|asked| asked.by != by);
     }
 
-    pub(crate) fn done(&self) -> Vec<(Name, io::Result<Vec<IpAddr>>)> {
+    /// What a namespace knows without asking.
+    pub(crate) fn tell(&self, by: u64, name: Name, addresses: Vec<IpAddr>) {
+        self.0.work().done.push(Found { name, by: Some(by), addresses: Ok(addresses) });
+        self.0.ring();
+    }
+
+    pub(crate) fn done(&self) -> Vec<Found> {
         let _ = rustix::io::read(&self.0.bell, &mut [0; 8]);
         std::mem::take(&mut self.0.work().done)
     }
@@ -205,7 +219,8 @@ impl Shared {
             Ok(_) => work.threads += 1,
             Err(error) if work.threads == 0 => {
                 let kind = error.kind();
-                let failed: Vec<_> = work.asked.drain(..).map(|asked| (asked.name, Err(kind.into()))).collect();
+                let failed = |Asked { name, .. }| Found { name, by: None, addresses: Err(kind.into()) };
+                let failed: Vec<_> = work.asked.drain(..).map(failed).collect();
                 work.done.extend(failed);
                 self.ring();
             }
@@ -232,7 +247,7 @@ impl Shared {
                         let found = lookup(name.as_str());
                         work = self.work();
                         work.finish(by, since);
-                        work.done.push((name, found));
+                        work.done.push(Found { name, by: None, addresses: found });
                         self.ring();
                     }
                     Job::Look(by, name) => {
@@ -243,7 +258,7 @@ impl Shared {
                             && let Some(place) = place
                         {
                             work.asked.remove(place);
-                            work.done.push((name, Ok(found)));
+                            work.done.push(Found { name, by: None, addresses: Ok(found) });
                             self.ring();
                         }
                     }
@@ -286,8 +301,8 @@ mod tests {
         let started = Instant::now();
         loop {
             let done = resolver.done();
-            if let Some((name, _)) = done.first() {
-                return name.as_str().to_owned();
+            if let Some(found) = done.first() {
+                return found.name.as_str().to_owned();
             }
             assert!(started.elapsed() < Duration::from_secs(60));
             thread::sleep(Duration::from_millis(2));

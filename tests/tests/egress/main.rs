@@ -10,6 +10,7 @@ mod hello;
 mod holes;
 mod moving;
 mod names;
+mod placed;
 mod published;
 mod refused;
 mod wildcards;

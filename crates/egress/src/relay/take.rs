@@ -90,6 +90,11 @@ impl Server {
         let Some(tenant) = self.tenants.get(&id) else { return false };
         let waiting = self.asked.entry((id, name.clone())).or_default();
         waiting.push(key);
+        let placed = tenant.server.allow.placed(name);
+        if !placed.is_empty() {
+            self.resolver.tell(id, name.clone(), placed.to_vec());
+            return true;
+        }
         let asks = waiting.len() > 1 || self.resolver.ask(id, name.clone(), tenant.lookup);
         if !asks {
             tenant.tally.refused(name.as_str(), Why::TooMany);

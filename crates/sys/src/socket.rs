@@ -289,8 +289,10 @@ pub fn listen(socket: Fd, backlog: u32) -> Result<()> {
     unsafe { call!(__NR_listen, socket.arg(), backlog) }.map(drop)
 }
 
-/// Options of ip(7), ipv6(7) and tcp(7), their levels with them.
+/// Options of socket(7), ip(7), ipv6(7) and tcp(7), their levels with them.
 pub mod option {
+    /// SO_RCVLOWAT: how many bytes have to be there before it is told that there are some
+    pub const LEAST: (u32, u32) = (1, 18);
     /// IP_PKTINFO: a datagram says which address it was sent to.
     pub const PACKET_INFO: (u32, u32) = (0, 8);
     /// IPV6_RECVPKTINFO, the same.

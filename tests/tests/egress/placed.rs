@@ -39,6 +39,9 @@ fn where_it_leads_is_judged_as_what_the_host_says() {
     let reached = ["80 at 10.9.9.9: hello", "[]"].map(str::to_owned).to_vec();
     let others = ["loopback", "host", "metadata"].map(|what| [refused(what), refused(what)].concat()).concat();
     assert_eq!(said[..16], [refused("private"), reached, others].concat());
-    assert_eq!(said[16], "connect db.test:80: refused: it leads to 10.9.9.9, which is private (--allow-private db.test:80)");
+    assert_eq!(
+        said[16],
+        "connect db.test:80: refused: it leads to 10.9.9.9, which is private (--allow-private db.test:80)"
+    );
     assert!(said[17].starts_with("connect db.test:80: allowed: db.test is allowed on 80"), "{said:?}");
 }

@@ -45,3 +45,22 @@ fn where_it_leads_is_judged_as_what_the_host_says() {
     );
     assert!(said[17].starts_with("connect db.test:80: allowed: db.test is allowed on 80"), "{said:?}");
 }
+
+#[test]
+fn an_address_behind_a_translator_is_judged_by_the_one_that_it_leads_to_and_takes_a_word() {
+    let said = lines(
+        r#"for address in 64:ff9b::8.8.8.8 64:ff9b::127.0.0.1 64:ff9b::169.254.169.254 64:ff9b::93.184.216.99 64:ff9b:1::8.8.8.8 ::ffff:93.184.216.34; do
+        case $address in 64:*) out ip -6 address add $address/128 dev eth0 nodad;; esac
+        for allow in allow allow-private; do
+            $S run --report report --$allow nat.test:80 --add-host nat.test:$address -- python3 -c "$ask" nat.test:80
+            python3 -c 'import json; print([it["special"] for it in json.load(open("report"))["reach"]["unreached"]])'
+        done; done"#,
+    );
+    let refused = |what: &str| vec![RESET.to_owned(), format!("['{what}']")];
+    let reached = ["80 at 64:ff9b::808:808: hello", "[]"].map(str::to_owned).to_vec();
+    let others = ["loopback", "metadata"].map(|what| [refused(what), refused(what)].concat()).concat();
+    let own = [refused("nat64"), refused("host")].concat();
+    let translated = [refused("translated"), refused("translated")].concat();
+    let expected = [refused("nat64"), reached, others, own, translated.clone(), translated].concat();
+    assert_eq!(said, expected);
+}

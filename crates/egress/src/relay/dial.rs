@@ -100,7 +100,8 @@ const MOST_JUDGED: usize = 32;
 /// Why an address is not connected to, if it is not.
 pub(super) fn judge(address: IpAddr, private: bool) -> Option<Special> {
     let special = addresses::special(address).filter(|special| !(private && special.can_be_allowed()));
-    special.or_else(|| is_own(address).then_some(Special::Own))
+    let behind = || addresses::behind_translator(address).is_some_and(|behind| is_own(behind.into()));
+    special.or_else(|| (is_own(address) || behind()).then_some(Special::Own))
 }
 
 /// Those of a name's addresses that are connected to; of the others it is noted why not, and at which ports.

@@ -122,6 +122,47 @@ fn try_send_with_fd(socket: Fd, pieces: [&[u8]; 2], fd: Fd) -> Result<usize> {
     unsafe { call!(__NR_sendmsg, socket.arg(), &raw const message, net::MSG_NOSIGNAL) }
 }
 
+/// How many descriptors [`send_with_fds`] takes.
+pub const MOST_FDS: usize = 16;
+
+/// Sends `bytes` and copies of some descriptors, of which the other side has to have room for all. Waits as [`send_all_with_fd`] does.
+#[inline(always)]
+pub fn send_with_fds(socket: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {
+    #[repr(C, align(8))]
+    struct Rights {
+        length: usize,
+        level: i32,
+        kind: i32,
+        fds: [i32; MOST_FDS],
+    }
+    const SCM_RIGHTS: i32 = 1;
+    let count = if fds.len() > MOST_FDS { MOST_FDS } else { fds.len() };
+    let length = 16 + 4 * count;
+    let mut rights = Rights { length, level: net::SOL_SOCKET as i32, kind: SCM_RIGHTS, fds: [-1; MOST_FDS] };
+    for (place, fd) in rights.fds.iter_mut().zip(fds) {
+        *place = fd.0;
+    }
+    let iov = IoVec { base: bytes.as_ptr().cast(), length: bytes.len() };
+    let message = MessageHeader {
+        name: core::ptr::null(),
+        name_length: 0,
+        iov: &raw const iov,
+        iov_length: 1,
+        control: (&raw const rights).cast(),
+        control_length: (length + 7) & !7,
+        flags: 0,
+    };
+    let mut left = TRIES;
+    loop {
+        // SAFETY: the header points at one iovec over the bytes and one control message, whose length is within it; all live here.
+        let sent = unsafe { call!(__NR_sendmsg, socket.arg(), &raw const message, net::MSG_NOSIGNAL) };
+        match sent {
+            Err(Errno::ETOOMANYREFS) if left > 0 && !hangs_up_within(socket, 1) => left -= 1,
+            sent => return sent,
+        }
+    }
+}
+
 /// Receives a message, replacing what is in `bytes`, and the descriptor that came with it, or [`Fd::NONE`]; `None` when the
 /// other side is gone.
 #[inline(always)]

@@ -394,10 +394,10 @@ impl Attendance<'_> {
                     if gone { &mut report.left_out } else { &mut report.read_only }.extend(part);
                 }
                 Event::Layers(directory) => arrived.layers = Some(Layers::new(directory)),
-                Event::Served(socket) => {
+                Event::Served(sockets) => {
                     if let Some(reach) = self.reach {
                         let failed = |error| Error::parent("egress", "begin to relay", error).at("network");
-                        reach.add(socket).map_err(failed)?;
+                        sockets.into_iter().try_for_each(|socket| reach.add(socket)).map_err(failed)?;
                     }
                 }
                 Event::Listener(Ok(handed)) if plan.command.serves && self.listening.is_none() => {

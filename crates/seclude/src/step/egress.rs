@@ -255,6 +255,8 @@ impl Step for Egress {
                 program.push(Op::Spare { ipv6, count });
             }
         }
+        program.about("sockets for its names");
+        program.push(Op::HandOver);
     }
 
     fn describe(&self, to: &mut Describe) {

@@ -141,6 +141,8 @@ pub(super) struct Server {
     pub(super) budget: Budget,
     pub(super) pipes: Pipes,
     last: u64,
+    /// No namespace comes any more.
+    is_over: bool,
 }
 
 impl Server {
@@ -164,6 +166,7 @@ impl Server {
             budget: Budget::new(),
             pipes: Pipes::default(),
             last: 0,
+            is_over: false,
         })
     }
 
@@ -181,9 +184,7 @@ impl Server {
                 Err(_) => return,
             }
             for event in &events {
-                if !self.hear(Token::of(event.data), event.flags) {
-                    return;
-                }
+                self.hear(Token::of(event.data), event.flags);
             }
             self.tell_time();
             for _ in 0..self.ready.len() {
@@ -191,11 +192,13 @@ impl Server {
                     self.carry(key);
                 }
             }
+            if self.is_over && self.tenants.is_empty() {
+                return;
+            }
         }
     }
 
-    /// `false`: that was the end.
-    fn hear(&mut self, token: Token, flags: EventFlags) -> bool {
+    fn hear(&mut self, token: Token, flags: EventFlags) {
         match token {
             Token::Orders => {
                 let _ = rustix::io::read(&self.shared.bell, &mut [0; 8]);
@@ -204,7 +207,7 @@ impl Server {
                     match order {
                         Order::Begin(id, opened) => self.begin(id, *opened),
                         Order::Leave(id, done) => self.leave(id, done),
-                        Order::End => return false,
+                        Order::End => self.is_over = true,
                     }
                 }
             }
@@ -218,7 +221,6 @@ impl Server {
             Token::Attempt(key, part) => self.attempted(key, part),
             Token::Flow(key) => self.answered(key),
         }
-        true
     }
 
     fn tell_time(&mut self) {

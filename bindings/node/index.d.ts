@@ -805,7 +805,7 @@ export interface ContainerRequest {
   terminal?: TerminalSize | false;
   /** How it is connected. Default: a loopback alone. */
   network?: Network | false;
-  /** Lines of its /etc/hosts, which is then one of its own. */
+  /** Lines of its /etc/hosts, which is then one of its own. Of a network of names: where an allowed name leads, in the place of what the host says; that line is not in the file. */
   hosts?: Array<HostEntry> | false;
   /** What is mounted or put into its tree, one by one in this order, after what the preset has. */
   mounts?: Array<Mount> | false;
@@ -1315,16 +1315,20 @@ export interface Report {
       /** Bytes to it. */
       received: number;
     }>;
-    /** What it was refused, in the order in which it came first; at most 1,000. Connections to addresses that are no name's are not listed: the container's own kernel refuses them. */
+    /** What it was refused, in the order in which it came first; at most 1,000, and 16 of one name. Other ports of names and addresses, which the container's own kernel refuses, are among them unless deaf says otherwise; what went by UDP is not. */
     unreached: Array<{
-      /** The name, as it was asked for. */
+      /** The name, as it was asked for; or the address, if that was connected to. */
       name: string;
-      /** not-allowed; address: it leads to one that is no public address; unresolved: the host knows none; too-many connections at once; taken: the container itself has its port; sni: its connection does not ask for it by TLS; unreachable: the host could connect to none of its addresses. */
-      why: "not-allowed" | "address" | "unresolved" | "too-many" | "taken" | "sni" | "unreachable";
+      /** not-allowed; port: it is allowed on others; number: it is an address, and no name; address: it leads to one that is no public address; unresolved: the host knows none; too-many connections at once; taken: the container itself has its port; sni: its connection does not ask for it by TLS; unreachable: the host could connect to none of its addresses. */
+      why: "not-allowed" | "port" | "number" | "address" | "unresolved" | "too-many" | "taken" | "sni" | "unreachable";
       /** The address that it leads to, if that is why. */
       address: string | null;
       /** What that is, such as private. */
       special: string | null;
+      /** The ports that were to be reached, as a rule has them, if it is known which. */
+      ports: string | null;
+      /** The rules that the name has, if its port is why. */
+      rules: string | null;
       /** The name that TLS asked for in its place, if that is why and there was one. */
       sni: string | null;
       /** What whoever reads of it is told besides: refusal of the network. */
@@ -1343,6 +1347,8 @@ export interface Report {
     }>;
     /** How many there were besides. */
     more_unreached: number;
+    /** Whether what the container's own kernel refuses is not among them, as no raw socket was to be had that sees it. */
+    deaf: boolean;
   };
   /** How it was made, and the time of each part in microseconds. */
   spawn: {

@@ -231,10 +231,15 @@ pub enum Op<'a> {
     Route { request: &'a [u8] },
     /// A transaction of nf_tables, nfnetlink
     Packets { batch: &'a [u8] },
-    /// socket(2), bind(2), of a `stream` listen(2), and sendmsg(2): a socket of its network namespace, for the parent
+    /// socket(2), bind(2), of a `stream` listen(2): a socket of its network namespace, for the parent
     Serve { address: SocketAddr, stream: bool },
-    /// As many times socket(2) of TCP and IPv4, and sendmsg(2): sockets of its network namespace that are bound nowhere, for the parent
-    Spare { count: u32 },
+    /// As many times socket(2) of TCP: sockets of its network namespace that are bound nowhere, for the parent
+    Spare { ipv6: bool, count: u32 },
+    /// socket(2) that sees the segments of its network namespace, for the parent; where there is none to be had, one of UDP in its place, of
+    /// which nothing is heard
+    Watch { ipv6: bool },
+    /// sendmsg(2) of what the parent was not given yet of those: some at a time, as each message wakes it
+    HandOver,
     /// sethostname(2)
     Hostname { name: &'a [u8] },
     /// setdomainname(2)

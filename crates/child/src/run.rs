@@ -118,6 +118,9 @@ pub(crate) struct Machine<'a> {
     pub(crate) has_layers: bool,
     /// The tree that was taken from the parent last.
     pub(crate) taken: Fd,
+    /// Sockets that the parent has not been given yet, and how many.
+    served: [Fd; socket::MOST_FDS],
+    serves: usize,
     /// Whether the mount namespace is the caller's, with mounts in it that others see.
     pub(crate) in_place: bool,
     first_umask: Option<u32>,
@@ -136,6 +139,28 @@ impl Machine<'_> {
         if old != Fd::NONE {
             let _ = file::close(old);
         }
+    }
+
+    /// The parent has it with the next ones.
+    fn give(&mut self, parent: Fd, socket: Fd) -> Done {
+        if let Some(place) = self.served.get_mut(self.serves) {
+            *place = socket;
+            self.serves += 1;
+        }
+        if self.serves < self.served.len() { Ok(()) } else { self.hand_over(parent) }
+    }
+
+    fn hand_over(&mut self, parent: Fd) -> Done {
+        let served = self.served.get(..self.serves).unwrap_or_default();
+        if served.is_empty() {
+            return Ok(());
+        }
+        let sent = socket::send_with_fds(parent, &Message::Served.encode(), served).named(Call::Send);
+        for socket in served {
+            let _ = file::close(*socket);
+        }
+        self.serves = 0;
+        sent.map(drop)
     }
 
     fn close_slots(&mut self) {
@@ -185,6 +210,8 @@ pub fn run(setup: &Setup<'_>) -> ! {
         part: Part::No,
         has_layers: false,
         taken: Fd::NONE,
+        served: [Fd::NONE; socket::MOST_FDS],
+        serves: 0,
         in_place: false,
         first_umask: None,
         setup,
@@ -313,8 +340,15 @@ fn perform(machine: &mut Machine<'_>, op: &Op<'_>) -> Done {
             // What the command writes is not to be taken for set-up's own.
             wait_for_go(socket)
         }
-        Op::Serve { ref address, stream } => serve(socket, address, stream),
-        Op::Spare { count } => spare(socket, count),
+        Op::Serve { ref address, stream } => machine.give(socket, serve(address, stream)?),
+        Op::Spare { ipv6, count } => {
+            for _ in 0..count {
+                machine.give(socket, socket::internet(ipv6, true).named(Call::Socket)?)?;
+            }
+            Ok(())
+        }
+        Op::Watch { ipv6 } => machine.give(socket, watch(ipv6)?),
+        Op::HandOver => machine.hand_over(socket),
         Op::Hostname { name } => process::set_hostname(name).named(Call::Sethostname),
         Op::Domainname { name } => process::set_domainname(name).named(Call::Setdomainname),
 
@@ -473,7 +507,7 @@ fn set_time_offsets(text: &[u8], separate: bool) -> Done {
 /// As many connections as the kernel lets wait, listen(2); each namespace has its own net.core.somaxconn, which is 4096.
 const BACKLOG: u32 = 4096;
 
-fn serve(parent: Fd, address: &SocketAddr, stream: bool) -> Done {
+fn serve(address: &SocketAddr, stream: bool) -> Done<Fd> {
     let ipv6 = address.is_ipv6();
     let served = socket::internet(ipv6, stream).named(Call::Socket)?;
     let set = |(level, option)| socket::set_option(served, level, option, 1).named(Call::Setsockopt);
@@ -490,20 +524,17 @@ fn serve(parent: Fd, address: &SocketAddr, stream: bool) -> Done {
         if stream {
             socket::listen(served, BACKLOG).named(Call::Listen)?;
         }
-        socket::send_with_fd(parent, &Message::Served.encode(), served).named(Call::Send)
+        Ok(served)
     })();
-    let _ = file::close(served);
-    opened.map(drop)
+    if opened.is_err() {
+        let _ = file::close(served);
+    }
+    opened
 }
 
-fn spare(parent: Fd, count: u32) -> Done {
-    for _ in 0..count {
-        let made = socket::internet(false, true).named(Call::Socket)?;
-        let sent = socket::send_with_fd(parent, &Message::Served.encode(), made).named(Call::Send);
-        let _ = file::close(made);
-        sent?;
-    }
-    Ok(())
+fn watch(ipv6: bool) -> Done<Fd> {
+    // What is refused is refused without it, too: the parent sees by its type that nothing will be told.
+    socket::segments(ipv6).or_else(|_| socket::internet(false, false)).named(Call::Socket)
 }
 
 fn default_signals(kept: u64) -> Done {

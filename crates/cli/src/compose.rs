@@ -30,6 +30,7 @@ impl RunFlags {
 
 /// The command that the flags stand for; `order` tells in which order they were given.
 pub(crate) fn compose(flags: &ContainerFlags, order: &ArgMatches, beside: &Beside<'_>) -> Result<Command, Failure> {
+    flags.network.reads_stdin_once(flags.base.spec_file() == Some(Path::new("-")))?;
     let mut request = request(flags, order, beside.watched)?;
     if let Some(stand_in) = beside.stand_in.filter(|_| request.command.is_empty()) {
         request.command = vec![stand_in.into()];

@@ -17,8 +17,13 @@ const PIPEFS_MAGIC: u64 = 0x5049_5045;
 
 /// All that is in it, which may be this many bytes.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    read_all(to_read(path)?, most)
+}
+
+/// The same of what is open.
+pub(crate) fn read_all(from: impl Read, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    to_read(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    from.take(most + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
         true => Err(Error::other(format!("it has more than {most} bytes"))),
         false => Ok(bytes),

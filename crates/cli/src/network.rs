@@ -31,7 +31,7 @@ pub(crate) struct NetworkFlags {
     /// ntp.example.org:udp/123. Addresses, and names that lead to private ones, are refused
     #[arg(long, value_name = "NAME[:PORTS]")]
     allow: Vec<Rule>,
-    /// The same of all names in this file, one in a line as for --allow; what stands behind a # is for readers
+    /// The same of all names in this file (- for stdin), one in a line as for --allow; what stands behind a # is for readers
     #[arg(long, value_name = "FILE")]
     allow_from: Vec<PathBuf>,
     /// The same, also where the name leads to a private address (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10,
@@ -88,7 +88,7 @@ pub(crate) struct NetworkFlags {
     /// beside --allow)
     #[arg(long, value_name = "ADDR|host|none")]
     dns: Vec<DnsSpec>,
-    /// A line of /etc/hosts
+    /// A line of /etc/hosts; of a name that --allow has: the address that it leads to
     #[arg(long, value_name = "NAME:ADDR")]
     add_host: Vec<HostSpec>,
     /// At most so many bits a second in each direction, such as 10M (veth)
@@ -244,7 +244,11 @@ fn rate(text: &str) -> Parsed<u64> {
 fn rules_of(file: &Path) -> Result<Vec<(String, String)>, Failure> {
     let flag = format!("--allow-from {}", file.display());
     let failed = |why: &dyn std::fmt::Display| Failure::new(format!("{flag}: {why}"));
-    let bytes = named_files::read(file, MOST_RULES).map_err(|error| failed(&error))?;
+    let bytes = match is_stdin(file) {
+        true => named_files::read_all(std::io::stdin().lock(), MOST_RULES),
+        false => named_files::read(file, MOST_RULES),
+    };
+    let bytes = bytes.map_err(|error| failed(&error))?;
     let mut rules = Vec::new();
     for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let failed = |why: &dyn std::fmt::Display| failed(&format_args!("line {}: {why}", number + 1));
@@ -258,10 +262,24 @@ fn rules_of(file: &Path) -> Result<Vec<(String, String)>, Failure> {
     Ok(rules)
 }
 
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
 impl NetworkFlags {
+    /// Fails where stdin would be read for two things, of which the second would have nothing; `taken`: it is the spec.
+    pub(crate) fn reads_stdin_once(&self, taken: bool) -> Result<(), Failure> {
+        let count = self.allow_from.iter().filter(|file| is_stdin(file)).count();
+        match (count, taken) {
+            (0, _) | (1, false) => Ok(()),
+            (_, true) => Err(Failure::new("--allow-from -: stdin is read once, and is the spec already (--spec -)")),
+            _ => Err(Failure::new("--allow-from -: stdin is read once")),
+        }
+    }
+
     /// The files that say what is allowed.
     pub(crate) fn named_files(&self) -> impl Iterator<Item = &Path> {
-        self.allow_from.iter().map(PathBuf::as_path)
+        self.allow_from.iter().map(PathBuf::as_path).filter(|file| !is_stdin(file))
     }
 
     /// Whether the flags themselves decide about the network namespace.

@@ -252,13 +252,13 @@ pub(crate) fn say(remedy: &Remedy) -> Option<String> {
     }
     let (_, flag, takes) = FLAGS.iter().find(|(own, ..)| *own == row)?;
     let words = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    // Names, and ports.
+    let word_of = |word: &Value| word.as_str().map(str::to_owned).or_else(|| Some(word.as_u64()?.to_string()));
+    let words: Vec<String> = words.iter().filter_map(word_of).collect();
     Some(match takes {
         Nothing => (*flag).to_owned(),
         // All of them together.
-        One(_) if words.len() > 1 => {
-            let each = words.iter().filter_map(Value::as_str).map(|word| format!("{flag} {word}"));
-            each.collect::<Vec<_>>().join(" ")
-        }
+        One(_) if !words.is_empty() => words.iter().map(|word| format!("{flag} {word}")).collect::<Vec<_>>().join(" "),
         One(placeholder) => format!("{flag} {}", word.unwrap_or(placeholder)),
     })
 }

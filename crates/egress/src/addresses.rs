@@ -26,6 +26,8 @@ pub enum Special {
     Documentation,
     /// An IPv4 address inside an IPv6 address, or one that is translated to one: what it leads to is not seen.
     Translated,
+    /// A public IPv4 address behind a translator of this network, as name servers of networks without IPv4 have it (RFC 6052, RFC 6147).
+    Nat64,
     /// The host's own.
     Own,
     /// Nobody's yet.
@@ -33,9 +35,9 @@ pub enum Special {
 }
 
 impl Special {
-    /// Whether a name may lead there if that was said of it: what is somebody's own network, and not this host.
+    /// Whether a name may lead there if that was said of it: what is somebody's own network, or lies behind its translator, and not this host.
     pub fn can_be_allowed(self) -> bool {
-        matches!(self, Special::Private | Special::SharedByProvider)
+        matches!(self, Special::Private | Special::SharedByProvider | Special::Nat64)
     }
 
     /// The stable name, such as `"link-local"`.
@@ -51,6 +53,7 @@ impl Special {
             Special::Benchmark => "benchmark",
             Special::Documentation => "documentation",
             Special::Translated => "translated",
+            Special::Nat64 => "nat64",
             Special::Own => "host",
             Special::Reserved => "reserved",
         }
@@ -62,6 +65,15 @@ pub fn special(address: IpAddr) -> Option<Special> {
     match address {
         IpAddr::V4(address) => special4(address),
         IpAddr::V6(address) => special6(address),
+    }
+}
+
+/// The IPv4 address that a translator connects to, by the prefix that is everybody's.
+pub(crate) fn behind_translator(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return None };
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
+        _ => None,
     }
 }
 
@@ -87,6 +99,9 @@ fn special4(address: Ipv4Addr) -> Option<Special> {
 }
 
 fn special6(address: Ipv6Addr) -> Option<Special> {
+    if let Some(behind) = behind_translator(address.into()) {
+        return Some(special4(behind).unwrap_or(Special::Nat64));
+    }
     Some(match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Special::Unspecified,
         [0, 0, 0, 0, 0, 0, 0, 1] => Special::Loopback,
@@ -139,6 +154,83 @@ mod tests {
         }
     }
 
+    /// The first and the last address of each block of the two registries of IANA (special-purpose addresses, IPv4 and IPv6), and of multicast, with what it
+    /// is; behind them the neighbours that are none of its.
+    #[test]
+    fn each_block_of_the_registries_is_special_from_its_first_address_to_its_last() {
+        use Special::*;
+        for (block, what, beside) in [
+            ("0.0.0.0-0.255.255.255", Unspecified, "1.0.0.0"),
+            ("10.0.0.0-10.255.255.255", Private, "9.255.255.255 11.0.0.0"),
+            ("100.64.0.0-100.127.255.255", SharedByProvider, "100.63.255.255 100.128.0.0"),
+            ("127.0.0.0-127.255.255.255", Loopback, "126.255.255.255 128.0.0.0"),
+            ("169.254.0.0-169.254.255.255", LinkLocal, "169.253.255.255 169.255.0.0"),
+            ("172.16.0.0-172.31.255.255", Private, "172.15.255.255 172.32.0.0"),
+            ("192.0.0.0-192.0.0.255", Reserved, "191.255.255.255 192.0.1.0"),
+            ("192.0.2.0-192.0.2.255", Documentation, "192.0.1.255 192.0.3.0"),
+            ("192.88.99.0-192.88.99.255", Translated, "192.88.98.255 192.88.100.0"),
+            ("192.168.0.0-192.168.255.255", Private, "192.167.255.255 192.169.0.0"),
+            ("198.18.0.0-198.19.255.255", Benchmark, "198.17.255.255 198.20.0.0"),
+            ("198.51.100.0-198.51.100.255", Documentation, "198.51.99.255 198.51.101.0"),
+            ("203.0.113.0-203.0.113.255", Documentation, "203.0.112.255 203.0.114.0"),
+            ("224.0.0.0-239.255.255.255", Multicast, "223.255.255.255"),
+            ("240.0.0.0-255.255.255.255", Reserved, ""),
+            ("::-::", Unspecified, ""),
+            ("::1-::1", Loopback, ""),
+            ("::2-::ffff:ffff", Translated, ""),
+            ("::ffff:0.0.0.0-::ffff:255.255.255.255", Translated, ""),
+            ("::ffff:0:0.0.0.0-::ffff:0:255.255.255.255", Translated, ""),
+            ("64:ff9b::1.0.0.0-64:ff9b::223.255.255.255", Nat64, ""),
+            ("64:ff9b::1:0:0-64:ff9b::ffff:ffff:ffff", Translated, ""),
+            ("64:ff9b:1::-64:ff9b:1:ffff:ffff:ffff:ffff:ffff", Translated, ""),
+            ("100::-100::ffff:ffff:ffff:ffff", Reserved, ""),
+            ("100:0:0:1::-100:0:0:1:ffff:ffff:ffff:ffff", Reserved, ""),
+            ("2001::-2001:0:ffff:ffff:ffff:ffff:ffff:ffff", Translated, "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("2001:1::-2001:1:ffff:ffff:ffff:ffff:ffff:ffff", Reserved, ""),
+            ("2001:2::-2001:2:0:ffff:ffff:ffff:ffff:ffff", Benchmark, ""),
+            ("2001:3::-2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", Reserved, "2001:200::"),
+            ("2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", Documentation, "2001:db7:ffff:: 2001:db9::"),
+            ("2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Translated, "2003::"),
+            ("3fff::-3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", Documentation, "3ffe:ffff:: 3fff:1000::"),
+            ("4000::-fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Reserved, "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("5f00::-5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Reserved, ""),
+            ("fc00::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Private, ""),
+            ("fe00::-fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Reserved, ""),
+            ("fe80::-febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", LinkLocal, ""),
+            ("fec0::-feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Private, ""),
+            ("ff00::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Multicast, ""),
+        ] {
+            let of = |text: &str| special(text.parse().unwrap());
+            let (first, last) = block.split_once('-').unwrap();
+            assert_eq!((of(first), of(last)), (Some(what), Some(what)), "{block}");
+            beside.split_whitespace().for_each(|other| assert_eq!(of(other), None, "{other} beside {block}"));
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_a_translator_is_what_it_is_by_itself_or_behind_one() {
+        for (text, what) in [
+            ("64:ff9b::8.8.8.8", Special::Nat64),
+            ("64:ff9b::10.0.0.1", Special::Private),
+            ("64:ff9b::100.64.0.1", Special::SharedByProvider),
+            ("64:ff9b::127.0.0.1", Special::Loopback),
+            ("64:ff9b::169.254.169.254", Special::Metadata),
+            ("64:ff9b::198.18.0.1", Special::Benchmark),
+            ("64:ff9b::224.0.0.1", Special::Multicast),
+            ("64:ff9b::", Special::Unspecified),
+        ] {
+            assert_eq!(special(text.parse().unwrap()), Some(what), "{text}");
+        }
+        assert_eq!(behind_translator("64:ff9b::8.8.8.8".parse().unwrap()), Some([8, 8, 8, 8].into()));
+        // Where in the address it stands is not said there.
+        assert_eq!(behind_translator("64:ff9b:1::8.8.8.8".parse().unwrap()), None);
+        for what in [Special::Translated, Special::Loopback, Special::LinkLocal, Special::Metadata, Special::Benchmark]
+        {
+            assert!(!what.can_be_allowed());
+        }
+        assert!(Special::Nat64.can_be_allowed() && Special::Private.can_be_allowed());
+    }
+
     #[test]
     fn all_others_are_told_by_what_they_are() {
         for (special, texts) in [
@@ -173,7 +265,6 @@ mod tests {
                     "::ffff:10.0.0.1",
                     "::ffff:8.8.8.8",
                     "::127.0.0.1",
-                    "64:ff9b::a00:1",
                     "64:ff9b:1::1",
                     "2002:a00:1::1",
                     "2001::1",

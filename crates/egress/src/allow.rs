@@ -1,7 +1,7 @@
-//! All that is allowed, and the sockets that it takes.
+//! All that is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::rule::listed;
 use crate::slots::{Slot, Slots};
@@ -14,7 +14,9 @@ pub const STOCK: usize = 128;
 /// How many rules there can be, as each is compared with all others.
 const MOST_RULES: usize = 1024;
 /// Where names are asked for.
-const DNS: u16 = 53;
+pub(crate) const DNS: u16 = 53;
+/// Rules of one name that are told.
+const MOST_SHOWN: usize = 4;
 /// Overlaps that are told one by one.
 const MOST_OVERLAPS: usize = 20;
 
@@ -34,6 +36,8 @@ pub struct Allow {
     /// Of all exact names, in all.
     ports: usize,
     slots: Slots,
+    /// Names whose addresses are said, so that nobody is asked for them.
+    placed: BTreeMap<Name, Vec<IpAddr>>,
     requires_sni: bool,
     enters: bool,
 }
@@ -98,34 +102,6 @@ pub enum AllowError {
     TooManyRules,
 }
 
-/// What a socket is for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A name's port, by TCP.
-    Name(Name, u16),
-    /// A name's port, by UDP.
-    Flows(Name, u16),
-    /// Questions for names, by UDP.
-    Datagrams,
-    /// The same by TCP.
-    Questions,
-    /// Neither bound nor listening: for a name below a `*`, once that is asked for. Of TCP and IPv4.
-    Spare,
-    /// The same, for connections from outside.
-    Inward,
-    /// None of the namespace's: a listener outside, whose connections go to this port of the namespace's 127.0.0.1.
-    Published(u16),
-}
-
-/// A socket of the namespace that the relay is to be given.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Wanted {
-    /// Where it is bound; of one that is spare, nowhere.
-    pub address: SocketAddr,
-    /// What it is for.
-    pub kind: Kind,
-}
-
 impl Allow {
     /// Nothing is allowed.
     pub fn nothing() -> Allow {
@@ -149,6 +125,27 @@ impl Allow {
         }
         let host: Name = HOST.parse().map_err(|_| AllowError::Host)?;
         self.open_exact(&host, &Open { streams: Access::to(&Ports::one(port), false), datagrams: Access::default() })
+    }
+
+    /// An allowed name leads to this address, and no others but those that are said as well; it is judged as any other. `false`: the name is not
+    /// allowed, or the host's own loopback.
+    pub fn place(&mut self, name: &Name, address: IpAddr) -> bool {
+        let open = self.open(name);
+        let is_allowed = name.as_str() != HOST && open.count() > 0;
+        if is_allowed {
+            self.placed.entry(name.clone()).or_default().push(address);
+        }
+        is_allowed
+    }
+
+    /// Where a name leads by [`Allow::place`]; empty: wherever the host says.
+    pub fn placed(&self, name: &Name) -> &[IpAddr] {
+        self.placed.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// All such names.
+    pub fn all_placed(&self) -> impl Iterator<Item = (&Name, &[IpAddr])> {
+        self.placed.iter().map(|(name, addresses)| (name, addresses.as_slice()))
     }
 
     /// Whether a connection has to begin with TLS, and ask for the name that it is to.
@@ -325,34 +322,34 @@ impl Allow {
         &self.slots
     }
 
-    /// The sockets, in the order in which the relay takes them; `ipv6`: whether the host has it.
-    pub fn sockets(&self, ipv6: bool) -> Vec<Wanted> {
-        let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-        let families = if ipv6 { 2 } else { 1 };
-        let mut wanted = Vec::new();
-        for address in any.into_iter().take(families) {
-            for kind in [Kind::Datagrams, Kind::Questions] {
-                wanted.push(Wanted { address: SocketAddr::new(address, DNS), kind });
-            }
-        }
-        for name in self.exact.keys() {
-            let Some(slot) = self.slots.of(name.as_str()) else { continue };
+    /// Each exact name, and its ports by TCP and by UDP.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = (&Name, Slot, Ports, Ports)> {
+        self.exact.keys().filter_map(|name| {
             let Open { streams, datagrams } = self.open(name);
-            let streams = streams.ports.iter().map(|port| (port, Kind::Name(name.clone(), port)));
-            let datagrams = datagrams.ports.iter().map(|port| (port, Kind::Flows(name.clone(), port)));
-            for (port, kind) in streams.chain(datagrams) {
-                let addresses = [IpAddr::V4(slot.v4()), IpAddr::V6(slot.v6())].into_iter().take(families);
-                let each =
-                    addresses.map(|address| Wanted { address: SocketAddr::new(address, port), kind: kind.clone() });
-                wanted.extend(each);
-            }
-        }
-        for (kind, is_wanted) in [(Kind::Spare, !self.below.is_empty()), (Kind::Inward, self.enters)] {
-            let address = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-            let count = if is_wanted { STOCK } else { 0 };
-            wanted.extend((0..count).map(|_| Wanted { address, kind: kind.clone() }));
-        }
-        wanted
+            Some((name, self.slots.of(name.as_str())?, streams.ports, datagrams.ports))
+        })
+    }
+
+    /// Whether there are names that are not known before they are asked for.
+    pub(crate) fn has_names_below(&self) -> bool {
+        !self.below.is_empty()
+    }
+
+    /// Whether connections from outside come in.
+    pub(crate) fn enters(&self) -> bool {
+        self.enters
+    }
+
+    /// The rules that a name has, joined.
+    pub(crate) fn rules_of(&self, name: &Name) -> String {
+        let rules = self.rules.iter().map(|(rule, _)| rule).filter(|rule| rule.pattern.is_of(name));
+        let own = self.exact.get(HOST).filter(|_| name.as_str() == HOST);
+        let own = own.map(|open| format!("{HOST}:{}", open.streams.ports));
+        let mut lines: Vec<String> = rules.map(Rule::to_string).chain(own).collect();
+        let more = lines.len().saturating_sub(MOST_SHOWN);
+        lines.truncate(MOST_SHOWN);
+        lines.extend((more > 0).then(|| format!("{more} more")));
+        lines.join(" and ")
     }
 
     /// The name that lies at this address.
@@ -369,6 +366,7 @@ fn shown((rule, private): &(Rule, bool)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     fn allow(rules: &[&str]) -> Result<Allow, AllowError> {
         let mut allow = Allow::nothing();
@@ -381,23 +379,12 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_bound_to_the_slot_alone() {
-        let allow = allow(&["github.com:22,443", "GITHUB.com:443"]).unwrap();
-        let sockets = allow.sockets(true);
-        assert_eq!(sockets.len(), 4 + 4);
-        for wanted in &sockets[4..] {
-            assert!(!wanted.address.ip().is_unspecified());
-            assert_eq!(allow.at(wanted.address.ip()).map(Name::as_str), Some("github.com"));
-        }
-        assert_eq!(allow.sockets(false).len(), 2 + 2);
-    }
-
-    #[test]
     fn a_port_by_udp_has_a_socket_of_its_own_and_is_none_of_tcp() {
         let mut allow = allow(&["a.org:443,udp/443", "b.org:udp/123"]).unwrap();
-        let kinds: Vec<Kind> = allow.sockets(false).into_iter().skip(2).map(|wanted| wanted.kind).collect();
+        let kinds: Vec<Kind> = allow.sockets(false).into_iter().skip(3).map(|wanted| wanted.kind).collect();
         let (a, b) = (name("a.org"), name("b.org"));
-        assert_eq!(kinds, [Kind::Name(a.clone(), 443), Kind::Flows(a.clone(), 443), Kind::Flows(b.clone(), 123)]);
+        let later = Kind::Later { name: a.clone(), port: 443, ipv6: false };
+        assert_eq!(kinds, [Kind::Flows(a.clone(), 443), Kind::Flows(b.clone(), 123), later]);
         assert_eq!((allow.ports_of(&b), allow.datagrams_of(&b).to_string().as_str()), (None, "123"));
         allow.add_private(&"b.org:udp/5353".parse().unwrap()).unwrap();
         assert!(allow.is_private_by_datagrams(&b, 5353) && !allow.is_private_by_datagrams(&b, 123));
@@ -410,7 +397,7 @@ mod tests {
 
     #[test]
     fn nothing_allowed_still_has_its_name_server() {
-        assert_eq!(Allow::nothing().sockets(true).len(), 4);
+        assert_eq!(Allow::nothing().sockets(true).len(), 6);
     }
 
     #[test]
@@ -425,8 +412,8 @@ mod tests {
         assert_eq!(ports("badexample.org"), None);
         assert!(allow.is_private(&name("x.b.example.org"), 5432));
         assert!(!allow.is_private(&name("x.b.example.org"), 443) && !allow.is_private(&name("a.example.org"), 5432));
-        // The exact one is bound at once, the others have what is spare.
-        assert_eq!(allow.sockets(false).len(), 2 + 2 + STOCK);
+        // The exact one has its own, the others have what is spare.
+        assert_eq!(allow.sockets(false).len(), 3 + 2 + STOCK);
         assert_eq!(allow.overlaps().len(), 4);
     }
 
@@ -462,10 +449,10 @@ mod tests {
         allow.add_loopback(5432).unwrap();
         allow.add_loopback(6379).unwrap();
         assert_eq!(allow.ports_of(&name(HOST)).map(|ports| ports.to_string()).as_deref(), Some("5432,6379"));
-        assert_eq!(allow.sockets(false).len(), 2 + 1 + 2);
+        assert_eq!(allow.sockets(false).len(), 3 + 1 + 2);
         assert_eq!(allow.add_loopback(53), Err(AllowError::Dns));
         assert_eq!(allow.add(&HOST.parse().unwrap()), Err(AllowError::Host));
-        assert_eq!(allow.sockets(false).len(), 2 + 1 + 2, "what is refused leaves nothing");
+        assert_eq!(allow.sockets(false).len(), 3 + 1 + 2, "what is refused leaves nothing");
     }
 
     #[test]

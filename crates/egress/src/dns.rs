@@ -36,6 +36,17 @@ pub enum Asked {
     Address(IpAddr),
 }
 
+/// What is wanted of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wants {
+    /// An address of IPv4.
+    V4,
+    /// One of IPv6.
+    V6,
+    /// Anything else.
+    Other,
+}
+
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum Code {
@@ -101,7 +112,7 @@ struct Question<'a> {
 }
 
 /// The answer to a message, or `None` if it is no question at all.
-pub fn reply(message: &[u8], find: impl FnOnce(&Asked) -> Answer) -> Option<Vec<u8>> {
+pub fn reply(message: &[u8], find: impl FnOnce(&Asked, Wants) -> Answer) -> Option<Vec<u8>> {
     let mut reader = Reader { bytes: message, at: 0 };
     let id = reader.number()?;
     let flags = reader.number()?;
@@ -126,7 +137,12 @@ pub fn reply(message: &[u8], find: impl FnOnce(&Asked) -> Answer) -> Option<Vec<
         return Some(message_of(id, flags, Code::Refused, Some(&question), edns.as_ref(), &[]));
     }
     let asked = address_of(&question.labels).map_or_else(|| Asked::Name(text_of(&question.labels)), Asked::Address);
-    let (code, data) = match (find(&asked), question.kind) {
+    let wants = match question.kind {
+        A => Wants::V4,
+        AAAA => Wants::V6,
+        _ => Wants::Other,
+    };
+    let (code, data) = match (find(&asked, wants), question.kind) {
         (Answer::Addresses(address, _), A) => (Code::NoError, address.octets().to_vec()),
         (Answer::Addresses(_, Some(address)), AAAA) => (Code::NoError, address.octets().to_vec()),
         (Answer::Pointer(name), PTR) => (Code::NoError, encoded(&name)),
@@ -251,7 +267,7 @@ mod tests {
     const V4: Ipv4Addr = Ipv4Addr::new(198, 19, 1, 2);
     const V6: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 1, 2);
 
-    fn find(asked: &Asked) -> Answer {
+    fn find(asked: &Asked, _: Wants) -> Answer {
         match asked {
             Asked::Name(name) if name == "github.com" => Answer::Addresses(V4, Some(V6)),
             Asked::Address(address) if *address == IpAddr::V4(V4) => Answer::Pointer("github.com".into()),
@@ -388,9 +404,9 @@ mod tests {
         fn the_longest_names_fit(labels in prop::collection::vec("[a-z0-9]{1,63}", 1..5)) {
             let name = labels.join(".");
             prop_assume!(name.len() <= 253);
-            let answer = reply(&question(&name, AAAA, Some(0)), |_| Answer::Addresses(V4, Some(V6))).unwrap();
+            let answer = reply(&question(&name, AAAA, Some(0)), |_, _| Answer::Addresses(V4, Some(V6))).unwrap();
             prop_assert!(answer.len() <= LONGEST);
-            let pointer = reply(&question("2.1.19.198.in-addr.arpa", PTR, Some(0)), |_| Answer::Pointer(name)).unwrap();
+            let pointer = reply(&question("2.1.19.198.in-addr.arpa", PTR, Some(0)), |_, _| Answer::Pointer(name)).unwrap();
             prop_assert!(pointer.len() <= LONGEST);
         }
     }

@@ -16,8 +16,8 @@ const HOST_NAME: u8 = 0;
 /// What has come so far.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Hello {
-    /// Not all of it yet.
-    More,
+    /// Not all of it yet: it takes at least so many bytes from its beginning on.
+    More(usize),
     /// All of it, and this is the name that it asks for.
     Of(Name),
     /// It asks for none, in more than one way, or is something else.
@@ -54,27 +54,32 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Of a record, and of the message in it: what stands before its content.
+const RECORD: usize = 5;
+const MESSAGE: usize = 4;
+
 /// Looks at what a connection begins with.
 pub(crate) fn read(bytes: &[u8]) -> Hello {
     let mut records = Reader(bytes);
     let mut message = Vec::new();
+    let mut whole = MESSAGE;
     loop {
         // Whatever comes first decides, so that nobody is waited for who speaks something else.
-        match records.0.first() {
-            None if bytes.len() >= MOST => return Hello::Other,
-            None => return Hello::More,
-            Some(kind) if *kind != HANDSHAKE => return Hello::Other,
-            Some(_) => {}
-        }
-        if records.0.get(1).is_some_and(|major| *major != 3) {
+        if records.0.first().is_some_and(|kind| *kind != HANDSHAKE) || records.0.get(1).is_some_and(|major| *major != 3)
+        {
             return Hello::Other;
         }
-        let (Some(_), Some(length)) = (records.take(3), records.number()) else { return short_of(bytes) };
-        if !(1..=MOST_RECORD).contains(&usize::from(length)) {
+        let missing = whole.saturating_sub(message.len()).max(1);
+        let has = records.0.len();
+        let (Some(_), Some(length)) = (records.take(3), records.number()) else {
+            return short_of(bytes, RECORD - has.min(RECORD - 1) + missing);
+        };
+        let length = usize::from(length);
+        if !(1..=MOST_RECORD).contains(&length) {
             return Hello::Other;
         }
-        let whole = records.0.len() >= usize::from(length);
-        let part = records.take(usize::from(length).min(records.0.len()));
+        let left = length.saturating_sub(records.0.len());
+        let part = records.take(length.min(records.0.len()));
         message.extend(part.unwrap_or_default());
         match message.as_slice() {
             [kind, ..] if *kind != CLIENT_HELLO => return Hello::Other,
@@ -86,17 +91,20 @@ pub(crate) fn read(bytes: &[u8]) -> Hello {
                 if let Some(body) = body.get(..length) {
                     return name(body).map_or(Hello::Other, Hello::Of);
                 }
+                whole = MESSAGE + length;
             }
             _ => {}
         }
-        if !whole {
-            return short_of(bytes);
+        if left > 0 {
+            let missing = whole - message.len();
+            return short_of(bytes, if missing <= left { missing } else { missing + RECORD });
         }
     }
 }
 
-fn short_of(bytes: &[u8]) -> Hello {
-    if bytes.len() < MOST { Hello::More } else { Hello::Other }
+/// What comes next are so many bytes, or more.
+fn short_of(bytes: &[u8], missing: usize) -> Hello {
+    if bytes.len() < MOST { Hello::More((bytes.len() + missing).min(MOST)) } else { Hello::Other }
 }
 
 fn name(body: &[u8]) -> Option<Name> {
@@ -166,8 +174,15 @@ mod tests {
             let bytes = records(&message(&extensions), each);
             assert_eq!(read(&bytes), of("example.org"), "records of {each}");
             for length in 0..bytes.len() {
-                assert_eq!(read(&bytes[..length]), Hello::More, "{length} bytes");
+                let Hello::More(least) = read(&bytes[..length]) else { panic!("{length} bytes") };
+                assert!((length + 1..=bytes.len()).contains(&least), "{length} bytes, then {least}");
             }
+            // Who looks again when there are so many looks a few times, however long it is.
+            let (mut length, mut looks) = (1, 0);
+            while let Hello::More(least) = read(&bytes[..length]) {
+                (length, looks) = (least, looks + 1);
+            }
+            assert!(length == bytes.len() && looks < 32, "{looks} looks at records of {each}");
             // What is sent behind it is no part of it.
             assert_eq!(read(&[&bytes[..], b"more"].concat()), of("example.org"));
         }

@@ -1,9 +1,9 @@
 //! A network in which there are names, and no addresses: a network namespace reaches the names that it was allowed, and nothing else.
 //!
 //! Inside, all addresses are the namespace's own (`local` routes), so whoever has no listener there answers with a reset at once. Each
-//! allowed name has an address of its own, its slot ([`slots`]), and there a listener for each port ([`Allow::sockets`]): whoever makes
-//! the namespace opens them in it and hands them to the [`relay`], a thread of this process outside. The names below a `*` are not known before
-//! they are asked for: sockets that are bound nowhere yet are handed over for them. It answers the questions for names
+//! allowed name has an address of its own, its slot ([`slots`]), and there, once it is asked for, a listener for each port
+//! ([`Allow::sockets`]): whoever makes the namespace opens sockets in it that are bound nowhere yet, and hands them to the [`relay`], a thread of
+//! this process outside. It answers the questions for names
 //! ([`dns`]), and for each connection to a slot it looks up the *name*, here, refuses what is no public address ([`addresses`]), connects,
 //! and moves bytes. Nothing that a program inside sends is an address that is ever connected to.
 //!
@@ -21,14 +21,17 @@ mod name_server;
 mod own_address;
 mod ports;
 pub mod relay;
+mod resets;
 mod resolver;
 mod rule;
 pub mod slots;
+mod sockets;
 mod tally;
 
-pub use allow::{Allow, AllowError, HOST, Kind, STOCK, Wanted};
+pub use allow::{Allow, AllowError, HOST, STOCK};
 pub use name::{Name, NameError};
 pub use ports::{PortError, Ports};
 pub use relay::Seat;
 pub use rule::{Pattern, Rule, RuleError};
+pub use sockets::{Kind, Wanted};
 pub use tally::{Count, Refusal, Tally, Why};

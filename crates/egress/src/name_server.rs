@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{bind, listen};
-use seclude_sys::{Fd, socket};
+use rustix::net::{bind, listen, sockopt};
+use seclude_sys::Fd;
+use seclude_sys::socket::{self, option, set_option};
 
-use crate::dns::{self, Answer, Asked};
-use crate::slots::Slot;
+use crate::dns::{self, Answer, Asked, Wants};
+use crate::slots::{self, Slot};
 use crate::tally::{Tally, Why};
 use crate::{Allow, Name};
 
@@ -31,29 +32,48 @@ pub(crate) struct NameServer {
     /// Of names that were asked for, the ports that could not be had.
     missing: BTreeMap<Name, Vec<u16>>,
     /// What listens since it was looked at last.
-    fresh: Vec<(Name, u16, OwnedFd)>,
+    fresh: Vec<Fresh>,
+    /// Of exact names that nobody has asked for yet.
+    later: BTreeMap<Name, Vec<Later>>,
+}
+
+/// A socket that is bound nowhere yet.
+pub(crate) struct Later {
+    pub(crate) port: u16,
+    pub(crate) ipv6: bool,
+    pub(crate) socket: OwnedFd,
+}
+
+/// One that listens since a name was asked for.
+pub(crate) struct Fresh {
+    pub(crate) name: Name,
+    pub(crate) port: u16,
+    pub(crate) socket: OwnedFd,
+    /// What [`listen_at`] says.
+    pub(crate) forced: bool,
 }
 
 impl NameServer {
-    pub(crate) fn new(allow: Allow, ipv6: bool, spare: Vec<OwnedFd>) -> NameServer {
-        NameServer { allow, ipv6, spare, missing: BTreeMap::new(), fresh: Vec::new() }
+    pub(crate) fn new(allow: Allow, ipv6: bool, spare: Vec<OwnedFd>, later: BTreeMap<Name, Vec<Later>>) -> NameServer {
+        NameServer { allow, ipv6, spare, missing: BTreeMap::new(), fresh: Vec::new(), later }
     }
 
     /// Listeners that are to be looked after from here on.
-    pub(crate) fn take_fresh(&mut self) -> Vec<(Name, u16, OwnedFd)> {
+    pub(crate) fn take_fresh(&mut self) -> Vec<Fresh> {
         std::mem::take(&mut self.fresh)
     }
 
     /// No further name comes.
     pub(crate) fn close(&mut self) {
         self.spare.clear();
+        self.later.clear();
     }
 
     pub(crate) fn reply(&mut self, message: &[u8], tally: &Tally) -> Option<Vec<u8>> {
-        dns::reply(message, |asked| self.find(asked, tally))
+        dns::reply(message, |asked, wants| self.find(asked, wants, tally))
     }
 
-    fn find(&mut self, asked: &Asked, tally: &Tally) -> Answer {
+    fn find(&mut self, asked: &Asked, wants: Wants, tally: &Tally) -> Answer {
         let name = match asked {
             Asked::Address(address) => {
                 let name = Slot::of(*address).and_then(|slot| self.allow.slots().name(slot));
@@ -66,6 +86,9 @@ impl NameServer {
             return Answer::Addresses(Ipv4Addr::LOCALHOST, Some(Ipv6Addr::LOCALHOST).filter(|_| self.ipv6));
         }
         if let Some(slot) = self.allow.slots().of(name).filter(|_| self.allow.is_exact(name)) {
+            if wants != Wants::Other {
+                self.open_exact(name, slot, tally);
+            }
             return Answer::Addresses(slot.v4(), Some(slot.v6()).filter(|_| self.ipv6));
         }
         let below = name.parse::<Name>().ok().filter(|name| self.allow.ports_of(name).is_some());
@@ -74,8 +97,35 @@ impl NameServer {
             // Who asks from the top on (RFC 9156), and who keeps answers, takes a name that is not there for the end of all below it (RFC 8020).
             return if self.allow.is_above(name) { Answer::Nothing } else { Answer::NoSuchName };
         };
-        // One address takes half the sockets of two, and there is nobody who has none of IPv4 here.
+        // One address takes half the sockets of two, and there is nobody who has none of IPv4 here. Whoever wants something else takes none.
+        if wants != Wants::V4 {
+            return Answer::Nothing;
+        }
         self.open(below, tally).map_or(Answer::NoSuchName, |slot| Answer::Addresses(slot.v4(), None))
+    }
+
+    /// Has a name listen on its slot, before anybody is told of that.
+    fn open_exact(&mut self, name: &str, slot: Slot, tally: &Tally) {
+        let Some((name, sockets)) = self.later.remove_entry(name) else { return };
+        let (mut missing, mut failed) = (Vec::new(), false);
+        for later in sockets {
+            let address = if later.ipv6 { IpAddr::V6(slot.v6()) } else { slot.v4().into() };
+            let Later { port, ipv6, socket } = later;
+            match listen_at(socket, SocketAddr::new(address, port)) {
+                Ok((socket, forced)) => self.fresh.push(Fresh { name: name.clone(), port, socket, forced }),
+                Err(socket) => {
+                    failed = true;
+                    missing.extend(socket.map(|socket| Later { port, ipv6, socket }));
+                }
+            }
+        }
+        if failed {
+            tally.refused(name.as_str(), Why::Taken);
+        }
+        // Asked again, it is tried again.
+        if !missing.is_empty() {
+            self.later.insert(name, missing);
+        }
     }
 
     /// Has a name below a `*` listen on its slot, before anybody knows that slot.
@@ -98,12 +148,10 @@ impl NameServer {
                 missing.push(port);
                 continue;
             };
-            match bind(&socket, &SocketAddr::new(slot.v4().into(), port)) {
-                // A socket that is bound and cannot listen is of no more use.
-                Ok(()) if listen(&socket, BACKLOG).is_ok() => self.fresh.push((name.clone(), port, socket)),
-                Ok(()) => missing.push(port),
-                Err(_) => {
-                    self.spare.push(socket);
+            match listen_at(socket, SocketAddr::new(slot.v4().into(), port)) {
+                Ok((socket, forced)) => self.fresh.push(Fresh { name: name.clone(), port, socket, forced }),
+                Err(socket) => {
+                    self.spare.extend(socket);
                     missing.push(port);
                 }
             }
@@ -113,6 +161,19 @@ impl NameServer {
         }
         self.missing.insert(name, missing);
         Some(slot)
+    }
+
+    /// A place that the namespace's kernel has refused: a slot, as its name has other ports, or an address that is no name's.
+    pub(crate) fn note(&self, place: SocketAddr, tally: &Tally) {
+        let (ip, port) = (place.ip(), place.port());
+        match Slot::of(ip).and_then(|slot| self.allow.slots().name(slot)) {
+            // Whoever it was has let go of it by now.
+            Some(name) if self.allow.ports_of(name).is_some_and(|ports| ports.contains(port)) => {}
+            Some(name) => tally.refused_port(name, port, self.allow.rules_of(name)),
+            // Its own.
+            None if ip == IpAddr::V4(slots::OWN) || ip == IpAddr::V6(slots::OWN6) => {}
+            None => tally.refused_number(place),
+        }
     }
 
     /// Answers what has come by UDP, as from the address that it was sent to.
@@ -133,6 +194,49 @@ impl NameServer {
             }
         }
     }
+}
+
+/// Has a socket listen at a slot. `true`: by force, as a program of the namespace has the port at every address, which to the kernel is the same
+/// place; connections go to who is bound more narrowly. The kernel lets who may repair connections have both (TCP_REPAIR, Linux 3.5), and
+/// what is accepted has to be taken out of that ([`release`]).
+///
+/// A socket that failed comes back, unless it is bound already, and so of no more use.
+fn listen_at(socket: OwnedFd, address: SocketAddr) -> Result<(OwnedFd, bool), Option<OwnedFd>> {
+    match bind_at(&socket, address) {
+        Ok(forced) if listen(&socket, BACKLOG).is_ok() => Ok((socket, forced)),
+        Ok(_) => Err(None),
+        Err(_) => Err(Some(socket)),
+    }
+}
+
+fn bind_at(socket: &OwnedFd, address: SocketAddr) -> rustix::io::Result<bool> {
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(socket, true)?;
+        // Its slot is an address of no link.
+        sockopt::set_ipv6_freebind(socket, true)?;
+    }
+    match bind(socket, &address) {
+        Err(Errno::ADDRINUSE) => {}
+        bound => return bound.map(|()| false),
+    }
+    repair(socket, ON)?;
+    bind(socket, &address).map(|()| true).inspect_err(|_| {
+        let _ = repair(socket, OFF);
+    })
+}
+
+const ON: u32 = 1;
+/// Without a probe of the peer's window. Linux 4.19.
+const OFF: u32 = -1_i32 as u32;
+
+fn repair(socket: &OwnedFd, how: u32) -> rustix::io::Result<()> {
+    let (level, option) = option::REPAIR;
+    set_option(Fd(socket.as_raw_fd()), level, option, how).map_err(|errno| Errno::from_raw_os_error(errno.0.into()))
+}
+
+/// Makes a connection one as any other that was accepted by a listener that is there by force.
+pub(crate) fn release(accepted: &OwnedFd) -> rustix::io::Result<()> {
+    repair(accepted, OFF)
 }
 
 /// Somebody who asks by TCP: each message has its length before it.
@@ -208,8 +312,8 @@ mod tests {
             allow.add(&rule.parse().unwrap()).unwrap();
         }
         let tally = Tally::default();
-        let mut server = NameServer::new(allow, false, Vec::new());
-        let mut find = |name: &str| server.find(&Asked::Name(name.to_owned()), &tally);
+        let mut server = NameServer::new(allow, false, Vec::new(), BTreeMap::new());
+        let mut find = |name: &str| server.find(&Asked::Name(name.to_owned()), Wants::V4, &tally);
         for above in ["b.example.org", "example.org", "org", "zone.test", "test"] {
             assert!(matches!(find(above), Answer::Nothing), "{above}");
         }

@@ -43,6 +43,11 @@ impl Ports {
         self.0.iter().any(|(first, last)| (*first..=*last).contains(&port))
     }
 
+    /// How many ranges they are.
+    pub(crate) fn ranges(&self) -> usize {
+        self.0.len()
+    }
+
     /// Those of both.
     pub fn with(&self, others: &Ports) -> Ports {
         Ports::joined(self.0.iter().chain(&others.0).copied().collect())

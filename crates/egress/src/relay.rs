@@ -55,6 +55,7 @@ enum Order {
     Begin(u64, Box<Opened>),
     /// Told when all of it is closed.
     Leave(u64, SyncSender<()>),
+    /// Once the last one is closed.
     End,
 }
 
@@ -96,8 +97,8 @@ impl Shared {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn order(&self, order: Order) {
-        self.orders().push(order);
+    fn order(&self, orders: impl IntoIterator<Item = Order>) {
+        self.orders().extend(orders);
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 }
@@ -150,7 +151,7 @@ impl Seat {
     fn begin_with(&mut self, allow: Allow, ipv6: bool, sockets: Vec<(Kind, OwnedFd)>, lookup: Lookup, judge: Judge) {
         let opened = Opened { allow, ipv6, sockets, tally: self.tally.clone(), lookup, judge };
         self.begun = true;
-        self.shared.order(Order::Begin(self.id, Box::new(opened)));
+        self.shared.order([Order::Begin(self.id, Box::new(opened))]);
     }
 
     /// What went through, and what was refused.
@@ -176,21 +177,29 @@ impl Drop for Seat {
         if self.process != std::process::id() {
             return;
         }
-        if self.begun {
-            let (done, ended) = sync_channel(1);
-            self.shared.order(Order::Leave(self.id, done));
-            // The thread may have ended, and then it has closed all.
-            let _ = ended.recv_timeout(DRAIN * 2);
-        }
         let mut running = running();
-        let Some(own) = running.as_mut().filter(|own| Arc::ptr_eq(&own.shared, &self.shared)) else { return };
-        own.seats -= 1;
-        let is_last = own.seats == 0;
+        let own = running.as_mut().filter(|own| Arc::ptr_eq(&own.shared, &self.shared));
+        let is_last = own.is_some_and(|own| {
+            own.seats -= 1;
+            own.seats == 0
+        });
+        // Whoever comes now begins with another thread.
         let thread = running.take_if(|_| is_last).map(|running| running.thread);
         drop(running);
-        if let Some(thread) = thread {
-            self.shared.order(Order::End);
-            let _ = thread.join();
+        let (done, ended) = sync_channel(1);
+        let leave = self.begun.then_some(Order::Leave(self.id, done));
+        match thread {
+            // Both at once: each would wake the thread, and that this one.
+            Some(thread) => {
+                self.shared.order(leave.into_iter().chain([Order::End]));
+                let _ = thread.join();
+            }
+            None if self.begun => {
+                self.shared.order(leave);
+                // The thread may have ended, and then it has closed all.
+                let _ = ended.recv_timeout(DRAIN * 2);
+            }
+            None => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use seclude_sys::signal;
@@ -16,8 +16,10 @@ use crate::Name;
 
 /// How many names are looked up at a time, whoever asks: others wait.
 const THREADS: usize = 32;
-/// How many of one namespace's, and no more than are left to others: with servers that do not answer, those have the rest.
+/// How many of one namespace's, besides those that nobody answers for, and in all no more than are left to others.
 const SHARE: usize = 8;
+/// After how long that is to be thought of a name: others of the same namespace do not wait for it any longer.
+const SLOW: Duration = Duration::from_millis(500);
 /// How many names of one namespace wait to be looked up.
 const WAITING: usize = 256;
 /// How long a thread waits for the next name.
@@ -35,10 +37,14 @@ pub(crate) fn by_host(name: &str) -> io::Result<Vec<IpAddr>> {
     if !name.contains('.') {
         return ask(name);
     }
+    let listed = by_file(name);
+    if listed.is_empty() { ask(&format!("{name}.")) } else { Ok(listed) }
+}
+
+fn by_file(name: &str) -> Vec<IpAddr> {
     // Whose comments may be in any encoding.
     let hosts = std::fs::read(HOSTS).unwrap_or_default();
-    let listed = listed(&String::from_utf8_lossy(&hosts), name);
-    if listed.is_empty() { ask(&format!("{name}.")) } else { Ok(listed) }
+    listed(&String::from_utf8_lossy(&hosts), name)
 }
 
 const HOSTS: &str = "/etc/hosts";
@@ -61,47 +67,76 @@ struct Shared {
     news: Condvar,
     /// Written when something is done.
     bell: OwnedFd,
+    /// What is known of a name without asking anybody.
+    by_file: fn(&str) -> Vec<IpAddr>,
 }
 
 #[derive(Default)]
 struct Work {
     asked: VecDeque<Asked>,
-    /// Of each namespace.
-    running: HashMap<u64, usize>,
+    /// Of each namespace, since when.
+    running: HashMap<u64, Vec<Instant>>,
     /// Of all of them.
     busy: usize,
-    done: Vec<(Name, io::Result<Vec<IpAddr>>)>,
+    done: Vec<Found>,
     threads: usize,
-    idle: usize,
     over: bool,
+}
+
+/// What is known of a name.
+pub(crate) struct Found {
+    pub(crate) name: Name,
+    /// Whose it is alone; none: of all who ask for it.
+    pub(crate) by: Option<u64>,
+    pub(crate) addresses: io::Result<Vec<IpAddr>>,
 }
 
 struct Asked {
     by: u64,
     name: Name,
     lookup: Lookup,
+    /// It has to wait, and the file does not know it.
+    is_unlisted: bool,
+}
+
+enum Job {
+    LookUp(Asked, Instant),
+    /// In the file alone, as it has to wait for who may be asked: names that are there do not wait for those that nobody answers for.
+    Look(u64, Name),
 }
 
 impl Work {
-    fn is_next(&self, asked: &Asked) -> bool {
-        let own = self.running.get(&asked.by).copied().unwrap_or_default();
-        own < SHARE.min(THREADS - self.busy)
+    fn is_next(&self, asked: &Asked, now: Instant) -> bool {
+        let own = self.running.get(&asked.by).map(Vec::as_slice).unwrap_or_default();
+        own.iter().filter(|since| now < **since + SLOW).count() < SHARE && own.len() < THREADS - self.busy
     }
 
-    /// The first that may be looked up now.
-    fn take(&mut self) -> Option<Asked> {
-        let place = self.asked.iter().position(|asked| self.is_next(asked))?;
-        let asked = self.asked.remove(place)?;
-        *self.running.entry(asked.by).or_default() += 1;
-        self.busy += 1;
-        Some(asked)
+    /// What can be done now.
+    fn take(&mut self, now: Instant) -> Option<Job> {
+        if let Some(place) = self.asked.iter().position(|asked| self.is_next(asked, now)) {
+            let asked = self.asked.remove(place)?;
+            self.running.entry(asked.by).or_default().push(now);
+            self.busy += 1;
+            return Some(Job::LookUp(asked, now));
+        }
+        let waiting = self.asked.iter_mut().find(|asked| !asked.is_unlisted)?;
+        waiting.is_unlisted = true;
+        Some(Job::Look(waiting.by, waiting.name.clone()))
     }
 
-    fn finish(&mut self, by: u64) {
+    /// How long nothing of what waits can be done, if nothing else comes.
+    fn pause(&self, now: Instant) -> Duration {
+        let slow = self.running.values().flatten().map(|since| *since + SLOW).filter(|at| *at > now).min();
+        slow.filter(|_| !self.asked.is_empty()).map_or(IDLE, |at| (at - now).min(IDLE))
+    }
+
+    fn finish(&mut self, by: u64, since: Instant) {
         self.busy -= 1;
         if let Entry::Occupied(mut running) = self.running.entry(by) {
-            *running.get_mut() -= 1;
-            if *running.get() == 0 {
+            if let Some(place) = running.get().iter().position(|other| *other == since) {
+                running.get_mut().swap_remove(place);
+            }
+            if running.get().is_empty() {
                 running.remove();
             }
         }
@@ -110,8 +145,12 @@ impl Work {
 
 impl Resolver {
     pub(crate) fn new() -> io::Result<Resolver> {
+        Resolver::with(by_file)
+    }
+
+    fn with(by_file: fn(&str) -> Vec<IpAddr>) -> io::Result<Resolver> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Resolver(Arc::new(Shared { work: Mutex::default(), news: Condvar::new(), bell })))
+        Ok(Resolver(Arc::new(Shared { work: Mutex::default(), news: Condvar::new(), bell, by_file })))
     }
 
     pub(crate) fn bell(&self) -> BorrowedFd<'_> {
@@ -124,32 +163,8 @@ impl Resolver {
         if work.asked.iter().filter(|asked| asked.by == by).count() >= WAITING {
             return false;
         }
-        work.asked.push_back(Asked { by, name, lookup });
-        let next = work.asked.iter().filter(|asked| work.is_next(asked)).count();
-        if next <= work.idle {
-            self.0.news.notify_one();
-            return true;
-        }
-        if work.threads < THREADS {
-            let shared = self.0.clone();
-            let builder = thread::Builder::new().name("seclude-resolver".into()).stack_size(STACK);
-            let started = builder.spawn(move || {
-                // The caller's signal handlers expect the caller's threads.
-                let _ = signal::set_mask(!0);
-                shared.look_up();
-            });
-            match started {
-                Ok(_) => work.threads += 1,
-                Err(error) if work.threads == 0 => {
-                    let kind = error.kind();
-                    let failed: Vec<_> = work.asked.drain(..).map(|asked| (asked.name, Err(kind.into()))).collect();
-                    work.done.extend(failed);
-                    self.0.ring();
-                }
-                // Those that there are do it.
-                Err(_) => {}
-            }
-        }
+        work.asked.push_back(Asked { by, name, lookup, is_unlisted: false });
+        self.0.staff(&mut work);
         true
     }
 
@@ -158,7 +173,13 @@ impl Resolver {
         self.0.work().asked.retain(|asked| asked.by != by);
     }
 
-    pub(crate) fn done(&self) -> Vec<(Name, io::Result<Vec<IpAddr>>)> {
+    /// What a namespace knows without asking.
+    pub(crate) fn tell(&self, by: u64, name: Name, addresses: Vec<IpAddr>) {
+        self.0.work().done.push(Found { name, by: Some(by), addresses: Ok(addresses) });
+        self.0.ring();
+    }
+
+    pub(crate) fn done(&self) -> Vec<Found> {
         let _ = rustix::io::read(&self.0.bell, &mut [0; 8]);
         std::mem::take(&mut self.0.work().done)
     }
@@ -176,33 +197,79 @@ impl Shared {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has somebody do what can be done, and look after what has to wait: one for all of that.
+    fn staff(self: &Arc<Shared>, work: &mut Work) {
+        let now = Instant::now();
+        let next = work.asked.iter().filter(|asked| work.is_next(asked, now)).count().max(1);
+        if work.asked.is_empty() || next <= work.threads - work.busy {
+            return self.news.notify_one();
+        }
+        // One more than can look up names at a time.
+        if work.threads > THREADS {
+            return;
+        }
+        let shared = self.clone();
+        let builder = thread::Builder::new().name("seclude-resolver".into()).stack_size(STACK);
+        let started = builder.spawn(move || {
+            // The caller's signal handlers expect the caller's threads.
+            let _ = signal::set_mask(!0);
+            shared.look_up();
+        });
+        match started {
+            Ok(_) => work.threads += 1,
+            Err(error) if work.threads == 0 => {
+                let kind = error.kind();
+                let failed = |Asked { name, .. }| Found { name, by: None, addresses: Err(kind.into()) };
+                let failed: Vec<_> = work.asked.drain(..).map(failed).collect();
+                work.done.extend(failed);
+                self.ring();
+            }
+            // Those that there are do it.
+            Err(_) => {}
+        }
+    }
+
     fn ring(&self) {
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
-    fn look_up(&self) {
+    fn look_up(self: &Arc<Shared>) {
         let mut work = self.work();
+        let mut last = Instant::now();
         loop {
-            while let Some(Asked { by, name, lookup }) = work.take() {
+            while let Some(job) = work.take(Instant::now()) {
+                if matches!(job, Job::LookUp(..)) && !work.asked.is_empty() {
+                    self.staff(&mut work);
+                }
                 drop(work);
-                let found = lookup(name.as_str());
-                work = self.work();
-                work.finish(by);
-                work.done.push((name, found));
-                self.ring();
+                match job {
+                    Job::LookUp(Asked { by, name, lookup, .. }, since) => {
+                        let found = lookup(name.as_str());
+                        work = self.work();
+                        work.finish(by, since);
+                        work.done.push(Found { name, by: None, addresses: found });
+                        self.ring();
+                    }
+                    Job::Look(by, name) => {
+                        let found = (self.by_file)(name.as_str());
+                        work = self.work();
+                        let place = work.asked.iter().position(|asked| asked.by == by && asked.name == name);
+                        if !found.is_empty()
+                            && let Some(place) = place
+                        {
+                            work.asked.remove(place);
+                            work.done.push(Found { name, by: None, addresses: Ok(found) });
+                            self.ring();
+                        }
+                    }
+                }
+                last = Instant::now();
             }
-            if work.over {
+            if work.over || last.elapsed() >= IDLE && work.asked.is_empty() {
                 break;
             }
-            work.idle += 1;
-            let waiting = |work: &mut Work| !work.asked.iter().any(|asked| work.is_next(asked)) && !work.over;
-            let (again, waited) =
-                self.news.wait_timeout_while(work, IDLE, waiting).unwrap_or_else(PoisonError::into_inner);
-            work = again;
-            work.idle -= 1;
-            if waited.timed_out() {
-                break;
-            }
+            let pause = work.pause(Instant::now());
+            (work, _) = self.news.wait_timeout(work, pause).unwrap_or_else(PoisonError::into_inner);
         }
         work.threads -= 1;
     }
@@ -211,7 +278,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     fn hangs(_: &str) -> io::Result<Vec<IpAddr>> {
         thread::sleep(Duration::from_secs(4));
@@ -235,8 +301,8 @@ mod tests {
         let started = Instant::now();
         loop {
             let done = resolver.done();
-            if let Some((name, _)) = done.first() {
-                return name.as_str().to_owned();
+            if let Some(found) = done.first() {
+                return found.name.as_str().to_owned();
             }
             assert!(started.elapsed() < Duration::from_secs(60));
             thread::sleep(Duration::from_millis(2));
@@ -251,6 +317,24 @@ mod tests {
         }
         assert!(resolver.ask(99, "quick.example".parse().unwrap(), |_| Ok(Vec::new())));
         assert_eq!(first(&resolver), "quick.example");
+    }
+
+    #[test]
+    fn names_that_nobody_answers_for_hold_up_no_other_of_the_same_namespace() {
+        let listed = |name: &str| if name.starts_with("listed") { vec![[192, 0, 2, 1].into()] } else { Vec::new() };
+        let resolver = Resolver::with(listed).unwrap();
+        (0..WAITING / 2).for_each(|number| assert!(resolver.ask(1, name(number), hangs)));
+        let started = Instant::now();
+        resolver.ask(1, "listed.example".parse().unwrap(), hangs);
+        assert_eq!(first(&resolver), "listed.example");
+        assert!(started.elapsed() < SLOW, "{:?}", started.elapsed());
+
+        let resolver = Resolver::with(|_| Vec::new()).unwrap();
+        (0..SHARE + 4).for_each(|number| assert!(resolver.ask(1, name(number), hangs)));
+        let started = Instant::now();
+        resolver.ask(1, "quick.example".parse().unwrap(), |_| Ok(Vec::new()));
+        assert_eq!(first(&resolver), "quick.example");
+        assert!(started.elapsed() < 4 * SLOW, "{:?}", started.elapsed());
     }
 
     #[test]

@@ -156,7 +156,8 @@ pub struct Request {
     /// How it is connected. Default: a loopback alone.
     #[serde(skip_serializing_if = "is_default")]
     pub network: Option<Network>,
-    /// Lines of its /etc/hosts, which is then one of its own.
+    /// Lines of its /etc/hosts, which is then one of its own. Of a network of names: where an allowed name leads, in the place of what the host
+    /// says; that line is not in the file.
     #[serde(skip_serializing_if = "is_default")]
     pub hosts: Vec<HostEntry>,
     /// What is mounted or put into its tree, one by one in this order, after what the preset has.

@@ -10,11 +10,12 @@ use rustix::event::PollFlags;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socketpair,
 };
 use seclude_child::wire::{Call, LENGTH, Message, made};
 use seclude_sys::Errno;
+use seclude_sys::socket::MOST_FDS;
 
 use crate::error::{Code, Error, Result};
 use crate::mount_points::Made;
@@ -40,8 +41,8 @@ pub(crate) enum Event {
     Terminal(OwnedFd),
     /// The listener of the filter, or why there is none.
     Listener(std::result::Result<OwnedFd, Errno>),
-    /// A socket of the child's network namespace.
-    Served(OwnedFd),
+    /// Sockets of the child's network namespace.
+    Served(Vec<OwnedFd>),
     Layers(OwnedFd),
     /// A file system that is to be filled.
     Offered(OwnedFd),
@@ -153,7 +154,7 @@ impl Channel {
     /// `None` if nothing has come, and that is not waited for.
     fn read(&self, flags: RecvFlags) -> Result<Option<(Event, Option<i32>)>> {
         let mut bytes = [0; made::LONGEST];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1), ScmCredentials(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS), ScmCredentials(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -162,17 +163,23 @@ impl Channel {
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Err(rustix::io::Errno::AGAIN) => return Ok(None),
                 Err(errno) => return Err(Error::parent(NAME, "", errno).call("recvmsg")),
-                Ok(received) => break received.bytes,
+                Ok(received) => break received,
             }
         };
+        // Where this process has no room for all descriptors, some are missing.
+        let is_cut = received.flags.contains(ReturnFlags::CTRUNC);
+        let received = received.bytes;
         let record = bytes.get(..received).unwrap_or(&bytes);
         let Some((first, _)) = record.split_first_chunk::<LENGTH>() else { return Ok(Some((Event::End, None))) };
         let message = Message::decode(*first)
             .ok_or_else(|| Error::invalid(NAME, format!("{first:?} is not a message of the child")))?;
-        let (mut sent, mut by) = (None, None);
+        let (mut sent, mut more, mut by) = (None, Vec::new(), None);
         for part in ancillary.drain() {
             match part {
-                RecvAncillaryMessage::ScmRights(mut fds) => sent = fds.next(),
+                RecvAncillaryMessage::ScmRights(mut fds) => {
+                    sent = fds.next();
+                    more.extend(fds);
+                }
                 RecvAncillaryMessage::ScmCredentials(sender) => by = Some(sender.pid.as_raw_pid()),
                 _ => {}
             }
@@ -184,7 +191,10 @@ impl Channel {
                 let error = Error::invalid(NAME, "the terminal's master did not arrive");
                 return Err(error.hint("RLIMIT_NOFILE may be used up"));
             }
-            (Message::Served, Some(socket)) => Event::Served(socket),
+            (Message::Served, Some(socket)) if !is_cut => {
+                more.insert(0, socket);
+                Event::Served(more)
+            }
             (Message::Layers, Some(directory)) => Event::Layers(directory),
             (Message::Layers, None) => {
                 let error = Error::invalid(NAME, "the layers in memory did not arrive");
@@ -195,7 +205,7 @@ impl Channel {
                 let error = Error::invalid(NAME, "a file system that is to be filled did not arrive");
                 return Err(error.at("mounts").hint("RLIMIT_NOFILE may be used up"));
             }
-            (Message::Served, None) => {
+            (Message::Served, _) => {
                 // The request is well, and the host is not: no flag is to blame.
                 let error = Error::invalid(NAME, "a socket of its network did not arrive").coded(Code::Refused);
                 return Err(

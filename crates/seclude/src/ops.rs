@@ -183,9 +183,15 @@ pub(crate) fn describe(op: &Op<'_>) -> String {
         Op::AllowPort { port, .. } => format!("landlock_add_rule(ruleset, port {port})"),
         Op::Route { .. } => "rtnetlink request".into(),
         Op::Packets { .. } => "transaction of nf_tables".into(),
-        Op::Serve { address, stream: true } => format!("socket, bind({address}), listen; sendmsg of it to the parent"),
-        Op::Spare { count } => format!("{count} times socket; sendmsg of it to the parent"),
-        Op::Serve { address, stream: false } => format!("socket, bind({address}); sendmsg of it to the parent"),
+        Op::Serve { address, stream: true } => format!("socket, bind({address}), listen"),
+        Op::Spare { ipv6, count } => {
+            format!("{count} times socket of {}", if *ipv6 { "IPv6" } else { "IPv4" })
+        }
+        Op::Serve { address, stream: false } => format!("socket, bind({address})"),
+        Op::Watch { ipv6 } => {
+            format!("socket of the segments of {}", if *ipv6 { "IPv6" } else { "IPv4" })
+        }
+        Op::HandOver => "sendmsg of those sockets to the parent".into(),
         Op::Hostname { .. } => "sethostname".into(),
         Op::Domainname { .. } => "setdomainname".into(),
         Op::Rlimit { .. } => "prlimit64".into(),

@@ -82,14 +82,18 @@ pub struct Reached {
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub struct Unreached {
-    /// The name, as it was asked for.
+    /// The name, as it was asked for; or the address, if that was connected to.
     pub name: String,
-    /// Why: `"not-allowed"`, `"address"` (it leads to one that is no public address), `"unresolved"` (the host knows none), `"too-many"`
+    /// Why: `"not-allowed"`, `"port"` (it is allowed on others), `"number"` (it is an address, and no name), `"address"` (it leads to one that is no public address), `"unresolved"` (the host knows none), `"too-many"`
     /// connections, or names below a `*`, `"taken"` (the container itself has its port) `"sni"` (its connection does not ask for it by TLS) or `"unreachable"` (from the host
     /// none of its addresses could be connected to).
     pub why: &'static str,
     /// The address that it leads to, if that is why, and what that is, such as `"private"`.
     pub address: Option<(IpAddr, &'static str)>,
+    /// The ports that were to be reached, as a rule has them, if it is known which.
+    pub ports: Option<String>,
+    /// The rules that the name has, if its port is why.
+    pub rules: Option<String>,
     /// The name that TLS asked for in its place, if that is why and there was one.
     pub sni: Option<String>,
     /// What whoever reads of it is told besides: [`crate::Names::refusal`].
@@ -114,8 +118,8 @@ impl Reach {
         reached.collect()
     }
 
-    /// What it was refused, in the order in which that came first. At most 1,000 are kept; connections to addresses that are no name's are
-    /// refused by its own kernel, and not among them.
+    /// What it was refused, in the order in which that came first. At most 1,000 are kept, 16 of one name. What its own kernel refuses (other
+    /// ports of names, and addresses) is among them unless [`Reach::is_deaf`]; what went by UDP is not.
     pub fn unreached(&self) -> Vec<Unreached> {
         let refusals = self.tally.refusals().into_iter();
         let unreached = refusals.map(|refusal| Unreached {
@@ -127,9 +131,15 @@ impl Reach {
                 Why::Address if refusal.address.is_some_and(|(_, special)| special.can_be_allowed()) => {
                     vec![Remedy::set("network.allow_private", json!([refusal.rule()]))]
                 }
+                Why::Port if refusal.name == seclude_egress::HOST => {
+                    vec![Remedy::set("network.allow_loopback", json!(refusal.ports.iter().collect::<Vec<_>>()))]
+                }
+                Why::Port => vec![Remedy::set("network.allow", json!([refusal.rule()]))],
                 Why::Sni => vec![Remedy::set("network.sni", "off")],
                 _ => Vec::new(),
             },
+            ports: Some(refusal.listed()).filter(|ports| !ports.is_empty()),
+            rules: refusal.rules,
             name: refusal.name,
             why: refusal.why.name(),
             address: refusal.address.map(|(address, special)| (address, special.name())),
@@ -145,10 +155,15 @@ impl Reach {
         self.tally.more()
     }
 
+    /// Whether it is not told which ports and addresses its own kernel has refused, as nobody may watch that here (raw sockets).
+    pub fn is_deaf(&self) -> bool {
+        self.tally.is_deaf()
+    }
+
     pub(crate) fn to_json(&self, say: &dyn Fn(&Remedy) -> Json) -> Json {
         let unreached = self.unreached();
         let unreached: Vec<Json> = unreached.iter().map(|one| one.to_json(say)).collect();
-        json!({ "reached": self.reached(), "unreached": unreached, "more_unreached": self.more() })
+        json!({ "reached": self.reached(), "unreached": unreached, "more_unreached": self.more(), "deaf": self.is_deaf() })
     }
 }
 
@@ -158,6 +173,14 @@ impl Unreached {
         let why = match (self.why, &self.address) {
             (_, Some((address, special))) => format!("it leads to {address}, which is {special}"),
             ("not-allowed", _) => "it is not allowed".to_owned(),
+            ("port", _) => {
+                let [ports, rules] = [&self.ports, &self.rules].map(|text| text.as_deref().unwrap_or_default());
+                format!("port {ports} is not allowed, but {rules}")
+            }
+            ("number", _) => {
+                let ports = self.ports.as_deref().unwrap_or_default();
+                format!("it is an address (port {ports}), and what is reached are names")
+            }
             ("unresolved", _) => "the host knows no address of it".to_owned(),
             ("taken", _) => "the container itself has taken its port".to_owned(),
             ("sni", _) => match &self.sni {
@@ -181,6 +204,8 @@ impl Unreached {
             "why": self.why,
             "address": self.address.map(|(address, _)| address),
             "special": self.address.map(|(_, special)| special),
+            "ports": self.ports,
+            "rules": self.rules,
             "sni": self.sni,
             "refusal": self.refusal.as_deref(),
             "times": self.times,

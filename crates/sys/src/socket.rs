@@ -122,6 +122,47 @@ fn try_send_with_fd(socket: Fd, pieces: [&[u8]; 2], fd: Fd) -> Result<usize> {
     unsafe { call!(__NR_sendmsg, socket.arg(), &raw const message, net::MSG_NOSIGNAL) }
 }
 
+/// How many descriptors [`send_with_fds`] takes.
+pub const MOST_FDS: usize = 16;
+
+/// Sends `bytes` and copies of some descriptors, of which the other side has to have room for all. Waits as [`send_all_with_fd`] does.
+#[inline(always)]
+pub fn send_with_fds(socket: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {
+    #[repr(C, align(8))]
+    struct Rights {
+        length: usize,
+        level: i32,
+        kind: i32,
+        fds: [i32; MOST_FDS],
+    }
+    const SCM_RIGHTS: i32 = 1;
+    let count = if fds.len() > MOST_FDS { MOST_FDS } else { fds.len() };
+    let length = 16 + 4 * count;
+    let mut rights = Rights { length, level: net::SOL_SOCKET as i32, kind: SCM_RIGHTS, fds: [-1; MOST_FDS] };
+    for (place, fd) in rights.fds.iter_mut().zip(fds) {
+        *place = fd.0;
+    }
+    let iov = IoVec { base: bytes.as_ptr().cast(), length: bytes.len() };
+    let message = MessageHeader {
+        name: core::ptr::null(),
+        name_length: 0,
+        iov: &raw const iov,
+        iov_length: 1,
+        control: (&raw const rights).cast(),
+        control_length: (length + 7) & !7,
+        flags: 0,
+    };
+    let mut left = TRIES;
+    loop {
+        // SAFETY: the header points at one iovec over the bytes and one control message, whose length is within it; all live here.
+        let sent = unsafe { call!(__NR_sendmsg, socket.arg(), &raw const message, net::MSG_NOSIGNAL) };
+        match sent {
+            Err(Errno::ETOOMANYREFS) if left > 0 && !hangs_up_within(socket, 1) => left -= 1,
+            sent => return sent,
+        }
+    }
+}
+
 /// Receives a message, replacing what is in `bytes`, and the descriptor that came with it, or [`Fd::NONE`]; `None` when the
 /// other side is gone.
 #[inline(always)]
@@ -237,6 +278,33 @@ pub fn internet(ipv6: bool, stream: bool) -> Result<Fd> {
     unsafe { call!(__NR_socket, family, kind, 0) }.map(|fd| Fd(fd as i32))
 }
 
+/// `socket(2)` that gets a copy of each segment of TCP that comes to its network namespace, raw(7); close-on-exec.
+#[inline(always)]
+pub fn segments(ipv6: bool) -> Result<Fd> {
+    const TCP: u32 = 6;
+    let family = if ipv6 { net::AF_INET6 } else { net::AF_INET };
+    // SAFETY: no pointers are passed.
+    unsafe { call!(__NR_socket, family, net::SOCK_RAW | k::O_CLOEXEC, TCP) }.map(|fd| Fd(fd as i32))
+}
+
+/// An instruction of classic BPF, `struct sock_filter`: what it does, jumps if true and if false, its operand.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instruction(pub u16, pub u8, pub u8, pub u32);
+
+/// SO_ATTACH_FILTER: what the program answers 0 for does not come to the socket.
+pub fn attach_filter(socket: Fd, program: &[Instruction]) -> Result<()> {
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        filter: *const Instruction,
+    }
+    let program = Program { length: program.len() as u16, filter: program.as_ptr() };
+    let (level, option) = (net::SOL_SOCKET, net::SO_ATTACH_FILTER);
+    // SAFETY: the one struct points at so many instructions, and both live through the call, which copies them.
+    unsafe { call!(__NR_setsockopt, socket.arg(), level, option, &raw const program, size_of::<Program>()) }.map(drop)
+}
+
 /// `bind(2)`
 #[inline(always)]
 pub fn bind(socket: Fd, to: &SocketAddr) -> Result<()> {
@@ -262,14 +330,18 @@ pub fn listen(socket: Fd, backlog: u32) -> Result<()> {
     unsafe { call!(__NR_listen, socket.arg(), backlog) }.map(drop)
 }
 
-/// Options of ip(7) and ipv6(7), their levels with them.
+/// Options of socket(7), ip(7), ipv6(7) and tcp(7), their levels with them.
 pub mod option {
+    /// SO_RCVLOWAT: how many bytes have to be there before it is told that there are some
+    pub const LEAST: (u32, u32) = (1, 18);
     /// IP_PKTINFO: a datagram says which address it was sent to.
     pub const PACKET_INFO: (u32, u32) = (0, 8);
     /// IPV6_RECVPKTINFO, the same.
     pub const PACKET_INFO6: (u32, u32) = (41, 49);
     /// IPV6_V6ONLY
     pub const ONLY_V6: (u32, u32) = (41, 26);
+    /// TCP_REPAIR: a port is had beside who has it, among other things
+    pub const REPAIR: (u32, u32) = (6, 19);
     /// IPV6_FREEBIND: an address is the host's by a route, and not by a link. Linux 4.15.
     pub const FREE_BIND6: (u32, u32) = (41, 78);
 }

@@ -1,7 +1,8 @@
 //! What cannot be allowed: one line each, before anything is made.
 
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use seclude_tests::{Scratch, seclude_bin, seclude_command};
 
@@ -198,5 +199,32 @@ fn rules_that_overlap_are_told_and_the_wider_one_holds() {
     let said = String::from_utf8_lossy(&output.stdout);
     for line in ["x.a.org:22 beside *.a.org:443: x.a.org has ports 22,443", "y.a.org:443 adds nothing to *.a.org:443"] {
         assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+fn names_come_from_stdin_once() {
+    let with = |words: &[&str], text: &str| {
+        let mut command = seclude_command(words);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Whoever refuses it before may be gone.
+        let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+    let good = with(&["explain", "--spec", "--json", "--allow-from", "-", "--", "true"], "# ours\na.org:22\n*.b.org\n");
+    let good: serde_json::Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!(good["network"]["allow"], serde_json::json!(["a.org:22", "*.b.org:443"]));
+    let ran = with(&["run", "--allow-from", "-", "--", "cat"], "a.org\n");
+    assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(0), &b""[..]), "{ran:?}");
+    for (words, text, said) in [
+        (&["--allow-from", "-"][..], "a.org\nb.org:0\n", "--allow-from -: line 2: \"b.org:0\": "),
+        (&["--allow-from", "-", "--allow-from", "-"], "a.org\n", "--allow-from -: stdin is read once"),
+        (&["--spec", "-", "--allow-from", "-"], "{}", "--allow-from -: stdin is read once, and is the spec already"),
+        (&["--allow-from", "-"], &"# comment\n".repeat(30_000), "--allow-from -: it has more than 262144 bytes"),
+    ] {
+        let output = with(&[&["run"], words, &["--", "true"]].concat(), text);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{words:?}: {error}");
+        assert!(error.contains(said) && error.lines().count() == 1, "{words:?}: {error}");
     }
 }

@@ -108,3 +108,22 @@ fn whoever_reads_of_a_refusal_is_told_what_the_caller_has_to_say_of_it() {
         ]
     );
 }
+
+#[test]
+fn names_that_nobody_answers_for_hold_up_no_other() {
+    let said = lines(
+        r#"flags=; for n in $(seq 12); do flags="$flags --allow silent$n.test"; done
+        $S run $flags --allow listed.test:80 --allow one.test -- python3 -c '
+import socket, threading, time
+def connects(place):
+    started = time.time()
+    with socket.create_connection(place, 60) as s:
+        try: s.recv(1)
+        except OSError: return None
+    return time.time() - started
+for n in range(1, 13): threading.Thread(target=connects, args=((f"silent{n}.test", 443),), daemon=True).start()
+time.sleep(0.3)
+print(connects(("listed.test", 80)) < 2, connects(("one.test", 443)) < 4)'"#,
+    );
+    assert_eq!(said, ["True True"]);
+}

@@ -9,11 +9,15 @@ def hello(name):
     out = ssl.MemoryBIO(); it = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=name)
     try: it.do_handshake()
     except ssl.SSLWantReadError: return out.read()
-def speak(pieces, place=("one.test", 443), ends=False):
+def records(hello, size):
+    message, parts = hello[5:], b""
+    for at in range(0, len(message), size): parts += hello[:3] + len(message[at:at + size]).to_bytes(2, "big") + message[at:at + size]
+    return parts
+def speak(pieces, place=("one.test", 443), ends=False, pause=0.05):
     try:
         with socket.create_connection(place, 60) as s:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for piece in pieces: s.sendall(piece); time.sleep(0.05)
+            for piece in pieces: s.sendall(piece); time.sleep(pause)
             if ends: s.shutdown(socket.SHUT_WR)
             back, wanted = b"", b": " + b"".join(pieces)
             while not back.endswith(wanted):
@@ -60,4 +64,26 @@ print(speak([b"plain"], ("host.internal", 5432)))'
         $S run --sni require --allow '*.zone.test' --allow-loopback 5432 -- python3 -c "$speak""#
     ));
     assert_eq!(said, ["through ConnectionResetError ConnectionResetError", "through"]);
+}
+
+#[test]
+fn the_first_words_are_read_in_whatever_pieces_they_come_and_not_for_ever() {
+    let said = lines(&format!(
+        r#"{SPEAK}
+        speak="$speak"'
+def bytewise(data, **more): return speak([bytes([b]) for b in data], pause=0.0005, **more)
+right, wrong = hello("one.test"), hello("evil.org")
+print(bytewise(right), bytewise(records(right, 1)), speak([records(right, 3)]), bytewise(records(right, 100), ends=True))
+print(bytewise(wrong), bytewise(records(wrong, 1)), bytewise(records(right, 1)[:-1], ends=True))
+# One that claims to be the longest, in records of a byte, and one that stops.
+print(speak([records(right[:6] + bytes([0, 0x3f, 0xff]) + bytes(1 << 14), 1)]))
+started = time.time(); print(speak([right[:100]]), 5 < time.time() - started < 15)'
+        $S run --sni require --allow one.test -- python3 -c "$speak""#
+    ));
+    let reset = "ConnectionResetError";
+    assert_eq!(said[0], ["through"; 4].join(" "));
+    // What is sent on meanwhile may meet the reset.
+    assert_eq!(said[1].replace("BrokenPipeError", reset), [reset; 3].join(" "));
+    assert_eq!(said[2].replace("BrokenPipeError", reset), reset);
+    assert_eq!(said[3], format!("{reset} True"));
 }

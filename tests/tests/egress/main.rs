@@ -3,12 +3,15 @@
 //! The servers, the name server and the addresses are the tests' own, in network namespaces of their own.
 
 mod bad_input;
+mod beside;
 mod datagrams;
 mod elsewhere;
 mod hello;
 mod holes;
 mod moving;
 mod names;
+mod placed;
 mod published;
+mod refused;
 mod wildcards;
 mod world;

@@ -147,9 +147,9 @@ report = json.load(open("report")); print(report["spawn"]["network"]["by"], repo
     assert_eq!(said[..3], [ONE, ONE, NO_NAME]);
     assert_eq!(
         said[3],
-        "names {'more_unreached': 0, 'reached': [{'connections': 2, 'failed': 0, 'name': 'one.test', 'received': 54, 'sent': 10}], \
-         'unreached': [{'address': None, 'name': 'two.test', 'refusal': None, \
-         'remedies': [{'set': 'network.allow', 'value': ['two.test']}], 'sni': None, 'special': None, 'times': 2, 'why': 'not-allowed'}]}"
+        "names {'deaf': False, 'more_unreached': 0, 'reached': [{'connections': 2, 'failed': 0, 'name': 'one.test', 'received': 54, 'sent': 10}], \
+         'unreached': [{'address': None, 'name': 'two.test', 'ports': None, 'refusal': None, \
+         'remedies': [{'set': 'network.allow', 'value': ['two.test']}], 'rules': None, 'sni': None, 'special': None, 'times': 2, 'why': 'not-allowed'}]}"
     );
     let refused = "seclude: refused: two.test: it is not allowed, 2 times (--allow two.test)";
     assert_eq!(said[4..], [NO_NAME, refused, "3", NO_NAME, refused]);

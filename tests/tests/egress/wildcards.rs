@@ -62,20 +62,24 @@ print({(it["why"], it["times"] > 0) for it in json.load(open("report"))["reach"]
 }
 
 #[test]
-fn whoever_has_taken_the_port_of_a_name_harms_itself_alone() {
+fn questions_of_other_kinds_and_the_same_one_again_take_nothing_of_the_stock() {
     let said = lines(
-        r#"$S run --denials --allow '*.zone.test:5432' -- python3 -c '
+        r#"$S run --report report --allow '*.zone.test' --allow one.test -- python3 -c '
 import socket
-own = socket.create_server(("0.0.0.0", 5432)); slot = socket.gethostbyname("a.zone.test")
-one = socket.create_connection((slot, 5432), 20); own.close(); one.settimeout(5)
-try: print(one.recv(100))
-except OSError as error: print(type(error).__name__)
-# Asked again, it has it.
-print(socket.create_connection((socket.gethostbyname("a.zone.test"), 5432), 20).recv(100).decode())' 2>&1"#,
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20); s.connect(("8.8.8.8", 53))
+def ask(name, kind):
+    s.send(b"\0\1\1\0\0\1\0\0\0\0\0\0" + b"".join(bytes([len(l)]) + l.encode() for l in name.split(".")) + b"\0" + kind.to_bytes(2, "big") + b"\0\1")
+    answer = s.recv(512); return answer[3] & 15, answer[7]
+# AAAA, HTTPS, MX, TXT, PTR, any
+print({ask(f"n{n}.zone.test", kind) for kind in (28, 65, 15, 16, 12, 255) for n in range(200)})
+print({ask("same.zone.test", 1) for n in range(200)}, {ask("SAME.zone.test", 1) for n in range(200)})
+print(sum(ask(f"n{n}.zone.test", 1) == (0, 1) for n in range(200)))
+print({ask("one.test", kind) for kind in (1, 28)}, ask("one.test", 65))'
+        python3 -c 'import json; print([it["name"] for it in json.load(open("report"))["reach"]["unreached"]][:1])'"#,
     );
-    assert_eq!(said[0], "ConnectionResetError", "it came to itself");
-    assert_eq!(said[1], "5432 at 93.184.216.34: ");
-    assert_eq!(said[2], "seclude: refused: a.zone.test: the container itself has taken its port");
+    assert_eq!(said[..2], ["{(0, 0)}", "{(0, 1)} {(0, 1)}"]);
+    assert_eq!(said[2], "127", "what is left of 128");
+    assert_eq!(said[3..], ["{(0, 1)} (0, 0)", "['n127.zone.test']"]);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use seclude_tests::host;
 ///
 /// * outside, at 93.184.216.34 and 2606:2800::34, a server on ports 443, 80 and 5432, which says who it is and gives back what it is sent;
 ///   the same at 10.9.9.9 and at 169.254.169.254
-/// * a name server of the host's, outside, that knows names below `test` and all below `zone.test`, and notes what it is asked in `queries`
+/// * a name server of the host's, outside, that knows names below `test` and all below `zone.test`, and notes what it is asked in `queries`; it says nothing of those
+///   that begin with `silent`
 /// * the same server on the host itself, at 127.0.0.1 and at 93.184.216.99
 /// * `ask PLACE…`: run inside, what the server at each says, or why nothing does
 const PRELUDE: &str = r#"
@@ -44,6 +45,7 @@ while True:
     while q[at]: labels.append(q[at + 1:at + 1 + q[at]]); at += 1 + q[at]
     name, kind, question = b".".join(labels).lower(), q[at + 2], q[12:at + 5]
     print(name.decode("latin-1"), file=open("queries", "a"))
+    if name.startswith(b"silent"): continue
     address = known.get(labels[0].lower()) if labels[1:] == [b"test"] else None
     if labels[1:] == [b"zone", b"test"]: address = "93.184.216.34"
     try: address = open("now." + labels[0].decode()).read().strip() or address

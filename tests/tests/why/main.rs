@@ -330,7 +330,11 @@ fn of_a_place_of_the_network_it_is_said_which_rule_lets_it_through() {
     ask("127.0.0.1:443", 2, "the container itself");
     ask("8.8.8.8:53", 1, "refused");
     answers(&["--sni", "require", "--allow", "a.org", "connect", "a.org:443"], 0, &["by TLS that asks for it"]);
-    answers(&["--allow", "a.org", "--add-host", "a.org:10.0.0.1", "connect", "a.org:443"], 1, &["all addresses are"]);
+    answers(
+        &["--allow", "a.org", "--add-host", "a.org:10.0.0.1", "connect", "a.org:443"],
+        1,
+        &["10.0.0.1, which is private"],
+    );
     answers(&["--net", "host", "connect", "github.com:443"], 0, &["the host's own"]);
     answers(&["--net", "pasta", "connect", "169.254.169.254:80"], 1, &["(--host-access)"]);
     answers(&["--net", "pasta", "connect", "1.1.1.1:443"], 0, &["what the host reaches"]);

@@ -749,7 +749,8 @@ class Container:
     terminal: Optional[Union[Terminal, TerminalDict]] = None
     #: How it is connected. Default: a loopback alone.
     network: Optional[Union[Network, NetworkDict]] = None
-    #: Lines of its /etc/hosts, which is then one of its own.
+    #: Lines of its /etc/hosts, which is then one of its own. Of a network of names: where an allowed name leads, in the
+    #: place of what the host says; that line is not in the file.
     hosts: Optional[List[Union[HostEntry, HostEntryDict]]] = None
     #: What is mounted or put into its tree, one by one in this order, after what the preset has.
     mounts: Optional[List[Union[Mount, MountDict]]] = None

@@ -16,6 +16,7 @@ use super::take::CONNECT;
 use crate::addresses::{self, Special};
 use crate::connection::{End, Next, Way, leads_to_itself, look_for_its_peer};
 use crate::own_address::is_own;
+use crate::resolver::Found;
 use crate::tally::{Count, Tally, Why};
 use crate::{Name, Ports};
 
@@ -99,7 +100,8 @@ const MOST_JUDGED: usize = 32;
 /// Why an address is not connected to, if it is not.
 pub(super) fn judge(address: IpAddr, private: bool) -> Option<Special> {
     let special = addresses::special(address).filter(|special| !(private && special.can_be_allowed()));
-    special.or_else(|| is_own(address).then_some(Special::Own))
+    let behind = || addresses::behind_translator(address).is_some_and(|behind| is_own(behind.into()));
+    special.or_else(|| (is_own(address) || behind()).then_some(Special::Own))
 }
 
 /// Those of a name's addresses that are connected to; of the others it is noted why not, and at which ports.
@@ -148,10 +150,15 @@ fn in_turns(addresses: Vec<IpAddr>) -> VecDeque<IpAddr> {
 impl Server {
     /// Names that the host has answered.
     pub(super) fn resolved(&mut self) {
-        for (name, found) in self.resolver.done() {
+        for Found { name, by, addresses: found } in self.resolver.done() {
             let asked: Vec<_> = self.asked.keys().filter(|(_, asked)| *asked == name).cloned().collect();
             for key in asked {
                 let Some(tenant) = self.tenants.get(&key.0) else { continue };
+                // Whoever has been told where it is does not go where it is for others.
+                let own = (!tenant.server.allow.placed(&name).is_empty()).then_some(key.0);
+                if own != by {
+                    continue;
+                }
                 let waiting = self.asked.remove(&key).unwrap_or_default();
                 let found = found.as_deref().unwrap_or_default();
                 if found.is_empty() {

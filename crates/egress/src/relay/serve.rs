@@ -1,6 +1,6 @@
 //! The thread itself: what epoll tells, what time tells, and whose turn it is.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,7 +19,8 @@ use super::timers::Timers;
 use super::{DRAIN, Judge, Opened, Order, Shared};
 use crate::budget::Budget;
 use crate::connection::{End, Pipes};
-use crate::name_server::{NameServer, Stream};
+use crate::name_server::{Fresh, Later, NameServer, Stream, release};
+use crate::resets;
 use crate::resolver::{Lookup, Resolver};
 use crate::tally::Tally;
 use crate::{Kind, Name};
@@ -28,6 +29,8 @@ use crate::{Kind, Name};
 const AT_A_TIME: usize = 64;
 /// How long a listener rests when this process has no descriptor left, or the namespace no socket for what comes from outside.
 const REST: Duration = Duration::from_millis(100);
+/// Sockets that see what namespaces' kernels refuse. Before Linux 6.3 all of the machine's are in one list, which each segment of TCP goes through.
+const MOST_WATCHED: usize = 256;
 /// Streams of questions that one namespace can have, and how long each can take.
 const MOST_STREAMS: usize = 32;
 const STREAM: Duration = Duration::from_secs(30);
@@ -112,6 +115,8 @@ pub(super) struct Socket {
     pub(super) tenant: u64,
     pub(super) kind: Kind,
     pub(super) socket: OwnedFd,
+    /// What it accepts is to be released first.
+    forced: bool,
 }
 
 pub(super) struct Server {
@@ -119,6 +124,8 @@ pub(super) struct Server {
     pub(super) resolver: Resolver,
     pub(super) tenants: HashMap<u64, Tenant>,
     pub(super) sockets: HashMap<u64, Socket>,
+    /// Those that see what namespaces' kernels refuse.
+    watched: usize,
     streams: HashMap<u64, Stream>,
     pub(super) connections: HashMap<u64, Connection>,
     pub(super) flows: HashMap<u64, Flow>,
@@ -134,6 +141,8 @@ pub(super) struct Server {
     pub(super) budget: Budget,
     pub(super) pipes: Pipes,
     last: u64,
+    /// No namespace comes any more.
+    is_over: bool,
 }
 
 impl Server {
@@ -145,6 +154,7 @@ impl Server {
             resolver,
             tenants: HashMap::new(),
             sockets: HashMap::new(),
+            watched: 0,
             streams: HashMap::new(),
             connections: HashMap::new(),
             flows: HashMap::new(),
@@ -156,6 +166,7 @@ impl Server {
             budget: Budget::new(),
             pipes: Pipes::default(),
             last: 0,
+            is_over: false,
         })
     }
 
@@ -173,9 +184,7 @@ impl Server {
                 Err(_) => return,
             }
             for event in &events {
-                if !self.hear(Token::of(event.data), event.flags) {
-                    return;
-                }
+                self.hear(Token::of(event.data), event.flags);
             }
             self.tell_time();
             for _ in 0..self.ready.len() {
@@ -183,11 +192,13 @@ impl Server {
                     self.carry(key);
                 }
             }
+            if self.is_over && self.tenants.is_empty() {
+                return;
+            }
         }
     }
 
-    /// `false`: that was the end.
-    fn hear(&mut self, token: Token, flags: EventFlags) -> bool {
+    fn hear(&mut self, token: Token, flags: EventFlags) {
         match token {
             Token::Orders => {
                 let _ = rustix::io::read(&self.shared.bell, &mut [0; 8]);
@@ -196,7 +207,7 @@ impl Server {
                     match order {
                         Order::Begin(id, opened) => self.begin(id, *opened),
                         Order::Leave(id, done) => self.leave(id, done),
-                        Order::End => return false,
+                        Order::End => self.is_over = true,
                     }
                 }
             }
@@ -210,7 +221,6 @@ impl Server {
             Token::Attempt(key, part) => self.attempted(key, part),
             Token::Flow(key) => self.answered(key),
         }
-        true
     }
 
     fn tell_time(&mut self) {
@@ -238,7 +248,14 @@ impl Server {
         let (inward, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Inward);
         let doors = Doors::new(inward.into_iter().map(|(_, socket)| socket).collect());
         let (spare, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|(kind, _)| *kind == Kind::Spare);
-        let server = NameServer::new(allow, ipv6, spare.into_iter().map(|(_, socket)| socket).collect());
+        let (mut later, mut rest) = (BTreeMap::<Name, Vec<Later>>::new(), Vec::new());
+        for (kind, socket) in sockets {
+            match kind {
+                Kind::Later { name, port, ipv6 } => later.entry(name).or_default().push(Later { port, ipv6, socket }),
+                kind => rest.push((kind, socket)),
+            }
+        }
+        let server = NameServer::new(allow, ipv6, spare.into_iter().map(|(_, socket)| socket).collect(), later);
         let (own, connections, streams, flows, waiting, leaving) = (0, 0, 0, BTreeSet::new(), 0, None);
         let ended = BTreeSet::new();
         let tenant = Tenant {
@@ -256,24 +273,33 @@ impl Server {
             waiting,
             leaving,
         };
+        let (refused, sockets): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|(kind, _)| matches!(kind, Kind::Refused { .. }));
+        let are_heard = self.watched + refused.len() <= MOST_WATCHED
+            && refused.iter().all(|(kind, socket)| resets::watch(socket, *kind == Kind::Refused { ipv6: true }));
+        match are_heard {
+            true => refused.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket, false)),
+            false => tenant.tally.deafen(),
+        }
         self.tenants.insert(id, tenant);
-        sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket));
+        sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket, false));
     }
 
-    fn look_after(&mut self, id: u64, kind: Kind, socket: OwnedFd) {
+    fn look_after(&mut self, id: u64, kind: Kind, socket: OwnedFd, forced: bool) {
         let key = self.next();
         // One that cannot be watched is closed: whoever connects to it is refused.
         let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
         if nonblocking.is_ok() && self.watch(&socket, Token::Socket(key), EventFlags::IN).is_ok() {
-            self.sockets.insert(key, Socket { tenant: id, kind, socket });
+            self.watched += usize::from(matches!(kind, Kind::Refused { .. }));
+            self.sockets.insert(key, Socket { tenant: id, kind, socket, forced });
         }
     }
 
-    /// Names below a `*` that were asked for just now.
+    /// Names that were asked for just now, for the first time.
     fn look_after_fresh(&mut self, id: u64) {
         let fresh = self.tenants.get_mut(&id).map(|tenant| tenant.server.take_fresh()).unwrap_or_default();
-        for (name, port, socket) in fresh {
-            self.look_after(id, Kind::Name(name, port), socket);
+        for Fresh { name, port, socket, forced } in fresh {
+            self.look_after(id, Kind::Name(name, port), socket, forced);
         }
     }
 
@@ -302,16 +328,25 @@ impl Server {
     fn close_socket(&mut self, key: u64) {
         self.timers.forget(Timer::Rested(key));
         if let Some(socket) = self.sockets.remove(&key) {
+            self.watched -= usize::from(matches!(socket.kind, Kind::Refused { .. }));
             self.unwatch(&socket.socket);
         }
     }
 
     fn heard_from(&mut self, key: u64) {
         for _ in 0..AT_A_TIME {
-            let Some(Socket { tenant: id, kind, socket }) = self.sockets.get(&key) else { return };
+            let Some(Socket { tenant: id, kind, socket, forced }) = self.sockets.get(&key) else { return };
             let Some(tenant) = self.tenants.get_mut(id) else { return };
             if matches!(kind, Kind::Flows(..)) {
                 return self.take_datagrams(key);
+            }
+            if matches!(kind, Kind::Refused { .. }) {
+                match resets::next(socket) {
+                    Ok(place) => place.into_iter().for_each(|place| tenant.server.note(place, &tenant.tally)),
+                    Err(Errno::INTR) => {}
+                    Err(_) => return,
+                }
+                continue;
             }
             if *kind == Kind::Datagrams {
                 tenant.server.answer_datagrams(socket, &tenant.tally);
@@ -347,6 +382,7 @@ impl Server {
                     let (id, port) = (*id, *port);
                     self.enter(id, port, accepted);
                 }
+                Kind::Name(..) if *forced && release(&accepted).is_err() => {}
                 Kind::Name(name, port) => {
                     let (id, name, port) = (*id, name.clone(), *port);
                     self.take(id, name, port, accepted);

@@ -1,12 +1,14 @@
 //! A connection from a namespace until its name is looked up: whether there is room for it, and what it begins with, where that matters.
 
 use std::net::Ipv4Addr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv, sockopt};
+use seclude_sys::Fd;
+use seclude_sys::socket::{option, set_option};
 
 use super::dial::{Connection, Stage, Whom};
 use super::serve::{Server, Timer, Token};
@@ -20,8 +22,15 @@ const HELLO: Duration = Duration::from_secs(10);
 pub(super) const LOOK_UP: Duration = Duration::from_secs(10);
 /// From where its name is to its other half.
 pub(super) const CONNECT: Duration = Duration::from_secs(20);
-/// How often the first words of TLS are looked at before they are all there: whoever sends them byte by byte is no program that is used.
-const MOST_LOOKS: u8 = 64;
+/// How often the first words of TLS are looked at before they are all there. The longest, in records of a byte, are so about fifty times, as what is looked
+/// at grows by a part of itself each time.
+const MOST_LOOKS: u8 = 100;
+
+/// SO_RCVLOWAT: epoll(7) tells of a socket that can be read when so many bytes are there, or its end.
+fn wake_at(socket: &OwnedFd, count: usize) -> seclude_sys::Result<()> {
+    let (level, option) = option::LEAST;
+    set_option(Fd(socket.as_raw_fd()), level, option, count as u32)
+}
 
 impl Server {
     /// A connection to a slot: its name is looked up now.
@@ -90,6 +99,11 @@ impl Server {
         let Some(tenant) = self.tenants.get(&id) else { return false };
         let waiting = self.asked.entry((id, name.clone())).or_default();
         waiting.push(key);
+        let placed = tenant.server.allow.placed(name);
+        if !placed.is_empty() {
+            self.resolver.tell(id, name.clone(), placed.to_vec());
+            return true;
+        }
         let asks = waiting.len() > 1 || self.resolver.ask(id, name.clone(), tenant.lookup);
         if !asks {
             tenant.tally.refused(name.as_str(), Why::TooMany);
@@ -107,15 +121,23 @@ impl Server {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let said = match recv(&connection.inner.socket, &mut buffer, flags) {
             Ok((length, _)) => hello::read(buffer.get(..length).unwrap_or_default()),
-            Err(Errno::AGAIN | Errno::INTR) => Hello::More,
+            Err(Errno::AGAIN | Errno::INTR) => return,
             Err(_) => return self.give_up(key),
         };
         *looks += 1;
         let asked_for = match said {
-            Hello::Of(name) if Whom::Name(name.clone()) == connection.whom => return self.ask(key),
+            Hello::Of(name) if Whom::Name(name.clone()) == connection.whom => {
+                let _ = wake_at(&connection.inner.socket, 1);
+                return self.ask(key);
+            }
             Hello::Of(name) => Some(name),
-            Hello::More if !is_all && *looks < MOST_LOOKS => return,
-            Hello::More | Hello::Other => None,
+            // The kernel says nothing before there are so many: each byte by itself would be a look at all that are before it.
+            Hello::More(least)
+                if !is_all && *looks < MOST_LOOKS && wake_at(&connection.inner.socket, least).is_ok() =>
+            {
+                return;
+            }
+            Hello::More(_) | Hello::Other => None,
         };
         self.refuse_hello(key, asked_for);
     }

@@ -15,6 +15,8 @@ use super::*;
 use crate::{Count, Name, Why};
 
 const NAME: &str = "server.example";
+/// Of tests with datagrams: what the host says of a name is said to all who wait for it, and each test has a host of its own.
+const TIME: &str = "time.example";
 
 fn here(_: &str) -> io::Result<Vec<IpAddr>> {
     // Nobody listens at the first.
@@ -425,8 +427,8 @@ fn many_at_once_are_carried_by_one_thread() {
 /// A slot for datagrams, that leads to this server by its name.
 fn slot_for(server: &UdpSocket, lookup: Lookup, judge: Judge) -> (Seat, UdpSocket) {
     let port = server.local_addr().unwrap().port();
-    let (mut allow, name) = (Allow::nothing(), NAME.parse().unwrap());
-    allow.add(&format!("{NAME}:udp/{port}").parse().unwrap()).unwrap();
+    let (mut allow, name) = (Allow::nothing(), TIME.parse().unwrap());
+    allow.add(&format!("{TIME}:udp/{port}").parse().unwrap()).unwrap();
     let slot = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (level, packet_info) = option::PACKET_INFO;
     set_option(Fd(slot.as_raw_fd()), level, packet_info, 1).unwrap();
@@ -483,7 +485,7 @@ fn datagrams_to_a_name_at_an_address_that_is_not_public_go_nowhere() {
         thread::sleep(Duration::from_millis(5));
     }
     let refusals = seat.tally().refusals();
-    assert_eq!((refusals[0].name.as_str(), refusals[0].why), (NAME, Why::Address));
+    assert_eq!((refusals[0].name.as_str(), refusals[0].why), (TIME, Why::Address));
     server.set_nonblocking(true).unwrap();
     assert_eq!(server.recv_from(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
@@ -567,4 +569,18 @@ fn ever_new_senders_of_datagrams_leave_nothing_behind_with_the_relay() {
     server.close_flows(1, true);
     assert_eq!((server.flows.len(), server.timers.len(), server.tenants[&1].waiting), (0, 0, 0));
     assert!(server.tenants[&1].flows.is_empty());
+}
+
+#[test]
+fn without_a_socket_that_sees_what_is_refused_it_is_said_that_nothing_is_told_of_that() {
+    let began = |sockets| {
+        let mut seat = Seat::take().unwrap();
+        seat.begin_with(Allow::nothing(), false, sockets, here, |_, _| None);
+        let tally = seat.tally();
+        seat.leave();
+        tally.is_deaf()
+    };
+    let in_its_place = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    assert!(began(vec![(Kind::Refused { ipv6: false }, in_its_place.into())]));
+    assert!(!began(Vec::new()));
 }

@@ -397,10 +397,10 @@ impl Attendance<'_> {
                     arrived.layers = Some(Layers::new(directory));
                     channel.go()?;
                 }
-                Event::Served(socket) => {
+                Event::Served(sockets) => {
                     if let Some(reach) = self.reach {
                         let failed = |error| Error::parent("egress", "begin to relay", error).at("network");
-                        reach.add(socket).map_err(failed)?;
+                        sockets.into_iter().try_for_each(|socket| reach.add(socket)).map_err(failed)?;
                     }
                 }
                 Event::Listener(Ok(handed)) if plan.command.serves && self.listening.is_none() => {

@@ -37,7 +37,7 @@ struct Egress {
 }
 
 /// What is allowed, all together.
-pub(crate) fn allowed(names: &Names) -> Result<Allow> {
+fn allowed(names: &Names) -> Result<Allow> {
     let mut allow = Allow::nothing();
     allow.require_sni(names.requires_sni);
     allow.enter(!names.publish.is_empty());
@@ -60,6 +60,22 @@ pub(crate) fn allowed(names: &Names) -> Result<Allow> {
     Ok(allow)
 }
 
+/// The same, with where its names lead by the request's own lines for /etc/hosts.
+pub(crate) fn allowed_with(names: &Names, command: &Config) -> Result<Allow> {
+    let mut allow = allowed(names)?;
+    for (address, name) in &command.host_entries {
+        if let Ok(name) = name.parse() {
+            allow.place(&name, *address);
+        }
+    }
+    Ok(allow)
+}
+
+/// Whether a line for /etc/hosts says where the relay is to connect, and nothing inside.
+pub(super) fn is_placed(allow: &Allow, name: &str) -> bool {
+    name.parse().is_ok_and(|name| !allow.placed(&name).is_empty())
+}
+
 fn refused(key: &str, index: usize, what: &str, error: &AllowError) -> Error {
     let field = Field::of("network").key(key).index(index);
     let remedies = matches!(error, AllowError::Host).then(|| Remedy::give("network.allow_loopback"));
@@ -75,7 +91,7 @@ pub(super) fn compile(names: &Names, command: &Config, host: &Host) -> Result<Bo
         let error = Error::invalid(NAME, action).at("die_with_parent").contradicting();
         return Err(error.hint("let the container die with its parent, or give it another network"));
     }
-    let allow = allowed(names)?;
+    let allow = allowed_with(names, command)?;
     for (index, port) in names.publish.iter().enumerate() {
         let invalid = |why: String| {
             let field = Field::of("network").key("publish").index(index);
@@ -218,27 +234,38 @@ impl Step for Egress {
             program.about(about);
             program.push(Op::Route { request });
         }
-        let is_unbound = |wanted: &&Wanted| matches!(wanted.kind, Kind::Spare | Kind::Inward);
-        let spare = self.sockets.iter().filter(is_unbound).count();
-        for wanted in self.sockets.iter().filter(|wanted| !is_unbound(wanted)) {
-            let stream = !matches!(wanted.kind, Kind::Datagrams | Kind::Flows(..));
+        for wanted in self.sockets.iter().filter(|wanted| wanted.kind.unbound().is_none()) {
             match &wanted.kind {
-                Kind::Name(name, port) => program.about_owned(format!("{name}, port {port}")),
                 Kind::Flows(name, port) => program.about_owned(format!("{name}, port {port} of UDP")),
+                Kind::Refused { ipv6 } => {
+                    program.about("what its own kernel refuses");
+                    program.push(Op::Watch { ipv6: *ipv6 });
+                    continue;
+                }
                 _ => program.about("questions for names"),
             }
+            let stream = wanted.kind == Kind::Questions;
             program.push(Op::Serve { address: wanted.address, stream });
         }
         // The last ones, as the relay expects them.
-        if spare > 0 {
-            program.about("sockets for names below a `*`, and for connections from outside");
-            program.push(Op::Spare { count: spare as u32 });
+        for ipv6 in [false, true] {
+            let count = self.sockets.iter().filter(|wanted| wanted.kind.unbound() == Some(ipv6)).count() as u32;
+            if count > 0 {
+                program.about("sockets for names once they are asked for, and for connections from outside");
+                program.push(Op::Spare { ipv6, count });
+            }
         }
+        program.about("sockets for its names");
+        program.push(Op::HandOver);
     }
 
     fn describe(&self, to: &mut Describe) {
         to.prepare(NAME, "have a thread that answers for names and relays".to_owned());
         self.allow.overlaps().into_iter().for_each(|line| to.prepare(NAME, line));
+        for (name, addresses) in self.allow.all_placed() {
+            let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+            to.prepare(NAME, format!("{name} leads to {}, and nobody is asked for it", addresses.join(", ")));
+        }
         let names = self.allow.lines();
         let names = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
         let sni = if self.allow.requires_sni() { ", by TLS that asks for it" } else { "" };

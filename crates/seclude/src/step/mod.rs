@@ -82,7 +82,7 @@ pub(crate) use barrier::is_needed as has_barrier;
 pub(crate) use cgroup::{default_parent, makes_namespace_late};
 pub(crate) use clone::ClonePlan;
 pub(crate) use descriptors::highest as highest_descriptor;
-pub(crate) use egress::allowed;
+pub(crate) use egress::allowed_with;
 use exec::Compiled;
 pub(crate) use exec::where_it_may_be;
 pub(crate) use filter::asked::{Asked, asked};

@@ -85,7 +85,12 @@ pub(super) fn compile(command: &Config, claimed: &Claimed, closing: &Closing, id
                 return Err(Error::invalid(NAME, format!("host entry {name:?}: that is no host name")).at_field(field));
             }
         }
-        let (entries, claimed) = (command.host_entries.clone(), claimed.clone());
+        let (mut entries, claimed) = (command.host_entries.clone(), claimed.clone());
+        if let Some(Network::Names(names)) = &command.network {
+            // A line here would lead past the relay, which is where they lead.
+            let allow = egress::allowed_with(names, command)?;
+            entries.retain(|(_, name)| !egress::is_placed(&allow, name));
+        }
         let of_the_host = !command.namespaces.is_new(Namespace::Net);
         let if_present = !asks_for_hosts(command);
         steps.push(Box::new(Hosts {

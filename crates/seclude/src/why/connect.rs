@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::config::namespace::Namespace;
 use crate::config::network::Network;
 use crate::error::{Error, Result};
-use crate::step::allowed;
+use crate::step::allowed_with;
 
 const NAME: &str = "why";
 
@@ -32,7 +32,7 @@ pub(super) fn answer(config: &Config, host: &str, port: u16) -> Result<Answer> {
         return Ok(refused);
     }
     Ok(match (&config.network, &place) {
-        (Some(Network::Names(names)), _) => of_names(&allowed(names)?, &place, port),
+        (Some(Network::Names(names)), _) => of_names(&allowed_with(names, config)?, &place, port),
         (None, Place::Itself) if !config.namespaces.is_new(Namespace::Net) => of_the_hosts(config),
         (_, Place::Itself) => itself(),
         (Some(Network::Veth(veth)), _) => of_host(&place, veth.request.host_access, veth.request.nat),
@@ -72,6 +72,11 @@ fn place(config: &Config, host: &str) -> Result<Place> {
         Err(seclude_egress::NameError::Localhost) => return Ok(Place::Itself),
         Err(error) => return Err(Error::invalid(NAME, format!("{host:?}: {error}"))),
     };
+    if let Some(Network::Names(names)) = &config.network
+        && !allowed_with(names, config)?.placed(&name).is_empty()
+    {
+        return Ok(Place::Name(name));
+    }
     // Programs look there before they ask anybody.
     let listed = config.host_entries.iter().find(|(_, listed)| listed.eq_ignore_ascii_case(name.as_str()));
     Ok(listed.map_or(Place::Name(name), |(address, _)| of_address(*address)))
@@ -124,6 +129,16 @@ fn of_names(allow: &Allow, place: &Place, port: u16) -> Answer {
         let remedies = (port != 53).then_some(remedy);
         return Answer::new(Verdict::Refused, by).at(field(key)).with(remedies);
     };
+    let private = allow.is_private(name, port);
+    let is_closed = |address: &IpAddr| special(*address).filter(|special| !(private && special.can_be_allowed()));
+    let placed = allow.placed(name);
+    let closed: Vec<_> = placed.iter().filter_map(|address| Some((address, is_closed(address)?))).collect();
+    if let Some((address, special)) = closed.first().filter(|_| closed.len() == placed.len()) {
+        let can_be = closed.iter().any(|(_, special)| special.can_be_allowed());
+        let remedies = can_be.then(|| Remedy::set("network.allow_private", json!([format!("{name}:{port}")])));
+        let by = format!("it leads to {address}, which is {}", special.name());
+        return Answer::new(Verdict::Refused, by).at(Some(Field::of("hosts"))).with(remedies);
+    }
     let leads = match (is_host, allow.is_private(name, port)) {
         (true, _) => "it is 127.0.0.1 of the host",
         (_, true) => "it may lead to public and private addresses",

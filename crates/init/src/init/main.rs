@@ -76,7 +76,9 @@ fn run(order: &Order, buffer: &mut Buffer) -> ! {
         Fork::Parent(command) => {
             kernel::close(prepared.pipe_write);
             // An end of the command's standard output held here would keep its reader from seeing the end.
-            close_all_but(|| [order.socket.get(), prepared.pipe_read, prepared.signals].into_iter().chain(acts::held(order)));
+            close_all_but(|| {
+                [order.socket.get(), prepared.pipe_read, prepared.signals].into_iter().chain(acts::held(order))
+            });
             privileges::keep_right_to_signal();
             own_filter::install();
             let mut watch = Watch::new(order);

@@ -1,14 +1,14 @@
 //! Rules of landlock, by contrast with the same command without them; and the sandbox that has nothing else.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use seclude::{Command, Feature, Landlock};
 use seclude_tests::{
-    Background, Scratch, inside, is_root, python, refusal, refused, said, seclude, seclude_command, stdout_of,
-    try_inside,
+    Background, Scratch, inside, is_root, python, refusal, refused, root_only, said, seclude, seclude_command,
+    stdout_of, try_inside,
 };
 
 /// Returns from a test where the kernel has less of landlock than this, saying so.
@@ -387,6 +387,32 @@ fn what_a_killed_spawner_has_left_is_found_by_its_lock() {
         start();
     }
     assert_eq!(entries(), 0);
+}
+
+#[test]
+fn where_another_may_rename_what_is_there_nothing_is_made_or_removed() {
+    root_only!();
+    needs_abi!(6);
+    // A directory of temporary files that is another user's, who has given one of root's the name that ours have.
+    let own = Scratch::new("alone-renamed");
+    let roots = own.directory("seclude-0123456789abcdef");
+    fs::write(roots.join("file"), "precious").unwrap();
+    let aged = std::process::Command::new("touch").args(["-d", "@1000000000"]).arg(&roots).status().unwrap();
+    assert!(aged.success());
+    let run = |arguments: &[&str]| seclude_command(arguments).env("TMPDIR", own.path()).output().unwrap();
+    for (owner, mode) in [(65534, 0o700), (65534, 0o1777), (0, 0o777)] {
+        std::os::unix::fs::chown(own.path(), Some(owner), None).unwrap();
+        fs::set_permissions(own.path(), fs::Permissions::from_mode(mode)).unwrap();
+        assert!(!stdout_of(&run(&["gc"])).contains("0123456789abcdef"), "{owner} {mode:o}");
+        let home = stdout_of(&run(&["run", "--no-namespaces", "--", "/bin/sh", "-c", "echo $HOME"]));
+        assert!(home.starts_with("/tmp/seclude-") && !home.starts_with(text(own.path())), "{owner} {mode:o}: {home}");
+        assert!(roots.join("file").exists(), "{owner} {mode:o}");
+    }
+    // The contrast: in one of the caller's it would be ours.
+    std::os::unix::fs::chown(own.path(), Some(0), None).unwrap();
+    fs::set_permissions(own.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(stdout_of(&run(&["gc"])).contains("0123456789abcdef"));
+    assert!(!roots.exists());
 }
 
 #[test]

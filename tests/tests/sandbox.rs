@@ -413,7 +413,9 @@ fn naming_what_is_shown_already_shows_no_secret_in_it() {
     assert_eq!(inside(&["--ro", "/etc"], secret), "0");
     if is_root() {
         assert_ne!(outside(secret), "0");
-        for (directory, named) in [("/etc", "/etc"), ("/usr/local", "/usr/local"), ("/usr/local", "/usr")] {
+        for (directory, named) in
+            [("/etc", "/etc"), ("/usr/local", "/usr/local"), ("/usr/local", "/usr"), ("/usr/src", "/usr")]
+        {
             let planted = Planted::file(directory, 0o600);
             let read = format!("cat {} 2> /dev/null || echo closed", text(&planted.0));
             assert_eq!(inside(&["--ro", named], &read), "closed", "{named}");
@@ -658,11 +660,11 @@ impl Drop for PlantedDirectory {
 }
 
 #[test]
-fn what_root_keeps_to_itself_below_etc_opt_and_usr_local_is_closed_to_the_sandboxs_root() {
+fn what_root_keeps_to_itself_in_the_administrators_places_is_closed_to_the_sandboxs_root() {
     if !is_root() {
         return;
     }
-    for directory in ["/etc", "/opt", "/usr/local"] {
+    for directory in ["/etc", "/opt", "/usr/local", "/usr/src"] {
         if !Path::new(directory).is_dir() {
             continue;
         }
@@ -672,6 +674,10 @@ fn what_root_keeps_to_itself_below_etc_opt_and_usr_local_is_closed_to_the_sandbo
             assert_eq!(outside(&read), "secret");
             assert_eq!(inside(&["--preset", "host"], &read), "secret");
             assert_eq!(inside(&[], &read), if readable { "secret" } else { "closed" }, "{directory} {mode:o}");
+            if has_overlays() {
+                let layered = inside(&["--overlay"], &read);
+                assert_eq!(layered, if readable { "secret" } else { "closed" }, "in layers: {directory} {mode:o}");
+            }
             let able = inside(&["--cap-add", "DAC_OVERRIDE", "--cap-add", "DAC_READ_SEARCH"], &read);
             assert_eq!(able, if readable { "secret" } else { "closed" }, "with capabilities: {directory} {mode:o}");
         }

@@ -97,8 +97,8 @@ const OF_METADATA_BY_IOCTL: [(u32, &[u32]); 4] = [
     (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436, 0x8100_9431]),
 ];
 /// The same of all that reaches further than the file. Its own attributes stay: FS_IOC_SETFLAGS and FS_IOC_SETVERSION with a long and an int,
-/// FS_IOC_ENABLE_VERITY, FS_IOC_FSSETXATTR. Of bcachefs nothing is asked.
-const BEYOND_FILES_BY_IOCTL: [(u32, &[u32]); 5] = [
+/// FS_IOC_ENABLE_VERITY, FS_IOC_FSSETXATTR. Of bcachefs, F2FS, OCFS2 and SMB's nothing is asked.
+const BEYOND_FILES_BY_IOCTL: [(u32, &[u32]); 8] = [
     (
         b'f' as u32,
         &[
@@ -117,6 +117,9 @@ const BEYOND_FILES_BY_IOCTL: [(u32, &[u32]); 5] = [
     (b'v' as u32, &[0x8008_7601, 0x8004_7601, 0x4008_7602, 0x4004_7602]),
     (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436, 0x8100_9431]),
     (0xbc, &[]),
+    (0xf5, &[]),
+    (b'o' as u32, &[]),
+    (0xcf, &[]),
 ];
 /// The byte of a request that says of which kind it is.
 const KIND_OF_REQUEST: u64 = 0xff00;

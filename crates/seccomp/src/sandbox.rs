@@ -10,6 +10,7 @@ use crate::rule::Comparison::{Equal, NotEqual};
 use crate::{Action, Condition, Profile};
 
 const EPERM: Action = Action::Errno(1);
+const EBUSY: Action = Action::Errno(16);
 const ENOSYS: Action = Action::Errno(38);
 const ENOMEM: Action = Action::Errno(12);
 const EINVAL: Action = Action::Errno(22);
@@ -149,6 +150,10 @@ const THAT_LOAD_LINKS: [u32; 6] = [0x8940, 0x8941, 0x89a0, 0x89a1, 0x8982, 0x898
 const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
 
 /// Characters as if typed into a terminal (CVE-2017-5226), and the console's selection, which can paste them.
+const SECCOMP_SET_MODE_FILTER: u32 = 1;
+const FLAG_NEW_LISTENER: u64 = 8;
+/// AUFS_CTL_WBR_FD: a directory of the layer below, on the host's own mount of it.
+const AUFS_WRITABLE_BRANCH: u32 = 0x8004_4104;
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 /// Another line discipline: what was left in place of the caller's, and modules that had a fault each (CVE-2017-2636, CVE-2023-6546).
@@ -220,6 +225,12 @@ impl Profile {
                 profile.override_with("setsockopt", EPERM, &[of_sockets, Condition::of_int(2, Equal, attach)]);
             }
         }
+        if !given.nested {
+            // Whoever has the listener of a filter keeps its memory, which is compiled and nobody's, without any process. (Where there is
+            // one already the kernel says the same.) A container inside lists what it refuses by one.
+            let listens = [Condition::of_int(0, Equal, SECCOMP_SET_MODE_FILTER), Condition::any(1, FLAG_NEW_LISTENER)];
+            profile.override_with("seccomp", EBUSY, &listens);
+        }
         // As long as there is memory that is secret, the machine does not hibernate, memfd_secret(2).
         profile.add("memfd_secret", ENOSYS, &[]);
         if !given.huge_pages {
@@ -261,7 +272,9 @@ impl Profile {
             }
         }
         profile.override_with("socketpair", EAFNOSUPPORT, &[is_not(0, AF_UNIX)]);
-        for request in [TIOCSTI, TIOCLINUX, TIOCSETD, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485] {
+        for request in
+            [TIOCSTI, TIOCLINUX, TIOCSETD, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485, AUFS_WRITABLE_BRANCH]
+        {
             profile.override_with("ioctl", EPERM, &[is(1, request)]);
         }
         if given.init {
@@ -320,6 +333,20 @@ mod tests {
         let mut missing: Vec<&str> = names.filter(|name| Architecture::Aarch64.number_of(name).is_none()).collect();
         missing.sort_unstable();
         assert_eq!(missing, old.split_ascii_whitespace().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn requests_of_file_systems_that_reach_further_are_refused() {
+        let beyond = crate::Refused { beyond_files: true, ..crate::Refused::default() }.profile();
+        // Of btrfs, F2FS, OCFS2 and SMB; of everybody that makes a snapshot or moves content.
+        for request in [0x5000_9401_u64, 0xc020_f509, 0x4018_6f04, 0x4004_cf03] {
+            assert!(!answer(&beyond, "ioctl", &[0, request]).allows(), "{request:x}");
+        }
+        let profile = Profile::sandbox(Given::default());
+        assert_eq!(answer(&profile, "ioctl", &[0, u64::from(AUFS_WRITABLE_BRANCH)]), EPERM);
+        // FICLONE; a number of ALSA's that is near.
+        assert!(answer(&beyond, "ioctl", &[0, 0x4004_9409]).allows());
+        assert_eq!(answer(&profile, "ioctl", &[0, 0x4004_4104]), Action::Allow);
     }
 
     #[test]

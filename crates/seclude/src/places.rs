@@ -24,8 +24,8 @@ pub(crate) const PROGRAMS: [&str; 12] = [
     "/run/current-system",
 ];
 
-/// What lies in one of those, and is the administrator's.
-pub(crate) const LOCAL: &str = "/usr/local";
+/// What lies in one of those, and is the administrator's: kernels are built in the second, and their modules signed.
+pub(crate) const LOCAL: [&str; 2] = ["/usr/local", "/usr/src"];
 
 /// Passwords, keys and who may do what, by name: also where somebody has opened them to all.
 pub(crate) const SECRETS: [&str; 40] = [
@@ -72,7 +72,7 @@ pub(crate) const SECRETS: [&str; 40] = [
 ];
 
 /// Where among what is shown a home may be (those of services are also /usr/sbin and the like).
-const AMONG_PROGRAMS: [&str; 4] = ["/etc", "/opt", LOCAL, "/usr/home"];
+const AMONG_PROGRAMS: [&str; 4] = ["/etc", "/opt", LOCAL[0], "/usr/home"];
 
 /// How much the sandbox's own directories hold together, if nothing else is said: enough for a build, and too little to take a
 /// machine's memory.
@@ -81,6 +81,11 @@ pub(crate) const MOST_IN_MEMORY: u64 = 1 << 30;
 /// Where distributions put what belongs to everybody; elsewhere administrators put what may not.
 const OWNERS_ARE_SHOWN: [&str; 9] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"];
+
+/// Whether it is the administrator's among what distributions put there.
+pub(crate) fn is_local(path: &Path) -> bool {
+    LOCAL.iter().any(|local| path == Path::new(local))
+}
 
 /// Whether a part of the host is shown with its owners.
 pub(crate) fn has_its_owners(path: &Path) -> bool {
@@ -145,14 +150,14 @@ impl Places {
     pub(crate) fn look(uid: u32) -> Places {
         let mut unread = None;
         let mut parts: Vec<Part> = Vec::new();
-        for path in PROGRAMS.iter().chain([&LOCAL]).map(Path::new) {
+        for path in PROGRAMS.iter().chain(&LOCAL).map(Path::new) {
             let part = path.symlink_metadata().and_then(|found| {
                 let link = found.is_symlink().then(|| std::fs::read_link(path)).transpose()?;
                 Ok(Part { path: path.to_owned(), link })
             });
-            // Of /run a symlink alone, of /usr/local a directory.
+            // Of /run a symlink alone, of what lies in another a directory.
             let is_wanted = |part: &Part| match &part.link {
-                Some(_) => path != Path::new(LOCAL),
+                Some(_) => !is_local(path),
                 None => !path.starts_with("/run"),
             };
             parts.extend(present(path, part, &mut unread).filter(is_wanted));

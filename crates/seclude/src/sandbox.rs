@@ -19,11 +19,13 @@ use crate::host::Host;
 
 /// Files of /proc through which uid 0 of the host changes the host, whatever its capabilities: the kernel looks
 /// at the uid alone.
-const READ_ONLY: [&str; 7] = [
+const READ_ONLY: [&str; 8] = [
     "/proc/bus",
     "/proc/dynamic_debug",
     "/proc/fs",
     "/proc/irq",
+    // Open to all: who writes there has the kernel look at the whole machine's load for it.
+    "/proc/pressure",
     "/proc/sys",
     "/proc/sysrq-trigger",
     // Of the init alone, which whoever has its uid could have wait behind all that the command starts, sched(7).

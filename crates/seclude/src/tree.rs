@@ -14,7 +14,7 @@ use crate::config::namespace::{Namespace, Origin};
 use crate::config::preset::Preset;
 use crate::config::root::{Root, RootKind};
 use crate::host::Host;
-use crate::places::{LOCAL, MOST_IN_MEMORY, Part, SECRETS, has_a_secret, has_its_owners, is_a_home, is_in_a_secret};
+use crate::places::{MOST_IN_MEMORY, Part, SECRETS, has_a_secret, has_its_owners, is_a_home, is_in_a_secret, is_local};
 use crate::sandbox::masks;
 use crate::step::own_directory;
 
@@ -128,7 +128,7 @@ impl Config {
             mounts.push(match &part.link {
                 Some(to) => Mount::symlink(to, path),
                 // Unless there are others' owners to hide, one mount shows it all.
-                None if path == Path::new(LOCAL) && !host.gives_ids() => continue,
+                None if is_local(path) && !host.gives_ids() => continue,
                 None if has_its_owners(path) => Mount::bind(path, path).read_only().nodev(),
                 None => Mount::bind(path, path).read_only().nodev().for_strangers(),
             });
@@ -364,9 +364,10 @@ impl Config {
             if keeps {
                 // What is named is shown, and not the secrets in it.
                 let mut kept: Vec<Mount> = Vec::new();
-                if Path::new(LOCAL).starts_with(&shown.path) && !shown.written && host.gives_ids() {
-                    let is_there = host.places.parts.iter().any(|part| part.path == Path::new(LOCAL));
-                    kept.extend(is_there.then(|| Mount::bind(LOCAL, LOCAL).read_only().nodev().for_strangers()));
+                if !shown.written && host.gives_ids() {
+                    let parts = host.places.parts.iter().map(|part| part.path.as_path());
+                    let local = parts.filter(|path| is_local(path) && path.starts_with(&shown.path));
+                    kept.extend(local.map(|path| Mount::bind(path, path).read_only().nodev().for_strangers()));
                 }
                 let secrets = SECRETS.iter().filter(|secret| Path::new(secret).starts_with(&shown.path) && !is_secret);
                 kept.extend(secrets.map(|secret| Mount::mask(secret).if_present()));

@@ -266,19 +266,31 @@ fn what_all_of_the_machine_has_together_is_not_taken_by_one() {
         except OSError as error: return error.errno\n\
         filters = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 1))\n\
         attached = struct.pack('HxxxxxxP', 1, ctypes.addressof(filters))\n\
-        print(sets(socket.AF_INET6, 41, 32, label), call(447, 0), sets(socket.AF_UNIX, 1, 26, attached))";
+        print(sets(socket.AF_INET6, 41, 32, label), call(447, 0), sets(socket.AF_UNIX, 1, 26, attached), end=' ')\n\
+        import os\n\
+        filters = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7fff0000))\n\
+        attached = ctypes.create_string_buffer(struct.pack('HxxxxxxP', 1, ctypes.addressof(filters)))\n\
+        libc.prctl(38, 1, 0, 0, 0)\n\
+        def listens(): ctypes.set_errno(0); libc.syscall(317, 1, 8, attached); return ctypes.get_errno()\n\
+        def open_load():\n    \
+        try: os.close(os.open('/proc/pressure/cpu', os.O_RDWR)); return 0\n    \
+        except OSError as error: return error.errno\n\
+        print(listens(), open_load())";
     let usr = Path::new("/usr");
     let said = |flags: &[&str]| stdout_of(&run(usr, flags, script)).trim().to_owned();
-    assert_eq!(said(&[]), "38 12 22 12 92 38 1");
-    assert!(said(&["--cap-add", "NET_RAW"]).ends_with(" 0"), "who makes packets filters them");
+    let load = if Path::new("/proc/pressure").exists() { "30" } else { "2" };
+    for flags in [&[][..], &["--no-denials"]] {
+        assert_eq!(said(flags), format!("38 12 22 12 92 38 1 16 {load}"), "{flags:?}");
+    }
+    assert!(said(&["--cap-add", "NET_RAW"]).ends_with(&format!(" 0 16 {load}")), "who makes packets filters them");
     assert!(said(&["--allow-syscall", "io_setup"]).starts_with("0 12"));
     // (The pool may be empty.)
     let outside = python(usr, script);
     // (A machine may have no IPv6, and no secret memory.)
-    let [setup, _, memfd, _, label, _, filter] = outside.split_whitespace().collect::<Vec<_>>()[..] else {
+    let [setup, _, memfd, _, label, _, filter, listener, _] = outside.split_whitespace().collect::<Vec<_>>()[..] else {
         panic!("{outside}")
     };
-    assert_eq!((setup, memfd, filter), ("0", "0", "0"), "{outside}");
+    assert_eq!((setup, memfd, filter, listener), ("0", "0", "0", "0"), "{outside}");
     assert!(label == "0" || !Path::new("/proc/net/if_inet6").exists(), "{outside}");
 }
 

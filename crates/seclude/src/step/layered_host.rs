@@ -184,11 +184,12 @@ impl LayeredHost {
         let is_whole = !recurse && matches!(kind, Kind::Overlay(_));
         self.parts.push(Part { path: path.clone(), kind });
         // What lies in a part, and is shown in another way.
-        let within = self.wanted.iter().flatten().find(|wanted| **wanted != path && wanted.starts_with(&path));
-        if let Some(within) = within.filter(|_| is_whole).cloned()
-            && let Ok(metadata) = within.symlink_metadata()
-        {
-            return self.add(within, &metadata, mounts);
+        let wanted =
+            self.wanted.iter().flatten().filter(|wanted| is_whole && **wanted != path && wanted.starts_with(&path));
+        for within in wanted.cloned().collect::<Vec<PathBuf>>() {
+            if let Ok(metadata) = within.symlink_metadata() {
+                self.add(within, &metadata, mounts)?;
+            }
         }
         if recurse { self.scan(&path, mounts) } else { Ok(()) }
     }

@@ -37,8 +37,26 @@ const YOUNG: Duration = Duration::from_secs(5);
 /// Where the next one is to be.
 pub(crate) fn next() -> PathBuf {
     let number = RandomState::new().build_hasher().finish();
-    std::env::temp_dir().join(format!("{PREFIX}{number:016x}"))
+    above().join(format!("{PREFIX}{number:016x}"))
 }
+
+/// Where they all are: where TMPDIR says, if nobody else moves there what is the caller's.
+fn above() -> PathBuf {
+    let named = std::env::temp_dir();
+    let is_kept = openat(CWD, &named, AS_DIRECTORY, Mode::empty()).is_ok_and(|opened| keeps(&opened));
+    if is_kept { named } else { PathBuf::from("/tmp") }
+}
+
+/// Whether nobody but the caller and root can rename in it what is theirs: a name and an owner would be no sign of who has made it.
+fn keeps(directory: &OwnedFd) -> bool {
+    fstat(directory).is_ok_and(|found| {
+        let mode = Mode::from_raw_mode(found.st_mode);
+        let others_write = mode.intersects(Mode::WGRP | Mode::WOTH);
+        [0, geteuid().as_raw()].contains(&found.st_uid) && (!others_write || mode.contains(Mode::SVTX))
+    })
+}
+
+const AS_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// The home in it.
 pub(crate) fn home(own: &Path) -> PathBuf {
@@ -94,8 +112,12 @@ impl Step for OwnDirectory {
         let (Some(above), Some(name)) = (self.path.parent(), self.path.file_name().and_then(OsStr::to_str)) else {
             return Err(Error::invalid(NAME, "it has no name"));
         };
-        let plain = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let plain = AS_DIRECTORY;
         let parent = openat(CWD, above, plain, Mode::empty()).map_err(failed("openat"))?;
+        if !keeps(&parent) {
+            let action = format!("{}: others can rename what is made there", above.display());
+            return Err(Error::invalid(NAME, action).hint("have it sticky (chmod +t), or another TMPDIR"));
+        }
         mkdirat(&parent, name, Mode::RWXU).map_err(failed("mkdirat"))?;
         let made = openat(&parent, name, plain | OFlags::NOFOLLOW, Mode::empty()).map_err(failed("openat"));
         let made = match made {
@@ -153,9 +175,11 @@ fn owner_in(made: &OwnedFd) -> Option<u32> {
 
 /// Removes those whose makers are dead; answers their paths. What cannot be looked at, or is somebody else's, stays.
 pub(crate) fn sweep() -> Vec<String> {
-    let above = std::env::temp_dir();
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let (above, flags) = (above(), AS_DIRECTORY);
     let Ok(parent) = openat(CWD, &above, flags, Mode::empty()) else { return Vec::new() };
+    if !keeps(&parent) {
+        return Vec::new();
+    }
     let Ok(entries) = Dir::read_from(&parent) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
     let is_one = |name: &String| {

@@ -149,6 +149,7 @@ else:
         ready, _, _ = select.select([wire, sys.stdin], [], [])
         if wire in ready:
             data = wire.recv(4096)
-            if b"<<" in data: print(data.split(b"<<")[1].split(b">>")[0].decode(), flush=True)
+            # The last: an address that ends in 0x3c is one more "<" before it.
+            if b"<<" in data: print(data.rsplit(b"<<", 1)[1].split(b">>")[0].decode(), flush=True)
         elif sys.stdin in ready:
             break

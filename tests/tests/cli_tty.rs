@@ -368,6 +368,22 @@ fn input_that_ends_within_a_line_ends_too() {
 }
 
 #[test]
+fn input_that_has_ended_has_for_who_edits_lines_too() {
+    // They take the terminal's lines over once they have begun, which is after that.
+    for shell in [&["bash", "--norc"][..], &["python3", "-q"]] {
+        let said = piped(&[&["run", "--tty"], shell].concat(), Vec::new());
+        assert!(said.is_some(), "{shell:?} ends");
+    }
+    // And for who throws away what was typed before, as a password is asked for.
+    let asks = "import getpass\nprint('none' if not getpass.getpass() else 'some')";
+    let said = piped(&["run", "--tty", "python3", "-c", asks], Vec::new()).expect("it ends");
+    assert!(said.contains("EOFError"), "{said}");
+    let twice = piped(&["run", "--tty", "bash", "--norc"], b"echo a$((1))b; read line; echo ended $?\n".to_vec());
+    let twice = twice.expect("it ends");
+    assert!(twice.contains("a1b") && twice.contains("ended 1"), "{twice}");
+}
+
+#[test]
 fn more_input_than_a_terminal_holds_neither_blocks_seclude_nor_is_lost() {
     let lines: String = (1..=30_000).map(|number| format!("{number}\n")).collect();
     let said = piped(&["run", "--tty", "sh", "-c", "stty -echo; cat"], lines.clone().into_bytes()).expect("it ends");

@@ -12,7 +12,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::getpgrp;
 use rustix::stdio::{stderr, stdin, stdout};
 use rustix::termios::{
-    OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
+    LocalModes, OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 use seclude::{Cause, Child};
 
@@ -119,6 +119,16 @@ impl Screen {
     }
 }
 
+/// What a terminal takes for the end of input, where it is at the beginning of a line.
+const END_OF_INPUT: u8 = 4;
+
+/// By lines, with an end of input, or each key by itself; and whether it shows them. What was typed before that changes is lost for
+/// whoever changed it, the end of input among that: a shell that edits its lines makes it no end (n_tty_set_termios), and one who asks for a
+/// password throws it away.
+fn manner(master: &File) -> Option<LocalModes> {
+    tcgetattr(master).ok().map(|modes| modes.local_modes & (LocalModes::ICANON | LocalModes::ECHO))
+}
+
 /// How much is shown of a command that has ended: more than a terminal holds. Whoever it has handed its end to may write for ever.
 const MOST_AFTERWARDS: usize = 256 * 1024;
 
@@ -134,6 +144,8 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
     // A full terminal takes no more until what it has to say is read: waiting in a write would be for ever.
     fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
     let (mut typing, mut within_line) = (true, false);
+    // How the terminal was when the end of what is typed was written to it.
+    let mut told_in = None;
     // Nobody has the other end open just now; a process of its session may open it again.
     let mut unused = false;
     let mut typed: Vec<u8> = Vec::new();
@@ -199,11 +211,14 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
                 // End of input is a control character to a terminal; within a line the first only ends that.
                 _ => {
                     typing = false;
-                    typed.extend(if within_line { &[4, 4][..] } else { &[4] });
+                    typed.extend(std::iter::repeat_n(END_OF_INPUT, if within_line { 2 } else { 1 }));
                 }
             }
         }
         if !typed.is_empty() {
+            if !typing {
+                told_in = manner(&master);
+            }
             match master.write(&typed) {
                 Ok(written) => drop(typed.drain(..written)),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
@@ -224,6 +239,10 @@ pub(crate) fn relay(child: &mut Child, mut master: File, watch: &mut Watch) -> i
                     screen.pending.extend_from_slice(&buffer[..read]);
                     screen.show()?;
                     afterwards += if ended { read } else { 0 };
+                    // Whoever has just begun to read in another manner, as a prompt tells, finds the end as well.
+                    if !typing && typed.is_empty() && manner(&master) != told_in {
+                        typed.push(END_OF_INPUT);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock && ended => return Ok(true),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}

@@ -14,7 +14,7 @@ pub(crate) const NOT_EXECUTED: u8 = 255;
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// A failure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     field: Option<String>,
     text: String,
@@ -42,9 +42,21 @@ impl Failure {
         self
     }
 
-    /// For what only takes errors of the system's.
+    /// For what only takes errors of the system's: work of ours among the library's steps, which hands it back.
     pub(crate) fn into_io(self) -> io::Error {
-        io::Error::other(self.to_string())
+        io::Error::other(self)
+    }
+
+    /// What work of ours among the library's steps has failed with.
+    fn of_own_work(error: &seclude::Error) -> Option<Failure> {
+        let source = std::error::Error::source(error)?.downcast_ref::<io::Error>()?;
+        source.get_ref()?.downcast_ref().cloned()
+    }
+
+    /// With what a program has said of it.
+    pub(crate) fn told(mut self, said: &impl fmt::Display) -> Failure {
+        let _ = write!(self.text, "{said}");
+        self
     }
 
     /// With what went wrong besides.
@@ -66,10 +78,19 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
 impl From<seclude::Error> for Failure {
     fn from(error: seclude::Error) -> Failure {
+        if let Some(own) = Failure::of_own_work(&error) {
+            let left = error.left_behind().iter();
+            return left.fold(own, |failure, left| failure.and(format_args!("left behind: {left}")));
+        }
         // Engines find their exit status by these words and by strerror(3)'s.
         let told = match (error.code(), error.path()) {
+            (Code::NotFound, Some(program)) if program.as_os_str().as_encoded_bytes().contains(&b'/') => {
+                format!("exec {}: no such file or directory: ", program.display())
+            }
             (Code::NotFound, Some(program)) => {
                 format!("exec {}: no such file or directory: executable file not found in $PATH: ", program.display())
             }

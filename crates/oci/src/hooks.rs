@@ -1,11 +1,15 @@
 //! Hooks: programs of the host's, or of the container's, that are run at six moments of its life, with the state on stdin.
 
+use std::fmt;
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use seclude::{Child, Code, Command, Stdio};
 use serde_json::Value as Json;
@@ -112,6 +116,7 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
         }
         (None, Place::Here | Place::InBundle(_) | Place::Inside(..)) => {}
     }
+    let said = Said::by(&mut command)?;
     let time = hook.timeout.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
     if let Some(time) = time {
         command.deadline(time);
@@ -161,16 +166,54 @@ fn one(hook: &Hook, state: &Json, place: Place<'_>) -> Result<()> {
         if let Err(left) = family.kill(child.id()) {
             // Nobody can wait for those.
             child.outlives(true);
-            return Err(failure.and(left));
+            return Err(failure.told(&said).and(left));
         }
         child.kill().map_err(|error| Failure::of(&hook.path, error))?;
         return Err(match child.wait() {
-            Ok(_) => failure,
-            Err(left) => failure.and(left),
+            Ok(_) => failure.told(&said),
+            Err(left) => failure.told(&said).and(left),
         });
     }
     let exit = child.wait()?;
-    if exit.success() { Ok(()) } else { Err(Failure::new(format!("{} failed: {exit}", hook.path))) }
+    if exit.success() { Ok(()) } else { Err(Failure::new(format!("{} failed: {exit}", hook.path)).told(&said)) }
+}
+
+/// What a hook writes. It is told where that fails, and goes nowhere else: the streams that are there are the container's.
+///
+/// In memory, not by pipes: what a hook has left running may hold them for as long as it likes, and is not ended by them.
+struct Said([(&'static str, File); 2]);
+
+/// Of each, the end: by then it has come to the point.
+const MOST_OF_IT: u64 = 4096;
+
+impl Said {
+    fn by(command: &mut Command) -> Result<Said> {
+        let failed = |errno| Failure::of("memfd_create", errno);
+        let open = || memfd_create("hook", MemfdFlags::CLOEXEC).map(File::from).map_err(failed);
+        let (stdout, stderr) = (open()?, open()?);
+        let shared = |file: &File| file.try_clone().map_err(|error| Failure::of("fcntl", error));
+        command.stdout(Stdio::from(shared(&stdout)?)).stderr(Stdio::from(shared(&stderr)?));
+        Ok(Said([("stdout", stdout), ("stderr", stderr)]))
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (stream, file) in &self.0 {
+            let length = file.metadata().map_or(0, |found| found.len());
+            let begins = length.saturating_sub(MOST_OF_IT);
+            let mut text = vec![0; (length - begins) as usize];
+            // What was there a moment ago may have been cut off since.
+            let read = file.read_at(&mut text, begins).unwrap_or(0);
+            let text = String::from_utf8_lossy(text.get(..read).unwrap_or_default());
+            let text = text.trim();
+            if !text.is_empty() {
+                let cut = if begins > 0 { "…" } else { "" };
+                write!(f, ", {stream}: {cut}{text}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How the wait for a hook ended.

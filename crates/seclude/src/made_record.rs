@@ -143,7 +143,7 @@ impl Record {
 
 /// Where on the host a directory is that is known by device and inode: below one of `shared`, and by some end of the path that the
 /// container has for it.
-pub(crate) fn find_on_host(shared: &[Arc<OwnedFd>], directory: (u64, u64), inside: &OsStr) -> Option<PathBuf> {
+pub(crate) fn find_on_host(shared: &[Arc<OwnedFd>], directory: (u64, u64), inside: &OsStr) -> Option<OwnedFd> {
     let inside = Path::new(inside);
     let components: Vec<_> = inside.components().collect();
     let ends = || (0..=components.len()).map(|from| components.iter().skip(from).collect::<PathBuf>());
@@ -153,12 +153,12 @@ pub(crate) fn find_on_host(shared: &[Arc<OwnedFd>], directory: (u64, u64), insid
             let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
             let found = openat2(shared, end, AS_DIRECTORY, Mode::empty(), leash).ok()?;
             let status = fstat(&found).ok()?;
-            ((status.st_dev, status.st_ino) == directory).then(|| path_of(&found)).flatten()
+            ((status.st_dev, status.st_ino) == directory).then_some(found)
         })
     })
 }
 
-fn path_of(file: &OwnedFd) -> Option<PathBuf> {
+pub(crate) fn path_of(file: &OwnedFd) -> Option<PathBuf> {
     let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
     path.is_absolute().then_some(path)
 }

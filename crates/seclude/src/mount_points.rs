@@ -20,7 +20,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, fstatfs, major, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
-use crate::made_record::{Record, find_on_host};
+use crate::made_record::{Record, find_on_host, path_of};
 use crate::mount_point::{Identity, MOUNTED_ON, MountPoint, look_at, remove_unless_mounted_on};
 use crate::mounts::{Mounts, is_local};
 
@@ -141,8 +141,11 @@ impl MountPoints {
             Some(index) => index,
             None => {
                 let above = Path::new(&path).parent().map_or(OsStr::new(""), Path::as_os_str);
-                let path = self.is_written_down().then(|| find_on_host(&self.shared, key, above)).flatten();
-                self.directories.push(Directory { place: key, open: Arc::new(directory), path });
+                // By the child's own it may be read-only by now, as its root is.
+                let on_host = find_on_host(&self.shared, key, above);
+                let path = on_host.as_ref().filter(|_| self.is_written_down()).and_then(path_of);
+                let open = Arc::new(on_host.unwrap_or(directory));
+                self.directories.push(Directory { place: key, open, path });
                 self.directories.len() - 1
             }
         };

@@ -1,5 +1,6 @@
 //! What of the host's files is the sandbox's affair: programs, users, homes.
 
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
@@ -226,6 +227,8 @@ impl Places {
     /// is a home the paths tell, but for what is mounted below it.
     pub(crate) fn seen_by_other_mounts(&self, mountinfo: &str, directory: &Path) -> (bool, bool) {
         let by_place = ["/home", "/var/home", "/root"].map(Path::new);
+        // (What is not there shows nothing: of most machines /var has no homes.)
+        let is_there = |homes: &&Path| !homes.symlink_metadata().is_err_and(|error| error.kind() == NotFound);
         // Where they are elsewhere, by a symlink of the system's.
         let elsewhere: Vec<PathBuf> = by_place
             .iter()
@@ -236,7 +239,8 @@ impl Places {
                 inside.map(|home| real.join(home)).collect::<Vec<_>>()
             })
             .collect();
-        let all = self.all_homes().chain(&elsewhere).map(PathBuf::as_path).chain(by_place);
+        let all = self.all_homes().chain(&elsewhere).map(PathBuf::as_path);
+        let all = all.chain(by_place.into_iter().filter(is_there));
         let seen = same_files::seen(mountinfo, directory, all);
         // (Of /home itself nothing is hidden.)
         (if self.is_in_a_home(directory) { seen.shows_below } else { seen.shows }, seen.is_hidden)

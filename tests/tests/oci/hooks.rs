@@ -100,6 +100,53 @@ fn a_hook_that_fails_ends_the_creation_and_those_behind_it_are_not_run() {
 }
 
 #[test]
+fn what_a_hook_writes_is_told_where_it_fails_and_is_no_output_of_the_containers() {
+    let says = |code: u32| format!("echo something; echo why >&2; exit {code}");
+    let hook = |moment: &str, code: u32| match moment {
+        "startContainer" => json!({ "path": "/bin/busybox", "args": ["sh", "-c", says(code)] }),
+        _ => json!({ "path": "/bin/sh", "args": ["sh", "-c", says(code)] }),
+    };
+    const MOMENTS: [&str; 4] = ["prestart", "createRuntime", "createContainer", "startContainer"];
+    for moment in MOMENTS {
+        let mut bundle = Bundle::new("hooksays");
+        bundle.set("/hooks", json!({ moment: [hook(moment, 3)] })).script("true").write();
+        let said = bundle.refused(&["run", "one"]);
+        assert!(said.contains(&format!("error: hooks.{moment}[0]: error running {moment} hook #0: /bin/")), "{said}");
+        assert!(said.ends_with(", stdout: something, stderr: why"), "{said}");
+        // What it leaves running has its streams, and holds nobody up.
+        let much = json!({ "path": "/bin/sh", "args": ["sh", "-c", "seq 100000; sleep 2 & exit 1"] });
+        if moment != "startContainer" {
+            bundle.set("/hooks", json!({ moment: [much] })).write();
+            let said = bundle.refused(&["run", "two"]);
+            assert!(said.contains(", stdout: …") && said.ends_with(" 99999 100000"), "{said}");
+            assert!(said.len() < 5000, "{}", said.len());
+        }
+        bundle.nothing_is_left();
+    }
+    let mut bundle = Bundle::new("hookquiet");
+    let all: serde_json::Map<String, Value> = MOMENTS
+        .iter()
+        .chain(&["poststart", "poststop"])
+        .map(|moment| ((*moment).into(), json!([hook(moment, 0)])))
+        .collect();
+    bundle.set("/hooks", Value::Object(all)).script("echo its own");
+    let output = bundle.run("one");
+    assert!(output.status.success());
+    assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"its own\n"[..], &b""[..]));
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_hook_that_is_not_there_is_looked_for_where_it_says_alone() {
+    let mut bundle = Bundle::new("hookmissing");
+    bundle.set("/hooks", json!({ "createRuntime": [{ "path": "/nonexistent/hook" }] })).write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.contains("exec /nonexistent/hook: no such file or directory: "), "{said}");
+    assert!(!said.contains("$PATH"), "{said}");
+    bundle.nothing_is_left();
+}
+
+#[test]
 fn a_hook_that_hangs_is_ended_by_its_time() {
     let mut bundle = Bundle::new("hookhangs");
     // More than a pipe takes, which it does not read.

@@ -50,6 +50,34 @@ fn without_a_mount_namespace_its_tree_is_mounted_on_its_root_and_goes_with_it() 
     bundle.nothing_is_left();
 }
 
+/// All paths below it.
+fn all_below(directory: &std::path::Path) -> std::collections::BTreeSet<std::path::PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            let deeper = if path.is_symlink() || !path.is_dir() { Default::default() } else { all_below(&path) };
+            std::iter::once(path).chain(deeper)
+        })
+        .collect()
+}
+
+#[test]
+fn a_creation_that_fails_leaves_the_image_as_it_was_read_only_or_not() {
+    for closed in [false, true] {
+        let mut bundle = Bundle::new("as-it-was");
+        bundle.set("/root/readonly", json!(closed)).set("/process/cwd", json!("/made/for/it"));
+        bundle.mount(json!({ "destination": "/data/deep", "type": "tmpfs", "source": "tmpfs", }));
+        bundle.mount(
+            json!({ "destination": "/data/file", "type": "bind", "source": "/etc/passwd", "options": ["bind"] }),
+        );
+        let before = all_below(bundle.rootfs.path());
+        bundle.set("/process/args", json!(["nonexistent"])).write();
+        bundle.refused(&["run", "one"]);
+        assert_eq!(all_below(bundle.rootfs.path()), before, "read-only: {closed}");
+        bundle.nothing_is_left();
+    }
+}
+
 #[test]
 fn what_fails_without_a_mount_namespace_leaves_no_mount_of_the_hosts() {
     root_only!();

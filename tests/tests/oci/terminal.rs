@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use seclude_tests::Bundle;
+use seclude_tests::{Bundle, PATIENCE, ends_within, pidfd};
 use serde_json::json;
 
 /// The descriptor that is sent over such a socket.
@@ -66,6 +66,21 @@ fn a_terminal_is_handed_over_and_is_the_containers_own() {
     assert_eq!(all_of(terminal.into()), "word\ngot word\n");
     bundle.becomes("one", "stopped");
     bundle.must(&["delete", "one"]);
+    bundle.nothing_is_left();
+}
+
+#[test]
+fn a_shell_at_a_terminal_ends_with_its_input() {
+    let mut bundle = Bundle::new("terminal-ends");
+    // With lines that are edited by a shell which takes the terminal over once it has begun.
+    bundle.set("/process/terminal", json!(true)).set("/process/args", json!(["sh", "-i"])).write();
+    let mut run = bundle.command(&["run", "one"]);
+    let mut run = run.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let ended = ends_within(pidfd(run.id()), PATIENCE);
+    if !ended {
+        bundle.must(&["delete", "--force", "one"]);
+    }
+    assert_eq!((ended, run.wait().unwrap().code()), (true, Some(0)));
     bundle.nothing_is_left();
 }
 

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use rustix::termios::{
-    OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+    LocalModes, OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 use seclude::Signaller;
 
@@ -132,7 +132,7 @@ fn attend(pidfd: BorrowedFd<'_>, process: &Signaller, master: Option<&OwnedFd>, 
         rustix::fs::fcntl_setfl(master, flags | OFlags::NONBLOCK)
             .map_err(|errno| Failure::of("the terminal", errno))?;
     }
-    let mut keyboard = Keyboard { is_open: master.is_some(), typed: Vec::new() };
+    let mut keyboard = Keyboard { is_open: master.is_some(), typed: Vec::new(), told_in: None };
     loop {
         let mut polled = vec![
             PollFd::from_borrowed_fd(pidfd, PollFlags::IN),
@@ -163,6 +163,7 @@ fn attend(pidfd: BorrowedFd<'_>, process: &Signaller, master: Option<&OwnedFd>, 
             if shows && !show(master)? {
                 return Ok(());
             }
+            keyboard.is_ended_for(master, shows);
             // However much it writes.
             if !answer(3).is_empty() {
                 keyboard.read(stdin);
@@ -220,12 +221,21 @@ struct Keyboard {
     is_open: bool,
     /// What the terminal has no room for yet.
     typed: Vec<u8>,
+    /// How the terminal was when the end of what is typed was written to it.
+    told_in: Option<LocalModes>,
+}
+
+/// What a terminal takes for the end of input.
+const END: u8 = 4;
+
+/// By lines, with an end of input, or each key by itself; and whether it shows them. What was typed before that changes is lost for whoever
+/// changed it, the end of input among that: a shell that edits its lines makes it no end (n_tty_set_termios).
+fn manner(master: &OwnedFd) -> Option<LocalModes> {
+    tcgetattr(master).ok().map(|modes| modes.local_modes & (LocalModes::ICANON | LocalModes::ECHO))
 }
 
 impl Keyboard {
     fn read(&mut self, stdin: BorrowedFd<'_>) {
-        /// What a terminal takes for the end.
-        const END: u8 = 4;
         let mut buffer = [0u8; 4096];
         match rustix::io::read(stdin, &mut buffer) {
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
@@ -237,7 +247,17 @@ impl Keyboard {
         }
     }
 
+    /// Tells the end once more to whoever has just begun to read in another manner, as a prompt tells.
+    fn is_ended_for(&mut self, master: &OwnedFd, has_written: bool) {
+        if has_written && !self.is_open && self.typed.is_empty() && manner(master) != self.told_in {
+            self.typed.push(END);
+        }
+    }
+
     fn hand_on(&mut self, master: &OwnedFd) {
+        if !self.is_open && !self.typed.is_empty() {
+            self.told_in = manner(master);
+        }
         while !self.typed.is_empty() {
             match rustix::io::write(master, &self.typed) {
                 Ok(written @ 1..) => drop(self.typed.drain(..written)),

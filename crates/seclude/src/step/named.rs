@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::Statx;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Statx, StatxFlags, openat, statx};
 use seclude_request::Remedy;
 
 use super::show::path_of;
@@ -29,6 +29,17 @@ pub(crate) fn is_no_home(
     let action = format!("{} would show a home, with all keys in it", path.display());
     let hint = Hint::from("show the directory of the project instead, or say that the whole home is meant");
     Err(Error::invalid(step, action).hint(hint.with([Remedy::set("whole_home", true)])))
+}
+
+/// Whether what the host has there would be refused, as it is now; of what cannot be opened its name tells.
+pub(crate) fn shows_a_home(path: &Path, places: &Places) -> bool {
+    let looked = || {
+        let opened = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let found =
+            statx(&opened, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS).ok()?;
+        Some(is_no_home("", path, Some(&opened), &found, places).is_err())
+    };
+    looked().unwrap_or_else(|| places.has_a_home_below(path))
 }
 
 fn shows_by_other_mounts(path: &Path, places: &Places) -> bool {

@@ -9,9 +9,11 @@ use serde_json::json;
 
 use super::{Answer, Verdict};
 use crate::config::Config;
+use crate::config::capability::Capability;
 use crate::config::namespace::Namespace;
 use crate::config::network::Network;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::step::allowed_with;
 
 const NAME: &str = "why";
@@ -23,7 +25,7 @@ enum Place {
     Itself,
 }
 
-pub(super) fn answer(config: &Config, host: &str, port: u16) -> Result<Answer> {
+pub(super) fn answer(config: &Config, caller: &Host, host: &str, port: u16) -> Result<Answer> {
     if port == 0 {
         return Err(Error::invalid(NAME, "0 is no port: 1 to 65535"));
     }
@@ -35,6 +37,10 @@ pub(super) fn answer(config: &Config, host: &str, port: u16) -> Result<Answer> {
         (Some(Network::Names(names)), _) => of_names(&allowed_with(names, config)?, &place, port),
         (None, Place::Itself) if !config.namespaces.is_new(Namespace::Net) => of_the_hosts(config),
         (_, Place::Itself) => itself(),
+        (Some(Network::Veth(_)), _) if caller.capabilities & Capability::NET_ADMIN.bit() == 0 => {
+            let by = "a veth pair is made by who has CAP_NET_ADMIN over the host's network: the start fails";
+            Answer::new(Verdict::Refused, by).at(Some(Field::of("network")))
+        }
         (Some(Network::Veth(veth)), _) => of_host(&place, veth.request.host_access, veth.request.nat),
         (Some(Network::Pasta(pasta)), _) => of_host(&place, pasta.host_access, true),
         (None, _) if config.namespaces.is_new(Namespace::Net) => {

@@ -163,7 +163,7 @@ impl Why {
         use paths::Access::{Exec, Read, Write};
         let (access, path) = match question {
             Question::Call(name) => return calls::answer(&self.config, &self.host, name),
-            Question::Connect(host, port) => return connect::answer(&self.config, host, *port),
+            Question::Connect(host, port) => return connect::answer(&self.config, &self.host, host, *port),
             Question::Read(path) => (Read, path),
             Question::Write(path) => (Write, path),
             Question::Exec(path) if !path.as_os_str().as_encoded_bytes().contains(&b'/') => return self.named(path),

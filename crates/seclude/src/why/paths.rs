@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rustix::fs::FileType;
+use rustix::fs::{CWD, FileType};
 use seclude_request::{Field, Remedy};
 use seclude_sys::landlock::access as rights;
 use serde_json::json;
@@ -21,6 +21,7 @@ use crate::config::root::Root;
 use crate::error::Result;
 use crate::host::Host;
 use crate::places::{Places, SECRETS};
+use crate::step;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Access {
@@ -46,6 +47,12 @@ type Doubts = RefCell<Option<String>>;
 
 fn refused(by: impl Into<String>) -> Answer {
     Answer::new(Verdict::Refused, by)
+}
+
+/// To show what the host has there.
+fn showing(access: Access, path: &Path) -> Remedy {
+    let field = if access == Access::Write { "rw" } else { "ro" };
+    Remedy::set(field, json!([path.to_string_lossy()]))
 }
 
 impl Paths {
@@ -212,11 +219,7 @@ impl Paths {
     /// Of a file of the host's: its mode and owner.
     fn modes(&self, node: &Node) -> String {
         match &node.what {
-            What::Host(found) => {
-                let modes = &found.modes;
-                let list = if modes.listed { ", with a list of more, acl(5)" } else { "" };
-                format!(": mode {:o}, uid {}, gid {} on the host{list}", modes.mode, modes.uid, modes.gid)
-            }
+            What::Host(found) => found.modes.words(),
             What::Directory { mode } | What::File { mode } => format!(": mode {mode:o}"),
             _ => String::new(),
         }
@@ -385,12 +388,31 @@ impl Paths {
         let layer = self.layer(node);
         let secret = layer.preset && SECRETS.iter().any(|secret| layer.at == Path::new(secret));
         let why = if secret { "it is one of the secrets that the sandbox hides" } else { layer.words.as_str() };
-        let shown = json!([layer.at.to_string_lossy()]);
-        refused(format!("masked: {why}")).with(match access {
-            _ if !secret => None,
-            Access::Write => Some(Remedy::set("rw", shown)),
-            Access::Read | Access::Exec => Some(Remedy::set("ro", shown)),
-        })
+        if !secret {
+            return refused(format!("masked: {why}"));
+        }
+        match self.closed_to_it(access, &layer.at) {
+            Some(words) => refused(format!("masked: {why}; shown, it would not let it{words}")),
+            None => refused(format!("masked: {why}")).with([showing(access, &layer.at)]),
+        }
+    }
+
+    /// Of what the host has there: the modes which would refuse it, were it shown.
+    fn closed_to_it(&self, access: Access, path: &Path) -> Option<String> {
+        let Ok(found) = Found::open(CWD, path, path.to_owned()) else {
+            return Some(", as it lies where the caller may not look".to_owned());
+        };
+        if found.kind == FileType::Symlink {
+            return None;
+        }
+        let wanted = match access {
+            Access::Read => READ,
+            Access::Write if found.modes.directory => WRITE | EXECUTE,
+            Access::Write => WRITE,
+            Access::Exec => EXECUTE,
+        };
+        let may = self.subject.may(&found.modes, Known::Perhaps, wanted);
+        (may == Known::No).then(|| found.modes.words())
     }
 
     /// What would let it write where only that it is read-only is in the way.
@@ -399,9 +421,8 @@ impl Paths {
         let What::Host(_) = &node.what else { return Vec::new() };
         // All of where the caller is.
         let path = if layer.stands { &layer.at } else { &node.path };
-        let homes = self.host.places.has_a_home_below(path).then(|| Remedy::set("whole_home", true));
-        let shown = Remedy::set("rw", json!([path.to_string_lossy()]));
-        [shown].into_iter().chain(homes).collect()
+        let homes = step::shows_a_home(path, &self.host.places).then(|| Remedy::set("whole_home", true));
+        [showing(Access::Write, path)].into_iter().chain(homes).collect()
     }
 
     fn is_on_the_host(&self, path: &Path) -> bool {
@@ -425,8 +446,10 @@ impl Paths {
             true => format!("homes are not shown, and {shown} lies in one"),
             false => format!("{shown} of the host is not shown"),
         };
-        let field = if access == Access::Write { "rw" } else { "ro" };
-        let homes = places.has_a_home_below(path).then(|| Remedy::set("whole_home", true));
-        refused(by).with([Remedy::set(field, json!([path.to_string_lossy()]))].into_iter().chain(homes))
+        if let Some(words) = self.closed_to_it(access, path) {
+            return refused(format!("{by}; shown, it would not let it{words}"));
+        }
+        let homes = step::shows_a_home(path, places).then(|| Remedy::set("whole_home", true));
+        refused(by).with([showing(access, path)].into_iter().chain(homes))
     }
 }

@@ -75,6 +75,14 @@ pub(super) struct Modes {
     pub(super) listed: bool,
 }
 
+impl Modes {
+    /// As they are told, behind what they refuse.
+    pub(super) fn words(&self) -> String {
+        let list = if self.listed { ", with a list of more, acl(5)" } else { "" };
+        format!(": mode {:o}, uid {}, gid {} on the host{list}", self.mode, self.uid, self.gid)
+    }
+}
+
 pub(super) const READ: u32 = 4;
 pub(super) const WRITE: u32 = 2;
 pub(super) const EXECUTE: u32 = 1;

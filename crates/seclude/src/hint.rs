@@ -18,7 +18,7 @@ use crate::advice::Hint;
 use crate::config::capability::Capability;
 use crate::host::Host;
 use crate::places::Places;
-use crate::{confinement, exhaustion, proc_pid, step};
+use crate::{confinement, exhaustion, proc_pid};
 
 fn host(what: &str) -> Remedy {
     Remedy::Host(what.to_owned())
@@ -375,7 +375,7 @@ fn missing_directory(failed: &Failed<'_>) -> Hint {
     let hint = Hint::from("there is no such directory inside the container");
     let Some(Op::WorkingDirectory { path }) = failed.op else { return hint };
     let directory = Path::new(OsStr::from_bytes(path.to_bytes()));
-    let is_home = || step::shows_a_home(directory, &Places::look(rustix::process::geteuid().as_raw()));
+    let is_home = || Places::look(rustix::process::geteuid().as_raw()).show_a_home_at(directory);
     if !failed.curated || !directory.is_dir() || is_home() {
         return hint;
     }

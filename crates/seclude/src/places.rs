@@ -217,6 +217,24 @@ impl Places {
         same_files::other_names(&self.mountinfo, directory, parts.map(|part| part.path.as_path()))
     }
 
+    /// Whether who sees an open file sees a home, by whatever name: by what it is, as a symlink, or a mount, can have any; `real` is where it lies.
+    pub(crate) fn show_a_home(&self, found: &Statx, real: impl FnOnce() -> Option<PathBuf>) -> std::io::Result<bool> {
+        // Where it cannot be read there are no mounts to be told apart.
+        let by_other_mounts = |path: &Path| {
+            let mountinfo = mounts::mountinfo("/proc/self/mountinfo");
+            mountinfo.is_ok_and(|mountinfo| self.seen_by_other_mounts(&mountinfo, path).0)
+        };
+        Ok(is_or_is_above(identity_of(found), &self.homes)?
+            || real().is_some_and(|path| self.has_a_home_below(&path) || by_other_mounts(&path)))
+    }
+
+    /// The same of what is there by a name now; what cannot be looked at is told by that.
+    pub(crate) fn show_a_home_at(&self, path: &Path) -> bool {
+        let found = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS).ok();
+        let shown = found.and_then(|found| self.show_a_home(&found, || path.canonicalize().ok()).ok());
+        shown.unwrap_or_else(|| self.has_a_home_below(path))
+    }
+
     /// Whether a home is there, or below it.
     pub(crate) fn has_a_home_below(&self, path: &Path) -> bool {
         let by_place = home_by_place(path) == Some(path) || path == Path::new("/home");

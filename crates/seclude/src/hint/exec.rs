@@ -15,7 +15,7 @@ use crate::advice::Hint;
 use crate::hint::Failed;
 use crate::needed::{Needed, needed};
 use crate::places::Places;
-use crate::{confinement, foreign, step};
+use crate::{confinement, foreign};
 
 /// Why landlock keeps the command from being executed, as likely as any other reason.
 pub(super) fn not_allowed(op: Option<&Op<'_>>) -> Hint {
@@ -98,7 +98,7 @@ pub(super) fn hidden(op: Option<&Op<'_>>) -> Option<Hint> {
     let directory = found.parent()?;
     // What a program needs is beside its directory: ~/.cargo, not ~/.cargo/bin.
     let whole = directory.parent().filter(|above| directory.ends_with("bin") && above.parent().is_some());
-    let is_home = |above: &&Path| step::shows_a_home(above, &Places::look(rustix::process::geteuid().as_raw()));
+    let is_home = |above: &&Path| Places::look(rustix::process::geteuid().as_raw()).show_a_home_at(above);
     let shown = whole.filter(|above| !is_home(above)).unwrap_or(directory);
     let hint = Hint::from(format!("the host has {}, which the container does not show", found.display()));
     Some(hint.with([Remedy::Set(Field::of("ro").index(0), Some(shown.to_string_lossy().into()))]))

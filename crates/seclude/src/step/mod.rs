@@ -92,7 +92,7 @@ pub(crate) use landlock::asked::{Granted, grants};
 pub(crate) use landlock::gaps;
 pub(crate) use mount::{Held, strictly_held};
 pub(crate) use mounted::is_needed as attends_mounts;
-pub(crate) use named::{is_no_home, shows_a_home};
+pub(crate) use named::is_no_home;
 pub(crate) use names::are_wanted as gives_names;
 pub(crate) use nesting::has_inner;
 pub(crate) use root::{has_tree, is_all as root_is_all};

@@ -21,7 +21,6 @@ use crate::config::root::Root;
 use crate::error::Result;
 use crate::host::Host;
 use crate::places::{Places, SECRETS};
-use crate::step;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Access {
@@ -421,7 +420,7 @@ impl Paths {
         let What::Host(_) = &node.what else { return Vec::new() };
         // All of where the caller is.
         let path = if layer.stands { &layer.at } else { &node.path };
-        let homes = step::shows_a_home(path, &self.host.places).then(|| Remedy::set("whole_home", true));
+        let homes = self.host.places.show_a_home_at(path).then(|| Remedy::set("whole_home", true));
         [showing(Access::Write, path)].into_iter().chain(homes).collect()
     }
 
@@ -449,7 +448,7 @@ impl Paths {
         if let Some(words) = self.closed_to_it(access, path) {
             return refused(format!("{by}; shown, it would not let it{words}"));
         }
-        let homes = step::shows_a_home(path, places).then(|| Remedy::set("whole_home", true));
+        let homes = places.show_a_home_at(path).then(|| Remedy::set("whole_home", true));
         refused(by).with([showing(access, path)].into_iter().chain(homes))
     }
 }

@@ -199,7 +199,7 @@ impl Cgroup {
         self.place_of(of).is_some_and(|place| place.dir.has(file))
     }
 
-    /// What a file of it says, of at most 4 KiB; `None` if there is none, or it cannot be read.
+    /// What a file of it says, whole; `None` if there is none, or it cannot be read.
     pub fn read(&self, of: HierarchyOf, file: &str) -> Option<String> {
         self.place_of(of)?.dir.read(file).ok()
     }

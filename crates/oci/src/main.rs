@@ -31,6 +31,7 @@ mod spec;
 mod state;
 mod systemd;
 mod time;
+mod usage;
 
 use std::process::ExitCode;
 

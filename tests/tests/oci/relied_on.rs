@@ -202,7 +202,8 @@ fn events_tell_the_limits_and_who_was_killed_for_memory() {
     bundle
         .set("/linux/resources", json!({ "memory": { "limit": 32 << 20, "swap": 32 << 20 }, "pids": { "limit": 44 } }));
     let more = "dd if=/dev/zero of=/dev/null bs=100M count=1 2> /dev/null";
-    bundle.script(&format!("trap '{more}' USR1; echo up; while :; do sleep 0.05; done")).write();
+    let writes = "dd if=/dev/zero of=/written bs=64k count=4 conv=fsync 2> /dev/null";
+    bundle.script(&format!("{writes}; trap '{more}' USR1; echo up; while :; do sleep 0.05; done")).write();
     let mut run = seclude_tests::Background::of(&mut bundle.command(&["run", "one"]));
     assert_eq!(run.line(), "up");
     let once: serde_json::Value = serde_json::from_str(&bundle.must(&["events", "--stats", "one"])).unwrap();
@@ -210,6 +211,33 @@ fn events_tell_the_limits_and_who_was_killed_for_memory() {
     assert_eq!(data["memory"]["usage"]["limit"], 32 << 20);
     assert_eq!(data["pids"]["limit"], 44);
     assert!(data["memory"]["raw"].as_object().unwrap().len() > 3 && data["cpu"]["usage"]["total"].as_u64() > Some(0));
+    // What cgroups v1 count besides, as runc tells it.
+    let hierarchies = seclude::cgroup::Hierarchies::discover().unwrap();
+    let is_v1 = |name: &str| hierarchies.v1().iter().any(|one| one.controllers().iter().any(|own| own == name));
+    if is_v1("memory") {
+        for (key, limit) in [("swap", json!(32 << 20)), ("kernel", data["memory"]["kernel"]["limit"].clone())] {
+            let of = &data["memory"][key];
+            assert_eq!(of["limit"], limit, "{key}: {data}");
+            assert!(of["max"].as_u64() >= of["usage"].as_u64() && of["max"].as_u64() > Some(0), "{key}: {data}");
+        }
+        assert_eq!(data["memory"]["kernelTCP"]["usage"], 0);
+    }
+    if is_v1("cpuacct") {
+        let each = data["cpu"]["usage"]["percpu"].as_array().expect("a list");
+        assert!(each.iter().filter_map(serde_json::Value::as_u64).sum::<u64>() > 0, "{data}");
+        let by_mode = ["percpu_user", "percpu_kernel"].map(|key| data["cpu"]["usage"][key].as_array().map(Vec::len));
+        assert_eq!(by_mode, [Some(each.len()); 2]);
+    }
+    if is_v1("cpuset") {
+        let own = data["cpuset"]["cpus"].as_array().expect("a list");
+        let all = std::thread::available_parallelism().unwrap().get();
+        assert!(own.len() >= all && own.iter().all(serde_json::Value::is_u64), "{data}");
+    }
+    if is_v1("blkio") && rustix::fs::major(bundle.rootfs.path().metadata().unwrap().dev()) != 0 {
+        let entries = data["blkio"]["ioServiceBytesRecursive"].as_array().expect("a list");
+        let written = entries.iter().filter(|entry| entry["op"] == "Write").filter_map(|entry| entry["value"].as_u64());
+        assert!(written.sum::<u64>() >= 4 * 64 << 10, "{data}");
+    }
     let mut stream = seclude_tests::Background::of(&mut bundle.command(&["events", "--interval", "100ms", "one"]));
     assert!(stream.line().contains("\"stats\""));
     run.signal(rustix::process::Signal::USR1);

@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 
 /// What every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Of every command")]
 pub(crate) struct Global {
     /// Where containers are written down [default: /run/seclude-oci, or $XDG_RUNTIME_DIR/seclude-oci]
     #[arg(long, global = true, value_name = "DIR")]

@@ -33,6 +33,7 @@ mod systemd;
 mod time;
 mod usage;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -45,8 +46,9 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            if !error.use_stderr() {
-                let _ = error.print();
+            if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                // Without any argument as well, as others have it.
+                let _ = write!(std::io::stdout(), "{}", error.render());
                 return ExitCode::SUCCESS;
             }
             // Engines show one line.

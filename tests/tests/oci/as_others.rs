@@ -312,3 +312,14 @@ fn a_process_begins_in_a_directory_that_it_could_not_enter_by_itself() {
     assert_eq!(bundle.says("pwd; cd /closed 2>/dev/null || echo no"), "/closed\nno");
     bundle.nothing_is_left();
 }
+
+#[test]
+fn without_any_argument_it_says_what_it_can_do() {
+    let bundle = Bundle::new("no-arguments");
+    let output = std::process::Command::new(seclude_tests::oci_bin()).current_dir(bundle.path()).output().unwrap();
+    let said = stdout_of(&output);
+    for word in ["create", "start", "delete", "--root"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(output.stderr.is_empty());
+}

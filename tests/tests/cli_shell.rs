@@ -36,6 +36,24 @@ fn descriptors_are_given_by_their_numbers_and_no_others() {
 }
 
 #[test]
+fn who_misses_a_descriptor_that_was_not_given_is_told_of_it() {
+    let told = |script: &str| {
+        let output = bash(script);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let of_ours = said.lines().filter(|line| line.starts_with("seclude: ")).collect::<Vec<_>>().join("|");
+        (output.status.success(), of_ours)
+    };
+    let line = "seclude: /dev/fd/63 is a descriptor of the caller's, which the command is not given (--fd 63)";
+    assert_eq!(told("$S run -- cat <(echo x)"), (false, line.to_owned()));
+    assert_eq!(told("$S run -- sh -c 'cat ${1#*=}' sh --file=<(echo x)"), (false, line.to_owned()));
+    // Not of one that it has, that nobody has, or that was not missed.
+    for quiet in ["$S run --fd 63 -- cat <(echo x) /none", "$S run -- cat /dev/fd/63", "$S run -- true <(echo x)"] {
+        assert_eq!(told(quiet).1, "", "{quiet}");
+    }
+    assert_eq!(told("$S run --preserve-fds 1 -- cat /dev/fd/3 /none 3</dev/null").1, "");
+}
+
+#[test]
 fn any_number_of_descriptors_leaves_set_up_its_own() {
     // What set-up has open for later lies among those of the caller, and each number of them moves it.
     for more in

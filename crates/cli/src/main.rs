@@ -16,6 +16,7 @@ mod limits;
 mod mounts;
 mod named_files;
 mod network;
+mod not_given;
 mod open_files;
 mod report;
 mod rights;

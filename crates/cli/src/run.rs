@@ -11,6 +11,7 @@ use crate::args::{ContainerFlags, RunFlags, Streams};
 use crate::compose::compose;
 use crate::denials::{self, Follower};
 use crate::lent::Lent;
+use crate::not_given::NotGiven;
 use crate::report::{self, Ending};
 use crate::signals::Forwarder;
 use crate::stats::Ticker;
@@ -22,6 +23,7 @@ use crate::{Failure, jobs, named_files, open_files, signals, words};
 pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatches) -> Result<ExitCode, Failure> {
     container.base.check()?;
     check(flags, container)?;
+    let not_given = NotGiven::note(container);
     // Opened first: a report that could not be written is an error before anything runs.
     let report = match &flags.report {
         Some(path) => {
@@ -91,6 +93,9 @@ pub(crate) fn run(flags: &RunFlags, container: &ContainerFlags, order: &ArgMatch
                 denials::unreached(&exit, usize::MAX);
             } else if !exit.success() {
                 denials::sum_up(&exit);
+            }
+            if !exit.success() {
+                not_given.say();
             }
             Ok(ExitCode::from(exit.shell_code()))
         }

@@ -1,7 +1,9 @@
 //! Whether an address is this host's own, as the kernel's routes have it: also the second one of a link, one of a prefix that is
 //! local as a whole (AnyIP), an anycast address that it answers at. Of none of these the source that the kernel would take tells.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -30,16 +32,47 @@ pub(crate) fn is_own(address: IpAddr) -> bool {
     })
 }
 
-fn by_route(address: IpAddr) -> rustix::io::Result<bool> {
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
-    sendto(&socket, &question(address), SendFlags::empty(), &KERNEL)?;
-    // It was answered before the call returned.
-    let mut bytes = [0; 4096];
-    let (_, length) = recv(&socket, &mut bytes, RecvFlags::DONTWAIT)?;
-    answer(bytes.get(..length).unwrap_or_default())
+thread_local! {
+    /// Each connection asks, and a socket for each question is more than the question. As its thread, it stays in one network namespace.
+    static ROUTES: RefCell<Option<Routes>> = const { RefCell::new(None) };
 }
 
-fn question(address: IpAddr) -> Vec<u8> {
+struct Routes {
+    socket: OwnedFd,
+    /// Of the last question.
+    number: u32,
+}
+
+fn by_route(address: IpAddr) -> rustix::io::Result<bool> {
+    ROUTES.with_borrow_mut(|kept| {
+        let mut routes = kept.take().map_or_else(Routes::open, Ok)?;
+        let told = routes.ask(address)?;
+        // What has gone wrong in any way is asked by another one, which has no answer of an earlier question in it.
+        *kept = Some(routes);
+        told
+    })
+}
+
+impl Routes {
+    fn open() -> rustix::io::Result<Routes> {
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+        Ok(Routes { socket, number: 0 })
+    }
+
+    /// Inside: what the kernel answers.
+    fn ask(&mut self, address: IpAddr) -> rustix::io::Result<rustix::io::Result<bool>> {
+        self.number = self.number.wrapping_add(1);
+        sendto(&self.socket, &question(address, self.number), SendFlags::empty(), &KERNEL)?;
+        // It was answered before the call returned.
+        let mut bytes = [0; 4096];
+        let (_, length) = recv(&self.socket, &mut bytes, RecvFlags::DONTWAIT)?;
+        let message = bytes.get(..length).unwrap_or_default();
+        let number = message.get(8..12).and_then(|number| number.try_into().ok()).map(u32::from_ne_bytes);
+        if number == Some(self.number) { Ok(answer(message)) } else { Err(Errno::PROTO) }
+    }
+}
+
+fn question(address: IpAddr, number: u32) -> Vec<u8> {
     let (family, bytes) = match address {
         IpAddr::V4(address) => (AddressFamily::INET, address.octets().to_vec()),
         IpAddr::V6(address) => (AddressFamily::INET6, address.octets().to_vec()),
@@ -53,7 +86,8 @@ fn question(address: IpAddr) -> Vec<u8> {
     let mut message = ((HEAD + body.len()) as u32).to_ne_bytes().to_vec();
     message.extend(GETROUTE.to_ne_bytes());
     message.extend(REQUEST.to_ne_bytes());
-    message.extend([0; 8]);
+    message.extend(number.to_ne_bytes());
+    message.extend([0; 4]);
     message.extend(body);
     message
 }
@@ -101,6 +135,17 @@ mod tests {
         for others in ["192.0.2.77", "2001:db8::77"] {
             assert!(!is_own(others.parse().unwrap()), "{others}");
         }
+    }
+
+    #[test]
+    fn each_question_has_its_own_answer() {
+        let all = [("127.0.0.1", true), ("192.0.2.77", false), ("::1", true), ("2001:db8::77", false)];
+        for _ in 0..100 {
+            for (address, own) in all {
+                assert_eq!(is_own(address.parse().unwrap()), own, "{address}");
+            }
+        }
+        assert!(std::thread::spawn(|| is_own("127.0.0.1".parse().unwrap())).join().unwrap());
     }
 
     #[test]

@@ -200,6 +200,39 @@ pub(crate) fn is_known(name: &str) -> bool {
     Architecture::ALL.iter().any(|kind| kind.number_of(name).is_some())
 }
 
+/// Whether machines of other kinds have it: a profile for all of them names it, and here nobody can make it.
+pub(crate) fn is_anothers(name: &str) -> bool {
+    const NAMES: [&str; 25] = [
+        "breakpoint",
+        "cachectl",
+        "cacheflush",
+        "execv",
+        "get_tls",
+        "getdomainname",
+        "kern_features",
+        "llseek",
+        "memory_ordering",
+        "multiplexer",
+        "perfctr",
+        "rtas",
+        "sched_get_affinity",
+        "sched_set_affinity",
+        "set_tls",
+        "subpage_prot",
+        "swapcontext",
+        "switch_endian",
+        "sync_file_range2",
+        "sys_debug_setcontext",
+        "syscall",
+        "sysmips",
+        "usr26",
+        "usr32",
+        "utrap_install",
+    ];
+    // Of s390, RISC-V, Cell and Alpha.
+    NAMES.contains(&name) || ["s390_", "riscv_", "spu_", "osf_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The name that is spelled most like it.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     let kind = Architecture::NATIVE;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_json::Value as Json;
 
-use crate::architecture::is_known;
+use crate::architecture::{is_anothers, is_known, nearest};
 use crate::rule::Comparison;
 use crate::{Action, Architecture, Condition, Error, Profile};
 
@@ -223,7 +223,7 @@ fn wrong(why: impl fmt::Display) -> Error {
 impl Profile {
     /// Reads the `linux.seccomp` of an OCI configuration, or a profile file of Docker's or Podman's.
     ///
-    /// As in runc, names that no kernel has are passed over, as are rules that say what is done anyway; where the default is to refuse,
+    /// As in runc, names that no kernel has are passed over, unless that would allow what is to be refused; so are rules that say what is done anyway; where the default is to refuse,
     /// a number above all that are named answers ENOSYS; and several conditions on one argument are alternatives.
     ///
     /// # Errors
@@ -277,11 +277,21 @@ impl Profile {
         if action == self.default {
             return Ok(());
         }
-        for name in names.filter(|name| is_known(name)) {
-            alternatives.iter().for_each(|conditions| self.add(name, action, conditions));
+        for name in names {
+            if is_known(name) {
+                alternatives.iter().for_each(|conditions| self.add(name, action, conditions));
+            } else if lets(self.default) && !lets(action) && !is_anothers(name) {
+                let error = Error::UnknownCall { name: name.clone(), nearest: nearest(name) };
+                return Err(wrong(format!("{error}: nothing would refuse it, as what is not named is allowed")));
+            }
         }
         Ok(())
     }
+}
+
+/// Whether a call is made all the same.
+fn lets(action: Action) -> bool {
+    matches!(action, Action::Allow | Action::Log)
 }
 
 /// All threads of the process have the filter in any case, as it has one then. The last is for one with a listener alone.
@@ -391,6 +401,33 @@ mod tests {
     fn answer(profile: &Profile, name: &str, first: u64) -> Action {
         let kind = Architecture::NATIVE;
         profile.evaluate(kind, kind.number_of(name).unwrap(), &[first, 0, 0, 0, 0, 0])
+    }
+
+    #[test]
+    fn a_refusal_of_what_nobody_knows_is_an_error_where_the_rest_is_allowed() {
+        let with = |default: &str, name: &str, action: &str| {
+            let rule = json!({ "names": ["mkdir", name], "action": action });
+            read(json!({ "defaultAction": default, "syscalls": [rule] }))
+        };
+        for default in ["SCMP_ACT_ALLOW", "SCMP_ACT_LOG"] {
+            for action in ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP", "SCMP_ACT_NOTIFY"] {
+                let said = with(default, "ptrce", action).unwrap_err().to_string();
+                assert!(
+                    said.contains("syscalls[0]: ") && said.contains("\"ptrce\"") && said.contains("ptrace"),
+                    "{said}"
+                );
+                // What machines of another kind have nobody can make here.
+                assert!(with(default, "s390_pci_mmio_read", action).is_ok());
+                assert!(with(default, "ptrace", action).is_ok());
+            }
+        }
+        // What it names is refused in any case, or is allowed.
+        assert!(with("SCMP_ACT_ERRNO", "ptrce", "SCMP_ACT_ALLOW").is_ok());
+        assert!(with("SCMP_ACT_ERRNO", "ptrce", "SCMP_ACT_KILL").is_ok());
+        assert!(with("SCMP_ACT_ALLOW", "ptrce", "SCMP_ACT_LOG").is_ok());
+        // A rule that is for other machines is nobody's.
+        let excluded = json!({ "names": ["ptrce"], "action": "SCMP_ACT_ERRNO", "excludes": { "minKernel": "3.0" } });
+        assert!(read(json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [excluded] })).is_ok());
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(crate) struct Program<'a> {
 struct Noted<'a> {
     step: usize,
     target: PathBuf,
+    /// Whether it has one spelling alone.
+    is_plain: bool,
     place: Place<'a>,
     id: &'a AtomicU64,
 }
@@ -241,13 +243,18 @@ impl<'a> Program<'a> {
     pub(crate) fn note(&mut self, mount: Slot, target: &Path, place: Place<'a>) {
         let id: &'a AtomicU64 = self.arena.alloc(AtomicU64::new(0));
         self.push(Op::Note { mount, id });
-        self.noted.push(Noted { step: self.step, target: target.to_owned(), place, id });
+        let is_plain = is_plain(target);
+        self.noted.push(Noted { step: self.step, target: target.to_owned(), is_plain, place, id });
     }
 
     /// Looks whether each mount at `above` and below it lies where it was asked for: before one that lies over them by its
     /// caller's own order, and when all are made.
     pub(crate) fn look_again(&mut self, above: &Path) {
-        let is_covered = |it: &Noted<'a>| begin_alike(&it.target, above) && it.target.starts_with(above);
+        let is_plain = is_plain(above);
+        let is_covered = |it: &Noted<'a>| match is_plain && it.is_plain {
+            true => is_at_or_below(&it.target, above),
+            false => it.target.starts_with(above),
+        };
         if !self.noted.iter().any(is_covered) {
             return;
         }
@@ -310,13 +317,15 @@ fn plain(path: &Path) -> Option<&[u8]> {
     parts.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..")).then_some(parts)
 }
 
-/// Whether the one can lie below the other at all, by the first letter of their first names.
-fn begin_alike(one: &Path, other: &Path) -> bool {
-    let letter = |path: &Path| path.as_os_str().as_bytes().get(1).copied().filter(|byte| !matches!(byte, b'/' | b'.'));
-    match (letter(one), letter(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => true,
-    }
+/// Whether a path has no other spelling: nothing twice, no `.`, no end that says nothing.
+fn is_plain(path: &Path) -> bool {
+    path.as_os_str() == "/" || plain(path).is_some()
+}
+
+/// Of plain paths, by their bytes: each mount asks of each, and components take a hundred times as long.
+fn is_at_or_below(path: &Path, above: &Path) -> bool {
+    let (path, above) = (path.as_os_str().as_bytes(), above.as_os_str().as_bytes());
+    above == b"/" || matches!(path.strip_prefix(above), Some([] | [b'/', ..]))
 }
 
 /// The number of each step. Those of the same name (mounts) share one: there are more mounts than numbers.
@@ -361,5 +370,22 @@ impl Finished<'_> {
             Op::FsOpen { kind, .. } => Some(kind),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_paths_lie_below_each_other_as_their_components_do() {
+        let all = ["/", "/a", "/a/b", "/ab", "/a/bc", "/a/b/c", "/b"];
+        for (one, other) in all.iter().flat_map(|one| all.iter().map(move |other| (Path::new(one), Path::new(other)))) {
+            assert!(is_plain(one));
+            assert_eq!(is_at_or_below(one, other), one.starts_with(other), "{one:?} below {other:?}");
+        }
+        for odd in ["a", "", "//a", "/a/", "/a//b", "/a/./b", "/a/..", "/."] {
+            assert!(!is_plain(Path::new(odd)), "{odd}");
+        }
     }
 }

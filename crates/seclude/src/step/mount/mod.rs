@@ -62,8 +62,10 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
     one_at_a_place(command, &places)?;
     let mut ways = ways::compile(command, &places);
     steps.extend(ways.remove(&None));
+    let take_mounts = have_others_inside(&command.mounts);
     for (index, (mount, asked)) in command.mounts.iter().zip(places).enumerate() {
-        let step = compile_one(mount, command, host, ids, asked).map_err(|error| match asked {
+        let takes_mounts = take_mounts.get(index).copied().unwrap_or(false);
+        let step = compile_one(mount, command, host, ids, (asked, takes_mounts)).map_err(|error| match asked {
             Place::Callers(number) => asked.blamed(error).mount_of(number),
             Place::Shown(..) | Place::Preset | Place::PidNamespace => asked.blamed(error),
         })?;
@@ -73,8 +75,30 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
     Ok(steps)
 }
 
+/// Of each, whether another lies below it: in order of their paths the first that does follows it.
+fn have_others_inside(mounts: &[Mount]) -> Vec<bool> {
+    let target = |index: &usize| mounts.get(*index).map(|mount| mount.target.as_path());
+    let mut order: Vec<usize> = (0..mounts.len()).collect();
+    order.sort_unstable_by(|one, other| target(one).cmp(&target(other)));
+    let mut inside = vec![false; mounts.len()];
+    // What follows those of the same path.
+    let mut next: Option<&Path> = None;
+    for alike in order.chunk_by(|one, other| target(one) == target(other)).rev() {
+        let own = alike.first().and_then(target);
+        let is_taken = own.zip(next).is_some_and(|(own, next)| next.starts_with(own));
+        for index in alike {
+            inside[*index] = is_taken;
+        }
+        next = own;
+    }
+    inside
+}
+
 /// What is shown of the host by its own path, and something else there: one of the two would be lost without a word.
 fn one_at_a_place(command: &Config, places: &[Place]) -> Result<()> {
+    if command.mounts.iter().all(|mount| mount.shown.is_none()) {
+        return Ok(());
+    }
     for (mount, place) in command.mounts.iter().zip(places) {
         // They change what is there, and give nothing.
         let changes =
@@ -258,7 +282,13 @@ pub(super) fn leaves_the_host_as_it_was(mount: &Mount) -> bool {
     }
 }
 
-fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Place) -> Result<Box<dyn Step>> {
+fn compile_one(
+    mount: &Mount,
+    command: &Config,
+    host: &Host,
+    ids: Ids,
+    (asked, takes_mounts): (Place, bool),
+) -> Result<Box<dyn Step>> {
     let target = mount.target.as_path();
     check_target(target)?;
     own_namespaces::is_not_replaced(command, mount)?;
@@ -282,8 +312,6 @@ fn compile_one(mount: &Mount, command: &Config, host: &Host, ids: Ids, asked: Pl
             return Err(Error::invalid(NAME, action).contradicting());
         }
         MountKind::Bind { source, recursive, flags } => {
-            let inside = |other: &Mount| other.target != mount.target && other.target.starts_with(target);
-            let takes_mounts = command.mounts.iter().any(inside);
             let is_refused = (mount.shown.is_some() || mount.stands.is_some()) && !command.whole_home;
             let closed = is_refused.then(|| host.places.clone());
             let as_named = mount.shown.is_some() || mount.stands.is_some();
@@ -440,5 +468,23 @@ impl Flags {
             }
         }
         words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_takes_others_that_lie_below_it_and_not_beside() {
+        let of = |targets: &[&str]| {
+            let mounts: Vec<Mount> = targets.iter().map(Mount::tmpfs).collect();
+            have_others_inside(&mounts)
+        };
+        assert_eq!(of(&["/a", "/a/b", "/a-c", "/ab"]), [true, false, false, false]);
+        assert_eq!(of(&["/a/b/c", "/a", "/a", "/"]), [false, true, true, true]);
+        assert_eq!(of(&["/a//b", "/a/./b/c/", "/z"]), [true, false, false]);
+        assert_eq!(of(&["/a", "/a/"]), [false, false], "one place");
+        assert_eq!(of(&[]), [false; 0]);
     }
 }

@@ -190,6 +190,31 @@ fn what_cannot_be_meant_is_one_line_with_its_flag() {
 }
 
 #[test]
+fn root_of_itself_alone_starts_where_the_hosts_root_is_nobody() {
+    needs_abi!(5);
+    // As toolboxes and `unshare -r` have it: /tmp is nobody's that has an id there, and no group can be given up.
+    for (flags, uid) in [("-Ur", "0"), ("-U", "65534")] {
+        let mut command = std::process::Command::new(if is_root() { "setpriv" } else { "unshare" });
+        if is_root() {
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "unshare"]);
+        }
+        command.arg(flags).arg(seclude_tests::seclude_bin()).args(["run", "--no-namespaces", "--", "id", "-u"]);
+        command.env("HOME", "/nonexistent").env_remove("TMPDIR").current_dir("/usr");
+        assert_eq!(stdout_of(&command.output().unwrap()), uid, "{flags}");
+    }
+    // Where others rename it is said who they are.
+    let own = Scratch::new("renamed");
+    fs::set_permissions(own.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let told = stdout_of(
+        &seclude_command(&["run", "--no-namespaces", "sh", "-c", "echo $TMPDIR"])
+            .env("TMPDIR", own.path())
+            .output()
+            .unwrap(),
+    );
+    assert!(told.starts_with("/tmp/seclude-"), "{told}");
+}
+
+#[test]
 fn a_rule_of_what_is_not_there_fails_with_its_path_and_leaves_nothing() {
     needs_abi!(5);
     let own = Scratch::new("refused");

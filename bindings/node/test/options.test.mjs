@@ -226,7 +226,7 @@ it('refuses at once whatever no host could do, with the path of the key', async 
           assert.match(error.message.slice(key.length), /^(:| is )/, `${what}: ${error.message}`);
           assert.ok(error.message.startsWith(key) && error.message.includes(words), `${what}: ${error.message}`);
           // As data too, as far as the binding knows it; some rows name what lies above it.
-          assert.ok(error.field === key || error.field?.startsWith(key) || key.startsWith(error.field), `${what}: ${error.field}`);
+          assert.ok(error.field === key || error.field?.startsWith(key) || (error.field && key.startsWith(error.field)), `${what}: ${error.field}`);
           // Flags and methods are of the other front ends.
           assert.doesNotMatch(error.message, / --|[(]--|::/, what);
           assert.equal(error.code, error instanceof TypeError ? 'ERR_INVALID_ARG_TYPE' : 'ERR_OUT_OF_RANGE');

@@ -101,7 +101,7 @@ class BadInput(unittest.TestCase):
                 if line.startswith("container"):
                     # The key is there as data as well, and may lead further than the line.
                     field = caught.exception.field
-                    self.assertTrue(field.startswith(line) or line.startswith(field), field)
+                    self.assertTrue(field and (field.startswith(line) or line.startswith(field)), field)
                 self.assertNotIn("\n", str(caught.exception))
         self.assertEqual(open_descriptors(), before)
         self.assertEqual(descendants(), [])

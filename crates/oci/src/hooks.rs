@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use seclude::{Child, Code, Command, Stdio};
 use serde_json::Value as Json;
@@ -189,11 +189,22 @@ const MOST_OF_IT: u64 = 4096;
 impl Said {
     fn by(command: &mut Command) -> Result<Said> {
         let failed = |errno| Failure::of("memfd_create", errno);
-        let open = || memfd_create("hook", MemfdFlags::CLOEXEC).map(File::from).map_err(failed);
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let open = || memfd_create("hook", flags).map(File::from).map_err(failed);
         let (stdout, stderr) = (open()?, open()?);
         let shared = |file: &File| file.try_clone().map_err(|error| Failure::of("fcntl", error));
         command.stdout(Stdio::from(shared(&stdout)?)).stderr(Stdio::from(shared(&stderr)?));
         Ok(Said([("stdout", stdout), ("stderr", stderr)]))
+    }
+}
+
+impl Drop for Said {
+    /// What it has left running would fill memory that nobody reads: it is told that there is no more, EPERM.
+    fn drop(&mut self) {
+        for (_, file) in &self.0 {
+            let _ = file.set_len(0);
+            let _ = fcntl_add_seals(file, SealFlags::GROW);
+        }
     }
 }
 

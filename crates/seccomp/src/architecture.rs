@@ -200,9 +200,11 @@ pub(crate) fn is_known(name: &str) -> bool {
     Architecture::ALL.iter().any(|kind| kind.number_of(name).is_some())
 }
 
-/// Whether machines of other kinds have it: a profile for all of them names it, and here nobody can make it.
+/// Whether machines of other kinds (m68k, MIPS, PowerPC, SPARC…) have it: a profile for all of them names it, and here nobody can make it.
 pub(crate) fn is_anothers(name: &str) -> bool {
-    const NAMES: [&str; 25] = [
+    const NAMES: [&str; 27] = [
+        "atomic_barrier",
+        "atomic_cmpxchg_32",
         "breakpoint",
         "cachectl",
         "cacheflush",

@@ -281,8 +281,9 @@ impl Profile {
             if is_known(name) {
                 alternatives.iter().for_each(|conditions| self.add(name, action, conditions));
             } else if lets(self.default) && !lets(action) && !is_anothers(name) {
-                let error = Error::UnknownCall { name: name.clone(), nearest: nearest(name) };
-                return Err(wrong(format!("{error}: nothing would refuse it, as what is not named is allowed")));
+                let near = nearest(name).map_or_else(String::new, |near| format!("; the nearest is {near}"));
+                let why = "nothing would refuse it, as what is not named is allowed";
+                return Err(wrong(format!("{name:?} is no system call that this version knows{near}: {why}")));
             }
         }
         Ok(())

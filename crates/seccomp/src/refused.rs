@@ -97,8 +97,8 @@ const OF_METADATA_BY_IOCTL: [(u32, &[u32]); 4] = [
     (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436, 0x8100_9431]),
 ];
 /// The same of all that reaches further than the file. Its own attributes stay: FS_IOC_SETFLAGS and FS_IOC_SETVERSION with a long and an int,
-/// FS_IOC_ENABLE_VERITY, FS_IOC_FSSETXATTR. Of bcachefs, F2FS, OCFS2 and SMB's nothing is asked.
-const BEYOND_FILES_BY_IOCTL: [(u32, &[u32]); 8] = [
+/// FS_IOC_ENABLE_VERITY, FS_IOC_FSSETXATTR. Of bcachefs, F2FS and SMB's nothing is asked.
+const BEYOND_FILES_BY_IOCTL: [(u32, &[u32]); 7] = [
     (
         b'f' as u32,
         &[
@@ -118,9 +118,10 @@ const BEYOND_FILES_BY_IOCTL: [(u32, &[u32]); 8] = [
     (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436, 0x8100_9431]),
     (0xbc, &[]),
     (0xf5, &[]),
-    (b'o' as u32, &[]),
     (0xcf, &[]),
 ];
+/// Of OCFS2, whose kind is DVB's as well: GROUP_EXTEND, GROUP_ADD, GROUP_ADD64, REFLINK, INFO, MOVE_EXT, ocfs2_ioctl.h.
+const OF_OCFS2: [u32; 6] = [0x4004_6f01, 0x4018_6f02, 0x4018_6f03, 0x4018_6f04, 0x8010_6f05, 0x4038_6f06];
 /// The byte of a request that says of which kind it is.
 const KIND_OF_REQUEST: u64 = 0xff00;
 const F_SETLEASE: u32 = 1024;
@@ -202,6 +203,9 @@ impl Profile {
         }
         if refused.beyond_files {
             self.refuse_requests(&BEYOND_FILES_BY_IOCTL);
+            for request in OF_OCFS2 {
+                self.override_with("ioctl", EPERM, &[Condition::of_int(1, Comparison::Equal, request)]);
+            }
         }
         if refused.core_limit {
             const CORE: u32 = 4;

@@ -149,11 +149,12 @@ const THAT_LOAD_LINKS: [u32; 6] = [0x8940, 0x8941, 0x89a0, 0x89a1, 0x8982, 0x898
 
 const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
 
-/// Characters as if typed into a terminal (CVE-2017-5226), and the console's selection, which can paste them.
 const SECCOMP_SET_MODE_FILTER: u32 = 1;
 const FLAG_NEW_LISTENER: u64 = 8;
-/// AUFS_CTL_WBR_FD: a directory of the layer below, on the host's own mount of it.
-const AUFS_WRITABLE_BRANCH: u32 = 0x8004_4104;
+/// AUFS_CTL_WBR_FD, aufs_type.h: a directory of the layer below, on the host's own mount of it. It is `_IOW('A', 2, struct aufs_wbr_fd)` with
+/// eight bytes, and was `_IO('A', 2)`. (With four it is one of ALSA's.)
+const AUFS_WRITABLE_BRANCH: [u32; 2] = [0x4008_4102, 0x4102];
+/// Characters as if typed into a terminal (CVE-2017-5226), and the console's selection, which can paste them.
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 /// Another line discipline: what was left in place of the caller's, and modules that had a fault each (CVE-2017-2636, CVE-2023-6546).
@@ -272,9 +273,9 @@ impl Profile {
             }
         }
         profile.override_with("socketpair", EAFNOSUPPORT, &[is_not(0, AF_UNIX)]);
-        for request in
-            [TIOCSTI, TIOCLINUX, TIOCSETD, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485, AUFS_WRITABLE_BRANCH]
-        {
+        const OF_TERMINALS: [u32; 8] =
+            [TIOCSTI, TIOCLINUX, TIOCSETD, TIOCMBIS, TIOCMBIC, TIOCMSET, TIOCSSERIAL, TIOCSRS485];
+        for request in OF_TERMINALS.into_iter().chain(AUFS_WRITABLE_BRANCH) {
             profile.override_with("ioctl", EPERM, &[is(1, request)]);
         }
         if given.init {
@@ -343,10 +344,18 @@ mod tests {
             assert!(!answer(&beyond, "ioctl", &[0, request]).allows(), "{request:x}");
         }
         let profile = Profile::sandbox(Given::default());
-        assert_eq!(answer(&profile, "ioctl", &[0, u64::from(AUFS_WRITABLE_BRANCH)]), EPERM);
-        // FICLONE; a number of ALSA's that is near.
-        assert!(answer(&beyond, "ioctl", &[0, 0x4004_9409]).allows());
-        assert_eq!(answer(&profile, "ioctl", &[0, 0x4004_4104]), Action::Allow);
+        // What a program of aufs's sends, of today and of its first years.
+        for request in [0x4008_4102, 0x0000_4102] {
+            assert_eq!(answer(&profile, "ioctl", &[0, request]), EPERM, "{request:x}");
+        }
+        // FICLONE; and of DVB, whose kind OCFS2 has as well: FE_GET_INFO, DMX_START, FE_SET_PROPERTY, AUDIO_STOP.
+        for request in [0x4004_9409, 0x80a8_6f3d, 0x6f29, 0x4010_6f52, 0x6f01] {
+            assert!(answer(&beyond, "ioctl", &[0, request]).allows(), "{request:x}");
+        }
+        // Of ALSA's: SNDRV_PCM_IOCTL_TSTAMP, and one that is near.
+        for request in [0x4004_4102, 0x4004_4104] {
+            assert_eq!(answer(&profile, "ioctl", &[0, request]), Action::Allow, "{request:x}");
+        }
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Host {
     #[must_use]
     pub fn with_places(self) -> Host {
         let counts_by_namespace = Host::is_at_least((5, 14));
-        let first_user_namespace = self.uid == 0 && has_all_ids();
+        let first_user_namespace = self.uid == 0 && Host::has_all_ids();
         let directory = std::env::current_dir().ok();
         let mut places = Places::look(self.uid);
         if let Some(directory) = &directory {
@@ -190,7 +190,7 @@ impl Host {
                 && mount::set_attributes(Fd::NONE, 0, false) != Err(Errno::ENOSYS)
         };
         // Below another user namespace the kernel would mount no /proc or /sys in it.
-        let may = self.has(Capability::SYS_ADMIN) && self.has(Capability::SYS_CHROOT) && has_all_ids();
+        let may = self.has(Capability::SYS_ADMIN) && self.has(Capability::SYS_CHROOT) && Host::has_all_ids();
         Host { tree_namespaces: may && TREE_NAMESPACES.get_or_find(|| u64::from(found())) != 0, ..self }
     }
 
@@ -203,6 +203,12 @@ impl Host {
                 Host { landlock: 0, landlock_refused: Some(errno.name().unwrap_or("an unknown error")), ..self }
             }
         }
+    }
+
+    /// Whether this is the first user namespace, as far as its map tells, user_namespaces(7).
+    pub(crate) fn has_all_ids() -> bool {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
     }
 
     /// The version of the kernel, such as 6.1, as far as it has two numbers.
@@ -254,13 +260,7 @@ impl Found {
 pub(crate) fn is_bound_by_nproc() -> bool {
     let host = Host::current();
     let privileged = host.has(Capability::SYS_RESOURCE) || host.has(Capability::SYS_ADMIN);
-    !(privileged && has_all_ids())
-}
-
-/// Whether this is the first user namespace, as far as its map tells, user_namespaces(7).
-fn has_all_ids() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+    !(privileged && Host::has_all_ids())
 }
 
 /// Whether a pidfd tells the exit status after somebody else has reaped the process: PIDFD_INFO_EXIT, Linux 6.15.

@@ -143,7 +143,14 @@ impl Record {
 
 /// Where on the host a directory is that is known by device and inode: below one of `shared`, and by some end of the path that the
 /// container has for it.
-pub(crate) fn find_on_host(shared: &[Arc<OwnedFd>], directory: (u64, u64), inside: &OsStr) -> Option<OwnedFd> {
+///
+/// `further`: by mounts of other file systems as well, whose servers may not answer.
+pub(crate) fn find_on_host(
+    shared: &[Arc<OwnedFd>],
+    directory: (u64, u64),
+    inside: &OsStr,
+    further: bool,
+) -> Option<OwnedFd> {
     let inside = Path::new(inside);
     let components: Vec<_> = inside.components().collect();
     let ends = || (0..=components.len()).map(|from| components.iter().skip(from).collect::<PathBuf>());
@@ -151,6 +158,7 @@ pub(crate) fn find_on_host(shared: &[Arc<OwnedFd>], directory: (u64, u64), insid
         ends().find_map(|end| {
             let end = if end.as_os_str().is_empty() { Path::new(".") } else { end.as_path() };
             let leash = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            let leash = if further { leash } else { leash | ResolveFlags::NO_XDEV };
             let found = openat2(shared, end, AS_DIRECTORY, Mode::empty(), leash).ok()?;
             let status = fstat(&found).ok()?;
             ((status.st_dev, status.st_ino) == directory).then_some(found)

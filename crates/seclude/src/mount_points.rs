@@ -142,7 +142,7 @@ impl MountPoints {
             None => {
                 let above = Path::new(&path).parent().map_or(OsStr::new(""), Path::as_os_str);
                 // By the child's own it may be read-only by now, as its root is.
-                let on_host = find_on_host(&self.shared, key, above);
+                let on_host = find_on_host(&self.shared, key, above, self.is_written_down());
                 let path = on_host.as_ref().filter(|_| self.is_written_down()).and_then(path_of);
                 let open = Arc::new(on_host.unwrap_or(directory));
                 self.directories.push(Directory { place: key, open, path });

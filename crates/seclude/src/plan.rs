@@ -59,7 +59,8 @@ impl Plan {
         if config.namespaces.is_new(Namespace::Time) {
             host = host.with_time();
         }
-        if config.namespaces.is_new(Namespace::User) && host.has(Capability::SETUID) {
+        // Without a new one it is as who it is: whether that is root of more than itself counts as well.
+        if (config.namespaces.is_new(Namespace::User) || config.is_sandboxed()) && host.has(Capability::SETUID) {
             host = host.with_ids();
         }
         if step::has_overlays(config) {

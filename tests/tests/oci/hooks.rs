@@ -123,6 +123,18 @@ fn what_a_hook_writes_is_told_where_it_fails_and_is_no_output_of_the_containers(
         }
         bundle.nothing_is_left();
     }
+    // And whoever goes on writing there fills no memory: there is no more of it.
+    let mut bundle = Bundle::new("hookwrites");
+    let place = bundle.join("told");
+    let writes = format!("(sleep 0.3; echo more || echo refused > {}) & true", place.display());
+    bundle.set("/hooks", json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", writes] }] }));
+    assert!(bundle.run("one").status.success());
+    let began = Instant::now();
+    while fs::read_to_string(&place).unwrap_or_default() != "refused\n" {
+        assert!(began.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    bundle.nothing_is_left();
     let mut bundle = Bundle::new("hookquiet");
     let all: serde_json::Map<String, Value> = MOMENTS
         .iter()

@@ -1,6 +1,7 @@
 //! `start`: lets a created container go.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use seclude::release_unless;
@@ -64,6 +65,12 @@ pub(super) fn start(entry: &Entry, record: &Record, spec: &Spec, is_new: bool) -
         }
         None => Err(std::io::Error::other("its filter asks, and nobody answers")),
     });
+    // What an earlier version has created, which was exchanged for this one meanwhile, runs without a word: it is there still.
+    let ended = Some(Errno::SRCH.raw_os_error());
+    let released = match released {
+        Err(error) if error.raw_os_error() == ended && !process.wait_for(Duration::from_millis(200)) => Ok(()),
+        released => released,
+    };
     let explain = |error| super::create::without_mounts().explain(error);
     let started = released.map_err(|error| interrupts::explain(error, explain));
     // One that does not answer is not to go on after this has failed.

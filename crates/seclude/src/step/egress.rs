@@ -292,7 +292,7 @@ impl Egress {
         }
         let stocks = [(spare, "for names below a `*`"), (inward, "for connections from outside")];
         let stocks = stocks.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
-        let action = format!("{bound} sockets that listen{}", stocks.collect::<String>());
+        let action = format!("{bound} sockets{}", stocks.collect::<String>());
         let hint = format!(
             "with {open} that are open and {BESIDES} for the start that is {needed} descriptors, and this process may have {limit} \
              (RLIMIT_NOFILE): raise that (ulimit -n {needed}), or allow fewer names and ports"

@@ -24,6 +24,7 @@ use super::{Preparation, Step};
 use crate::action::Describe;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::remove::{self, Known};
 
 const NAME: &str = "directory";
@@ -43,17 +44,29 @@ pub(crate) fn next() -> PathBuf {
 /// Where they all are: where TMPDIR says, if nobody else moves there what is the caller's.
 fn above() -> PathBuf {
     let named = std::env::temp_dir();
-    let is_kept = openat(CWD, &named, AS_DIRECTORY, Mode::empty()).is_ok_and(|opened| keeps(&opened));
+    let is_kept = openat(CWD, &named, AS_DIRECTORY, Mode::empty()).is_ok_and(|opened| keeps(&opened, &named).is_ok());
     if is_kept { named } else { PathBuf::from("/tmp") }
 }
 
-/// Whether nobody but the caller and root can rename in it what is theirs: a name and an owner would be no sign of who has made it.
-fn keeps(directory: &OwnedFd) -> bool {
-    fstat(directory).is_ok_and(|found| {
-        let mode = Mode::from_raw_mode(found.st_mode);
-        let others_write = mode.intersects(Mode::WGRP | Mode::WOTH);
-        [0, geteuid().as_raw()].contains(&found.st_uid) && (!others_write || mode.contains(Mode::SVTX))
-    })
+/// Whether nobody but the caller and root can rename in it what is theirs: a name and an owner would be no sign of who has made it. Else who
+/// can.
+fn keeps(directory: &OwnedFd, path: &Path) -> Result<(), &'static str> {
+    let found = fstat(directory).map_err(|_| "nobody can tell who")?;
+    let mode = Mode::from_raw_mode(found.st_mode);
+    // In a user namespace without the host's root that is who is in none of its maps, as is everybody else: of /tmp it is root.
+    let is_root =
+        found.st_uid == 0 || (path == Path::new("/tmp") && found.st_uid == overflow() && !Host::has_all_ids());
+    if !is_root && found.st_uid != geteuid().as_raw() {
+        return Err("its owner, who is neither root nor the caller,");
+    }
+    let others_write = mode.intersects(Mode::WGRP | Mode::WOTH);
+    if others_write && !mode.contains(Mode::SVTX) { Err("others, as it is not sticky (chmod +t),") } else { Ok(()) }
+}
+
+/// Whom files belong to that a user namespace has no id for, user_namespaces(7).
+fn overflow() -> u32 {
+    let number = std::fs::read_to_string("/proc/sys/fs/overflowuid").ok().and_then(|number| number.trim().parse().ok());
+    number.unwrap_or(65534)
 }
 
 const AS_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -114,9 +127,9 @@ impl Step for OwnDirectory {
         };
         let plain = AS_DIRECTORY;
         let parent = openat(CWD, above, plain, Mode::empty()).map_err(failed("openat"))?;
-        if !keeps(&parent) {
-            let action = format!("{}: others can rename what is made there", above.display());
-            return Err(Error::invalid(NAME, action).hint("have it sticky (chmod +t), or another TMPDIR"));
+        if let Err(who) = keeps(&parent, above) {
+            let action = format!("{}: {who} can rename what is made there", above.display());
+            return Err(Error::invalid(NAME, action).hint("name another directory as TMPDIR"));
         }
         mkdirat(&parent, name, Mode::RWXU).map_err(failed("mkdirat"))?;
         let made = openat(&parent, name, plain | OFlags::NOFOLLOW, Mode::empty()).map_err(failed("openat"));
@@ -177,7 +190,7 @@ fn owner_in(made: &OwnedFd) -> Option<u32> {
 pub(crate) fn sweep() -> Vec<String> {
     let (above, flags) = (above(), AS_DIRECTORY);
     let Ok(parent) = openat(CWD, &above, flags, Mode::empty()) else { return Vec::new() };
-    if !keeps(&parent) {
+    if keeps(&parent, &above).is_err() {
         return Vec::new();
     }
     let Ok(entries) = Dir::read_from(&parent) else { return Vec::new() };

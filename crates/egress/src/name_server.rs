@@ -164,11 +164,17 @@ impl NameServer {
     }
 
     /// A place that the namespace's kernel has refused: a slot, as its name has other ports, or an address that is no name's.
-    pub(crate) fn note(&self, place: SocketAddr, tally: &Tally) {
+    pub(crate) fn note(&mut self, place: SocketAddr, tally: &Tally) {
         let (ip, port) = (place.ip(), place.port());
-        match Slot::of(ip).and_then(|slot| self.allow.slots().name(slot)) {
-            // Whoever it was has let go of it by now.
-            Some(name) if self.allow.ports_of(name).is_some_and(|ports| ports.contains(port)) => {}
+        let slot = Slot::of(ip);
+        match slot.and_then(|slot| self.allow.slots().name(slot)) {
+            // Who has it from elsewhere than by asking, such as a file of an earlier start, finds it the next time.
+            Some(name) if self.allow.ports_of(name).is_some_and(|ports| ports.contains(port)) => {
+                let name = name.as_str().to_owned();
+                if let Some(slot) = slot {
+                    self.open_exact(&name, slot, tally);
+                }
+            }
             Some(name) => tally.refused_port(name, port, self.allow.rules_of(name)),
             // Its own.
             None if ip == IpAddr::V4(slots::OWN) || ip == IpAddr::V6(slots::OWN6) => {}

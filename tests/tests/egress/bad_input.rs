@@ -131,7 +131,7 @@ fn with_too_few_descriptors_the_limit_is_told_before_anything_is_made() {
             "--allow *.example.org -p 127.0.0.1:18473:80",
             ", 128 for names below a `*`, 128 for connections from outside: EMFILE",
         ),
-        ("--allow a.org:1000-1099", "sockets that listen: EMFILE"),
+        ("--allow a.org:1000-1099", "sockets: EMFILE"),
     ] {
         let with = |limit: u64| {
             let mut command = Command::new("sh");

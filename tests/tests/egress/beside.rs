@@ -66,3 +66,24 @@ print(fails(lambda: socket.create_server(('0.0.0.0', 5432)).close()), fails(lamb
     ));
     assert_eq!(said, ["None", "None", "True None"]);
 }
+
+#[test]
+fn whoever_has_a_names_address_from_an_earlier_start_reaches_it_the_next_time() {
+    let said = lines(
+        r#"
+        place=$($S run --allow one.test:5432 -- python3 -c "import socket
+print(socket.getaddrinfo('one.test', 5432, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])")
+        $S run --report report --allow one.test:5432,80 --allow two.test -- python3 -c "import socket, time
+def said():
+    with socket.create_connection(('$place', 5432), 20) as s:
+        s.sendall(b'hello'); s.shutdown(socket.SHUT_WR)
+        return b''.join(iter(lambda: s.recv(65536), b'')).decode()
+refused = 0
+while True:
+    try: print(said(), refused > 0); break
+    except ConnectionRefusedError: refused += 1; time.sleep(0.01)
+    if refused == 1000: print('never'); break"
+        python3 -c 'import json; print(json.load(open("report"))["reach"]["unreached"])'"#,
+    );
+    assert_eq!(said, ["5432 at 93.184.216.34: hello True", "[]"]);
+}

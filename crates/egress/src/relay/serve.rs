@@ -277,22 +277,26 @@ impl Server {
             rest.into_iter().partition(|(kind, _)| matches!(kind, Kind::Refused { .. }));
         let are_heard = self.watched + refused.len() <= MOST_WATCHED
             && refused.iter().all(|(kind, socket)| resets::watch(socket, *kind == Kind::Refused { ipv6: true }));
-        match are_heard {
-            true => refused.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket, false)),
-            false => tenant.tally.deafen(),
+        let look_after_each = || refused.into_iter().all(|(kind, socket)| self.look_after(id, kind, socket, false));
+        if !are_heard || !look_after_each() {
+            tenant.tally.deafen();
         }
         self.tenants.insert(id, tenant);
-        sockets.into_iter().for_each(|(kind, socket)| self.look_after(id, kind, socket, false));
+        for (kind, socket) in sockets {
+            self.look_after(id, kind, socket, false);
+        }
     }
 
-    fn look_after(&mut self, id: u64, kind: Kind, socket: OwnedFd, forced: bool) {
+    /// Whether it is: one that cannot be watched is closed, and whoever connects to it is refused.
+    fn look_after(&mut self, id: u64, kind: Kind, socket: OwnedFd, forced: bool) -> bool {
         let key = self.next();
-        // One that cannot be watched is closed: whoever connects to it is refused.
         let nonblocking = rustix::io::ioctl_fionbio(&socket, true);
-        if nonblocking.is_ok() && self.watch(&socket, Token::Socket(key), EventFlags::IN).is_ok() {
+        let is_watched = nonblocking.is_ok() && self.watch(&socket, Token::Socket(key), EventFlags::IN).is_ok();
+        if is_watched {
             self.watched += usize::from(matches!(kind, Kind::Refused { .. }));
             self.sockets.insert(key, Socket { tenant: id, kind, socket, forced });
         }
+        is_watched
     }
 
     /// Names that were asked for just now, for the first time.
@@ -342,8 +346,12 @@ impl Server {
             }
             if matches!(kind, Kind::Refused { .. }) {
                 match resets::next(socket) {
-                    Ok(place) => place.into_iter().for_each(|place| tenant.server.note(place, &tenant.tally)),
-                    Err(Errno::INTR) => {}
+                    Ok(Some(place)) => {
+                        tenant.server.note(place, &tenant.tally);
+                        let id = *id;
+                        self.look_after_fresh(id);
+                    }
+                    Ok(None) | Err(Errno::INTR) => {}
                     Err(_) => return,
                 }
                 continue;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fcntl_setfl, memfd_create};
 use rustix::io::Errno;
 use seclude::{Child, Code, Command, Stdio};
 use serde_json::Value as Json;
@@ -192,6 +192,10 @@ impl Said {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let open = || memfd_create("hook", flags).map(File::from).map_err(failed);
         let (stdout, stderr) = (open()?, open()?);
+        for file in [&stdout, &stderr] {
+            // Who opens /dev/stderr anew writes at an offset of its own: neither is to write over the other.
+            fcntl_setfl(file, OFlags::APPEND).map_err(|errno| Failure::of("fcntl", errno))?;
+        }
         let shared = |file: &File| file.try_clone().map_err(|error| Failure::of("fcntl", error));
         command.stdout(Stdio::from(shared(&stdout)?)).stderr(Stdio::from(shared(&stderr)?));
         Ok(Said([("stdout", stdout), ("stderr", stderr)]))

@@ -123,6 +123,14 @@ fn what_a_hook_writes_is_told_where_it_fails_and_is_no_output_of_the_containers(
         }
         bundle.nothing_is_left();
     }
+    // By whichever of its names it writes there.
+    let mut bundle = Bundle::new("hookreopens");
+    let writes =
+        "echo one >&2; echo two >> /dev/stderr; echo three >&2; echo gone; echo left > /dev/stdout; echo last; exit 1";
+    bundle.set("/hooks", json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", writes] }] })).write();
+    let said = bundle.refused(&["create", "one"]);
+    assert!(said.ends_with(", stdout: left last, stderr: one two three"), "{said}");
+    bundle.nothing_is_left();
     // And whoever goes on writing there fills no memory: there is no more of it.
     let mut bundle = Bundle::new("hookwrites");
     let place = bundle.join("told");

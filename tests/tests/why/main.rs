@@ -71,6 +71,12 @@ fn what_a_remedy_says_allows_it() {
 }
 
 #[test]
+fn a_network_that_the_caller_may_not_make_leads_nowhere() {
+    let (code, words) = if is_root() { (2, "only the run can tell") } else { (1, "refused: a veth pair is made by") };
+    answers(&["--net", "veth", "connect", "example.org:443"], code, &[words]);
+}
+
+#[test]
 fn where_the_caller_is_nothing_is_written_but_by_name() {
     let place = Scratch::new("why-here");
     place.file("file", "text");

@@ -128,10 +128,25 @@ pub fn has_overlays() -> bool {
     lack.is_none()
 }
 
-/// What `--rw` takes besides: before Linux 5.12 a root caller's container cannot be shown files under its own ids, to write them.
-pub fn to_write() -> &'static [&'static str] {
+/// Whether the kernel has what `--no-namespaces` takes: landlock, with the scopes of Linux 6.12.
+pub fn has_landlock_scopes() -> bool {
+    let output = seclude(&["run", "--no-namespaces", "true"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lacks = !output.status.success() && said.contains("landlock's ABI");
+    if lacks {
+        println!("skipped: {}", said.trim());
+    }
+    !lacks
+}
+
+/// Whether the kernel is of this version, or a newer one.
+pub fn kernel_is_at_least(wanted: (u32, u32)) -> bool {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0u32));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if is_root() && version < (5, 12) { &["--host-root"] } else { &[] }
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+}
+
+/// What `--rw` takes besides: before Linux 5.12 a root caller's container cannot be shown files under its own ids, to write them.
+pub fn to_write() -> &'static [&'static str] {
+    if is_root() && !kernel_is_at_least((5, 12)) { &["--host-root"] } else { &[] }
 }

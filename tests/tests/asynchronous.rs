@@ -27,7 +27,7 @@ fn helper_process() {
                 .sandbox()
                 .current_dir("/")
                 .init(init)
-                .deadline(Duration::from_millis(50))
+                .deadline(Duration::from_secs(1))
                 .output_async()
                 .await;
             assert_eq!(late.unwrap().exit.cause(), Cause::Deadline);

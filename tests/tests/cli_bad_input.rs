@@ -526,12 +526,12 @@ fn where_no_processes_are_left_the_limit_that_says_so_is_named() {
 #[test]
 fn a_deadline_that_has_passed_is_told_by_what_has_set_it() {
     let own = Scratch::new("deadline");
-    let spec = own.file("job.toml", "deadline = \"100ms\"\n");
+    let spec = own.file("job.toml", "deadline = \"1100ms\"\n");
     let spec = spec.to_str().unwrap();
     for (flags, said) in [
-        (&["--timeout", "100ms"][..], "killed: --timeout has passed".to_owned()),
+        (&["--timeout", "1s"][..], "killed: --timeout has passed".to_owned()),
         (&["--spec", spec], format!("killed: --spec {spec}: deadline has passed")),
-        (&["--spec", spec, "--timeout", "50ms"], "killed: --timeout has passed".to_owned()),
+        (&["--spec", spec, "--timeout", "900ms"], "killed: --timeout has passed".to_owned()),
     ] {
         let output = seclude_command(&[&["run"], flags, &["sleep", "9"]].concat()).output().unwrap();
         assert_eq!(output.status.code(), Some(137));

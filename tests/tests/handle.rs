@@ -7,6 +7,9 @@ use std::time::Duration;
 use seclude::{Cause, Command, Namespace, Stdio};
 use seclude_tests::{OwnProcess, said, shell};
 
+/// Longer than set-up takes, also on an emulated processor.
+const DEADLINE: Duration = Duration::from_secs(1);
+
 /// Waits until the process says that it is there.
 fn wait_for_ready(child: &mut seclude::Child) {
     let mut byte = [0];
@@ -80,11 +83,11 @@ fn megabytes_on_both_pipes_do_not_block_each_other() {
 #[test]
 fn a_deadline_ends_it_and_says_so() {
     let mut command = shell("sleep 1000");
-    let exit = command.sandbox().deadline(Duration::from_millis(100)).status().expect("it is ended");
+    let exit = command.sandbox().deadline(DEADLINE).status().expect("it is ended");
     assert_eq!(exit.cause(), Cause::Deadline);
     // The whole tree: the shell's child holds the pipe, too.
     let mut command = shell("echo before; sleep 1000 & wait");
-    let output = command.sandbox().deadline(Duration::from_millis(200)).output().expect("it is ended");
+    let output = command.sandbox().deadline(DEADLINE).output().expect("it is ended");
     assert_eq!((output.exit.cause(), output.stdout.as_slice()), (Cause::Deadline, &b"before\n"[..]));
     // Contrast: one that is in time has its own end.
     let exit = shell("exit 3").sandbox().deadline(Duration::from_secs(60)).status().expect("it ends");
@@ -192,8 +195,7 @@ async fn the_same_without_blocking_a_thread() {
         (Some(4), &b"hello"[..], &b"err\n"[..])
     );
 
-    let output =
-        shell("sleep 1000").sandbox().deadline(Duration::from_millis(100)).output_async().await.expect("ended");
+    let output = shell("sleep 1000").sandbox().deadline(DEADLINE).output_async().await.expect("ended");
     assert_eq!(output.exit.cause(), Cause::Deadline);
 
     // A wait that is dropped changes nothing.

@@ -181,7 +181,14 @@ fn as_many_as_there_are_at_once_go_too() {
     let binds = targets.iter().flat_map(|target| ["--ro-bind", target.as_str()]);
     let arguments: Vec<&str> = ["run", "--bind", &bind].into_iter().chain(binds).chain(["ls", "/mnt/699/of"]).collect();
     assert_eq!(stdout_of(&seclude(&arguments)), "many");
-    assert!(own.listing().is_empty());
+    // What takes longer than it looks for mounts of others is left to the next to come.
+    for _ in 0..10 {
+        if own.listing().is_empty() {
+            return;
+        }
+        seclude(&["gc"]);
+    }
+    panic!("left: {:?}", own.listing());
 }
 
 #[test]

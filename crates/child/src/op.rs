@@ -24,7 +24,7 @@ pub struct Instruction<'a> {
 pub struct Slot(pub(crate) u8);
 
 /// How many [`Slot`]s there are: a power of two, so that a number can be masked instead of checked.
-pub(crate) const SLOTS: usize = 16;
+pub(crate) const SLOTS: usize = 32;
 
 impl Slot {
     /// The root of the caller's tree as it was at the clone.
@@ -59,6 +59,8 @@ impl Slot {
     pub const RULESET: Slot = Slot(14);
     /// The empty tmpfs that lies over what is masked: one for all of it.
     pub const MASK: Slot = Slot(15);
+    /// Mounts of the container's cgroup, from when they can be made until they are attached.
+    pub const CGROUPS: [Slot; 4] = [Slot(16), Slot(17), Slot(18), Slot(19)];
 }
 
 /// A path below a base, with what is needed to create it component by component.

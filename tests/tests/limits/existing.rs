@@ -95,7 +95,8 @@ fn one_that_is_none_or_in_which_nothing_could_run_is_one_clear_line() {
     assert!(both.contains("a cgroup of its own") && both.contains("ask for one of them"), "{both}");
     let writable = refused(125, &["run", "--cgroup-join", &theirs.path, "--host-root", "true"]);
     assert!(writable.contains("it could be written"), "{writable}");
-    assert!(seclude(&["run", "--cgroup-join", &theirs.path, "true"]).status.success(), "and thawed it works");
+    let thawed = seclude(&["run", "--cgroup-join", &theirs.path, "true"]);
+    assert!(thawed.status.success(), "and thawed it works: {thawed:?}");
     if let Some(point) = cgroup_mounts().into_iter().find(|point| point.ends_with("cpuset")) {
         let directory = point.join(&theirs.path[1..]);
         make_cgroup(&directory);

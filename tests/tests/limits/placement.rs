@@ -41,6 +41,10 @@ fn a_cgroup_namespace_of_its_own_shows_the_container_its_own_root() {
 #[test]
 fn two_hundred_at_once_have_a_cgroup_each_and_then_none_is_left() {
     let Some(cgroups) = Cgroups::with("many", &["--pids", "10"]) else { return };
+    // Each takes several descriptors of this process.
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit { current: files.maximum, ..files };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, all).unwrap();
     let limits = seclude::Limits::new().pids_max(10);
     let mut command = shell("exec sleep 1000");
     command.sandbox().cgroup(cgroups.cgroup().limits(limits));

@@ -66,6 +66,7 @@ const HOST: Recipe = Recipe {
         "procps",
         "python3",
         "python3-jsonschema",
+        "strace",
         "stress-ng",
         "uidmap",
     ],

@@ -289,6 +289,9 @@ pub(crate) fn compile(command: &Config, host: &Host, clone: &ClonePlan) -> Resul
     };
     // Rooted where the process is by now.
     add(cgroup::namespace(command));
+    for step in mount::compile_early(command) {
+        add(Some(step));
+    }
     // Root of the user namespace, if it was not born so: what set-up creates has to have an owner.
     add(user::become_root(command, host));
     // The host's /proc is there, and the child has all rights over its own namespace.

@@ -16,13 +16,15 @@ struct View {
     options: &'static [(&'static CStr, Option<&'static CStr>)],
     attributes: u32,
     slot: Slot,
+    /// It is in its slot by then.
+    is_made: bool,
     target: PathBuf,
     about: String,
 }
 
 fn view(kind: &'static CStr, target: &Path, attributes: u32) -> View {
     let about = format!("{} on {}", kind.to_string_lossy(), target.display());
-    View { kind, options: &[], attributes, slot: Slot::TREE, target: target.to_owned(), about }
+    View { kind, options: &[], attributes, slot: Slot::TREE, is_made: false, target: target.to_owned(), about }
 }
 
 const STRICT: u32 = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
@@ -44,8 +46,34 @@ pub(super) fn sysfs(target: &Path, read_only: bool) -> Box<dyn Step> {
     Box::new(view(c"sysfs", target, maybe_read_only(read_only)))
 }
 
-pub(super) fn cgroup(target: &Path, read_only: bool) -> Box<dyn Step> {
-    Box::new(view(c"cgroup2", target, maybe_read_only(read_only)))
+/// With the slot that [`EarlyCgroup`] has made it in, if it has.
+pub(super) fn cgroup(target: &Path, read_only: bool, made: Option<Slot>) -> Box<dyn Step> {
+    let cgroup = view(c"cgroup2", target, maybe_read_only(read_only));
+    Box::new(View { slot: made.unwrap_or(cgroup.slot), is_made: made.is_some(), ..cgroup })
+}
+
+/// A mount of the container's cgroup, while the process still is its caller to the kernel: before Linux 6.16 that comes to the root of
+/// the cgroup namespace as whoever mounts, and the directories above are closed to all but the caller.
+pub(super) struct EarlyCgroup {
+    attributes: u32,
+    slot: Slot,
+    about: String,
+}
+
+pub(super) fn early_cgroup(target: &Path, read_only: bool, slot: Slot) -> EarlyCgroup {
+    let View { attributes, about, .. } = view(c"cgroup2", target, maybe_read_only(read_only));
+    EarlyCgroup { attributes, slot, about }
+}
+
+impl Step for EarlyCgroup {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn ops<'a>(&'a self, program: &mut Program<'a>) {
+        program.about(&self.about);
+        make(program, c"cgroup2", &[], self.attributes, self.slot);
+    }
 }
 
 pub(super) fn mqueue(target: &Path) -> Box<dyn Step> {
@@ -92,7 +120,9 @@ impl Step for View {
 
     fn ops<'a>(&'a self, program: &mut Program<'a>) {
         program.about(&self.about);
-        make(program, self.kind, self.options, self.attributes, self.slot);
+        if !self.is_made {
+            make(program, self.kind, self.options, self.attributes, self.slot);
+        }
         // Not through a symlink: an image whose /proc leads elsewhere would have checks look at the wrong file
         // (CVE-2019-19921, CVE-2023-27561).
         attach_slot(program, self.slot, &self.target, Want::Directory, 0o755, Links::Refused);

@@ -75,6 +75,23 @@ pub(super) fn compile(command: &Config, host: &Host) -> Result<Vec<Box<dyn Step>
     Ok(steps)
 }
 
+/// What has to be mounted while the process still is its caller to the kernel.
+pub(super) fn compile_early(command: &Config) -> Vec<Box<dyn Step>> {
+    let early = |(mount, place): (&Mount, Place)| -> Option<Box<dyn Step>> {
+        let MountKind::Cgroup { read_only } = mount.kind else { return None };
+        let slot = early_slot(command, mount)?;
+        let step = Box::new(kernel::early_cgroup(&mount.target, read_only, slot));
+        Some(Box::new(Asked { step, place }))
+    };
+    command.mounts.iter().zip(places(command)).filter_map(early).collect()
+}
+
+/// Where such a mount is kept until it is attached. Nobody needs as many as there are places; what is over is made when its turn comes.
+fn early_slot(command: &Config, mount: &Mount) -> Option<Slot> {
+    let cgroups = command.mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Cgroup { .. }));
+    cgroups.zip(Slot::CGROUPS).find_map(|(one, slot)| std::ptr::eq(one, mount).then_some(slot))
+}
+
 /// Of each, whether another lies below it: in order of their paths the first that does follows it.
 fn have_others_inside(mounts: &[Mount]) -> Vec<bool> {
     let target = |index: &usize| mounts.get(*index).map(|mount| mount.target.as_path());
@@ -352,7 +369,7 @@ fn compile_one(
         }
         MountKind::Cgroup { read_only } => {
             cgroup_is_its_own(command, *read_only, asked)?;
-            kernel::cgroup(target, *read_only)
+            kernel::cgroup(target, *read_only, early_slot(command, mount))
         }
         MountKind::Mqueue => {
             needs(Namespace::Ipc)?;

@@ -88,6 +88,9 @@ fn what_is_written_to_a_layer_in_memory_is_told_when_it_goes() {
         line.contains("4 files were written to a layer in memory and are discarded (--upper DIR keeps them)"),
         "{line}"
     );
+    // Beside the layers, in a directory that has mounts below it: the root is one.
+    let (found, line) = said(&["--overlay"], "echo > /file && mkdir /made && echo > /made/file; ln -s x /dev/link");
+    assert_eq!(found, serde_json::json!({ "files": 2, "more": false }), "{line}");
     // What set-up makes to mount on is nothing that was written; nor is what stays.
     let (found, line) = said(&["--overlay", "--file", "/etc/own=x", "--hostname", "h"], "true");
     assert_eq!((&found["files"], line.contains("discarded")), (&0.into(), false), "{line}");

@@ -51,6 +51,8 @@ pub(crate) struct Handled {
     pub(crate) has_barrier: bool,
     /// Whether there is a second one, behind the mounts.
     pub(crate) attends_mounts: bool,
+    /// Directories of the container's own, where what is written to memory is counted at the end: those are not.
+    pub(crate) own_directories: Vec<std::path::PathBuf>,
     /// Whether a step is handed the listener of a filter that asks.
     pub(crate) serves: bool,
     /// Whether undoing a start takes descriptors.

@@ -126,6 +126,7 @@ impl Plan {
             has_barrier: step::has_barrier(command),
             serves: command.when_listening.is_some(),
             attends_mounts: step::attends_mounts(command),
+            own_directories: step::own_directories(command),
             reserves: command.cgroup.is_some() || command.network.is_some(),
             timed: command.timed,
             highest_descriptor: step::highest_descriptor(command),

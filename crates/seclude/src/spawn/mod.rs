@@ -394,7 +394,10 @@ impl Attendance<'_> {
                     if gone { &mut report.left_out } else { &mut report.read_only }.extend(part);
                 }
                 Event::Layers(directory) => {
-                    arrived.layers = Some(Layers::new(directory));
+                    arrived.layers = Some(match arrived.layers.take() {
+                        None => Layers::new(directory),
+                        Some(layers) => layers.below(directory, &plan.command.own_directories),
+                    });
                     channel.go()?;
                 }
                 Event::Served(sockets) => {

@@ -95,7 +95,7 @@ pub(crate) use mounted::is_needed as attends_mounts;
 pub(crate) use named::is_no_home;
 pub(crate) use names::are_wanted as gives_names;
 pub(crate) use nesting::has_inner;
-pub(crate) use root::{has_tree, is_all as root_is_all};
+pub(crate) use root::{has_tree, is_all as root_is_all, own_directories};
 pub(crate) use user::{Ids, chosen_ids, ids_of_files, is_chosen, leaves_caller_out};
 pub(crate) use veth::from_net;
 pub(crate) use workdir::is_inherited as inherits_directory;

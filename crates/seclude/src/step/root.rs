@@ -1,7 +1,7 @@
 //! What the process sees as `/`, and leaving the host's tree behind.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, open, statx};
@@ -25,7 +25,7 @@ use crate::action::Describe;
 use crate::advice::Hint;
 use crate::config::Config;
 use crate::config::attributes::Propagation;
-use crate::config::mount::{MountKind, Source};
+use crate::config::mount::{Mount, MountKind, Source};
 use crate::config::namespace::Namespace;
 use crate::config::preset::Preset;
 use crate::config::root::{Root, RootKind, Upper};
@@ -466,6 +466,8 @@ struct Leave {
     mounts: bool,
     /// Whether what is written goes to memory somewhere.
     ephemeral: bool,
+    /// Whether the root is one of directories in memory, with layers on them.
+    layered: bool,
 }
 
 fn has_ephemeral(command: &Config) -> bool {
@@ -478,6 +480,13 @@ fn has_ephemeral(command: &Config) -> bool {
         _ => None,
     });
     of_mounts.chain(of_the_root).any(|overlay| overlay.upper == Upper::Ephemeral)
+}
+
+/// Directories of the container's own, if what is written to memory is counted.
+pub(crate) fn own_directories(command: &Config) -> Vec<PathBuf> {
+    let own = |mount: &&Mount| matches!(mount.kind, MountKind::OwnDirectory { .. });
+    let own = command.mounts.iter().filter(own).filter(|_| has_ephemeral(command));
+    own.map(|mount| mount.target.clone()).collect()
 }
 
 pub(super) fn leave(command: &Config, tree: Option<&Tree>) -> Option<Box<dyn Step>> {
@@ -494,6 +503,7 @@ pub(super) fn leave(command: &Config, tree: Option<&Tree>) -> Option<Box<dyn Ste
         umask: command.umask,
         mounts: tree.is_some(),
         ephemeral: tree.is_some() && has_ephemeral(command),
+        layered: is(|tree| matches!(tree.root, Kind::LayeredHost(_))),
     }))
 }
 
@@ -515,6 +525,9 @@ impl Step for Leave {
         if self.ephemeral {
             program.about("layers in memory, to be counted at the end");
             program.push(Op::SendLayers { directory: Slot::SCRATCH });
+            if self.layered {
+                program.push(Op::SendLayers { directory: Slot::ROOT });
+            }
         }
         if self.replaced {
             program.about("leave the host's tree");

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use crate::cgroup::Place;
 use crate::setting::{self, Setting};
 use crate::{Cgroup, Controller, Error, Hierarchies, Hierarchy, Limit, Limits, Version};
-use crate::{bpf, freeze, name, parent, v1, v2};
+use crate::{bpf, name, parent, v1, v2};
 
 /// In which hierarchies a cgroup is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,10 +110,7 @@ impl Cgroup {
             if let Some(allowed) = limits.devices.as_ref().filter(|_| place.version() == Version::V2 && program) {
                 bpf::allow_devices(&place.dir, allowed)?;
             }
-            if freeze::is_frozen(&place.dir)? {
-                let reason = "it is frozen: a process below it would never start";
-                return Err(Error::CannotBeJoined { path: parent.to_owned(), reason });
-            }
+            parent::is_running(&place.dir, parent)?;
             place.make_inside()?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::dir::Dir;
 use crate::sweep::hold;
 use crate::v1::inherit_cpuset;
 use crate::v2::{hand_down, hands_down};
-use crate::{Controller, Error, Hierarchy, Limit, Version};
+use crate::{Controller, Error, Hierarchy, Limit, Version, freeze};
 
 /// Marks a parent as made here, whichever of seclude's cgroups goes last, of whatever process, takes it along: the sticky
 /// bit, which means nothing for the kernel's use of the directory and is there from its first moment. An attribute would
@@ -79,9 +79,20 @@ fn open(hierarchy: &Hierarchy, parent: &Path, needed: &[(Controller, Option<Limi
         }
     }
     if hierarchy.version() == Version::V2 {
+        // What it handed down would stay so, for a start that cannot be.
+        is_running(&dir, parent)?;
         hand_down(&dir, needed)?;
     }
     Ok(dir)
+}
+
+/// Whether a process below it would run.
+pub(crate) fn is_running(dir: &Dir, parent: &Path) -> Result<(), Error> {
+    if freeze::is_frozen(dir)? {
+        let reason = "it is frozen: a process below it would never start";
+        return Err(Error::CannotBeJoined { path: parent.to_owned(), reason });
+    }
+    Ok(())
 }
 
 /// The path below the mount.

@@ -155,7 +155,7 @@ mod tests {
             "--memory=64M --pids 5 --timeout 5s true",
             "--no-new-privs=false --clone copy true",
             "--allow-syscall ptrace --deny-syscall mkdir=EACCES --seccomp=default true",
-            "--landlock-exec / --landlock-rw=/tmp --landlock-connect 443 --landlock-bind none --landlock-scope signal true",
+            "--landlock-exec / --landlock-rw=/tmp --landlock-connect 443 --landlock-bind none --landlock-scope signal --prefer landlock true",
             "--no-namespaces --no-die-with-parent --rw /srv --prefer landlock true",
             "-tv --stats true",
             "--oom-score-adj -5 sh -c true",

@@ -422,6 +422,10 @@ fn ids_are_mapped() {
 #[test]
 fn a_mount_under_the_containers_ids_has_the_owners_of_the_host() {
     root_only!();
+    if !seclude_tests::kernel_is_at_least((5, 12)) {
+        println!("skipped: id-mapped mounts take Linux 5.12");
+        return;
+    }
     let mut bundle = Bundle::new("idmapped");
     let map = json!([{ "containerID": 0, "hostID": 700_000, "size": 1000 }]);
     bundle.config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "user" }));

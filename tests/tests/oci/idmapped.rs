@@ -23,6 +23,10 @@ fn files(bundle: &Bundle, owners: &[u32]) -> Value {
 #[test]
 fn each_mount_can_have_a_map_of_its_own_without_a_user_namespace() {
     root_only!();
+    if !seclude_tests::kernel_is_at_least((5, 12)) {
+        println!("skipped: id-mapped mounts take Linux 5.12");
+        return;
+    }
     let mut bundle = Bundle::new("ownmaps");
     let data = files(&bundle, &[0, 7, 20_000]);
     chown(bundle.join("data"), Some(7), Some(7)).unwrap();
@@ -54,6 +58,10 @@ fn each_mount_can_have_a_map_of_its_own_without_a_user_namespace() {
 #[test]
 fn what_lies_below_is_mapped_where_it_is_asked_for_alone() {
     root_only!();
+    if !seclude_tests::kernel_is_at_least((6, 3)) {
+        println!("skipped: id-mapped mounts of a tmpfs take Linux 6.3");
+        return;
+    }
     let mut bundle = Bundle::new("mapsbelow");
     let data = files(&bundle, &[1]);
     fs::create_dir(bundle.join("data/below")).unwrap();

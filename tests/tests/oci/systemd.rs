@@ -62,6 +62,11 @@ impl Manager {
         let slice: String = value("Slice").try_clone().unwrap().try_into().unwrap();
         let scope = self.v2.join(&self.own).join(slice).join(&name);
         fs::create_dir_all(&scope).unwrap();
+        // As it hands down what a unit is limited by; where v1 has the controllers there are none to hand down.
+        let mut above: Vec<_> = scope.ancestors().skip(1).take_while(|above| above.starts_with(&self.v2)).collect();
+        while let Some(one) = above.pop() {
+            let _ = fs::write(one.join("cgroup.subtree_control"), "+cpu +pids");
+        }
         fs::write(scope.join("cgroup.procs"), pids[0].to_string()).unwrap();
         let job = OwnedObjectPath::try_from("/org/freedesktop/systemd1/job/7").unwrap();
         Manager::job_removed(&signals, 7, job.clone(), name, "done".into()).await?;

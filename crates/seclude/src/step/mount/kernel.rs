@@ -52,8 +52,8 @@ pub(super) fn cgroup(target: &Path, read_only: bool, made: Option<Slot>) -> Box<
     Box::new(View { slot: made.unwrap_or(cgroup.slot), is_made: made.is_some(), ..cgroup })
 }
 
-/// A mount of the container's cgroup, while the process still is its caller to the kernel: before Linux 6.16 that comes to the root of
-/// the cgroup namespace as whoever mounts, and the directories above are closed to all but the caller.
+/// A mount of the container's cgroup, while the process still is its caller to the kernel: such as 6.1 and 6.12 come to the root of
+/// the cgroup namespace with the rights of whoever mounts, and the directories above are closed to all but the caller.
 pub(super) struct EarlyCgroup {
     attributes: u32,
     slot: Slot,
